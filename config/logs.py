@@ -1,0 +1,110 @@
+"""Structured logs: one line per event, JSON in production, with secrets removed before they are written."""
+
+from __future__ import annotations
+
+import logging.config
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+_SECRET_KEYS = re.compile(r"password|secret|token|authorization|api_?key|cookie|signature", re.IGNORECASE)
+# Credentials inside URLs (mongodb://user:pass@host), bearer headers and our own tokens inside free text.
+_SECRET_TEXT = (
+    (re.compile(r"(?<=://)[^/@\s]+(?=@)"), "***"),
+    (re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]+"), r"\1***"),
+    (re.compile(r"(?i)((?:token|secret|password|api_?key)=)[^&\s'\"]+"), r"\1***"),
+    (re.compile(r"mlc_[A-Za-z0-9_-]{8,}"), "mlc_***"),
+    (re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"), "eyJ***"),  # a login token
+)
+
+
+def scrub_text(text: str) -> str:
+    """Replace anything in the text that looks like a credential."""
+    for pattern, replacement in _SECRET_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _scrub(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    return {key: _scrubbed(value, key="" if key == "event" else key) for key, value in event.items()}
+
+
+def _scrubbed(value: Any, *, key: str = "") -> Any:
+    """Return the value without credentials; everything under a secret's name is one."""
+    if value is not None and _SECRET_KEYS.search(key):
+        return "***"
+    if isinstance(value, str):
+        return scrub_text(value)
+    if isinstance(value, Mapping):
+        return {str(name): _scrubbed(inner, key=str(name)) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_scrubbed(item) for item in value]
+    return value
+
+
+def _scrub_line(_logger: Any, _method: str, line: Any) -> Any:
+    """Look once more at the written line: objects become text only there (a request, an exception)."""
+    return scrub_text(line)
+
+
+def configure_logging(*, level: str, log_format: str) -> None:
+    """Set up structlog and the standard library's logging to write the same lines to stderr."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    final: list[structlog.types.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        _scrub,
+        renderer,
+        _scrub_line,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "structured": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": shared,
+                    "processors": final,
+                },
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "root": {"handlers": ["stderr"], "level": level},
+            "loggers": {
+                # Who logged in or changed what is written whatever the level.
+                "collector.audit": {"level": "INFO"},
+                # httpx logs full URLs, and the webhook's holds an attempt token.
+                "httpx": {"level": "WARNING"},
+                "httpcore": {"level": "WARNING"},
+                "pymongo": {"level": "WARNING"},
+                # django-q2 logs each enqueued and processed task; our own lines say what they did.
+                "django-q": {"level": "WARNING"},
+                # Django logs every 4xx answer; our access line says the same once.
+                "django.request": {"level": "ERROR"},
+            },
+        }
+    )

@@ -1,0 +1,204 @@
+"""Strict parsers for environment variables: each takes the raw text and returns a value or raises.
+
+A parser raises :class:`ValueError` with a sentence that says what is wrong *without repeating the value*,
+because the value may be a secret pasted into the wrong variable.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+import redis
+from croniter import croniter
+from cronsim import CronSim, CronSimError
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
+_DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
+_REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
+_REDIS_OPTIONS = frozenset({"client_name", "db", "password", "username"})
+_HEADER_VALUE = re.compile(r"[!-~]+")
+_MAX_PORT = 65_535
+_MAX_KEY_LENGTH = 4096
+
+
+def text_of(*, min_length: int = 1, max_length: int = 1024) -> Callable[[str], str]:
+    """Text whose length in characters is within the bounds; ``$`` has no meaning in it."""
+
+    def parse(raw: str) -> str:
+        if not min_length <= len(raw) <= max_length:
+            raise ValueError(f"must have {min_length} to {max_length} characters")
+        return raw
+
+    return parse
+
+
+def bearer_key(raw: str) -> str:
+    """A key that can be sent in an HTTP header: ASCII without white space."""
+    if len(raw) > _MAX_KEY_LENGTH or not _HEADER_VALUE.fullmatch(raw):
+        raise ValueError(f"must have 1 to {_MAX_KEY_LENGTH} ASCII characters without white space")
+    return raw
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """One of the given words, exactly as written."""
+
+    def parse(raw: str) -> str:
+        if raw not in allowed:
+            raise ValueError(f"must be one of: {', '.join(allowed)}")
+        return raw
+
+    return parse
+
+
+def boolean(raw: str) -> bool:
+    """One of true/false, yes/no, on/off or 1/0 in any case; anything else is an error."""
+    word = raw.lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("must be true or false")
+
+
+def integer(*, minimum: int, maximum: int) -> Callable[[str], int]:
+    """A whole number within the bounds."""
+
+    def parse(raw: str) -> int:
+        if not _INTEGER.fullmatch(raw):
+            raise ValueError("must be a whole number")
+        if not minimum <= (value := int(raw)) <= maximum:
+            raise ValueError(f"must be between {minimum} and {maximum}")
+        return value
+
+    return parse
+
+
+def number(*, minimum: float, maximum: float) -> Callable[[str], float]:
+    """A finite decimal number within the bounds."""
+
+    def parse(raw: str) -> float:
+        if not _NUMBER.fullmatch(raw):
+            raise ValueError("must be a number such as 2 or 2.5")
+        value = float(raw)
+        if not math.isfinite(value) or not minimum <= value <= maximum:
+            raise ValueError(f"must be between {minimum:g} and {maximum:g}")
+        return value
+
+    return parse
+
+
+def http_url(raw: str) -> str:
+    """An http or https URL with a host and without query, fragment or credentials; no slash at its end."""
+    parts = _split(raw, schemes=("http", "https"))
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("must have no query, fragment or user name")
+    return raw.rstrip("/")
+
+
+def mongo_uri(raw: str) -> str:
+    """A MongoDB connection string; the host of a ``mongodb+srv`` one is not looked up."""
+    scheme, found, rest = raw.partition("://")
+    if scheme not in ("mongodb", "mongodb+srv") or not found or not rest.split("/")[0].rpartition("@")[2]:
+        raise ValueError("must be a MongoDB URI with a host")
+    if re.search(r"\s", raw):
+        raise ValueError("must not contain white space")
+    if scheme == "mongodb":
+        try:
+            parse_uri(raw)
+        except (ValueError, OSError, PyMongoError) as error:
+            raise ValueError(
+                "must be a MongoDB URI with known options; special characters of its user name and "
+                "password are written as %40 for @ and so on"
+            ) from error
+    return raw
+
+
+def redis_uri(raw: str) -> str:
+    """A Redis URL: redis://, rediss:// (TLS) or unix:// with a socket path."""
+    parts = _split(raw, schemes=("redis", "rediss", "unix"))
+    if parts.scheme != "unix" and not _REDIS_DATABASE.fullmatch(parts.path):
+        raise ValueError("must end in a database number, if in anything")
+    # Options such as timeouts or decode_responses are ours to choose: the code depends on them.
+    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if not all(name in _REDIS_OPTIONS or name.startswith("ssl_") for name in names):
+        raise ValueError(f"may have only the options {', '.join(sorted(_REDIS_OPTIONS))} and ssl_*")
+    try:
+        redis.ConnectionPool.from_url(raw).make_connection()
+    except (ValueError, TypeError, redis.RedisError) as error:
+        raise ValueError("must be a valid Redis URL") from error
+    return raw
+
+
+def database_name(raw: str) -> str:
+    """A MongoDB database name made of letters, digits, ``_`` and ``-``."""
+    if not _DATABASE_NAME.fullmatch(raw):
+        raise ValueError("must have 1 to 63 letters, digits, '_' or '-'")
+    return raw
+
+
+def hosts(raw: str) -> tuple[str, ...]:
+    """Host names separated by commas, as Django's ALLOWED_HOSTS takes them."""
+    names = _split_list(raw)
+    if not names or not all(_HOST.fullmatch(name) for name in names):
+        raise ValueError("must be host names separated by commas, without scheme or port")
+    return names
+
+
+def origins(raw: str) -> tuple[str, ...]:
+    """CORS origins (``scheme://host[:port]``) separated by commas; ``*`` is refused."""
+    values = _split_list(raw)
+    if "*" in raw:
+        raise ValueError("must name every origin: '*' is refused")
+    for value in values:
+        parts = _split(value, schemes=("http", "https"))
+        if parts.path or parts.query or parts.fragment or parts.username or parts.password:
+            raise ValueError("must be origins such as https://app.example.com, without a path")
+    return values
+
+
+def cron(raw: str) -> str:
+    """A cron expression of five fields that both our reader and django-q2's accept."""
+    fields = raw.split()
+    if len(fields) != 5:  # noqa: PLR2004 - minute, hour, day, month, weekday
+        raise ValueError("must be a cron expression of five fields")
+    expression = " ".join(fields)
+    try:
+        CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC))
+        croniter.expand(expression)
+    except (CronSimError, ValueError) as error:
+        raise ValueError("must be a valid cron expression") from error
+    return expression
+
+
+def _split_list(raw: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in raw.split(",") if item.strip())
+
+
+def _split(raw: str, *, schemes: tuple[str, ...]) -> SplitResult:
+    wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(raw)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("must be a valid URL") from error
+    if parts.scheme not in schemes:
+        raise ValueError(f"must start with {wanted}")
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ValueError("must name a socket path")
+        return parts
+    if not parts.hostname or re.search(r"\s", raw):
+        raise ValueError("must be a URL with a host and no white space")
+    if port is not None and not 0 < port <= _MAX_PORT:
+        raise ValueError("must have a port between 1 and 65535")
+    return parts

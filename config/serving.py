@@ -1,0 +1,25 @@
+"""What each process of the web server loads: the WSGI application, with the signals of a child set right.
+
+Kept apart from ``config.wsgi`` because only a worker of ``manage.py serve`` may be tied to its parent.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+
+from apps.core.processes import end_with_parent
+
+if multiprocessing.parent_process() is not None:
+    # Until granian sets its own handlers, a worker has the ones of its parent, which swallow the signal:
+    # a stop during the imports below would be lost, and the parent would wait until it may kill.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent()
+
+from apps.core.mongo import open_client
+from config.wsgi import application
+
+open_client()
+
+__all__ = ["application"]

@@ -1,0 +1,283 @@
+"""Django settings; every value that may differ between installations comes from :mod:`config.env`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from config import env as _env
+from config.logs import configure_logging
+
+BASE_DIR = _env.BASE_DIR
+ENVIRONMENT = _env.load()
+
+ENV = ENVIRONMENT.ENV
+DEBUG = ENVIRONMENT.DEBUG
+SECRET_KEY = ENVIRONMENT.SECRET_KEY
+ALLOWED_HOSTS = list(ENVIRONMENT.ALLOWED_HOSTS)
+CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.CSRF_TRUSTED_ORIGINS)
+JWT_SECRET = ENVIRONMENT.JWT_SECRET or ENVIRONMENT.SECRET_KEY
+MENGLA_WEBHOOK_URL = ENVIRONMENT.MENGLA_WEBHOOK_URL or f"{ENVIRONMENT.APP_BASEURL}/api/webhook/mengla-notify"
+
+# --- The product's own variables, each a setting of the same name -----------------------------------
+
+MONGO_URI = ENVIRONMENT.MONGO_URI
+MONGO_DB = ENVIRONMENT.MONGO_DB
+REDIS_URI = ENVIRONMENT.REDIS_URI
+COLLECT_SERVICE_URL = ENVIRONMENT.COLLECT_SERVICE_URL
+COLLECT_SERVICE_API_KEY = ENVIRONMENT.COLLECT_SERVICE_API_KEY
+COLLECT_TASK_NAME = ENVIRONMENT.COLLECT_TASK_NAME
+APP_BASEURL = ENVIRONMENT.APP_BASEURL
+WEBHOOK_SECRET = ENVIRONMENT.WEBHOOK_SECRET
+JWT_EXPIRE_HOURS = ENVIRONMENT.JWT_EXPIRE_HOURS
+ADMIN_USERNAME = ENVIRONMENT.ADMIN_USERNAME
+ADMIN_PASSWORD = ENVIRONMENT.ADMIN_PASSWORD
+COLLECT_INTERVAL_SECONDS = ENVIRONMENT.COLLECT_INTERVAL_SECONDS
+COLLECT_MAX_ATTEMPTS = ENVIRONMENT.COLLECT_MAX_ATTEMPTS
+COLLECT_RETRY_DELAY_SECONDS = ENVIRONMENT.COLLECT_RETRY_DELAY_SECONDS
+MAX_INFLIGHT_REQUESTS = ENVIRONMENT.MAX_INFLIGHT_REQUESTS
+MENGLA_TIMEOUT_SECONDS = ENVIRONMENT.MENGLA_TIMEOUT_SECONDS
+COLLECT_REQUEST_TIMEOUT_SECONDS = ENVIRONMENT.COLLECT_REQUEST_TIMEOUT_SECONDS
+CB_FAILURE_THRESHOLD = ENVIRONMENT.CB_FAILURE_THRESHOLD
+CB_SUCCESS_THRESHOLD = ENVIRONMENT.CB_SUCCESS_THRESHOLD
+CB_TIMEOUT = ENVIRONMENT.CB_TIMEOUT
+L1_CACHE_MAX_SIZE = ENVIRONMENT.L1_CACHE_MAX_SIZE
+L1_CACHE_TTL = ENVIRONMENT.L1_CACHE_TTL
+TTL_DAY_SECONDS = ENVIRONMENT.TTL_DAY_SECONDS
+TTL_MONTH_SECONDS = ENVIRONMENT.TTL_MONTH_SECONDS
+TTL_QUARTER_SECONDS = ENVIRONMENT.TTL_QUARTER_SECONDS
+TTL_YEAR_SECONDS = ENVIRONMENT.TTL_YEAR_SECONDS
+EMPTY_TTL_SECONDS = ENVIRONMENT.EMPTY_TTL_SECONDS
+RETENTION_DAY_DAYS = ENVIRONMENT.RETENTION_DAY_DAYS
+RETENTION_MONTH_DAYS = ENVIRONMENT.RETENTION_MONTH_DAYS
+RETENTION_QUARTER_DAYS = ENVIRONMENT.RETENTION_QUARTER_DAYS
+RETENTION_YEAR_DAYS = ENVIRONMENT.RETENTION_YEAR_DAYS
+CRON_TICK = ENVIRONMENT.CRON_TICK
+CRON_DAILY_COLLECT = ENVIRONMENT.CRON_DAILY_COLLECT
+CRON_MONTHLY_COLLECT = ENVIRONMENT.CRON_MONTHLY_COLLECT
+CRON_QUARTERLY_COLLECT = ENVIRONMENT.CRON_QUARTERLY_COLLECT
+CRON_YEARLY_COLLECT = ENVIRONMENT.CRON_YEARLY_COLLECT
+CRON_BACKFILL_CHECK = ENVIRONMENT.CRON_BACKFILL_CHECK
+CRON_ALERT_CHECK = ENVIRONMENT.CRON_ALERT_CHECK
+BACKFILL_DAYS = ENVIRONMENT.BACKFILL_DAYS
+BACKFILL_MONTHS = ENVIRONMENT.BACKFILL_MONTHS
+BACKFILL_QUARTERS = ENVIRONMENT.BACKFILL_QUARTERS
+BACKFILL_YEARS = ENVIRONMENT.BACKFILL_YEARS
+ALERT_WEBHOOK_URL = ENVIRONMENT.ALERT_WEBHOOK_URL
+ALERT_WEBHOOK_SECRET = ENVIRONMENT.ALERT_WEBHOOK_SECRET
+ALERT_COOLDOWN_MINUTES = ENVIRONMENT.ALERT_COOLDOWN_MINUTES
+ALERT_WINDOW_MINUTES = ENVIRONMENT.ALERT_WINDOW_MINUTES
+ALERT_MIN_COLLECTIONS = ENVIRONMENT.ALERT_MIN_COLLECTIONS
+ALERT_MIN_READS = ENVIRONMENT.ALERT_MIN_READS
+ALERT_SUCCESS_RATE_WARNING = ENVIRONMENT.ALERT_SUCCESS_RATE_WARNING
+ALERT_SUCCESS_RATE_CRITICAL = ENVIRONMENT.ALERT_SUCCESS_RATE_CRITICAL
+ALERT_LATENCY_SECONDS = ENVIRONMENT.ALERT_LATENCY_SECONDS
+ALERT_CACHE_HIT_RATE = ENVIRONMENT.ALERT_CACHE_HIT_RATE
+ALERT_EMPTY_STREAK = ENVIRONMENT.ALERT_EMPTY_STREAK
+ALERT_QUEUE_STUCK_MINUTES = ENVIRONMENT.ALERT_QUEUE_STUCK_MINUTES
+ALERT_WORKER_SILENT_SECONDS = ENVIRONMENT.ALERT_WORKER_SILENT_SECONDS
+METRICS_TOKEN = ENVIRONMENT.METRICS_TOKEN
+WEB_WORKERS = ENVIRONMENT.WEB_WORKERS
+WEB_THREADS = ENVIRONMENT.WEB_THREADS
+QUEUE_WORKERS = ENVIRONMENT.QUEUE_WORKERS
+
+# --- Applications ---------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "config.apps.MongoAdminConfig",
+    "config.apps.MongoAuthConfig",
+    "config.apps.MongoContentTypesConfig",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "config.apps.MongoDjangoQConfig",
+    "apps.core",
+    "apps.auth",
+    "apps.categories",
+    "apps.sync_tasks",
+    "apps.mengla",
+]
+# Migrations that Django and django-q2 ship create integer keys; ours create ObjectId keys.
+MIGRATION_MODULES = {
+    "admin": "config.mongo_migrations.admin",
+    "auth": "config.mongo_migrations.auth",
+    "contenttypes": "config.mongo_migrations.contenttypes",
+    "django_q": "config.mongo_migrations.django_q",
+}
+DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+
+MIDDLEWARE = [
+    "apps.core.api.middleware.RequestIdMiddleware",
+    "apps.core.api.middleware.AccessLogMiddleware",
+    "apps.core.api.middleware.EnvelopeMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.core.api.middleware.ChunkedBodyMiddleware",
+    "apps.core.api.middleware.TrailingSlashMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the first start
+
+# --- MongoDB and Redis ----------------------------------------------------------------------------
+
+# A request must answer within three seconds when MongoDB hangs: each operation of a web process ends
+# before that, even after the one second that authentication waits for MongoDB first. Work that may take
+# longer says so with `pymongo.timeout(seconds)` where it is done.
+MONGO_OPERATION_TIMEOUT_MS = 1500
+DATABASES = {
+    "default": {
+        "ENGINE": "django_mongodb_backend",
+        "HOST": ENVIRONMENT.MONGO_URI,
+        "NAME": ENVIRONMENT.MONGO_DB,
+        "OPTIONS": {
+            "appname": "mengla-collector",
+            "connectTimeoutMS": MONGO_OPERATION_TIMEOUT_MS,
+            "serverSelectionTimeoutMS": MONGO_OPERATION_TIMEOUT_MS,
+            "timeoutMS": MONGO_OPERATION_TIMEOUT_MS,
+            "tz_aware": False,
+            "retryWrites": True,
+        },
+    },
+}
+REDIS_TIMEOUT_SECONDS = 0.5
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": ENVIRONMENT.REDIS_URI,
+        "KEY_PREFIX": "mengla:cache",
+        "OPTIONS": {
+            "CONNECTION_POOL_KWARGS": {
+                "socket_timeout": REDIS_TIMEOUT_SECONDS,
+                "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+                "health_check_interval": 30,
+            },
+        },
+    },
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# --- Worker cluster -------------------------------------------------------------------------------
+
+Q_CLUSTER = {
+    "name": "mengla",
+    "label": "Worker",
+    "broker_class": "apps.core.broker.RedisBroker",
+    "workers": ENVIRONMENT.QUEUE_WORKERS,
+    "queue_limit": 50,
+    "timeout": 600,
+    "retry": 660,
+    "recycle": 500,
+    "save_limit": 250,
+    "max_attempts": 1,
+    "catch_up": False,
+    "time_zone": "Asia/Shanghai",
+    "log_level": ENVIRONMENT.LOG_LEVEL,
+}
+
+# --- API ------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.auth.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.auth.permissions.IsReader"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.core.api.envelope.EnvelopeRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.core.api.parsers.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.core.api.negotiation.AlwaysJSON",
+    "EXCEPTION_HANDLER": "apps.core.api.exceptions.envelope_exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "apps.core.api.schema.EnvelopeAutoSchema",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "MengLa Collector",
+    "DESCRIPTION": "Ozon market figures: rankings, distributions and trends by category and period.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
+        "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.core.api.schema.add_envelope",
+    ],
+}
+SIMPLE_JWT = {
+    "SIGNING_KEY": JWT_SECRET,
+    "ALGORITHM": "HS256",
+    "ACCESS_TOKEN_LIFETIME": timedelta(hours=ENVIRONMENT.JWT_EXPIRE_HOURS),
+}
+CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_EXPOSE_HEADERS = [
+    "Age",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "X-MengLa-Freshness",
+    "X-MengLa-Source",
+    "X-MengLa-Trend-Partial",
+    "X-Request-ID",
+]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+WEBHOOK_MAX_BYTES = 20 * 1024 * 1024
+
+# --- Security -------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.is_production else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.APP_BASEURL.startswith("https://")
+# Stops DEBUG error pages from looking for settings such as MONGO_URI that hold a password.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.api.reports.SecretFilter"
+
+# --- Language, time, logs -------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")  # the market's day begins at midnight in this zone
+
+LOGGING_CONFIG = None
+configure_logging(
+    level=ENVIRONMENT.LOG_LEVEL,
+    log_format=ENVIRONMENT.LOG_FORMAT or ("json" if ENVIRONMENT.is_production else "console"),
+)

@@ -1,0 +1,28 @@
+"""Every address of the product: includes and error handlers only."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+
+from apps.core.api import views as core_views
+from apps.core.api.papers import DocsView, SchemaView
+
+handler400 = "apps.core.api.views.bad_request"
+handler403 = "apps.core.api.views.permission_denied"
+handler404 = "apps.core.api.views.not_found"
+handler500 = "apps.core.api.views.server_error"
+
+# API addresses are written without a slash at their end; TrailingSlashMiddleware takes both spellings.
+urlpatterns = [
+    path("health", core_views.health, name="health"),
+    path("ready", core_views.ready, name="ready"),
+    path("admin/", admin.site.urls),
+    path("api/schema", SchemaView.as_view(), name="schema"),
+    path("api/docs", DocsView.as_view(url_name="schema"), name="docs"),
+    path("api/auth/", include("apps.auth.urls")),
+    path("api/", include("apps.categories.urls")),
+    path("api/", include("apps.sync_tasks.urls")),
+    path("api/", include("apps.mengla.urls")),
+    re_path(r"^api(?:/.*)?$", core_views.unknown_api_path),
+]

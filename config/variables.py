@@ -1,0 +1,341 @@
+"""Every environment variable of the product: its parser, default, example and meaning stand together.
+
+``docs/configuration.md`` and ``.env.example`` are tested against them. :mod:`config.env` reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from config import parsers
+from config.alert_variables import AlertVariables
+from config.variable import Variable, text_of
+from config.variable import variable as _variable
+
+__all__ = ["Environment", "Variable", "text_of", "variables"]
+
+_DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
+
+
+@dataclass(frozen=True)
+class Environment(AlertVariables):
+    """The configuration of one process, parsed and checked."""
+
+    ENV: str = _variable(
+        parsers.one_of("development", "test", "production"),
+        default="development",
+        example="production",
+        help="What this installation is for; `production` demands secrets and hosts.",
+    )
+    DEBUG: bool = _variable(
+        parsers.boolean,
+        default=False,
+        help="Django's debug mode; refused in production.",
+    )
+    SECRET_KEY: str = _variable(
+        parsers.text_of(min_length=32),
+        default=_DEVELOPMENT_KEY,
+        example="(50 random characters)",
+        help="Signs sessions and task messages.",
+        is_secret=True,
+        is_required_in_production=True,
+    )
+    ALLOWED_HOSTS: tuple[str, ...] = _variable(
+        parsers.hosts,
+        default=("localhost", "127.0.0.1", "[::1]"),
+        example="mengla.example.com",
+        help="Host names this server answers to, separated by commas.",
+        is_required_in_production=True,
+    )
+    CSRF_TRUSTED_ORIGINS: tuple[str, ...] = _variable(
+        parsers.origins,
+        default=(),
+        example="https://mengla.example.com",
+        help="Origins the admin's forms may be posted from, when a proxy ends TLS in front of the server.",
+    )
+
+    MONGO_URI: str = _variable(
+        parsers.mongo_uri,
+        example="mongodb://127.0.0.1:27017/?replicaSet=rs0",
+        help="MongoDB 6.0 or newer, a replica set.",
+        is_secret=True,
+        is_required=True,
+    )
+    MONGO_DB: str = _variable(
+        parsers.database_name,
+        default="industry_monitor",
+        help="The database everything is stored in.",
+    )
+    REDIS_URI: str = _variable(
+        parsers.redis_uri,
+        example="redis://127.0.0.1:6379/0",
+        help="Redis 6.2 or newer: caches, the task broker and shared state.",
+        is_secret=True,
+        is_required=True,
+    )
+
+    COLLECT_SERVICE_URL: str | None = _variable(
+        parsers.http_url,
+        example="https://collect.example.com",
+        help="The collection service. Unset: nothing is collected, what is stored is served.",
+    )
+    COLLECT_SERVICE_API_KEY: str = _variable(
+        parsers.bearer_key,
+        default="",
+        example="(the service's key)",
+        help="Bearer key for the collection service.",
+        is_secret=True,
+    )
+    COLLECT_TASK_NAME: str = _variable(
+        parsers.text_of(max_length=200),
+        default="萌啦数据采集",
+        help="Name of the managed task at the collection service.",
+    )
+    APP_BASEURL: str = _variable(
+        parsers.http_url,
+        default="http://127.0.0.1:8000",
+        example="https://mengla.example.com",
+        help="Where the collection service reaches this server.",
+    )
+    MENGLA_WEBHOOK_URL: str | None = _variable(
+        parsers.http_url,
+        example="https://mengla.example.com/api/webhook/mengla-notify",
+        help="Full webhook address, when it is not APP_BASEURL + /api/webhook/mengla-notify.",
+    )
+    WEBHOOK_SECRET: str = _variable(
+        parsers.text_of(min_length=8, max_length=4096),
+        default="",
+        example="(32 random characters)",
+        help="Key of the webhook's HMAC signature. Unset: the attempt token in the URL is demanded instead.",
+        is_secret=True,
+        is_required_in_production=True,
+    )
+
+    JWT_SECRET: str | None = _variable(
+        parsers.text_of(min_length=32),
+        example="(50 random characters)",
+        help="Signs login tokens; SECRET_KEY when unset.",
+        is_secret=True,
+    )
+    JWT_EXPIRE_HOURS: int = _variable(
+        parsers.integer(minimum=1, maximum=8760),
+        default=24,
+        help="How long a login lasts, in hours.",
+    )
+    ADMIN_USERNAME: str = _variable(
+        parsers.text_of(max_length=150),
+        default="admin",
+        help="Name of the first admin.",
+    )
+    ADMIN_PASSWORD: str | None = _variable(
+        parsers.text_of(min_length=8, max_length=1024),
+        example="(a long password)",
+        help="Password of the first admin; used once, when that user does not exist yet.",
+        is_secret=True,
+    )
+    CORS_ALLOWED_ORIGINS: tuple[str, ...] = _variable(
+        parsers.origins,
+        default=("http://localhost:5173",),
+        example="https://app.example.com,http://localhost:5173",
+        help="Browser origins that may call the API, separated by commas; `*` is refused.",
+    )
+
+    COLLECT_INTERVAL_SECONDS: float = _variable(
+        parsers.number(minimum=0, maximum=3600),
+        default=2.0,
+        help="Least time between two requests to the collection service, over all processes, in seconds.",
+    )
+    COLLECT_MAX_ATTEMPTS: int = _variable(
+        parsers.integer(minimum=1, maximum=20),
+        default=2,
+        help="How often one collection is tried before it is marked failed.",
+    )
+    COLLECT_RETRY_DELAY_SECONDS: float = _variable(
+        parsers.number(minimum=0, maximum=86_400),
+        default=5.0,
+        help="Wait before a failed collection is tried again, in seconds.",
+    )
+    MAX_INFLIGHT_REQUESTS: int = _variable(
+        parsers.integer(minimum=1, maximum=100),
+        default=1,
+        help="How many collections the service may work on at once.",
+    )
+    MENGLA_TIMEOUT_SECONDS: int = _variable(
+        parsers.integer(minimum=1, maximum=86_400),
+        default=300,
+        help="How long a collection may stay unanswered before it is tried again or marked failed.",
+    )
+    COLLECT_REQUEST_TIMEOUT_SECONDS: float = _variable(
+        parsers.number(minimum=0.1, maximum=300),
+        default=15.0,
+        help="Timeout of one HTTP request to the collection service, in seconds.",
+    )
+    CB_FAILURE_THRESHOLD: int = _variable(
+        parsers.integer(minimum=1, maximum=1000),
+        default=5,
+        help="Failures in a row of the collection service that open the breaker.",
+    )
+    CB_SUCCESS_THRESHOLD: int = _variable(
+        parsers.integer(minimum=1, maximum=1000),
+        default=3,
+        help="Successes in a row that close a half-open breaker.",
+    )
+    CB_TIMEOUT: float = _variable(
+        parsers.number(minimum=0.1, maximum=86_400),
+        default=60.0,
+        help="How long the breaker stays open before it lets a probe through, in seconds.",
+    )
+
+    L1_CACHE_MAX_SIZE: int = _variable(
+        parsers.integer(minimum=1, maximum=1_000_000),
+        default=1000,
+        help="Entries of each process's own cache (L1).",
+    )
+    L1_CACHE_TTL: int = _variable(
+        parsers.integer(minimum=1, maximum=86_400),
+        default=300,
+        help="Longest life of an L1 entry, in seconds.",
+    )
+    TTL_DAY_SECONDS: int = _variable(
+        parsers.integer(minimum=1, maximum=315_360_000),
+        default=4 * 3600,
+        help="How long a day's figures count as fresh, in seconds.",
+    )
+    TTL_MONTH_SECONDS: int = _variable(
+        parsers.integer(minimum=1, maximum=315_360_000),
+        default=24 * 3600,
+        help="How long a month's figures count as fresh, in seconds.",
+    )
+    TTL_QUARTER_SECONDS: int = _variable(
+        parsers.integer(minimum=1, maximum=315_360_000),
+        default=7 * 86_400,
+        help="How long a quarter's figures count as fresh, in seconds.",
+    )
+    TTL_YEAR_SECONDS: int = _variable(
+        parsers.integer(minimum=1, maximum=315_360_000),
+        default=30 * 86_400,
+        help="How long a year's figures count as fresh, in seconds.",
+    )
+    EMPTY_TTL_SECONDS: int = _variable(
+        parsers.integer(minimum=1, maximum=86_400),
+        default=600,
+        help="How long an empty answer is believed before it is asked again, in seconds.",
+    )
+    RETENTION_DAY_DAYS: int = _variable(
+        parsers.integer(minimum=1, maximum=36_500),
+        default=30,
+        help="How long a day's figures are kept after they were collected, in days.",
+    )
+    RETENTION_MONTH_DAYS: int = _variable(
+        parsers.integer(minimum=1, maximum=36_500),
+        default=90,
+        help="How long a month's figures are kept after they were collected, in days.",
+    )
+    RETENTION_QUARTER_DAYS: int = _variable(
+        parsers.integer(minimum=1, maximum=36_500),
+        default=365,
+        help="How long a quarter's figures are kept after they were collected, in days.",
+    )
+    RETENTION_YEAR_DAYS: int = _variable(
+        parsers.integer(minimum=1, maximum=36_500),
+        default=730,
+        help="How long a year's figures are kept after they were collected, in days.",
+    )
+
+    CRON_TICK: str = _variable(
+        parsers.cron,
+        default="* * * * *",
+        help="When overdue collections are looked after and a lost wake-up is made good.",
+    )
+
+    CRON_DAILY_COLLECT: str = _variable(
+        parsers.cron,
+        default="0 2 * * *",
+        help="When the figures of the day before are collected (Asia/Shanghai).",
+    )
+    CRON_MONTHLY_COLLECT: str = _variable(
+        parsers.cron,
+        default="0 3 1 * *",
+        help="When the figures of the month before are collected (Asia/Shanghai).",
+    )
+    CRON_QUARTERLY_COLLECT: str = _variable(
+        parsers.cron,
+        default="0 3 2 1,4,7,10 *",
+        help="When the figures of the quarter before are collected (Asia/Shanghai).",
+    )
+    CRON_YEARLY_COLLECT: str = _variable(
+        parsers.cron,
+        default="0 3 3 1 *",
+        help="When the figures of the year before are collected (Asia/Shanghai).",
+    )
+    CRON_BACKFILL_CHECK: str = _variable(
+        parsers.cron,
+        default="0 */4 * * *",
+        help="When gaps in the last closed periods are looked for and planned (Asia/Shanghai).",
+    )
+    CRON_ALERT_CHECK: str = _variable(
+        parsers.cron,
+        default="* * * * *",
+        help="When the alert rules are evaluated.",
+    )
+    BACKFILL_DAYS: int = _variable(
+        parsers.integer(minimum=0, maximum=366),
+        default=7,
+        help="How many closed days the backfill check looks back over; 0 leaves days out.",
+    )
+    BACKFILL_MONTHS: int = _variable(
+        parsers.integer(minimum=0, maximum=120),
+        default=3,
+        help="How many closed months the backfill check looks back over; 0 leaves months out.",
+    )
+    BACKFILL_QUARTERS: int = _variable(
+        parsers.integer(minimum=0, maximum=40),
+        default=4,
+        help="How many closed quarters the backfill check looks back over; 0 leaves quarters out.",
+    )
+    BACKFILL_YEARS: int = _variable(
+        parsers.integer(minimum=0, maximum=20),
+        default=2,
+        help="How many closed years the backfill check looks back over; 0 leaves years out.",
+    )
+
+    LOG_LEVEL: str = _variable(
+        parsers.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        default="INFO",
+        help="The least severe log lines that are written.",
+    )
+    LOG_FORMAT: str | None = _variable(
+        parsers.one_of("json", "console"),
+        example="json",
+        help="Form of the log lines; unset: json in production, console elsewhere.",
+    )
+    WEB_WORKERS: int = _variable(
+        parsers.integer(minimum=1, maximum=256),
+        default=2,
+        example="4",
+        help="Processes of the web server.",
+    )
+    WEB_THREADS: int = _variable(
+        parsers.integer(minimum=2, maximum=1024),
+        default=16,
+        help="Threads of each web process; half of them at most may wait for a collection.",
+    )
+    QUEUE_WORKERS: int = _variable(
+        parsers.integer(minimum=2, maximum=64),
+        default=3,
+        help="Processes of each worker cluster; one of them may be busy dispatching.",
+    )
+
+    @property
+    def is_production(self) -> bool:
+        """Whether this installation serves real users."""
+        return self.ENV == "production"
+
+
+def variables() -> dict[str, tuple[Variable, Any]]:
+    """Every variable by name, with its default."""
+    return {
+        field.name: (field.metadata["variable"], field.default) for field in dataclasses.fields(Environment)
+    }

@@ -1,0 +1,1 @@
+"""The HTTP frame every app shares: envelope, errors, middleware, schema."""

@@ -1,0 +1,96 @@
+"""The envelope around every answer under ``/api/``.
+
+Success: ``{"success": true, "data": ..., "message": "ok"}``. Error: ``{"success": false, "error": CODE,
+"message": ..., "detail": ...}``, plus ``fields`` for validation errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from bson import ObjectId
+from django.http import HttpResponse
+from django.utils.functional import Promise
+from rest_framework.renderers import BaseRenderer
+
+from apps.core.errors import DomainError, ErrorCode
+
+JSON_CONTENT_TYPE = "application/json"
+# Datetimes without zone come from PyMongo and are UTC.
+_JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+
+
+class EnvelopeBody(dict[str, Any]):
+    """A finished envelope; the renderer writes it as it is."""
+
+
+def success_body(data: Any, message: str = "ok") -> EnvelopeBody:
+    """Wrap data in the success envelope."""
+    return EnvelopeBody(success=True, data=data, message=message)
+
+
+def error_body(
+    code: ErrorCode,
+    message: str,
+    *,
+    detail: str | None = None,
+    fields: Mapping[str, list[str]] | None = None,
+) -> EnvelopeBody:
+    """Build the error envelope."""
+    body = EnvelopeBody(success=False, error=code.value, message=message, detail=detail)
+    if fields is not None:
+        body["fields"] = fields
+    return body
+
+
+def dump_json(value: Any) -> bytes:
+    """Serialise to compact UTF-8 JSON; lazy translations and ObjectIds become strings."""
+    return orjson.dumps(value, default=_encode, option=_JSON_OPTIONS)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Promise | ObjectId):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON serialisable")
+
+
+def error_response(
+    code: ErrorCode,
+    message: str,
+    *,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """Build an error answer outside DRF: for middleware and Django's own error handlers."""
+    body = dump_json(error_body(code, message, detail=detail))
+    return HttpResponse(
+        body, status=code.http_status, content_type=JSON_CONTENT_TYPE, headers=dict(headers or {})
+    )
+
+
+def domain_error_body(error: DomainError) -> EnvelopeBody:
+    """Build the error envelope of a service's error."""
+    return error_body(error.code, error.message, detail=error.detail, fields=error.fields)
+
+
+class EnvelopeRenderer(BaseRenderer):
+    """Renders whatever a view returns inside the envelope."""
+
+    media_type = JSON_CONTENT_TYPE
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the bytes of the envelope around ``data``."""
+        return dump_json(data if isinstance(data, EnvelopeBody) else success_body(data))

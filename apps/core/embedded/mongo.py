@@ -1,0 +1,106 @@
+"""An embedded MongoDB: a replica set of one, because the product needs one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from apps.core.embedded.binaries import USE_YOUR_SERVERS, find_mongod
+from apps.core.embedded.server import EmbeddedServer, ServerKind, start_server
+from apps.core.ports import port_answers
+from apps.core.processes import ProcessFailedError
+
+REPLICA_SET = "rs0"
+DEFAULT_PORT = 27117
+CACHE_GIGABYTES = "0.25"
+OPLOG_MEGABYTES = "256"
+CLIENT_TIMEOUT_MS = 5000
+
+NOT_YET_INITIALIZED = 94
+OTHER_DATA_VERSION_STATUS = 62
+
+
+def start_mongo(data_dir: Path, *, port: int | None = None, log_path: Path | None = None) -> EmbeddedServer:
+    """Start a MongoDB on this directory and wait until it is primary; see ``start_server``."""
+    return start_server(MONGO, data_dir=data_dir, port=port, log_path=log_path)
+
+
+def _arguments(port: int) -> list[str]:
+    return [
+        *("--dbpath", "."),
+        *("--port", str(port)),
+        *("--bind_ip", "127.0.0.1"),
+        *("--replSet", REPLICA_SET),
+        *("--wiredTigerCacheSizeGB", CACHE_GIGABYTES),
+        *("--oplogSize", OPLOG_MEGABYTES),
+        *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+        "--nounixsocket",
+        "--quiet",
+    ]
+
+
+def _make_ready(port: int) -> bool:
+    """Bring the replica set a step further; true once this server is its writable primary."""
+    if not port_answers(port):
+        return False
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        "127.0.0.1",
+        port,
+        directConnection=True,
+        serverSelectionTimeoutMS=CLIENT_TIMEOUT_MS,
+        socketTimeoutMS=CLIENT_TIMEOUT_MS,
+    )
+    try:
+        hello = client.admin.command("hello")
+        if hello.get("isWritablePrimary"):
+            return True
+        if not hello.get("setName"):
+            _configure(client, f"127.0.0.1:{port}")
+    except PyMongoError:
+        return False
+    finally:
+        client.close()
+    return False
+
+
+def _configure(client: MongoClient[dict[str, Any]], host: str) -> None:
+    """Create the replica set, or tell it that its only member has moved to another port."""
+    try:
+        config: Mapping[str, Any] = client.admin.command("replSetGetConfig")["config"]
+    except OperationFailure as error:
+        if error.code == NOT_YET_INITIALIZED:
+            members = [{"_id": 0, "host": host}]
+            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+        return
+    if [member["host"] for member in config["members"]] != [host]:
+        members = [{**config["members"][0], "host": host}]
+        changed = {**config, "version": config["version"] + 1, "members": members}
+        client.admin.command("replSetReconfig", changed, force=True)
+
+
+def _explain_failure(error: ProcessFailedError, data_dir: Path) -> str:
+    if error.status == OTHER_DATA_VERSION_STATUS:
+        return (
+            f"{error}\nThe data in {data_dir} was written by another version of MongoDB. "
+            "Put that version first on PATH, or delete the directory to start empty."
+        )
+    lacks_avx = error.status == -signal.SIGILL
+    reason = "\nThis processor lacks the instructions MongoDB needs (AVX)." if lacks_avx else ""
+    return f"{error}{reason}\nTo use servers you have:\n  {USE_YOUR_SERVERS}"
+
+
+MONGO = ServerKind(
+    name="MongoDB",
+    command="mongod",
+    find_program=find_mongod,
+    arguments=_arguments,
+    make_ready=_make_ready,
+    uri=lambda port: f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}",
+    explain_failure=_explain_failure,
+)

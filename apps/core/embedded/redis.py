@@ -1,0 +1,68 @@
+"""An embedded Redis that keeps its data over a clean stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from apps.core.embedded.binaries import USE_YOUR_SERVERS, find_redis_server
+from apps.core.embedded.server import EmbeddedServer, ServerKind, start_server
+from apps.core.ports import port_answers
+from apps.core.processes import ProcessFailedError
+
+DEFAULT_PORT = 26379
+SNAPSHOT_RULE = ("300", "1")  # after 300 s with one change, and at a clean stop
+CLIENT_TIMEOUT_SECONDS = 5
+
+
+def start_redis(data_dir: Path, *, port: int | None = None, log_path: Path | None = None) -> EmbeddedServer:
+    """Start a Redis on this directory and wait until it answers; see ``start_server``."""
+    return start_server(REDIS, data_dir=data_dir, port=port, log_path=log_path)
+
+
+def _arguments(port: int) -> list[str]:
+    return [
+        *("--port", str(port)),
+        *("--bind", "127.0.0.1"),
+        *("--dir", "."),
+        *("--appendonly", "no"),
+        *("--save", *SNAPSHOT_RULE),
+        *("--daemonize", "no"),
+    ]
+
+
+def _make_ready(port: int) -> bool:
+    if not port_answers(port):
+        return False
+    client = Redis(
+        host="127.0.0.1",
+        port=port,
+        socket_timeout=CLIENT_TIMEOUT_SECONDS,
+        socket_connect_timeout=CLIENT_TIMEOUT_SECONDS,
+    )
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def _explain_failure(error: ProcessFailedError, data_dir: Path) -> str:
+    return (
+        f"{error}\nOnly caches and counters are kept in {data_dir}: deleting it loses no figures.\n"
+        f"To use servers you have:\n  {USE_YOUR_SERVERS}"
+    )
+
+
+REDIS = ServerKind(
+    name="Redis",
+    command="redis-server",
+    find_program=find_redis_server,
+    arguments=_arguments,
+    make_ready=_make_ready,
+    uri=lambda port: f"redis://127.0.0.1:{port}/0",
+    explain_failure=_explain_failure,
+)

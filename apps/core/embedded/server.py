@@ -1,0 +1,181 @@
+"""What both embedded servers share: the handle, a free port, and what a former run left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from apps.core.embedded.binaries import EmbeddedError
+from apps.core.ports import free_port
+from apps.core.processes import ManagedProcess, ProcessFailedError, Stoppable
+
+STATE_FILE = "embedded.json"
+PORT_ATTEMPTS = 3
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 20.0
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerKind:
+    """How one kind of server is started, and how to see that it can be used."""
+
+    name: str
+    command: str
+    find_program: Callable[[], Path]
+    arguments: Callable[[int], Sequence[str]]
+    make_ready: Callable[[int], bool]
+    uri: Callable[[int], str]
+    explain_failure: Callable[[ProcessFailedError, Path], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedServer:
+    """A running embedded server; ``reused`` when a former run had left it running.
+
+    ``note`` tells in one sentence what people should know about how it started, or is None.
+    """
+
+    name: str
+    uri: str
+    port: int
+    pid: int
+    data_dir: Path
+    log_path: Path
+    reused: bool
+    note: str | None
+    process: Stoppable
+
+    def is_alive(self) -> bool:
+        """Tell whether the server still runs."""
+        return self.process.is_alive()
+
+    def stop(self) -> None:
+        """Stop the server cleanly; its data stays."""
+        self.process.stop()
+        (self.data_dir / STATE_FILE).unlink(missing_ok=True)
+
+
+class LeftoverProcess:
+    """A server of a former run that still runs, and that is not a child of this process."""
+
+    def __init__(self, name: str, process: psutil.Process) -> None:
+        self.name = name
+        self.pid: int = process.pid
+        self._process = process
+
+    def is_alive(self) -> bool:
+        """Tell whether it still runs."""
+        try:
+            return bool(self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    def stop(self) -> None:
+        """Ask it to end, wait, then kill it."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_SECONDS)
+            except psutil.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(STOP_TIMEOUT_SECONDS)
+
+
+def start_server(
+    kind: ServerKind, *, data_dir: Path, log_path: Path | None = None, port: int | None = None
+) -> EmbeddedServer:
+    """Start the server on this data directory, or reuse the one of a former run that still serves it.
+
+    ``port`` is a wish: None means any free one. Raises EmbeddedError with the reason and the way out.
+    """
+    data_dir = data_dir.resolve()
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_path = (log_path or data_dir.with_name(f"{data_dir.name}.log")).resolve()
+
+    def handle(process: ManagedProcess | LeftoverProcess, used_port: int, note: str | None) -> EmbeddedServer:
+        return EmbeddedServer(
+            name=kind.name,
+            uri=kind.uri(used_port),
+            port=used_port,
+            pid=process.pid,
+            data_dir=data_dir,
+            log_path=log_path,
+            reused=isinstance(process, LeftoverProcess),
+            note=note,
+            process=process,
+        )
+
+    leftover = _find_leftover(kind, data_dir)
+    if leftover is not None:
+        if _settles_as_ready(kind, *leftover):
+            note = (
+                f"{kind.name} of a former run still serves this directory on port {leftover[1]}: used again."
+            )
+            return handle(*leftover, note)
+        leftover[0].stop()
+    started, chosen = _start_new(kind, data_dir, log_path, port)
+    moved = f"Port {port} is taken, so {kind.name} listens on {chosen} instead."
+    return handle(started, chosen, moved if port and chosen != port else None)
+
+
+def _start_new(
+    kind: ServerKind, data_dir: Path, log_path: Path, port: int | None
+) -> tuple[ManagedProcess, int]:
+    program = kind.find_program()
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        chosen = free_port(port if attempt == 1 else None)
+        # The data directory is the working directory: arguments need no path that a server could
+        # misread (spaces, quotes, other letters), and a later run recognises the process by it.
+        process = ManagedProcess(
+            [program, *kind.arguments(chosen)], name=kind.name, log_path=log_path, cwd=data_dir
+        )
+        try:
+            process.start()
+            _write_state(data_dir, pid=process.pid, port=chosen)
+            process.wait_until_ready(partial(kind.make_ready, chosen), timeout_seconds=START_TIMEOUT_SECONDS)
+        except ProcessFailedError as error:
+            process.stop()
+            if attempt == PORT_ATTEMPTS or "ddress already in use" not in process.log_text():
+                raise EmbeddedError(kind.explain_failure(error, data_dir)) from error
+        except BaseException:
+            process.stop()
+            raise
+        else:
+            return process, chosen
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _settles_as_ready(kind: ServerKind, process: LeftoverProcess, port: int) -> bool:
+    """Wait until the server of a former run can be used, or has ended (it may be shutting down)."""
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    while process.is_alive() and time.monotonic() < deadline:
+        if kind.make_ready(port):
+            return True
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def _find_leftover(kind: ServerKind, data_dir: Path) -> tuple[LeftoverProcess, int] | None:
+    """The process of the state file, when it is alive and really our server on this directory."""
+    try:
+        state = json.loads((data_dir / STATE_FILE).read_text())
+        pid, port = int(state["pid"]), int(state["port"])
+        process = psutil.Process(pid)
+        ours = process.name().startswith(kind.command) and Path(process.cwd()).samefile(data_dir)
+    except (OSError, ValueError, TypeError, KeyError, psutil.Error):
+        return None
+    return (LeftoverProcess(kind.name, process), port) if ours else None
+
+
+def _write_state(data_dir: Path, *, pid: int, port: int) -> None:
+    draft = data_dir / f"{STATE_FILE}.new"
+    draft.write_text(json.dumps({"pid": pid, "port": port}))
+    draft.replace(data_dir / STATE_FILE)

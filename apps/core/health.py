@@ -1,0 +1,75 @@
+"""Whether the things we depend on answer, each asked for a bounded time, and whether a worker lives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypedDict
+
+import pymongo
+import structlog
+from django.db.utils import DatabaseError
+from pymongo.errors import PyMongoError
+from redis import RedisError
+
+from apps.core import mongo
+from apps.core.heartbeats import worker_problem
+from apps.core.redis import get_redis
+
+logger = structlog.get_logger(__name__)
+
+CHECK_TIMEOUT_SECONDS = 2.0
+
+
+class DependencyState(TypedDict):
+    """The state of one dependency: whether it answered, after how long, and what went wrong."""
+
+    ok: bool
+    latency_ms: float
+    error: str | None
+
+
+class NoWorkerError(Exception):
+    """No worker has shown a sign of life lately; the text says since when."""
+
+
+def check_dependencies() -> dict[str, DependencyState]:
+    """Ask for MongoDB, Redis and a worker's heartbeat at once, each for about ``CHECK_TIMEOUT_SECONDS``."""
+    checks: dict[str, Callable[[], Any]] = {
+        "mongodb": _ping_mongo,
+        "redis": lambda: get_redis().ping(),
+        "worker": _look_for_worker,
+    }
+    with ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health") as pool:
+        results = pool.map(_state_of, checks.values())
+        return dict(zip(checks, results, strict=True))
+
+
+def _ping_mongo() -> None:
+    with pymongo.timeout(CHECK_TIMEOUT_SECONDS):
+        mongo.ping()
+
+
+def _look_for_worker() -> None:
+    with pymongo.timeout(CHECK_TIMEOUT_SECONDS):
+        problem = worker_problem()
+    if problem is not None:
+        raise NoWorkerError(problem)
+
+
+def _state_of(check: Callable[[], Any]) -> DependencyState:
+    started = time.monotonic()
+    error: str | None = None
+    try:
+        check()
+    except NoWorkerError as failure:
+        error = str(failure)
+    except (PyMongoError, DatabaseError, RedisError) as failure:
+        error = type(failure).__name__
+        logger.warning("dependency_down", error=error)
+    return {
+        "ok": error is None,
+        "latency_ms": round((time.monotonic() - started) * 1000, 1),
+        "error": error,
+    }

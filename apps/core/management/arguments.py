@@ -1,0 +1,61 @@
+"""Parsers of command-line arguments: what they refuse ends the command with exit code 2 and one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.utils.translation import gettext as _
+
+from apps.core.errors import InvalidInput
+
+T = TypeVar("T")
+
+_MAX_DIGITS = 18
+_SHOWN_CHARACTERS = 40
+
+
+def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Return the parser of ours in the form argparse understands."""
+
+    def parse_argument(text: str) -> T:
+        try:
+            return parse(text)
+        except InvalidInput as error:
+            raise argparse.ArgumentTypeError(error.message) from error
+
+    return parse_argument
+
+
+def one_of(names: Callable[[], list[str]]) -> Callable[[str], str]:
+    """Take one of the names, exactly as it is spelled."""
+
+    def parse_name(text: str) -> str:
+        known = names()
+        if text in known:
+            return text
+        values = {"text": shown(text), "names": ", ".join(known)}
+        raise argparse.ArgumentTypeError(_("%(text)s is unknown: use one of %(names)s") % values)
+
+    return parse_name
+
+
+def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Take a whole number within these limits."""
+
+    def parse_number(text: str) -> int:
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
+        if not (is_number and minimum <= int(text) <= maximum):
+            values = {"text": shown(text), "minimum": minimum, "maximum": maximum}
+            raise argparse.ArgumentTypeError(
+                _("%(text)s is no whole number from %(minimum)d to %(maximum)d") % values
+            )
+        return int(text)
+
+    return parse_number
+
+
+def shown(text: str) -> str:
+    """Return the text as it may stand in a message: short, on one line, printable."""
+    return repr(text) if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]!r}..."

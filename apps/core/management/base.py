@@ -1,0 +1,161 @@
+"""The base of our commands: one printer for people and machines, fixed exit codes, no tracebacks.
+
+Exit codes: 0 done, 1 failed, 2 bad arguments, 3 partly failed. Results go to stdout, progress to stderr.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from enum import IntEnum
+from typing import Any, ClassVar
+
+import orjson
+import pymongo
+from django.core.management.base import BaseCommand, CommandParser
+from django.db.utils import DatabaseError
+from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
+from redis import RedisError
+
+from apps.core import mongo
+from apps.core.errors import DomainError
+from apps.core.management.progress import Display, open_display
+from apps.core.management.stopping import Stopped, StopSignals, stop_signals
+
+__all__ = ["CollectorCommand", "ExitCode", "Stopped", "dump"]
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status says."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_ARGUMENTS = 2
+    PARTLY_FAILED = 3
+
+
+class CollectorCommand(BaseCommand):
+    """Runs :meth:`run`, prints its result once (a line, or JSON with ``--json``) and exits with its code.
+
+    SIGINT and SIGTERM raise :class:`Stopped` inside :meth:`run`, once; a command for which there is more to
+    say than that it was stopped catches it.
+    """
+
+    requires_system_checks = []
+    # Django's own options still work; help shows those of the command.
+    suppressed_base_arguments = {
+        "--version",
+        "--verbosity",
+        "--settings",
+        "--pythonpath",
+        "--traceback",
+        "--no-color",
+        "--force-color",
+        "--skip-checks",
+    }
+
+    can_dry_run: ClassVar[bool] = False
+    # Errors that mean an argument was wrong: exit code 2 instead of 1.
+    argument_errors: ClassVar[tuple[type[DomainError], ...]] = ()
+    # Commands may do long work: the short limit of one database operation is for web requests. None: the
+    # command sets limits of its own, because it may run for days.
+    operation_timeout_seconds: ClassVar[float | None] = 3600
+    needs_mongo: ClassVar[bool] = True
+
+    signals: StopSignals
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add what every command takes."""
+        parser.add_argument("--json", action="store_true", dest="is_json", help="Print the result as JSON.")
+        parser.add_argument(
+            "--no-progress", action="store_true", help="Show no progress bar, only lines at changes."
+        )
+        if self.can_dry_run:
+            parser.add_argument(
+                "--dry-run", action="store_true", help="Say what would be done, and change nothing."
+            )
+
+    def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
+        """Do the work; returns the result, a summary for people and the exit code."""
+        raise NotImplementedError
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run the command and turn known failures into messages."""
+        with stop_signals() as self.signals:
+            code = self._run_and_print(options)
+        if code is not ExitCode.DONE:
+            sys.exit(code)
+
+    def progress(self, title: str, options: Mapping[str, Any]) -> AbstractContextManager[Display]:
+        """Show progress on stderr: a bar, or lines at changes without a terminal."""
+        return open_display(self.stderr, title=title, is_bar_wanted=not options["no_progress"])
+
+    def _run_and_print(self, options: Mapping[str, Any]) -> ExitCode:
+        is_json: bool = options["is_json"]
+        try:
+            if self.needs_mongo:
+                # Under a long limit PyMongo would look for a server just as long.
+                mongo.ping()
+            with self._time_limit():
+                result, summary, code = self.run(**options)
+        except DomainError as error:
+            self._print_error(error, is_json=is_json)
+            is_bad_argument = isinstance(error, self.argument_errors)
+            return ExitCode.BAD_ARGUMENTS if is_bad_argument else ExitCode.FAILED
+        except (PyMongoError, DatabaseError, RedisError) as error:
+            message = _("MongoDB or Redis does not answer (%(error)s).") % {"error": type(error).__name__}
+            self._print_error(DomainError(message), is_json=is_json)
+            return ExitCode.FAILED
+        except Stopped as stopped:
+            message = _("Stopped by %(signal)s.") % {"signal": stopped.signal_name}
+            self._print_error(DomainError(message), is_json=is_json)
+            return ExitCode.FAILED
+        self._print(dump(result) if is_json else summary)
+        return code
+
+    def _time_limit(self) -> AbstractContextManager[object]:
+        seconds = self.operation_timeout_seconds
+        return nullcontext() if seconds is None else pymongo.timeout(seconds)
+
+    def _print(self, text: str) -> None:
+        out = getattr(self.stdout, "_out", None)
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")  # names of categories in a terminal without them
+        try:
+            self.stdout.write(text)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # The reader (`head`) has seen enough. Python would complain when it flushes at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _print_error(self, error: DomainError, *, is_json: bool) -> None:
+        if is_json:
+            self._print(
+                dump(
+                    {
+                        "error": error.code.value,
+                        "message": str(error.message),
+                        "detail": error.detail,
+                        "fields": error.fields,
+                    }
+                )
+            )
+            return
+        self.stderr.write(str(error.message))
+        for field, messages in (error.fields or {}).items():
+            for message in messages:
+                if message != error.message:
+                    self.stderr.write(f"  {field}: {message}")
+
+
+def dump(result: Mapping[str, Any]) -> str:
+    """Return the result as one line of JSON."""
+    try:
+        return orjson.dumps(result, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:  # text that is no Unicode, such as an argument of broken bytes
+        return json.dumps(result, default=str)

@@ -1,0 +1,99 @@
+"""Starts the web server: granian, with several processes of several threads each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.core.ports import listen_problem
+
+APPLICATION = "config.serving:application"
+MAX_PORT = 65_535
+MAX_DIGITS = 5
+MAX_WORKERS = 256
+MAX_THREADS = 1024
+# A request may wait 30 s for a collection; one that takes longer than this at shutdown hangs.
+KILL_AFTER_SECONDS = 40
+RESPAWN_INTERVAL_SECONDS = 1
+
+
+class Command(BaseCommand):
+    """Serve the API and the admin until SIGTERM or Ctrl-C; requests under way are finished first."""
+
+    help = "Start the web server. SIGTERM or Ctrl-C stops it after the requests under way."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options; the environment gives their defaults."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument(
+            "--port",
+            type=_between(1, MAX_PORT),
+            default=8000,
+            help="port to listen on (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--workers",
+            type=_between(1, MAX_WORKERS),
+            default=settings.WEB_WORKERS,
+            help="processes (default: WEB_WORKERS, now %(default)s)",
+        )
+        parser.add_argument(
+            "--threads",
+            type=_between(2, MAX_THREADS),
+            default=settings.WEB_THREADS,
+            help="threads of each process (default: WEB_THREADS, now %(default)s)",
+        )
+
+    def handle(self, *, host: str, port: int, workers: int, threads: int, **_: Any) -> None:
+        """Become the web server: this process is replaced, so that its parent sees granian's own pid."""
+        # The server's processes share the port with SO_REUSEPORT: without this check a second server
+        # would start without complaint and take half of the requests.
+        problem = listen_problem(port, host=host)
+        if problem is not None:
+            raise CommandError(f"Cannot listen on {host} port {port}: {problem}.")
+        self.stdout.write(f"Serving http://{_for_url(host)}:{port} with {workers} x {threads} threads.")
+        self.stdout.flush()
+        environment = {**os.environ, "WEB_WORKERS": str(workers), "WEB_THREADS": str(threads)}
+        os.chdir(settings.BASE_DIR)
+        os.execve(  # noqa: S606
+            sys.executable,
+            [sys.executable, "-m", "granian", *_granian_arguments(host, port, workers, threads)],
+            environment,
+        )
+
+
+def _granian_arguments(host: str, port: int, workers: int, threads: int) -> list[str]:
+    return [
+        APPLICATION,
+        *("--interface", "wsgi"),
+        *("--http", "1"),
+        "--no-ws",
+        *("--host", host),
+        *("--port", str(port)),
+        *("--workers", str(workers)),
+        *("--blocking-threads", str(threads)),
+        "--respawn-failed-workers",
+        *("--respawn-interval", str(RESPAWN_INTERVAL_SECONDS)),
+        *("--workers-kill-timeout", str(KILL_AFTER_SECONDS)),
+        "--no-access-log",  # query strings may hold tokens
+    ]
+
+
+def _between(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+        if not (is_number and minimum <= int(text) <= maximum):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return parse
+
+
+def _for_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,99 @@
+"""How commands show progress on stderr: a live bar in a terminal, a few lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Protocol, cast
+
+from django.core.management.base import OutputWrapper
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+# The next line comes when this share of the time so far has passed: a run of days writes a hundred or two.
+_GROWTH = 0.1
+_MIN_LINE_SECONDS = 2.0
+
+
+class Display(Protocol):
+    """Where the progress is shown."""
+
+    def show(self, *, done: int, total: int, facts: str) -> None:
+        """Show how far the work is; may be called as often as one likes."""
+
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+
+
+@contextmanager
+def open_display(stderr: OutputWrapper, *, title: str, is_bar_wanted: bool) -> Iterator[Display]:
+    """Show progress within the block."""
+    if not (is_bar_wanted and stderr.isatty()):
+        lines = _Lines(stderr, title)
+        try:
+            yield lines
+        finally:
+            lines.show_last()
+        return
+    # No thread redraws it: the caller does, and signals find the caller awake.
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}", markup=False),
+        console=Console(file=cast("IO[str]", stderr._out)),
+        auto_refresh=False,
+    )
+    with progress:
+        yield _Bar(progress, title)
+
+
+class _Bar:
+    """A live bar."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(title, total=None, facts="", visible=False)
+
+    def show(self, *, done: int, total: int, facts: str) -> None:
+        """Draw the bar anew."""
+        # Without a total rich shows that something is going on, but not how far it is.
+        self._progress.update(
+            self._task, completed=done, total=total or None, facts=facts, visible=True, refresh=True
+        )
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._progress.console.print(text, markup=False, highlight=False)
+
+
+class _Lines:
+    """Lines at changes, ever more rarely."""
+
+    def __init__(self, stderr: OutputWrapper, title: str) -> None:
+        self._stderr = stderr
+        self._title = title
+        self._began_at = time.monotonic()
+        self._next_at = self._began_at
+        self._counts = self._shown_counts = (-1, -1)
+        self._line = ""
+
+    def show(self, *, done: int, total: int, facts: str) -> None:
+        """Write a line if something changed and the last line is long enough ago."""
+        self._counts, self._line = (done, total), f"{self._title}: {done}/{total}  {facts}".rstrip()
+        if time.monotonic() >= self._next_at:
+            self.show_last()
+
+    def show_last(self) -> None:
+        """Write what was not written yet."""
+        if self._counts == self._shown_counts:
+            return
+        self._shown_counts = self._counts
+        self._stderr.write(self._line)
+        now = time.monotonic()
+        self._next_at = now + max(_MIN_LINE_SECONDS, (now - self._began_at) * _GROWTH)
+
+    def note(self, text: str) -> None:
+        """Write the line."""
+        self._stderr.write(text)

@@ -1,0 +1,311 @@
+"""Granularities and periods: strict parsing, canonical keys, real dates and ranges.
+
+Pure: nothing here reads the clock, "today" is always an argument. Text that is not exactly one of the
+accepted forms is refused, never guessed at, because a guess would serve another period's figures.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from enum import StrEnum
+from functools import total_ordering
+
+from apps.core.errors import InvalidInput
+
+# Ozon was founded in 1998 and has no earlier market figures; a year outside this century is a typing error.
+# Four digits in every key also keep keys of one granularity in calendar order when sorted as text.
+MIN_YEAR = 2000
+MAX_YEAR = 2099
+
+MONTHS_PER_QUARTER = 3
+MONTHS_PER_YEAR = 12
+QUARTERS_PER_YEAR = 4
+SHOWN_CHARACTERS = 40
+
+
+class Granularity(StrEnum):
+    """The length of the periods a figure belongs to."""
+
+    DAY = "day"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+_GRANULARITY_NAMES = {
+    **{granularity.value: granularity for granularity in Granularity},
+    "quarterly_for_year": Granularity.QUARTER,  # the collection service's name for quarters
+}
+
+# [0-9] and not \d, which matches the digits of every script.
+_CANONICAL_FORMS = {
+    Granularity.DAY: re.compile(r"[0-9]{8}"),
+    Granularity.MONTH: re.compile(r"[0-9]{6}"),
+    Granularity.QUARTER: re.compile(r"[0-9]{4}Q[1-4]"),
+    Granularity.YEAR: re.compile(r"[0-9]{4}"),
+}
+_INPUT_FORMS = {
+    Granularity.DAY: re.compile(r"[0-9]{4}(-?)[0-9]{2}\1[0-9]{2}"),
+    Granularity.MONTH: re.compile(r"[0-9]{4}-?[0-9]{2}"),
+    Granularity.QUARTER: re.compile(r"[0-9]{4}-?[Qq][1-4]"),
+    Granularity.YEAR: re.compile(r"[0-9]{4}"),
+}
+_EXAMPLES = {
+    Granularity.DAY: "2025-06-01 or 20250601",
+    Granularity.MONTH: "2025-06 or 202506",
+    Granularity.QUARTER: "2025-Q2 or 2025Q2",
+    Granularity.YEAR: "2025",
+}
+
+
+class PeriodError(InvalidInput):
+    """The input names no period, or not one that fits here."""
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One day, month, quarter or year, named by its canonical key.
+
+    Periods of one granularity are ordered by time; comparing two granularities is a ``TypeError``.
+    """
+
+    granularity: Granularity
+    key: str
+
+    def __post_init__(self) -> None:
+        if not _is_canonical(self.key, self.granularity):
+            raise PeriodError(_unreadable(self.key, self.granularity))
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Period) or other.granularity != self.granularity:
+            return NotImplemented
+        return self.key < other.key
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def first_day(self) -> date:
+        """The first calendar day of the period."""
+        return _first_day(self.key, self.granularity)
+
+    @property
+    def last_day(self) -> date:
+        """The last calendar day of the period."""
+        first = self.first_day
+        match self.granularity:
+            case Granularity.DAY:
+                return first
+            case Granularity.MONTH:
+                month = first.month
+            case Granularity.QUARTER:
+                month = first.month + MONTHS_PER_QUARTER - 1
+            case Granularity.YEAR:
+                month = MONTHS_PER_YEAR
+        return date(first.year, month, calendar.monthrange(first.year, month)[1])
+
+    @property
+    def dashed(self) -> str:
+        """The key in the collection service's form, such as ``2025-06-01`` or ``2025-Q2``."""
+        return "-".join(part for part in (self.key[:4], self.key[4:6], self.key[6:]) if part)
+
+    @property
+    def index(self) -> int:
+        """The period's number in the count of all periods of its granularity."""
+        first = self.first_day
+        match self.granularity:
+            case Granularity.DAY:
+                return first.toordinal()
+            case Granularity.MONTH:
+                return first.year * MONTHS_PER_YEAR + first.month - 1
+            case Granularity.QUARTER:
+                return first.year * QUARTERS_PER_YEAR + (first.month - 1) // MONTHS_PER_QUARTER
+            case Granularity.YEAR:
+                return first.year
+
+    def shift(self, count: int) -> Period:
+        """Return the period ``count`` periods later (earlier when negative)."""
+        return _at_index(self.index + count, self.granularity)
+
+    def next(self) -> Period:
+        """Return the period that follows this one."""
+        return self.shift(1)
+
+    def previous(self) -> Period:
+        """Return the period before this one."""
+        return self.shift(-1)
+
+    def contains(self, day: date) -> bool:
+        """Tell whether the calendar day lies in this period."""
+        return self.first_day <= _calendar_day(day) <= self.last_day
+
+
+def parse_granularity(text: object) -> Granularity:
+    """Read a granularity in any letter case, also as the collection service names it."""
+    granularity = _GRANULARITY_NAMES.get(text.lower()) if isinstance(text, str) else None
+    if granularity is None:
+        names = ", ".join(Granularity)
+        raise PeriodError(f"{_shown(text)} is not a granularity: use {names} or QUARTERLY_FOR_YEAR")
+    return granularity
+
+
+def parse_period(text: object, granularity: Granularity | None = None) -> Period:
+    """Read a period in its canonical or dashed form; the form decides the granularity.
+
+    With ``granularity`` given, the form of any other granularity is an error.
+    """
+    form = _form_of(text)
+    if not isinstance(text, str) or form is None:
+        raise PeriodError(_unreadable(text, granularity))
+    key = text.replace("-", "").upper()
+    if not _is_canonical(key, form):
+        raise PeriodError(_unreadable(text, granularity))
+    if granularity is not None and form != granularity:
+        raise PeriodError(
+            f"{_shown(text)} is a {form}, but a {granularity} is needed here: use {_EXAMPLES[granularity]}"
+        )
+    return Period(form, key)
+
+
+def parse_bound(text: object, granularity: Granularity, *, is_end: bool) -> Period:
+    """Read one end of a range of ``granularity``.
+
+    Besides the granularity's own forms this takes the real first day of a period at the start of a range
+    and the real last day at its end, as the collection service writes ranges. Any other day is an error:
+    widening it to the period around it would answer something that was not asked.
+    """
+    if granularity == Granularity.DAY or _form_of(text) != Granularity.DAY:
+        return parse_period(text, granularity)
+    day = parse_period(text, Granularity.DAY).first_day
+    period = period_of(day, granularity)
+    edge, wanted = ("last", period.last_day) if is_end else ("first", period.first_day)
+    if day != wanted:
+        raise PeriodError(
+            f"{_shown(text)} is not the {edge} day of a {granularity}: use {period.dashed} or {wanted}"
+        )
+    return period
+
+
+def period_of(day: date, granularity: Granularity) -> Period:
+    """Return the period of ``granularity`` that contains the calendar day."""
+    day = _calendar_day(day)
+    match granularity:
+        case Granularity.DAY:
+            key = f"{day.year:04}{day.month:02}{day.day:02}"
+        case Granularity.MONTH:
+            key = f"{day.year:04}{day.month:02}"
+        case Granularity.QUARTER:
+            key = f"{day.year:04}Q{(day.month - 1) // MONTHS_PER_QUARTER + 1}"
+        case Granularity.YEAR:
+            key = f"{day.year:04}"
+    return Period(granularity, key)
+
+
+def previous_closed_period(today: date, granularity: Granularity) -> Period:
+    """Return the newest period that has ended before ``today``: yesterday, last month and so on."""
+    return period_of(today, granularity).previous()
+
+
+def business_date(now: datetime, tz: tzinfo) -> date:
+    """Return the calendar day it is at the instant ``now`` in the business time zone."""
+    if now.utcoffset() is None:
+        raise ValueError("business_date needs an aware datetime: a naive one is no instant")
+    return now.astimezone(tz).date()
+
+
+def count_periods(start: Period, end: Period) -> int:
+    """Count the periods from ``start`` to ``end``, both included, without building them."""
+    if start.granularity != end.granularity:
+        raise PeriodError(
+            f"The range starts with a {start.granularity} ({start.dashed}) "
+            f"and ends with a {end.granularity} ({end.dashed}): both must be of one granularity"
+        )
+    if end < start:
+        raise PeriodError(f"The range starts at {start.dashed}, after its end {end.dashed}")
+    return end.index - start.index + 1
+
+
+def period_range(start: Period, end: Period, *, limit: int | None = None) -> list[Period]:
+    """List the periods from ``start`` to ``end``, both included, refusing more than ``limit`` of them."""
+    count = count_periods(start, end)
+    if limit is not None and count > limit:
+        raise PeriodError(
+            f"The range {start.dashed} to {end.dashed} holds {count} {start.granularity} periods: "
+            f"at most {limit} are allowed"
+        )
+    first = start.index
+    return [_at_index(first + offset, start.granularity) for offset in range(count)]
+
+
+def _form_of(text: object) -> Granularity | None:
+    if not isinstance(text, str):
+        return None
+    return next((g for g, pattern in _INPUT_FORMS.items() if pattern.fullmatch(text)), None)
+
+
+def _is_canonical(key: object, granularity: Granularity) -> bool:
+    if not isinstance(key, str) or not _CANONICAL_FORMS[granularity].fullmatch(key):
+        return False
+    try:
+        return MIN_YEAR <= _first_day(key, granularity).year <= MAX_YEAR
+    except ValueError:  # the form is right, but the calendar has no such month or day
+        return False
+
+
+def _first_day(key: str, granularity: Granularity) -> date:
+    year = int(key[:4])
+    match granularity:
+        case Granularity.DAY:
+            return date(year, int(key[4:6]), int(key[6:]))
+        case Granularity.MONTH:
+            return date(year, int(key[4:]), 1)
+        case Granularity.QUARTER:
+            return date(year, (int(key[5:]) - 1) * MONTHS_PER_QUARTER + 1, 1)
+        case Granularity.YEAR:
+            return date(year, 1, 1)
+
+
+def _at_index(index: int, granularity: Granularity) -> Period:
+    lowest = period_of(date(MIN_YEAR, 1, 1), granularity).index
+    highest = period_of(date(MAX_YEAR, MONTHS_PER_YEAR, 31), granularity).index
+    if not lowest <= index <= highest:
+        raise PeriodError(f"The {granularity} lies outside the years {MIN_YEAR} to {MAX_YEAR}")
+    match granularity:
+        case Granularity.DAY:
+            first = date(MIN_YEAR, 1, 1) + timedelta(days=index - lowest)
+        case Granularity.MONTH:
+            first = date(index // MONTHS_PER_YEAR, index % MONTHS_PER_YEAR + 1, 1)
+        case Granularity.QUARTER:
+            quarter = index % QUARTERS_PER_YEAR
+            first = date(index // QUARTERS_PER_YEAR, quarter * MONTHS_PER_QUARTER + 1, 1)
+        case Granularity.YEAR:
+            first = date(index, 1, 1)
+    return period_of(first, granularity)
+
+
+def _calendar_day(day: date) -> date:
+    # A datetime is a date to Python, but which day it is depends on a time zone: see business_date.
+    if isinstance(day, datetime):
+        raise TypeError("a calendar day is needed, not a datetime")
+    return day
+
+
+def _unreadable(text: object, granularity: Granularity | None) -> str:
+    if granularity is None:
+        forms = "; ".join(f"{name}: {example}" for name, example in _EXAMPLES.items())
+        return f"{_shown(text)} is not a period of the years {MIN_YEAR} to {MAX_YEAR}: use {forms}"
+    example = _EXAMPLES[granularity]
+    return f"{_shown(text)} is not a {granularity} of the years {MIN_YEAR} to {MAX_YEAR}: use {example}"
+
+
+def _shown(value: object) -> str:
+    """Show a value in a message: short, on one line and safe to encode, whatever it is."""
+    if not isinstance(value, str):
+        return f"A value of type {type(value).__name__}"
+    if len(value) > SHOWN_CHARACTERS:
+        return f"{value[:SHOWN_CHARACTERS]!r}..."
+    return repr(value)

@@ -1,0 +1,57 @@
+"""Looks at ports of this machine: which are free, and what answers there."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from urllib.parse import urlsplit
+
+HTTP_ERROR_STATUS = 400
+
+
+def free_port(preferred: int | None = None, *, host: str = "127.0.0.1") -> int:
+    """Return the preferred port when nothing listens there, otherwise any free one."""
+    if preferred and listen_problem(preferred, host=host) is None:
+        return preferred
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def listen_problem(port: int, *, host: str = "127.0.0.1") -> str | None:
+    """Why a server cannot listen there, or None when it can."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As servers do: connections of a former run that linger in TIME_WAIT do not count as taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except (OSError, UnicodeError) as error:
+        return (getattr(error, "strerror", None) or str(error)).lower()
+    # Some systems let two listeners share a port when one of them uses a wildcard address.
+    return "something answers there already" if port_answers(port, host=host) else None
+
+
+def port_answers(port: int, *, host: str = "127.0.0.1", timeout_seconds: float = 1.0) -> bool:
+    """Tell whether something accepts connections on this port."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_seconds):
+            return True
+    except OSError:
+        return False
+
+
+def url_answers(url: str, *, timeout_seconds: float = 2.0) -> bool:
+    """Tell whether a GET of this http URL, without any proxy, answers with a status below 400."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port or http.client.HTTP_PORT, timeout=timeout_seconds
+    )
+    try:
+        connection.request("GET", f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}")
+        return connection.getresponse().status < HTTP_ERROR_STATUS
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

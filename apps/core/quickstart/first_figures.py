@@ -1,0 +1,143 @@
+"""Collects one month of one category the way every client does: over the public API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from apps.core.quickstart import QuickstartError
+
+ACTION = "hot"
+WAIT_SECONDS = 30
+REQUEST_TIMEOUT_SECONDS = WAIT_SECONDS + 30
+POLL_SECONDS = 1.0
+BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")
+MARKET_HEADERS = ("X-MengLa-Source", "X-MengLa-Freshness", "Age")
+ENDED = ("SUCCEEDED", "EMPTY", "FAILED", "CANCELLED")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One month of one category as the API served it."""
+
+    category: str
+    month: str
+    address: str
+    rows: list[dict[str, Any]]
+    headers: dict[str, str]
+    was_collected: bool
+
+
+class Api:
+    """A client of the API of one running product."""
+
+    def __init__(self, base_url: str) -> None:
+        # trust_env off: a proxy of the environment must not get requests to this machine.
+        self._client = httpx.Client(
+            base_url=base_url, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False, follow_redirects=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def log_in(self, *, username: str, password: str) -> None:
+        """Get a token and send it from now on."""
+        answer = self._ask("POST", "/api/auth/login", json={"username": username, "password": password})
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['data']['token']}"
+
+    def get(self, address: str, **parameters: Any) -> httpx.Response:
+        """GET an address; raises QuickstartError with the API's own words when it refuses."""
+        return self._ask("GET", address, params=parameters or None)
+
+    def _ask(self, method: str, address: str, **options: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, address, **options)
+        except httpx.HTTPError as error:
+            raise QuickstartError(f"{method} {address} got no answer: {error!r}") from error
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or not body.get("success"):
+            raise QuickstartError(
+                f"{method} {address} answered {answer.status_code}: {_reason(answer, body)}"
+            )
+        return answer
+
+
+def collect_first_figures(
+    api: Api,
+    *,
+    check: Callable[[], None],
+    say: Callable[[str], None],
+    now: datetime,
+    timeout_seconds: float,
+) -> Figures:
+    """Ask for last month's best sellers of the first category and wait until they are served.
+
+    ``check`` raises when a part of the product has died meanwhile.
+    """
+    categories = api.get("/api/categories").json()["data"]
+    first = categories[0] if categories else {"catId": "all"}
+    names = dict.fromkeys(str(first[key]) for key in ("catNameCn", "catName") if first.get(key))
+    name = " / ".join(names) or "all categories"
+    month = last_closed_month(now)
+    query = {"primaryCatId": first["catId"], "timest": month, "action": ACTION}
+    deadline = time.monotonic() + timeout_seconds
+    answer = api.get("/api/mengla/", **query, wait=WAIT_SECONDS)
+    was_stored = answer.status_code == httpx.codes.OK and answer.headers.get("X-MengLa-Source") != "fresh"
+    while answer.status_code == httpx.codes.ACCEPTED:
+        say(f"Collecting: {answer.json()['message']}")
+        _wait_for_end(api, answer.headers["Location"], deadline=deadline, check=check)
+        answer = api.get("/api/mengla/", **query)
+    rows = _rows(answer.json()["data"])
+    if not rows:
+        raise QuickstartError(f"The collection service has no figures of {name} for {month}.")
+    return Figures(
+        category=name,
+        month=month,
+        address=str(answer.url),
+        rows=rows,
+        headers={header: answer.headers[header] for header in MARKET_HEADERS if header in answer.headers},
+        was_collected=not was_stored,
+    )
+
+
+def last_closed_month(now: datetime) -> str:
+    """The month before the present one in the market's time zone, as ``2026-10``."""
+    first_day = now.astimezone(BUSINESS_TIME_ZONE).replace(day=1)
+    return f"{first_day - timedelta(days=1):%Y-%m}"
+
+
+def _wait_for_end(api: Api, address: str, *, deadline: float, check: Callable[[], None]) -> None:
+    while True:
+        check()
+        collection = api.get(address).json()["data"]
+        if collection["status"] in ("FAILED", "CANCELLED"):
+            reason = collection.get("error_message") or collection.get("error_code") or collection["status"]
+            raise QuickstartError(f"The collection failed: {reason}")
+        if collection["status"] in ENDED:
+            return
+        if time.monotonic() > deadline:
+            raise QuickstartError("The collection has not ended in time.")
+        time.sleep(POLL_SECONDS)
+
+
+def _reason(answer: httpx.Response, body: Any) -> str:
+    if not isinstance(body, dict):
+        return answer.text[:300]
+    return " ".join(str(body[key]) for key in ("message", "detail") if body.get(key))
+
+
+def _rows(data: Any) -> list[dict[str, Any]]:
+    rows = data.get("list", []) if isinstance(data, dict) else data
+    return [row for row in rows or [] if isinstance(row, dict)]

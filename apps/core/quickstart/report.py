@@ -1,0 +1,89 @@
+"""What quickstart says."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from apps.core.quickstart.first_figures import Figures
+from apps.core.quickstart.stack import Prepared, Stack
+
+WIDTH = 100
+SHOWN_ROWS = 10
+
+
+class Report:
+    """Writes for people, to a terminal or a file, and never fails because of a character."""
+
+    def __init__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        self._console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+
+    def line(self, label: str, text: str) -> None:
+        """One step that is done."""
+        self.say(f"  {label:<12} {text}")
+
+    def say(self, text: str = "") -> None:
+        """A line of text, without any formatting of its own."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def prepared(self, prepared: Prepared) -> None:
+        """Categories and admin."""
+        origin = "the sample tree, imported now" if prepared.are_categories_new else "as they were"
+        self.line("Categories", f"{prepared.categories} ({origin})")
+        self.line("Admin", f"{prepared.username} ({'created' if prepared.is_admin_new else 'as it was'})")
+
+    def figures(self, figures: Figures) -> None:
+        """The figures as a table, with where they came from."""
+        table = Table(title=f"Best sellers of {figures.category}, {figures.month}", title_justify="left")
+        table.add_column("Category", overflow="ellipsis", no_wrap=True, max_width=36)
+        for heading in ("SKUs", "Sales/month", "GMV/month ₽", "GMV/month ¥", "Change"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in figures.rows[:SHOWN_ROWS]:
+            table.add_row(
+                str(row.get("catNameCn") or row.get("catName") or "?"),
+                _number(row.get("skuNum")),
+                _number(row.get("monthSales")),
+                _number(row.get("monthGmv")),
+                _number(row.get("monthGmvRmb")),
+                _percent(row.get("monthSalesDynamics")),
+            )
+        self.say()
+        self._console.print(table)
+        shown = min(SHOWN_ROWS, len(figures.rows))
+        self.say(f"{shown} of {len(figures.rows)} rows of GET {figures.address}")
+        self.say("    ".join(f"{name}: {value}" for name, value in figures.headers.items()))
+        how = "collected just now, delivered by webhook" if figures.was_collected else "already stored"
+        self.say(f"The figures were {how}, and served through the API.")
+
+    def addresses(self, stack: Stack, prepared: Prepared) -> None:
+        """Every address and the login; the password only when it is new."""
+        self.say()
+        self.line("API", f"{stack.web_url}/api/")
+        self.line("API docs", f"{stack.web_url}/api/docs")
+        self.line("Admin", f"{stack.web_url}/admin/")
+        self.line("Health", f"{stack.web_url}/health and {stack.web_url}/ready")
+        if stack.simulator_url:
+            self.line("Simulator", f"{stack.simulator_url}/stats (its figures are made up)")
+        self.line("Logs", str(stack.logs))
+        self.line(
+            "Commands", ". .local/env.sh && .venv/bin/python manage.py help (in another terminal, here)"
+        )
+        self.login(prepared)
+
+    def login(self, prepared: Prepared) -> None:
+        """The login of the admin; the password is shown once, when the user was created."""
+        shown = f" {prepared.password} (shown this once; " if prepared.is_admin_new else " ("
+        self.line("Login", f"user {prepared.username}, password{shown}it is ADMIN_PASSWORD in .env)")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float) else "-"
+
+
+def _percent(value: Any) -> str:
+    return f"{value:+.1f} %" if isinstance(value, int | float) else "-"

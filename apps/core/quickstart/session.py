@@ -1,0 +1,95 @@
+"""One quickstart at a time in a clone, and nothing left over from one that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shlex
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import psutil  # type: ignore[import-untyped]
+
+from apps.core.processes import ManagedProcess
+from apps.core.quickstart import QuickstartError
+
+END_TIMEOUT_SECONDS = 8.0
+CLOCK_TOLERANCE_SECONDS = 2.0
+
+
+class Session:
+    """Holds the lock of this clone and remembers the processes started under it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._lock_path = directory / "quickstart.lock"
+        self._state_path = directory / "quickstart.json"
+        self.env_script = directory / "env.sh"
+        self._started: list[dict[str, Any]] = []
+        self._lock_file: int | None = None
+
+    def __enter__(self) -> Self:
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_file = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._lock_file, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._lock_file)
+            raise QuickstartError(
+                f"A quickstart of this clone is running already (process {holder or 'unknown'}). "
+                "Use that one, or stop it with Ctrl-C first."
+            ) from None
+        os.ftruncate(self._lock_file, 0)
+        os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._state_path.unlink(missing_ok=True)
+        self.env_script.unlink(missing_ok=True)
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+
+    def end_leftovers(self) -> list[str]:
+        """End what a killed quickstart left running and return the names."""
+        ended = []
+        for name, process in self._leftovers():
+            ended.append(name)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(END_TIMEOUT_SECONDS)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return ended
+
+    def remember(self, process: ManagedProcess) -> None:
+        """Keep what is needed to find this process again after a kill -9 of quickstart."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            created_at = psutil.Process(process.pid).create_time()
+            self._started.append({"name": process.name, "pid": process.pid, "created_at": created_at})
+            draft = self._state_path.with_suffix(".new")
+            draft.write_text(json.dumps(self._started))
+            draft.replace(self._state_path)
+
+    def write_env_script(self, variables: Mapping[str, str]) -> None:
+        """Write what a shell sources so that manage.py works on this running product."""
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+        self.env_script.touch(mode=0o600)
+        self.env_script.write_text("".join(lines))
+
+    def _leftovers(self) -> list[tuple[str, psutil.Process]]:
+        found = []
+        try:
+            for entry in json.loads(self._state_path.read_text()):
+                with contextlib.suppress(psutil.Error):
+                    process = psutil.Process(int(entry["pid"]))
+                    # A process id is used again; its moment of creation is not.
+                    if abs(process.create_time() - float(entry["created_at"])) < CLOCK_TOLERANCE_SECONDS:
+                        found.append((str(entry["name"]), process))
+        except (OSError, ValueError, TypeError, KeyError):
+            return found
+        return found

@@ -1,0 +1,208 @@
+"""The running product: databases, simulator, worker and web server, started in this order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apps.core.embedded import EmbeddedServer, start_mongo, start_redis
+from apps.core.ports import free_port
+from apps.core.processes import ManagedProcess, ProcessGroup, bound_to_parent
+from apps.core.quickstart import QuickstartError
+from apps.core.quickstart.env_file import EnvFile
+from apps.core.quickstart.session import Session
+
+MONGO_PORT = 27117
+REDIS_PORT = 26379
+SIMULATOR_PORT = 9000
+WEBHOOK_PATH = "/api/webhook/mengla-notify"
+# What a command needs in order to work on the same servers as the running parts.
+SHARED_VARIABLES = (
+    "MONGO_URI",
+    "REDIS_URI",
+    "COLLECT_SERVICE_URL",
+    "COLLECT_SERVICE_API_KEY",
+    "APP_BASEURL",
+    "MENGLA_WEBHOOK_URL",
+)
+PREPARE_TIMEOUT_SECONDS = 900
+START_TIMEOUT_SECONDS = 90.0
+LOG_LINES = 15
+NO_CHECKS = "--skip-checks"  # `prepare` runs Django's checks once for all parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What the database holds before the product starts."""
+
+    categories: int
+    are_categories_new: bool
+    username: str
+    password: str
+    is_admin_new: bool
+
+
+class Stack:
+    """Starts the parts one by one; ``processes`` stops them in the reverse order."""
+
+    def __init__(
+        self, *, root: Path, env_file: EnvFile, session: Session, processes: ProcessGroup, port: int
+    ) -> None:
+        self.root = root
+        self.local = root / ".local"
+        self.logs = self.local / "logs"
+        self.notes: list[str] = []
+        self.processes = processes
+        self.web_url = f"http://127.0.0.1:{self._port('the web server', port)}"
+        self.simulator_url: str | None = None
+        self._env_file = env_file
+        self._session = session
+        self._environment = self._base_environment()
+        self._simulator: ManagedProcess | None = None
+        self._web: ManagedProcess | None = None
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            os.truncate(log, 0)
+
+    def start_databases(self) -> list[str]:
+        """Start MongoDB and Redis unless they are given; returns a sentence on each."""
+        starts: dict[str, Callable[[], EmbeddedServer]] = {
+            "MONGO_URI": lambda: start_mongo(
+                self.local / "mongo", port=MONGO_PORT, log_path=self.logs / "mongodb.log"
+            ),
+            "REDIS_URI": lambda: start_redis(
+                self.local / "redis", port=REDIS_PORT, log_path=self.logs / "redis.log"
+            ),
+        }
+        sentences = []
+        for variable, start in starts.items():
+            if self._env_file.is_set(variable):
+                sentences.append(f"yours, of {variable}")
+                continue
+            server = self.processes.add(start())
+            self._environment[variable] = server.uri
+            self.notes += [server.note] if server.note else []
+            sentences.append(f"embedded, port {server.port}{', still running' if server.reused else ''}")
+        return sentences
+
+    def prepare(self, *, has_new_password: bool) -> Prepared:
+        """Migrate, import the sample tree into an empty database, ensure the admin and the schedules."""
+        log_path = self.logs / "prepare.log"
+        # Only in a database of our own may a forgotten password be replaced.
+        may_set_password = has_new_password and not self._env_file.is_set("MONGO_URI")
+        options = ["--set-admin-password"] if may_set_password else []
+        with log_path.open("ab") as log:
+            result = subprocess.run(
+                bound_to_parent([sys.executable, "-m", "apps.core.quickstart.prepare", *options]),
+                cwd=self.root,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is for quickstart alone to handle
+                timeout=PREPARE_TIMEOUT_SECONDS,
+                check=False,
+            )
+        if result.returncode != 0:
+            tail = "\n".join(log_path.read_text("utf-8", "replace").splitlines()[-LOG_LINES:])
+            raise QuickstartError(
+                f"The database could not be prepared. Log: {log_path}\n{tail}",
+                exit_status=2 if result.returncode == 2 else 1,  # noqa: PLR2004
+            )
+        done: dict[str, Any] = json.loads(result.stdout)
+        return Prepared(
+            categories=done["categories"],
+            are_categories_new=done["categories_imported"],
+            username=done["admin"]["username"],
+            password=done["admin"]["password"],
+            is_admin_new=done["admin"]["created"],
+        )
+
+    def start_web(self) -> None:
+        """Begin to start the simulator (unless a collection service is given) and the web server."""
+        if not self._env_file.is_set("COLLECT_SERVICE_URL"):
+            port = self._port("the simulator", SIMULATOR_PORT)
+            self.simulator_url = f"http://127.0.0.1:{port}"
+            self._environment |= self._simulator_environment(self.simulator_url)
+            self._simulator = self._start("simulator", "simulate_collector", "--port", str(port))
+        web_port = self.web_url.rpartition(":")[2]
+        self._web = self._start("web", "serve", "--host", "127.0.0.1", "--port", web_port, NO_CHECKS)
+
+    def start_worker(self) -> None:
+        """Begin to start the worker, which reads the database from its first moment on."""
+        self._start("worker", "qcluster", NO_CHECKS)
+
+    def wait_until_ready(self) -> None:
+        """Wait until the simulator and the web server answer, and tell shells how to join them."""
+        if self._simulator is not None:
+            self._simulator.wait_until_ready(
+                f"{self.simulator_url}/stats", timeout_seconds=START_TIMEOUT_SECONDS
+            )
+        self._session.write_env_script(
+            {name: self._environment[name] for name in SHARED_VARIABLES if name in self._environment}
+        )
+        if self._web is not None:
+            self._web.wait_until_ready(f"{self.web_url}/health", timeout_seconds=START_TIMEOUT_SECONDS)
+
+    def check(self) -> None:
+        """Raise when a part has ended by itself."""
+        dead = self.processes.first_dead()
+        if isinstance(dead, ManagedProcess):
+            raise dead.failure("has ended by itself")
+        if dead is not None:
+            raise QuickstartError(f"{dead.name} has ended by itself. Log: {self.logs}")
+
+    def log_tail(self, name: str) -> str:
+        """The last lines of a part's log, with its path."""
+        path = self.logs / f"{name}.log"
+        lines = path.read_text("utf-8", "replace").splitlines()[-LOG_LINES:] if path.is_file() else []
+        return "\n".join([f"Log: {path}", *(f"    {line}" for line in lines)])
+
+    def _start(self, name: str, *command: str) -> ManagedProcess:
+        process = ManagedProcess(
+            [sys.executable, "manage.py", *command],
+            name=name,
+            log_path=self.logs / f"{name}.log",
+            env=self._environment,
+            cwd=self.root,
+        )
+        self.processes.start(process)
+        self._session.remember(process)
+        return process
+
+    def _port(self, owner: str, wanted: int) -> int:
+        port = free_port(wanted)
+        if port != wanted:
+            self.notes.append(f"Port {wanted} is taken, so {owner} listens on {port} instead.")
+        return port
+
+    def _base_environment(self) -> dict[str, str]:
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if not environment.get("ENV_FILE"):
+            environment.pop("ENV_FILE", None)  # set but empty it would mean: no file at all
+        local = "127.0.0.1,localhost"
+        for name in ("NO_PROXY", "no_proxy"):
+            environment[name] = f"{environment[name]},{local}" if environment.get(name) else local
+        if not (self._env_file.is_set("APP_BASEURL") or self._env_file.is_set("MENGLA_WEBHOOK_URL")):
+            environment["APP_BASEURL"] = self.web_url
+        return environment
+
+    def _simulator_environment(self, url: str) -> dict[str, str]:
+        environment = {
+            "COLLECT_SERVICE_URL": url,
+            "APP_BASEURL": self.web_url,
+            "MENGLA_WEBHOOK_URL": f"{self.web_url}{WEBHOOK_PATH}",
+        }
+        if not self._env_file.is_set("COLLECT_SERVICE_API_KEY"):
+            environment["COLLECT_SERVICE_API_KEY"] = "simulator"
+        return environment

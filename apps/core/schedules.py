@@ -1,0 +1,152 @@
+"""The schedules the product wants, and how they get into django-q2.
+
+Every app declares its own in ``schedules.py``; :func:`sync_schedules` upserts them by name. A time edited
+in the admin survives a restart; a change of the environment variable wins over it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
+
+from bson import ObjectId
+from croniter import croniter
+from django.apps import apps as django_apps
+from django.conf import settings
+from django.utils import timezone
+
+from apps.core.mongo import named_collection, utc_now
+
+_SCHEDULE_COLLECTION = "django_q_schedule"
+_DECLARED_COLLECTION = "core_declared_schedules"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSchedule:
+    """A schedule of type CRON, in Asia/Shanghai.
+
+    The task gets its planned instant in ``intended_date_kwarg``.
+    """
+
+    name: str
+    task: str
+    cron: str
+    intended_date_kwarg: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """The names of the schedules by what was done."""
+
+    added: list[str]
+    changed: list[str]
+    unchanged: list[str]
+    removed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSchedule:
+    """A schedule as it stands in django-q2; ``next_run_at`` is UTC without zone."""
+
+    name: str
+    cron: str
+    is_edited: bool  # in the admin: the environment says another time
+    obeys_pause: bool
+    next_run_at: datetime
+
+    @property
+    def next_run_local(self) -> datetime:
+        """The same instant in the time zone of the market, in which the cron expression is meant."""
+        return self.next_run_at.replace(tzinfo=UTC).astimezone(settings.BUSINESS_TIME_ZONE)
+
+
+def list_schedules() -> list[StoredSchedule]:
+    """Return the product's schedules as they are stored, the next one to run first."""
+    declared = {row["_id"]: row["cron"] for row in named_collection(_DECLARED_COLLECTION).find()}
+    rows = named_collection(_SCHEDULE_COLLECTION).find({"name": {"$in": list(declared)}}).sort("next_run")
+    return [
+        StoredSchedule(
+            name=row["name"],
+            cron=row["cron"],
+            is_edited=row["cron"] != declared[row["name"]],
+            # What starts runs is told its planned instant; the others are the upkeep of the installation.
+            obeys_pause=row["intended_date_kwarg"] is not None,
+            next_run_at=row["next_run"],
+        )
+        for row in rows
+    ]
+
+
+def declared_schedules() -> list[WantedSchedule]:
+    """Collect what ``get_schedules`` of every app's ``schedules`` module returns."""
+    wanted: list[WantedSchedule] = []
+    for config in django_apps.get_app_configs():
+        is_ours = config.name.startswith("apps.") and config.name != __package__
+        if is_ours and find_spec(f"{config.name}.schedules"):
+            wanted += import_module(f"{config.name}.schedules").get_schedules()
+    return wanted
+
+
+def sync_schedules(wanted: Iterable[WantedSchedule] | None = None) -> SyncResult:
+    """Bring django-q2's schedules in line with the declared ones; safe to run many times at once.
+
+    The key of a schedule is derived from its name, so that two hosts starting together cannot add it twice.
+    """
+    schedules = declared_schedules() if wanted is None else list(wanted)
+    rows, declared = named_collection(_SCHEDULE_COLLECTION), named_collection(_DECLARED_COLLECTION)
+    result = SyncResult([], [], [], [])
+    for schedule in schedules:
+        fixed = {
+            "func": schedule.task,
+            "schedule_type": "C",
+            "intended_date_kwarg": schedule.intended_date_kwarg,
+            "name": schedule.name,
+        }
+        timing = {"cron": schedule.cron, "next_run": next_run_of(schedule.cron, after=timezone.now())}
+        row_id = schedule_id(schedule.name)
+        before = declared.find_one({"_id": schedule.name}, {"cron": 1})
+        was_there = rows.find_one({"_id": row_id}, {"cron": 1})
+        is_new_cron = before is not None and before["cron"] != schedule.cron
+        first = {"repeats": -1, "cluster": None, "hook": None, "args": None, "kwargs": None}
+        first |= {"minutes": None, "task": None}
+        rows.update_one(
+            {"_id": row_id},
+            {"$set": fixed | timing, "$setOnInsert": first}
+            if is_new_cron
+            else {"$set": fixed, "$setOnInsert": first | timing},
+            upsert=True,
+        )
+        # Last: a sync that was killed before this is completed by the next one.
+        declared.update_one(
+            {"_id": schedule.name},
+            {"$set": {"cron": schedule.cron, "synced_at": utc_now()}},
+            upsert=True,
+        )
+        if was_there is None:
+            result.added.append(schedule.name)
+        elif is_new_cron and was_there["cron"] != schedule.cron:
+            result.changed.append(schedule.name)
+        else:
+            result.unchanged.append(schedule.name)
+    names = [schedule.name for schedule in schedules]
+    for obsolete in [row["_id"] for row in declared.find({"_id": {"$nin": names}}, {"_id": 1})]:
+        rows.delete_one({"_id": schedule_id(obsolete)})
+        declared.delete_one({"_id": obsolete})
+        result.removed.append(obsolete)
+    return result
+
+
+def schedule_id(name: str) -> ObjectId:
+    """Return the key of the schedule of this name."""
+    return ObjectId(hashlib.sha256(f"schedule:{name}".encode()).digest()[:12])
+
+
+def next_run_of(cron: str, *, after: datetime) -> datetime:
+    """Return the first instant after ``after`` that the expression names, in UTC without zone."""
+    local = after.astimezone(settings.BUSINESS_TIME_ZONE)
+    following: datetime = croniter(cron, local).get_next(datetime)
+    return following.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,18 @@
+"""The Django app of logins and API tokens."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AuthConfig(AppConfig):
+    """Registers the app under the label ``collector_auth``; ``auth`` is Django's own."""
+
+    name = "apps.auth"
+    label = "collector_auth"
+    verbose_name = _("API access")
+
+    def ready(self) -> None:
+        """Tell the OpenAPI generator about bearer tokens."""
+        from apps.auth import schema  # noqa: F401 - importing registers the extension

@@ -1,0 +1,46 @@
+"""Reads ``Authorization: Bearer <token>`` for DRF."""
+
+from __future__ import annotations
+
+import re
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from apps.auth import selectors, services
+from apps.auth.errors import AUTHENTICATE_HEADER, Unauthenticated
+from apps.auth.principal import Principal
+
+_SCHEME = "bearer"
+_HEADER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,4096}) *", re.IGNORECASE | re.ASCII)
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Accepts login tokens and API tokens; other schemes are left to others."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+        """Return the caller, or None when the header speaks of no bearer token.
+
+        :raises AuthenticationFailed: when it does and the token is malformed or not valid.
+        """
+        header = request.META.get("HTTP_AUTHORIZATION", "")
+        if header[: len(_SCHEME)].lower() != _SCHEME:
+            return None
+        match = _HEADER.fullmatch(header)
+        if match is None:
+            raise AuthenticationFailed(_("The Authorization header is malformed."))
+        now = timezone.now()
+        try:
+            principal = selectors.resolve_bearer(match[1], now=now)
+        except Unauthenticated as error:
+            raise AuthenticationFailed(error.message) from error
+        if principal.token_id is not None:
+            services.record_token_use(token_id=principal.token_id, now=now)
+        return principal, None
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the ``WWW-Authenticate`` header of a 401 answer; without one DRF would answer 403."""
+        return AUTHENTICATE_HEADER

@@ -1,0 +1,38 @@
+"""The caller of a request, as every view sees it in ``request.user``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.auth.choices import CredentialKind, TokenScope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who sends the request: a logged-in user, or an API token, whose username is its label."""
+
+    username: str
+    scope: TokenScope
+    kind: CredentialKind
+    expires_at: datetime
+    token_id: str | None = None
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Always true; DRF and Django ask for it."""
+        return True
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Always false; DRF and Django ask for it."""
+        return False
+
+    def get_username(self) -> str:
+        """Return the name, as Django's users do."""
+        return self.username
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the caller may use what only admins may."""
+        return self.scope == TokenScope.ADMIN

@@ -1,0 +1,148 @@
+"""Reads of who is who: the bearer of a token, and the list of API tokens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
+
+from apps.auth.choices import CredentialKind, TokenScope
+from apps.auth.credentials import LoginClaims, decode_login, hash_api_token, is_api_token
+from apps.auth.errors import Unauthenticated
+from apps.auth.facts import FactsUnknownError, SubjectFacts, known_facts, token_key, user_key
+from apps.auth.models import ApiToken
+from apps.auth.principal import Principal
+from apps.core.api.pagination import DEFAULT_LIMIT, Page, newest_first
+from apps.core.errors import DependencyUnavailable
+from apps.core.mongo import collection_of
+
+PASSWORD_MARK_LENGTH = 12
+
+
+def list_tokens(*, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page:
+    """Return one page of tokens, newest first, revoked and expired ones too; never their hashes.
+
+    :raises InvalidInput: for a cursor that none of our pages has given.
+    """
+    page = newest_first(
+        collection_of(ApiToken),
+        {},
+        by="created_at",
+        cursor=cursor,
+        limit=limit,
+        projection={"token_hash": 0},
+    )
+    return Page([_token_row(document) for document in page.rows], page.next_cursor)
+
+
+def resolve_bearer(text: str, *, now: datetime) -> Principal:
+    """Return who bears this token.
+
+    :raises Unauthenticated: when it is unknown, malformed, expired, revoked or its user may not log in.
+    :raises DependencyUnavailable: when MongoDB does not answer and nothing is remembered of the token.
+    """
+    principal = resolve_token(text, now=now) if is_api_token(text) else resolve_login(text, now=now)
+    if principal is None:
+        raise Unauthenticated(_("The token is not valid."))
+    return principal
+
+
+def resolve_token(text: str, *, now: datetime) -> Principal | None:
+    """Return the principal of an API token, or None when it is not valid.
+
+    :raises DependencyUnavailable: when MongoDB does not answer and nothing is remembered of the token.
+    """
+    token_hash = hash_api_token(text)
+    try:
+        facts = known_facts.look_up(token_key(token_hash), lambda: load_token_facts(token_hash))
+    except FactsUnknownError as error:
+        raise DependencyUnavailable(
+            _("The database does not answer. Try again shortly."), detail="MongoDB"
+        ) from error
+    if facts is None or not facts.is_enabled or facts.expires_at is None or facts.expires_at <= now:
+        return None
+    return Principal(
+        username=facts.name,
+        scope=facts.scope,
+        kind=CredentialKind.TOKEN,
+        expires_at=facts.expires_at,
+        token_id=facts.id,
+    )
+
+
+def resolve_login(text: str, *, now: datetime) -> Principal | None:
+    """Return the principal of a login token, or None when it is not valid.
+
+    Its user must still exist, be active and have the password of that login. When MongoDB does not answer
+    and nothing is remembered of the user, the claims are trusted: they are signed and end soon.
+    """
+    claims = decode_login(text, now=now)
+    if claims is None:
+        return None
+    try:
+        facts = known_facts.look_up(user_key(claims.user_id), lambda: load_user_facts(claims.user_id))
+    except FactsUnknownError:
+        return _login_principal(claims, username=claims.username, scope=claims.scope)
+    if facts is None or not facts.is_enabled or facts.password_mark != claims.password_mark:
+        return None
+    return _login_principal(claims, username=facts.name, scope=facts.scope)
+
+
+def load_token_facts(token_hash: str) -> SubjectFacts | None:
+    """Read the state of an API token from MongoDB."""
+    row = (
+        ApiToken.objects.filter(token_hash=token_hash)
+        .values("id", "label", "scope", "expires_at", "revoked_at")
+        .first()
+    )
+    if row is None:
+        return None
+    return SubjectFacts(
+        id=str(row["id"]),
+        name=row["label"],
+        scope=TokenScope(row["scope"]),
+        is_enabled=row["revoked_at"] is None,
+        expires_at=row["expires_at"],
+    )
+
+
+def load_user_facts(user_id: str) -> SubjectFacts | None:
+    """Read the state of a user from MongoDB."""
+    if not ObjectId.is_valid(user_id):
+        return None
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        return None
+    return SubjectFacts(
+        id=user_id,
+        name=user.get_username(),
+        scope=scope_of(user),
+        is_enabled=user.is_active,
+        password_mark=password_mark_of(user),
+    )
+
+
+def scope_of(user: User) -> TokenScope:
+    """Return what a login of this user may do."""
+    return TokenScope.ADMIN if user.is_staff else TokenScope.READER
+
+
+def password_mark_of(user: User) -> str:
+    """Return a short keyed mark of the user's password hash, which changes whenever the password does."""
+    return user.get_session_auth_hash()[:PASSWORD_MARK_LENGTH]
+
+
+def _token_row(document: dict[str, Any]) -> dict[str, Any]:
+    row = {
+        # PyMongo gives instants as naive UTC.
+        name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+        for name, value in document.items()
+    }
+    return row | {"id": str(row.pop("_id")), "revoked": row.pop("revoked_at") is not None}
+
+
+def _login_principal(claims: LoginClaims, *, username: str, scope: TokenScope) -> Principal:
+    return Principal(username=username, scope=scope, kind=CredentialKind.LOGIN, expires_at=claims.expires_at)

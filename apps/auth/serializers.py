@@ -1,0 +1,129 @@
+"""What the addresses of this app take and give."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from apps.auth import rules
+from apps.auth.choices import CredentialKind, TokenScope
+from apps.core.api.serializers import StrictIntegerField
+from apps.core.errors import InvalidInput
+
+
+class StrictTextField(serializers.CharField):
+    """A text; a number, a boolean or a structure is an error instead of being turned into one."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Refuse other types before DRF prints them, which a deeply nested structure would not survive."""
+        if data is not serializers.empty and data is not None and not isinstance(data, str):
+            self.fail("invalid")
+        return super().run_validation(data)
+
+
+class InstantField(serializers.DateTimeField):
+    """An instant, spoken in UTC."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=UTC, **kwargs)
+
+
+class ScopeField(serializers.ChoiceField):
+    """One of the scopes; the message of an error does not repeat the input."""
+
+    default_error_messages = {"invalid_choice": _("Must be one of: reader, admin.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse other types before DRF prints them."""
+        if not isinstance(data, str):
+            self.fail("invalid_choice")
+        return super().to_internal_value(data)
+
+
+class LoginSerializer(serializers.Serializer[dict[str, Any]]):
+    """A username and its password."""
+
+    username = StrictTextField(max_length=rules.USERNAME_MAX_LENGTH)
+    password = StrictTextField(
+        max_length=rules.PASSWORD_MAX_LENGTH,
+        trim_whitespace=False,
+        write_only=True,
+        style={"input_type": "password"},
+    )
+
+
+class LoginResultSerializer(serializers.Serializer[Any]):
+    """A login token."""
+
+    token = serializers.CharField()
+    username = serializers.CharField()
+    expires_at = InstantField()
+
+
+class NewTokenSerializer(serializers.Serializer[dict[str, Any]]):
+    """What an API token shall be."""
+
+    label = StrictTextField(  # type: ignore[assignment]
+        min_length=rules.LABEL_MIN_LENGTH, max_length=rules.LABEL_MAX_LENGTH
+    )
+    expires_hours = StrictIntegerField(
+        min_value=rules.EXPIRES_HOURS_MIN,
+        max_value=rules.EXPIRES_HOURS_MAX,
+        default=rules.EXPIRES_HOURS_DEFAULT,
+    )
+    scope = ScopeField(choices=TokenScope.choices, default=TokenScope.READER)
+
+    def validate_label(self, value: str) -> str:
+        """Apply the rule of the service, so that its message comes with the others."""
+        try:
+            return rules.clean_label(value)
+        except InvalidInput as error:
+            raise serializers.ValidationError((error.fields or {})["label"]) from error
+
+
+class CreatedTokenSerializer(serializers.Serializer[Any]):
+    """A new API token; its text is shown this once."""
+
+    token = serializers.CharField()
+    id = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    expires_at = InstantField()
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    """One API token in the list."""
+
+    id = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    scope = serializers.ChoiceField(choices=TokenScope.choices)
+    created_by = serializers.CharField()
+    created_at = InstantField()
+    expires_at = InstantField()
+    last_used_at = InstantField(allow_null=True)
+    revoked = serializers.BooleanField()
+
+
+class TokenPageSerializer(serializers.Serializer[Any]):
+    """A page of API tokens."""
+
+    tokens = TokenSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class RevokedTokenSerializer(serializers.Serializer[Any]):
+    """A token that is refused from now on."""
+
+    id = serializers.CharField()
+    revoked = serializers.BooleanField()
+
+
+class MeSerializer(serializers.Serializer[Any]):
+    """Who the caller is."""
+
+    username = serializers.CharField()
+    scope = serializers.ChoiceField(choices=TokenScope.choices)
+    expires_at = InstantField()
+    kind = serializers.ChoiceField(choices=CredentialKind.choices)

@@ -1,0 +1,249 @@
+"""Logins, API tokens and the first admin; every one of these leaves a line in the audit log."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pymongo
+import structlog
+from bson import ObjectId
+from cachetools import TTLCache
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.db import Error as DatabaseError
+from django.db import IntegrityError
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
+
+from apps.auth import rules
+from apps.auth.choices import LoginOutcome, TokenScope
+from apps.auth.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
+from apps.auth.errors import Unauthenticated
+from apps.auth.facts import LOAD_TIMEOUT_SECONDS, MAX_SUBJECTS, known_facts, token_key
+from apps.auth.models import ApiToken
+from apps.auth.selectors import password_mark_of, scope_of
+from apps.auth.slots import HashingBusy, process_slots
+from apps.auth.throttle import take_login_try
+from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
+from apps.core.outages import is_mongo_outage, mongo_outage
+
+audit = structlog.get_logger("collector.audit")
+logger = structlog.get_logger(__name__)
+
+USE_NOTED_EVERY_SECONDS = 60
+_OUTCOME_OF_ERROR: dict[type[DomainError], LoginOutcome] = {
+    Unauthenticated: LoginOutcome.REFUSED,
+    RateLimited: LoginOutcome.THROTTLED,
+    HashingBusy: LoginOutcome.BUSY,
+    DependencyUnavailable: LoginOutcome.UNAVAILABLE,
+}
+
+_noted_uses: TTLCache[str, bool] = TTLCache(MAX_SUBJECTS, USE_NOTED_EVERY_SECONDS)
+_noted_uses_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginResult:
+    """A login token and what its owner should know of it."""
+
+    token: str
+    username: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedToken:
+    """A new API token; this is the only time its text exists outside the owner's hands."""
+
+    token: str
+    id: str
+    label: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokedToken:
+    """A token that is refused from now on; ``was_active`` is false when it was revoked before."""
+
+    id: str
+    revoked: bool
+    was_active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAdmin:
+    """The admin named by the settings; ``is_admin`` is false when a plain user has that name."""
+
+    username: str
+    created: bool
+    is_admin: bool
+
+
+def log_in(*, username: str, password: str, address: str) -> LoginResult:
+    """Check a username and password and return a signed login token.
+
+    :raises InvalidInput: when either cannot be what it claims to be.
+    :raises RateLimited: when the address or the user has used up its tries, or too many log in at once.
+    :raises Unauthenticated: when they do not belong together; the reason is not told.
+    :raises DependencyUnavailable: when MongoDB does not answer.
+    """
+    user = check_credentials(username=username, password=password, address=address)
+    now = timezone.now()
+    expires_at = now.replace(microsecond=0) + timedelta(hours=settings.JWT_EXPIRE_HOURS)
+    claims = LoginClaims(
+        user_id=str(user.pk),
+        username=user.get_username(),
+        scope=scope_of(user),
+        password_mark=password_mark_of(user),
+        expires_at=expires_at,
+    )
+    return LoginResult(
+        token=encode_login(claims, now=now), username=user.get_username(), expires_at=expires_at
+    )
+
+
+def check_credentials(*, username: str, password: str, address: str) -> User:
+    """Return the active user of these credentials; limited, bounded and logged. Raises as log_in does."""
+    username = rules.clean_username(username)
+    rules.check_password_form(password)
+    outcome = LoginOutcome.FAILED
+    try:
+        if mongo_outage.is_known:
+            # Nothing can be checked: neither a try nor a thread of the web server is spent on it.
+            raise _mongo_unavailable()
+        take_login_try(username=username, address=address)
+        with process_slots().take():
+            user = _authenticate(username=username, password=password)
+        if user is None:
+            raise Unauthenticated(_("Wrong username or password."))
+        outcome = LoginOutcome.ACCEPTED
+    except DomainError as error:
+        outcome = _OUTCOME_OF_ERROR.get(type(error), LoginOutcome.FAILED)
+        raise
+    finally:
+        audit.info(
+            "login",
+            username=rules.printable(username),
+            address=rules.printable(address),
+            outcome=outcome.value,
+        )
+    return user
+
+
+def create_token(
+    *,
+    label: str,
+    created_by: str,
+    expires_hours: int = rules.EXPIRES_HOURS_DEFAULT,
+    scope: str = TokenScope.READER,
+) -> CreatedToken:
+    """Create an API token and return its text, which is not stored.
+
+    :raises InvalidInput: when label, lifetime or scope is out of bounds.
+    """
+    label = rules.clean_label(label)
+    rules.check_expires_hours(expires_hours)
+    if scope not in TokenScope.values:
+        raise InvalidInput(
+            _("The input is not valid."), fields={"scope": [_("Must be one of: reader, admin.")]}
+        )
+    text = new_api_token()
+    now = timezone.now().replace(microsecond=0)
+    token = ApiToken.objects.create(
+        token_hash=hash_api_token(text),
+        label=label,
+        scope=scope,
+        created_at=now,
+        expires_at=now + timedelta(hours=expires_hours),
+        created_by=created_by,
+    )
+    audit.info(
+        "token_created",
+        id=str(token.pk),
+        label=label,
+        scope=scope,
+        expires_at=token.expires_at.isoformat(),
+        created_by=rules.printable(created_by),
+    )
+    return CreatedToken(token=text, id=str(token.pk), label=label, expires_at=token.expires_at)
+
+
+def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
+    """Refuse a token everywhere within a second; doing it twice is harmless.
+
+    :raises NotFound: when there is no such token.
+    """
+    token = ApiToken.objects.filter(pk=token_id).first() if ObjectId.is_valid(token_id) else None
+    if token is None:
+        raise NotFound(_("There is no such token."))
+    was_active = (
+        ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()) == 1
+    )
+    # Also the second time: the first may have failed here, after it was stored.
+    known_facts.mark_revoked(token_key(token.token_hash))
+    if was_active:
+        audit.info(
+            "token_revoked", id=str(token.pk), label=token.label, revoked_by=rules.printable(revoked_by)
+        )
+    return RevokedToken(id=str(token.pk), revoked=True, was_active=was_active)
+
+
+def record_token_use(*, token_id: str, now: datetime) -> None:
+    """Note that a token is in use, at most once a minute; a failure never reaches the request."""
+    with _noted_uses_lock:
+        if token_id in _noted_uses or mongo_outage.is_known:
+            return
+        _noted_uses[token_id] = True
+    a_minute_ago = now - timedelta(seconds=USE_NOTED_EVERY_SECONDS)
+    try:
+        with pymongo.timeout(LOAD_TIMEOUT_SECONDS):
+            ApiToken.objects.filter(
+                Q(last_used_at__isnull=True) | Q(last_used_at__lte=a_minute_ago), pk=token_id
+            ).update(last_used_at=now)
+    except (DatabaseError, PyMongoError) as error:
+        if is_mongo_outage(error):
+            mongo_outage.note()
+        logger.warning("token_use_not_recorded", error=type(error).__name__)
+
+
+def ensure_admin() -> FirstAdmin:
+    """Create the admin of ADMIN_USERNAME and ADMIN_PASSWORD; an existing user is left as it is.
+
+    :raises InvalidInput: when ADMIN_PASSWORD is not set, or one of them cannot be used.
+    """
+    if not settings.ADMIN_PASSWORD:
+        raise InvalidInput(_("ADMIN_PASSWORD is not set, so no admin user can be created."))
+    username = rules.clean_username(settings.ADMIN_USERNAME)
+    rules.check_password_form(settings.ADMIN_PASSWORD)
+    user = User.objects.filter(username=username).first()
+    created = False
+    if user is None:
+        try:
+            user = User.objects.create_superuser(username=username, password=settings.ADMIN_PASSWORD)
+            created = True
+        except IntegrityError:  # another process was faster
+            user = User.objects.get(username=username)
+    if created:
+        audit.info("admin_created", username=rules.printable(username))
+    return FirstAdmin(username=username, created=created, is_admin=user.is_active and user.is_staff)
+
+
+def _authenticate(*, username: str, password: str) -> User | None:
+    """Ask Django, which spends the same work on unknown users as on wrong passwords."""
+    try:
+        user = authenticate(username=username, password=password)
+    except (DatabaseError, PyMongoError) as error:
+        if not is_mongo_outage(error):
+            raise
+        mongo_outage.note()
+        raise _mongo_unavailable() from error
+    return user if isinstance(user, User) else None
+
+
+def _mongo_unavailable() -> DependencyUnavailable:
+    return DependencyUnavailable(_("The database does not answer. Try again shortly."), detail="MongoDB")

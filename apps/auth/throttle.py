@@ -1,0 +1,110 @@
+"""The limit of login tries: per address and per user, in one moving window for all processes."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+import time
+import unicodedata
+from functools import cache
+
+import redis
+import structlog
+from django.utils.translation import gettext as _
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from apps.core import redis as core_redis
+from apps.core.errors import RateLimited
+from apps.core.outages import is_redis_outage, redis_outage
+
+logger = structlog.get_logger(__name__)
+
+LOGIN_LIMIT: RateLimitItem = RateLimitItemPerMinute(10)
+MAX_LOCAL_KEYS = 10_000
+_IPV6_NETWORK_BITS = 64
+
+
+def take_login_try(*, username: str, address: str) -> None:
+    """Count one try against the address and against the user.
+
+    :raises RateLimited: when either has used up its tries; says after how many seconds one is free again.
+    """
+    for identifiers in (("login-address", _address_key(address)), ("login-user", _username_key(username))):
+        retry_after_seconds = _hit(*identifiers)
+        if retry_after_seconds is not None:
+            raise RateLimited(
+                _("Too many login tries. Try again later."), retry_after_seconds=retry_after_seconds
+            )
+
+
+def _hit(*identifiers: str) -> int | None:
+    """Count one try; return None when it is allowed, else the seconds until the next one may come.
+
+    With Redis down each process counts for itself: a looser limit, and never none.
+    """
+    if not redis_outage.is_known:
+        try:
+            return _hit_with(_shared_limiter(), *identifiers)
+        except redis.RedisError as error:
+            if is_redis_outage(error):
+                redis_outage.note()
+            logger.warning("login_limit_is_local", error=type(error).__name__)
+    return _hit_with(_local_limiter(), *identifiers)
+
+
+def _hit_with(limiter: MovingWindowRateLimiter, *identifiers: str) -> int | None:
+    if limiter.hit(LOGIN_LIMIT, *identifiers):
+        return None
+    wait_seconds = limiter.get_window_stats(LOGIN_LIMIT, *identifiers).reset_time - time.time()
+    return min(max(1, math.ceil(wait_seconds)), LOGIN_LIMIT.get_expiry())
+
+
+def _shared_limiter() -> MovingWindowRateLimiter:
+    # Our own pool, so that the limiter has the same short timeouts as everything else of the process.
+    pool = core_redis.get_redis().connection_pool
+    return MovingWindowRateLimiter(
+        RedisStorage("redis://", connection_pool=pool, key_prefix=f"{core_redis.KEY_PREFIX}throttle")
+    )
+
+
+def _local_limiter() -> MovingWindowRateLimiter:
+    storage = _local_storage()
+    if len(storage.events) > MAX_LOCAL_KEYS:
+        _forget_ended_windows(storage)
+    return MovingWindowRateLimiter(storage)
+
+
+def _forget_ended_windows(storage: MemoryStorage) -> None:
+    """Drop the keys of ended windows; the library keeps them, and made-up names would fill the memory."""
+    now = time.time()
+    for key in list(storage.events):
+        with storage.locks[key]:
+            entries = storage.events.get(key)
+            if not entries or entries[0].expiry <= now:  # the newest comes first
+                storage.events.pop(key, None)
+
+
+@cache
+def _local_storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+def _address_key(address: str) -> str:
+    """Return the address that is counted: a whole IPv6 network, since one host has all of it."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed.packed, _IPV6_NETWORK_BITS), strict=False))
+    return str(parsed)
+
+
+def _username_key(username: str) -> str:
+    folded = unicodedata.normalize("NFKC", username).casefold()
+    return hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,114 @@
+"""The addresses under ``/api/auth/``."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status, viewsets
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.auth import selectors, services
+from apps.auth.permissions import IsAdmin, IsReader
+from apps.auth.principal import Principal
+from apps.auth.serializers import (
+    CreatedTokenSerializer,
+    LoginResultSerializer,
+    LoginSerializer,
+    MeSerializer,
+    NewTokenSerializer,
+    RevokedTokenSerializer,
+    TokenPageSerializer,
+    TokenSerializer,
+)
+from apps.core.api.pagination import PageQuerySerializer
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class LoginView(APIView):
+    """Exchanges a username and password for a login token."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        operation_id="auth_login",
+        summary="Log in",
+        description="Ten tries a minute per address and per user; then 429 with `Retry-After`.",
+        request=LoginSerializer,
+        responses=LoginResultSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        """Log in."""
+        serializer = LoginSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        # The address of the connection: a forwarded-for header can be made up by anybody.
+        address = request.META.get("REMOTE_ADDR", "")
+        result = services.log_in(**serializer.validated_data, address=address)
+        return Response(LoginResultSerializer(result).data, headers=_NO_STORE)
+
+
+class MeView(APIView):
+    """Tells the caller who it is."""
+
+    permission_classes = (IsReader,)
+
+    @extend_schema(operation_id="auth_me", summary="Who am I", responses=MeSerializer)
+    def get(self, request: Request) -> Response:
+        """Describe the bearer of the token."""
+        return Response(MeSerializer(_principal(request)).data)
+
+
+class TokenViewSet(viewsets.ViewSet):
+    """API tokens: create, list, revoke."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="auth_generate_token",
+        summary="Create an API token",
+        description="The token is shown in this answer only; it is stored as a hash.",
+        request=NewTokenSerializer,
+        responses={201: CreatedTokenSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Create an API token."""
+        serializer = NewTokenSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        token = services.create_token(**serializer.validated_data, created_by=_principal(request).username)
+        return Response(CreatedTokenSerializer(token).data, status=status.HTTP_201_CREATED, headers=_NO_STORE)
+
+    @extend_schema(
+        operation_id="auth_list_tokens",
+        summary="List API tokens",
+        description="Newest first, revoked and expired ones too.",
+        parameters=[PageQuerySerializer],
+        responses=TokenPageSerializer,
+    )
+    def list(self, request: Request) -> Response:
+        """List the API tokens."""
+        query = PageQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        page = selectors.list_tokens(**query.validated_data)
+        tokens = TokenSerializer(page.rows, many=True).data
+        return Response({"tokens": tokens, "next_cursor": page.next_cursor})
+
+    @extend_schema(
+        operation_id="auth_revoke_token",
+        summary="Revoke an API token",
+        description="It is refused everywhere within one second. Revoking twice is harmless.",
+        responses={200: RevokedTokenSerializer},
+    )
+    def destroy(self, request: Request, token_id: str) -> Response:
+        """Revoke an API token."""
+        revoked = services.revoke_token(token_id=token_id, revoked_by=_principal(request).username)
+        return Response(RevokedTokenSerializer(revoked).data)
+
+
+def _principal(request: Request) -> Principal:
+    # The permission classes have let nobody else through.
+    return cast(Principal, cast(Any, request).user)

@@ -1,0 +1,1 @@
+"""The category tree: its import from a file, and its reads."""

@@ -1,0 +1,68 @@
+"""The answers of the category endpoints, as final bytes in the shared cache tiers.
+
+The tree is read by everybody and changes a few times a year. An import outdates these answers in every
+process at once; the short freshness only bounds the harm of an import that was killed before it said so.
+While MongoDB is down, the last answer known goes on being served.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from django.db import DatabaseError
+from pymongo.errors import PyMongoError
+
+from apps.categories import selectors
+from apps.categories.errors import CategoryNotFound
+from apps.core.api.envelope import dump_json, success_body
+from apps.core.cache import Entry, build_entry, get_cache
+from apps.core.outages import is_mongo_outage, mongo_outage
+
+FRESH_SECONDS: Final = 60
+SERVE_SECONDS: Final = 30 * 24 * 3600
+_GROUP: Final = "categories"
+_TREE_FIELD: Final = "tree"
+
+
+def tree_answer() -> Entry:
+    """Return the answer with the whole tree."""
+    return _answer(_TREE_FIELD, selectors.build_tree)
+
+
+def category_answer(cat_id: str) -> Entry:
+    """Return the answer with one category and its children.
+
+    :raises CategoryNotFound: when no category has this id.
+    """
+    if not selectors.is_cat_id(cat_id):  # no odd text becomes the name of a cache entry
+        raise CategoryNotFound
+    return _answer(cat_id, partial(selectors.get_category, cat_id))
+
+
+def _answer(field: str, build: Callable[[], Any]) -> Entry:
+    cache = get_cache()
+    lookup = cache.lookup(_GROUP, field)
+    if lookup.entry is not None and lookup.entry.is_fresh(time.time()):
+        return lookup.entry
+    kept = lookup.entry or cache.last_known(_GROUP, field)
+    if kept is not None and mongo_outage.is_known:
+        return kept
+    try:
+        data = build()
+    except (DatabaseError, PyMongoError) as error:
+        if kept is None or not is_mongo_outage(error):
+            raise
+        mongo_outage.note()
+        return kept
+    now = time.time()
+    entry = build_entry(
+        dump_json(success_body(data)),
+        stored_at=now,
+        fresh_until=now + FRESH_SECONDS,
+        serve_until=now + SERVE_SECONDS,
+    )
+    cache.fill(lookup.ticket, entry)
+    return entry

@@ -1,0 +1,47 @@
+"""The bulk writes of the category import.
+
+Django's ``bulk_create`` cannot upsert on MongoDB, and ``update_or_create`` can lose a concurrent write, so
+this one module speaks to PyMongo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ReplaceOne
+
+from apps.categories.models import Category
+from apps.categories.tree_file import CategoryRow
+from apps.core.mongo import collection_of
+
+
+def upsert_rows(rows: Sequence[CategoryRow], *, updated_at: datetime) -> None:
+    """Write each row whole, by its id; repeating this, or doing half of it, harms nothing."""
+    if rows:
+        collection_of(Category).bulk_write(
+            [ReplaceOne({"_id": row.cat_id}, _document(row, updated_at), upsert=True) for row in rows],
+            ordered=False,
+        )
+
+
+def remove_ids(cat_ids: Iterable[str]) -> None:
+    """Remove the categories with these ids; ids that are gone already are ignored."""
+    wanted = sorted(cat_ids)
+    if wanted:
+        collection_of(Category).delete_many({"_id": {"$in": wanted}})
+
+
+def _document(row: CategoryRow, updated_at: datetime) -> dict[str, Any]:
+    return {
+        "_id": row.cat_id,
+        "parent_id": row.parent_id,
+        "level": row.level,
+        "position": row.position,
+        "name_cn": row.name_cn,
+        "name_ru": row.name_ru,
+        "data": row.data,
+        "data_hash": row.data_hash,
+        "updated_at": updated_at,
+    }

@@ -1,0 +1,63 @@
+"""Imports the category tree from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from apps.categories import tree_file
+from apps.categories.services import import_categories
+from apps.core.management.base import CollectorCommand, ExitCode
+
+
+class Command(CollectorCommand):
+    """Makes the stored category tree equal to a file; an interrupted run is completed by another one."""
+
+    help = "Import the category tree from a JSON file. A bad file changes nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the file and ``--dry-run``."""
+        super().add_arguments(parser)
+        parser.add_argument("file", metavar="FILE", help="the JSON file, or - for standard input")
+        parser.add_argument("--dry-run", action="store_true", help="check and compare, write nothing")
+
+    def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
+        """Run the import and say what it did."""
+        is_dry_run: bool = options["dry_run"]
+        result = import_categories(nodes=_read(options["file"]), is_dry_run=is_dry_run)
+        counts = dataclasses.asdict(result)
+        if not counts.pop("is_announced"):
+            self.stderr.write(
+                _(
+                    "Redis did not answer: other processes may serve the former tree for a minute. "
+                    "Run the import again to tell them."
+                )
+            )
+        summary = ", ".join(f"{name} {count}" for name, count in counts.items())
+        if is_dry_run:
+            summary = _("Dry run, nothing written: %(summary)s") % {"summary": summary}
+        return {**counts, "is_dry_run": is_dry_run}, summary, ExitCode.DONE
+
+
+def _read(name: str) -> Any:
+    if name == "-":
+        return tree_file.parse_json(tree_file.read_stream(sys.stdin.buffer, name="standard input"))
+    path = Path(name)
+    if not _is_there(path):
+        raise CommandError(
+            _("There is no file %(name)r.") % {"name": name}, returncode=ExitCode.BAD_ARGUMENTS
+        )
+    return tree_file.parse_json(tree_file.read_file(path))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:  # a name no file system takes
+        return False

@@ -1,0 +1,33 @@
+"""The stored category tree."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Category(models.Model):
+    """One node of the category tree, exactly as imported, plus what is needed to find and order it.
+
+    Rows are written only by the import, with one upsert per id; nothing refers to them by foreign key,
+    because a record outlives the category it was collected for.
+    """
+
+    cat_id = models.CharField(_("category id"), max_length=16, primary_key=True, db_column="_id")
+    parent_id = models.CharField(_("parent id"), max_length=16, blank=True)
+    level = models.PositiveSmallIntegerField(_("level"))
+    position = models.PositiveIntegerField(_("position"))
+    name_cn = models.CharField(_("Chinese name"), max_length=500, blank=True)
+    name_ru = models.CharField(_("Russian name"), max_length=500, blank=True)
+    data = models.JSONField(_("imported node"))
+    data_hash = models.CharField(_("content hash"), max_length=64)
+    updated_at = models.DateTimeField(_("updated at"))
+
+    class Meta:
+        verbose_name = _("category")
+        verbose_name_plural = _("categories")
+        ordering = ("level", "parent_id", "position")
+        indexes = [models.Index(fields=["parent_id", "position"], name="category_parent_position")]
+
+    def __str__(self) -> str:
+        return f"{self.cat_id} {self.name_cn or self.name_ru}".strip()

@@ -1,0 +1,74 @@
+"""Reads of the category tree, for this app and for others."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db.models import QuerySet
+
+from apps.categories.errors import CategoryNotFound
+from apps.categories.models import Category
+
+_CAT_ID = re.compile(r"[1-9][0-9]{0,15}")
+
+
+def is_cat_id(text: str) -> bool:
+    """Tell whether a text can be the id of a category at all, without asking the database."""
+    return _CAT_ID.fullmatch(text) is not None
+
+
+def category_exists(cat_id: str) -> bool:
+    """Tell whether a category has this id, by one indexed lookup; any text may be asked."""
+    return is_cat_id(cat_id) and Category.objects.filter(cat_id=cat_id).exists()
+
+
+def has_categories() -> bool:
+    """Tell whether any category has been imported."""
+    return Category.objects.exists()
+
+
+def list_level1_ids() -> list[str]:
+    """Return the ids of the level-1 categories in the order of the file."""
+    return list(_children_of("").values_list("cat_id", flat=True))
+
+
+def list_all_ids() -> list[str]:
+    """Return the ids of every category, level 1 first, each level in the order of the file."""
+    return list(Category.objects.order_by("level", "position").values_list("cat_id", flat=True))
+
+
+def list_children(cat_id: str) -> list[dict[str, Any]]:
+    """Return the children of a category as imported, in file order; none for an unknown id."""
+    if not is_cat_id(cat_id):
+        return []
+    return list(_children_of(cat_id).values_list("data", flat=True))
+
+
+def get_category(cat_id: str) -> dict[str, Any]:
+    """Return one node as imported, with its ``children``.
+
+    :raises CategoryNotFound: when no category has this id, or the text cannot be one.
+    """
+    data = None
+    if is_cat_id(cat_id):
+        data = Category.objects.filter(cat_id=cat_id).values_list("data", flat=True).first()
+    if data is None:
+        raise CategoryNotFound
+    return {**data, "children": list_children(cat_id)}
+
+
+def build_tree() -> list[dict[str, Any]]:
+    """Return the whole tree as imported: level 1 in file order, each with its ``children`` last."""
+    rows = Category.objects.order_by("position").values_list("cat_id", "parent_id", "data")
+    by_parent: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for cat_id, parent_id, data in rows:
+        by_parent.setdefault(parent_id, []).append((cat_id, data))
+    return [
+        {**data, "children": [child for _, child in by_parent.get(cat_id, [])]}
+        for cat_id, data in by_parent.get("", [])
+    ]
+
+
+def _children_of(parent_id: str) -> QuerySet[Category]:
+    return Category.objects.filter(parent_id=parent_id).order_by("position")

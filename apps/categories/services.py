@@ -1,0 +1,139 @@
+"""The import of the category tree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pymongo
+import structlog
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from redis import RedisError
+
+from apps.categories import bulk, tree_file
+from apps.categories.models import Category
+from apps.categories.tree_file import CategoryRow
+from apps.core.cache import clear_all
+from apps.core.errors import Conflict, DependencyUnavailable
+from apps.core.locks import Lease
+
+IMPORT_TIMEOUT_SECONDS: Final = 25.0
+# Longer than the writes may take, so that a lease never runs out under its owner; a killed import holds
+# up the next one for this long at most.
+_LEASE_SECONDS: Final = 30.0
+_LEASE_WAIT_SECONDS: Final = 35.0
+_LEASE_POLL_SECONDS: Final = 0.1
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportResult:
+    """What an import did, or would do; ``total`` is the number of categories afterwards.
+
+    ``is_announced`` is False when Redis did not take the news of the change: other processes may then
+    serve the former tree for up to a minute.
+    """
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    total: int
+    is_announced: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    added: Sequence[CategoryRow]
+    changed: Sequence[CategoryRow]
+    removed: frozenset[str]
+    total: int
+
+    def result(self, *, is_announced: bool = True) -> ImportResult:
+        return ImportResult(
+            added=len(self.added),
+            changed=len(self.changed),
+            removed=len(self.removed),
+            unchanged=self.total - len(self.added) - len(self.changed),
+            total=self.total,
+            is_announced=is_announced,
+        )
+
+
+def import_categories(
+    *, nodes: Any = None, path: Path | None = None, is_dry_run: bool = False
+) -> ImportResult:
+    """Make the stored tree equal to the given one, from parsed JSON or from a file.
+
+    Everything is checked before anything is written. The writes are upserts by id followed by removals,
+    so an import that was killed halfway is completed by running it again.
+
+    :raises InvalidCategoryFile: when the tree is bad; nothing was changed.
+    :raises Conflict: when another import does not end in time; nothing was changed.
+    :raises DependencyUnavailable: when Redis, which keeps two imports apart, is down; nothing was changed.
+    """
+    if path is not None:
+        nodes = tree_file.parse_json(tree_file.read_file(path))
+    rows = tree_file.build_rows(nodes)
+    if is_dry_run:
+        return _plan(rows).result()
+    with _only_import(), pymongo.timeout(IMPORT_TIMEOUT_SECONDS):
+        plan = _plan(rows)
+        bulk.upsert_rows([*plan.added, *plan.changed], updated_at=timezone.now())
+        bulk.remove_ids(plan.removed)
+    # Also without a change: the import before this one may have been killed before it said so.
+    result = plan.result(is_announced=announce_change())
+    logger.info(
+        "categories_imported",
+        added=result.added,
+        changed=result.changed,
+        removed=result.removed,
+        unchanged=result.unchanged,
+    )
+    return result
+
+
+def announce_change() -> bool:
+    """Outdate every answer that holds categories, in every process; False when Redis did not take it."""
+    return clear_all()
+
+
+def _plan(rows: Sequence[CategoryRow]) -> _Plan:
+    stored = dict(Category.objects.order_by().values_list("cat_id", "data_hash"))
+    return _Plan(
+        added=[row for row in rows if row.cat_id not in stored],
+        changed=[row for row in rows if stored.get(row.cat_id, row.data_hash) != row.data_hash],
+        removed=frozenset(stored.keys() - {row.cat_id for row in rows}),
+        total=len(rows),
+    )
+
+
+@contextmanager
+def _only_import() -> Iterator[None]:
+    """Let one import write at a time, in the whole installation."""
+    lease = Lease("categories-import", ttl_seconds=_LEASE_SECONDS)
+    give_up_at = time.monotonic() + _LEASE_WAIT_SECONDS
+    is_told = False
+    try:
+        while not lease.acquire():
+            if not is_told:
+                logger.info("categories_import_waits", reason="another import runs or was killed just now")
+                is_told = True
+            if time.monotonic() > give_up_at:
+                raise Conflict(_("Another import of categories is under way; nothing was changed."))
+            time.sleep(_LEASE_POLL_SECONDS)
+    except RedisError as error:
+        raise DependencyUnavailable(
+            _("Redis does not answer; nothing was changed."), detail=type(error).__name__
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(RedisError):  # it runs out by itself
+            lease.release()

@@ -1,0 +1,245 @@
+"""Reading and checking a category file, before anything is written.
+
+The format is that of the source's export: a list of level-1 nodes, each with its level-2 nodes in
+``children``. This module is pure: it returns rows or raises with every problem and its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from apps.categories.errors import InvalidCategoryFile
+
+MAX_FILE_BYTES: Final = 50 * 1024 * 1024
+MAX_NODE_BYTES: Final = 64 * 1024
+MAX_NAME_LENGTH: Final = 500
+MAX_PROBLEMS: Final = 20
+MAX_SHOWN_LENGTH: Final = 60
+MAX_CAT_ID: Final = 2**53 - 1  # the largest integer every JSON client reads exactly
+MAX_STORED_INT: Final = 2**63 - 1  # the largest integer BSON holds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CategoryRow:
+    """One checked node, ready to be stored; ``data`` is the node as imported, without ``children``."""
+
+    cat_id: str
+    parent_id: str
+    level: int
+    position: int
+    name_cn: str
+    name_ru: str
+    data: dict[str, Any]
+    data_hash: str
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a category file, or raise when it cannot be one."""
+    try:
+        with path.open("rb") as stream:
+            return read_stream(stream, name=str(path))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InvalidCategoryFile([f"{path}: cannot be read ({reason})"]) from error
+
+
+def read_stream(stream: BinaryIO, *, name: str) -> bytes:
+    """Return the whole stream, never reading more than the size limit allows."""
+    content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise InvalidCategoryFile([f"{name}: is larger than {MAX_FILE_BYTES // 1024 // 1024} MB"])
+    return content
+
+
+def parse_json(content: bytes) -> Any:
+    """Decode a category file (UTF-8, with or without a byte order mark) into plain values."""
+    try:
+        # The standard decoder, because it keeps what orjson would bend or hide: huge integers,
+        # infinities and repeated names are then reported with their place.
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique_object)
+    except UnicodeDecodeError as error:
+        raise InvalidCategoryFile([f"byte {error.start}: is not UTF-8"]) from error
+    except json.JSONDecodeError as error:
+        problem = f"line {error.lineno}, column {error.colno}: is not JSON ({error.msg})"
+        raise InvalidCategoryFile([problem]) from error
+    except RecursionError as error:
+        raise InvalidCategoryFile(["the file is nested too deeply"]) from error
+    except ValueError as error:
+        raise InvalidCategoryFile([f"the file is not JSON ({_shorten(str(error))})"]) from error
+
+
+def build_rows(nodes: Any) -> list[CategoryRow]:
+    """Check a whole tree and return its rows, each parent before its children, in file order.
+
+    Raises :class:`InvalidCategoryFile` with up to 20 problems; a tree that passes can be stored as it is.
+    """
+    return _TreeCheck().run(nodes)
+
+
+class _TreeCheck:
+    """One walk through a tree: keeps the first problems, counts the rest, remembers the ids seen."""
+
+    def __init__(self) -> None:
+        self._problems: list[str] = []
+        self._problem_count = 0
+        self._places: dict[int, str] = {}
+
+    def run(self, nodes: Any) -> list[CategoryRow]:
+        """Return the rows of a good tree, or raise with the problems of a bad one."""
+        rows = list(self._walk(nodes))
+        if self._problem_count:
+            raise InvalidCategoryFile(self._problems, problem_count=self._problem_count)
+        return rows
+
+    def _add(self, path: str, problem: str) -> None:
+        self._problem_count += 1
+        if len(self._problems) < MAX_PROBLEMS:
+            self._problems.append(f"{path}: {problem}")
+
+    def _walk(self, nodes: Any) -> Iterator[CategoryRow]:
+        if not isinstance(nodes, list):
+            self._add("the file", f"must be a list of categories, not {_kind(nodes)}")
+            return
+        if not nodes:
+            self._add("the file", "has no categories")
+        for position, node in enumerate(nodes):
+            path = f"[{position}]"
+            yield from self._check_node(node, path=path, position=position, parent=None)
+            children = node.get("children") if isinstance(node, dict) else None
+            if isinstance(children, list):
+                for index, child in enumerate(children):
+                    yield from self._check_node(
+                        child, path=f"{path}.children[{index}]", position=index, parent=node
+                    )
+            elif children is not None:
+                self._add(f"{path}.children", f"must be a list, not {_kind(children)}")
+
+    def _check_node(
+        self, node: Any, *, path: str, position: int, parent: dict[str, Any] | None
+    ) -> Iterator[CategoryRow]:
+        """Yield the row of a good node, nothing for a bad one."""
+        if not isinstance(node, dict):
+            self._add(path, f"must be an object, not {_kind(node)}")
+            return
+        count_before = self._problem_count
+        data = {name: value for name, value in node.items() if name != "children"}
+        self._check_id(node, path=path)
+        if parent is not None:
+            self._check_place(node, path=path, parent=parent)
+        for name, value in data.items():
+            if name != "catId":
+                self._check_value(name, value, path=path)
+        for name in ("catNameCn", "catName"):
+            # The source leaves both names of some level-2 nodes empty; level 1 always has them.
+            self._check_name(node, name, path=path, may_be_empty=parent is not None)
+        if self._problem_count > count_before:
+            return
+        row = _build_row(data, position=position, parent=parent)
+        if row is None:
+            self._add(path, f"is larger than {MAX_NODE_BYTES // 1024} KB")
+        else:
+            yield row
+
+    def _check_id(self, node: dict[str, Any], *, path: str) -> None:
+        cat_id = node.get("catId")
+        if "catId" not in node:
+            self._add(f"{path}.catId", "is missing")
+        elif type(cat_id) is not int:  # a JSON true is an int to isinstance
+            self._add(f"{path}.catId", f"must be a whole number, not {_kind(cat_id)}")
+        elif not 1 <= cat_id <= MAX_CAT_ID:
+            self._add(f"{path}.catId", f"must be from 1 to {MAX_CAT_ID}")
+        elif cat_id in self._places:
+            self._add(f"{path}.catId", f"{cat_id} is already the id of {self._places[cat_id]}")
+        else:
+            self._places[cat_id] = path
+
+    def _check_place(self, node: dict[str, Any], *, path: str, parent: dict[str, Any]) -> None:
+        claimed, parent_id = node.get("catId1"), parent.get("catId")
+        # A bad parent id is a problem of its own, not one of every child too.
+        if claimed is not None and type(parent_id) is int and (type(claimed), claimed) != (int, parent_id):
+            self._add(f"{path}.catId1", f"must be the parent's id ({_show(parent_id)}), not {_show(claimed)}")
+        if node.get("children"):
+            self._add(f"{path}.children", "is too deep: the tree has two levels")
+
+    def _check_name(self, node: dict[str, Any], name: str, *, path: str, may_be_empty: bool) -> None:
+        value = node.get(name)
+        if name not in node:
+            self._add(f"{path}.{name}", "is missing")
+        elif isinstance(value, (dict, list)):
+            return  # reported with the values
+        elif not isinstance(value, str):
+            self._add(f"{path}.{name}", f"must be a text, not {_kind(value)}")
+        elif not may_be_empty and not value.strip():
+            self._add(f"{path}.{name}", "must not be empty")
+        elif len(value) > MAX_NAME_LENGTH:
+            self._add(f"{path}.{name}", f"is longer than {MAX_NAME_LENGTH} characters")
+
+    def _check_value(self, name: str, value: Any, *, path: str) -> None:
+        path = f"{path}.{_shorten(name)}"
+        if not name or name.startswith("$") or "." in name or "\0" in name or not _is_encodable(name):
+            self._add(path, "is not a usable field name")
+        elif value is not None and not isinstance(value, (str, int, float)):
+            self._add(path, f"must be a text, number, true, false or null, not {_kind(value)}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            self._add(path, "must be a finite number")
+        elif isinstance(value, int) and not -MAX_STORED_INT - 1 <= value <= MAX_STORED_INT:
+            self._add(path, "is a whole number of more than 64 bits")
+        elif isinstance(value, str) and not _is_encodable(value):
+            self._add(path, "is not valid Unicode text")
+
+
+def _build_row(data: dict[str, Any], *, position: int, parent: dict[str, Any] | None) -> CategoryRow | None:
+    """Build the row of a checked node; None when it is too large to be stored."""
+    parent_id = "" if parent is None else str(parent.get("catId"))
+    level = 1 if parent is None else 2
+    encoded = orjson.dumps([parent_id, level, position, data])
+    if len(encoded) > MAX_NODE_BYTES:
+        return None
+    return CategoryRow(
+        cat_id=str(data["catId"]),
+        parent_id=parent_id,
+        level=level,
+        position=position,
+        name_cn=data["catNameCn"],
+        name_ru=data["catName"],
+        data=data,
+        data_hash=hashlib.sha256(encoded).hexdigest(),
+    )
+
+
+def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(f"the field {_show(name)} appears twice in one object")
+        result[name] = value
+    return result
+
+
+def _is_encodable(text: str) -> bool:
+    # JSON may spell half a surrogate pair (`"\ud800"`), which no UTF-8 store can hold.
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", float: "a fraction"}
+    if value is None:
+        return "null"
+    return names.get(type(value), "a number" if isinstance(value, int) else type(value).__name__)
+
+
+def _show(value: Any) -> str:
+    return _shorten(repr(value)) if not isinstance(value, (dict, list)) else _kind(value)
+
+
+def _shorten(text: str) -> str:
+    printable = text.encode("unicode_escape" if not text.isprintable() else "utf-8").decode()
+    return printable if len(printable) <= MAX_SHOWN_LENGTH else f"{printable[:MAX_SHOWN_LENGTH]}..."

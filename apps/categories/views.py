@@ -1,0 +1,39 @@
+"""The category endpoints."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
+
+from apps.categories.answers import category_answer, tree_answer
+from apps.categories.serializers import CategorySerializer
+from apps.core.api.entries import entry_response
+
+
+@extend_schema(tags=["categories"])
+class CategoryViewSet(ViewSet):
+    """Reads of the category tree."""
+
+    @extend_schema(
+        operation_id="categories_list",
+        summary="The category tree",
+        description="Level 1 in the order of the imported file, each with its children.",
+        responses=CategorySerializer(many=True),
+    )
+    def list(self, request: Request) -> HttpResponse:
+        """Answer ``GET /categories``."""
+        return entry_response(request._request, tree_answer())
+
+    @extend_schema(
+        operation_id="categories_retrieve",
+        summary="One category with its children",
+        parameters=[
+            OpenApiParameter("cat_id", str, OpenApiParameter.PATH, description="The category's catId.")
+        ],
+        responses=CategorySerializer,
+    )
+    def retrieve(self, request: Request, cat_id: str) -> HttpResponse:
+        """Answer ``GET /categories/{catId}``."""
+        return entry_response(request._request, category_answer(cat_id))

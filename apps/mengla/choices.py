@@ -1,0 +1,78 @@
+"""The closed sets of values of this app, stored and shown in the API exactly as spelled here."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Action(models.TextChoices):
+    """The five data sets the collection service can be asked for."""
+
+    HIGH = "high", _("Blue-ocean ranking")
+    HOT = "hot", _("Best sellers")
+    CHANCE = "chance", _("Rising")
+    INDUSTRY_VIEW = "industryViewV2", _("Distribution")
+    INDUSTRY_TREND = "industryTrendRange", _("Trend")
+
+
+class CollectionStatus(models.TextChoices):
+    """Where a collection stands.
+
+    ::
+
+        PENDING -> DISPATCHED -> SUCCEEDED | EMPTY | FAILED      PENDING -> CANCELLED
+                   DISPATCHED -> PENDING (retry)
+    """
+
+    PENDING = "PENDING", _("Pending")
+    DISPATCHED = "DISPATCHED", _("Dispatched")
+    SUCCEEDED = "SUCCEEDED", _("Succeeded")
+    EMPTY = "EMPTY", _("Empty")
+    FAILED = "FAILED", _("Failed")
+    CANCELLED = "CANCELLED", _("Cancelled")
+
+
+ACTIVE_STATUSES = (CollectionStatus.PENDING, CollectionStatus.DISPATCHED)
+FINAL_STATUSES = (
+    CollectionStatus.SUCCEEDED,
+    CollectionStatus.EMPTY,
+    CollectionStatus.FAILED,
+    CollectionStatus.CANCELLED,
+)
+
+
+class Priority(models.IntegerChoices):
+    """Who goes first in the queue: the lowest number."""
+
+    READER = 0, _("Reader")
+    MANUAL = 10, _("Manual")
+    SCHEDULED = 20, _("Scheduled")
+    BACKFILL = 30, _("Backfill")
+
+
+class EmptyReason(models.TextChoices):
+    """Why an answer of the collection service holds no figures."""
+
+    MISSING_KEY = "missing_key", _("The answer lacks the list")
+    ERROR_CODE = "error_code", _("The answer carries an error code")
+    NULL_DATA = "null_data", _("The data is null")
+    EMPTY_LIST = "empty_list", _("The list is empty")
+    ALL_LISTS_EMPTY = "all_lists_empty", _("All lists are empty")
+    NO_POINTS = "no_points", _("The trend has no points")
+    MISSING_POINT = "missing_point", _("The trend lacks this period")
+
+
+class CollectionError(models.TextChoices):
+    """Why a collection, or one attempt at it, failed."""
+
+    EXECUTION_FAILED = "execution_failed", _("The collection service reported a failure")
+    UNREADABLE_PAYLOAD = "unreadable_payload", _("The answer could not be read")
+    UNSTORABLE_PAYLOAD = "unstorable_payload", _("The answer could not be stored")
+    TIMEOUT = "timeout", _("No answer came in time")
+    CONNECT_ERROR = "connect_error", _("The collection service could not be reached")
+    SERVICE_ERROR = "service_error", _("The collection service answered with an error (5xx)")
+    RATE_LIMITED = "rate_limited", _("The collection service asked for fewer requests")
+    REJECTED = "rejected", _("The collection service rejected the request (4xx)")
+    UNKNOWN_TASK = "unknown_task", _("The collection service has no task of this name")
+    UNKNOWN = "unknown", _("Unknown error")

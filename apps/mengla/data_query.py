@@ -1,0 +1,92 @@
+"""What one request for figures asks for, and the names that follow from it (pure).
+
+A :class:`DataQuery` is the identity of an answer. Everything that makes two answers differ is part of it:
+action, category, granularity, the whole range of a trend, ``product_id`` and ``extra``. Cache keys, record
+keys and the single flight all derive from here, so that nobody gets somebody else's figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from apps.core.periods import Granularity, Period, count_periods, period_range
+from apps.mengla.choices import Action
+from apps.mengla.upstream.payloads import variant_of
+
+ALL_CATEGORIES = "all"
+
+
+@dataclass(frozen=True)
+class DataQuery:
+    """One question to the product. ``cat_id`` is empty for all categories; start is end but for trends."""
+
+    action: Action
+    cat_id: str
+    start: Period
+    end: Period
+    product_id: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def granularity(self) -> Granularity:
+        """The length of the periods asked for."""
+        return self.start.granularity
+
+    @property
+    def is_trend(self) -> bool:
+        """Whether the answer is a time series, stored point by point."""
+        return self.action == Action.INDUSTRY_TREND
+
+    @cached_property
+    def variant(self) -> str:
+        """Short hash of ``product_id`` and ``extra``; empty when the query has neither."""
+        return variant_of(self.product_id, self.extra)
+
+    @cached_property
+    def identity(self) -> str:
+        """The name of exactly this question; unique among the collections under way."""
+        return ":".join([*self._prefix, self.range_key, *self._suffix])
+
+    @cached_property
+    def range_key(self) -> str:
+        """``start~end`` of a trend, otherwise the period key."""
+        return f"{self.start.key}~{self.end.key}" if self.is_trend else self.start.key
+
+    @cached_property
+    def cache_group(self) -> str:
+        """What one stored answer outdates in the caches: all ranges of a trend, or just this record."""
+        return ":".join([*self._prefix, *self._suffix]) if self.is_trend else self.identity
+
+    @cached_property
+    def record_ids(self) -> list[str]:
+        """The keys of the records that hold the answer, in the order of their periods."""
+        return [self.record_id(period) for period in self.periods]
+
+    @cached_property
+    def periods(self) -> list[Period]:
+        """The periods of the answer, first to last."""
+        return period_range(self.start, self.end)
+
+    @property
+    def period_count(self) -> int:
+        """How many periods the answer has."""
+        return count_periods(self.start, self.end)
+
+    def record_id(self, period: Period) -> str:
+        """Return the key of the record of one period."""
+        return ":".join([*self._prefix, period.key, *self._suffix])
+
+    def narrowed(self, start: Period, end: Period) -> DataQuery:
+        """Return the same question for another range."""
+        return DataQuery(self.action, self.cat_id, start, end, self.product_id, self.extra)
+
+    @property
+    def _prefix(self) -> list[str]:
+        return [self.action.value, self.cat_id or ALL_CATEGORIES, self.granularity.value]
+
+    @property
+    def _suffix(self) -> list[str]:
+        return [self.variant] if self.variant else []

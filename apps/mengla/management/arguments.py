@@ -1,0 +1,105 @@
+"""The arguments that several commands of this app share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.categories.selectors import is_cat_id
+from apps.core.errors import InvalidInput
+from apps.core.management.arguments import argument, one_of, shown
+from apps.core.periods import (
+    Granularity,
+    Period,
+    business_date,
+    parse_bound,
+    parse_granularity,
+    parse_period,
+)
+from apps.mengla.choices import Action
+from apps.mengla.data_query import ALL_CATEGORIES
+from apps.mengla.services.collect import Selection
+
+granularity_argument = argument(parse_granularity)
+
+
+def add_selection(parser: CommandParser) -> None:
+    """Add ``--category`` and ``--action``."""
+    parser.add_argument(
+        "--category",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=_category,
+        metavar="ID",
+        help="ids of categories, or `all` for all of them taken together (default: every level-1 category)",
+    )
+    parser.add_argument(
+        "--action",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=one_of(lambda: list(Action.values)),
+        metavar="A",
+        help=f"{', '.join(Action.values)} (default: all of them)",
+    )
+
+
+def add_range(parser: CommandParser) -> None:
+    """Add ``--from``, ``--to`` and ``--granularity``."""
+    parser.add_argument(
+        "--from",
+        dest="range_start",
+        required=True,
+        metavar="D",
+        help="first period: 2025-06-01, 2025-06, 2025-Q2, 2025, or without dashes",
+    )
+    parser.add_argument("--to", dest="range_end", required=True, metavar="D", help="last period")
+    parser.add_argument(
+        "--granularity",
+        type=granularity_argument,
+        metavar="G",
+        help="day, month, quarter or year (default: what the form of the periods says); a longer one also "
+        "takes the first day of its first and the last day of its last period",
+    )
+
+
+def read_selection(options: Mapping[str, Any]) -> Selection:
+    """Return the selected part of the figures; whether the categories exist is for the services to say."""
+    cat_ids = dict.fromkeys("" if name == ALL_CATEGORIES else name for name in options["category"])
+    actions = dict.fromkeys(Action(name) for name in options["action"])
+    return Selection(cat_ids=tuple(cat_ids), actions=tuple(actions))
+
+
+def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
+    """Return the first and the last period.
+
+    :raises InvalidInput: when they cannot be read or do not go together.
+    """
+    granularity: Granularity | None = options["granularity"]
+    if granularity is None:
+        granularity = parse_period(options["range_start"]).granularity
+    start = parse_bound(options["range_start"], granularity, is_end=False)
+    end = parse_bound(options["range_end"], granularity, is_end=True)
+    if end < start:
+        message = _("The range starts at %(start)s, after its end %(end)s.")
+        raise InvalidInput(message % {"start": start.dashed, "end": end.dashed})
+    return start, end
+
+
+def business_today() -> date:
+    """Return the calendar day it is for the market."""
+    return business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
+
+
+def _category(text: str) -> str:
+    if text == ALL_CATEGORIES or is_cat_id(text):
+        return text
+    raise argparse.ArgumentTypeError(_("there is no category %(text)s") % {"text": shown(text)})

@@ -1,0 +1,38 @@
+"""`manage.py backfill`: collect a range of periods at the lowest priority."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandParser
+
+from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
+from apps.mengla.management.run_commands import ORDER, Options, RunCommand
+from apps.mengla.plans import Plan, SkipPolicy
+from apps.mengla.services.collect import range_plan, run_backfill
+from apps.sync_tasks.services import Started
+
+
+class Command(RunCommand):
+    """Starts a run that collects what is not fresh in a range of periods."""
+
+    help = "Collect a range of periods, the newest first; readers and schedules go before it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the range and the selection."""
+        add_range(parser)
+        add_selection(parser)
+        parser.add_argument("--force", action="store_true", help="collect again what is fresh, too")
+        super().add_arguments(parser)
+
+    def plan(self, options: Options) -> Plan:
+        """Return the plan of the range."""
+        start, end = read_range(options)
+        skip = SkipPolicy.NOTHING if options["force"] else SkipPolicy.FRESH
+        return range_plan(start, end, selection=read_selection(options), skip=skip)
+
+    def start(self, options: Options) -> Started:
+        """Start the backfill."""
+        start, end = read_range(options)
+        selection = read_selection(options)
+        return run_backfill(
+            order=ORDER, start=start, end=end, selection=selection, is_forced=options["force"]
+        )

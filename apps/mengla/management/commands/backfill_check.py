@@ -1,0 +1,23 @@
+"""`manage.py backfill_check`: look for gaps in the last closed periods and collect them."""
+
+from __future__ import annotations
+
+from apps.mengla.management.arguments import business_today
+from apps.mengla.management.run_commands import ORDER, Options, RunCommand
+from apps.mengla.plans import Plan
+from apps.mengla.services.collect import backfill_check_plan, run_backfill_check
+from apps.sync_tasks.services import Started
+
+
+class Command(RunCommand):
+    """Starts what the schedule of the same name starts every few hours."""
+
+    help = "Collect what is missing or empty in the last closed periods (BACKFILL_DAYS, _MONTHS, ...)."
+
+    def plan(self, options: Options) -> Plan:
+        """Return the plan of the look-back windows."""
+        return backfill_check_plan(today=business_today())
+
+    def start(self, options: Options) -> Started:
+        """Start the check."""
+        return run_backfill_check(order=ORDER, today=business_today())

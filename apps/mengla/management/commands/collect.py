@@ -1,0 +1,70 @@
+"""`manage.py collect`: collect one period now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from apps.core.periods import Granularity, Period, parse_period, previous_closed_period
+from apps.mengla.management.arguments import (
+    add_selection,
+    business_today,
+    granularity_argument,
+    read_selection,
+)
+from apps.mengla.management.run_commands import ORDER, Options, RunCommand
+from apps.mengla.plans import Plan
+from apps.mengla.services.collect import period_plan, run_period_collect
+from apps.sync_tasks.services import Started
+
+
+class Command(RunCommand):
+    """Starts a run that collects a period: every action, and the trend of its year so far."""
+
+    help = "Collect the figures of one period. Without --date: of the last closed one, in Asia/Shanghai."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the period and the selection."""
+        parser.add_argument(
+            "granularity",
+            type=granularity_argument,
+            metavar="GRANULARITY",
+            help="day, month, quarter or year",
+        )
+        parser.add_argument(
+            "--date",
+            metavar="D",
+            help="the period, in the form of its granularity: 2025-06-01, 2025-06, 2025-Q2, 2025, or without "
+            "dashes",
+        )
+        add_selection(parser)
+        parser.add_argument("--force", action="store_true", help="collect again what is fresh, too")
+        super().add_arguments(parser)
+
+    def plan(self, options: Options) -> Plan:
+        """Return the plan of the period."""
+        return period_plan(
+            _period(options),
+            selection=read_selection(options),
+            is_forced=options["force"],
+            trigger=ORDER.trigger,
+        )
+
+    def start(self, options: Options) -> Started:
+        """Start collecting the period."""
+        return run_period_collect(
+            options["granularity"],
+            order=ORDER,
+            period=_period(options),
+            selection=read_selection(options),
+            is_forced=options["force"],
+        )
+
+
+def _period(options: Options) -> Period:
+    granularity: Granularity = options["granularity"]
+    text: Any = options["date"]
+    if text is None:
+        return previous_closed_period(business_today(), granularity)
+    return parse_period(text, granularity)

@@ -1,0 +1,121 @@
+"""`manage.py coverage`: which figures are stored, as a matrix."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from apps.core.errors import InvalidInput
+from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.periods import Period
+from apps.mengla.data_query import ALL_CATEGORIES
+from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
+from apps.mengla.services.coverage import Cell, CellState, Coverage, count_cells, coverage
+
+# present, present but due for renewal, empty, missing, missing and being collected
+_MARKS = "█▒E·+"
+_PLAIN_MARKS = "PpE.+"
+_BLOCK_PERIODS = 62  # as many columns as fit beside the names
+
+
+class Command(CollectorCommand):
+    """Prints one row for each action and category, one column for each period."""
+
+    help = "Show which figures are stored: a row for each action and category, a column for each period."
+    argument_errors = (InvalidInput,)
+    operation_timeout_seconds = 300
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the range and the selection."""
+        add_range(parser)
+        add_selection(parser)
+        super().add_arguments(parser)
+
+    def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
+        """Look the figures up and draw them."""
+        start, end = read_range(options)
+        found = coverage(start=start, end=end, selection=read_selection(options))
+        text = "" if options["is_json"] else _drawn(found, _marks())
+        return _described(found), text, ExitCode.DONE
+
+
+def _described(found: Coverage) -> dict[str, Any]:
+    return {
+        "granularity": found.granularity.value,
+        "periods": [period.key for period in found.periods],
+        "rows": [
+            {
+                "action": action.value,
+                "catId": cat_id,
+                "states": [cell.state.value for cell in cells],
+                "stale": [cell.is_stale for cell in cells],
+                "in_flight": [cell.is_in_flight for cell in cells],
+            }
+            for action, cat_id, cells in found.rows()
+        ],
+        "totals": dataclasses.asdict(found.totals()),
+    }
+
+
+def _drawn(found: Coverage, marks: str) -> str:
+    rows = [(f"{action.value} {cat_id or ALL_CATEGORIES}", cells) for action, cat_id, cells in found.rows()]
+    width = max((len(name) for name, _cells in rows), default=0)
+    lines: list[str] = []
+    for first in range(0, len(found.periods), _BLOCK_PERIODS):
+        block = slice(first, first + _BLOCK_PERIODS)
+        lines += [f"{'':{width}}  {line}" for line in _stacked(found.periods[block])]
+        lines += [_row(name, cells[block], width, marks) for name, cells in rows]
+        lines.append("")
+    return "\n".join([*lines, _legend(marks), _totals_line(found)])
+
+
+def _row(name: str, cells: Sequence[Cell], width: int, marks: str) -> str:
+    totals = count_cells(cells)
+    drawing = "".join(_mark(cell, marks) for cell in cells)
+    return f"{name:{width}}  {drawing}  {totals.present}/{totals.all}"
+
+
+def _legend(marks: str) -> str:
+    meanings = (
+        _("present"),
+        _("present but due for renewal"),
+        _("empty"),
+        _("missing"),
+        _("missing and being collected"),
+    )
+    return ", ".join(f"{mark} {meaning}" for mark, meaning in zip(marks, meanings, strict=True))
+
+
+def _totals_line(found: Coverage) -> str:
+    totals = found.totals()
+    text = _(
+        "%(all)d in all: %(present)d present, %(empty)d empty, %(missing)d missing; "
+        "%(stale)d due for renewal, %(in_flight)d being collected."
+    )
+    return text % (dataclasses.asdict(totals) | {"all": totals.all})
+
+
+def _stacked(periods: Sequence[Period]) -> list[str]:
+    """Write the periods from top to bottom, one character wide each."""
+    return ["".join(letters) for letters in zip(*(period.key for period in periods), strict=True)]
+
+
+def _mark(cell: Cell, marks: str) -> str:
+    if cell.state is CellState.PRESENT:
+        return marks[1 if cell.is_stale else 0]
+    if cell.state is CellState.EMPTY:
+        return marks[2]
+    return marks[4 if cell.is_in_flight else 3]
+
+
+def _marks() -> str:
+    try:
+        _MARKS.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return _PLAIN_MARKS
+    return _MARKS

@@ -1,0 +1,53 @@
+"""`manage.py diagnose`: what works, what does not, and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.tables import format_table
+from apps.mengla.services.diagnose import CheckResult, diagnose
+
+
+class Command(CollectorCommand):
+    """A door to the diagnosis; it works when everything else does not."""
+
+    help = (
+        "Check MongoDB, Redis, the collection service, the worker, the webhook and more; nothing is changed."
+    )
+    needs_mongo = False
+    # The checks run in threads with limits of their own.
+    operation_timeout_seconds = None
+
+    def run(self, **_options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
+        """Run the checks and say what to do."""
+        results = diagnose()
+        failed = [result for result in results if not result.is_ok]
+        lines = [
+            format_table(
+                [_("check"), _("state"), _("ms"), _("found")],
+                [
+                    (one.name, _("ok") if one.is_ok else _("FAILED"), one.latency_ms, one.detail)
+                    for one in results
+                ],
+            ),
+            "",
+            *_advice(failed),
+            _("All is well.")
+            if not failed
+            else _("%(failed)d of %(all)d checks failed.") % {"failed": len(failed), "all": len(results)},
+        ]
+        result = {"is_ok": not failed, "checks": [dataclasses.asdict(one) for one in results]}
+        return result, "\n".join(lines), ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _advice(failed: Sequence[CheckResult]) -> list[str]:
+    """Return one line for each thing to do; what is down fails several checks."""
+    names: dict[str, list[str]] = {}
+    for one in failed:
+        names.setdefault(one.advice, []).append(one.name)
+    return [f"{', '.join(listed)}: {advice}" for advice, listed in names.items()]

@@ -1,0 +1,33 @@
+"""`manage.py fill`: collect only the gaps in a range of periods."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandParser
+
+from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
+from apps.mengla.management.run_commands import ORDER, Options, RunCommand
+from apps.mengla.plans import Plan, SkipPolicy
+from apps.mengla.services.collect import range_plan, run_fill
+from apps.sync_tasks.services import Started
+
+
+class Command(RunCommand):
+    """Starts a run that collects what is missing or empty in a range of periods."""
+
+    help = "Collect only what is missing or empty in a range of periods; figures are kept, however old."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the range and the selection."""
+        add_range(parser)
+        add_selection(parser)
+        super().add_arguments(parser)
+
+    def plan(self, options: Options) -> Plan:
+        """Return the plan of the gaps."""
+        start, end = read_range(options)
+        return range_plan(start, end, selection=read_selection(options), skip=SkipPolicy.PRESENT)
+
+    def start(self, options: Options) -> Started:
+        """Start filling the gaps."""
+        start, end = read_range(options)
+        return run_fill(order=ORDER, start=start, end=end, selection=read_selection(options))

@@ -1,0 +1,41 @@
+"""Runs the simulator of the collection service in the foreground."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.mengla.simulator.cli import add_flags, config_from_flags, run_until_signal
+
+
+class Command(BaseCommand):
+    """A thin door to the simulator: its key, secret and task name come from the settings by default."""
+
+    help = "Runs a simulator of the collection service; every figure it sends is made up."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the simulator's own flags; whether this is production is for the settings to say."""
+        add_flags(parser)
+
+    def handle(self, *args: object, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT."""
+        config = config_from_flags(
+            options,
+            {
+                "env": settings.ENV,
+                "api_key": settings.COLLECT_SERVICE_API_KEY,
+                "webhook_secret": settings.WEBHOOK_SECRET,
+                "task_name": settings.COLLECT_TASK_NAME,
+            },
+        )
+        try:
+            run_until_signal(config, self._announce)
+        except (OSError, RuntimeError) as error:
+            raise CommandError(str(error)) from error
+
+    def _announce(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()

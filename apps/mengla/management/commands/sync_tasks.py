@@ -1,0 +1,103 @@
+"""`manage.py sync_tasks`: list, show, cancel and retry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from apps.core.management.arguments import one_of, whole_number
+from apps.core.management.base import ExitCode
+from apps.mengla.management.run_commands import REQUESTED_BY, FollowingCommand, Options, Outcome
+from apps.mengla.management.run_reports import (
+    describe_failure,
+    describe_run,
+    runs_table,
+    summary_of,
+)
+from apps.mengla.services.collect import TASK_NAMES
+from apps.mengla.services.follow import RunView, look_at_run
+from apps.sync_tasks import services as runs
+from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.selectors import failures_of, list_runs, progress_of
+from apps.sync_tasks.services import Started
+
+_MAX_LISTED = 200
+
+
+class Command(FollowingCommand):
+    """A door to the runs, for operators."""
+
+    help = "List, show, cancel or retry sync tasks."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the subcommands; the common options belong to each of them."""
+        kinds = parser.add_subparsers(dest="subcommand", required=True, metavar="list|show|cancel|retry")
+        self._add_list(kinds.add_parser("list", help="the newest sync tasks"))
+        show = self._add_one(kinds, "show", "one sync task with its progress and failures")
+        show.add_argument("--wait", action="store_true", help="follow it until it ends")
+        self._add_one(kinds, "cancel", "stop a running sync task; what waits is not collected")
+        retry = self._add_one(kinds, "retry", "collect again what failed in an ended sync task")
+        self.add_waiting(retry)
+
+    def run(self, **options: Any) -> Outcome:
+        """Do what the subcommand says."""
+        doors: Mapping[str, Callable[[Options], Outcome]] = {
+            "list": self._list,
+            "show": self._show,
+            "cancel": self._cancel,
+            "retry": self._retry,
+        }
+        return doors[options["subcommand"]](options)
+
+    def _add_list(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--status",
+            type=one_of(lambda: list(RunStatus.values)),
+            metavar="S",
+            help=", ".join(RunStatus.values),
+        )
+        parser.add_argument(
+            "--task-id", type=one_of(lambda: list(TASK_NAMES)), metavar="T", help=", ".join(TASK_NAMES)
+        )
+        parser.add_argument(
+            "--limit",
+            type=whole_number(1, _MAX_LISTED),
+            default=20,
+            metavar="N",
+            help=f"at most so many, up to {_MAX_LISTED} (default: %(default)s)",
+        )
+        super().add_arguments(parser)
+
+    def _add_one(self, kinds: Any, name: str, help_text: str) -> CommandParser:
+        parser: CommandParser = kinds.add_parser(name, help=help_text)
+        parser.add_argument("id", metavar="ID", help="the sync task's id")
+        super().add_arguments(parser)
+        return parser
+
+    def _list(self, options: Options) -> Outcome:
+        page = list_runs(status=options["status"], task_id=options["task_id"], limit=options["limit"])
+        views = [RunView(run, progress_of(run)) for run in page.rows]
+        text = runs_table(views) if views else _("There are no such sync tasks.")
+        return {"tasks": [describe_run(view) for view in views]}, text, ExitCode.DONE
+
+    def _show(self, options: Options) -> Outcome:
+        view = look_at_run(options["id"])
+        if options["wait"]:
+            return self.follow_if_wanted(Started(str(view.run["_id"]), is_new=False), options)
+        failures = failures_of(view.run) if view.progress.failed else []
+        result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
+        return result, summary_of(view, failures), ExitCode.DONE
+
+    def _cancel(self, options: Options) -> Outcome:
+        run = runs.cancel_run(run_id=options["id"], cancelled_by=REQUESTED_BY)
+        view = RunView(run, progress_of(run))
+        return describe_run(view), summary_of(view), ExitCode.DONE
+
+    def _retry(self, options: Options) -> Outcome:
+        self.check_waiting(options)
+        with self.signals.deferred():
+            started = runs.retry_run(run_id=options["id"], requested_by=REQUESTED_BY)
+        return self.follow_if_wanted(started, options)

@@ -1,0 +1,208 @@
+"""What the commands that start runs have in common: dry run, start, progress until the end, clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pymongo
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from apps.core.errors import Conflict, InvalidInput, NotFound
+from apps.core.management.base import CollectorCommand, ExitCode, Stopped
+from apps.core.workers import has_clusters
+from apps.mengla.management.run_reports import (
+    describe_failure,
+    describe_run,
+    exit_code_of,
+    facts_of,
+    skipped_text,
+    summary_of,
+)
+from apps.mengla.plans import Plan
+from apps.mengla.services.collect import Order
+from apps.mengla.services.follow import RunView, follow_run, look_at_run
+from apps.mengla.services.planning import preview_plan
+from apps.mengla.services.service_state import unavailable_reason
+from apps.sync_tasks import services as runs
+from apps.sync_tasks.selectors import failures_of
+from apps.sync_tasks.services import Started
+
+Outcome = tuple[Mapping[str, Any], str, ExitCode]
+Options = Mapping[str, Any]
+
+REQUESTED_BY = "manage.py"
+ORDER = Order(requested_by=REQUESTED_BY)
+# When nothing has ended for so long, say what may be the matter.
+_QUIET_SECONDS = 10.0
+_PREVIEW_SECONDS = 3600
+
+
+class FollowingCommand(CollectorCommand):
+    """Can wait for a run until it ends."""
+
+    argument_errors = (InvalidInput, NotFound)
+    operation_timeout_seconds = None
+
+    def add_waiting(self, parser: CommandParser) -> None:
+        """Add ``--wait`` and ``--cancel-on-exit``."""
+        parser.add_argument(
+            "--wait", action="store_true", help="Follow the sync task until it ends; Ctrl-C only stops this."
+        )
+        parser.add_argument(
+            "--cancel-on-exit", action="store_true", help="With --wait: Ctrl-C cancels the sync task, too."
+        )
+
+    def check_waiting(self, options: Options) -> None:
+        """Refuse what makes no sense.
+
+        :raises InvalidInput: for ``--cancel-on-exit`` without ``--wait``.
+        """
+        if options["cancel_on_exit"] and not options["wait"]:
+            raise InvalidInput(_("--cancel-on-exit is for --wait: without it nothing is waited for."))
+
+    def follow_if_wanted(self, started: Started, options: Options) -> Outcome:
+        """Return the started run, or wait for its end and return how it ended."""
+        try:
+            if not options["wait"]:
+                return self._started(started)
+            return self._ended(self._follow(started.run_id, options))
+        except Stopped as stopped:
+            return self._left(started.run_id, stopped, is_cancelled=options.get("cancel_on_exit", False))
+
+    def _started(self, started: Started) -> Outcome:
+        view = look_at_run(started.run_id)
+        text = _("Started sync task %(id)s, %(name)s: up to %(total)d collections.\n%(how)s") % {
+            "id": started.run_id,
+            "name": f"{view.run['name']} {view.run['period']}".strip(),
+            "total": view.run["expected_total"],
+            "how": _how_to_go_on(started.run_id),
+        }
+        return describe_run(view), text, ExitCode.DONE
+
+    def _follow(self, run_id: str, options: Options) -> RunView:
+        last: RunView | None = None
+        quiet = _Quiet()
+        with self.progress(_("Collecting"), options) as display:
+            display.note(_("Sync task %(id)s") % {"id": run_id})
+            for view in follow_run(run_id):
+                if view is None:
+                    quiet.note_once(display, _("MongoDB does not answer; still trying."))
+                    continue
+                last = view
+                display.show(done=view.ended_count, total=view.progress.total, facts=facts_of(view))
+                if quiet.lasts(view) and (hint := _hint()):
+                    quiet.note_once(display, hint)
+        if last is None:
+            raise NotFound(_("There is no such sync task."))
+        return last
+
+    def _ended(self, view: RunView) -> Outcome:
+        failures = failures_of(view.run) if view.progress.failed else []
+        result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
+        return result, summary_of(view, failures), exit_code_of(view)
+
+    def _left(self, run_id: str, stopped: Stopped, *, is_cancelled: bool) -> Outcome:
+        """Stop following; the run goes on without us, unless it shall be cancelled."""
+        if is_cancelled:
+            with contextlib.suppress(Conflict):  # it may have ended this very moment
+                runs.cancel_run(run_id=run_id, cancelled_by=REQUESTED_BY)
+            view = look_at_run(run_id)
+            return describe_run(view) | {"stopped_by": stopped.signal_name}, summary_of(view), ExitCode.FAILED
+        text = _("Stopped by %(signal)s. Sync task %(id)s goes on in the worker.\n%(how)s") % {
+            "signal": stopped.signal_name,
+            "id": run_id,
+            "how": _how_to_go_on(run_id),
+        }
+        return {"id": run_id, "stopped_by": stopped.signal_name}, text, ExitCode.FAILED
+
+
+class RunCommand(FollowingCommand):
+    """Starts a run that collects figures."""
+
+    can_dry_run = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add what every such command takes."""
+        super().add_arguments(parser)
+        self.add_waiting(parser)
+
+    def plan(self, options: Options) -> Plan:
+        """Return the plan the run would have, for a dry run."""
+        raise NotImplementedError
+
+    def start(self, options: Options) -> Started:
+        """Start the run."""
+        raise NotImplementedError
+
+    def run(self, **options: Any) -> Outcome:
+        """Start the run, or say what it would do."""
+        self.check_waiting(options)
+        if options["dry_run"]:
+            return self._preview(self.plan(options))
+        started: Started | None = None
+        try:
+            with self.signals.deferred():
+                started = self.start(options)
+        except Stopped as stopped:
+            if started is None:
+                raise
+            return self._left(started.run_id, stopped, is_cancelled=options["cancel_on_exit"])
+        return self.follow_if_wanted(started, options)
+
+    def _preview(self, plan: Plan) -> Outcome:
+        with pymongo.timeout(_PREVIEW_SECONDS):
+            preview = preview_plan(plan)
+        result = {
+            "is_dry_run": True,
+            "total": preview.total,
+            "to_collect": preview.to_collect,
+            "skipped": preview.skipped,
+        }
+        text = _("Dry run, nothing started: %(count)d of %(total)d collections would be planned") % {
+            "count": preview.to_collect,
+            "total": preview.total,
+        }
+        skipped = f"; {skipped_text(preview.skipped)}" if preview.skipped else ""
+        return result, f"{text}{skipped}.", ExitCode.DONE
+
+
+class _Quiet:
+    """Notices that nothing happens, and says each thing once."""
+
+    def __init__(self) -> None:
+        self._ended_count = -1
+        self._since = time.monotonic()
+        self._notes: set[str] = set()
+
+    def lasts(self, view: RunView) -> bool:
+        """Whether nothing has ended for long; asked again only after the same time."""
+        now = time.monotonic()
+        if view.ended_count == self._ended_count and not view.is_ended:
+            if now - self._since < _QUIET_SECONDS:
+                return False
+            self._since = now
+            return True
+        self._ended_count, self._since = view.ended_count, now
+        return False
+
+    def note_once(self, display: Any, text: str) -> None:
+        """Show the line unless it was shown before."""
+        if text not in self._notes:
+            self._notes.add(text)
+            display.note(text)
+
+
+def _hint() -> str | None:
+    if has_clusters() is False:
+        return _("No worker is running: start one with `manage.py qcluster`.")
+    return unavailable_reason()
+
+
+def _how_to_go_on(run_id: str) -> str:
+    return _(
+        "Follow it: manage.py sync_tasks show %(id)s --wait. Stop it: manage.py sync_tasks cancel %(id)s."
+    ) % {"id": run_id}

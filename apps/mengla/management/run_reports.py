@@ -1,0 +1,165 @@
+"""How runs are told by the commands: for people in lines and tables, for machines with the API's names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from apps.core.management.base import ExitCode
+from apps.core.management.tables import format_table, printable
+from apps.mengla.services.follow import RunView
+from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.work import Failure
+
+Document = Mapping[str, Any]
+
+
+def describe_run(view: RunView) -> dict[str, Any]:
+    """Return the run as the API shows it."""
+    run = view.run
+    return {
+        "id": str(run["_id"]),
+        "task_id": run["task_id"],
+        "task_name": run["name"],
+        "status": run["status"],
+        "trigger": run["trigger"],
+        "period": run["period"],
+        "progress": dataclasses.asdict(view.progress),
+        "skipped": run["skipped"],
+        "started_at": _instant(run["started_at"]),
+        "finished_at": _instant(run["finished_at"]),
+        "error_message": run["error_message"] or None,
+        "requested_by": run["requested_by"],
+        "retry_of": run["retry_of"] or None,
+    }
+
+
+def describe_failure(failure: Failure) -> dict[str, Any]:
+    """Return a failed collection as the API shows it."""
+    described = dataclasses.asdict(failure)
+    return {"catId" if name == "cat_id" else name: value for name, value in described.items()}
+
+
+def exit_code_of(view: RunView) -> ExitCode:
+    """Return what an ended run means for a command that waited for it."""
+    progress = view.progress
+    if view.run["status"] != RunStatus.COMPLETED:
+        return ExitCode.FAILED
+    return ExitCode.PARTLY_FAILED if progress.failed or progress.cancelled else ExitCode.DONE
+
+
+def facts_of(view: RunView) -> str:
+    """Return what stands beside a progress bar."""
+    progress = view.progress
+    facts = [_counts_text(view)]
+    if not view.is_ended:
+        facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
+        if progress.eta_seconds is not None:
+            remaining = timedelta(seconds=progress.eta_seconds)
+            facts.append(_("%(remaining)s left") % {"remaining": remaining})
+    return ", ".join(facts)
+
+
+def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
+    """Return the run in a line, and its failures below."""
+    run = view.run
+    line = _("Sync task %(id)s, %(name)s: %(status)s; %(counts)s of %(total)d") % {
+        "id": run["_id"],
+        "name": f"{run['name']} {run['period']}".strip(),
+        "status": run["status"],
+        "counts": _counts_text(view),
+        "total": view.progress.total,
+    }
+    if run["finished_at"] is not None:
+        seconds = round((run["finished_at"] - run["started_at"]).total_seconds())
+        line += _(", in %(time)s") % {"time": timedelta(seconds=seconds)}
+    if run["skipped"]:
+        line += "; " + skipped_text(run["skipped"])
+    lines = [f"{line}."]
+    if run["error_message"]:
+        lines.append(printable(run["error_message"]))
+    if failures:
+        lines += ["", failures_table(failures)]
+        if len(failures) < view.progress.failed:
+            lines.append(_("... and %(count)d more.") % {"count": view.progress.failed - len(failures)})
+    return "\n".join(lines)
+
+
+def skipped_text(skipped: Mapping[str, int]) -> str:
+    """Return what a plan leaves out, and why."""
+    reasons = {
+        "fresh": _("%(count)d left out because they are fresh"),
+        "present": _("%(count)d left out because they are stored"),
+    }
+    other = _("%(count)d left out")
+    return ", ".join(reasons.get(reason, other) % {"count": count} for reason, count in skipped.items())
+
+
+def failures_table(failures: Sequence[Failure]) -> str:
+    """Return the failed collections with their reasons."""
+    titles = [_("failed"), _("category"), _("period"), _("attempts"), _("error"), _("reason")]
+    return format_table(
+        titles,
+        [
+            (one.action, one.cat_id or "all", one.period, one.attempts, one.error, one.message)
+            for one in failures
+        ],
+    )
+
+
+def runs_table(views: Sequence[RunView]) -> str:
+    """Return the runs, one in each row; instants are the market's."""
+    titles = [
+        _("id"),
+        _("task"),
+        _("period"),
+        _("trigger"),
+        _("status"),
+        _("started"),
+        _("ended/total"),
+        _("failed"),
+        _("error"),
+    ]
+    return format_table(
+        titles,
+        [
+            (
+                view.run["_id"],
+                view.run["task_id"],
+                view.run["period"],
+                view.run["trigger"],
+                view.run["status"],
+                _local(view.run["started_at"]),
+                f"{view.ended_count}/{view.progress.total}",
+                view.progress.failed,
+                view.run["error_message"],
+            )
+            for view in views
+        ],
+    )
+
+
+def _counts_text(view: RunView) -> str:
+    progress = view.progress
+    parts = [
+        _("done %(count)d") % {"count": progress.completed},
+        _("empty %(count)d") % {"count": progress.empty},
+        _("failed %(count)d") % {"count": progress.failed},
+    ]
+    if progress.cancelled:
+        parts.append(_("cancelled %(count)d") % {"count": progress.cancelled})
+    return ", ".join(parts)
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _local(instant: datetime) -> str:
+    local = instant.replace(tzinfo=UTC).astimezone(settings.BUSINESS_TIME_ZONE)
+    return local.strftime("%Y-%m-%d %H:%M:%S")

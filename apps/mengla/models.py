@@ -1,0 +1,140 @@
+"""What is stored of the market figures: records, and the collections that bring them.
+
+Only ``services/records.py`` writes records and only ``services/queue.py`` moves collections; both use
+conditional PyMongo updates, because the ORM has no upsert and no find-and-update here.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
+
+from apps.core.periods import Granularity, Period, parse_period
+from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
+
+QUEUE_INDEX = "collection_queue"
+GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
+
+
+class Record(models.Model):
+    """The stored answer for one action, category, granularity and period (and variant).
+
+    The key is ``action:category:granularity:period_key[:variant]``; a trend is stored as one record per
+    point. A TTL index removes a record when its ``expired_at`` has passed.
+    """
+
+    id = models.CharField(primary_key=True, max_length=200)
+    action = models.CharField(_("action"), max_length=32, choices=Action.choices)
+    cat_id = models.CharField(_("category"), max_length=32, blank=True)
+    granularity = models.CharField(_("granularity"), max_length=8, choices=GRANULARITY_CHOICES)
+    period_key = models.CharField(_("period"), max_length=8)
+    variant = models.CharField(_("variant"), max_length=16, blank=True)
+    data = models.JSONField(_("data"), null=True)
+    data_hash = models.CharField(max_length=64, blank=True)
+    is_empty = models.BooleanField(_("is empty"), default=False)
+    empty_reason = models.CharField(_("why empty"), max_length=32, blank=True, choices=EmptyReason.choices)
+    collected_at = models.DateTimeField(_("collected at"))
+    # When the answer is next due for renewal; an empty answer to a question that had figures moves it on.
+    fresh_until = models.DateTimeField(_("fresh until"))
+    collect_duration_ms = models.BigIntegerField(_("collection took (ms)"), null=True)
+    collection_id = models.CharField(max_length=24, blank=True)
+    run_ids = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    created_at = models.DateTimeField(_("created at"))
+    updated_at = models.DateTimeField(_("updated at"))
+    expired_at = models.DateTimeField(_("kept until"))
+
+    class Meta:
+        db_table = "mengla_data"
+        verbose_name = _("record")
+        verbose_name_plural = _("records")
+        indexes = [
+            models.Index(fields=["cat_id", "-created_at"], name="record_category"),
+            models.Index(fields=["action", "granularity", "period_key"], name="record_period"),
+            models.Index(fields=["-updated_at", "-id"], name="record_updated"),
+            models.Index(fields=["run_ids"], name="record_runs"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def period(self) -> Period:
+        """The period the figures are of."""
+        return parse_period(self.period_key, Granularity(self.granularity))
+
+
+class Collection(models.Model):
+    """One request to the collection service, from the wish to its end; the rows are the queue.
+
+    ``active_key`` holds the identity while the status is not final, and its unique index is the single
+    flight: the same question is never under way twice, on any host. ``slot`` is held while DISPATCHED,
+    and its unique index bounds how many requests are in flight.
+    """
+
+    id = ObjectIdAutoField(primary_key=True)
+    action = models.CharField(_("action"), max_length=32, choices=Action.choices)
+    cat_id = models.CharField(_("category"), max_length=32, blank=True)
+    granularity = models.CharField(_("granularity"), max_length=8, choices=GRANULARITY_CHOICES)
+    start_key = models.CharField(_("first period"), max_length=8)
+    end_key = models.CharField(_("last period"), max_length=8)
+    product_id = models.CharField(_("product"), max_length=64, blank=True)
+    extra = models.JSONField(_("extra parameters"), default=dict)
+    identity = models.CharField(max_length=220)
+    active_key = models.CharField(max_length=220, null=True)  # noqa: DJ001 - null is outside the index
+    is_forced = models.BooleanField(_("ask even if fresh"), default=False)
+    priority = models.IntegerField(_("priority"), choices=Priority.choices)
+    status = models.CharField(
+        _("status"), max_length=16, choices=CollectionStatus.choices, default=CollectionStatus.PENDING
+    )
+    attempts = models.IntegerField(_("attempts"), default=0)
+    not_before = models.DateTimeField(_("not before"))
+    lease_until = models.DateTimeField(_("answer expected until"), null=True)
+    attempt_token = models.CharField(max_length=64, blank=True)
+    past_tokens = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    # Text, because the unique index covers one BSON type and small integers have two.
+    slot = models.CharField(max_length=8, null=True)  # noqa: DJ001 - null is outside the index
+    execution_id = models.CharField(_("execution"), max_length=128, blank=True)
+    run_ids = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    requested_by = models.CharField(_("requested by"), max_length=160, blank=True)
+    error_code = models.CharField(_("error"), max_length=32, blank=True, choices=CollectionError.choices)
+    error_message = models.CharField(_("error message"), max_length=500, blank=True)
+    empty_reason = models.CharField(_("why empty"), max_length=32, blank=True, choices=EmptyReason.choices)
+    # Set while the caches have not been told of the stored answer, because Redis was down.
+    is_cache_pending = models.BooleanField(default=False)
+    created_at = models.DateTimeField(_("created at"))
+    dispatched_at = models.DateTimeField(_("dispatched at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    updated_at = models.DateTimeField(_("updated at"))
+
+    class Meta:
+        db_table = "mengla_collections"
+        verbose_name = _("collection")
+        verbose_name_plural = _("collections")
+        constraints = [
+            models.UniqueConstraint(fields=["active_key"], name="collection_single_flight"),
+            models.UniqueConstraint(fields=["slot"], name="collection_slot"),
+        ]
+        indexes = [
+            models.Index(fields=["status", "priority", "created_at"], name=QUEUE_INDEX),
+            models.Index(fields=["status", "not_before"], name="collection_due"),
+            models.Index(fields=["status", "lease_until"], name="collection_lease"),
+            models.Index(fields=["identity", "-created_at"], name="collection_identity"),
+            models.Index(fields=["execution_id"], name="collection_execution"),
+            models.Index(fields=["run_ids", "status"], name="collection_runs"),
+            models.Index(fields=["run_ids", "-finished_at"], name="collection_run_pace"),
+            models.Index(
+                fields=["is_cache_pending"],
+                condition=Q(is_cache_pending=True),
+                name="collection_cache_pending",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.identity
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.active_key is None

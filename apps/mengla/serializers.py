@@ -1,0 +1,232 @@
+"""What clients send to this app and what they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.core.api.pagination import PageQuerySerializer
+from apps.mengla.choices import Action, CollectionStatus
+from apps.mengla.services.query import MAX_WAIT_SECONDS
+
+_MAX_TEXT = 64
+DATE_TYPES = ["day", "month", "quarter", "year"]
+
+
+class _Text(serializers.CharField):
+    """Optional text; null counts as absent."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        options = {"required": False, "allow_blank": True, "allow_null": True, "max_length": _MAX_TEXT}
+        super().__init__(**options | kwargs)
+
+
+class _FiguresSerializer(serializers.Serializer[Any]):
+    """The parameters every way of asking for figures shares."""
+
+    dateType = _Text(help_text="day, month, quarter or year; inferred from the form of timest when absent.")
+    timest = _Text(help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.")
+    starRange = _Text(help_text="First period of a trend.")
+    endRange = _Text(help_text="Last period of a trend.")
+    product_id = _Text()
+    wait = serializers.IntegerField(
+        required=False,
+        default=0,
+        min_value=0,
+        max_value=MAX_WAIT_SECONDS,
+        help_text="Seconds to wait for a collection.",
+    )
+    refresh = serializers.BooleanField(
+        required=False, default=False, help_text="Skip the caches and collect again."
+    )
+
+    cat_field = "catId"
+
+    def query_arguments(self, *, action: str | None = None) -> dict[str, Any]:
+        """Return the arguments of ``build_query``; call after ``is_valid``."""
+        data = self.validated_data
+        return {
+            "action": action or data["action"],
+            "cat_id": data.get(self.cat_field) or "",
+            "cat_field": self.cat_field,
+            "date_type": data.get("dateType") or "",
+            "timest": data.get("timest") or "",
+            "start_range": data.get("starRange") or "",
+            "end_range": data.get("endRange") or "",
+            "product_id": data.get("product_id") or "",
+            "extra": data.get("extra") or {},
+        }
+
+
+class _ExtraField(serializers.DictField):
+    """Further parameters for the collection service; part of the identity of the answer."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, **kwargs)
+
+
+class _ExtraTextField(serializers.JSONField):
+    """The same as JSON text, for a query string."""
+
+    default_error_messages = {"not_an_object": "Must be a JSON object."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, binary=True, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Parse the text."""
+        value = super().to_internal_value(data)
+        if not isinstance(value, dict):
+            self.fail("not_an_object")
+        return value
+
+
+class FiguresParametersSerializer(_FiguresSerializer):
+    """The query string of ``GET /mengla/``."""
+
+    cat_field = "primaryCatId"
+
+    primaryCatId = serializers.CharField(
+        allow_blank=True, max_length=_MAX_TEXT, help_text="A catId; empty or all for all categories."
+    )
+    timest = _Text(
+        required=True,
+        allow_blank=False,
+        allow_null=False,
+        help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.",
+    )
+    action = serializers.ChoiceField(
+        choices=Action.choices, required=False, default=Action.INDUSTRY_VIEW.value
+    )
+    extra = _ExtraTextField(help_text="Further parameters, as JSON text.")
+
+
+class FiguresBodySerializer(_FiguresSerializer):
+    """The body of the POST addresses that name their action."""
+
+    catId = _Text(help_text="A catId; empty or all for all categories.")
+    extra = _ExtraField()
+
+
+class FiguresQuerySerializer(FiguresBodySerializer):
+    """The body of ``POST /mengla/query``."""
+
+    action = serializers.ChoiceField(choices=Action.choices)
+
+
+class CollectionSerializer(serializers.Serializer[Any]):
+    """A collection as its status address tells it."""
+
+    id = serializers.CharField(source="_id")
+    status = serializers.ChoiceField(choices=CollectionStatus.choices)
+    action = serializers.ChoiceField(choices=Action.choices)
+    catId = serializers.CharField(source="cat_id")
+    dateType = serializers.ChoiceField(choices=DATE_TYPES, source="granularity")
+    starRange = serializers.CharField(source="start_key")
+    endRange = serializers.CharField(source="end_key")
+    priority = serializers.IntegerField()
+    position = serializers.IntegerField(help_text="How many pending collections go before it.")
+    attempts = serializers.IntegerField()
+    error = serializers.CharField(source="error_code", allow_null=True)
+    error_message = serializers.CharField(allow_null=True)
+    empty_reason = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    dispatched_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    result = serializers.CharField(allow_null=True, help_text="Where to read the figures, when done.")
+
+    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the document's public facts; instants are UTC."""
+        return {
+            "id": str(instance["_id"]),
+            "status": instance["status"],
+            "action": instance["action"],
+            "catId": instance["cat_id"],
+            "dateType": instance["granularity"],
+            "starRange": instance["start_key"],
+            "endRange": instance["end_key"],
+            "priority": instance["priority"],
+            "position": instance["position"],
+            "attempts": instance["attempts"],
+            "error": instance["error_code"] or None,
+            "error_message": instance["error_message"] or None,
+            "empty_reason": instance["empty_reason"] or None,
+            "created_at": instance["created_at"],
+            "dispatched_at": instance["dispatched_at"],
+            "finished_at": instance["finished_at"],
+            "result": instance["result"],
+        }
+
+
+class CollectionBriefSerializer(serializers.Serializer[Any]):
+    """A collection as a miss announces it."""
+
+    id = serializers.CharField()
+    status = serializers.ChoiceField(choices=CollectionStatus.choices)
+    priority = serializers.IntegerField()
+    position = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+class CollectingSerializer(serializers.Serializer[Any]):
+    """The answer to a miss."""
+
+    collecting = serializers.BooleanField()
+    collection = CollectionBriefSerializer()
+
+
+class RecordsQuerySerializer(PageQuerySerializer):
+    """The filters of the list of records."""
+
+    action = serializers.ChoiceField(choices=Action.choices, required=False)
+    catId = serializers.CharField(
+        required=False, allow_blank=True, max_length=_MAX_TEXT, help_text="Empty or all: all categories."
+    )
+    dateType = serializers.CharField(required=False, max_length=_MAX_TEXT)
+    to = serializers.CharField(required=False, max_length=_MAX_TEXT, help_text="Last period.")
+    empty = serializers.BooleanField(required=False, allow_null=True, default=None)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Add ``from``, which is no Python name."""
+        fields = super().get_fields()
+        fields["from"] = serializers.CharField(
+            required=False, max_length=_MAX_TEXT, help_text="First period."
+        )
+        return fields
+
+
+class RecordSerializer(serializers.Serializer[Any]):
+    """A stored record without its figures."""
+
+    id = serializers.CharField(source="_id")
+    action = serializers.ChoiceField(choices=Action.choices)
+    catId = serializers.CharField(source="cat_id")
+    dateType = serializers.ChoiceField(choices=DATE_TYPES, source="granularity")
+    period = serializers.CharField(source="period_key")
+    variant = serializers.CharField()
+    is_empty = serializers.BooleanField()
+    empty_reason = serializers.CharField()
+    collected_at = serializers.DateTimeField()
+    fresh_until = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(source="expired_at")
+    collect_duration_ms = serializers.IntegerField(allow_null=True)
+    collection_id = serializers.CharField()
+
+    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the document's public facts; instants are UTC."""
+        return {name: instance[field.source or name] for name, field in self.fields.items()}
+
+
+class RecordPageSerializer(serializers.Serializer[Any]):
+    """A page of records."""
+
+    records = RecordSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class WebhookReceiptSerializer(serializers.Serializer[Any]):
+    """What became of a webhook."""
+
+    status = serializers.CharField()

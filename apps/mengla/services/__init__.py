@@ -1,0 +1,1 @@
+"""What this app does; each module one step of the flow of a read or of a collection."""

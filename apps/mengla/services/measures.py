@@ -1,0 +1,167 @@
+"""What is counted of reads and collections, and under which names; all names stand in this module.
+
+Counts are kept by :mod:`apps.core.counters`, one number per event and combination of labels:
+
+* ``read:{action}:{source}:{result}``: a question that was answered. The source is a tier (``l1``, ``l2``,
+  ``l3``) with the result ``fresh``, ``stale`` or ``empty``; or ``miss`` (nothing was stored) or ``refresh``
+  (the reader skipped the caches) with a :class:`ReadResult`.
+* ``collection:{action}:{source}:{outcome}:{reason}``: a collection that ended. The source is who wanted it
+  (its priority); the outcomes are explained by :class:`Outcome`.
+* ``retry:{action}:{source}:{reason}``: an attempt that failed and will be repeated.
+
+Every function is called after the event, by the one who made it happen, so that each is counted once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from apps.core import counters
+from apps.core.errors import InvalidInput
+from apps.core.latency import LATENCY, fields_of
+from apps.core.mongo import utc_now
+from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.errors import CollectFailed, CollectTimeout
+
+READ, COLLECTION, RETRY = "read", "collection", "retry"
+TIERS = ("l1", "l2", "l3")
+MISS, REFRESH = "miss", "refresh"
+# The series of durations: of answers to readers who did not ask to wait, and from a request to its answer.
+READ_SECONDS, COLLECTION_SECONDS = "read", "collection"
+_NONE = "-"
+_SOURCES = {priority.value: priority.name.lower() for priority in Priority}
+_UNKNOWN_SOURCE = "other"
+
+
+class Outcome(StrEnum):
+    """How a collection can end."""
+
+    SUCCEEDED = "succeeded"
+    EMPTY = "empty"
+    FAILED = "failed"
+    # It had been counted as failed, and its answer came after all.
+    RECOVERED = "recovered"
+    # When its turn came, another one had brought the answer: nothing was asked.
+    SPARED = "spared"
+    CANCELLED = "cancelled"
+
+
+class ReadResult(StrEnum):
+    """What came of a question: of the first three a tier had the answer, of the others none had."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    EMPTY = "empty"
+    COLLECTING = "collecting"  # told so at once (202)
+    COLLECTED = "collected"  # waited for, and served
+    FAILED = "failed"  # waited for in vain (502, 504)
+    UNAVAILABLE = "unavailable"  # MongoDB did not answer (503)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One question while it is being answered."""
+
+    source: str
+    result: ReadResult = ReadResult.UNAVAILABLE
+
+
+@contextmanager
+def reading(action: str, *, is_refresh: bool, is_timed: bool) -> Iterator[Reading]:
+    """Count one question, and note how long its answer took if ``is_timed``.
+
+    What is no question at all (invalid input) is not counted.
+    """
+    one = Reading(REFRESH if is_refresh else MISS)
+    started_at = time.perf_counter()
+    try:
+        yield one
+    except InvalidInput:
+        raise
+    except Exception as error:
+        if isinstance(error, CollectFailed | CollectTimeout):
+            one.result = ReadResult.FAILED
+        _count_read(action, one, None)
+        raise
+    _count_read(action, one, time.perf_counter() - started_at if is_timed else None)
+
+
+def _count_read(action: str, one: Reading, seconds: float | None) -> None:
+    increments = {counters.STATS: {f"{READ}:{action}:{one.source}:{one.result}": 1}}
+    if seconds is not None:
+        increments[LATENCY] = fields_of(READ_SECONDS, seconds)
+    counters.add(increments)
+
+
+def count_ended(
+    before: Mapping[str, Any],
+    status: CollectionStatus,
+    *,
+    reason: str = "",
+    attempt_token: str | None = None,
+    was_asked: bool = True,
+) -> None:
+    """Count a collection that has just ended; ``before`` is its document before that.
+
+    The duration is noted if this was an answer to the attempt under way, named by its token.
+    """
+    outcome = Outcome(status.value.lower())
+    if before["status"] == CollectionStatus.FAILED:
+        outcome = Outcome.RECOVERED
+    elif not was_asked:
+        outcome = Outcome.SPARED
+    increments = {counters.STATS: {f"{COLLECTION}:{_who(before)}:{outcome}:{reason or _NONE}": 1}}
+    if (
+        outcome in (Outcome.SUCCEEDED, Outcome.EMPTY)
+        and before["dispatched_at"] is not None
+        and before["attempt_token"] == attempt_token
+    ):
+        seconds = (utc_now() - before["dispatched_at"]).total_seconds()
+        increments[LATENCY] = fields_of(COLLECTION_SECONDS, seconds)
+    counters.add(increments)
+
+
+def count_retry(collection: Mapping[str, Any], reason: str) -> None:
+    """Count an attempt that failed and goes back to the queue."""
+    counters.add({counters.STATS: {f"{RETRY}:{_who(collection)}:{reason}": 1}})
+
+
+def count_cancelled(count: int) -> None:
+    """Count collections that were cancelled together; nobody has looked at whose they were."""
+    if count:
+        field = f"{COLLECTION}:{_NONE}:{_NONE}:{Outcome.CANCELLED}:{_NONE}"
+        counters.add({counters.STATS: {field: count}})
+
+
+def each(counts: Mapping[str, int], kind: str) -> Iterator[tuple[list[str], int]]:
+    """Yield the labels and the number of every count of a kind, in the order of their names."""
+    for field in sorted(counts):
+        name, *labels = field.split(":")
+        if name == kind:
+            yield [label if label != _NONE else "" for label in labels], counts[field]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """How many questions the tiers were asked, and how many of them they could answer."""
+
+    hits: int
+    total: int
+
+
+def lookups_of(counts: Mapping[str, int]) -> Lookups:
+    """Return how often a tier had the answer; readers who skipped the caches do not count."""
+    hits = total = 0
+    for (_, source, _), count in each(counts, READ):
+        hits += count if source in TIERS else 0
+        total += count if source != REFRESH else 0
+    return Lookups(hits, total)
+
+
+def _who(collection: Mapping[str, Any]) -> str:
+    return f"{collection['action']}:{_SOURCES.get(collection['priority'], _UNKNOWN_SOURCE)}"

@@ -1,0 +1,168 @@
+"""What operators look at: the queue, the requests in flight, a day's work, what was stored last.
+
+Reads only. Each is one bounded query on an index, so that it answers while the queue is long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from pymongo import ASCENDING, DESCENDING
+
+from apps.core.mongo import collection_of, utc_now
+from apps.mengla.choices import Action, CollectionStatus, Priority
+from apps.mengla.models import Collection, Record
+
+MAX_IN_FLIGHT_SHOWN = 100
+MAX_STREAK = 100
+_STREAK_WINDOW = timedelta(days=7)
+RECENT_RECORDS = 20
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How much waits, by the name of its priority; ``oldest_pending_seconds`` is None for an empty queue."""
+
+    pending: int
+    by_priority: dict[str, int]
+    in_flight: int
+    oldest_pending_seconds: float | None
+
+
+def queue_depth() -> QueueDepth:
+    """Count the queue."""
+    collections = collection_of(Collection)
+    grouped = collections.aggregate(
+        [
+            {"$match": {"status": CollectionStatus.PENDING.value}},
+            {"$group": {"_id": "$priority", "count": {"$sum": 1}, "oldest_at": {"$min": "$created_at"}}},
+        ]
+    )
+    rows = {row["_id"]: row for row in grouped}
+    by_priority = {
+        priority.name.lower(): int(rows[priority.value]["count"]) if priority.value in rows else 0
+        for priority in Priority
+    }
+    oldest_at = min((row["oldest_at"] for row in rows.values()), default=None)
+    return QueueDepth(
+        pending=sum(row["count"] for row in rows.values()),
+        by_priority=by_priority,
+        in_flight=collections.count_documents({"status": CollectionStatus.DISPATCHED.value}),
+        oldest_pending_seconds=None if oldest_at is None else _seconds_since(oldest_at),
+    )
+
+
+def list_in_flight() -> list[Document]:
+    """Return the collections the collection service is working on, the oldest first."""
+    now = utc_now()
+    found = (
+        collection_of(Collection)
+        .find({"status": CollectionStatus.DISPATCHED.value})
+        .sort("dispatched_at", ASCENDING)
+        .limit(MAX_IN_FLIGHT_SHOWN)
+    )
+    return [
+        {
+            "id": str(one["_id"]),
+            "identity": one["identity"],
+            "priority": one["priority"],
+            "attempts": one["attempts"],
+            "dispatched_at": one["dispatched_at"],
+            "lease_until": one["lease_until"],
+            "is_overdue": one["lease_until"] is not None and one["lease_until"] < now,
+        }
+        for one in found
+    ]
+
+
+def day_counts(day: date) -> dict[str, dict[str, int]]:
+    """Count, by action, the collections that ended on a day of the market and the records written on it."""
+    begin, end = _day_bounds(day)
+    counts = {
+        action.value: {"succeeded": 0, "empty": 0, "failed": 0, "cancelled": 0, "records": 0}
+        for action in Action
+    }
+    ended = collection_of(Collection).aggregate(
+        [
+            {"$match": {"finished_at": {"$gte": begin, "$lt": end}}},
+            {"$group": {"_id": {"action": "$action", "status": "$status"}, "count": {"$sum": 1}}},
+        ]
+    )
+    for row in ended:
+        of_action = counts.get(row["_id"]["action"], {})
+        if row["_id"]["status"].lower() in of_action:
+            of_action[row["_id"]["status"].lower()] = row["count"]
+    # By the key, which begins with the action: so the index alone answers, without the figures.
+    written = collection_of(Record).aggregate(
+        [
+            {"$match": {"updated_at": {"$gte": begin, "$lt": end}}},
+            {"$project": {"updated_at": 1}},
+            {"$group": {"_id": {"$first": {"$split": ["$_id", ":"]}}, "count": {"$sum": 1}}},
+        ]
+    )
+    for row in written:
+        if row["_id"] in counts:
+            counts[row["_id"]]["records"] = row["count"]
+    return counts
+
+
+def empty_streaks() -> dict[str, int]:
+    """Return how many answers in a row were empty up to now, by action; of a week, up to a hundred."""
+    return {action.value: _empty_streak(action) for action in Action}
+
+
+def list_recent_records(*, limit: int = RECENT_RECORDS) -> list[Document]:
+    """Return the records written last, without their figures."""
+    wanted = {"is_empty": 1, "empty_reason": 1, "collected_at": 1, "updated_at": 1, "collect_duration_ms": 1}
+    found = (
+        collection_of(Record)
+        .find({}, wanted)
+        .sort([("updated_at", DESCENDING), ("_id", DESCENDING)])
+        .limit(limit)
+    )
+    return [_renamed(document) for document in found]
+
+
+def _empty_streak(action: Action) -> int:
+    answered = [CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value]
+    found = (
+        collection_of(Collection)
+        .find(
+            {
+                "action": action.value,
+                "status": {"$in": answered},
+                "finished_at": {"$gte": utc_now() - _STREAK_WINDOW},
+            },
+            {"status": 1},
+        )
+        .sort("finished_at", DESCENDING)
+        .limit(MAX_STREAK)
+    )
+    streak = 0
+    for collection in found:
+        if collection["status"] != CollectionStatus.EMPTY:
+            break
+        streak += 1
+    return streak
+
+
+def _day_bounds(day: date) -> tuple[datetime, datetime]:
+    """Return the instants the market's day begins and ends with, in UTC without zone."""
+    begin, end = (
+        datetime.combine(one, time.min, tzinfo=settings.BUSINESS_TIME_ZONE).astimezone(UTC)
+        for one in (day, day + timedelta(days=1))
+    )
+    return begin.replace(tzinfo=None), end.replace(tzinfo=None)
+
+
+def _seconds_since(instant: datetime) -> float:
+    return round(max(0.0, (utc_now() - instant).total_seconds()), 1)
+
+
+def _renamed(document: Mapping[str, Any]) -> Document:
+    return {"id": document["_id"], **{name: value for name, value in document.items() if name != "_id"}}

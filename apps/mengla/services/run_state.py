@@ -1,0 +1,56 @@
+"""How runs stand: counted from their collections, so that the numbers are exact after any crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pymongo.client_session import ClientSession
+
+from apps.core.mongo import collection_of, snapshot_session
+from apps.mengla.choices import ACTIVE_STATUSES, CollectionStatus
+from apps.mengla.models import Collection
+from apps.sync_tasks import services as runs
+from apps.sync_tasks.work import Counts
+
+
+def count(run_id: str) -> Counts:
+    """Count the collections of a run by how they stand, all at one instant.
+
+    Without the snapshot a collection that changes between two counts would be counted twice or not at all.
+    """
+    with snapshot_session() as session:
+        by_status = {status: _count(run_id, status, session) for status in CollectionStatus}
+    return Counts(
+        total=sum(by_status.values()),
+        completed=by_status[CollectionStatus.SUCCEEDED],
+        failed=by_status[CollectionStatus.FAILED],
+        empty=by_status[CollectionStatus.EMPTY],
+        cancelled=by_status[CollectionStatus.CANCELLED],
+        active=sum(by_status[status] for status in ACTIVE_STATUSES),
+    )
+
+
+def _count(run_id: str, status: CollectionStatus, session: ClientSession) -> int:
+    counted = collection_of(Collection).aggregate(
+        [{"$match": {"run_ids": run_id, "status": status.value}}, {"$count": "collections"}],
+        session=session,
+    )
+    return next((document["collections"] for document in counted), 0)
+
+
+def has_active(run_id: str) -> bool:
+    """Whether any collection of the run has not ended."""
+    active = {"run_ids": run_id, "status": {"$in": [status.value for status in ACTIVE_STATUSES]}}
+    return collection_of(Collection).find_one(active, {"_id": 1}) is not None
+
+
+def close_if_done(run_id: str) -> bool:
+    """End the run if it is planned and all its collections have ended."""
+    if has_active(run_id):
+        return False
+    return runs.finish_run(run_id, counts=count(run_id))
+
+
+def close_done(run_ids: Iterable[str]) -> int:
+    """End those of the runs that are done; returns how many."""
+    return sum(close_if_done(run_id) for run_id in run_ids)

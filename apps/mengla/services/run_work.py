@@ -1,0 +1,139 @@
+"""What a run is to the app of runs: the collections behind it (see ``apps.sync_tasks.work.Work``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pymongo
+from pymongo import DESCENDING
+
+from apps.core.broker import send_task
+from apps.core.cache import get_cache
+from apps.core.mongo import collection_of, utc_now
+from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.models import Collection, Record
+from apps.mengla.services import queue, run_state
+from apps.sync_tasks import selectors as run_selectors
+from apps.sync_tasks import services as runs
+from apps.sync_tasks.choices import Trigger
+from apps.sync_tasks.services import Started
+from apps.sync_tasks.work import Counts, Failure
+
+_RATE_WINDOW_SECONDS = 300
+_DELETE_BATCH = 1000
+_CANCEL_SECONDS = 1.0
+_MAX_RUNNING = 1000
+_PULL_TIMEOUT_SECONDS = 240
+SETTLE_TASK = "apps.mengla.tasks.settle_run"
+Document = dict[str, Any]
+
+
+class CollectionWork:
+    """Runs of this product are made of collections."""
+
+    def count(self, run_id: str) -> Counts:
+        """Count the run's collections by how they stand."""
+        return run_state.count(run_id)
+
+    def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
+        """Return how many collections ended per minute, over the last five minutes at most."""
+        now = utc_now()
+        window_seconds = min(_RATE_WINDOW_SECONDS, max(1.0, (now - started_at).total_seconds()))
+        ended = collection_of(Collection).count_documents(
+            {"run_ids": run_id, "finished_at": {"$gte": now - timedelta(seconds=window_seconds)}}
+        )
+        return ended * 60 / window_seconds
+
+    def failures(self, run_id: str, limit: int) -> list[Failure]:
+        """Return the run's last failed collections with their reasons."""
+        found = (
+            collection_of(Collection)
+            .find({"run_ids": run_id, "status": CollectionStatus.FAILED.value})
+            .sort([("_id", DESCENDING)])
+            .limit(limit)
+        )
+        return [_failure(document) for document in found]
+
+    def cancel(self, run_id: str) -> bool:
+        """Cancel what nobody else wants, for a moment; a worker goes on when that was not all."""
+        is_done = cancel_pending_of(run_id, max_seconds=_CANCEL_SECONDS)
+        if not is_done:
+            send_task(SETTLE_TASK, run_id, group="settle")
+        return is_done
+
+    def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
+        """Start a run that collects what failed in this one."""
+        from apps.mengla.services.planning import request_planning
+
+        run_id = str(run["_id"])
+        started = runs.start_run(
+            task_id=run["task_id"],
+            name=run["name"],
+            trigger=Trigger.MANUAL,
+            requested_by=requested_by,
+            parameters={"retry_of": run_id},
+            period=run["period"],
+            expected_total=run_state.count(run_id).failed,
+            retry_of=run_id,
+        )
+        request_planning(started.run_id)
+        return started
+
+
+def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
+    """Cancel the PENDING collections that only ended runs want; False when the time was over before the end.
+
+    One that a reader waits for stays, and one that a running run wants too.
+    """
+    running = [str(run["_id"]) for run in run_selectors.list_running(_MAX_RUNNING)]
+    criteria: Document = {
+        "run_ids": {"$in": [run_id], "$nin": [one for one in running if one != run_id]},
+        "priority": {"$gt": int(Priority.READER)},
+    }
+    deadline = time.monotonic() + max_seconds
+    while queue.cancel_pending(criteria) > 0:
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def delete_records_of(run_id: str) -> int:
+    """Delete exactly the records whose figures this run alone wanted; returns how many.
+
+    A record that a reader or another run asked for (too) stays, and so does one renewed since by others.
+    """
+    records = collection_of(Record)
+    deleted = 0
+    for batch in _batches_of_records({"run_ids": [run_id]}):
+        ids = [record["_id"] for record in batch]
+        # The condition again: a record renewed by others between the two steps is left alone.
+        deleted += records.delete_many({"_id": {"$in": ids}, "run_ids": [run_id]}).deleted_count
+    # Also when nothing was deleted now: a deletion killed before this line may be being repeated.
+    get_cache().clear_all()
+    with pymongo.timeout(_PULL_TIMEOUT_SECONDS):
+        for model in (Record, Collection):
+            collection_of(model).update_many({"run_ids": run_id}, {"$pull": {"run_ids": run_id}})
+    return deleted
+
+
+def _batches_of_records(criteria: Document) -> Iterator[list[Document]]:
+    records = collection_of(Record)
+    while batch := list(records.find(criteria, {"_id": 1}).limit(_DELETE_BATCH)):
+        yield batch
+
+
+def _failure(document: Document) -> Failure:
+    start, end = document["start_key"], document["end_key"]
+    return Failure(
+        collection_id=str(document["_id"]),
+        action=document["action"],
+        cat_id=document["cat_id"],
+        dateType=document["granularity"],
+        period=start if start == end else f"{start}~{end}",
+        error=document["error_code"],
+        message=document["error_message"],
+        attempts=document["attempts"],
+    )

@@ -1,0 +1,104 @@
+"""Whether collections get done: how those of the last minutes ended, and whether the queue moves.
+
+Counted from the collections themselves, so it is exact after any crash and loss of Redis. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pymongo import ASCENDING
+
+from apps.core.mongo import collection_of, utc_now
+from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.models import Collection
+
+_ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
+_URGENT = (Priority.READER, Priority.MANUAL)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentCollections:
+    """How the collections that asked the service ended; ``mean_seconds`` is from request to answer."""
+
+    answered: int
+    failed: int
+    mean_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueWait:
+    """How long the oldest collections wait: what people asked for, and what was planned by itself.
+
+    ``is_moving``: whether anything was sent to the service, or ended, lately.
+    """
+
+    urgent_seconds: float | None
+    planned_seconds: float | None
+    is_moving: bool
+
+
+def recent_collections(*, within_seconds: float) -> RecentCollections:
+    """Count the collections that ended lately; those that turned out to need no request are left out."""
+    since = utc_now() - timedelta(seconds=within_seconds)
+    was_asked = {"status": {"$in": _ANSWERED}, "execution_id": {"$ne": ""}}
+    rows = collection_of(Collection).aggregate(
+        [
+            {
+                "$match": {
+                    "finished_at": {"$gte": since},
+                    "$or": [was_asked, {"status": CollectionStatus.FAILED.value}],
+                }
+            },
+            {
+                "$group": {
+                    "_id": {"$in": ["$status", _ANSWERED]},
+                    "count": {"$sum": 1},
+                    "mean_ms": {"$avg": {"$subtract": ["$finished_at", "$dispatched_at"]}},
+                }
+            },
+        ]
+    )
+    found = {row["_id"]: row for row in rows}
+    answered, failed = found.get(True), found.get(False)
+    return RecentCollections(
+        answered=answered["count"] if answered else 0,
+        failed=failed["count"] if failed else 0,
+        mean_seconds=answered["mean_ms"] / 1000 if answered and answered["mean_ms"] is not None else None,
+    )
+
+
+def queue_wait(*, moved_within_seconds: float) -> QueueWait:
+    """Tell how long the queue waits, and whether it moved within the given time."""
+    now = utc_now()
+    waits = {priority: _wait_seconds(priority, now) for priority in Priority}
+    return QueueWait(
+        urgent_seconds=_longest(seconds for priority, seconds in waits.items() if priority in _URGENT),
+        planned_seconds=_longest(seconds for priority, seconds in waits.items() if priority not in _URGENT),
+        is_moving=_is_moving(now - timedelta(seconds=moved_within_seconds)),
+    )
+
+
+def _wait_seconds(priority: Priority, now: datetime) -> float | None:
+    oldest = collection_of(Collection).find_one(
+        {"status": CollectionStatus.PENDING.value, "priority": int(priority)},
+        {"created_at": 1},
+        sort=[("created_at", ASCENDING)],
+    )
+    return None if oldest is None else max(0.0, (now - oldest["created_at"]).total_seconds())
+
+
+def _longest(seconds: Iterable[float | None]) -> float | None:
+    return max((one for one in seconds if one is not None), default=None)
+
+
+def _is_moving(since: datetime) -> bool:
+    collections = collection_of(Collection)
+    in_flight = {"status": CollectionStatus.DISPATCHED.value, "dispatched_at": {"$gte": since}}
+    ended = {
+        "finished_at": {"$gte": since},
+        "status": {"$in": [*_ANSWERED, CollectionStatus.FAILED.value]},
+    }
+    return any(collections.find_one(criteria, {"_id": 1}) is not None for criteria in (in_flight, ended))

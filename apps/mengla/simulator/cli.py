@@ -1,0 +1,95 @@
+"""The flags of the simulator, and running it in the foreground; shared by its two commands."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from apps.mengla.simulator.knobs import add_knob_flags, knobs_from_flags
+from apps.mengla.simulator.server import DEFAULT_TASK_NAME, Simulator, SimulatorConfig
+
+MAX_PORT = 65535
+MAX_SECRET_BYTES = 64 * 1024
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add every flag but ``--env``; a flag that is not given is None."""
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="port to listen on; 0 picks a free one (default 0)")
+    parser.add_argument("--seed", type=int, help="decides which requests the rates hit (default 0)")
+    parser.add_argument("--task-name", help="name of the managed task")
+    for name, meaning in (
+        ("api-key", "Bearer key asked of callers"),
+        ("webhook-secret", "key of the webhook signature"),
+    ):
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument(f"--{name}", help=f"{meaning}; none when empty")
+        group.add_argument(
+            f"--{name}-file", type=_secret_file, metavar="FILE", help="or a file that holds it"
+        )
+    add_knob_flags(parser)
+
+
+def config_from_flags(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> SimulatorConfig:
+    """Return the configuration the flags ask for; ``defaults`` stand in for flags not given."""
+    given = {
+        "host": options.get("host"),
+        "port": options.get("port"),
+        "seed": options.get("seed"),
+        "task_name": options.get("task_name"),
+        "api_key": _first(options.get("api_key_file"), options.get("api_key")),
+        "webhook_secret": _first(options.get("webhook_secret_file"), options.get("webhook_secret")),
+    }
+    wanted = {**defaults, **{name: value for name, value in given.items() if value is not None}}
+    return SimulatorConfig(**wanted, knobs=knobs_from_flags(options))
+
+
+def run_until_signal(config: SimulatorConfig, announce: Callable[[str], None]) -> None:
+    """Run a simulator until SIGTERM or SIGINT and stop it cleanly."""
+    signals = {signal.SIGTERM, signal.SIGINT}
+    # Blocked before any thread starts, so that all of them inherit it and only sigwait sees the signals.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        with Simulator(config) as simulator:
+            announce(f"simulator listening on {simulator.url}")
+            signal.sigwait(signals)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the simulator without Django."""
+    parser = argparse.ArgumentParser(
+        prog="python -m apps.mengla.simulator",
+        description="A simulator of the collection service: every figure it sends is made up.",
+    )
+    parser.add_argument("--env", default="development", help="refuses to start when this is production")
+    add_flags(parser)
+    options = vars(parser.parse_args(argv))
+    defaults = {"env": options["env"], "task_name": DEFAULT_TASK_NAME}
+    try:
+        run_until_signal(config_from_flags(options, defaults), lambda line: print(line, flush=True))  # noqa: T201
+    except (OSError, RuntimeError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_PORT):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"must be a port, 0 to {MAX_PORT}")
+    return int(text)
+
+
+def _secret_file(name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(MAX_SECRET_BYTES).decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"cannot be read: {type(error).__name__}") from error
+
+
+def _first(*values: str | None) -> str | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,263 @@
+"""The figures of every action in the shapes the collection service sends them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.core.periods import period_range
+from apps.mengla.simulator.asked import RANKING_ACTIONS, TREND_ACTION, VIEW_ACTION, Asked
+from apps.mengla.simulator.market import (
+    Market,
+    Segment,
+    change_percent,
+    generator,
+    market_of,
+    percent,
+    previous_or_same,
+    rmb,
+    segment_market,
+    segments_of,
+)
+
+ASKED_KEY = "_asked"
+VIEW_LISTS = (
+    "industrySalesRangeDtoList",
+    "industryGmvRangeDtoList",
+    "industryPriceRangeDtoList",
+    "industryBrandRateDtoList",
+)
+BRANDED_CATEGORIES = 12
+
+_MIN_ROWS, _MAX_ROWS = 20, 50
+_RATE_STEPS = 10_000  # rates have two decimals of a percent
+
+# Title of each range, with what one item in it sells and how many items are like that.
+_SALES_RANGES = (
+    ("1-10", 4.0, 52),
+    ("11-50", 24.0, 28),
+    ("51-100", 71.0, 10),
+    ("101-500", 210.0, 8),
+    ("501-1000", 690.0, 1.4),
+    (">1000", 2100.0, 0.6),
+)
+_GMV_RANGES = (
+    ("0-1000", 300.0, 49),
+    ("1000-10000", 4200.0, 28),
+    ("10000-50000", 23000.0, 13),
+    ("50000-100000", 70000.0, 5),
+    ("100000-500000", 210000.0, 4),
+    (">500000", 1100000.0, 1),
+)
+_PRICE_RANGES = (
+    ("0-200", 130.0, 17),
+    ("200-500", 340.0, 29),
+    ("500-1000", 720.0, 24),
+    ("1000-2000", 1400.0, 15),
+    ("2000-5000", 3100.0, 10),
+    (">5000", 8200.0, 5),
+)
+
+
+def result_key(action: str) -> str:
+    """Return the key an action's figures stand under in a result."""
+    return action if action == TREND_ACTION else f"{action}List"
+
+
+def result_of(asked: Asked, *, echo: bool = False, bare_lists: bool = False) -> dict[str, Any]:
+    """Return the whole result for one question; ``bare_lists`` leaves out the inner object."""
+    figures: Any
+    if asked.action in RANKING_ACTIONS:
+        rows = ranking_rows(asked)
+        _echo(rows, asked, wanted=echo)
+        figures = {"code": 0, "data": rows if bare_lists else {"list": rows}}
+    elif asked.action == VIEW_ACTION:
+        view = view_lists(asked)
+        for items in view.values():
+            _echo(items, asked, wanted=echo)
+        figures = {"code": 0, "data": {**view, ASKED_KEY: asked.echo()} if echo else view}
+    else:
+        points = trend_points(asked)
+        _echo(points, asked, wanted=echo)
+        figures = points if bare_lists else {"data": points}
+    return {result_key(asked.action): figures}
+
+
+def empty_result(asked: Asked, kind: str) -> dict[str, Any]:
+    """Return a result without figures, in one of the ways the service has of saying so."""
+    key = result_key(asked.action)
+    match kind:
+        case "missing_key":
+            return {}
+        case "code":
+            return {key: {"code": 500, "msg": "查询失败", "data": {"list": []}}}
+        case "null":
+            return {key: {"code": 0, "data": None}}
+    if asked.action == TREND_ACTION:
+        return {key: {"data": []}}
+    if asked.action == VIEW_ACTION:
+        return {key: {"code": 0, "data": {name: [] for name in VIEW_LISTS}}}
+    return {key: {"code": 0, "data": {"list": []}}}
+
+
+def ranking_rows(asked: Asked) -> list[dict[str, Any]]:
+    """Return the rows of a ranking: the same segments for all three, each picked and ordered its own way."""
+    period, earlier = asked.last, previous_or_same(asked.last)
+    whole = market_of(asked.cat_id, asked.variant, period)
+    whole_before = market_of(asked.cat_id, asked.variant, earlier)
+    found: list[tuple[float, dict[str, Any]]] = []
+    for segment in segments_of(asked.cat_id):
+        now = segment_market(whole, segment, asked.cat_id, asked.variant, period)
+        before = segment_market(whole_before, segment, asked.cat_id, asked.variant, earlier)
+        row = _ranking_row(asked, segment, whole, now, before)
+        score = {
+            "high": now.gmv / now.sale_sku_num,
+            "hot": float(now.sales),
+            "chance": row["monthSalesDynamics"],
+        }[asked.action]
+        found.append((score, row))
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    count = generator("rows", asked.action, asked.cat_id, asked.variant, period.key).randint(
+        _MIN_ROWS, _MAX_ROWS
+    )
+    return [row for _, row in found[:count]]
+
+
+def view_lists(asked: Asked) -> dict[str, list[dict[str, Any]]]:
+    """Return the four lists of a distribution; the rates of each range list add up to 100."""
+    whole = market_of(asked.cat_id, asked.variant, asked.last)
+    tables = (_SALES_RANGES, _GMV_RANGES, _PRICE_RANGES)
+    lists = {
+        name: _range_items(asked, name, table, whole)
+        for name, table in zip(VIEW_LISTS[:3], tables, strict=True)
+    }
+    lists[VIEW_LISTS[3]] = [
+        _brand_item(asked, segment, whole) for segment in segments_of(asked.cat_id)[:BRANDED_CATEGORIES]
+    ]
+    return lists
+
+
+def trend_points(asked: Asked) -> list[dict[str, Any]]:
+    """Return one point per period of the range, each a function of its own period alone."""
+    points = []
+    for period in period_range(asked.first, asked.last):
+        market = market_of(asked.cat_id, asked.variant, period)
+        platform = market_of("", "", period)
+        points.append(
+            {
+                "timest": period.dashed,
+                "salesSkuCount": market.sale_sku_num,
+                "salesSkuRatio": percent(market.sale_sku_num, market.sku_num),
+                "monthSales": market.sales,
+                "monthSalesRatio": percent(market.sales, platform.sales),
+                "monthGmv": market.gmv,
+                "monthGmvRatio": percent(market.gmv, platform.gmv),
+                "currentDayPrice": market.price,
+            }
+        )
+    return points
+
+
+def split_whole(total: int, weights: list[float]) -> list[int]:
+    """Split ``total`` into whole parts in proportion to the weights; the parts add up to it exactly."""
+    scale = sum(weights)
+    exact = [total * weight / scale for weight in weights]
+    parts = [int(value) for value in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda index: parts[index] - exact[index])
+    for index in by_remainder[: total - sum(parts)]:
+        parts[index] += 1
+    return parts
+
+
+def _ranking_row(
+    asked: Asked, segment: Segment, whole: Market, now: Market, before: Market
+) -> dict[str, Any]:
+    luck = generator("row", asked.cat_id, asked.variant, segment.number, asked.last.key)
+    brand_rating = round(min(99.0, segment.brand_share * luck.uniform(0.97, 1.03)), 2)
+    brand_gmv = round(now.gmv * brand_rating / 100, 2)
+    top_rating = round(luck.uniform(2, 35), 2)
+    top_gmv = round(now.gmv * top_rating / 100, 2)
+    top_price = round(now.price * luck.uniform(0.5, 1.8), 2)
+    return {
+        "catNameCn": segment.name.chinese,
+        "catName": segment.name.russian,
+        "catTag": luck.choice((0, 1, 2)),
+        "catId1": segment.cat_ids[0],
+        "catId2": segment.cat_ids[1],
+        "catId3": segment.cat_ids[2],
+        "skuNum": now.sku_num,
+        "saleSkuNum": now.sale_sku_num,
+        "saleRatio": percent(now.sale_sku_num, now.sku_num),
+        "monthSales": now.sales,
+        "monthSalesRating": percent(now.sales, whole.sales),
+        "monthSalesDynamics": change_percent(now.sales, before.sales),
+        "monthGmv": now.gmv,
+        "monthGmvRmb": rmb(now.gmv),
+        "monthGmvRating": percent(now.gmv, whole.gmv),
+        "monthGmvDynamics": change_percent(now.gmv, before.gmv),
+        "brand": luck.randint(3, 400),
+        "brandGmv": brand_gmv,
+        "brandGmvRmb": rmb(brand_gmv),
+        "brandGmvRating": brand_rating,
+        "topGmv": top_gmv,
+        "topGmvRating": top_rating,
+        "topAvgPrice": top_price,
+        "topAvgPriceRmb": rmb(top_price),
+    }
+
+
+def _range_items(
+    asked: Asked, name: str, table: tuple[tuple[str, float, float], ...], whole: Market
+) -> list[dict[str, Any]]:
+    luck = generator("view", name, asked.cat_id, asked.variant, asked.last.granularity, asked.last.key)
+    items = [weight * luck.uniform(0.85, 1.15) for _, _, weight in table]
+    worth = [count * value for count, (_, value, _) in zip(items, table, strict=True)]
+    if name == VIEW_LISTS[2]:
+        # Dear items sell less often, so units and turnover lie differently over the prices.
+        sales = [count / value**0.4 for count, (_, value, _) in zip(items, table, strict=True)]
+        gmv = [units * value for units, (_, value, _) in zip(sales, table, strict=True)]
+    else:
+        sales = worth
+        gmv = [value * luck.uniform(0.9, 1.1) for value in worth]
+    counts = split_whole(whole.sale_sku_num, items)
+    sold = split_whole(whole.sales, sales)
+    turnover = split_whole(round(whole.gmv), gmv)
+    rates = [split_whole(_RATE_STEPS, weights) for weights in (items, sales, gmv)]
+    return [
+        {
+            "id": index + 1,
+            "title": title,
+            "itemCount": counts[index],
+            "sales": sold[index],
+            "gmv": float(turnover[index]),
+            "itemCountRate": rates[0][index] / 100,
+            "salesRate": rates[1][index] / 100,
+            "gmvRate": rates[2][index] / 100,
+        }
+        for index, (title, _, _) in enumerate(table)
+    ]
+
+
+def _brand_item(asked: Asked, segment: Segment, whole: Market) -> dict[str, Any]:
+    own = segment_market(whole, segment, asked.cat_id, asked.variant, asked.last)
+    luck = generator("brand", asked.cat_id, asked.variant, segment.number, asked.last.key)
+    gmv_rate = round(min(99.0, segment.brand_share * luck.uniform(0.97, 1.03)), 2)
+    sales_rate = round(gmv_rate * luck.uniform(0.75, 0.95), 2)
+    item_rate = round(gmv_rate * luck.uniform(0.5, 0.9), 2)
+    return {
+        "catId": segment.cat_ids[2],
+        "catName": segment.name.russian,
+        "catNameCn": segment.name.chinese,
+        "brandGmv": round(own.gmv * gmv_rate / 100, 2),
+        "brandGmvRate": gmv_rate,
+        "brandItemCount": round(own.sale_sku_num * item_rate / 100),
+        "brandItemCountRate": item_rate,
+        "brandSales": round(own.sales * sales_rate / 100),
+        "brandSalesRate": sales_rate,
+        "typeId": 0,
+    }
+
+
+def _echo(items: list[dict[str, Any]], asked: Asked, *, wanted: bool) -> None:
+    if wanted:
+        for item in items:
+            item[ASKED_KEY] = asked.echo()

@@ -1,0 +1,206 @@
+"""What the simulator answers: the protocol under ``/api/`` and the controls beside it."""
+
+from __future__ import annotations
+
+import hmac
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote
+
+from apps.mengla.simulator.asked import Asked, InvalidParameters, parse_parameters
+from apps.mengla.simulator.executions import Execution
+from apps.mengla.simulator.knobs import PARAMETERS_KEY, InvalidKnobs, Knobs
+from apps.mengla.simulator.plan import make_plan, roll
+from apps.mengla.simulator.sender import Target, parse_target
+from apps.mengla.simulator.wire import JsonHandler, Refusal, Silence, parse_json
+
+if TYPE_CHECKING:
+    from apps.mengla.simulator.server import Simulator
+
+TASKS_PATH = "/api/managed-tasks"
+EARLY_SECONDS = 60.0
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 1000
+MAX_PAGE = 999_999
+
+_STATUSES_WITH_RETRY_AFTER = frozenset({429, 503})
+_ABOUT = """This is a SIMULATOR of the collection service. Every figure it sends is made up.
+
+GET  /stats           what it was asked and what it sent
+POST /stats/reset     forget that
+GET  /knobs           what it is told to do wrong
+POST /knobs           change some of that: {"delay_seconds": 2, "failure_rate": 0.1}
+POST /knobs/reset     back to how it was started
+"""
+
+
+class ProtocolHandler(JsonHandler):
+    """One connection to the simulator."""
+
+    @property
+    def simulator(self) -> Simulator:
+        """The simulator this connection belongs to."""
+        simulator: Simulator = self.server.simulator  # type: ignore[attr-defined]
+        return simulator
+
+    def answer(self) -> None:
+        """Answer one request: the controls work always, the protocol only when it is not down."""
+        arrived_at = time.monotonic()
+        path, _, query = self.path.partition("?")
+        if path in _CONTROLS:
+            body = self.read_body()
+            self.check_method(*_CONTROLS[path])
+            _CONTROLS[path][self.command](self, body)
+            return
+        stats = self.simulator.stats_counter
+        stats.count("total_requests")
+        task_id = _execute_task_id(path)
+        is_execute_request = task_id is not None and self.command == "POST"
+        if is_execute_request:
+            stats.post_arrived(arrived_at)
+        try:
+            if self.simulator.knobs.down:
+                stats.count("requests_while_down")
+                raise Silence
+            body = self.read_body()
+            if path == TASKS_PATH:
+                self.check_method("GET")
+                self._list_tasks(query)
+            elif task_id is not None:
+                self.check_method("POST")
+                self._execute(task_id, body)
+            else:
+                raise Refusal(404, "NOT_FOUND", "no such path")
+        finally:
+            # Before the buffered answer leaves: the caller's next request must not overlap with this one.
+            if is_execute_request:
+                stats.post_answered()
+
+    # --- The protocol -----------------------------------------------------------------------------
+
+    def _list_tasks(self, query: str) -> None:
+        self.simulator.stats_counter.count("task_list_requests")
+        self._check_key()
+        page = _number(query, "page", 1, MAX_PAGE)
+        limit = _number(query, "limit", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        knobs, name = self.simulator.knobs, self.simulator.config.task_name
+        tasks = [{"id": f"sim-decoy-{n}", "name": f"{name} ({n})"} for n in range(1, knobs.decoy_tasks + 1)]
+        tasks.append({"id": knobs.task_id, "name": name})
+        shown = tasks[(page - 1) * limit : page * limit]
+        data = {"tasks": shown, "total": len(tasks), "page": page, "limit": limit}
+        self.send_json({"data": data, "simulated": True})
+
+    def _execute(self, task_id: str, body: bytes) -> None:
+        simulator = self.simulator
+        self._check_key()
+        if task_id != simulator.knobs.task_id:
+            simulator.stats_counter.count("unknown_task_requests")
+            raise Refusal(404, "TASK_NOT_FOUND", "no managed task has this id")
+        try:
+            asked, target, knobs = _read_question(body, simulator.knobs)
+        except InvalidParameters as error:
+            simulator.stats_counter.refused(error.reason, str(error))
+            raise Refusal(400, "INVALID_REQUEST", f"{error.reason}: {error}") from error
+        seed, number = simulator.config.seed, simulator.stats_counter.asked(asked.key)
+        if knobs.down or (knobs.hang_seconds and simulator.is_stopping.wait(knobs.hang_seconds)):
+            raise Silence
+        if roll(seed, number, "execute_error_rate") < knobs.execute_error_rate:
+            simulator.stats_counter.count("execute_errors")
+            status = knobs.execute_status
+            is_to_come_again = status in _STATUSES_WITH_RETRY_AFTER
+            headers = {"Retry-After": str(knobs.retry_after_seconds)} if is_to_come_again else {}
+            raise Refusal(status, "SIMULATED_ERROR", "the execution was refused on purpose", headers)
+        execution = Execution(
+            execution_id=uuid.uuid4().hex, asked=asked, plan=make_plan(knobs, seed, number), target=target
+        )
+        if not simulator.executions.submit(execution):
+            raise Refusal(503, "QUEUE_FULL", "too many executions are waiting", {"Retry-After": "5"})
+        if knobs.early:
+            execution.called_back.wait(EARLY_SECONDS)
+        self.send_json({"data": {"executionId": execution.execution_id}, "simulated": True})
+
+    def _check_key(self) -> None:
+        expected = self.simulator.config.api_key
+        wanted = f"Bearer {expected}".encode("utf-8", "surrogatepass")
+        # Header values reach us as Latin-1, whatever their bytes are.
+        given = self.headers.get("Authorization", "").encode("latin-1", "replace")
+        if expected and not hmac.compare_digest(given, wanted):
+            self.simulator.stats_counter.count("unauthorized_requests")
+            raise Refusal(401, "UNAUTHORIZED", "a Bearer key is needed", {"WWW-Authenticate": "Bearer"})
+
+    # --- The controls -----------------------------------------------------------------------------
+
+    def _about(self, _body: bytes) -> None:
+        self.send_text(_ABOUT)
+
+    def _stats(self, _body: bytes) -> None:
+        self.send_json({"simulated": True, **self.simulator.stats()})
+
+    def _reset_stats(self, _body: bytes) -> None:
+        self.simulator.reset_stats()
+        self._stats(_body)
+
+    def _knobs(self, _body: bytes) -> None:
+        self.send_json({"simulated": True, **self.simulator.knobs.as_dict()})
+
+    def _change_knobs(self, body: bytes) -> None:
+        try:
+            self.simulator.change_knobs(parse_json(body))
+        except ValueError as error:
+            raise Refusal(400, "INVALID_KNOBS", str(error)) from error
+        self._knobs(body)
+
+    def _reset_knobs(self, _body: bytes) -> None:
+        self.simulator.reset_knobs()
+        self._knobs(_body)
+
+
+_CONTROLS: Mapping[str, Mapping[str, Callable[[ProtocolHandler, bytes], None]]] = {
+    "/": {"GET": ProtocolHandler._about},
+    "/stats": {"GET": ProtocolHandler._stats},
+    "/stats/reset": {"POST": ProtocolHandler._reset_stats},
+    "/knobs": {"GET": ProtocolHandler._knobs, "POST": ProtocolHandler._change_knobs},
+    "/knobs/reset": {"POST": ProtocolHandler._reset_knobs},
+}
+
+
+def _read_question(body: bytes, knobs: Knobs) -> tuple[Asked, Target, Knobs]:
+    """Read an execute body: what is asked, where the answer goes, and the knobs for this request."""
+    try:
+        question = parse_json(body)
+    except ValueError as error:
+        raise InvalidParameters("body", str(error)) from error
+    if not isinstance(question, dict):
+        raise InvalidParameters("body", "the body must be a JSON object")
+    asked = parse_parameters(question.get("parameters"))
+    try:
+        target = parse_target(question.get("webhookUrl"))
+    except ValueError as error:
+        raise InvalidParameters("webhookUrl", str(error)) from error
+    own = question["parameters"].get(PARAMETERS_KEY)
+    if own is not None:
+        try:
+            knobs = knobs.changed(own, per_request=True)
+        except InvalidKnobs as error:
+            raise InvalidParameters(PARAMETERS_KEY, str(error)) from error
+    return asked, target, knobs
+
+
+def _execute_task_id(path: str) -> str | None:
+    match path.removeprefix(TASKS_PATH).split("/"):
+        case ["", task_id, "execute"] if path.startswith(TASKS_PATH):
+            return unquote(task_id)
+    return None
+
+
+def _number(query: str, name: str, default: int, highest: int) -> int:
+    try:
+        text = parse_qs(query, max_num_fields=20).get(name, [str(default)])[-1]
+        number = int(text) if text.isascii() and len(text) <= len(str(MAX_PAGE)) else 0
+    except ValueError:
+        number = 0
+    if not 1 <= number <= highest:
+        raise Refusal(400, "INVALID_REQUEST", f"{name} must be a number from 1 to {highest}")
+    return number

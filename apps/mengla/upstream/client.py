@@ -1,0 +1,251 @@
+"""The HTTP client of the collection service: the only socket to it."""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import orjson
+import redis
+import structlog
+from django.conf import settings
+
+from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.mengla.choices import CollectionError
+from apps.mengla.simulator import SIMULATOR_HEADER
+from apps.mengla.upstream import breaker
+from apps.mengla.upstream.errors import UpstreamError
+from apps.mengla.upstream.spacing import Turn
+from apps.mengla.upstream.wire_values import error_text
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+_TASK_ID_TTL_SECONDS = 24 * 3600
+_PAGE_SIZE = 100
+_MAX_PAGES = 50
+_MAX_RETRY_AFTER_SECONDS = 3600.0
+_MAX_EXECUTION_ID_LENGTH = 128
+_TURN_POLL_SECONDS = 0.2
+
+
+class CollectionServiceClient:
+    """Speaks the service's protocol. Every request takes a turn and reports to the breaker.
+
+    The caller may take the turn for the first request itself, to do something between the two; for further
+    requests of one call the client waits. Both requests raise :class:`UpstreamError`.
+    """
+
+    def __init__(self) -> None:
+        self._http = httpx.Client(
+            base_url=settings.COLLECT_SERVICE_URL or "",
+            headers={
+                "Authorization": f"Bearer {settings.COLLECT_SERVICE_API_KEY}",
+                "Accept": "application/json",
+                "User-Agent": "mengla-collector",
+            },
+            timeout=settings.COLLECT_REQUEST_TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+        self._turn = Turn()
+        self._has_turn = False
+
+    def __enter__(self) -> CollectionServiceClient:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._http.close()
+        with suppress(redis.RedisError):  # then it ends by itself
+            self.give_turn_back()
+
+    def take_turn(self) -> float:
+        """Take the turn for the next request; returns 0 or the seconds to wait before asking again."""
+        wait_seconds = 0.0 if self._has_turn else self._turn.take()
+        self._has_turn = wait_seconds == 0
+        return wait_seconds
+
+    def give_turn_back(self) -> None:
+        """Return the turn if no request has used it."""
+        if self._has_turn:
+            self._has_turn = False
+            self._turn.give_back()
+
+    def known_task_id(self) -> str | None:
+        """Return the task id from the cache, without a request."""
+        cached = tolerate_redis_outage(lambda client: client.get(_task_id_key()), None)
+        return cached.decode() if isinstance(cached, bytes) else None
+
+    def look_up_task_id(self) -> str:
+        """Find the managed task by its name and remember its id."""
+        for page in range(1, _MAX_PAGES + 1):
+            parameters = {"page": page, "limit": _PAGE_SIZE}
+            tasks = self._request("GET", "/api/managed-tasks", _tasks_in, params=parameters)
+            for task in tasks:
+                if isinstance(task, dict) and task.get("name") == settings.COLLECT_TASK_NAME:
+                    task_id = str(task.get("id") or "")
+                    if task_id:
+                        self._remember_task_id(task_id)
+                        return task_id
+            if len(tasks) < _PAGE_SIZE:
+                break
+        raise UpstreamError(
+            CollectionError.UNKNOWN_TASK,
+            f"The collection service has no task named {settings.COLLECT_TASK_NAME!r}.",
+            is_permanent=True,
+        )
+
+    def execute(self, *, task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
+        """Ask for one execution and return its id. A forgotten task id is looked up again once."""
+        body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
+        try:
+            return self._request("POST", _execute_path(task_id), _execution_id_in, json=body)
+        except UpstreamError as error:
+            if error.error is not CollectionError.UNKNOWN_TASK:
+                raise
+        logger.warning("task_id_forgotten_by_service", task_id=task_id)
+        self._forget_task_id()
+        return self._request("POST", _execute_path(self.look_up_task_id()), _execution_id_in, json=body)
+
+    def _request(self, method: str, path: str, read: Callable[[Any], T], **kwargs: Any) -> T:
+        """Send one request in its turn, and tell the breaker whether the service made sense."""
+        while (wait_seconds := self.take_turn()) > 0:
+            time.sleep(min(wait_seconds, _TURN_POLL_SECONDS))
+        self._has_turn = False
+        pause_seconds = 0.0
+        try:
+            answer = read(_json_of(self._send(method, path, **kwargs)))
+        except UpstreamError as error:
+            pause_seconds = error.retry_after_seconds or 0.0
+            if error.is_outage:
+                breaker.record_failure()
+            else:
+                breaker.record_success()
+            raise
+        finally:
+            self._turn.end(pause_seconds=pause_seconds)
+        breaker.record_success()
+        return answer
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **kwargs)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _connection_error(error) from error
+        _raise_for_status(response, is_task_address=method == "POST")
+        return response
+
+    def _remember_task_id(self, task_id: str) -> None:
+        tolerate_redis_outage(
+            lambda client: client.set(_task_id_key(), task_id, ex=_TASK_ID_TTL_SECONDS), None
+        )
+
+    def _forget_task_id(self) -> None:
+        tolerate_redis_outage(lambda client: client.delete(_task_id_key()), None)
+
+
+def _task_id_key() -> str:
+    name = f"{settings.COLLECT_SERVICE_URL}|{settings.COLLECT_TASK_NAME}"
+    return f"{KEY_PREFIX}task_id:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _execute_path(task_id: str) -> str:
+    return f"/api/managed-tasks/{quote(task_id, safe='')}/execute"
+
+
+def _raise_for_status(response: httpx.Response, *, is_task_address: bool) -> None:
+    status = response.status_code
+    if SIMULATOR_HEADER in response.headers and settings.ENVIRONMENT.is_production:
+        raise UpstreamError(
+            CollectionError.REJECTED,
+            "COLLECT_SERVICE_URL is a simulator, whose made-up figures are refused in production.",
+            is_permanent=True,
+        )
+    if status < httpx.codes.MULTIPLE_CHOICES:
+        return
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise UpstreamError(
+            CollectionError.RATE_LIMITED,
+            "The collection service asked for fewer requests (HTTP 429).",
+            retry_after_seconds=_retry_after_seconds(response),
+        )
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise UpstreamError(
+            CollectionError.SERVICE_ERROR,
+            f"The collection service answered HTTP {status}{_reason_in(response)}.",
+            is_outage=True,
+            retry_after_seconds=_retry_after_seconds(response),
+        )
+    is_unknown_task = is_task_address and status == httpx.codes.NOT_FOUND
+    raise UpstreamError(
+        CollectionError.UNKNOWN_TASK if is_unknown_task else CollectionError.REJECTED,
+        f"The collection service rejected the request: HTTP {status}{_reason_in(response)}.",
+        is_permanent=True,
+    )
+
+
+def _reason_in(response: httpx.Response) -> str:
+    try:
+        body = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return ""
+    reason = error_text([body]) if isinstance(body, dict) else None
+    return f" ({reason})" if reason else ""
+
+
+def _connection_error(error: Exception) -> UpstreamError:
+    is_timeout = isinstance(error, httpx.TimeoutException)
+    return UpstreamError(
+        CollectionError.TIMEOUT if is_timeout else CollectionError.CONNECT_ERROR,
+        f"The collection service could not be reached: {type(error).__name__}.",
+        is_outage=True,
+    )
+
+
+def _json_of(response: httpx.Response) -> Any:
+    try:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError as error:
+        raise _nonsense("something unreadable") from error
+
+
+def _tasks_in(body: Any) -> list[Any]:
+    data = body.get("data") if isinstance(body, dict) else None
+    tasks = data.get("tasks") if isinstance(data, dict) else None
+    if not isinstance(tasks, list):
+        raise _nonsense("no list of tasks")
+    return tasks
+
+
+def _execution_id_in(body: Any) -> str:
+    data = body.get("data") if isinstance(body, dict) else None
+    for level in (data, body):
+        if isinstance(level, dict):
+            value = level.get("executionId") or level.get("execution_id")
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                return str(value)[:_MAX_EXECUTION_ID_LENGTH]
+    raise _nonsense("no execution id")
+
+
+def _nonsense(answer: str) -> UpstreamError:
+    """A success that is none, such as the page of a proxy before the service: nothing works there now."""
+    return UpstreamError(
+        CollectionError.SERVICE_ERROR, f"The collection service answered with {answer}.", is_outage=True
+    )
+
+
+def _retry_after_seconds(response: httpx.Response) -> float | None:
+    """Return the Retry-After header in seconds (RFC 9110, 10.2.3: seconds or a date), bounded."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value), _MAX_RETRY_AFTER_SECONDS)
+    try:
+        wait = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, TypeError):
+        return None
+    return min(max(wait, 0.0), _MAX_RETRY_AFTER_SECONDS)

@@ -1,0 +1,270 @@
+"""The wire format of the collection service: what is asked, what comes back and what it means.
+
+Pure: no socket, no database, no clock. Three outcomes of an answer are kept apart: figures, an empty
+answer with its reason (kept, never served as data), and an unreadable one (a failed attempt).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apps.core.periods import Granularity, Period, PeriodError, parse_bound
+from apps.mengla.choices import Action, EmptyReason
+from apps.mengla.upstream.webhook_messages import WebhookKind, WebhookMessage, parse_webhook
+from apps.mengla.upstream.wire_values import (
+    LIST_KEYS,
+    WRAPPER_KEYS,
+    error_text,
+    scalar_text,
+    type_name,
+    wrapped,
+)
+
+__all__ = [
+    "DATE_TYPES",
+    "LIST_KEYS",
+    "VIEW_LISTS",
+    "UnreadablePayload",
+    "UnstorablePayload",
+    "Unwrapped",
+    "WebhookKind",
+    "WebhookMessage",
+    "build_parameters",
+    "canonical_json",
+    "data_hash",
+    "parse_webhook",
+    "split_trend_points",
+    "unwrap",
+    "variant_of",
+]
+
+DATE_TYPES: Mapping[Granularity, str] = {
+    Granularity.DAY: "DAY",
+    Granularity.MONTH: "MONTH",
+    Granularity.QUARTER: "QUARTERLY_FOR_YEAR",
+    Granularity.YEAR: "YEAR",
+}
+VIEW_LISTS = (
+    "industrySalesRangeDtoList",
+    "industryGmvRangeDtoList",
+    "industryPriceRangeDtoList",
+    "industryBrandRateDtoList",
+)
+MAX_WRAPPERS = 10
+MAX_JSON_TEXT_CHARACTERS = 20 * 1024 * 1024  # no webhook body may be larger than this
+MAX_SHOWN_KEYS = 8
+VARIANT_CHARACTERS = 16
+
+
+class UnreadablePayload(ValueError):
+    """The answer is no result of the collection service: a failed attempt, not an empty answer."""
+
+
+class UnstorablePayload(ValueError):
+    """The value cannot be written as JSON: broken text, an integer over 64 bits or too deep nesting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """The payload without its wrappers: ``data`` is None exactly when ``empty_reason`` is set."""
+
+    data: object
+    empty_reason: EmptyReason | None = None
+    detail: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether the answer holds no figures."""
+        return self.empty_reason is not None
+
+
+def build_parameters(
+    *, action: str, product_id: str, cat_id: str, start: Period, end: Period, extra: Mapping[str, object]
+) -> dict[str, object]:
+    """Build the ``parameters`` of one execution; ``extra`` adds to them and can never override them.
+
+    Only trends take a range. Any other answer is stored under one period key, so a longer range is refused
+    here rather than kept as the figures of one of its periods.
+    """
+    action = Action(action)
+    if start.granularity != end.granularity or end < start:
+        raise ValueError(f"{start} to {end} is no range of periods")
+    if action != Action.INDUSTRY_TREND and start != end:
+        raise ValueError(f"{action.value} is collected for one period at a time, not {start} to {end}")
+    in_own_form = action == Action.INDUSTRY_TREND or (
+        action == Action.INDUSTRY_VIEW and start.granularity == Granularity.QUARTER
+    )
+    parameters: dict[str, object] = {
+        "module": action.value,
+        "product_id": product_id,
+        "catId": cat_id,
+        "dateType": DATE_TYPES[start.granularity],
+        "timest": end.dashed,
+        "starRange": start.dashed if in_own_form else start.first_day.isoformat(),
+        "endRange": end.dashed if in_own_form else end.last_day.isoformat(),
+    }
+    if clashes := parameters.keys() & extra.keys():
+        raise ValueError(f"extra may not set {', '.join(sorted(clashes))}")
+    return {**parameters, **extra}
+
+
+def unwrap(action: str, result: object) -> Unwrapped:
+    """Take the payload of ``action`` out of a result, or say why it is empty.
+
+    Rankings give ``{"list": rows, ...}`` with what stood beside the list, the distribution gives the
+    object of its four lists, trends give the list of points. Raises :class:`UnreadablePayload` for what is
+    no JSON object or list at all, or holds rows that are no objects.
+    """
+    action = Action(action)
+    key = LIST_KEYS[action]
+    node: object = _peel(result, (key,))
+    if isinstance(node, dict):
+        if key not in node:
+            return _missing_key(key, node)
+        node = _decoded(node[key])
+        if isinstance(node, dict) and not _is_code_ok(node):
+            code = scalar_text(node["code"]) or type_name(node["code"])
+            return Unwrapped(None, EmptyReason.ERROR_CODE, _joined(f"code {code}", error_text([node])))
+    elif isinstance(node, list) and action != Action.INDUSTRY_TREND:
+        # A bare list of points can only be the trend; a bare list of rows could be any ranking's.
+        return Unwrapped(None, EmptyReason.MISSING_KEY, f"a bare list instead of {key}")
+    if action == Action.INDUSTRY_VIEW:
+        return _unwrap_view(_peel(node, VIEW_LISTS))
+    return _unwrap_list(action, _peel(node, ("list",)))
+
+
+def split_trend_points(
+    points: Sequence[Mapping[str, Any]], *, granularity: Granularity
+) -> dict[str, Mapping[str, Any]]:
+    """Map each point to the canonical key of its period; of two points of one period the last wins.
+
+    ``timest`` is in the granularity's own form, or the exact first or last day of the period. One point
+    that cannot be placed makes the whole answer unreadable: it might be any period's.
+    """
+    placed: dict[str, Mapping[str, Any]] = {}
+    unreadable = []
+    for point in points:
+        timest = point.get("timest") if isinstance(point, Mapping) else None
+        period = _period_of_point(timest, granularity)
+        if period is None:
+            unreadable.append(scalar_text(timest) or type_name(timest))
+        else:
+            placed[period.key] = point
+    if unreadable:
+        raise UnreadablePayload(
+            f"{len(unreadable)} of {len(points)} trend points have no readable {granularity}: "
+            f"{', '.join(unreadable[:MAX_SHOWN_KEYS])}"
+        )
+    return placed
+
+
+def canonical_json(data: object) -> bytes:
+    """Write the value as compact UTF-8 JSON with sorted keys: equal data gives equal bytes."""
+    try:
+        return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise UnstorablePayload(f"The value cannot be written as JSON: {error}") from error
+
+
+def data_hash(data: object) -> str:
+    """Return the hex SHA-256 of the value's canonical JSON."""
+    return hashlib.sha256(canonical_json(data)).hexdigest()
+
+
+def variant_of(product_id: str, extra: Mapping[str, object]) -> str:
+    """Return what ``product_id`` and ``extra`` add to a query's identity: nothing when both are empty."""
+    if not product_id and not extra:
+        return ""
+    return data_hash({"extra": dict(extra), "product_id": product_id})[:VARIANT_CHARACTERS]
+
+
+def _peel(node: object, wanted: Collection[str]) -> dict[str, Any] | list[Any] | None:
+    """Remove wrappers until an object with a wanted key, one without a wrapper, a list or null is left."""
+    for _ in range(MAX_WRAPPERS + 1):
+        node = _decoded(node)
+        if node is None or isinstance(node, list):
+            return node
+        if not isinstance(node, dict):
+            raise UnreadablePayload(f"{type_name(node)} where an object or a list is due")
+        if any(key in node for key in wanted) or not any(key in node for key in WRAPPER_KEYS):
+            return node
+        node = wrapped(node)
+    raise UnreadablePayload(f"The result is wrapped more than {MAX_WRAPPERS} deep")
+
+
+def _decoded(node: object) -> object:
+    if not isinstance(node, str):
+        return node
+    if len(node) > MAX_JSON_TEXT_CHARACTERS:
+        raise UnreadablePayload(f"A text of {len(node)} characters where a result is due")
+    try:
+        return orjson.loads(node)
+    except orjson.JSONDecodeError as error:
+        raise UnreadablePayload(f"Text that is no JSON where a result is due: {scalar_text(node)}") from error
+
+
+def _unwrap_list(action: Action, node: dict[str, Any] | list[Any] | None) -> Unwrapped:
+    if isinstance(node, dict) and "list" not in node:
+        return _missing_key("list", node)
+    beside, found = (node, _decoded(node["list"])) if isinstance(node, dict) else ({}, node)
+    if found is None:
+        return Unwrapped(None, EmptyReason.NULL_DATA)
+    rows = _rows(found)
+    is_trend = action == Action.INDUSTRY_TREND
+    if not rows:
+        return Unwrapped(None, EmptyReason.NO_POINTS if is_trend else EmptyReason.EMPTY_LIST)
+    return Unwrapped(rows if is_trend else {**beside, "list": rows})
+
+
+def _unwrap_view(node: dict[str, Any] | list[Any] | None) -> Unwrapped:
+    if node is None:
+        return Unwrapped(None, EmptyReason.NULL_DATA)
+    if isinstance(node, list):
+        # Some JSON writers spell an empty object as an empty list.
+        if node:
+            raise UnreadablePayload("A list where the four lists of the distribution are due")
+        return Unwrapped(None, EmptyReason.ALL_LISTS_EMPTY)
+    if not any(key in node for key in VIEW_LISTS):
+        return _missing_key(VIEW_LISTS[0], node)
+    lists = {key: [] if node.get(key) is None else _rows(node[key]) for key in VIEW_LISTS}
+    if not any(lists.values()):
+        return Unwrapped(None, EmptyReason.ALL_LISTS_EMPTY)
+    return Unwrapped({**node, **lists})
+
+
+def _rows(node: object) -> list[dict[str, Any]]:
+    if not isinstance(node, list):
+        raise UnreadablePayload(f"{type_name(node)} where a list of rows is due")
+    for row in node:
+        if not isinstance(row, dict):
+            raise UnreadablePayload(f"{type_name(row)} where a row is due")
+    return node
+
+
+def _is_code_ok(node: Mapping[str, Any]) -> bool:
+    code = node.get("code")
+    return code is None or code == "0" or (code == 0 and not isinstance(code, bool))
+
+
+def _missing_key(key: str, node: Mapping[str, Any]) -> Unwrapped:
+    names = [scalar_text(name) or "?" for name in list(node)[:MAX_SHOWN_KEYS]]
+    found = f"no {key}; found: {', '.join(names) or 'nothing'}"
+    return Unwrapped(None, EmptyReason.MISSING_KEY, _joined(found, error_text([node])))
+
+
+def _period_of_point(timest: object, granularity: Granularity) -> Period | None:
+    for is_end in (False, True):
+        try:
+            return parse_bound(timest, granularity, is_end=is_end)
+        except PeriodError:
+            continue
+    return None
+
+
+def _joined(fact: str, reason: str | None) -> str:
+    return f"{fact}: {reason}" if reason else fact

@@ -1,0 +1,52 @@
+"""Spaces the requests to the collection service, over all processes and hosts together.
+
+A turn is taken before a request and ended after its answer; only then the interval begins. So two requests
+never *arrive* closer than the interval, however long the first one was under way. A turn has an owner: who
+was stopped for so long that the turn went on to somebody else can no longer end or return it.
+"""
+
+from __future__ import annotations
+
+import redis
+import structlog
+from django.conf import settings
+
+from apps.core.locks import Lease
+
+logger = structlog.get_logger(__name__)
+
+_MIN_WAIT_SECONDS = 0.001
+
+
+class Turn:
+    """The right of one caller to send one request; may be taken again and again."""
+
+    def __init__(self) -> None:
+        # Long enough for a slow request; a process killed during one delays the next by this much.
+        hold_seconds = settings.COLLECT_INTERVAL_SECONDS + settings.COLLECT_REQUEST_TIMEOUT_SECONDS
+        self._lease = Lease("interval", ttl_seconds=hold_seconds)
+
+    def take(self) -> float:
+        """Take the next turn; returns 0 when it is ours, otherwise the seconds to wait before asking again.
+
+        :raises redis.RedisError: when Redis does not answer; without it nobody may send.
+        """
+        if self._lease.acquire():
+            return 0.0
+        return max(_MIN_WAIT_SECONDS, self._lease.remaining_seconds())
+
+    def end(self, *, pause_seconds: float = 0.0) -> None:
+        """Begin the interval, or a longer pause that the service wished for: the request has ended."""
+        wait_seconds = max(settings.COLLECT_INTERVAL_SECONDS, pause_seconds)
+        try:
+            if wait_seconds > 0:
+                self._lease.renew(ttl_seconds=wait_seconds)
+            else:
+                self._lease.release()
+        except redis.RedisError as error:
+            # What the request brought must not be lost for this; the turn ends by itself.
+            logger.warning("turn_not_ended", error=type(error).__name__)
+
+    def give_back(self) -> None:
+        """Return a turn that was not used."""
+        self._lease.release()

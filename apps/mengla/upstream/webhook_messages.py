@@ -1,0 +1,111 @@
+"""What one webhook call of the collection service tells us: heartbeat, result or failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from apps.mengla.upstream.wire_values import (
+    LIST_KEYS,
+    WRAPPER_KEYS,
+    error_text,
+    is_plain_integer,
+    scalar_text,
+    wrapped,
+)
+
+HEARTBEAT_STATUSES = frozenset({"running", "sync", "pending", "queued"})
+FAILURE_STATUSES = frozenset(
+    {
+        *("failed", "failure", "fail", "error", "errored", "rejected", "crashed"),
+        *("cancelled", "canceled", "aborted", "killed", "terminated", "timeout", "timedout"),
+    }
+)
+HTTP_ERRORS = range(400, 600)
+MAX_EXECUTION_ID_CHARACTERS = 200
+
+
+class WebhookKind(StrEnum):
+    """What a webhook call tells us."""
+
+    HEARTBEAT = "heartbeat"
+    RESULT = "result"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookMessage:
+    """One webhook call as we understand it; ``error_message`` is set exactly for failures."""
+
+    kind: WebhookKind
+    execution_id: str | None
+    status: str | None
+    result: object
+    error_message: str | None
+
+
+def parse_webhook(body: dict[str, Any]) -> WebhookMessage:
+    """Read a webhook body; any JSON object gives a message, none raises.
+
+    The body may itself lie inside ``data``, recognised by the execution id there. In this order:
+
+    1. a heartbeat status is a heartbeat, whatever else the body holds: the execution has not ended;
+    2. a failure status, a status that is an HTTP error (400 to 599) or ``success: false`` is a failure;
+    3. so is an error text where no result is: kept as a result it would pass for an empty answer;
+    4. everything else is a result. Unknown words, other numbers and other types of status say nothing.
+    """
+    data = body.get("data")
+    inner = [data] if isinstance(data, dict) else []
+    envelopes = [body, *(level for level in inner if _execution_id(level) is not None)]
+    status = next((text for level in envelopes if (text := scalar_text(level.get("status")))), None)
+    word = (status or "").lower().translate(str.maketrans("", "", "-_ "))
+    error_message = None
+    if word in HEARTBEAT_STATUSES:
+        kind = WebhookKind.HEARTBEAT
+    elif _is_failure(envelopes, status, word):
+        kind = WebhookKind.FAILURE
+        reason = f"reported status {status}" if status else "gave no reason"
+        error_message = error_text([body, *inner]) or f"The execution failed; the collection service {reason}"
+    else:
+        kind = WebhookKind.RESULT
+    return WebhookMessage(
+        kind=kind,
+        execution_id=next((found for level in envelopes if (found := _execution_id(level))), None),
+        status=status,
+        result=_result_in(body),
+        error_message=error_message,
+    )
+
+
+def _execution_id(level: Mapping[str, Any]) -> str | None:
+    for value in (level.get("executionId"), level.get("execution_id")):
+        text = str(value) if is_plain_integer(value) else value
+        # Text that cannot be encoded or printed was never given out as an id, and MongoDB would refuse it.
+        if isinstance(text, str) and len(text) <= MAX_EXECUTION_ID_CHARACTERS and text.isprintable():
+            stripped = text.strip()
+            if stripped:
+                return stripped
+    return None
+
+
+def _is_failure(envelopes: Sequence[Mapping[str, Any]], status: str | None, word: str) -> bool:
+    if word in FAILURE_STATUSES or any(level.get("success") is False for level in envelopes):
+        return True
+    if status and status.isascii() and status.isdecimal() and int(status) in HTTP_ERRORS:
+        return True
+    has_result = envelopes[-1].get("data") is not None or any(
+        level.get("resultData") is not None or _has_list(level) for level in envelopes
+    )
+    return not has_result and bool(error_text(envelopes, ("error", "errorMessage")))
+
+
+def _result_in(body: Mapping[str, Any]) -> object:
+    if _has_list(body) or not any(key in body for key in WRAPPER_KEYS):
+        return body
+    return wrapped(body)
+
+
+def _has_list(level: Mapping[str, Any]) -> bool:
+    return any(level.get(key) is not None for key in LIST_KEYS.values())

@@ -1,0 +1,63 @@
+"""The vocabulary of the collection service's JSON and safe ways to read and show single values of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apps.mengla.choices import Action
+
+LIST_KEYS: Mapping[Action, str] = {
+    Action.HIGH: "highList",
+    Action.HOT: "hotList",
+    Action.CHANCE: "chanceList",
+    Action.INDUSTRY_VIEW: "industryViewV2List",
+    Action.INDUSTRY_TREND: "industryTrendRange",
+}
+WRAPPER_KEYS = ("resultData", "data")
+ERROR_KEYS = ("error", "message", "errorMessage", "msg")
+
+MAX_ERROR_CHARACTERS = 500
+MAX_SHOWN_CHARACTERS = 60
+MAX_INTEGER_BITS = 64  # a much larger integer cannot be turned into text: Python raises
+
+
+def wrapped(node: Mapping[str, Any]) -> object:
+    """Return what lies inside the first wrapper key that is not null."""
+    return next((node[key] for key in WRAPPER_KEYS if node.get(key) is not None), None)
+
+
+def error_text(levels: Sequence[Mapping[str, Any]], keys: Sequence[str] = ERROR_KEYS) -> str | None:
+    """Find the first error text in the objects, also one level down as ``error.message``."""
+    for level in levels:
+        for key in keys:
+            value = level.get(key)
+            if isinstance(value, dict):
+                value = value.get("message")
+            text = _clean(value, MAX_ERROR_CHARACTERS) if isinstance(value, str) else ""
+            if text:
+                return text
+    return None
+
+
+def scalar_text(value: object) -> str | None:
+    """Show a short text or an integer; anything else, and blank text, is None."""
+    if is_plain_integer(value):
+        return str(value)
+    return (_clean(value, MAX_SHOWN_CHARACTERS) or None) if isinstance(value, str) else None
+
+
+def is_plain_integer(value: object) -> bool:
+    """Tell whether the value is an integer, not a boolean, of a size that can be shown."""
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= MAX_INTEGER_BITS
+
+
+def type_name(value: object) -> str:
+    """Name the value's JSON type at the start of a sentence."""
+    names = {dict: "An object", list: "A list", str: "A text", bool: "A boolean", type(None): "Null"}
+    return names.get(type(value), "A number")
+
+
+def _clean(text: str, limit: int) -> str:
+    # Half a surrogate pair is legal in JSON and can be neither stored nor logged.
+    return text.strip()[:limit].encode("utf-8", "replace").decode()

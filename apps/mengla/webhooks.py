@@ -1,0 +1,58 @@
+"""The webhook of the collection service: probe, heartbeat, result; safe to call any number of times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.core.api.parsers import loads, read_body
+from apps.core.errors import InvalidInput, PermissionDenied
+from apps.mengla.serializers import WebhookReceiptSerializer
+from apps.mengla.services.receive import has_valid_token, receive_or_defer
+from apps.mengla.upstream.signature import is_valid
+
+SIGNATURE_HEADER = "X-Signature-256"
+
+
+@extend_schema(tags=["webhook"], responses=WebhookReceiptSerializer)
+class WebhookViewSet(ViewSet):
+    """``/webhook/mengla-notify``."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(operation_id="webhook_probe")
+    def probe(self, request: Request) -> Response:
+        """Answer the service's probe."""
+        return Response({"status": "ready"})
+
+    @extend_schema(operation_id="webhook_notify", request=OpenApiTypes.OBJECT)
+    def notify(self, request: Request) -> Response:
+        """Take one call of the service."""
+        raw = read_body(request._request, limit_bytes=settings.WEBHOOK_MAX_BYTES)
+        origin = {
+            "collection_id": request.query_params.get("collection"),
+            "token": request.query_params.get("token"),
+        }
+        _verify(request, raw, origin)
+        body = loads(raw)
+        if not isinstance(body, dict):
+            raise InvalidInput(_("The body must be a JSON object."))
+        return Response({"status": receive_or_defer(body, **origin).value})
+
+
+def _verify(request: Request, raw: bytes, origin: dict[str, Any]) -> None:
+    if settings.WEBHOOK_SECRET:
+        is_genuine = is_valid(raw, request.headers.get(SIGNATURE_HEADER), settings.WEBHOOK_SECRET)
+    else:
+        is_genuine = has_valid_token(**origin)
+    if not is_genuine:
+        raise PermissionDenied(_("The signature or the token of this call is not valid."))

@@ -1,0 +1,64 @@
+"""The stored runs.
+
+Only ``services/`` writes them, with conditional PyMongo updates: the ORM has no find-and-update here.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_mongodb_backend.fields import ObjectIdAutoField
+
+from apps.sync_tasks.choices import RunStatus, Trigger
+
+
+class SyncTask(models.Model):
+    """One run of a task: what was started, by whom, how far its planning is and how it ended.
+
+    ``running_key`` holds the task's id while the run is RUNNING, and its unique index stops overlap. The
+    unique index on ``slot`` stops a schedule firing twice. Progress is counted from the work itself; only
+    when the run has ended are the ``totals`` written, so that they are exact after any crash.
+    """
+
+    id = ObjectIdAutoField(primary_key=True)
+    task_id = models.CharField(_("task"), max_length=40)
+    name = models.CharField(_("name"), max_length=100)
+    trigger = models.CharField(_("trigger"), max_length=16, choices=Trigger.choices)
+    status = models.CharField(
+        _("status"), max_length=16, choices=RunStatus.choices, default=RunStatus.RUNNING
+    )
+    period = models.CharField(_("period"), max_length=40, blank=True)
+    slot = models.CharField(max_length=64, null=True)  # noqa: DJ001 - null is outside the index
+    running_key = models.CharField(max_length=40, null=True)  # noqa: DJ001 - null is outside the index
+    requested_by = models.CharField(_("requested by"), max_length=160, blank=True)
+    parameters = models.JSONField(_("parameters"), default=dict)
+    totals = models.JSONField(_("totals"), null=True)
+    skipped = models.JSONField(_("skipped"), default=dict)
+    expected_total = models.IntegerField(_("expected collections"), default=0)
+    planned_count = models.IntegerField(_("planned so far"), default=0)
+    is_planned = models.BooleanField(_("is planned"), default=False)
+    planner_token = models.CharField(max_length=64, blank=True)
+    planner_until = models.DateTimeField(null=True)
+    planner_lease_seconds = models.FloatField(default=0)
+    retry_of = models.CharField(_("retry of"), max_length=24, blank=True)
+    error_message = models.CharField(_("error message"), max_length=500, blank=True)
+    started_at = models.DateTimeField(_("started at"))
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    updated_at = models.DateTimeField(_("updated at"))
+
+    class Meta:
+        db_table = "sync_tasks"
+        verbose_name = _("sync task")
+        verbose_name_plural = _("sync tasks")
+        constraints = [
+            models.UniqueConstraint(fields=["running_key"], name="sync_task_overlap"),
+            models.UniqueConstraint(fields=["task_id", "slot"], name="sync_task_slot"),
+        ]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="sync_task_newest"),
+            models.Index(fields=["status", "started_at"], name="sync_task_status"),
+            models.Index(fields=["task_id", "-started_at"], name="sync_task_task"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.period}".strip()

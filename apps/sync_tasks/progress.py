@@ -1,0 +1,95 @@
+"""How far a run is: exact numbers, and an honest guess at the remaining time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from math import ceil
+from typing import Any
+
+from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.work import Counts, get_work
+
+_TENTHS_OF_A_PERCENT = 1000
+_MOST_BEFORE_THE_END = 99.9
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    ``percent`` has one decimal and is 100 only when everything has ended; ``per_minute`` is the present pace,
+    or the average of a run that has ended; ``eta_seconds`` is None when nobody can know.
+    """
+
+    total: int
+    completed: int
+    failed: int
+    empty: int
+    cancelled: int
+    percent: float
+    per_minute: float
+    eta_seconds: int | None
+
+
+def progress_of(run: Mapping[str, Any]) -> Progress:
+    """Return the progress of a run: of its frozen totals when it has ended, else counted now."""
+    if run["totals"] is not None:
+        counts = Counts(**run["totals"])
+        is_all_known = run["is_planned"] or counts.total > 0
+        return _progress(counts, is_all_known=is_all_known, pace=_average(run, counts))
+    run_id, work = str(run["_id"]), get_work(run["task_id"])
+    counts = work.count(run_id)
+    if run["status"] != RunStatus.RUNNING:  # cancelled, and not settled yet
+        counts = settled(counts)
+        return _progress(counts, is_all_known=counts.total > 0, pace=_average(run, counts))
+    if not run["is_planned"]:
+        still_expected = run["expected_total"] - sum(run["skipped"].values())
+        counts = replace(counts, total=max(counts.total, still_expected))
+    pace = work.rate_per_minute(run_id, run["started_at"])
+    return _progress(counts, is_all_known=run["is_planned"], pace=pace, has_eta=True)
+
+
+def settled(counts: Counts) -> Counts:
+    """Return the counts of a run that was stopped: what has not ended counts as cancelled."""
+    unended = max(0, counts.total - counts.ended)
+    return replace(counts, cancelled=counts.cancelled + unended, active=0)
+
+
+def _progress(counts: Counts, *, is_all_known: bool, pace: float, has_eta: bool = False) -> Progress:
+    pace = round(pace, 2)
+    return Progress(
+        total=counts.total,
+        completed=counts.completed,
+        failed=counts.failed,
+        empty=counts.empty,
+        cancelled=counts.cancelled,
+        percent=_percent(counts.ended, counts.total, is_all_known=is_all_known),
+        per_minute=pace,
+        eta_seconds=_eta_seconds(counts, is_all_known=is_all_known, pace=pace) if has_eta else None,
+    )
+
+
+def _eta_seconds(counts: Counts, *, is_all_known: bool, pace: float) -> int | None:
+    remaining = counts.total - counts.ended
+    if remaining > 0:
+        return ceil(remaining * 60 / pace) if pace > 0 else None
+    return 0 if is_all_known else None
+
+
+def _percent(ended: int, total: int, *, is_all_known: bool) -> float:
+    if ended >= total:
+        if is_all_known:
+            return 100.0
+        return _MOST_BEFORE_THE_END if ended else 0.0
+    # Rounded down: 99.96 % is not yet 100 %.
+    return ended * _TENTHS_OF_A_PERCENT // total / 10
+
+
+def _average(run: Mapping[str, Any], counts: Counts) -> float:
+    """Return how many collections ended per minute over the whole run; cancelling one is no work."""
+    took: timedelta = run["finished_at"] - run["started_at"]
+    minutes = took.total_seconds() / 60
+    worked = counts.ended - counts.cancelled
+    return worked / minutes if minutes > 0 else 0.0

@@ -1,0 +1,164 @@
+"""Reads of this app; nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ASCENDING, DESCENDING
+
+from apps.core.api.pagination import Page, newest_first
+from apps.core.mongo import collection_of, utc_now
+from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.progress import Progress, progress_of
+from apps.sync_tasks.work import Failure, get_work
+
+__all__ = [
+    "Progress",
+    "count_ended",
+    "failures_of",
+    "find_run",
+    "is_running",
+    "last_run_of",
+    "list_running",
+    "list_runs",
+    "list_today",
+    "list_unplanned",
+    "list_unsettled",
+    "planning_of",
+    "progress_of",
+]
+
+MAX_LISTED_TODAY = 200
+MAX_LISTED_FAILURES = 20
+Document = dict[str, Any]
+
+# The plan of a large run is large, and no list shows it.
+_ROW = {"parameters": 0}
+
+
+def run_key(run_id: str) -> ObjectId | None:
+    """Return the key of a run by its id's text, None when no run can have this id."""
+    return ObjectId(run_id) if ObjectId.is_valid(run_id) else None
+
+
+def find_run(run_id: str) -> Document | None:
+    """Return a run with its parameters, None when there is none."""
+    key = run_key(run_id)
+    return None if key is None else collection_of(SyncTask).find_one({"_id": key})
+
+
+def planning_of(run_id: str) -> Document | None:
+    """Return how far the planning of a run is, without its parameters; None when there is no such run."""
+    wanted = {"planned_count": 1, "expected_total": 1, "skipped": 1}
+    return collection_of(SyncTask).find_one({"_id": run_key(run_id)}, wanted)
+
+
+def is_running(run_id: str) -> bool:
+    """Whether the run exists and has not ended."""
+    criteria = {"_id": run_key(run_id), "status": RunStatus.RUNNING.value}
+    return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
+
+
+def last_run_of(task_id: str) -> Document | None:
+    """Return the newest run of a task, without its parameters; None when it never ran."""
+    return collection_of(SyncTask).find_one(
+        {"task_id": task_id}, _ROW, sort=[("started_at", DESCENDING), ("_id", DESCENDING)]
+    )
+
+
+def list_runs(
+    *,
+    status: str | None = None,
+    task_id: str | None = None,
+    trigger: str | None = None,
+    started_from: datetime | None = None,
+    started_before: datetime | None = None,
+    cursor: str | None = None,
+    limit: int,
+) -> Page:
+    """Return a page of runs without their parameters, newest first.
+
+    ``started_from`` belongs to the range and ``started_before`` does not; both are UTC without zone.
+
+    :raises InvalidInput: for a cursor that none of our pages has given.
+    """
+    wanted = {"status": status, "task_id": task_id, "trigger": trigger}
+    criteria: Document = {name: value for name, value in wanted.items() if value is not None}
+    started = ({"$gte": started_from} if started_from else {}) | (
+        {"$lt": started_before} if started_before else {}
+    )
+    if started:
+        criteria["started_at"] = started
+    return newest_first(
+        collection_of(SyncTask), criteria, by="started_at", cursor=cursor, limit=limit, projection=_ROW
+    )
+
+
+def list_today(today: date, tz: tzinfo) -> list[Document]:
+    """Return the runs that started since the midnight ``today`` began with, or still run; newest first.
+
+    At most :data:`MAX_LISTED_TODAY`, without their parameters.
+    """
+    began_today = {"started_at": {"$gte": midnight_utc(today, tz)}}
+    return list(
+        collection_of(SyncTask)
+        .find({"$or": [began_today, {"status": RunStatus.RUNNING.value}]}, _ROW)
+        .sort([("started_at", DESCENDING), ("_id", DESCENDING)])
+        .limit(MAX_LISTED_TODAY)
+    )
+
+
+def count_ended() -> int:
+    """Count the runs that have ended, however they did."""
+    return collection_of(SyncTask).count_documents({"status": {"$ne": RunStatus.RUNNING.value}})
+
+
+def list_running(limit: int) -> list[Document]:
+    """Return runs that have not ended, the oldest first, without their parameters."""
+    return _oldest_first({"status": RunStatus.RUNNING.value}, limit)
+
+
+def list_unplanned(limit: int) -> list[Document]:
+    """Return runs whose planning nobody is at work on, the oldest first, without their parameters."""
+    criteria = {"status": RunStatus.RUNNING.value, "is_planned": False}
+    return _oldest_first(criteria | without_planner(), limit)
+
+
+def list_unsettled(limit: int) -> list[Document]:
+    """Return cancelled runs whose totals can be frozen and are not yet, without their parameters."""
+    criteria = {"status": RunStatus.CANCELLED.value, "totals": None}
+    return _oldest_first(criteria | without_planner(), limit)
+
+
+def count_by_status() -> dict[str, int]:
+    """Count the runs that are kept, by their status."""
+    runs = collection_of(SyncTask)
+    return {status.value: runs.count_documents({"status": status.value}) for status in RunStatus}
+
+
+def without_planner() -> Document:
+    """Return the condition that no planner holds a valid lease on the run."""
+    return {"$or": [{"planner_until": None}, {"planner_until": {"$lte": utc_now()}}]}
+
+
+def failures_of(run: Mapping[str, Any], limit: int = MAX_LISTED_FAILURES) -> list[Failure]:
+    """Return failed collections of a run, with their reasons."""
+    return get_work(run["task_id"]).failures(str(run["_id"]), limit)
+
+
+def midnight_utc(day: date, tz: tzinfo) -> datetime:
+    """Return the instant the day begins in the time zone, in UTC without zone."""
+    return datetime.combine(day, time.min, tzinfo=tz).astimezone(UTC).replace(tzinfo=None)
+
+
+def midnight_after_utc(day: date, tz: tzinfo) -> datetime:
+    """Return the instant the day ends in the time zone, in UTC without zone."""
+    return midnight_utc(day + timedelta(days=1), tz)
+
+
+def _oldest_first(criteria: Mapping[str, Any], limit: int) -> list[Document]:
+    return list(collection_of(SyncTask).find(criteria, _ROW).sort([("started_at", ASCENDING)]).limit(limit))

@@ -1,0 +1,173 @@
+"""What clients send to this app and what they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from apps.core.api.pagination import PageQuerySerializer
+from apps.core.api.serializers import StrictBooleanField, UtcDateTimeField
+from apps.core.periods import Granularity, PeriodError, parse_period
+from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.selectors import failures_of, midnight_after_utc, midnight_utc, progress_of
+
+_MAX_TASK_ID = 40
+
+
+class _DayField(serializers.DateField):
+    """A calendar day such as 2025-06-01 or 20250601."""
+
+    def to_internal_value(self, value: Any) -> date:
+        """Parse the day."""
+        try:
+            return parse_period(value, Granularity.DAY).first_day
+        except PeriodError as error:
+            raise serializers.ValidationError(error.message) from error
+
+
+class SyncTaskQuerySerializer(PageQuerySerializer):
+    """The filters of the list of sync tasks."""
+
+    status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
+    task_id = serializers.CharField(required=False, max_length=_MAX_TASK_ID)
+    trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
+    to = _DayField(required=False, help_text="Last day of the start, in the market's time zone.")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Add ``from``, which is no Python name."""
+        fields = super().get_fields()
+        fields["from"] = _DayField(
+            required=False, help_text="First day of the start, in the market's time zone."
+        )
+        return fields
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a reversed range."""
+        if "from" in attrs and "to" in attrs and attrs["from"] > attrs["to"]:
+            raise serializers.ValidationError({"from": _("Must not be after to.")})
+        return attrs
+
+    def list_arguments(self) -> dict[str, Any]:
+        """Return the arguments of ``selectors.list_runs``; call after ``is_valid``."""
+        data = dict(self.validated_data)
+        first, last = data.pop("from", None), data.pop("to", None)
+        zone = settings.BUSINESS_TIME_ZONE
+        return data | {
+            "started_from": first and midnight_utc(first, zone),
+            "started_before": last and midnight_after_utc(last, zone),
+        }
+
+
+class SyncTaskProgressSerializer(serializers.Serializer[Any]):
+    """How far a sync task is."""
+
+    total = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    empty = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
+    percent = serializers.FloatField(help_text="0 to 100; 100 only when everything has ended.")
+    per_minute = serializers.FloatField(help_text="The present pace; of an ended one, its average.")
+    eta_seconds = serializers.IntegerField(
+        allow_null=True, help_text="Remaining time; null when it has ended or nobody can know."
+    )
+
+
+class SyncTaskSerializer(serializers.Serializer[Any]):
+    """A sync task."""
+
+    id = serializers.CharField(source="_id")
+    task_id = serializers.CharField()
+    task_name = serializers.CharField(source="name")
+    status = serializers.ChoiceField(choices=RunStatus.choices)
+    trigger = serializers.ChoiceField(choices=Trigger.choices)
+    period = serializers.CharField(help_text="What it is about, for people: 202506 or 20250601~20250630.")
+    progress = serializers.SerializerMethodField()
+    skipped = serializers.DictField(
+        child=serializers.IntegerField(), help_text="How many collections were left out, by reason."
+    )
+    started_at = UtcDateTimeField()
+    finished_at = UtcDateTimeField(allow_null=True)
+    error_message = serializers.SerializerMethodField()
+    requested_by = serializers.CharField()
+    retry_of = serializers.SerializerMethodField()
+
+    @extend_schema_field(SyncTaskProgressSerializer)
+    def get_progress(self, run: Mapping[str, Any]) -> Any:
+        """Count the progress now, unless the run has ended."""
+        return SyncTaskProgressSerializer(progress_of(run)).data
+
+    def get_error_message(self, run: Mapping[str, Any]) -> str | None:
+        """Return why it failed or ended early, None when all went well."""
+        return run["error_message"] or None
+
+    def get_retry_of(self, run: Mapping[str, Any]) -> str | None:
+        """Return the id of the run this one repeats, None for most."""
+        return run["retry_of"] or None
+
+
+class SyncTaskFailureSerializer(serializers.Serializer[Any]):
+    """A collection that failed, and why."""
+
+    collection_id = serializers.CharField()
+    action = serializers.CharField()
+    catId = serializers.CharField(source="cat_id")
+    dateType = serializers.CharField()
+    period = serializers.CharField()
+    error = serializers.CharField()
+    message = serializers.CharField()
+    attempts = serializers.IntegerField()
+
+
+class SyncTaskDetailSerializer(SyncTaskSerializer):
+    """A sync task with the first of its failures."""
+
+    failures = serializers.SerializerMethodField()
+
+    @extend_schema_field(SyncTaskFailureSerializer(many=True))
+    def get_failures(self, run: Mapping[str, Any]) -> Any:
+        """Look up the first failures."""
+        return SyncTaskFailureSerializer(failures_of(run), many=True).data
+
+
+@extend_schema_serializer(many=False)
+class SyncTaskPageSerializer(serializers.Serializer[Any]):
+    """A page of sync tasks."""
+
+    tasks = SyncTaskSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class SyncTasksTodaySerializer(serializers.Serializer[Any]):
+    """The sync tasks of today."""
+
+    tasks = SyncTaskSerializer(many=True)
+
+
+class DeletionSerializer(serializers.Serializer[Any]):
+    """What shall be deleted besides the sync task."""
+
+    delete_data = StrictBooleanField(
+        required=False, default=False, help_text="Delete the records that only it wrote, too."
+    )
+
+
+class DeletedSyncTaskSerializer(serializers.Serializer[Any]):
+    """A deleted sync task."""
+
+    id = serializers.CharField()
+    deleted = serializers.BooleanField()
+    records_deleted = serializers.IntegerField()
+
+
+class RetriedSyncTaskSerializer(serializers.Serializer[Any]):
+    """The sync task that collects again what failed in another one."""
+
+    id = serializers.CharField()
+    retry_of = serializers.CharField()

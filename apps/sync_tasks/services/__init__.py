@@ -1,0 +1,34 @@
+"""Every change of a run: its start, its planning, its end, and what operators do with it."""
+
+from __future__ import annotations
+
+from apps.sync_tasks.selectors import is_running
+from apps.sync_tasks.services.lifecycle import fail_run, finish_run, start_run
+from apps.sync_tasks.services.operators import (
+    Deleted,
+    cancel_run,
+    delete_ended_rows,
+    delete_run,
+    retry_run,
+    settle_cancelled,
+)
+from apps.sync_tasks.services.planner import mark_planned, note_planned, store_plan, take_planner_lease
+from apps.sync_tasks.work import Started
+
+__all__ = [
+    "Deleted",
+    "Started",
+    "cancel_run",
+    "delete_ended_rows",
+    "delete_run",
+    "fail_run",
+    "finish_run",
+    "is_running",
+    "mark_planned",
+    "note_planned",
+    "retry_run",
+    "settle_cancelled",
+    "start_run",
+    "store_plan",
+    "take_planner_lease",
+]

@@ -1,0 +1,187 @@
+"""The start and the end of runs; each is one insert or one conditional update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import structlog
+from bson import ObjectId
+from django.db.models import CharField
+from pymongo.errors import DuplicateKeyError
+
+from apps.core.mongo import collection_of, utc_now
+from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.errors import AlreadyRunning
+from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.selectors import run_key
+from apps.sync_tasks.work import Counts, Started
+
+audit = structlog.get_logger("collector.audit")
+logger = structlog.get_logger(__name__)
+
+_START_TRIES = 20
+Document = dict[str, Any]
+
+
+def start_run(
+    *,
+    task_id: str,
+    name: str,
+    trigger: Trigger,
+    requested_by: str,
+    parameters: Mapping[str, Any],
+    period: str = "",
+    slot: str | None = None,
+    expected_total: int = 0,
+    retry_of: str = "",
+) -> Started:
+    """Start a run, unless its slot has been used: then the run that used it is returned, not new.
+
+    :raises AlreadyRunning: when a run of the same task has not ended.
+    """
+    document = _new_document(
+        task_id=task_id,
+        name=name,
+        trigger=Trigger(trigger).value,
+        requested_by=clip("requested_by", requested_by),
+        parameters=dict(parameters),
+        period=clip("period", period),
+        slot=slot,
+        expected_total=expected_total,
+        retry_of=retry_of,
+    )
+    for _ in range(_START_TRIES):
+        try:
+            collection_of(SyncTask).insert_one(document)
+        except DuplicateKeyError:
+            # The slot first: a schedule that fires twice is no overlap, although its first run may run on.
+            if slot is not None and (used := _find_slot(task_id, slot)):
+                return Started(used, is_new=False)
+            if running := _find_running(task_id):
+                raise AlreadyRunning(running) from None
+            continue  # the run in the way ended, or was deleted, this very moment
+        run_id = str(document["_id"])
+        audit.info(
+            "sync_task_started",
+            run_id=run_id,
+            task_id=task_id,
+            trigger=document["trigger"],
+            period=document["period"],
+            retry_of=retry_of,
+            requested_by=document["requested_by"],
+        )
+        return Started(run_id, is_new=True)
+    raise RuntimeError("Runs of the same task kept starting and ending while this one was started.")
+
+
+def finish_run(
+    run_id: str, *, counts: Counts, error_message: str = "", planner_token: str | None = None
+) -> bool:
+    """End a planned run whose collections have all ended, with these counts as its totals.
+
+    It has FAILED when there were failures and nothing else, and is COMPLETED otherwise. False when it is not
+    planned, has collections under way, or had ended before. With a ``planner_token`` the planning was all its
+    work, and the planner that holds the lease ends both in one step.
+    """
+    if counts.ended < counts.total:
+        return False
+    if counts.failed and not error_message:
+        error_message = f"{counts.failed} of {counts.total} collections failed."
+    is_failed = counts.failed > 0 and counts.completed + counts.empty == 0
+    status = RunStatus.FAILED if is_failed else RunStatus.COMPLETED
+    criteria = {"is_planned": True} if planner_token is None else {"planner_token": planner_token}
+    return _end(run_id, criteria, status, counts, error_message, is_planned=True)
+
+
+def fail_run(run_id: str, *, error_message: str, counts: Counts) -> bool:
+    """End a run as FAILED, planned or not; False when it had ended before.
+
+    What has not ended then is part of the total and of nothing else.
+    """
+    return _end(run_id, {}, RunStatus.FAILED, counts, error_message, is_planned=None)
+
+
+def totals_of(counts: Counts) -> dict[str, int]:
+    """Return the counts as they are frozen in an ended run."""
+    return {
+        "total": counts.total,
+        "completed": counts.completed,
+        "failed": counts.failed,
+        "empty": counts.empty,
+        "cancelled": counts.cancelled,
+    }
+
+
+def clip(field_name: str, text: str) -> str:
+    """Return the text cut to what its field holds."""
+    field = cast("CharField[str, str]", SyncTask._meta.get_field(field_name))
+    return text[: field.max_length]
+
+
+def _end(
+    run_id: str,
+    criteria: Document,
+    status: RunStatus,
+    counts: Counts,
+    error_message: str,
+    *,
+    is_planned: bool | None,  # None: as it was
+) -> bool:
+    now = utc_now()
+    ended = collection_of(SyncTask).update_one(
+        {"_id": run_key(run_id), "status": RunStatus.RUNNING.value} | criteria,
+        {
+            "$set": {
+                "status": status.value,
+                "running_key": None,
+                "totals": totals_of(counts),
+                "error_message": clip("error_message", error_message),
+                "planner_token": "",
+                "planner_until": None,
+                "finished_at": now,
+                "updated_at": now,
+            }
+            | ({} if is_planned is None else {"is_planned": is_planned})
+        },
+    )
+    if ended.modified_count == 1:
+        logger.info("sync_task_ended", run_id=run_id, status=status.value, **totals_of(counts))
+        return True
+    return False
+
+
+def _new_document(**given: Any) -> Document:
+    now = utc_now()
+    return given | {
+        "_id": ObjectId(),
+        "status": RunStatus.RUNNING.value,
+        "running_key": given["task_id"],
+        "totals": None,
+        "skipped": {},
+        "planned_count": 0,
+        "is_planned": False,
+        "planner_token": "",
+        "planner_until": None,
+        "planner_lease_seconds": 0.0,
+        "error_message": "",
+        "started_at": now,
+        "finished_at": None,
+        "updated_at": now,
+    }
+
+
+def _find_slot(task_id: str, slot: str) -> str | None:
+    # The indexes are partial (they leave nulls out); naming the type lets MongoDB use them for a search.
+    return _find_id(
+        {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": slot, "$type": "string"}}
+    )
+
+
+def _find_running(task_id: str) -> str | None:
+    return _find_id({"running_key": {"$eq": task_id, "$type": "string"}})
+
+
+def _find_id(criteria: Document) -> str | None:
+    found = collection_of(SyncTask).find_one(criteria, {"_id": 1})
+    return str(found["_id"]) if found else None

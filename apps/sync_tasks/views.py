@@ -1,0 +1,123 @@
+"""The addresses under ``/api/sync-tasks``."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.auth.permissions import IsAdmin
+from apps.core.errors import NotFound
+from apps.core.periods import business_date
+from apps.sync_tasks import selectors, services
+from apps.sync_tasks.serializers import (
+    DeletedSyncTaskSerializer,
+    DeletionSerializer,
+    RetriedSyncTaskSerializer,
+    SyncTaskDetailSerializer,
+    SyncTaskPageSerializer,
+    SyncTaskQuerySerializer,
+    SyncTaskSerializer,
+    SyncTasksTodaySerializer,
+)
+
+
+@extend_schema(tags=["sync-tasks"])
+class SyncTaskViewSet(ViewSet):
+    """Runs: to watch, to stop, to repeat and to delete."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="sync_tasks_list",
+        summary="List sync tasks",
+        description="Newest first.",
+        parameters=[SyncTaskQuerySerializer],
+        responses=SyncTaskPageSerializer,
+    )
+    def list(self, request: Request) -> Response:
+        """List sync tasks."""
+        query = SyncTaskQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        page = selectors.list_runs(**query.list_arguments())
+        tasks = SyncTaskSerializer(page.rows, many=True).data
+        return Response({"tasks": tasks, "next_cursor": page.next_cursor})
+
+    @extend_schema(
+        operation_id="sync_tasks_today",
+        summary="Sync tasks of today",
+        description="Those that started today (Asia/Shanghai) or still run, newest first, at most 200.",
+        responses=SyncTasksTodaySerializer,
+    )
+    def today(self, request: Request) -> Response:
+        """List the sync tasks of today."""
+        zone = settings.BUSINESS_TIME_ZONE
+        runs = selectors.list_today(business_date(timezone.now(), zone), zone)
+        return Response({"tasks": SyncTaskSerializer(runs, many=True).data})
+
+    @extend_schema(
+        operation_id="sync_task",
+        summary="Show a sync task",
+        description="With its progress and the first 20 of its failures.",
+        responses=SyncTaskDetailSerializer,
+    )
+    def retrieve(self, request: Request, run_id: str) -> Response:
+        """Show a sync task."""
+        run = selectors.find_run(run_id)
+        if run is None:
+            raise NotFound(_("There is no such sync task."))
+        return Response(SyncTaskDetailSerializer(run).data)
+
+    @extend_schema(
+        operation_id="sync_task_cancel",
+        summary="Cancel a sync task",
+        description="What only it waits for is not collected any more. 409 when it has ended.",
+        request=None,
+        responses={200: SyncTaskSerializer},
+    )
+    def cancel(self, request: Request, run_id: str) -> Response:
+        """Cancel a sync task."""
+        run = services.cancel_run(run_id=run_id, cancelled_by=request.user.get_username())
+        return Response(SyncTaskSerializer(run).data)
+
+    @extend_schema(
+        operation_id="sync_task_retry",
+        summary="Retry what failed",
+        description="Starts a new sync task. 409 while this one runs, or when nothing failed in it.",
+        request=None,
+        responses={202: RetriedSyncTaskSerializer},
+    )
+    def retry(self, request: Request, run_id: str) -> Response:
+        """Collect again what failed."""
+        started = services.retry_run(run_id=run_id, requested_by=request.user.get_username())
+        return Response(
+            {"id": started.run_id, "retry_of": run_id.lower()},
+            status=status.HTTP_202_ACCEPTED,
+            headers={"Location": f"/api/sync-tasks/{started.run_id}"},
+        )
+
+    @extend_schema(
+        operation_id="sync_task_delete",
+        summary="Delete a sync task",
+        # OpenAPI 3.0 knows no body of a DELETE, so it is told in words.
+        description=(
+            '409 while it runs. The body is optional: `{"delete_data": true}` deletes exactly the records '
+            "it wrote, too."
+        ),
+        responses={200: DeletedSyncTaskSerializer},
+    )
+    def destroy(self, request: Request, run_id: str) -> Response:
+        """Delete a sync task."""
+        deletion = DeletionSerializer(data=request.data)
+        deletion.is_valid(raise_exception=True)
+        deleted = services.delete_run(
+            run_id=run_id,
+            is_data_deleted=deletion.validated_data["delete_data"],
+            deleted_by=request.user.get_username(),
+        )
+        return Response({"id": run_id.lower(), "deleted": True, "records_deleted": deleted.records})

@@ -1,0 +1,283 @@
+"""What is known of tokens and users, and for how long, with MongoDB and Redis up and down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pymongo
+import pytest
+from django.core import signing
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
+
+from apps.auth import facts as facts_module
+from apps.auth.choices import TokenScope
+from apps.auth.facts import FactsCache, FactsUnknownError, SubjectFacts
+from apps.core import redis as core_redis
+from apps.core.outages import mongo_outage
+from tests.auth.conftest import CLOSED_PORT, FakeClock
+
+FACTS = SubjectFacts(
+    id="64b000000000000000000001",
+    name="程序",
+    scope=TokenScope.READER,
+    is_enabled=True,
+    expires_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+)
+REVOKED = SubjectFacts(
+    id=FACTS.id, name=FACTS.name, scope=FACTS.scope, is_enabled=False, expires_at=FACTS.expires_at
+)
+
+
+class Source:
+    """MongoDB's side: answers what it is told to, counts the questions."""
+
+    def __init__(self, answer: SubjectFacts | None = FACTS) -> None:
+        self.answer = answer
+        self.error: Exception | None = None
+        self.asked = 0
+
+    def __call__(self) -> SubjectFacts | None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+    def go_down(self) -> None:
+        self.error = ServerSelectionTimeoutError("no servers found")
+
+    def come_back(self) -> None:
+        self.error = None
+        mongo_outage.forget()
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def cache(clock: FakeClock) -> FactsCache:
+    return FactsCache(timer=clock)
+
+
+@pytest.fixture
+def outage_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
+    """The clock of the memory of outages, which the tests move."""
+    moved = FakeClock()
+    monkeypatch.setattr("apps.core.outages.time.monotonic", moved)
+    yield moved
+    mongo_outage.forget()
+
+
+def test_mongodb_is_asked_once_in_a_moment(
+    cache: FactsCache, source: Source, clock: FakeClock, redis_is_down: None
+) -> None:
+    for _ in range(5):
+        assert cache.look_up("k", source) == FACTS
+    assert source.asked == 1
+    clock.advance(0.9)
+    cache.look_up("k", source)
+    assert source.asked == 2
+
+
+def test_a_revocation_in_mongodb_is_seen_within_a_second(
+    cache: FactsCache, source: Source, clock: FakeClock, redis_is_down: None
+) -> None:
+    cache.look_up("k", source)
+    source.answer = REVOKED
+    clock.advance(0.99)
+    assert cache.look_up("k", source) == REVOKED
+
+
+def test_an_unknown_token_is_remembered_for_less_than_a_second(
+    cache: FactsCache, source: Source, clock: FakeClock, redis_is_down: None
+) -> None:
+    source.answer = None
+    assert cache.look_up("k", source) is None
+    assert cache.look_up("k", source) is None
+    assert source.asked == 1
+    source.answer = FACTS
+    clock.advance(0.99)
+    assert cache.look_up("k", source) == FACTS
+
+
+def test_a_slow_answer_is_as_old_as_its_question(
+    cache: FactsCache, source: Source, clock: FakeClock, redis_is_down: None
+) -> None:
+    def answer_slowly() -> SubjectFacts | None:
+        clock.advance(0.7)
+        return source()
+
+    cache.look_up("k", answer_slowly)
+    clock.advance(0.2)
+    cache.look_up("k", source)
+    assert source.asked == 2
+
+
+class TestMongoDown:
+    def test_what_was_known_goes_on_for_an_hour(
+        self, cache: FactsCache, source: Source, clock: FakeClock, redis_is_down: None
+    ) -> None:
+        cache.look_up("k", source)
+        source.go_down()
+        clock.advance(3500)
+        assert cache.look_up("k", source) == FACTS
+        clock.advance(101)
+        with pytest.raises(FactsUnknownError):
+            cache.look_up("k", source)
+
+    def test_what_was_never_known_is_not_guessed(
+        self, cache: FactsCache, source: Source, redis_is_down: None
+    ) -> None:
+        source.go_down()
+        with pytest.raises(FactsUnknownError):
+            cache.look_up("k", source)
+
+    def test_one_request_pays_for_the_outage(
+        self, cache: FactsCache, source: Source, clock: FakeClock, redis_is_down: None
+    ) -> None:
+        cache.look_up("k", source)
+        source.go_down()
+        for _ in range(20):
+            clock.advance(1)
+            assert cache.look_up("k", source) == FACTS
+            with pytest.raises(FactsUnknownError):
+                cache.look_up("other", source)
+        assert source.asked == 2
+
+    def test_mongodb_is_asked_again_after_a_moment_by_one_request_at_a_time(
+        self,
+        cache: FactsCache,
+        source: Source,
+        clock: FakeClock,
+        outage_clock: FakeClock,
+        redis_is_down: None,
+    ) -> None:
+        cache.look_up("k", source)
+        source.go_down()
+        clock.advance(1)
+        cache.look_up("k", source)
+        outage_clock.advance(2.1)
+        clock.advance(1)
+        concurrent = Source()
+
+        def find_out_while_others_ask() -> SubjectFacts | None:
+            cache.look_up("k", concurrent)
+            return REVOKED
+
+        assert cache.look_up("k", find_out_while_others_ask) == REVOKED
+        assert concurrent.asked == 0
+        clock.advance(1)
+        source.come_back()
+        assert cache.look_up("k", source) == FACTS
+
+    def test_the_wait_for_mongodb_is_bounded(self, cache: FactsCache, redis_is_down: None) -> None:
+        client: pymongo.MongoClient[Any] = pymongo.MongoClient(
+            f"mongodb://127.0.0.1:{CLOSED_PORT}/", serverSelectionTimeoutMS=30_000, connect=False
+        )
+        with client:
+            started = time.monotonic()
+            with pytest.raises(FactsUnknownError):
+                cache.look_up("k", lambda: client["db"]["tokens"].find_one({}))  # type: ignore[arg-type,return-value]
+            assert time.monotonic() - started < 2
+        assert mongo_outage.is_known
+
+    def test_an_error_that_is_no_outage_blocks_nobody_else(
+        self, cache: FactsCache, source: Source, clock: FakeClock, redis_is_down: None
+    ) -> None:
+        cache.look_up("k", source)
+        source.error = OperationFailure("not authorized")
+        clock.advance(1)
+        assert cache.look_up("k", source) == FACTS
+        assert not mongo_outage.is_known
+
+
+@pytest.mark.redis
+class TestMongoDownWithRedis:
+    def test_another_process_uses_the_shared_copy(self, cache: FactsCache, source: Source) -> None:
+        cache.look_up("k", source)
+        source.go_down()
+        assert FactsCache().look_up("k", source) == FACTS
+
+    def test_the_copy_ends_within_an_hour(self, cache: FactsCache, source: Source) -> None:
+        cache.look_up("k", source)
+        assert 3500 < core_redis.get_redis().ttl("mengla:auth:k") <= 3600
+
+    def test_the_copy_follows_a_change_at_once(
+        self, cache: FactsCache, source: Source, clock: FakeClock
+    ) -> None:
+        cache.look_up("k", source)
+        source.answer = REVOKED
+        clock.advance(1)
+        cache.look_up("k", source)
+        source.go_down()
+        assert FactsCache().look_up("k", source) == REVOKED
+
+    def test_a_revoked_token_is_refused_by_every_process(self, cache: FactsCache, source: Source) -> None:
+        other = FactsCache(timer=(other_clock := FakeClock()))
+        other.look_up("k", source)
+        cache.look_up("k", source)
+        cache.mark_revoked("k")
+        source.go_down()
+        assert cache.look_up("k", source) is None
+        other_clock.advance(1)
+        assert other.look_up("k", source) is None
+        assert FactsCache().look_up("k", source) is None
+
+    def test_an_older_copy_cannot_undo_a_revocation(self, cache: FactsCache, source: Source) -> None:
+        cache.mark_revoked("k")
+        FactsCache().look_up("k", source)  # a process that read MongoDB just before
+        source.go_down()
+        assert FactsCache().look_up("k", source) is None
+
+    def test_the_mark_of_a_revocation_outlives_every_copy(self, cache: FactsCache) -> None:
+        cache.mark_revoked("k")
+        assert core_redis.get_redis().ttl("mengla:auth:revoked:k") > 3600
+
+    @pytest.mark.parametrize("forged", ["", "x", "a:b:c", "\u00e9", signing.dumps({"id": "1"}, salt="other")])
+    def test_a_copy_that_is_not_ours_is_not_believed(
+        self, cache: FactsCache, source: Source, forged: str
+    ) -> None:
+        core_redis.get_redis().set("mengla:auth:k", forged)
+        source.go_down()
+        with pytest.raises(FactsUnknownError):
+            cache.look_up("k", source)
+
+    def test_a_token_that_is_gone_leaves_no_copy(
+        self, cache: FactsCache, source: Source, clock: FakeClock
+    ) -> None:
+        cache.look_up("k", source)
+        source.answer = None
+        clock.advance(1)
+        cache.look_up("k", source)
+        assert not core_redis.get_redis().exists("mengla:auth:k")
+        source.go_down()
+        clock.advance(1)
+        with pytest.raises(FactsUnknownError):
+            cache.look_up("k", source)
+
+    def test_the_copy_is_not_written_at_every_question(
+        self, cache: FactsCache, source: Source, clock: FakeClock
+    ) -> None:
+        cache.look_up("k", source)
+        core_redis.get_redis().delete("mengla:auth:k")
+        clock.advance(1)
+        cache.look_up("k", source)
+        assert not core_redis.get_redis().exists("mengla:auth:k")
+        clock.advance(60)
+        cache.look_up("k", source)
+        assert core_redis.get_redis().exists("mengla:auth:k")
+
+
+def test_memory_is_bounded(
+    source: Source, clock: FakeClock, redis_is_down: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts_module, "MAX_SUBJECTS", 10)
+    cache = FactsCache(timer=clock)
+    for number in range(100):
+        cache.look_up(f"k{number}", source)
+    assert len(cache._fresh) <= 10
+    assert len(cache._last_known) <= 10

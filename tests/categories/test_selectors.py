@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.db import connection
+
+from apps.categories import selectors
+from apps.categories.errors import CategoryNotFound
+from apps.categories.models import Category
+from tests.factories.categories import make_full_size_tree, store_tree
+
+pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
+
+ODD_IDS = [
+    "",
+    "0",
+    "-1",
+    "007",
+    "1.0",
+    " 4201",
+    "4201\n",
+    "٤٢٠١",
+    "４２０１",
+    "9" * 500,
+    "$ne",
+    "null",
+    "😀",
+    "\0",
+]
+
+
+def test_without_an_import_there_is_nothing() -> None:
+    assert not selectors.has_categories()
+    assert selectors.list_level1_ids() == []
+    assert selectors.build_tree() == []
+    assert not selectors.category_exists("4201")
+
+
+def test_the_parts_of_the_tree() -> None:
+    tree = store_tree()
+    assert selectors.has_categories()
+    assert selectors.list_level1_ids() == ["4200", "4300", "4400"]
+    assert json.dumps(selectors.list_children("4300")) == json.dumps(tree[1]["children"])
+    assert selectors.list_children("4301") == []
+    assert json.dumps(selectors.get_category("4300")) == json.dumps(tree[1])
+    assert selectors.get_category("4301") == {**tree[1]["children"][0], "children": []}
+
+
+@pytest.mark.parametrize("cat_id", [*ODD_IDS, "4299"])
+def test_unknown_and_odd_ids_are_simply_not_there(cat_id: str) -> None:
+    store_tree()
+    assert not selectors.category_exists(cat_id)
+    assert selectors.list_children(cat_id) == []
+    with pytest.raises(CategoryNotFound):
+        selectors.get_category(cat_id)
+
+
+def test_an_import_is_seen_at_once() -> None:
+    store_tree()
+    assert selectors.category_exists("4201")
+    store_tree(make_full_size_tree())
+    assert not selectors.category_exists("4201")
+    assert selectors.category_exists("30000")
+
+
+def test_children_are_found_by_the_index() -> None:
+    store_tree(make_full_size_tree())
+    plan = connection.database.command(
+        "explain",
+        {"find": Category._meta.db_table, "filter": {"parent_id": "1000"}, "sort": {"position": 1}},
+        verbosity="executionStats",
+    )
+    assert plan["executionStats"]["nReturned"] == plan["executionStats"]["totalDocsExamined"] > 0
+    assert "SORT" not in json.dumps(plan["queryPlanner"]["winningPlan"], default=str).replace('"SORT_KEY', "")

@@ -1,0 +1,127 @@
+"""Every way of starting the product refuses a bad environment with one message and no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = [
+    ("check",),
+    ("serve", "--port", "1"),
+    ("qcluster",),
+    ("migrate",),
+    ("sync_schedules",),
+    ("--help",),
+    ("nonsense",),
+]
+# Nothing listens there: a command that went on would fail with a traceback or hang.
+NOWHERE = {
+    "MONGO_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100",
+    "REDIS_URI": "redis://127.0.0.1:1/0",
+}
+PRODUCTION = {
+    "ENV": "production",
+    "SECRET_KEY": "a-production-key-of-some-fifty-characters-in-length",
+    "WEBHOOK_SECRET": "a-webhook-secret",
+    "ALLOWED_HOSTS": "mengla.example.com",
+}
+
+pytestmark = pytest.mark.slow
+
+
+def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run manage.py with these variables of ours and no others."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**environment, "ENV_FILE": "", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> None:
+    """The process ended with the list of exactly these problems, and with nothing else."""
+    assert result.returncode in (1, 2), result
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("The environment has ")
+    assert lines[-1] == "Every variable is described in docs/configuration.md."
+    assert sorted(line.split()[1] for line in lines[1:-1]) == sorted(names)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_nothing_starts_without_the_two_addresses(command: tuple[str, ...]) -> None:
+    assert_refused(manage(*command), "MONGO_URI", "REDIS_URI")
+
+
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
+def test_all_problems_are_told_at_once(command: tuple[str, ...]) -> None:
+    result = manage(
+        *command,
+        REDIS_URI="localhost",
+        COLLECT_INTERVAL_SECONDS="abc",
+        MAX_INFLIGHT_REQUESTS="0",
+        CORS_ALLOWED_ORIGINS="*",
+        ADMIN_PASSWORD="Tr0ub4d",
+    )
+    assert_refused(
+        result,
+        "MONGO_URI",
+        "REDIS_URI",
+        "COLLECT_INTERVAL_SECONDS",
+        "MAX_INFLIGHT_REQUESTS",
+        "CORS_ALLOWED_ORIGINS",
+        "ADMIN_PASSWORD",
+    )
+    assert "Tr0ub4d" not in result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
+def test_production_does_not_start_without_its_secrets(command: tuple[str, ...]) -> None:
+    result = manage(*command, **NOWHERE, ENV="production")
+    assert_refused(result, "SECRET_KEY", "WEBHOOK_SECRET", "ALLOWED_HOSTS")
+
+
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
+def test_production_does_not_start_with_debug(command: tuple[str, ...]) -> None:
+    assert_refused(manage(*command, **NOWHERE, **PRODUCTION, DEBUG="true"), "DEBUG")
+
+
+def test_a_good_environment_passes_the_check_and_connects_to_nothing() -> None:
+    for variables in (NOWHERE, NOWHERE | PRODUCTION):
+        result = manage("check", **variables)
+        assert (result.returncode, result.stderr) == (0, ""), result
+        assert "no issues" in result.stdout
+
+
+def test_settings_that_do_not_fit_together_are_warned_of() -> None:
+    result = manage("check", **NOWHERE, COLLECT_SERVICE_URL="https://collect.example.com")
+    assert result.returncode == 0
+    assert "(collector.W001) COLLECT_SERVICE_URL is set without COLLECT_SERVICE_API_KEY." in result.stderr
+    assert "(collector.W002) The webhook address is a loopback address" in result.stderr
+
+
+def test_the_web_server_application_refuses_too() -> None:
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    result = subprocess.run(
+        [sys.executable, "-c", "import config.wsgi"],
+        cwd=ROOT,
+        env={**environment, "ENV_FILE": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "MONGO_URI is missing" in result.stderr
+    assert "REDIS_URI is missing" in result.stderr

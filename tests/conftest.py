@@ -1,0 +1,175 @@
+"""What every test shares: clean servers, a process without memories, and clients of the API.
+
+A test that touches MongoDB is marked ``django_db`` and ``mongo``, one that touches Redis ``redis``. Both find
+empty servers: MongoDB has no transactions to roll back here, so its collections are emptied after each test.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pymongo
+import pytest
+import redis
+import structlog
+from django.conf import settings as django_settings
+from django.db import connection
+from django.test import TransactionTestCase
+from rest_framework.test import APIClient
+
+from apps.auth import facts, services, slots, throttle
+from apps.auth.choices import TokenScope
+from apps.core import cache
+from apps.core.outages import mongo_outage, redis_outage
+from apps.core.redis import get_redis
+from apps.mengla.services import query
+from tests.factories.categories import Node, make_tree, store_tree
+
+# Says that a Redis database belongs to the tests, which empty it again and again.
+_OWNER_KEY = "collector-tests:this-database-is-emptied-by-tests"
+# What migrations fill once and no test changes.
+_KEPT_COLLECTIONS = frozenset({"django_migrations", "django_content_type", "auth_permission"})
+_FLUSH_TIMEOUT_SECONDS = 60
+
+
+# --- Clean servers --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _faster_than_django() -> Iterator[None]:
+    """Hash passwords cheaply, and empty collections without recreating every permission each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(django_settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: empty_collections())
+        yield
+
+
+def empty_collections() -> None:
+    """Delete every document of the test database, those of collections without a model too."""
+    with pymongo.timeout(_FLUSH_TIMEOUT_SECONDS):
+        database = connection.database
+        assert database.name.startswith("test_"), "this is not the tests' own database"
+        for name in database.list_collection_names():
+            if name not in _KEPT_COLLECTIONS and not name.startswith("system."):
+                database[name].delete_many({})
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[redis.Redis]:
+    """The Redis database of the tests; one that holds somebody's data is refused."""
+    client = get_redis()
+    if client.dbsize() and not client.exists(_OWNER_KEY):
+        pytest.exit(
+            "The Redis database in REDIS_URI is not empty, and the tests would delete what is in it. "
+            "Name another one (redis://host:port/15), or empty this one yourself.",
+            returncode=pytest.ExitCode.USAGE_ERROR,
+        )
+    yield client
+    client.flushdb()
+
+
+def empty_redis(client: redis.Redis) -> None:
+    """Delete every key of the tests' own database."""
+    client.flushdb()
+    client.set(_OWNER_KEY, 1)
+
+
+def _uses_servers(request: pytest.FixtureRequest) -> bool:
+    has_mark = any(request.node.get_closest_marker(name) for name in ("redis", "mongo", "django_db"))
+    return has_mark or bool({"db", "transactional_db", "redis_client"} & set(request.fixturenames))
+
+
+@pytest.fixture(autouse=True)
+def _clean_state(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Begin as a process that has just started, beside an empty Redis."""
+    if _uses_servers(request):
+        empty_redis(request.getfixturevalue("redis_server"))
+    forget_process_state()
+    yield
+    forget_process_state()
+
+
+def forget_process_state() -> None:
+    """Clear everything a process remembers by itself: caches, limits, outages, log context."""
+    cache._process_cache.__dict__.pop("tiers", None)
+    query._recently_refreshed.clear()
+    query._waiters._semaphore = None
+    facts.known_facts.clear()
+    services._noted_uses.clear()
+    throttle._local_storage().reset()
+    slots.process_slots.cache_clear()
+    mongo_outage.forget()
+    redis_outage.forget()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def written_log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return what tells the log lines written so far, each as the dictionary of its JSON."""
+    root = logging.getLogger()
+    configured = next(handler for handler in root.handlers if handler.get_name() == "stderr")
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(configured.formatter)
+    root.addHandler(handler)
+    yield lambda: [json.loads(line) for line in stream.getvalue().split("\n") if line]
+    root.removeHandler(handler)
+
+
+# --- Clients --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis_client(redis_server: redis.Redis) -> redis.Redis:
+    """The tests' Redis database, empty at the start of each test."""
+    return redis_server
+
+
+def bearer_client(token: str, **options: Any) -> APIClient:
+    """Return a client that sends this token with every request."""
+    client = APIClient(**options)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A client without a token."""
+    return APIClient()
+
+
+@pytest.fixture
+def reader_token(db: None) -> str:
+    """The text of an API token with the scope reader."""
+    return services.create_token(label="reader", created_by="tests").token
+
+
+@pytest.fixture
+def admin_token(db: None) -> str:
+    """The text of an API token with the scope admin."""
+    return services.create_token(label="admin", created_by="tests", scope=TokenScope.ADMIN).token
+
+
+@pytest.fixture
+def reader(reader_token: str) -> APIClient:
+    """A client with a reader's token."""
+    return bearer_client(reader_token)
+
+
+@pytest.fixture
+def admin(admin_token: str) -> APIClient:
+    """A client with an admin's token."""
+    return bearer_client(admin_token)
+
+
+# --- Data -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sample_tree(db: None) -> list[Node]:
+    """A small category tree, imported: 1000 and 2000 with two children each (1001, 1002, 2001, 2002)."""
+    return store_tree(make_tree(level1_count=2, child_count=4))

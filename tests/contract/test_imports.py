@@ -1,0 +1,144 @@
+"""Who may import whom: the contracts of import-linter, and what they cannot say."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+APPS = ROOT / "apps"
+# What an app offers to the others. Models of other apps are named by strings, never imported.
+PUBLIC = frozenset({"services", "selectors", "choices", "errors", "permissions", "signals"})
+PUBLIC_MODULES = frozenset(
+    {
+        "apps.auth.principal",  # what request.user is, for every view
+        "apps.sync_tasks.work",  # what the app that does the work of runs has to offer
+    }
+)
+SERVER_MODULES = frozenset(
+    {"socket", "socketserver", "http.client", "http.server", "urllib.request", "asyncio"}
+)
+# The same list stands in pyproject.toml, in the contract "socket".
+HTTP_CLIENTS = (
+    "apps/mengla/upstream/client.py",
+    "apps/mengla/services/diagnose_checks.py",
+)
+# These talk to this machine's own servers, or are the stand-in for the collection service.
+SOCKET_USERS = (
+    "apps/core/embedded/",
+    "apps/core/heartbeats.py",
+    "apps/core/ports.py",
+    "apps/core/processes.py",
+    "apps/core/quickstart/",
+    "apps/mengla/simulator/",
+)
+
+
+def sources(folder: Path) -> Iterator[tuple[str, ast.Module]]:
+    """Every module below the folder, parsed, by its path from the root."""
+    for path in sorted(folder.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(), str(path))
+
+
+def imported_by(tree: ast.Module) -> Iterator[str]:
+    """The full name of everything the module imports, anywhere in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.slow
+def test_the_contracts_of_import_linter_hold() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert " 0 broken" in result.stdout
+
+
+def test_an_app_uses_only_what_another_offers() -> None:
+    trespasses = []
+    for path, tree in sources(APPS):
+        _, own_app, *_ = path.split("/")
+        for name in imported_by(tree):
+            parts = name.split(".")
+            if parts[0] != "apps" or len(parts) < 3 or parts[1] in (own_app, "core"):
+                continue
+            if parts[2] not in PUBLIC and ".".join(parts[:3]) not in PUBLIC_MODULES:
+                trespasses.append(f"{path} imports {name}")
+    assert trespasses == []
+
+
+def test_the_kernel_knows_no_other_app() -> None:
+    for path, tree in sources(APPS / "core"):
+        for name in imported_by(tree):
+            assert not name.startswith("apps.") or name.startswith("apps.core"), f"{path} imports {name}"
+
+
+def test_only_the_client_of_the_collection_service_opens_sockets() -> None:
+    for path, tree in sources(APPS):
+        if path.startswith(SOCKET_USERS):
+            continue
+        for name in imported_by(tree):
+            is_server = any(name == module or name.startswith(f"{module}.") for module in SERVER_MODULES)
+            assert not is_server, f"{path} imports {name}"
+            assert not name.startswith("httpx") or path in HTTP_CLIENTS, f"{path} imports {name}"
+
+
+def test_services_know_neither_http_nor_drf() -> None:
+    names = {"services", "selectors", "models", "choices", "errors", "rules", "policies"}
+    for path, tree in sources(APPS):
+        parts = set(Path(path).with_suffix("").parts)
+        if "management" in parts or path.startswith("apps/core/") or not parts & names:
+            continue
+        for name in imported_by(tree):
+            assert not name.startswith(("rest_framework", "django.http", "django.views", "drf_")), (
+                f"{path} imports {name}"
+            )
+
+
+def test_only_the_readers_of_the_environment_read_it() -> None:
+    allowed = (
+        "config/env.py",
+        "config/wsgi.py",  # sets DJANGO_SETTINGS_MODULE
+        # These pass an environment on to the processes they start.
+        "apps/core/embedded/",
+        "apps/core/management/commands/serve.py",
+        "apps/core/processes.py",
+        "apps/core/quickstart/",
+    )
+    for folder in (APPS, ROOT / "config"):
+        for path, tree in sources(folder):
+            if path.startswith(allowed):
+                continue
+            names = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            names |= set(imported_by(tree))
+            readers = {"os.environ", "os.environb", "os.getenv", "os.putenv", "environ", "environ.Env"}
+            assert not names & readers, f"{path} reads the environment"
+
+
+def test_wsgi_sets_nothing_but_the_settings_module() -> None:
+    text = (ROOT / "config/wsgi.py").read_text()
+    assert text.count("environ") == 1
+    assert 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")' in text
+
+
+def test_migrations_need_no_code_of_ours() -> None:
+    for path, tree in sources(APPS):
+        if "/migrations/" not in path:
+            continue
+        for name in imported_by(tree):
+            assert not name.startswith("apps.") or name.startswith("apps.core."), f"{path} imports {name}"

@@ -1,0 +1,179 @@
+"""The OpenAPI document: complete, without warnings, true, and never changed by accident.
+
+``openapi.json`` beside this file is the accepted state. After an intended change renew it, and read what
+``git diff`` says of it:
+
+    python manage.py spectacular --format openapi-json --file tests/contract/openapi.json
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+from apps.core.errors import ErrorCode
+from tests.contract.routes import PAPERS, api_routes
+
+SNAPSHOT = Path(__file__).with_name("openapi.json")
+DOCUMENTED_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    out = StringIO()
+    call_command("spectacular", "--format", "openapi-json", "--fail-on-warn", "--validate", stdout=out)
+    generated: dict[str, Any] = json.loads(out.getvalue())
+    return generated
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_nothing_has_changed_since_it_was_accepted(document: dict[str, Any]) -> None:
+    accepted = json.loads(SNAPSHOT.read_text())
+    assert document == accepted, __doc__
+
+
+def test_every_address_and_method_is_described(document: dict[str, Any]) -> None:
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    client = APIClient()
+    client.force_authenticate(_Anybody())
+    there = set()
+    for route in api_routes():
+        if route.template in PAPERS:
+            continue
+        allowed = client.options(route.path()).headers["Allow"].lower().split(", ")
+        path = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.template)
+        there |= {(path, method) for method in DOCUMENTED_METHODS if method in allowed}
+    assert described == there
+
+
+def test_every_operation_answers_in_the_envelope(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["Envelope"]["required"] == ["success", "data", "message"]
+    assert schemas["Error"]["properties"]["error"]["enum"] == [code.value for code in ErrorCode]
+    for path, method, operation in operations(document):
+        told = f"{method} {path}"
+        answers = dict(operation["responses"])
+        error = answers.pop("default")
+        assert error["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}, told
+        assert answers, told
+        for status, answer in answers.items():
+            assert 200 <= int(status) < 300, told
+            envelope, data = answer["content"]["application/json"]["schema"]["allOf"]
+            assert envelope == {"$ref": "#/components/schemas/Envelope"}, told
+            assert data["properties"]["data"], told
+
+
+def test_every_operation_has_a_name_a_section_and_says_who_may_call_it(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    open_ones = set()
+    for path, method, operation in operations(document):
+        assert len(operation["tags"]) == 1
+        if operation["security"] != [{"bearerAuth": []}]:
+            assert operation["security"] == [{}]
+            open_ones.add((method, path))
+    webhook = "/api/webhook/mengla-notify"
+    assert open_ones == {("post", "/api/auth/login"), ("get", webhook), ("post", webhook)}
+
+
+def test_no_secret_is_in_the_document(document: dict[str, Any], settings: Any) -> None:
+    text = json.dumps(document)
+    for secret in (settings.SECRET_KEY, settings.WEBHOOK_SECRET, settings.MONGO_URI, settings.ADMIN_PASSWORD):
+        assert secret not in text
+
+
+def test_it_is_served_to_everybody(document: dict[str, Any], api: APIClient) -> None:
+    response = api.get("/api/schema", HTTP_ACCEPT="text/html")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == document
+    again = api.get("/api/schema", HTTP_IF_NONE_MATCH=response.headers["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.django_db
+@pytest.mark.mongo
+def test_its_page_is_served_with_everything_it_needs(api: APIClient) -> None:
+    response = api.get("/api/docs")
+    page = response.content.decode()
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "/api/schema" in page
+    files = re.findall(r'(?:src|href)="(/[^"]+)"', page)
+    assert len(files) >= 3
+    assert not re.search(r'(?:src|href)="https?:', page), "nothing comes from other hosts"
+    for file in files:
+        answer = api.get(file)
+        assert (answer.status_code, bool(answer.getvalue())) == (200, True), file
+        answer.close()
+
+
+@pytest.mark.django_db
+@pytest.mark.mongo
+@pytest.mark.redis
+@pytest.mark.usefixtures("sample_tree")
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("get", "/api/auth/me", "/api/auth/me", None),
+        ("get", "/api/auth/tokens", "/api/auth/tokens", None),
+        ("post", "/api/auth/generate-token", "/api/auth/generate-token", {"label": "new one"}),
+        ("get", "/api/categories", "/api/categories", None),
+        ("get", "/api/categories/1000", "/api/categories/{cat_id}", None),
+        ("get", "/api/mengla?primaryCatId=1000&timest=2025", "/api/mengla", None),
+        ("post", "/api/mengla/high", "/api/mengla/high", {"timest": "2025-06", "catId": "1000"}),
+        ("get", "/api/mengla/records", "/api/mengla/records", None),
+        ("get", "/api/sync-tasks", "/api/sync-tasks", None),
+        ("get", "/api/sync-tasks/today", "/api/sync-tasks/today", None),
+        ("get", "/api/webhook/mengla-notify", "/api/webhook/mengla-notify", None),
+        ("get", "/api/categories/unknown", "/api/categories/{cat_id}", None),
+        ("post", "/api/mengla/high", "/api/mengla/high", {"timest": "2025-13"}),
+    ],
+)
+def test_real_answers_are_as_described(
+    call: tuple[str, str, str, Any], admin: APIClient, document: dict[str, Any]
+) -> None:
+    method, path, template, body = call
+    response = getattr(admin, method)(path, body)
+    answers = document["paths"][template][method]["responses"]
+    answer = answers.get(str(response.status_code), answers["default"])
+    assert (response.status_code < 300) == (str(response.status_code) in answers)
+    schema = {**answer["content"]["application/json"]["schema"], "components": document["components"]}
+    jsonschema.validate(response.json(), _as_json_schema(schema))
+    instants = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]*)"', response.content.decode())
+    assert all(instant.endswith("Z") for instant in instants), "instants are written in UTC"
+
+
+def _as_json_schema(value: Any) -> Any:
+    """Translate what OpenAPI 3.0 says in its own way: ``nullable``."""
+    if isinstance(value, list):
+        return [_as_json_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    translated = {name: _as_json_schema(inner) for name, inner in value.items()}
+    if translated.pop("nullable", False):
+        return {"anyOf": [translated, {"type": "null"}]}
+    return translated
+
+
+class _Anybody:
+    """A caller who may ask every address what it takes."""
+
+    is_authenticated = True
+    is_staff = True
+
+    def get_username(self) -> str:
+        return "anybody"

@@ -1,0 +1,32 @@
+"""A tiny site for the tests of ``manage.py serve``: the product's settings with addresses of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from config.settings import *  # noqa: F403
+
+ROOT_URLCONF = __name__
+INSTALLED_APPS = ["apps.core"]
+MIDDLEWARE: list[str] = []
+
+
+def about(request: HttpRequest) -> HttpResponse:
+    """Which process answers, and the thread count it knows of."""
+    return HttpResponse(f"{os.getpid()} {settings.WEB_THREADS}")
+
+
+def slow(request: HttpRequest, milliseconds: int) -> HttpResponse:
+    """Tell the log that the request has begun, and answer later."""
+    os.write(1, f"slow request in {threading.get_ident()}\n".encode())
+    time.sleep(milliseconds / 1000)
+    return HttpResponse("done")
+
+
+urlpatterns = [path("about", about), path("slow/<int:milliseconds>", slow)]

@@ -1,0 +1,200 @@
+"""Log lines: one per event, findable by request id, and without credentials."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from django.test import RequestFactory
+from rest_framework.test import APIClient
+
+from config.logs import scrub_text
+
+ROOT = Path(__file__).resolve().parents[2]
+ADDRESS = "mongodb://root:s3cret@db/"
+Log = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def logger() -> Any:
+    return structlog.get_logger("tests.logs")
+
+
+# --- Credentials ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("mongodb://root:s3cret@db:27017/?x", "mongodb://***@db:27017/?x"),
+        ("redis://:s3cret@cache:6379/0", "redis://***@cache:6379/0"),
+        ("at https://user:s3cret@host/path failed", "at https://***@host/path failed"),
+        ("Authorization: Bearer eyJhbGciOi.J9.s3cret-_~+/=", "Authorization: Bearer ***"),
+        ("bearer   s3cret", "bearer   ***"),
+        ("GET /webhook?collection=1&token=s3cret HTTP/1.1", "GET /webhook?collection=1&token=*** HTTP/1.1"),
+        ("WEBHOOK_SECRET=s3cret", "WEBHOOK_SECRET=***"),
+        ("password=s3cret&next=/admin", "password=***&next=/admin"),
+        ("COLLECT_SERVICE_API_KEY=s3cret", "COLLECT_SERVICE_API_KEY=***"),
+        ("the token mlc_s3cret-0123456789 was used", "the token mlc_*** was used"),
+        ("nothing to hide: 100% of a@b.example", "nothing to hide: 100% of a@b.example"),
+        ("http://host:8000/path?timest=2025-06", "http://host:8000/path?timest=2025-06"),
+    ],
+)
+def test_credentials_are_taken_out_of_texts(text: str, clean: str) -> None:
+    assert scrub_text(text) == clean
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"password": "s3cret"},
+        {"api_key": "s3cret"},
+        {"apikey": "s3cret"},
+        {"Authorization": "s3cret"},
+        {"attempt_token": "s3cret"},
+        {"webhook_secret": b"s3cret"},
+        {"x_signature_256": "s3cret"},
+        {"cookies": {"sessionid": "s3cret"}},
+        {"body": {"username": "ana", "password": "s3cret"}},
+        {"bodies": [{"deep": ({"token": "s3cret"},)}]},
+        {"url": "mongodb://root:s3cret@db/"},
+        {"urls": ["mongodb://root:s3cret@db/"]},
+        {"error": ConnectionError("cannot reach mongodb://root:s3cret@db/")},
+        {"request": RequestFactory().get("/api/webhook/mengla-notify?token=s3cret")},
+        {"headers": {"auth": "Bearer s3cret"}},
+    ],
+)
+def test_credentials_are_taken_out_of_values(values: dict[str, Any], logger: Any, written_log: Log) -> None:
+    logger.warning("something_happened", **values, harmless="kept")
+    (line,) = written_log()
+    assert "s3cret" not in json.dumps(line)
+    assert (line["event"], line["harmless"]) == ("something_happened", "kept")
+
+
+def test_credentials_are_taken_out_of_tracebacks(logger: Any, written_log: Log) -> None:
+    for log in (logger.exception, logging.getLogger("other").exception):
+        try:
+            int(ADDRESS)
+        except ValueError:
+            log("it_failed")
+    for line in written_log():
+        assert "ValueError: invalid literal for int() with base 10: 'mongodb://***@db/'" in line["exception"]
+        assert "s3cret" not in json.dumps(line)
+
+
+def test_a_secret_that_is_not_there_is_not_hidden(logger: Any, written_log: Log) -> None:
+    logger.info("token_checked", token=None, event_count=1)
+    assert written_log()[0]["token"] is None
+
+
+def test_the_event_keeps_its_name(logger: Any, written_log: Log) -> None:
+    logger.info("token_created")
+    assert written_log()[0]["event"] == "token_created"
+
+
+# --- Lines ----------------------------------------------------------------------------------------
+
+
+def test_a_line_has_what_finds_it(logger: Any, written_log: Log) -> None:
+    logger.info("something_happened", count=3, name="萌啦", nothing=None)
+    (line,) = written_log()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "something_happened",
+        "logger": "tests.logs",
+        "level": "info",
+        "count": 3,
+        "name": "萌啦",
+        "nothing": None,
+    }
+
+
+def test_other_libraries_write_the_same_lines(written_log: Log) -> None:
+    logging.getLogger("some.library").warning("took %s s", 3, extra={"queue": "mengla"})
+    (line,) = written_log()
+    assert (line["event"], line["logger"], line["level"], line["queue"]) == (
+        "took 3 s",
+        "some.library",
+        "warning",
+        "mengla",
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["line\nbreak", '"quoted"', "\x00\x1b[31m", "\u2028", {1: {2: 3}}, object(), {4}]
+)
+def test_no_value_breaks_a_line(value: Any, logger: Any, written_log: Log) -> None:
+    logger.info("odd", value=value)
+    assert len(written_log()) == 1
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpcore", "pymongo", "django-q"])
+def test_talkative_libraries_are_silent_below_warnings(name: str, written_log: Log) -> None:
+    logging.getLogger(name).info("POST http://service/?token=x")
+    logging.getLogger(name).warning("something is wrong")
+    assert [line["event"] for line in written_log()] == ["something is wrong"]
+
+
+def test_every_line_of_a_request_has_its_id(api: APIClient, written_log: Log, monkeypatch: Any) -> None:
+    def two_lines(*_args: Any, **_kwargs: Any) -> Any:
+        structlog.get_logger("tests.logs").info("ours")
+        logging.getLogger("theirs").warning("theirs")
+        return {}
+
+    monkeypatch.setattr("apps.core.api.views.check_dependencies", two_lines)
+    api.get("/ready", HTTP_X_REQUEST_ID="find-me")
+    structlog.get_logger("tests.logs").info("afterwards")
+    lines = {line["event"]: line.get("request_id") for line in written_log()}
+    assert lines == {"ours": "find-me", "theirs": "find-me", "afterwards": None}
+
+
+# --- Forms ----------------------------------------------------------------------------------------
+
+
+def run_with(level: str, log_format: str) -> str:
+    """Configure a new process and return what it writes to stderr."""
+    program = (
+        "import logging, structlog\n"
+        "from config.logs import configure_logging\n"
+        f"configure_logging(level={level!r}, log_format={log_format!r})\n"
+        "log = structlog.get_logger('tests')\n"
+        "log.debug('debugging')\n"
+        "log.info('informing', password='s3cret', count=1)\n"
+        "logging.getLogger('other').warning('mongodb://root:s3cret@db/')\n"
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('failing')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stdout == ""
+    assert "s3cret" not in result.stderr
+    return result.stderr
+
+
+@pytest.mark.slow
+def test_json_is_one_object_per_line() -> None:
+    lines = [json.loads(line) for line in run_with("INFO", "json").splitlines()]
+    assert [line["event"] for line in lines] == ["informing", "mongodb://***@db/", "failing"]
+    assert "ZeroDivisionError" in lines[2]["exception"]
+
+
+@pytest.mark.slow
+def test_console_is_for_people() -> None:
+    text = run_with("DEBUG", "console")
+    assert "debugging" in text
+    assert "count=1" in text
+    assert "password=***" in text
+    assert "ZeroDivisionError" in text
+    assert "\x1b[" not in text
+
+
+@pytest.mark.slow
+def test_the_level_holds_for_all() -> None:
+    assert [json.loads(line)["event"] for line in run_with("ERROR", "json").splitlines()] == ["failing"]

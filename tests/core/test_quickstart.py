@@ -1,0 +1,119 @@
+"""The parts of quickstart that need no running product; the whole is in tests/integration."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from apps.core.processes import ManagedProcess
+from apps.core.quickstart import QuickstartError
+from apps.core.quickstart.env_file import EnvFile
+from apps.core.quickstart.first_figures import last_closed_month
+from apps.core.quickstart.session import Session
+
+SECRETS = ["SECRET_KEY", "WEBHOOK_SECRET", "ADMIN_PASSWORD"]
+
+
+class TestEnvFile:
+    def test_a_new_file_is_for_its_owner_only_and_holds_every_secret(self, tmp_path: Path) -> None:
+        env_file = EnvFile(tmp_path / ".env", {})
+        assert env_file.add_missing_secrets() == SECRETS
+        assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+        assert len(env_file.value("SECRET_KEY")) >= 50
+        assert len(env_file.value("WEBHOOK_SECRET")) >= 32
+        assert len(env_file.value("ADMIN_PASSWORD")) >= 12
+
+    def test_a_second_call_changes_nothing(self, tmp_path: Path) -> None:
+        EnvFile(tmp_path / ".env", {}).add_missing_secrets()
+        before = (tmp_path / ".env").read_text()
+        assert EnvFile(tmp_path / ".env", {}).add_missing_secrets() == []
+        assert (tmp_path / ".env").read_text() == before
+
+    def test_blank_lines_are_filled_and_all_else_is_kept(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        path.write_text("# mine\nSECRET_KEY=\nMONGO_DB=shop\nADMIN_PASSWORD='given to me'")
+        path.chmod(0o640)
+        env_file = EnvFile(path, {})
+        assert env_file.add_missing_secrets() == ["SECRET_KEY", "WEBHOOK_SECRET"]
+        lines = path.read_text().splitlines()
+        assert lines[0] == "# mine"
+        assert lines[1] == f"SECRET_KEY={env_file.value('SECRET_KEY')}"
+        assert lines[2:4] == ["MONGO_DB=shop", "ADMIN_PASSWORD='given to me'"]
+        assert env_file.value("ADMIN_PASSWORD") == "given to me"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_what_the_environment_has_is_not_generated(self, tmp_path: Path) -> None:
+        given = {"SECRET_KEY": "x" * 50, "WEBHOOK_SECRET_FILE": "/run/secrets/hook", "ADMIN_PASSWORD": "  "}
+        assert EnvFile(tmp_path / ".env", given).add_missing_secrets() == ["ADMIN_PASSWORD"]
+
+    def test_the_environment_comes_before_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("MONGO_URI=mongodb://file\nREDIS_URI=redis://file\n")
+        env_file = EnvFile(tmp_path / ".env", {"MONGO_URI": "mongodb://environment"})
+        assert env_file.value("MONGO_URI") == "mongodb://environment"
+        assert env_file.is_set("REDIS_URI")
+        assert not env_file.is_set("COLLECT_SERVICE_URL")
+
+
+class TestSession:
+    def test_a_second_session_is_refused_with_the_process_of_the_first(self, tmp_path: Path) -> None:
+        with (
+            Session(tmp_path / "new"),
+            pytest.raises(QuickstartError, match=rf"running already \(process {os.getpid()}\)"),
+            Session(tmp_path / "new"),
+        ):
+            pass
+        with Session(tmp_path / "new"):
+            pass
+
+    def test_what_a_killed_session_left_running_is_ended(self, tmp_path: Path) -> None:
+        left = ManagedProcess(
+            [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"],
+            name="worker",
+            log_path=tmp_path / "worker.log",
+        )
+        with Session(tmp_path) as session:
+            left.start().wait_until_ready(lambda: "up" in left.log_text())
+            session.remember(left)
+            state = (tmp_path / "quickstart.json").read_text()
+        (tmp_path / "quickstart.json").write_text(state)  # as if the session had been killed
+        with Session(tmp_path) as session:
+            assert session.end_leftovers() == ["worker"]
+        assert not left.is_alive()
+
+    def test_a_process_that_got_the_same_id_is_left_alone(self, tmp_path: Path) -> None:
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+            created_at = psutil.Process(stranger.pid).create_time() - 3600
+            entry = {"name": "worker", "pid": stranger.pid, "created_at": created_at}
+            (tmp_path / "quickstart.json").write_text(json.dumps([entry]))
+            with Session(tmp_path) as session:
+                assert session.end_leftovers() == []
+            assert stranger.poll() is None
+            stranger.communicate(b"\n")
+
+    @pytest.mark.parametrize("content", ["", "[", "{}", "null", '["x"]', '[{"pid": "x"}]', '[{"pid": -5}]'])
+    def test_a_broken_state_file_is_ignored(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "quickstart.json").write_text(content)
+        with Session(tmp_path) as session:
+            assert session.end_leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("now", "month"),
+    [
+        (datetime(2026, 11, 23, 12, tzinfo=UTC), "2026-10"),
+        (datetime(2026, 1, 15, tzinfo=UTC), "2025-12"),
+        (datetime(2024, 3, 31, 15, 59, tzinfo=UTC), "2024-02"),
+        (datetime(2024, 3, 31, 16, 0, tzinfo=UTC), "2024-03"),  # already April in Shanghai
+    ],
+)
+def test_last_closed_month_is_the_markets(now: datetime, month: str) -> None:
+    assert last_closed_month(now) == month

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from apps.core.management.commands.serve import Command
+from apps.core.processes import ManagedProcess, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+# Nothing connects to these: the little site of these tests has no data.
+ENVIRONMENT = {
+    **os.environ,
+    "ENV_FILE": "",
+    "DJANGO_SETTINGS_MODULE": "tests.core.serve_site",
+    "MONGO_URI": "mongodb://127.0.0.1:1/?replicaSet=rs0",
+    "REDIS_URI": "redis://127.0.0.1:1/0",
+    "ALLOWED_HOSTS": "127.0.0.1",
+}
+Serve = Callable[..., tuple[ManagedProcess, str]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    servers: list[ManagedProcess] = []
+
+    def start(*options: str) -> tuple[ManagedProcess, str]:
+        port = free_port()
+        server = ManagedProcess(
+            [sys.executable, "manage.py", "serve", "--port", str(port), *options],
+            name="serve",
+            log_path=tmp_path / "serve.log",
+            env=ENVIRONMENT,
+            cwd=ROOT,
+        )
+        servers.append(server)
+        server.start().wait_until_ready(f"http://127.0.0.1:{port}/about", timeout_seconds=60)
+        return server, f"http://127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop(1)
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def answering_pids(url: str) -> set[int]:
+    return {int(httpx.get(f"{url}/about", timeout=10).text.split()[0]) for _ in range(30)}
+
+
+@pytest.mark.slow
+class TestServing:
+    def test_requests_under_way_are_finished_on_sigterm(self, serve: Serve) -> None:
+        server, url = serve("--workers", "2")
+        answers: list[httpx.Response] = []
+        request = threading.Thread(
+            target=lambda: answers.append(httpx.get(f"{url}/slow/2000?token=s3cret", timeout=30))
+        )
+        request.start()
+        wait_for(lambda: "slow request" in server.log_text())
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        request.join(10)
+        assert [(answer.status_code, answer.text) for answer in answers] == [(200, "done")]
+        assert "s3cret" not in server.log_text()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/about")
+
+    def test_a_stop_during_the_start_is_not_lost(self, serve: Serve) -> None:
+        server, _ = serve("--workers", "6")  # some of them are still importing when the first one answers
+        stopped = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        assert time.monotonic() - stopped < 10
+
+    def test_threads_reach_the_processes_and_work_at_once(self, serve: Serve) -> None:
+        _, url = serve("--workers", "1", "--threads", "7")
+        assert httpx.get(f"{url}/about").text.split()[1] == "7"
+        started = time.monotonic()
+        requests = [threading.Thread(target=httpx.get, args=(f"{url}/slow/1000",)) for _ in range(7)]
+        for request in requests:
+            request.start()
+        for request in requests:
+            request.join()
+        assert time.monotonic() - started < 3
+
+    def test_a_process_that_dies_is_replaced(self, serve: Serve) -> None:
+        server, url = serve("--workers", "1")
+        (victim,) = answering_pids(url)
+        assert victim != server.pid
+        os.kill(victim, signal.SIGKILL)
+        server.wait_until_ready(lambda: is_answered_by_another(url, victim), timeout_seconds=30)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
+    def test_no_process_outlives_the_killed_server(self, serve: Serve) -> None:
+        server, url = serve("--workers", "2")
+        children = psutil.Process(server.pid).children(recursive=True)
+        assert {child.pid for child in children} >= answering_pids(url)
+        os.kill(server.pid, signal.SIGKILL)
+        wait_for(lambda: not any(child.is_running() for child in children))
+
+
+def is_answered_by_another(url: str, pid: int) -> bool:
+    try:
+        return answering_pids(url).isdisjoint({pid})
+    except httpx.HTTPError:
+        return False
+
+
+InProcess = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def serve_in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """Runs the command up to the moment it would become the server; gives its exit status and messages."""
+
+    def run(*options: str) -> tuple[int, str]:
+        monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("the server would have started"))
+        with pytest.raises(SystemExit) as ended:
+            Command().run_from_argv(["manage.py", "serve", "--skip-checks", *options])
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return run
+
+
+class TestRefusals:
+    def test_missing_settings_are_told_without_a_traceback(self) -> None:
+        result = manage("serve", MONGO_URI="", REDIS_URI="")
+        assert result.returncode in (1, 2)
+        assert "MONGO_URI is missing" in result.stderr
+        assert "REDIS_URI is missing" in result.stderr
+        assert "Traceback" not in result.stderr + result.stdout
+
+    def test_a_taken_port_is_told(self, serve_in_process: InProcess) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            status, errors = serve_in_process("--port", str(port))
+        assert status == 1
+        assert f"Cannot listen on 127.0.0.1 port {port}: address already in use." in errors
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("--port", "0"),
+            ("--port", "65536"),
+            ("--port", "-1"),
+            ("--port", "٨٠"),
+            ("--port", "9" * 5000),
+            ("--workers", "0"),
+            ("--workers", "many"),
+            ("--threads", "1"),
+            ("--threads", "1025"),
+        ],
+    )
+    def test_numbers_out_of_range_are_told(
+        self, serve_in_process: InProcess, option: str, value: str
+    ) -> None:
+        status, errors = serve_in_process(f"{option}={value}")
+        assert status == 2
+        assert "must be a whole number from" in errors
+
+    @pytest.mark.parametrize("host", ["203.0.113.7", "no.such.host.invalid", "a" * 70, "\n", ""])
+    def test_an_address_that_is_not_ours_is_told(self, serve_in_process: InProcess, host: str) -> None:
+        status, errors = serve_in_process(f"--host={host}")
+        assert status == 1
+        assert "Cannot listen on" in errors

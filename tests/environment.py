@@ -1,0 +1,23 @@
+"""The environment of every test, set before Django's settings are read (``-p tests.environment``)."""
+
+from __future__ import annotations
+
+import os
+
+# No developer's .env file reaches a test; the servers come from bin/test or the caller.
+os.environ["ENV_FILE"] = ""
+os.environ.setdefault("MONGO_DB", "collector_tests")
+os.environ.update(
+    {
+        "ENV": "test",
+        "SECRET_KEY": "test-secret-key-that-is-long-enough-for-every-check",
+        "WEBHOOK_SECRET": "test-webhook-secret",
+        "COLLECT_SERVICE_API_KEY": "test-service-key",
+        "ADMIN_USERNAME": "admin",
+        "ADMIN_PASSWORD": "test-admin-password",
+        "LOG_FORMAT": "json",
+        "LOG_LEVEL": "INFO",
+    }
+)
+for _name in ("COLLECT_SERVICE_URL", "DEBUG", "APP_BASEURL", "MENGLA_WEBHOOK_URL"):
+    os.environ.pop(_name, None)

@@ -1,0 +1,60 @@
+"""Stacks for the tests of whole systems: real processes on real MongoDB and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.databases import Databases
+from tests.integration.stack import Shape, Stack
+
+_running: list[Stack] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the ends of the logs beside a failure."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"logs of stack {stack.name}", stack.log_tails()) for stack in _running]
+    return report
+
+
+def run_stack(
+    name: str, directory: Path, shape: Shape, *, databases: Databases | None = None
+) -> Iterator[Stack]:
+    """Run a stack for a fixture, and check at its end that no log holds a secret."""
+    stack = Stack(name, directory, shape, databases=databases)
+    _running.append(stack)
+    with stack:
+        yield stack
+        leaks = stack.find_leaks()
+    _running.remove(stack)
+    assert leaks == []
+
+
+@pytest.fixture(scope="package")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Four web processes and two worker clusters; shared by the tests that only use it."""
+    shape = Shape(
+        web_workers=4,
+        clusters=2,
+        variables={
+            "COLLECT_INTERVAL_SECONDS": "0.3",
+            "MENGLA_TIMEOUT_SECONDS": "3",
+            "CB_FAILURE_THRESHOLD": "3",
+            "CB_SUCCESS_THRESHOLD": "2",
+            "CB_TIMEOUT": "3",
+        },
+    )
+    yield from run_stack("crowd", tmp_path_factory.mktemp("crowd"), shape)
+
+
+@pytest.fixture
+def stack(crowd: Stack) -> Iterator[Stack]:
+    """The shared stack, at rest before and after the test."""
+    crowd.reset()
+    yield crowd
+    crowd.reset()

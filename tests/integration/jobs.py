@@ -1,0 +1,63 @@
+"""What the child processes of these tests do besides the product's own functions; needs Django set up."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from django.conf import settings
+from django.core.management import call_command
+
+from apps.categories.models import Category
+from apps.core.mongo import collection_of
+from apps.core.periods import Granularity, parse_period, period_range
+from apps.core.quickstart.prepare import SAMPLE_TREE
+from apps.mengla.choices import Action, CollectionStatus, Priority
+from apps.mengla.data_query import DataQuery
+from apps.mengla.models import Collection
+from apps.mengla.services import dispatch, queue
+
+
+def prepare() -> None:
+    """Bring an empty database to where the product can start."""
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("import_categories", str(SAMPLE_TREE), verbosity=0)
+    call_command("ensure_admin")
+    call_command("sync_schedules")
+    assert Category.objects.exists()
+
+
+def insert_collections(count: int) -> None:
+    """Put this many different collections into the queue."""
+    start = parse_period("20200101", Granularity.DAY)
+    end = start.shift(count - 1)
+    documents = [
+        queue.new_document(
+            DataQuery(Action.HOT, "4200", day, day),
+            priority=Priority.BACKFILL,
+            requested_by="tests",
+            run_id=None,
+            is_forced=False,
+        )
+        for day in period_range(start, end)
+    ]
+    collection_of(Collection).insert_many(documents)
+
+
+def claim_until_empty(slot_count: int) -> list[str]:
+    """Claim and finish collections until the queue is empty; returns the ids in the order of the claims."""
+    claimed: list[str] = []
+    documents = collection_of(Collection)
+    while True:
+        collection = queue.claim(slot_count=slot_count)
+        if collection is not None:
+            claimed.append(str(collection["_id"]))
+            queue.finish(collection["_id"], status=CollectionStatus.SUCCEEDED)
+        elif not documents.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}):
+            return claimed
+
+
+def dispatch_without_lease(name: str, max_seconds: float, slot_count: int) -> int:
+    """Dispatch as if the lease were broken: every process believes it is the only dispatcher."""
+    settings.MAX_INFLIGHT_REQUESTS = slot_count
+    with mock.patch.object(dispatch, "LEASE_NAME", f"dispatch-{name}"):
+        return dispatch.run_dispatch(max_seconds=max_seconds)

@@ -1,0 +1,183 @@
+"""The parts of a stack that need more than a start and a stop: the web server, clusters, a calling child."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from apps.core.processes import ManagedProcess, bound_to_parent
+from tests.integration.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUEST_TIMEOUT_SECONDS = 40.0
+CALL_TIMEOUT_SECONDS = 120.0
+MAX_CONNECTIONS = 400
+
+
+def new_client(base_url: str, token: str | None = None) -> httpx.Client:
+    """A client with one connection, which it keeps."""
+    return httpx.Client(
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=REQUEST_TIMEOUT_SECONDS,
+        limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+        trust_env=False,
+    )
+
+
+class WebServer:
+    """``manage.py serve`` with several worker processes, each of which can be spoken to alone."""
+
+    def __init__(self, process: ManagedProcess, url: str, worker_count: int) -> None:
+        self.process = process
+        self.url = url
+        self.worker_count = worker_count
+
+    def wait_until_ready(self) -> None:
+        self.process.wait_until_ready(f"{self.url}/health", timeout_seconds=60)
+
+    @contextlib.contextmanager
+    def clients(self, token: str | None, *, per_worker: int = 1) -> Iterator[dict[int, list[httpx.Client]]]:
+        """Give clients by the pid of the worker process that has accepted their connection.
+
+        The kernel spreads connections over the workers, so they are opened until every worker has enough.
+        """
+        found: dict[int, list[httpx.Client]] = {}
+        with contextlib.ExitStack() as opened:
+            for _ in range(MAX_CONNECTIONS):
+                if len(found) == self.worker_count and all(
+                    len(some) >= per_worker for some in found.values()
+                ):
+                    break
+                client = opened.enter_context(new_client(self.url, token))
+                stream = client.get("/health").extensions["network_stream"]
+                pid = self._worker_of(stream.get_extra_info("client_addr")[1])
+                found.setdefault(pid, []).append(client)
+            else:
+                raise AssertionError(f"the connections did not reach {self.worker_count} workers: {found}")
+            yield {pid: some[:per_worker] for pid, some in found.items()}
+
+    def worker_pids(self) -> set[int]:
+        with self.clients(None) as by_worker:
+            return set(by_worker)
+
+    def _worker_of(self, client_port: int) -> int:
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                for connection in child.net_connections("tcp"):
+                    if connection.raddr and connection.raddr.port == client_port:
+                        return child.pid
+        raise AssertionError("no process of the web server has this connection")
+
+
+class Cluster:
+    """``manage.py qcluster``."""
+
+    def __init__(self, process: ManagedProcess, worker_count: int) -> None:
+        self.process = process
+        self._child_count = worker_count + 3  # the sentinel, the monitor and the pusher
+
+    def wait_until_ready(self) -> None:
+        self.process.wait_until_ready(lambda: len(self.children()) >= self._child_count, timeout_seconds=60)
+
+    def children(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+            return children
+        return []
+
+    def talks_to(self, port: int) -> bool:
+        """Whether one of its processes has a connection to this port."""
+        for child in self.children():
+            with contextlib.suppress(psutil.Error):
+                if any(one.raddr and one.raddr.port == port for one in child.net_connections("tcp")):
+                    return True
+        return False
+
+
+class Caller:
+    """A child process that calls functions of the product, with the stack's environment."""
+
+    name = "caller"
+
+    def __init__(self, environment: Mapping[str, str], log_path: Path) -> None:
+        with log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                bound_to_parent([sys.executable, "-m", "tests.integration.child"]),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=dict(environment),
+                cwd=ROOT,
+                text=True,
+                start_new_session=True,
+            )
+        try:
+            assert self._read() == "ready"
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def call(self, function: str, **arguments: Any) -> Any:
+        """Call a function by its dotted path and return what it returned."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([function, arguments]) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._read())
+        if "error" in answer:
+            raise AssertionError(f"{function} failed in the child process:\n{answer['error']}")
+        return answer["result"]
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        guard = threading.Timer(CALL_TIMEOUT_SECONDS, self._process.kill)
+        guard.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            guard.cancel()
+        if not line:
+            raise AssertionError(f"the child process {self.pid} has ended or did not answer in time")
+        return line.strip()
+
+
+def kill_process(pid: int) -> None:
+    """kill -9 of one process, not of its children; returns when it is gone."""
+    os.kill(pid, 9)
+    wait_until(lambda: not _runs(pid), timeout_seconds=10, what=f"process {pid} is gone")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        status: str = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return False
+    return status != psutil.STATUS_ZOMBIE

@@ -1,0 +1,33 @@
+"""What the child processes of the tests of runs do besides the product's own functions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from apps.core.mongo import named_collection
+from apps.core.periods import parse_period
+from apps.core.schedules import schedule_id
+from apps.mengla.choices import Action
+from apps.mengla.services.collect import Order, Selection, run_backfill, run_period_collect
+
+
+def start_month(month: str) -> str:
+    """Start the collection of a month; returns the run's id."""
+    period = parse_period(month)
+    return run_period_collect(period.granularity, order=Order("tests"), period=period).run_id
+
+
+def start_backfill(first_day: str, last_day: str) -> str:
+    """Start a backfill of the rankings of some days; returns the run's id."""
+    selection = Selection(actions=(Action.HIGH, Action.HOT, Action.CHANCE))
+    start, end = parse_period(first_day), parse_period(last_day)
+    return run_backfill(order=Order("tests"), start=start, end=end, selection=selection).run_id
+
+
+def make_due(schedule: str, intended_at: str) -> None:
+    """Make a schedule due, as if its planned instant had just passed."""
+    intended = datetime.fromisoformat(intended_at).astimezone(UTC).replace(tzinfo=None)
+    assert intended < datetime.now(UTC).replace(tzinfo=None) + timedelta(days=36_500)
+    named_collection("django_q_schedule").update_one(
+        {"_id": schedule_id(schedule)}, {"$set": {"next_run": intended}}
+    )

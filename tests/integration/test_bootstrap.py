@@ -1,0 +1,121 @@
+"""How the scripts in ``bin/`` find Python and fill ``.venv``, with requirements that need no network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = [
+    "bin/_run",
+    "bin/quickstart",
+    "bin/test",
+    ".ci/run",
+    ".ci/lint",
+    ".ci/types",
+    ".ci/imports",
+    ".ci/test",
+]
+WHERE = ["-c", "import os, sys; print(sys.prefix); print(os.getcwd()); print(sys.argv[1:])"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def made_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone without requirements whose ``.venv`` has been made."""
+    path = tmp_path_factory.mktemp("bootstrap") / "a clone"
+    path.mkdir()
+    shutil.copytree(ROOT / "bin", path / "bin", ignore=shutil.ignore_patterns("__pycache__"))
+    (path / "requirements.txt").write_text("# nothing\n")
+    (path / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    first = run(path, *WHERE)
+    assert first.returncode == 0, first.stderr
+    assert "Making .venv" in first.stderr
+    assert first.stdout.splitlines()[0] == str(path / ".venv")
+    return path
+
+
+@pytest.fixture
+def clone(made_clone: Path) -> Path:
+    """The same clone with its first requirements."""
+    (made_clone / "requirements.txt").write_text("# nothing\n")
+    (made_clone / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    return made_clone
+
+
+def run(
+    clone: Path, *arguments: str, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [clone / "bin" / "_run", *arguments],
+        cwd=cwd or clone,
+        env={**os.environ, "PIP_NO_INDEX": "1"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_later_runs_install_nothing_and_pass_arguments_on(clone: Path, tmp_path: Path) -> None:
+    result = run(clone, *WHERE, "two words", "", "'quoted\"", cwd=tmp_path, CDPATH="/")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [
+        str(clone / ".venv"),
+        str(clone),
+        str(["two words", "", "'quoted\""]),
+    ]
+
+
+def test_the_exit_status_is_passed_on(clone: Path) -> None:
+    assert run(clone, "-c", "raise SystemExit(7)").returncode == 7
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_changed_requirements_are_installed_and_a_failure_is_told(clone: Path, name: str) -> None:
+    (clone / name).write_text("no-such-package-of-ours==1.0  # with a comment\n")
+    result = run(clone, *WHERE)
+    assert result.returncode == 1
+    assert "Installing packages" in result.stderr
+    assert "no-such-package-of-ours" in result.stderr
+    assert "could not be installed" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_embedded_servers_that_cannot_be_installed_are_left_out(clone: Path) -> None:
+    (clone / "requirements-dev.txt").write_text("-r requirements.txt\nredislite==0.0.1\n")
+    result = run(clone, *WHERE)
+    assert result.returncode == 0
+    assert "servers on PATH will be used" in result.stderr
+
+
+def test_a_venv_whose_python_is_gone_is_made_anew(clone: Path) -> None:
+    python = clone / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/no/such/python")
+    result = run(clone, *WHERE)
+    assert result.returncode == 0, result.stderr
+    assert "Making .venv" in result.stderr
+
+
+def test_a_machine_without_python_is_told_what_to_install(clone: Path, tmp_path: Path) -> None:
+    for tool in ("dirname", "cat"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    result = run(clone, *WHERE, PATH=str(tmp_path), PYTHON="")
+    assert result.returncode == 1
+    assert "Python 3.11 or newer is needed" in result.stderr
+    assert "apt-get install" in result.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_can_be_run(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)

@@ -1,0 +1,284 @@
+"""MongoDB or Redis hang or die: what can be served is served, the rest is told within three seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from apps.core.embedded import EmbeddedError, EmbeddedServer
+from apps.mengla.upstream.signature import sign
+from tests.integration.conftest import run_stack
+from tests.integration.databases import OwnServers
+from tests.integration.questions import Question
+from tests.integration.stack import Shape, Stack
+from tests.integration.waiting import at_once, timed, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
+
+PROMISED_SECONDS = 3.0
+Answer = httpx.Response
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
+    """A MongoDB and a Redis that nobody else uses; the stack stops them."""
+    try:
+        return OwnServers(tmp_path_factory.mktemp("servers"))
+    except EmbeddedError as error:
+        pytest.skip(f"these tests stop and kill servers of their own, and there are none: {error}")
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
+    """A stack on servers that are stopped and killed."""
+    shape = Shape(variables={"MENGLA_TIMEOUT_SECONDS": "60"})
+    yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)
+
+
+@pytest.fixture(autouse=True)
+def _at_rest(exposed: Stack) -> None:
+    exposed.reset()
+
+
+@contextmanager
+def stopped(server: EmbeddedServer) -> Iterator[None]:
+    """Let a server hang: connections stay open and nothing answers."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+def in_time(call: Callable[[], Answer]) -> Answer:
+    """Call and assert that the answer came within the promised time."""
+    answer, seconds = timed(call)
+    assert seconds < PROMISED_SECONDS, f"{answer.request.url} took {seconds:.1f} s: {answer.status_code}"
+    return answer
+
+
+def assert_unavailable(answer: Answer, dependency: str = "MongoDB") -> None:
+    assert answer.status_code == 503, answer.text
+    body = answer.json()
+    assert (body["success"], body["error"]) == (False, "DEPENDENCY_UNAVAILABLE")
+    assert body["detail"] == dependency
+
+
+def accepted(stack: Stack, question: Question) -> Mapping[str, Any]:
+    """Ask, and wait until the service has accepted it; returns the collection."""
+    (collection_id,) = stack.ask_all([question])
+    wait_until(
+        lambda: stack.collection(collection_id)["execution_id"], timeout_seconds=15, what="it is accepted"
+    )
+    return stack.collection(collection_id)
+
+
+def call_webhook(
+    stack: Stack, client: httpx.Client, collection: Mapping[str, Any], rows: list[Any]
+) -> Answer:
+    body = json.dumps(
+        {
+            "executionId": collection["execution_id"],
+            "status": "completed",
+            "resultData": {f"{collection['action']}List": {"code": 0, "data": {"list": rows}}},
+        }
+    ).encode()
+    return client.post(
+        "/api/webhook/mengla-notify",
+        params={"collection": str(collection["_id"]), "token": collection["attempt_token"]},
+        content=body,
+        headers={
+            "Content-Type": "application/json",
+            "X-Signature-256": sign(body, stack.environment["WEBHOOK_SECRET"]),
+        },
+    )
+
+
+def assert_hit(stack: Stack, question: Question, client: httpx.Client) -> None:
+    answer = in_time(partial(stack.ask, question, client=client))
+    assert answer.status_code == 200
+    assert answer.headers["X-MengLa-Source"] in ("l1", "l2")
+
+
+def assert_unavailable_read(
+    stack: Stack, question: Question, client: httpx.Client, **parameters: object
+) -> None:
+    assert_unavailable(in_time(partial(stack.ask, question, client=client, **parameters)))
+
+
+def log_in(stack: Stack, client: httpx.Client, password: str) -> Answer:
+    return client.post("/api/auth/login", json={"username": "admin", "password": password})
+
+
+def test_while_mongodb_hangs_hits_go_on_and_the_rest_is_told_in_time(
+    exposed: Stack, servers: OwnServers
+) -> None:
+    in_l1, in_l2, uncached, unknown = exposed.questions.some(4)
+    # Not read, only collected: what is stored is put into L2.
+    exposed.wait_until_ended(exposed.ask_all([in_l1, in_l2]))
+    exposed.store([uncached])
+    waited_for = accepted(exposed, exposed.questions.one(drop_rate=1))
+    hits = [partial(assert_hit, exposed, question) for question in (in_l1, in_l2)]
+    misses = [
+        partial(assert_unavailable_read, exposed, uncached),
+        partial(assert_unavailable_read, exposed, unknown),
+        partial(assert_unavailable_read, exposed, unknown, wait=20),
+    ]
+    with exposed.web.clients(exposed.token) as by_worker:
+        clients = [client for (client,) in by_worker.values()]
+        for client in clients:
+            exposed.ask(in_l1, client=client)
+        with stopped(servers.mongo):
+            for check in (*hits, *misses):  # the first process learns of the outage by a hit ...
+                check(clients[0])
+            for check in (*misses, *hits):  # ... the second one by a miss
+                check(clients[1])
+            for client in clients:
+                assert_unavailable(in_time(partial(client.get, "/api/mengla/records")))
+                assert_unavailable(in_time(partial(client.get, "/api/auth/tokens")))
+                assert in_time(partial(client.get, "/health")).status_code == 200
+                assert in_time(partial(client.get, "/ready")).status_code == 503
+                password = exposed.environment["ADMIN_PASSWORD"]
+                assert_unavailable(in_time(partial(log_in, exposed, client, password)))
+            answer = in_time(partial(call_webhook, exposed, clients[0], waited_for, [{"catName": "kept"}]))
+            assert answer.json()["data"] == {"status": "parked"}
+        for client in clients:
+            wait_until(
+                lambda client=client: exposed.ask(uncached, client=client).status_code == 200,
+                timeout_seconds=10,
+                what="all is well again",
+            )
+    exposed.tick()
+    assert exposed.wait_until_ended([str(waited_for["_id"])]) == {"SUCCEEDED"}
+    stored = exposed.database.mengla_data.find_one({"collection_id": str(waited_for["_id"])})
+    assert stored is not None
+    assert stored["data"]["list"] == [{"catName": "kept"}]
+    exposed.collect(unknown)
+    exposed.assert_stored_once([in_l1, in_l2, uncached, unknown])
+
+
+def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, servers: OwnServers) -> None:
+    unknown, waited_for = exposed.questions.one(), exposed.questions.one(drop_rate=1)
+    collection = accepted(exposed, waited_for)
+    readers = [partial(timed, partial(exposed.ask, unknown))] * 24  # three times as many as threads
+
+    def wait_for_a_collection() -> tuple[Answer, float]:
+        answer = exposed.ask(waited_for, wait=30)
+        return answer, time.monotonic()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait_for_a_collection)
+        wait_until(
+            lambda: exposed.collection(str(collection["_id"]))["updated_at"] > collection["updated_at"],
+            timeout_seconds=5,
+            what="the reader has joined the collection",
+        )
+        with stopped(servers.mongo):
+            stopped_at = time.monotonic()
+            for answer, seconds in at_once(readers):
+                assert_unavailable(answer)
+                assert seconds < PROMISED_SECONDS
+            answer, ended_at = waiting.result()
+            assert_unavailable(answer)
+            assert ended_at - stopped_at < PROMISED_SECONDS
+    assert exposed.collect(unknown).status_code == 200
+
+
+def test_while_redis_hangs_everything_stored_is_served_and_logins_stay_limited(
+    exposed: Stack, servers: OwnServers
+) -> None:
+    renewed, stored, unknown = exposed.questions.some(3)
+    old = exposed.collect(renewed)
+    exposed.store([stored])
+    exposed.simulator.set_knobs(echo=True, delay_seconds=1.5)
+    collection_id = exposed.ask(renewed, refresh="true").json()["data"]["collection"]["id"]
+    wait_until(
+        lambda: exposed.collection(collection_id)["execution_id"], timeout_seconds=15, what="it is accepted"
+    )
+    with exposed.web.clients(exposed.token) as by_worker:
+        clients = [client for (client,) in by_worker.values()]
+        for client in clients:
+            assert exposed.ask(renewed, client=client).headers["ETag"] == old.headers["ETag"]
+        with stopped(servers.redis):
+            for client in clients:
+                for question, status in ((stored, 200), (unknown, 202), (stored, 200)):
+                    answer = in_time(partial(exposed.ask, question, client=client))
+                    assert answer.status_code == status
+                assert in_time(partial(client.get, "/api/auth/me")).status_code == 200
+                assert in_time(partial(client.get, "/ready")).status_code == 503
+            exposed.wait_until_ended([collection_id])  # its answer came meanwhile
+            for client in clients:
+                assert (
+                    in_time(partial(exposed.ask, renewed, client=client)).headers["ETag"]
+                    != old.headers["ETag"]
+                )
+            assert_logins_are_limited(exposed, clients[0])
+        exposed.tick()
+        told_at = time.monotonic()
+        for client in clients:
+            wait_until(
+                lambda client=client: (
+                    exposed.ask(renewed, client=client).headers["ETag"] != old.headers["ETag"]
+                ),
+                timeout_seconds=1.0 - (time.monotonic() - told_at) + 0.5,
+                what="the figures of meanwhile are served",
+            )
+    assert exposed.collect(unknown).status_code == 200
+    assert exposed.collect(exposed.questions.one()).status_code == 200
+
+
+def assert_logins_are_limited(stack: Stack, client: httpx.Client) -> None:
+    """With Redis down each process counts for itself: ten tries, then no more."""
+    password = stack.environment["ADMIN_PASSWORD"]
+    statuses = [in_time(partial(log_in, stack, client, password)).status_code]
+    statuses += [in_time(partial(log_in, stack, client, "a-wrong-password")).status_code for _ in range(11)]
+    assert statuses == [200] + [401] * 9 + [429] * 2
+    assert "Retry-After" in in_time(partial(log_in, stack, client, password)).headers
+
+
+def test_after_redis_died_with_all_it_held_everything_goes_on(exposed: Stack, servers: OwnServers) -> None:
+    renewed, stored, unknown = exposed.questions.some(3)
+    old = exposed.collect(renewed)
+    exposed.store([stored])
+    waiting = exposed.questions.some(3)
+    exposed.simulator.set_knobs(echo=True, delay_seconds=1.0)
+    refreshed = exposed.ask(renewed, refresh="true").json()["data"]["collection"]["id"]
+    wait_until(
+        lambda: exposed.collection(refreshed)["execution_id"], timeout_seconds=15, what="it is accepted"
+    )
+    with exposed.web.clients(exposed.token) as by_worker:
+        clients = [client for (client,) in by_worker.values()]
+        for client in clients:
+            assert exposed.ask(renewed, client=client).headers["ETag"] == old.headers["ETag"]
+        servers.lose_redis()
+        asked = exposed.ask_all([*waiting, unknown])
+        for client in clients:
+            assert in_time(partial(exposed.ask, stored, client=client)).status_code == 200
+        exposed.wait_until_ended([refreshed])
+        servers.bring_redis_back()
+        for client in clients:  # an empty Redis is another one: no process trusts what it kept
+            wait_until(
+                lambda client=client: (
+                    exposed.ask(renewed, client=client).headers["ETag"] != old.headers["ETag"]
+                ),
+                timeout_seconds=5,
+                what="the figures of meanwhile are served",
+            )
+
+    def all_end_when_ticked() -> bool:
+        exposed.tick()
+        return set(exposed.statuses(asked).values()) == {"SUCCEEDED"}
+
+    wait_until(all_end_when_ticked, timeout_seconds=40, what="what was queued meanwhile is collected")
+    exposed.simulator.set_knobs(echo=False)
+    assert exposed.collect(exposed.questions.one()).status_code == 200

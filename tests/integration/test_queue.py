@@ -1,0 +1,78 @@
+"""The queue between processes: a collection is claimed once, and requests keep their distance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.integration.conftest import run_stack
+from tests.integration.stack import Shape, Stack
+from tests.integration.waiting import at_once
+
+pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
+
+COLLECTIONS = 2000
+CLAIMERS = 8
+INTERVAL_SECONDS = 0.3
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack without web server and clusters: nobody but the test's own processes touches the queue."""
+    variables = {"COLLECT_INTERVAL_SECONDS": str(INTERVAL_SECONDS), "CB_FAILURE_THRESHOLD": "1000"}
+    shape = Shape(web_workers=0, clusters=0, variables=variables)
+    yield from run_stack("bare", tmp_path_factory.mktemp("bare"), shape)
+
+
+def test_eight_processes_claim_two_thousand_collections_each_exactly_once(bare: Stack) -> None:
+    bare.caller.call("tests.integration.jobs.insert_collections", count=COLLECTIONS)
+    callers = at_once([bare.start_caller] * CLAIMERS)
+    claims: list[list[str]] = at_once(
+        partial(caller.call, "tests.integration.jobs.claim_until_empty", slot_count=64) for caller in callers
+    )
+    claimed = [collection_id for one in claims for collection_id in one]
+    assert len(claimed) == COLLECTIONS
+    assert len(set(claimed)) == COLLECTIONS
+    assert all(claims)  # they really worked side by side
+    assert bare.wait_until_ended(claimed) == {"SUCCEEDED"}
+    assert {one["attempts"] for one in bare.database.mengla_collections.find()} == {1}
+    for caller in callers:
+        caller.stop()
+
+
+def test_requests_keep_their_distance_even_if_several_dispatchers_run(bare: Stack) -> None:
+    """The lease is only there for economy: turns, slots and claims hold by themselves."""
+    bare.database.mengla_collections.delete_many({})
+    bare.simulator.reset_stats()
+    bare.simulator.set_knobs(drop_rate=1)  # no web server here: nobody could take the answers
+    bare.caller.call("tests.integration.jobs.insert_collections", count=14)
+    callers = at_once([bare.start_caller] * 4)
+    sent = at_once(
+        partial(
+            caller.call,
+            "tests.integration.jobs.dispatch_without_lease",
+            name=str(number),
+            max_seconds=8,
+            slot_count=14,
+        )
+        for number, caller in enumerate(callers)
+    )
+    stats = bare.simulator.stats()
+    assert sum(count > 0 for count in sent) > 1
+    assert stats["execute_requests"] == len(stats["keys"]) == 14
+    assert stats["min_gap_seconds"] >= INTERVAL_SECONDS
+    assert stats["max_concurrent_posts"] == 1
+
+
+def test_requests_keep_their_distance_and_number_with_two_clusters(stack: Stack) -> None:
+    stack.simulator.set_knobs(delay_seconds=1.0)  # longer than the interval: several are in flight
+    questions = stack.questions.some(14)
+    asked = stack.ask_all(questions)
+    assert stack.wait_until_ended(asked) == {"SUCCEEDED"}
+    stats = stack.simulator.stats()
+    assert stats["execute_requests"] == len(stats["keys"]) == 14
+    assert stats["min_gap_seconds"] >= INTERVAL_SECONDS
+    assert 1 < stats["max_concurrent"] <= 4  # MAX_INFLIGHT_REQUESTS
+    stack.assert_stored_once(questions)

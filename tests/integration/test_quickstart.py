@@ -1,0 +1,269 @@
+"""``bin/quickstart`` as a newcomer sees it, in a copy of the project at a path with spaces."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pymongo
+import pytest
+import redis
+from django.conf import settings
+
+from apps.core.processes import ManagedProcess, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICKSTART = [sys.executable, "-m", "apps.core.quickstart"]
+NOT_IN_A_CLONE = shutil.ignore_patterns(
+    ".git", ".venv", ".env", ".local", "__pycache__", ".*_cache", ".hypothesis", ".coverage*", "staticfiles"
+)
+RUN_TIMEOUT_SECONDS = 240
+TOLD = "Ctrl-C stops everything"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the project; whatever a test left running in it is a failure."""
+    path = tmp_path / "a clone (with spaces, größer)"
+    shutil.copytree(ROOT, path, ignore=NOT_IN_A_CLONE)
+    yield path
+    left = processes_of(path)
+    for process in left:
+        process.kill()
+    assert left == []
+
+
+def processes_of(clone: Path) -> list[psutil.Process]:
+    """Every process that works in this copy, by its working directory."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(clone) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a newcomer: nothing of this test run's own settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return kept | {"LANG": "C.UTF-8"} | variables
+
+
+def quickstart(clone: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run quickstart to its end, on a web port that is probably free."""
+    return subprocess.run(
+        [*QUICKSTART, "--port", str(free_port()), *options],
+        cwd=clone,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture
+def stay(clone: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]:
+    """Starts a quickstart that stays, and waits until it has told every address."""
+    started: list[ManagedProcess] = []
+
+    def start(*options: str, **variables: str) -> ManagedProcess:
+        process = ManagedProcess(
+            [*QUICKSTART, *options],
+            name="quickstart",
+            log_path=tmp_path / "quickstart.log",
+            env=environment(**variables),
+            cwd=clone,
+        )
+        started.append(process)
+        process.start()
+        return process.wait_until_ready(
+            lambda: TOLD in process.log_text(), timeout_seconds=RUN_TIMEOUT_SECONDS
+        )
+
+    yield start
+    for process in started:
+        process.stop(60)
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
+def pid_of(clone: Path, part: str) -> int:
+    entries = json.loads((clone / ".local" / "quickstart.json").read_text())
+    return next(int(entry["pid"]) for entry in entries if entry["name"] == part)
+
+
+def test_first_and_second_run(clone: Path) -> None:
+    first = quickstart(clone, "--once")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "Best sellers of" in first.stdout
+    assert len(re.findall(r"^│ .*\d", first.stdout, re.MULTILINE)) == 10
+    assert "X-MengLa-Source: fresh" in first.stdout
+    assert "X-MengLa-Freshness: fresh" in first.stdout
+    assert "collected just now" in first.stdout
+    assert "The simulator was asked 1 time." in first.stdout
+    password = next(
+        line.partition("=")[2]
+        for line in (clone / ".env").read_text().splitlines()
+        if line.startswith("ADMIN_PASSWORD=")
+    )
+    assert first.stdout.count(password) == 1
+    assert stat.S_IMODE((clone / ".env").stat().st_mode) == 0o600
+    logs = "".join(path.read_text() for path in (clone / ".local" / "logs").glob("*.log"))
+    assert password not in logs
+    assert "fork-safe" not in logs
+    assert "Traceback" not in logs
+
+    second = quickstart(clone, "--once")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "The figures were already stored" in second.stdout
+    assert "The simulator was asked 0 times." in second.stdout
+    assert "as they were" in second.stdout
+    assert password not in second.stdout
+    table = re.compile(r"^│.*$", re.MULTILINE)
+    assert table.findall(second.stdout) == table.findall(first.stdout)
+
+
+def test_it_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
+    clone: Path, stay: Callable[..., ManagedProcess]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wanted = taken.getsockname()[1]
+        running = stay("--port", str(wanted))
+        assert f"Port {wanted} is taken, so the web server listens on" in running.log_text()
+    addresses = set(re.findall(r"http://127\.0\.0\.1:\d+\S*", running.log_text()))
+    for path in ("/api/docs", "/admin/", "/health", "/ready", "/stats"):
+        (address,) = {address for address in addresses if address.endswith(path)}
+        assert httpx.get(address, follow_redirects=True).status_code == 200, address
+
+    command = f". .local/env.sh && {shlex.quote(sys.executable)} manage.py ensure_admin --json"
+    shell = subprocess.run(
+        ["sh", "-c", command], cwd=clone, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert shell.returncode == 0, shell.stderr
+    assert json.loads(shell.stdout) == {"username": "admin", "created": False}
+
+    second = quickstart(clone, "--once")
+    assert second.returncode == 1
+    assert f"running already (process {running.pid})" in second.stderr
+    assert running.is_alive()
+
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 0
+    assert processes_of(clone) == []
+    assert not (clone / ".local" / "env.sh").exists()
+
+
+def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[..., ManagedProcess]) -> None:
+    port = str(free_port())
+    running = stay("--port", port)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    again = stay("--port", port)
+    assert f"http://127.0.0.1:{port}" in again.log_text()
+    assert "taken" not in again.log_text()
+    assert "already stored" in again.log_text()
+
+    os.kill(pid_of(clone, "worker"), signal.SIGKILL)
+    assert again.wait(60) == 1
+    assert "quickstart: worker has ended by itself" in again.log_text()
+    assert f"Log: {clone}/.local/logs/worker.log" in again.log_text()
+
+
+def test_a_new_env_file_gives_the_admin_of_the_embedded_database_a_new_password(clone: Path) -> None:
+    assert quickstart(clone, "--once").returncode == 0
+    (clone / ".env").unlink()
+    second = quickstart(clone, "--once")
+    assert second.returncode == 0, second.stdout + second.stderr
+
+
+def test_a_collection_that_fails_is_told(clone: Path) -> None:
+    result = quickstart(
+        clone,
+        "--once",
+        COLLECT_SERVICE_URL=f"http://127.0.0.1:{free_port()}",
+        COLLECT_MAX_ATTEMPTS="1",
+    )
+    assert result.returncode == 1
+    assert "quickstart: " in result.stderr
+    assert "/api/mengla/" in result.stderr or "collection failed" in result.stderr
+    assert f"Log: {clone}/.local/logs/worker.log" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.mongo
+@pytest.mark.redis
+def test_given_servers_are_used(clone: Path, redis_client: redis.Redis) -> None:
+    database = f"{settings.MONGO_DB}_quickstart"
+    try:
+        result = quickstart(
+            clone,
+            "--once",
+            MONGO_URI=settings.MONGO_URI,
+            REDIS_URI=settings.REDIS_URI,
+            MONGO_DB=database,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "yours, of MONGO_URI" in result.stdout
+        assert "yours, of REDIS_URI" in result.stdout
+        assert not (clone / ".local" / "mongo").exists()
+        assert not (clone / ".local" / "redis").exists()
+        with pymongo.MongoClient(settings.MONGO_URI) as client:
+            assert client[database].mengla_data.count_documents({}) == 1
+    finally:
+        with pymongo.MongoClient(settings.MONGO_URI) as client:
+            client.drop_database(database)
+
+
+class TestRefusals:
+    def test_bad_settings_are_told_all_at_once(self, clone: Path) -> None:
+        result = quickstart(clone, "--once", CORS_ALLOWED_ORIGINS="*", WEB_THREADS="many")
+        assert result.returncode == 2
+        assert "CORS_ALLOWED_ORIGINS" in result.stderr
+        assert "WEB_THREADS" in result.stderr
+        assert "Traceback" not in result.stderr
+
+    def test_a_server_that_does_not_answer_is_told_without_its_password(self, clone: Path) -> None:
+        result = quickstart(
+            clone, "--once", MONGO_URI=f"mongodb://me:s3cret@127.0.0.1:{free_port()}/?replicaSet=rs0"
+        )
+        assert result.returncode == 1
+        assert "The MongoDB of MONGO_URI cannot be used" in result.stderr
+        assert "s3cret" not in result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
+
+    def test_production_is_refused(self, clone: Path) -> None:
+        result = quickstart(clone, "--once", ENV="production")
+        assert result.returncode == 1
+        assert "ENV=production" in result.stderr
+        assert not (clone / ".env").exists()
+
+    @pytest.mark.parametrize("port", ["0", "65536", "eighty", ""])
+    def test_a_bad_port_is_told(self, port: str) -> None:
+        result = subprocess.run(
+            [*QUICKSTART, "--port", port], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 2
+        assert "must be a whole number from 1 to 65535" in result.stderr

@@ -1,0 +1,58 @@
+"""A stop of the web server and of a cluster lets them finish what they have begun."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import httpx
+import pytest
+
+from tests.integration.stack import Stack
+from tests.integration.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
+
+
+def test_a_waiting_request_is_finished_after_sigterm(stack: Stack) -> None:
+    question = stack.questions.one(delay_seconds=2)
+    answers: list[httpx.Response] = []
+    reader = threading.Thread(target=lambda: answers.append(stack.ask(question, wait=3)))
+    reader.start()
+    criteria = {"identity": question.identity, "status": "DISPATCHED"}
+    wait_until(
+        lambda: stack.database.mengla_collections.count_documents(criteria),
+        timeout_seconds=15,
+        what="the reader waits for its collection",
+    )
+    stopped_at = time.monotonic()
+    stack.web.process.send_signal(signal.SIGTERM)
+    assert stack.web.process.wait(20) == 0
+    reader.join(20)
+    (answer,) = answers
+    assert answer.status_code in (200, 202)  # the answer of the service may have come before the stop
+    assert answer.json()["success"] is True
+    assert time.monotonic() - stopped_at > 1.0  # it was really under way when the signal came
+    with pytest.raises(httpx.ConnectError):
+        stack.get("/health")
+
+    stack.start_web()
+    stack.web.wait_until_ready()
+    # The simulator called while nobody listened, and calls again.
+    assert stack.collect(question).status_code == 200
+    stack.assert_stored_once([question])
+
+
+def test_a_stopped_cluster_finishes_the_request_it_has_begun(stack: Stack) -> None:
+    stack.simulator.set_knobs(hang_seconds=1.0)
+    questions = stack.questions.some(3)
+    asked = stack.ask_all(questions)
+    cluster = stack.dispatching_cluster()
+    cluster.process.send_signal(signal.SIGTERM)
+    assert cluster.process.wait(60) == 0
+    stack.clusters.remove(cluster)
+    stack.start_cluster().wait_until_ready()
+    assert stack.wait_until_ended(asked) == {"SUCCEEDED"}
+    assert {stack.collection(one)["attempts"] for one in asked} == {1}
+    stack.assert_stored_once(questions)

@@ -1,0 +1,80 @@
+"""What the tests of runs share: starting and planning them here, and answering their collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.core.mongo import collection_of, utc_now
+from apps.core.periods import Period
+from apps.mengla import selectors
+from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.data_query import DataQuery
+from apps.mengla.models import Collection
+from apps.mengla.services import planning, queue, records
+from apps.sync_tasks import selectors as run_selectors
+
+ROWS = {"list": [{"catName": "x", "monthSales": 1}]}
+
+
+def plan_now(run_id: str) -> dict[str, Any]:
+    """Plan the run as a worker would, and return it as it stands then."""
+    planning.plan_run(run_id)
+    return run_document(run_id)
+
+
+def run_document(run_id: str) -> dict[str, Any]:
+    run = run_selectors.find_run(run_id)
+    assert run is not None
+    return dict(run)
+
+
+def collections_of(run_id: str) -> list[dict[str, Any]]:
+    return list(collection_of(Collection).find({"run_ids": run_id}).sort("_id"))
+
+
+def identities_of(run_id: str) -> list[str]:
+    return [document["identity"] for document in collections_of(run_id)]
+
+
+def store(query: DataQuery, *, wanted_by: list[str] | None = None, age_days: int = 0) -> None:
+    """Store figures for every period of the query."""
+    from datetime import timedelta
+
+    provenance = records.Provenance(
+        collection_id="0" * 24,
+        wanted_by=wanted_by or [],
+        collected_at=utc_now() - timedelta(days=age_days),
+        duration_ms=5,
+    )
+    records.store_answers(query, [_answer(query, period) for period in query.periods], provenance)
+
+
+def _answer(query: DataQuery, period: Period) -> records.Answer:
+    return records.Answer(period, {"timest": period.dashed} if query.is_trend else ROWS)
+
+
+def end_next(*, error: CollectionError | None = None) -> dict[str, Any] | None:
+    """Claim the next collection and end it: with figures, or for good with this error."""
+    claimed = queue.claim(slot_count=50)
+    if claimed is None:
+        return None
+    if error is not None:
+        queue.fail_attempt(
+            claimed["_id"],
+            attempt_token=claimed["attempt_token"],
+            error=error,
+            message="made to fail",
+            is_permanent=True,
+        )
+        return claimed
+    store(selectors.query_of(claimed), wanted_by=claimed["run_ids"])
+    queue.finish(claimed["_id"], status=CollectionStatus.SUCCEEDED)
+    return claimed
+
+
+def end_all(*, failing: int = 0) -> int:
+    """End everything in the queue, the first ones as failures; returns how many ended."""
+    ended = 0
+    while end_next(error=CollectionError.EXECUTION_FAILED if ended < failing else None) is not None:
+        ended += 1
+    return ended

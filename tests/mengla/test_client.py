@@ -1,0 +1,348 @@
+"""The client of the collection service, over real HTTP: what it sends, and how it takes every answer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+import redis
+
+from apps.core.processes import free_port
+from apps.mengla.choices import CollectionError
+from apps.mengla.upstream import breaker
+from apps.mengla.upstream.client import CollectionServiceClient
+from apps.mengla.upstream.errors import UpstreamError
+from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
+
+pytestmark = pytest.mark.redis
+HOOK = "http://hook/x?collection=c&token=t"
+
+
+@pytest.fixture
+def client(stub: StubService) -> Iterator[CollectionServiceClient]:
+    with CollectionServiceClient() as client:
+        yield client
+
+
+def execute(client: CollectionServiceClient) -> str:
+    return client.execute(task_id="t7", parameters={"module": "hot"}, webhook_url=HOOK)
+
+
+def failure_of(client: CollectionServiceClient, step: Any = execute) -> UpstreamError:
+    with pytest.raises(UpstreamError) as caught:
+        step(client)
+    return caught.value
+
+
+class TestRequests:
+    def test_an_execution_is_asked_for_as_the_protocol_wants_it(
+        self, client: CollectionServiceClient, stub: StubService, settings: Any
+    ) -> None:
+        stub.say(accepted("x1"))
+        assert execute(client) == "x1"
+        (asked,) = stub.asked
+        assert (asked.method, asked.path) == ("POST", "/api/managed-tasks/t7/execute")
+        assert asked.headers["Authorization"] == f"Bearer {settings.COLLECT_SERVICE_API_KEY}"
+        assert asked.json == {"parameters": {"module": "hot"}, "webhookUrl": HOOK}
+
+    def test_a_base_address_with_a_path(self, stub: StubService, settings: Any) -> None:
+        settings.COLLECT_SERVICE_URL = f"{stub.url}/v1"
+        stub.say(accepted())
+        with CollectionServiceClient() as client:
+            execute(client)
+        assert stub.asked[0].path == "/v1/api/managed-tasks/t7/execute"
+
+    def test_an_odd_task_id_stays_one_part_of_the_path(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(accepted())
+        client.execute(task_id="a/../b?c", parameters={}, webhook_url=HOOK)
+        assert stub.asked[0].path == "/api/managed-tasks/a%2F..%2Fb%3Fc/execute"
+
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            ({"data": {"executionId": "x1"}}, "x1"),
+            ({"data": {"execution_id": "x2"}}, "x2"),
+            ({"executionId": "x3"}, "x3"),
+            ({"data": {"executionId": 42}}, "42"),
+            ({"data": {"executionId": "x" * 500}}, "x" * 128),
+        ],
+    )
+    def test_the_execution_id_is_found(
+        self, client: CollectionServiceClient, stub: StubService, body: Any, expected: str
+    ) -> None:
+        stub.say(Reply(body))
+        assert execute(client) == expected
+
+
+class TestTaskId:
+    def test_is_found_by_name_and_remembered(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        assert client.known_task_id() is None
+        stub.say(tasks("other", f"{TASK_NAME} (1)", TASK_NAME))
+        assert client.look_up_task_id() == "t2"
+        assert client.known_task_id() == "t2"
+        assert stub.asked[0].path == "/api/managed-tasks?page=1&limit=100"
+
+    def test_may_be_on_a_later_page(self, client: CollectionServiceClient, stub: StubService) -> None:
+        stub.say(tasks(*["other"] * 100), tasks("other", TASK_NAME))
+        assert client.look_up_task_id() == "t1"
+        assert [asked.path.split("?")[1] for asked in stub.asked] == ["page=1&limit=100", "page=2&limit=100"]
+
+    def test_is_remembered_for_this_service_and_name_only(
+        self, client: CollectionServiceClient, stub: StubService, settings: Any
+    ) -> None:
+        stub.say(tasks(TASK_NAME))
+        client.look_up_task_id()
+        settings.COLLECT_TASK_NAME = "another"
+        assert client.known_task_id() is None
+
+    @pytest.mark.parametrize("reply", [tasks(), tasks("other"), Reply({"data": {"tasks": [None, 5, {}]}})])
+    def test_an_unknown_name_is_permanent(
+        self, client: CollectionServiceClient, stub: StubService, reply: Reply
+    ) -> None:
+        stub.say(reply)
+        error = failure_of(client, CollectionServiceClient.look_up_task_id)
+        assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
+        assert TASK_NAME in error.message
+
+    def test_a_forgotten_one_is_looked_up_again_once(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(Reply({}, 404), tasks(TASK_NAME), accepted("x9"))
+        assert execute(client) == "x9"
+        assert [asked.path.split("?")[0] for asked in stub.asked] == [
+            "/api/managed-tasks/t7/execute",
+            "/api/managed-tasks",
+            "/api/managed-tasks/t0/execute",
+        ]
+        assert client.known_task_id() == "t0"
+
+    def test_and_only_once(self, client: CollectionServiceClient, stub: StubService) -> None:
+        stub.say(Reply({}, 404), tasks(TASK_NAME), Reply({}, 404))
+        error = failure_of(client)
+        assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
+        assert len(stub.asked) == 3
+
+
+class TestFailures:
+    @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
+    def test_a_server_error_may_pass(
+        self, client: CollectionServiceClient, stub: StubService, status: int
+    ) -> None:
+        stub.say(Reply({"message": "backend gone"}, status))
+        error = failure_of(client)
+        assert (error.error, error.is_permanent) == (CollectionError.SERVICE_ERROR, False)
+        assert str(status) in error.message and "backend gone" in error.message
+        assert breaker.snapshot().failures == 1
+
+    @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 409, 422])
+    def test_a_rejection_is_permanent_and_no_outage(
+        self, client: CollectionServiceClient, stub: StubService, status: int
+    ) -> None:
+        stub.say(Reply({"error": {"message": "dateType is wrong"}}, status))
+        error = failure_of(client)
+        assert (error.error, error.is_permanent) == (CollectionError.REJECTED, True)
+        assert "dateType is wrong" in error.message
+        assert breaker.snapshot().failures == 0
+
+    @pytest.mark.parametrize(
+        ("value", "low", "high"),
+        [
+            ("30", 30, 30),
+            (None, None, None),
+            ("soon", None, None),
+            ("-5", None, None),
+            ("999999", 3600, 3600),
+        ],
+    )
+    def test_too_many_requests_says_when_to_come_again(
+        self, client: CollectionServiceClient, stub: StubService, value: str | None, low: Any, high: Any
+    ) -> None:
+        stub.say(Reply({}, 429, {"Retry-After": value} if value else {}))
+        error = failure_of(client)
+        assert (error.error, error.is_permanent) == (CollectionError.RATE_LIMITED, False)
+        assert error.retry_after_seconds == low == high
+        assert breaker.snapshot().failures == 0
+
+    def test_the_time_to_come_again_may_be_a_date(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        instant = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
+        stub.say(Reply({}, 429, {"Retry-After": instant}))
+        assert 115 < (failure_of(client).retry_after_seconds or 0) <= 120
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"<html><h1>Maintenance</h1></html>",
+            b"",
+            b"\xff\xfe",
+            [],
+            None,
+            {},
+            "text",
+            {"data": None},
+            {"data": {"executionId": None}},
+            {"data": {"executionId": True}},
+            {"data": {"executionId": {"id": 1}}},
+            {"success": False, "message": "no"},
+        ],
+    )
+    def test_a_success_that_is_none_is_an_outage(
+        self, client: CollectionServiceClient, stub: StubService, body: Any
+    ) -> None:
+        """A page of a proxy must not use up the attempts of the whole queue: the breaker stops that."""
+        stub.say(Reply(body if body is not None else b"null"))
+        error = failure_of(client)
+        assert (error.error, error.is_permanent, error.is_outage) == (
+            CollectionError.SERVICE_ERROR,
+            False,
+            True,
+        )
+        assert breaker.snapshot().failures == 1
+
+    @pytest.mark.parametrize("body", [b"<html></html>", [], {"data": []}, {"data": {"tasks": None}}])
+    def test_the_same_for_the_list_of_tasks(
+        self, client: CollectionServiceClient, stub: StubService, body: Any
+    ) -> None:
+        stub.say(Reply(body))
+        error = failure_of(client, CollectionServiceClient.look_up_task_id)
+        assert (error.error, error.is_permanent) == (CollectionError.SERVICE_ERROR, False)
+
+    def test_a_connection_that_breaks(self, client: CollectionServiceClient, stub: StubService) -> None:
+        stub.say(Reply(None))
+        error = failure_of(client)
+        assert (error.error, error.is_permanent, error.is_outage) == (
+            CollectionError.CONNECT_ERROR,
+            False,
+            True,
+        )
+
+    def test_nobody_listens(self, settings: Any) -> None:
+        settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{free_port()}"
+        with CollectionServiceClient() as client:
+            assert failure_of(client).error is CollectionError.CONNECT_ERROR
+        assert breaker.snapshot().failures == 1
+
+    def test_it_hangs(self, settings: Any) -> None:
+        settings.COLLECT_REQUEST_TIMEOUT_SECONDS = 0.1
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            with CollectionServiceClient() as client:
+                error = failure_of(client)
+        assert (error.error, error.is_permanent, error.is_outage) == (CollectionError.TIMEOUT, False, True)
+
+    def test_a_success_after_failures_is_told_to_the_breaker(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(Reply({}, 500), Reply({}, 500), accepted())
+        failure_of(client)
+        failure_of(client)
+        execute(client)
+        assert breaker.snapshot().failures == 0
+
+    def test_a_simulator_is_refused_in_production(
+        self, client: CollectionServiceClient, stub: StubService, settings: Any
+    ) -> None:
+        settings.ENVIRONMENT = replace(settings.ENVIRONMENT, ENV="production")
+        stub.say(replace(accepted(), headers={"X-MengLa-Simulator": "1"}))
+        error = failure_of(client)
+        assert (error.error, error.is_permanent) == (CollectionError.REJECTED, True)
+        assert "simulator" in error.message
+
+    def test_no_error_tells_the_key(
+        self, client: CollectionServiceClient, stub: StubService, settings: Any
+    ) -> None:
+        stub.say(Reply({}, 401))
+        assert settings.COLLECT_SERVICE_API_KEY not in failure_of(client).message
+
+
+class TestTurns:
+    def test_a_request_uses_the_turn_that_was_taken(
+        self, client: CollectionServiceClient, stub: StubService, settings: Any
+    ) -> None:
+        settings.COLLECT_INTERVAL_SECONDS = 0
+        stub.say(accepted())
+        assert client.take_turn() == 0
+        with CollectionServiceClient() as other:
+            assert other.take_turn() > 0
+            execute(client)
+            assert other.take_turn() == 0
+
+    def test_a_turn_that_was_not_used_is_given_back(self, stub: StubService) -> None:
+        with CollectionServiceClient() as client:
+            client.take_turn()
+        with CollectionServiceClient() as client:
+            client.take_turn()
+            client.give_turn_back()
+            assert client.take_turn() == 0
+
+    def test_a_failed_request_ends_its_turn_too(
+        self, client: CollectionServiceClient, stub: StubService, settings: Any
+    ) -> None:
+        settings.COLLECT_INTERVAL_SECONDS = 30
+        stub.say(Reply(None))
+        failure_of(client)
+        with CollectionServiceClient() as other:
+            assert 25 < other.take_turn() <= 30
+
+    def test_when_the_service_wants_a_pause_nobody_asks_meanwhile(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(Reply({}, 429, {"Retry-After": "60"}))
+        failure_of(client)
+        with CollectionServiceClient() as other:
+            assert 55 < other.take_turn() <= 60
+
+    def test_without_redis_nothing_is_sent(
+        self, client: CollectionServiceClient, stub: StubService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse() -> redis.Redis:
+            raise redis.ConnectionError("down")
+
+        monkeypatch.setattr("apps.core.locks.get_redis", refuse)
+        with pytest.raises(redis.RedisError):
+            execute(client)
+        assert stub.asked == []
+
+    def test_what_was_accepted_is_not_lost_when_redis_goes_away_meanwhile(
+        self, client: CollectionServiceClient, stub: StubService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stub.say(accepted("x1"))
+        client.take_turn()
+
+        def refuse() -> redis.Redis:
+            raise redis.ConnectionError("down")
+
+        monkeypatch.setattr("apps.core.locks.get_redis", refuse)
+        monkeypatch.setattr("apps.core.redis.get_redis", refuse)
+        assert execute(client) == "x1"
+
+
+def test_clients_at_once_keep_the_interval(service: Any, settings: Any) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = 0.05
+
+    def look_up_and_ask() -> None:
+        with CollectionServiceClient() as client:
+            for _ in range(3):
+                with pytest.raises(UpstreamError):
+                    client.execute(task_id=service.knobs.task_id, parameters={}, webhook_url=HOOK)
+
+    threads = [threading.Thread(target=look_up_and_ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stats = service.stats()
+    assert stats["execute_requests"] == 12
+    assert stats["min_gap_seconds"] >= 0.05
+    assert stats["max_concurrent_posts"] == 1

@@ -1,0 +1,110 @@
+"""Turns: one at a time in the whole installation, and an interval after each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+
+from apps.mengla.upstream.spacing import Turn
+
+pytestmark = pytest.mark.redis
+INTERVAL_SECONDS = 5
+REQUEST_SECONDS = 10
+
+
+@pytest.fixture(autouse=True)
+def _interval(settings: Any) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = INTERVAL_SECONDS
+    settings.COLLECT_REQUEST_TIMEOUT_SECONDS = REQUEST_SECONDS
+
+
+@pytest.fixture
+def pass_all_time(redis_client: redis.Redis) -> Callable[[], None]:
+    """Let whatever is held lapse."""
+
+    def lapse() -> None:
+        for key in redis_client.keys("mengla:lease:*"):
+            redis_client.delete(key)
+
+    return lapse
+
+
+def test_one_at_a_time() -> None:
+    with ThreadPoolExecutor(10) as pool:
+        waits = list(pool.map(lambda _: Turn().take(), range(10)))
+    assert waits.count(0) == 1
+    assert all(INTERVAL_SECONDS < wait <= INTERVAL_SECONDS + REQUEST_SECONDS for wait in waits if wait)
+
+
+def test_the_interval_begins_when_the_request_has_ended(pass_all_time: Callable[[], None]) -> None:
+    turn = Turn()
+    turn.take()
+    turn.end()
+    assert INTERVAL_SECONDS - 1 < Turn().take() <= INTERVAL_SECONDS
+    pass_all_time()
+    assert Turn().take() == 0
+
+
+def test_the_service_may_wish_for_more(pass_all_time: Callable[[], None]) -> None:
+    turn = Turn()
+    turn.take()
+    turn.end(pause_seconds=100)
+    assert 99 < Turn().take() <= 100
+
+
+def test_it_cannot_wish_for_less() -> None:
+    turn = Turn()
+    turn.take()
+    turn.end(pause_seconds=0.1)
+    assert Turn().take() > INTERVAL_SECONDS - 1
+
+
+def test_without_an_interval_the_next_turn_is_free_at_once(settings: Any) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = 0
+    turn = Turn()
+    for _ in range(3):
+        assert turn.take() == 0
+        assert Turn().take() > 0
+        turn.end()
+
+
+def test_an_unused_turn_costs_nobody_an_interval() -> None:
+    turn = Turn()
+    turn.take()
+    turn.give_back()
+    assert Turn().take() == 0
+
+
+def test_a_killed_owner_delays_the_next_one_for_a_while_only(redis_client: redis.Redis) -> None:
+    Turn().take()
+    (key,) = redis_client.keys("mengla:lease:*")
+    assert 0 < redis_client.pttl(key) <= (INTERVAL_SECONDS + REQUEST_SECONDS) * 1000
+
+
+@pytest.mark.parametrize("step", [Turn.end, Turn.give_back])
+def test_who_was_away_too_long_does_not_take_anothers_turn(
+    step: Callable[[Turn], None], pass_all_time: Callable[[], None]
+) -> None:
+    """Otherwise two requests would arrive closer than the interval."""
+    late, owner = Turn(), Turn()
+    late.take()
+    pass_all_time()
+    assert owner.take() == 0
+    step(late)
+    assert Turn().take() > INTERVAL_SECONDS
+
+
+def test_without_redis_nobody_gets_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> redis.Redis:
+        raise redis.ConnectionError("down")
+
+    turn = Turn()
+    turn.take()
+    monkeypatch.setattr("apps.core.locks.get_redis", refuse)
+    turn.end()  # what the request brought is worth more than the turn
+    with pytest.raises(redis.RedisError):
+        turn.take()

@@ -38,6 +38,11 @@ def test_an_outage_of_the_service_opens_the_breaker_and_stale_figures_go_on_bein
         what="a miss is told that the service is unavailable",
     )
     assert answer.status_code == 202
+    wait_until(
+        lambda: stack.ask(stale).headers["X-MengLa-Freshness"] == "stale",
+        timeout_seconds=10,
+        what="the second is over in which the figures are fresh",
+    )
     for _ in range(5):
         served = stack.ask(stale)
         assert served.status_code == 200

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 MISSES = 100
 THREADS = 4  # of each web process of the shared stack
 HANG_SECONDS = 3.0
+REQUEST_TIMEOUT_SECONDS = 2.0  # COLLECT_REQUEST_TIMEOUT_SECONDS of the shared stack: who waits, waits so long
 
 
 @contextmanager
@@ -60,8 +61,8 @@ def test_a_miss_is_answered_in_milliseconds_while_the_service_hangs(stack: Stack
         answers = [timed(partial(stack.ask, one, client=client)) for one in stack.questions.some(30)]
     assert {answer.status_code for answer, _ in answers} == {202}
     seconds = [each for _, each in answers]
-    assert statistics.median(seconds) < 0.1
-    assert max(seconds) < HANG_SECONDS / 2
+    assert statistics.median(seconds) < REQUEST_TIMEOUT_SECONDS / 10
+    assert max(seconds) < REQUEST_TIMEOUT_SECONDS
 
 
 def test_a_hundred_misses_and_hits_at_once_hold_no_thread_while_the_service_hangs(stack: Stack) -> None:
@@ -72,14 +73,15 @@ def test_a_hundred_misses_and_hits_at_once_hold_no_thread_while_the_service_hang
         answers, seconds = timed(
             lambda: at_once(partial(stack.ask, question) for question in questions),
         )
+        sent = stack.simulator.stats()["execute_requests"]
         health = stack.get("/health")
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["data"]["collection"]["id"] for answer in answers}) == MISSES
-    # 16 threads: had each miss waited for the service, this would have taken seven times the hang.
-    assert seconds < HANG_SECONDS * 2
+    # Had a miss waited for the service, the service would have been asked before the miss was answered.
+    assert sent < MISSES / 4
+    assert seconds < MISSES / (4 * THREADS) * REQUEST_TIMEOUT_SECONDS
     assert health.status_code == 200
     assert {status for status, _ in hits} == {200}
-    assert max(each for _, each in hits) < HANG_SECONDS / 2
 
 
 def test_waiting_readers_take_at_most_half_of_the_threads(stack: Stack) -> None:

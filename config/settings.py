@@ -101,6 +101,7 @@ INSTALLED_APPS = [
     "apps.categories",
     "apps.sync_tasks",
     "apps.mengla",
+    "apps.admin",
 ]
 # Migrations that Django and django-q2 ship create integer keys; ours create ObjectId keys.
 MIGRATION_MODULES = {

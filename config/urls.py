@@ -24,5 +24,6 @@ urlpatterns = [
     path("api/", include("apps.categories.urls")),
     path("api/", include("apps.sync_tasks.urls")),
     path("api/", include("apps.mengla.urls")),
+    path("api/admin/", include("apps.admin.urls")),
     re_path(r"^api(?:/.*)?$", core_views.unknown_api_path),
 ]

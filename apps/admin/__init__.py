@@ -1,0 +1,1 @@
+"""What operators watch and set: metrics, alerts, health, levers, and the pages of the control room."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +9,7 @@ from rest_framework import serializers
 
 from apps.auth import rules
 from apps.auth.choices import CredentialKind, TokenScope
-from apps.core.api.serializers import StrictIntegerField
+from apps.core.api.serializers import StrictIntegerField, UtcDateTimeField
 from apps.core.errors import InvalidInput
 
 
@@ -18,17 +17,10 @@ class StrictTextField(serializers.CharField):
     """A text; a number, a boolean or a structure is an error instead of being turned into one."""
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse other types before DRF prints them, which a deeply nested structure would not survive."""
+        """Refuse other types before DRF prints them."""
         if data is not serializers.empty and data is not None and not isinstance(data, str):
             self.fail("invalid")
         return super().run_validation(data)
-
-
-class InstantField(serializers.DateTimeField):
-    """An instant, spoken in UTC."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(default_timezone=UTC, **kwargs)
 
 
 class ScopeField(serializers.ChoiceField):
@@ -60,7 +52,7 @@ class LoginResultSerializer(serializers.Serializer[Any]):
 
     token = serializers.CharField()
     username = serializers.CharField()
-    expires_at = InstantField()
+    expires_at = UtcDateTimeField()
 
 
 class NewTokenSerializer(serializers.Serializer[dict[str, Any]]):
@@ -90,7 +82,7 @@ class CreatedTokenSerializer(serializers.Serializer[Any]):
     token = serializers.CharField()
     id = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
-    expires_at = InstantField()
+    expires_at = UtcDateTimeField()
 
 
 class TokenSerializer(serializers.Serializer[Any]):
@@ -100,9 +92,9 @@ class TokenSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]
     scope = serializers.ChoiceField(choices=TokenScope.choices)
     created_by = serializers.CharField()
-    created_at = InstantField()
-    expires_at = InstantField()
-    last_used_at = InstantField(allow_null=True)
+    created_at = UtcDateTimeField()
+    expires_at = UtcDateTimeField()
+    last_used_at = UtcDateTimeField(allow_null=True)
     revoked = serializers.BooleanField()
 
 
@@ -125,5 +117,5 @@ class MeSerializer(serializers.Serializer[Any]):
 
     username = serializers.CharField()
     scope = serializers.ChoiceField(choices=TokenScope.choices)
-    expires_at = InstantField()
+    expires_at = UtcDateTimeField()
     kind = serializers.ChoiceField(choices=CredentialKind.choices)

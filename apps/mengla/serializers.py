@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
 
 from apps.core.api.pagination import PageQuerySerializer
+from apps.core.api.parsers import loads_shallow
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.services.query import MAX_WAIT_SECONDS
 
@@ -70,14 +73,17 @@ class _ExtraField(serializers.DictField):
 class _ExtraTextField(serializers.JSONField):
     """The same as JSON text, for a query string."""
 
-    default_error_messages = {"not_an_object": "Must be a JSON object."}
+    default_error_messages = {"not_an_object": _("Must be a JSON object.")}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, binary=True, **kwargs)
+        super().__init__(required=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         """Parse the text."""
-        value = super().to_internal_value(data)
+        try:
+            value = loads_shallow(str(data).encode())
+        except (ParseError, UnicodeEncodeError):
+            self.fail("invalid")
         if not isinstance(value, dict):
             self.fail("not_an_object")
         return value

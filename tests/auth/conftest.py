@@ -136,7 +136,7 @@ def redis_client(port: int, *, timeout_seconds: float = 0.3) -> redis.Redis:
 
 
 def nested(depth: int) -> list[Any]:
-    """Return lists in lists, deeper than Python likes to print."""
+    """Return lists in lists."""
     value: list[Any] = []
     for _ in range(depth):
         value = [value]

@@ -30,7 +30,7 @@ class TestLoginBody:
             ({"username": "ana", "password": "secret-value\0"}, {"password"}),
             ({"username": "ana\0", "password": "secret-value"}, {"username"}),
             ({"username": "an\na", "password": "secret-value"}, {"username"}),
-            ({"username": nested(500), "password": nested(900)}, {"username", "password"}),
+            ({"username": nested(20), "password": nested(20)}, {"username", "password"}),
         ],
     )
     def test_impossible_bodies_are_400_and_repeat_nothing(

@@ -22,6 +22,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
 ROUTES = api_routes()
 MIB = 1024 * 1024
+# Names of fields of any request; each address reads some of them.
+FIELDS = (
+    b"action actions catId cat_ids dateType timest starRange endRange wait refresh extra granularity"
+    b" startDate username password label scope expires_hours delete_data modules layout version limit"
+    b" rule_name confirm targets apply duration_minutes"
+).split()
 BODIES: dict[str, tuple[bytes, str]] = {
     "cut off": (b'{"username": ', "application/json"),
     "nothing": (b"", "application/json"),
@@ -38,6 +44,10 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "an unknown charset": (b"{}", "application/json; charset=none-such"),
     "deep": (b"[" * 100_000 + b"]" * 100_000, "application/json"),
     "deep in an object": (b'{"extra": ' + b'{"a":' * 900 + b"1" + b"}" * 901, "application/json"),
+    "deep in every field": (
+        b"{%s}" % b",".join(b'"%s": %s1%s' % (name, b"[" * 900, b"]" * 900) for name in FIELDS),
+        "application/json",
+    ),
     "many digits": (b'{"wait": ' + b"9" * 10_000 + b"}", "application/json"),
     "a long name": (b'{"' + b"n" * 100_000 + b'": 1}', "application/json"),
     "wrong types": (

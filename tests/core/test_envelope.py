@@ -24,7 +24,7 @@ from rest_framework import exceptions, serializers
 from apps.core import errors
 from apps.core.api.envelope import EnvelopeRenderer, dump_json, error_body, error_response, success_body
 from apps.core.api.exceptions import code_of_status, envelope_exception_handler
-from apps.core.api.parsers import StrictJSONParser, read_body
+from apps.core.api.parsers import MAX_DEPTH, StrictJSONParser, read_body
 from apps.core.api.serializers import (
     MongoModelSerializer,
     ObjectIdStringField,
@@ -250,6 +250,16 @@ def test_a_body_is_bounded(settings: Any) -> None:
     assert StrictJSONParser().parse(BytesIO(b'"' + b"x" * 8 + b'"')) == "x" * 8
     with pytest.raises(errors.PayloadTooLarge):
         StrictJSONParser().parse(BytesIO(b'"' + b"x" * 9 + b'"'))
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing", "depth"), [(b"[", b"]", 1), (b'{"a":', b"}", 1), (b'[{"a":', b"}]", 2)]
+)
+def test_a_body_is_nested_so_deeply_and_no_deeper(opening: bytes, closing: bytes, depth: int) -> None:
+    levels = MAX_DEPTH // depth
+    StrictJSONParser().parse(BytesIO(opening * levels + b"1" + closing * levels))
+    with pytest.raises(exceptions.ParseError, match="deep"):
+        StrictJSONParser().parse(BytesIO(opening * (levels + 1) + b"1" + closing * (levels + 1)))
 
 
 def test_a_raw_body_is_bounded_by_what_it_says_and_by_what_it_is() -> None:

@@ -188,6 +188,10 @@ class TestParameters:
         assert fields_of(ask(**parameters)) == [field]
         assert collections() == []
 
+    def test_extra_that_is_nested_deeply_is_400(self, ask: Ask) -> None:
+        for depth in (10, 1000, 2000):
+            assert fields_of(ask(extra='{"a":' * depth + "1" + "}" * depth)) == ["extra"]
+
     @pytest.mark.parametrize(
         "body",
         [

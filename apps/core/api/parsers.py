@@ -15,9 +15,12 @@ from rest_framework.parsers import BaseParser
 from apps.core.api.envelope import JSON_CONTENT_TYPE
 from apps.core.errors import PayloadTooLarge
 
+# No request of this API needs more. What is far deeper cannot even be printed in an error message.
+MAX_DEPTH = 32
+
 
 class StrictJSONParser(BaseParser):
-    """Parses UTF-8 JSON; NaN, lone surrogates and trailing text are errors."""
+    """Parses UTF-8 JSON; NaN, lone surrogates, trailing text and deep nesting are errors."""
 
     media_type = JSON_CONTENT_TYPE
 
@@ -29,14 +32,40 @@ class StrictJSONParser(BaseParser):
     ) -> Any:
         """Return the parsed body.
 
-        :raises ParseError: when it is not JSON.
+        :raises ParseError: when it is not JSON, or nested deeper than ``MAX_DEPTH``.
         :raises PayloadTooLarge: when it is over DATA_UPLOAD_MAX_MEMORY_SIZE.
         """
         limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit_bytes + 1)
         if len(body) > limit_bytes:
             raise PayloadTooLarge(_("The body is too large."), detail=f"limit_bytes={limit_bytes}")
-        return loads(body)
+        return loads_shallow(body)
+
+
+def loads_shallow(body: bytes) -> Any:
+    """Parse JSON bytes that are nested no deeper than ``MAX_DEPTH``.
+
+    :raises ParseError: when they are not JSON, or deeper.
+    """
+    data = loads(body)
+    if _is_deeper(data, MAX_DEPTH):
+        raise ParseError(_("The JSON is nested too deeply."))
+    return data
+
+
+def _is_deeper(data: Any, limit: int) -> bool:
+    """Whether JSON data is nested deeper than ``limit`` objects and arrays; goes level by level."""
+    level = [data]
+    for _depth in range(limit + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def loads(body: bytes) -> Any:

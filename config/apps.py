@@ -11,8 +11,9 @@ _OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
 
 
 class MongoAdminConfig(AdminConfig):
-    """The Django admin with ObjectId keys."""
+    """The Django admin with ObjectId keys, and with our site."""
 
+    default_site = "apps.admin.site.CollectorAdminSite"
     default_auto_field = _OBJECT_ID
 
 

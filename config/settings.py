@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from config import admin_site as _admin_site
 from config import env as _env
 from config.logs import configure_logging
 
@@ -85,6 +86,7 @@ QUEUE_WORKERS = ENVIRONMENT.QUEUE_WORKERS
 # --- Applications ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
     "config.apps.MongoAdminConfig",
     "config.apps.MongoAuthConfig",
     "config.apps.MongoContentTypesConfig",
@@ -116,12 +118,14 @@ MIDDLEWARE = [
     "apps.core.api.middleware.RequestIdMiddleware",
     "apps.core.api.middleware.AccessLogMiddleware",
     "apps.core.api.middleware.EnvelopeMiddleware",
+    "apps.core.admin_base.outage_page.OutagePageMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.core.api.middleware.ChunkedBodyMiddleware",
     "apps.core.api.middleware.TrailingSlashMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -144,6 +148,7 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     },
 ]
+UNFOLD = _admin_site.UNFOLD  # the look of the admin
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the first start
 
@@ -271,7 +276,9 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.api.reports.SecretFilter"
 
 # --- Language, time, logs -------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = ENVIRONMENT.LANGUAGE_CODE  # for whoever asks for none of the languages
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Asia/Shanghai"

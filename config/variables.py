@@ -301,6 +301,11 @@ class Environment(AlertVariables):
         help="How many closed years the backfill check looks back over; 0 leaves years out.",
     )
 
+    LANGUAGE_CODE: str = _variable(
+        parsers.one_of("en", "zh-hans"),
+        default="en",
+        help="The language of pages and messages for whoever asks for none of ours.",
+    )
     LOG_LEVEL: str = _variable(
         parsers.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         default="INFO",

@@ -1,0 +1,39 @@
+"""The login form of the admin: limited, bounded and logged as the login of the API is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+
+from apps.auth import services
+from apps.auth.errors import Unauthenticated
+from apps.core.errors import DomainError, InvalidInput
+
+if TYPE_CHECKING:
+    from django.contrib.admin.forms import AdminAuthenticationForm as AuthenticationForm
+else:
+    from unfold.forms import AuthenticationForm
+
+
+class LoginForm(AuthenticationForm):
+    """Asks ``services.check_credentials``; ``refusal`` holds why nothing was checked, if so."""
+
+    refusal: DomainError | None = None
+
+    def clean(self) -> dict[str, Any]:
+        """Check the username and the password."""
+        username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if username is None or not password:
+            return self.cleaned_data
+        address = self.request.META.get("REMOTE_ADDR", "") if self.request is not None else ""
+        try:
+            user = services.check_credentials(username=username, password=password, address=address)
+        except (Unauthenticated, InvalidInput):
+            raise self.get_invalid_login_error() from None
+        except DomainError as error:
+            self.refusal = error
+            raise ValidationError(error.message) from None
+        self.confirm_login_allowed(user)
+        self.user_cache = user
+        return self.cleaned_data

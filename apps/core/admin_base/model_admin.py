@@ -1,0 +1,101 @@
+"""The base classes of every model admin: fast on a million rows, and read-only unless it says otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin
+from django.core.exceptions import BadRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from apps.core.admin_base.paging import NextOnlyPaginator
+from apps.core.admin_base.rights import may
+
+M = TypeVar("M", bound=Model)
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin as UnfoldModelAdmin
+else:
+    from unfold.admin import ModelAdmin as _ModelAdmin
+
+    class UnfoldModelAdmin(_ModelAdmin):
+        """The theme's model admin, which may be written with its model in brackets."""
+
+        def __class_getitem__(cls, _model: Any) -> type:
+            return cls
+
+
+class CollectorModelAdmin(UnfoldModelAdmin[M]):
+    """Lists without sorting by arbitrary columns, and without filters that it has not declared."""
+
+    list_per_page = 50
+    list_max_show_all = 0
+    list_disable_select_all = True
+    show_full_result_count = False
+    sortable_by = ()
+    compressed_fields = True
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the declared filters only: Django would take any lookup of any field, and search it all."""
+        return lookup in self._declared_parameters(request)
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[M], *arguments: Any, **named: Any
+    ) -> HttpResponse | None:
+        """Refuse "all of the list", which may be a million rows."""
+        if request.POST.get("select_across", "0") != "0":
+            raise BadRequest("An action takes selected rows only.")
+        return super().response_action(request, queryset, *arguments, **named)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may start what the page offers: the permission to change the model.
+
+        It stands apart from ``has_change_permission``, which decides on an editable form.
+        """
+        return may(request, f"{self.opts.app_label}.change_{self.opts.model_name}")
+
+    def note_change(self, request: HttpRequest, one: M, what: str) -> None:
+        """Write into the admin's history log that this user did this to the row."""
+        self.log_change(request, one, what)
+
+    def _declared_parameters(self, request: HttpRequest) -> set[str]:
+        names: set[str] = set()
+        for declared in self.get_list_filter(request):
+            if isinstance(declared, str):
+                names |= {declared, f"{declared}__exact", f"{declared}__isnull"}
+            elif (
+                isinstance(declared, type)
+                and issubclass(declared, admin.SimpleListFilter)
+                and declared.parameter_name
+            ):
+                names.add(declared.parameter_name)
+        return names
+
+
+class ReadOnlyAdmin(CollectorModelAdmin[M]):
+    """To look at: services alone write these rows, and nobody adds, edits or deletes one by a form."""
+
+    def has_add_permission(self, request: HttpRequest, *_arguments: Any) -> bool:
+        """Refuse: services write these rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Refuse: services write these rows."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Refuse: services write these rows."""
+        return False
+
+
+class LargeReadOnlyAdmin(ReadOnlyAdmin[M]):
+    """To look at, with a pager that never counts."""
+
+    paginator = NextOnlyPaginator
+
+
+def selected_too_many(limit: int) -> str:
+    """Return the words for an action on more rows than it takes."""
+    return _("Select at most %(limit)d rows.") % {"limit": limit}

@@ -1,0 +1,29 @@
+"""What the user who looks at a page may do."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    """Whether the user has the permission, such as ``mengla.change_collection``."""
+    return cast("User", request.user).has_perm(permission)
+
+
+def may_look(request: HttpRequest, permission: str) -> bool:
+    """Whether the user may view; whoever may change, may."""
+    return may(request, permission) or may(request, permission.replace(".view_", ".change_"))
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    """Whether the user may do everything."""
+    user = cast("User", request.user)
+    return user.is_active and user.is_superuser
+
+
+def name_of_user(request: HttpRequest) -> str:
+    """Return who asks, for the services and the history log."""
+    return request.user.get_username()

@@ -1,0 +1,134 @@
+"""How the admin looks: title, icon and sidebar of the theme (django-unfold)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Entry(NamedTuple):
+    """A link of the sidebar; it is shown to users with the permission, once its page exists."""
+
+    title: str | Promise
+    icon: str  # a name of the Material Symbols font, which the theme ships
+    url_name: str
+    permission: str | None = None  # None: every staff user
+
+
+class Section(NamedTuple):
+    """Links that belong together."""
+
+    title: str | Promise
+    entries: tuple[Entry, ...]
+
+
+SECTIONS = (
+    Section(
+        _("Figures"),
+        (
+            Entry(_("Dashboard"), "dashboard", "admin:index"),
+            Entry(_("Data"), "table_chart", "admin:collector_data", "mengla.view_record"),
+            Entry(_("Coverage"), "grid_on", "admin:collector_coverage", "mengla.view_record"),
+            Entry(_("Records"), "database", "admin:mengla_record_changelist", "mengla.view_record"),
+            Entry(
+                _("Categories"),
+                "account_tree",
+                "admin:categories_category_changelist",
+                "categories.view_category",
+            ),
+        ),
+    ),
+    Section(
+        _("Work"),
+        (
+            Entry(
+                _("Sync tasks"), "sync", "admin:sync_tasks_synctask_changelist", "sync_tasks.view_synctask"
+            ),
+            Entry(
+                _("Collections"),
+                "cloud_download",
+                "admin:mengla_collection_changelist",
+                "mengla.view_collection",
+            ),
+            Entry(
+                _("Panels"), "view_quilt", "admin:panels_panelmodule_changelist", "panels.view_panelmodule"
+            ),
+            Entry(_("Schedules"), "schedule", "admin:django_q_schedule_changelist", "django_q.view_schedule"),
+            Entry(
+                _("Alerts"),
+                "notifications",
+                "admin:collector_admin_alert_changelist",
+                "collector_admin.view_alert",
+            ),
+        ),
+    ),
+    Section(
+        _("Worker messages"),
+        (
+            Entry(_("Done"), "task_alt", "admin:django_q_success_changelist", "django_q.view_success"),
+            Entry(_("Failed"), "error", "admin:django_q_failure_changelist", "django_q.view_failure"),
+            Entry(_("Queued"), "queue", "admin:django_q_ormq_changelist", "django_q.view_ormq"),
+        ),
+    ),
+    Section(
+        _("Access"),
+        (
+            Entry(
+                _("API tokens"),
+                "key",
+                "admin:collector_auth_apitoken_changelist",
+                "collector_auth.view_apitoken",
+            ),
+            Entry(_("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
+            Entry(_("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
+            Entry(_("History"), "history", "admin:admin_logentry_changelist", "admin.view_logentry"),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the sidebar of this user: what may be seen and exists."""
+    sections = []
+    for section in SECTIONS:
+        items = [item for entry in section.entries if (item := _link(request, entry)) is not None]
+        if items:
+            sections.append({"title": section.title, "separator": True, "items": items})
+    return sections
+
+
+def icon_address(_request: HttpRequest) -> str:
+    """Return the address of the product's icon."""
+    return static("collector/icon.svg")
+
+
+def _link(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
+    from apps.core.admin_base.rights import may_look  # settings are read before models can be imported
+
+    if entry.permission is not None and not may_look(request, entry.permission):
+        return None
+    try:
+        address = reverse(entry.url_name)
+    except NoReverseMatch:
+        return None
+    return {"title": entry.title, "icon": entry.icon, "link": address}
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": _("MengLa Collector"),
+    "SITE_HEADER": _("MengLa Collector"),
+    "SITE_SUBHEADER": _("Ozon market figures"),
+    "SITE_URL": None,
+    "SITE_ICON": icon_address,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": icon_address}],
+    "SHOW_LANGUAGES": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "LOGIN": {"form": "apps.auth.login_form.LoginForm"},
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
+}

@@ -285,7 +285,5 @@ TIME_ZONE = "Asia/Shanghai"
 BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")  # the market's day begins at midnight in this zone
 
 LOGGING_CONFIG = None
-configure_logging(
-    level=ENVIRONMENT.LOG_LEVEL,
-    log_format=ENVIRONMENT.LOG_FORMAT or ("json" if ENVIRONMENT.is_production else "console"),
-)
+LOG_FORMAT = ENVIRONMENT.LOG_FORMAT or ("json" if ENVIRONMENT.is_production else "console")
+configure_logging(level=ENVIRONMENT.LOG_LEVEL, log_format=LOG_FORMAT)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -77,6 +78,14 @@ def answering_pids(url: str) -> set[int]:
 
 @pytest.mark.slow
 class TestServing:
+    def test_every_line_of_a_json_log_is_json(self, serve: Serve, tmp_path: Path) -> None:
+        server, _ = serve()
+        server.stop(20)
+        lines = (tmp_path / "serve.log").read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+        assert events[0]["event"] == "serving"
+        assert {"_granian"} < {event["logger"] for event in events}
+
     def test_requests_under_way_are_finished_on_sigterm(self, serve: Serve) -> None:
         server, url = serve("--workers", "2")
         answers: list[httpx.Response] = []

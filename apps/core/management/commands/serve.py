@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.core.ports import listen_problem
+
+logger = structlog.get_logger(__name__)
 
 APPLICATION = "config.serving:application"
 MAX_PORT = 65_535
@@ -20,6 +23,7 @@ MAX_WORKERS = 256
 MAX_THREADS = 1024
 # A request may wait 30 s for a collection; one that takes longer than this at shutdown hangs.
 KILL_AFTER_SECONDS = 40
+GRANIAN_LOGS = settings.BASE_DIR / "config" / "granian_logs.json"
 RESPAWN_INTERVAL_SECONDS = 1
 
 
@@ -57,8 +61,7 @@ class Command(BaseCommand):
         problem = listen_problem(port, host=host)
         if problem is not None:
             raise CommandError(f"Cannot listen on {host} port {port}: {problem}.")
-        self.stdout.write(f"Serving http://{_for_url(host)}:{port} with {workers} x {threads} threads.")
-        self.stdout.flush()
+        logger.info("serving", url=f"http://{_for_url(host)}:{port}", workers=workers, threads=threads)
         environment = {**os.environ, "WEB_WORKERS": str(workers), "WEB_THREADS": str(threads)}
         os.chdir(settings.BASE_DIR)
         os.execve(  # noqa: S606
@@ -82,6 +85,8 @@ def _granian_arguments(host: str, port: int, workers: int, threads: int) -> list
         *("--respawn-interval", str(RESPAWN_INTERVAL_SECONDS)),
         *("--workers-kill-timeout", str(KILL_AFTER_SECONDS)),
         "--no-access-log",  # query strings may hold tokens
+        # Every line of a log in JSON is JSON, the server's own as well.
+        *(("--log-config", str(GRANIAN_LOGS)) if settings.LOG_FORMAT == "json" else ()),
     ]
 
 

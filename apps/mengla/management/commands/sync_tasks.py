@@ -98,6 +98,6 @@ class Command(FollowingCommand):
 
     def _retry(self, options: Options) -> Outcome:
         self.check_waiting(options)
-        with self.signals.deferred():
-            started = runs.retry_run(run_id=options["id"], requested_by=REQUESTED_BY)
-        return self.follow_if_wanted(started, options)
+        return self.start_and_follow(
+            lambda: runs.retry_run(run_id=options["id"], requested_by=REQUESTED_BY), options
+        )

@@ -126,9 +126,11 @@ def test_common_options_reach_the_command() -> None:
     assert (seen["is_json"], seen["no_progress"], seen["dry_run"]) == (True, True, True)
 
 
-def test_an_unknown_option_is_a_bad_argument() -> None:
+@pytest.mark.parametrize("option", ["--nonsense", "--force", "--js", "--dry"])
+def test_an_option_is_taken_only_as_it_is_spelled(option: str) -> None:
+    """Django's ``--force-color`` must not stand in for a ``--force`` that the command does not have."""
     with pytest.raises(CommandError):
-        call_command(Doing(), "--nonsense")
+        call_command(Doing(), option)
 
 
 # --- MongoDB ---------------------------------------------------------------------------------------

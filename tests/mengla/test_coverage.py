@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import io
-import json
 from collections import Counter
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from apps.core.errors import InvalidInput
 from apps.core.mongo import collection_of
 from apps.core.periods import Period, PeriodError, parse_period
 from apps.mengla.choices import Action
-from apps.mengla.management.commands import coverage as command
 from apps.mengla.models import Collection, Record
 from apps.mengla.services import coverage as service
 from apps.mengla.services.collect import Selection
@@ -43,27 +39,13 @@ def row(found: Coverage, action: Action = Action.HOT, cat_id: str = "1001") -> l
     return next(cells for a, c, cells in found.rows() if (a, c) == (action, cat_id))
 
 
-def run(*arguments: str, code: int = 0) -> tuple[str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        call_command("coverage", *arguments, stdout=out, stderr=err)
-    except SystemExit as ended:
-        assert ended.code == code
-    else:
-        assert code == 0
-    return out.getvalue(), err.getvalue()
-
-
-# --- The service -----------------------------------------------------------------------------------
-
-
 def test_every_state_of_a_cell() -> None:
     store(hot("202501"))
     store(hot("202502"))
     make_stale(hot("202502"))
     store_empty(hot("202503"))
-    enqueue(hot("202505"))
     store(hot("202506"))
+    enqueue(hot("202505"))
     enqueue(hot("202506"))
     found = cover("202501", "202506", Action.HOT)
     assert row(found) == [
@@ -102,7 +84,7 @@ def test_a_trend_is_covered_point_by_point() -> None:
 
 def test_others_figures_are_not_taken_for_these() -> None:
     """Another category, period, granularity or action, and the same with a product."""
-    for query in (
+    queries = (
         hot("202501", cat_id="1002"),
         hot("202502"),
         hot("2025Q1"),
@@ -110,10 +92,12 @@ def test_others_figures_are_not_taken_for_these() -> None:
         trend("202501", "202501", extra={"a": 1}),
         trend("20250101", "20250131"),
         trend("202501", "202501", cat_id="100"),
-    ):
+    )
+    for query in queries:
         store(query)
         if query.end != parse_period("202502"):
             make_stale(query)
+    for query in queries:
         enqueue(query)
     found = cover("202501", "202501", Action.HOT, Action.INDUSTRY_TREND)
     assert row(found) == row(found, Action.INDUSTRY_TREND) == [MISSING]
@@ -144,8 +128,10 @@ def test_a_record_past_its_retention_is_missing() -> None:
 def test_many_cells_take_few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "_BATCH_RECORDS", 50)
     monkeypatch.setattr(service, "_BATCH_TRENDS", 2)
-    for query in (hot("20250101"), hot("20250331"), trend("20250215", "20250216", cat_id="2002")):
+    queries = (hot("20250101"), hot("20250331"), trend("20250215", "20250216", cat_id="2002"))
+    for query in queries:
         store(query)
+    for query in queries:
         enqueue(query)
     asked: Counter[str] = Counter()
     find = type(collection_of(Record)).find
@@ -203,128 +189,3 @@ def test_too_many_cells_are_refused_before_anything_is_looked_up(monkeypatch: py
     monkeypatch.setattr(service, "period_range", None)
     with pytest.raises(InvalidInput, match="5478750 cells"):
         coverage(start=Period(parse_period("20000101").granularity, "20000101"), end=parse_period("20991231"))
-
-
-# --- The command -----------------------------------------------------------------------------------
-
-
-def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_marks", lambda: command._MARKS)
-    store(hot("202501"))
-    store(hot("202502"))
-    make_stale(hot("202502"))
-    store_empty(hot("202503"))
-    enqueue(hot("202505"))
-    arguments = ("--from", "2025-01", "--to", "2025-05", "--category", "1001", "all", "--action", "hot")
-    assert run(*arguments)[0].splitlines() == [
-        "          22222",
-        "          00000",
-        "          22222",
-        "          55555",
-        "          00000",
-        "          12345",
-        "hot 1001  █▒E·+  2/5",
-        "hot all   ·····  0/5",
-        "",
-        "█ present, ▒ present but due for renewal, E empty, · missing, + missing and being collected",
-        "10 in all: 2 present, 1 empty, 7 missing; 1 due for renewal, 1 being collected.",
-    ]
-
-
-def test_a_terminal_without_the_signs_gets_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ascii(io.StringIO):
-        encoding = "ascii"
-
-    monkeypatch.setattr("sys.stdout", Ascii())
-    assert command._marks() == command._PLAIN_MARKS
-
-
-def test_many_periods_are_drawn_in_blocks() -> None:
-    arguments = ("--from", "2025-01-01", "--to", "2025-04-30", "--category", "1001", "--action", "hot")
-    lines = run(*arguments)[0].splitlines()
-    assert [line.rsplit("  ", 1)[-1] for line in lines if line.startswith("hot 1001")] == ["0/62", "0/58"]
-
-
-def test_the_matrix_as_json() -> None:
-    store(hot("202501"))
-    make_stale(hot("202501"))
-    enqueue(hot("202502"))
-    out, _err = run(
-        *("--from", "2025-01", "--to", "2025-02", "--category", "1001", "--action", "hot", "--json")
-    )
-    assert json.loads(out) == {
-        "granularity": "month",
-        "periods": ["202501", "202502"],
-        "rows": [
-            {
-                "action": "hot",
-                "catId": "1001",
-                "states": ["present", "missing"],
-                "stale": [True, False],
-                "in_flight": [False, True],
-            }
-        ],
-        "totals": {"present": 1, "empty": 0, "missing": 1, "stale": 1, "in_flight": 1},
-    }
-
-
-@pytest.mark.parametrize(
-    ("given", "periods"),
-    [
-        (("--from", "2025-01", "--to", "202503"), ["202501", "202502", "202503"]),
-        (
-            ("--from", "2025-01-01", "--to", "2025-03-31", "--granularity", "month"),
-            ["202501", "202502", "202503"],
-        ),
-        (("--from", "2025-01-01", "--to", "2025-06-30", "--granularity", "QUARTER"), ["2025Q1", "2025Q2"]),
-        (("--from", "2023", "--to", "2024"), ["2023", "2024"]),
-        (("--from", "20250131", "--to", "2025-02-01"), ["20250131", "20250201"]),
-    ],
-)
-def test_the_forms_of_a_range(given: tuple[str, ...], periods: list[str]) -> None:
-    assert json.loads(run(*given, "--json")[0])["periods"] == periods
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        ("--from", "2025-01-02", "--to", "2025-03-31", "--granularity", "month"),
-        ("--from", "2025-01", "--to", "2025-03-30", "--granularity", "month"),
-        ("--from", "2025-01", "--to", "2025-03-31"),
-        ("--from", "2025-06", "--to", "2025-01"),
-        ("--from", "1900", "--to", "2100"),
-        ("--from", "день", "--to", "2025-01"),
-        ("--from", "2025-01\x00", "--to", "2025-01"),
-        ("--from", "-1", "--to", "2025-01"),
-        ("--from", "", "--to", ""),
-        ("--from", "9" * 100_000, "--to", "2025-01"),
-        ("--from", "2000-01-01", "--to", "2099-12-31"),
-        ("--from", "2025-01", "--to", "2025-01", "--category", "77"),
-    ],
-)
-def test_a_range_that_is_none_is_a_bad_argument(given: tuple[str, ...]) -> None:
-    try:
-        out, err = run(*given, code=2)
-    except CommandError:  # argparse itself refuses, which is exit code 2 on the command line
-        return
-    assert out == ""
-    assert 0 < len(err) < 400
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        (),
-        ("--from", "2025-01"),
-        ("--from", "2025-01", "--to", "2025-01", "--granularity", "week"),
-        ("--from", "2025-01", "--to", "2025-01", "--category", "x" * 1000),
-        ("--from", "2025-01", "--to", "2025-01", "--category", "-1"),
-        ("--from", "2025-01", "--to", "2025-01", "--category", "\udcff"),
-        ("--from", "2025-01", "--to", "2025-01", "--category"),
-        ("--from", "2025-01", "--to", "2025-01", "--action", "HOT"),
-        ("--from", "2025-01", "--to", "2025-01", "--action", "hot,high"),
-    ],
-)
-def test_what_argparse_refuses(given: tuple[str, ...]) -> None:
-    with pytest.raises(CommandError):
-        run(*given)

@@ -69,6 +69,13 @@ class CollectorCommand(BaseCommand):
 
     signals: StopSignals
 
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Take options only as they are spelled.
+
+        With abbreviations a command without ``--force`` would take it for Django's ``--force-color``.
+        """
+        return super().create_parser(prog_name, subcommand, **{"allow_abbrev": False} | kwargs)
+
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what every command takes."""
         parser.add_argument("--json", action="store_true", dest="is_json", help="Print the result as JSON.")

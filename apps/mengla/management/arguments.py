@@ -85,9 +85,12 @@ def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
     """
     granularity: Granularity | None = options["granularity"]
     if granularity is None:
-        granularity = parse_period(options["range_start"]).granularity
-    start = parse_bound(options["range_start"], granularity, is_end=False)
-    end = parse_bound(options["range_end"], granularity, is_end=True)
+        # Nobody has said what is meant: then the forms of both ends must say the same.
+        start = parse_period(options["range_start"])
+        end = parse_period(options["range_end"], start.granularity)
+    else:
+        start = parse_bound(options["range_start"], granularity, is_end=False)
+        end = parse_bound(options["range_end"], granularity, is_end=True)
     if end < start:
         message = _("The range starts at %(start)s, after its end %(end)s.")
         raise InvalidInput(message % {"start": start.dashed, "end": end.dashed})

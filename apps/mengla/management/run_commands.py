@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pymongo
@@ -63,6 +63,18 @@ class FollowingCommand(CollectorCommand):
         """
         if options["cancel_on_exit"] and not options["wait"]:
             raise InvalidInput(_("--cancel-on-exit is for --wait: without it nothing is waited for."))
+
+    def start_and_follow(self, start: Callable[[], Started], options: Options) -> Outcome:
+        """Start a run whole, whatever signal comes meanwhile, then go on as :meth:`follow_if_wanted` does."""
+        started: Started | None = None
+        try:
+            with self.signals.deferred():
+                started = start()
+        except Stopped as stopped:
+            if started is None:
+                raise
+            return self._left(started.run_id, stopped, is_cancelled=options["cancel_on_exit"])
+        return self.follow_if_wanted(started, options)
 
     def follow_if_wanted(self, started: Started, options: Options) -> Outcome:
         """Return the started run, or wait for its end and return how it ended."""
@@ -143,15 +155,7 @@ class RunCommand(FollowingCommand):
         self.check_waiting(options)
         if options["dry_run"]:
             return self._preview(self.plan(options))
-        started: Started | None = None
-        try:
-            with self.signals.deferred():
-                started = self.start(options)
-        except Stopped as stopped:
-            if started is None:
-                raise
-            return self._left(started.run_id, stopped, is_cancelled=options["cancel_on_exit"])
-        return self.follow_if_wanted(started, options)
+        return self.start_and_follow(lambda: self.start(options), options)
 
     def _preview(self, plan: Plan) -> Outcome:
         with pymongo.timeout(_PREVIEW_SECONDS):

@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
+from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
+from redis import RedisError
 
 from apps.core.outages import is_mongo_outage, is_redis_outage
 from apps.mengla.services import diagnose_checks as checks
@@ -79,9 +82,14 @@ def _run(name: str, check: Callable[[], str], results: dict[str, CheckResult]) -
 def _explain(error: Exception) -> tuple[str, str]:
     name = type(error).__name__
     if is_mongo_outage(error):
-        return _("MongoDB does not answer (%(error)s).") % {"error": name}, checks.MONGO_ADVICE
+        return _("MongoDB does not answer (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
     if is_redis_outage(error):
-        return _("Redis does not answer (%(error)s).") % {"error": name}, checks.REDIS_ADVICE
+        return _("Redis does not answer (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
+    # It answers, and refuses: a password or a right that is missing, or something else at this address.
+    if isinstance(error, PyMongoError | DatabaseError):
+        return _("MongoDB refuses (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
+    if isinstance(error, RedisError):
+        return _("Redis refuses (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
     logger.warning("diagnosis_failed", error=name, exc_info=error)
     return _("The check failed (%(error)s).") % {"error": name}, _("See the log above.")
 

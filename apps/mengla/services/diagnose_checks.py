@@ -15,6 +15,7 @@ from django.core import checks as system_checks
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.mongo import collection_of, named_collection, utc_now
@@ -28,8 +29,12 @@ from apps.mengla.upstream.breaker import BreakerState
 from apps.mengla.upstream.client import CollectionServiceClient
 from apps.mengla.upstream.errors import UpstreamError
 
-MONGO_ADVICE = _("Start MongoDB, or correct MONGO_URI; `mongosh` with the same address shows more.")
-REDIS_ADVICE = _("Start Redis, or correct REDIS_URI; `redis-cli -u` with the same address shows more.")
+MONGO_ADVICE = gettext_lazy(
+    "Start MongoDB, or correct MONGO_URI; `mongosh` with the same address shows more."
+)
+REDIS_ADVICE = gettext_lazy(
+    "Start Redis, or correct REDIS_URI; `redis-cli -u` with the same address shows more."
+)
 _OLDEST_MONGO = (6, 0)
 _OLDEST_REDIS = (6, 2)
 _REQUEST_SECONDS = 2.5
@@ -192,11 +197,10 @@ def check_queue() -> str:
         pending, {"created_at": 1, "priority": 1}, sort=[("priority", 1), ("created_at", 1)]
     )
     age_seconds = (now - first["created_at"]).total_seconds() if first else 0.0
-    facts = _("%(count)d waiting, the next one for %(age)s; %(in_flight)d under way") % {
-        "count": count,
-        "age": timedelta(seconds=round(age_seconds)),
-        "in_flight": in_flight,
-    }
+    facts = _("%(count)d waiting, %(in_flight)d under way") % {"count": count, "in_flight": in_flight}
+    if first:
+        age = timedelta(seconds=round(age_seconds))
+        facts = _("%(facts)s; the next one has waited for %(age)s") % {"facts": facts, "age": age}
     limit_seconds = settings.MENGLA_TIMEOUT_SECONDS * 2
     if first and first["priority"] == Priority.READER and age_seconds > limit_seconds:
         raise CheckFailed(

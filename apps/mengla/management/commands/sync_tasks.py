@@ -35,7 +35,7 @@ class Command(FollowingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the subcommands; the common options belong to each of them."""
         kinds = parser.add_subparsers(dest="subcommand", required=True, metavar="list|show|cancel|retry")
-        self._add_list(kinds.add_parser("list", help="the newest sync tasks"))
+        self._add_list(kinds.add_parser("list", help="the newest sync tasks", allow_abbrev=False))
         show = self._add_one(kinds, "show", "one sync task with its progress and failures")
         show.add_argument("--wait", action="store_true", help="follow it until it ends")
         self._add_one(kinds, "cancel", "stop a running sync task; what waits is not collected")
@@ -72,7 +72,7 @@ class Command(FollowingCommand):
         super().add_arguments(parser)
 
     def _add_one(self, kinds: Any, name: str, help_text: str) -> CommandParser:
-        parser: CommandParser = kinds.add_parser(name, help=help_text)
+        parser: CommandParser = kinds.add_parser(name, help=help_text, allow_abbrev=False)
         parser.add_argument("id", metavar="ID", help="the sync task's id")
         super().add_arguments(parser)
         return parser
@@ -98,6 +98,6 @@ class Command(FollowingCommand):
 
     def _retry(self, options: Options) -> Outcome:
         self.check_waiting(options)
-        with self.signals.deferred():
-            started = runs.retry_run(run_id=options["id"], requested_by=REQUESTED_BY)
-        return self.follow_if_wanted(started, options)
+        return self.start_and_follow(
+            lambda: runs.retry_run(run_id=options["id"], requested_by=REQUESTED_BY), options
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from apps.admin.metrics.views import prometheus
 from apps.core.api import views as core_views
 from apps.core.api.papers import DocsView, SchemaView
 
@@ -17,6 +18,7 @@ handler500 = "apps.core.api.views.server_error"
 urlpatterns = [
     path("health", core_views.health, name="health"),
     path("ready", core_views.ready, name="ready"),
+    path("metrics", prometheus, name="metrics"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),  # the language switch of the admin
     path("api/schema", SchemaView.as_view(), name="schema"),

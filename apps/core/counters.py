@@ -5,6 +5,9 @@ so an event costs one round trip (about 0.1 ms). Counts are not buffered in the 
 what it holds when the process is killed, and an idle process would keep its counts to itself. So a number is
 exact as soon as :func:`add` has returned.
 
+Every count is added twice: to its day, and to a total of all time that never falls, which is what Prometheus
+wants of a counter.
+
 While Redis is down nothing is counted and nobody waits: counters may be lost, answers may not. A day is kept
 for ``RETENTION_DAYS`` days after it and then disappears by its expiry.
 """
@@ -25,19 +28,23 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.core.periods import business_date
-from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.core.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
 
 RETENTION_DAYS = 30
 STATS = "stats"
 
-# KEYS: the hashes. ARGV: when they expire, then triples: number of the hash, field, amount.
+# KEYS: the hashes of the day, then as many totals. ARGV: when those of the day expire, then triples: number
+# of the hash, field, amount.
 _ADD = """
+local names = #KEYS / 2
 for i = 2, #ARGV, 3 do
-  redis.call('HINCRBY', KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2])
+  local name = tonumber(ARGV[i])
+  redis.call('HINCRBY', KEYS[name], ARGV[i + 1], ARGV[i + 2])
+  redis.call('HINCRBY', KEYS[names + name], ARGV[i + 1], ARGV[i + 2])
 end
-for _, key in ipairs(KEYS) do redis.call('EXPIREAT', key, ARGV[1]) end
+for name = 1, names do redis.call('EXPIREAT', KEYS[name], ARGV[1]) end
 return 1
 """
 _ADD_SHA = hashlib.sha1(_ADD.encode(), usedforsecurity=False).hexdigest()
@@ -59,7 +66,7 @@ def add(increments: Mapping[str, Mapping[str, int]], *, now: datetime | None = N
     more important to do.
     """
     day = business_date(now or timezone.now(), settings.BUSINESS_TIME_ZONE)
-    keys = [key_of(name, day) for name in increments]
+    keys = [key_of(name, day) for name in increments] + [total_key_of(name) for name in increments]
     arguments: list[str | int] = [_gone_at(day)]
     for number, fields in enumerate(increments.values(), start=1):
         for field, amount in fields.items():
@@ -96,10 +103,15 @@ def read_days(name: str, *, days: int, now: datetime | None = None) -> list[DayC
     found = tolerate_redis_outage(read, None)
     if found is None:
         return None
-    return [
-        DayCounts(day, {field.decode(): int(count) for field, count in fields.items()})
-        for day, fields in zip(wanted, found, strict=True)
-    ]
+    return [DayCounts(day, _counts_of(fields)) for day, fields in zip(wanted, found, strict=True)]
+
+
+def read_total(name: str) -> dict[str, int]:
+    """Return the counts of all time; they begin anew only when Redis has lost them.
+
+    :raises redis.RedisError: when Redis does not answer.
+    """
+    return _counts_of(cast("dict[bytes, bytes]", get_redis().hgetall(total_key_of(name))))
 
 
 def total_of(days: Iterable[DayCounts]) -> Counter[str]:
@@ -113,6 +125,15 @@ def total_of(days: Iterable[DayCounts]) -> Counter[str]:
 def key_of(name: str, day: date) -> str:
     """Return the Redis key that holds a day's counts."""
     return f"{KEY_PREFIX}{name}:{day.isoformat()}"
+
+
+def total_key_of(name: str) -> str:
+    """Return the Redis key that holds the counts of all time."""
+    return f"{KEY_PREFIX}{name}:total"
+
+
+def _counts_of(fields: Mapping[bytes, bytes]) -> dict[str, int]:
+    return {field.decode(): int(count) for field, count in fields.items()}
 
 
 @lru_cache(maxsize=8)

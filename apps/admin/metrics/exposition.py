@@ -1,0 +1,73 @@
+"""How things stand, in the text format of Prometheus.
+
+Every scrape asks MongoDB and Redis anew and keeps nothing in the process, so it tells the same whichever
+process of whichever host is asked. A dependency that does not answer within the deadline is told as
+``collector_up 0``, and what it would know is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from apps.admin.metrics import families
+from apps.core import counters, heartbeats, presence, workers
+from apps.core.latency import LATENCY
+from apps.core.parts import Dependency, Outcome, Part, read_parts
+from apps.mengla.services import breaker_control, monitoring
+from apps.sync_tasks import selectors as runs
+
+_PARTS = {
+    "web": Part(Dependency.REDIS, presence.count_web_processes),
+    "clusters": Part(Dependency.REDIS, workers.list_clusters),
+    "breaker": Part(Dependency.REDIS, breaker_control.read_breaker),
+    "counts": Part(Dependency.REDIS, lambda: counters.read_total(counters.STATS)),
+    "durations": Part(Dependency.REDIS, lambda: counters.read_total(LATENCY)),
+    "queue": Part(Dependency.MONGODB, monitoring.queue_depth),
+    "runs": Part(Dependency.MONGODB, runs.count_by_status),
+    "heartbeats": Part(Dependency.MONGODB, heartbeats.list_heartbeats),
+}
+_FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {
+    "web": families.of_web_processes,
+    "clusters": families.of_clusters,
+    "breaker": families.of_breaker,
+    "counts": families.of_counts,
+    "durations": families.of_durations,
+    "queue": families.of_queue,
+    "runs": families.of_runs,
+    "heartbeats": families.of_heartbeats,
+}
+
+
+class _Scrape(Collector):
+    """The answers of one scrape."""
+
+    def __init__(self, outcomes: Mapping[str, Outcome]) -> None:
+        self._outcomes = outcomes
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family whose facts are known."""
+        yield families.of_dependencies(
+            {
+                dependency.value: all(
+                    self._outcomes[name].available
+                    for name, part in _PARTS.items()
+                    if part.needs is dependency
+                )
+                for dependency in Dependency
+            }
+        )
+        for name, outcome in self._outcomes.items():
+            if outcome.available:
+                yield from _FAMILIES[name](outcome.data)
+
+
+def expose() -> bytes:
+    """Return the whole text; within about the deadline of :mod:`apps.core.parts`, whatever hangs."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Scrape(read_parts(_PARTS)))
+    return generate_latest(registry)

@@ -1,0 +1,164 @@
+"""The families of ``/metrics``: their names, their help texts, and how facts become samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from apps.core.heartbeats import Heartbeat
+from apps.core.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
+from apps.core.workers import Cluster
+from apps.mengla.services.breaker_control import BreakerStatus
+from apps.mengla.services.measures import (
+    COLLECTION,
+    COLLECTION_SECONDS,
+    READ,
+    READ_SECONDS,
+    RETRY,
+    each,
+)
+from apps.mengla.services.monitoring import QueueDepth
+
+_BREAKER_STATES = ("closed", "open", "half_open")
+# Five bounds in each power of ten from 1 ms to 1000 s; each is the bound of a bucket that we count in.
+_BOUNDS = range(STEPS_PER_DECADE, STEPS_PER_DECADE * 7 + 1, STEPS_PER_DECADE // 5)
+
+
+def of_dependencies(is_up: Mapping[str, bool]) -> Metric:
+    """Whether each dependency has told everything it was asked."""
+    family = GaugeMetricFamily(
+        "collector_up", "Whether this dependency answered this scrape in time.", labels=["dependency"]
+    )
+    for dependency, up in is_up.items():
+        family.add_metric([dependency], float(up))
+    return family
+
+
+def of_web_processes(count: int) -> Iterator[Metric]:
+    """The web processes that live, on all hosts."""
+    yield GaugeMetricFamily("collector_web_workers", "Web processes alive, on all hosts.", value=count)
+
+
+def of_clusters(clusters: list[Cluster]) -> Iterator[Metric]:
+    """The worker clusters that live, and their processes."""
+    yield GaugeMetricFamily(
+        "collector_worker_clusters", "Worker clusters alive, on all hosts.", value=len(clusters)
+    )
+    yield GaugeMetricFamily(
+        "collector_queue_workers",
+        "Processes of all worker clusters that run tasks.",
+        value=sum(cluster.worker_count for cluster in clusters),
+    )
+
+
+def of_heartbeats(beats: list[Heartbeat]) -> Iterator[Metric]:
+    """How long ago the workers of each host have reported."""
+    family = GaugeMetricFamily(
+        "collector_worker_heartbeat_age_seconds",
+        "Time since a worker of this host ran a task that reports.",
+        labels=["host"],
+    )
+    for beat in beats:
+        family.add_metric([beat.host], beat.age_seconds)
+    yield family
+
+
+def of_queue(depth: QueueDepth) -> Iterator[Metric]:
+    """What waits for the collection service, and what it is at work on."""
+    pending = GaugeMetricFamily(
+        "collector_queue_pending", "Collections that wait, by who asked.", labels=["priority"]
+    )
+    for priority, count in depth.by_priority.items():
+        pending.add_metric([priority], count)
+    yield pending
+    yield GaugeMetricFamily(
+        "collector_queue_oldest_pending_seconds",
+        "How long the oldest waiting collection waits; 0 for an empty queue.",
+        value=depth.oldest_pending_seconds or 0.0,
+    )
+    yield GaugeMetricFamily(
+        "collector_in_flight", "Collections the collection service is at work on.", value=depth.in_flight
+    )
+
+
+def of_breaker(breaker: BreakerStatus) -> Iterator[Metric]:
+    """The circuit breaker of the collection service."""
+    state = GaugeMetricFamily(
+        "collector_breaker_state",
+        "1 for the state the breaker of the collection service is in.",
+        labels=["breaker", "state"],
+    )
+    for name in _BREAKER_STATES:
+        state.add_metric([breaker.name, name], float(breaker.state == name))
+    yield state
+    failures = GaugeMetricFamily(
+        "collector_breaker_failures", "Failures in a row of the collection service.", labels=["breaker"]
+    )
+    failures.add_metric([breaker.name], breaker.failures)
+    yield failures
+
+
+def of_runs(count_by_status: Mapping[str, int]) -> Iterator[Metric]:
+    """The runs that are kept."""
+    family = GaugeMetricFamily("collector_runs", "Sync tasks that are kept, by status.", labels=["status"])
+    for status, count in count_by_status.items():
+        family.add_metric([status], count)
+    yield family
+
+
+def of_counts(counts: Mapping[str, int]) -> Iterator[Metric]:
+    """What happened since Redis was last empty."""
+    yield _counter(
+        counts,
+        READ,
+        "collector_reads",
+        "Questions of readers, by the tier that answered and the result.",
+        ["action", "source", "result"],
+    )
+    yield _counter(
+        counts,
+        COLLECTION,
+        "collector_collections",
+        "Collections that ended, by who asked, how they ended and why.",
+        ["action", "source", "outcome", "reason"],
+    )
+    yield _counter(
+        counts,
+        RETRY,
+        "collector_retries",
+        "Attempts that failed and were repeated.",
+        ["action", "source", "reason"],
+    )
+
+
+def of_durations(counts: Mapping[str, int]) -> Iterator[Metric]:
+    """How long answers took since Redis was last empty."""
+    yield _histogram(
+        histogram_of(READ_SECONDS, counts),
+        "collector_read_duration_seconds",
+        "How long answers to readers took who did not ask to wait.",
+    )
+    yield _histogram(
+        histogram_of(COLLECTION_SECONDS, counts),
+        "collector_collection_duration_seconds",
+        "From a request to the collection service to its answer.",
+    )
+
+
+def _counter(counts: Mapping[str, int], kind: str, name: str, text: str, labels: list[str]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in each(counts, kind):
+        family.add_metric(values, count)
+    return family
+
+
+def _histogram(histogram: Histogram, name: str, text: str) -> Metric:
+    buckets = [(f"{upper_bound(bucket):.6g}", float(histogram.count_up_to(bucket))) for bucket in _BOUNDS]
+    buckets.append(("+Inf", float(histogram.count_up_to(BUCKET_COUNT))))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.sum_seconds)

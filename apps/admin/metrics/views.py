@@ -1,0 +1,61 @@
+"""The addresses of the metrics: two below ``/api/admin``, and ``/metrics``."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
+from prometheus_client import CONTENT_TYPE_LATEST
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.metrics import access, exposition, summary
+from apps.admin.metrics.serializers import DaysQuerySerializer, LatencySerializer, MetricsSerializer
+from apps.auth.permissions import IsAdmin
+
+
+@extend_schema(tags=["admin"])
+class MetricsViewSet(ViewSet):
+    """What was counted and measured."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_metrics",
+        summary="Reads and collections, counted by day",
+        description="Exact, all processes together. 503 while Redis does not answer.",
+        parameters=[DaysQuerySerializer],
+        responses=MetricsSerializer,
+    )
+    def list(self, request: Request) -> Response:
+        """Tell what was counted."""
+        return Response(MetricsSerializer(summary.read_metrics(days=_days_of(request))).data)
+
+    @extend_schema(
+        operation_id="admin_metrics_latency",
+        summary="How long reads and collections took",
+        description="Percentiles are at most 2.3 % from the true ones. 503 while Redis does not answer.",
+        parameters=[DaysQuerySerializer],
+        responses=LatencySerializer,
+    )
+    def latency(self, request: Request) -> Response:
+        """Tell how long things took."""
+        return Response(LatencySerializer(summary.read_latency(days=_days_of(request))).data)
+
+
+@never_cache
+@require_safe
+def prometheus(request: HttpRequest) -> HttpResponse:
+    """Tell Prometheus how things stand; what a dependency that hangs would know is left out."""
+    refusal = access.refusal_of(request)
+    if refusal is not None:
+        return refusal
+    return HttpResponse(exposition.expose(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _days_of(request: Request) -> int:
+    query = DaysQuerySerializer(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    return int(query.validated_data["days"])

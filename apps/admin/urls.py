@@ -5,9 +5,21 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from apps.admin.metrics.views import MetricsViewSet
+from apps.admin.views_breaker import BreakerViewSet
+from apps.admin.views_caches import CacheViewSet
+from apps.admin.views_runs import CollectingViewSet
 
 app_name = "ops"  # `admin` is the namespace of Django's admin site
 urlpatterns: list[URLPattern] = [
     path("metrics", MetricsViewSet.as_view({"get": "list"}), name="metrics"),
     path("metrics/latency", MetricsViewSet.as_view({"get": "latency"}), name="metrics-latency"),
+    path("mengla/status", CollectingViewSet.as_view({"post": "status"}), name="mengla-status"),
+    path("mengla/enqueue-full-crawl", CollectingViewSet.as_view({"post": "full_crawl"}), name="full-crawl"),
+    path("backfill", CollectingViewSet.as_view({"post": "backfill"}), name="backfill"),
+    path("tasks/cancel-all", CollectingViewSet.as_view({"post": "cancel_all"}), name="cancel-all"),
+    path("cache/stats", CacheViewSet.as_view({"get": "stats"}), name="cache-stats"),
+    path("cache/warmup", CacheViewSet.as_view({"post": "warm_up"}), name="cache-warmup"),
+    path("cache/clear-l1", CacheViewSet.as_view({"post": "clear_l1"}), name="cache-clear-l1"),
+    path("circuit-breakers", BreakerViewSet.as_view({"get": "show"}), name="circuit-breakers"),
+    path("circuit-breakers/reset", BreakerViewSet.as_view({"post": "reset"}), name="circuit-breakers-reset"),
 ]

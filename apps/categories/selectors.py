@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from apps.categories.errors import CategoryNotFound
 from apps.categories.models import Category
+from apps.core.errors import InvalidInput
 
 _CAT_ID = re.compile(r"[1-9][0-9]{0,15}")
+_MAX_NAMED = 20
 
 
 def is_cat_id(text: str) -> bool:
@@ -21,6 +25,20 @@ def is_cat_id(text: str) -> bool:
 def category_exists(cat_id: str) -> bool:
     """Tell whether a category has this id, by one indexed lookup; any text may be asked."""
     return is_cat_id(cat_id) and Category.objects.filter(cat_id=cat_id).exists()
+
+
+def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
+    """Check that all of these categories exist, by one lookup; "" stands for all of them together.
+
+    :raises InvalidInput: for others; ``field`` is the name of the input that names them.
+    """
+    asked = list(dict.fromkeys(cat_id for cat_id in cat_ids if cat_id))
+    found = Category.objects.filter(cat_id__in=[cat_id for cat_id in asked if is_cat_id(cat_id)])
+    known = set(found.values_list("cat_id", flat=True))
+    unknown = [cat_id for cat_id in asked if cat_id not in known]
+    if unknown:
+        message = _("There is no such category: %(names)s.") % {"names": ", ".join(unknown[:_MAX_NAMED])}
+        raise InvalidInput(message, fields={field: [message]})
 
 
 def has_categories() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -12,23 +11,11 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from apps.core.api.pagination import PageQuerySerializer
-from apps.core.api.serializers import StrictBooleanField, UtcDateTimeField
-from apps.core.periods import Granularity, PeriodError, parse_period
+from apps.core.api.serializers import DayField, StrictBooleanField, UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.selectors import failures_of, midnight_after_utc, midnight_utc, progress_of
 
 _MAX_TASK_ID = 40
-
-
-class _DayField(serializers.DateField):
-    """A calendar day such as 2025-06-01 or 20250601."""
-
-    def to_internal_value(self, value: Any) -> date:
-        """Parse the day."""
-        try:
-            return parse_period(value, Granularity.DAY).first_day
-        except PeriodError as error:
-            raise serializers.ValidationError(error.message) from error
 
 
 class SyncTaskQuerySerializer(PageQuerySerializer):
@@ -37,12 +24,12 @@ class SyncTaskQuerySerializer(PageQuerySerializer):
     status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
     task_id = serializers.CharField(required=False, max_length=_MAX_TASK_ID)
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
-    to = _DayField(required=False, help_text="Last day of the start, in the market's time zone.")
+    to = DayField(required=False, help_text="Last day of the start, in the market's time zone.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add ``from``, which is no Python name."""
         fields = super().get_fields()
-        fields["from"] = _DayField(
+        fields["from"] = DayField(
             required=False, help_text="First day of the start, in the market's time zone."
         )
         return fields

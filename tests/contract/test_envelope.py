@@ -119,7 +119,8 @@ def test_every_method_of_every_address(route: Route, clients: dict[str, APIClien
             plain = ask(client, method, route.path(), who=who)
             slash = ask(client, method, f"{route.path()}/", who=who)
             assert plain.status_code < 500, (who, method)
-            if plain.status_code != 429 and slash.status_code != 429:
+            # What has been started once, or tried too often, is refused the second time.
+            if not {plain.status_code, slash.status_code} & {409, 429}:
                 assert plain.status_code == slash.status_code, (who, method)
     allowed = ask(clients["admin"], "options", route.path()).headers["Allow"]
     for method in METHODS[:5]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, date
 from typing import Any
 
 from bson import ObjectId
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from rest_framework import serializers
+
+from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
 
 
 class ObjectIdStringField(serializers.Field):  # type: ignore[type-arg]
@@ -64,3 +67,66 @@ class StrictBooleanField(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=type(data).__name__)
         return data
+
+
+class StrictTextField(serializers.CharField):
+    """A text; a number, a boolean or a structure is an error instead of being turned into one."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Refuse other types before DRF prints them."""
+        if data is not serializers.empty and data is not None and not isinstance(data, str):
+            self.fail("invalid")
+        return super().run_validation(data)
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """One of some texts; the message of an error names them and does not repeat the input."""
+
+    default_error_messages = {"invalid_choice": _("Must be one of: {names}.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse other types before DRF prints them."""
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", names=", ".join(map(str, self.choices)))
+        return super().to_internal_value(data)
+
+
+class GranularityField(StrictTextField):
+    """A length of periods, in any letter case, also as the collection service names it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Parse the name."""
+        try:
+            return parse_granularity(super().to_internal_value(data))
+        except PeriodError as error:
+            raise serializers.ValidationError(error.message) from error
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the name."""
+        return Granularity(value).value
+
+
+class DayField(serializers.DateField):
+    """A calendar day such as 2025-06-01 or 20250601."""
+
+    def to_internal_value(self, value: Any) -> date:
+        """Parse the day."""
+        try:
+            return parse_period(value, Granularity.DAY).first_day
+        except PeriodError as error:
+            raise serializers.ValidationError(error.message) from error
+
+
+class ConfirmationField(StrictBooleanField):
+    """Must be ``true``: what follows cannot be undone, and shall not happen by mistake."""
+
+    default_error_messages = {"not_confirmed": _("Must be true.")}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"help_text": "Must be true: this cannot be undone."} | kwargs)
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Accept true only."""
+        if super().to_internal_value(data) is not True:
+            self.fail("not_confirmed")
+        return True

@@ -25,7 +25,7 @@ from apps.core.periods import (
 )
 from apps.mengla.choices import Action
 from apps.mengla.data_query import ALL_CATEGORIES
-from apps.mengla.services.collect import Selection
+from apps.mengla.services.collect import Selection, select
 
 granularity_argument = argument(parse_granularity)
 
@@ -72,10 +72,11 @@ def add_range(parser: CommandParser) -> None:
 
 
 def read_selection(options: Mapping[str, Any]) -> Selection:
-    """Return the selected part of the figures; whether the categories exist is for the services to say."""
-    cat_ids = dict.fromkeys("" if name == ALL_CATEGORIES else name for name in options["category"])
-    actions = dict.fromkeys(Action(name) for name in options["action"])
-    return Selection(cat_ids=tuple(cat_ids), actions=tuple(actions))
+    """Return the selected part of the figures.
+
+    :raises InvalidInput: for unknown categories.
+    """
+    return select(cat_ids=options["category"], actions=options["action"], field="category")
 
 
 def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:

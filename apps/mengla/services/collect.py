@@ -6,17 +6,18 @@ tasks, commands and the API are doors to these functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import category_exists, list_all_ids, list_level1_ids
+from apps.categories.selectors import check_categories, list_all_ids, list_level1_ids
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, count_periods, previous_closed_period
 from apps.mengla.choices import Action, Priority
+from apps.mengla.data_query import ALL_CATEGORIES
 from apps.mengla.plans import ALL_ACTIONS, Plan, SkipPolicy, Span, first_of_year
 from apps.mengla.services.planning import request_planning
 from apps.sync_tasks import services as runs
@@ -62,6 +63,16 @@ class Selection:
 
     cat_ids: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
+
+
+def select(*, cat_ids: Iterable[str] = (), actions: Iterable[str] = (), field: str = "catId") -> Selection:
+    """Return the selection that callers name: ids of categories, or ``all`` for all of them taken together.
+
+    :raises InvalidInput: for unknown categories, naming the field.
+    """
+    named = tuple(dict.fromkeys("" if cat_id == ALL_CATEGORIES else cat_id for cat_id in cat_ids))
+    check_categories(named, field=field)
+    return Selection(cat_ids=named, actions=tuple(Action(name) for name in dict.fromkeys(actions)))
 
 
 def run_period_collect(
@@ -161,21 +172,14 @@ def backfill_check_plan(*, today: date) -> Plan:
 
 def _plan(spans: Iterable[Span], selection: Selection | None, skip: SkipPolicy, priority: Priority) -> Plan:
     selection = selection or Selection()
+    check_categories(selection.cat_ids, field="category")
     return Plan(
         spans=tuple(spans),
-        cat_ids=_checked_categories(selection.cat_ids) or tuple(list_level1_ids()),
+        cat_ids=tuple(dict.fromkeys(selection.cat_ids)) or tuple(list_level1_ids()),
         actions=selection.actions or ALL_ACTIONS,
         skip=skip,
         priority=priority,
     )
-
-
-def _checked_categories(cat_ids: Sequence[str]) -> tuple[str, ...]:
-    unknown = [cat_id for cat_id in cat_ids if cat_id and not category_exists(cat_id)]
-    if unknown:
-        message = _("There is no such category: %(names)s.") % {"names": ", ".join(unknown[:20])}
-        raise InvalidInput(message, fields={"category": [message]})
-    return tuple(dict.fromkeys(cat_ids))
 
 
 def _span_of(period: Period) -> Span:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import list_all_ids, list_level1_ids
+from apps.categories.selectors import check_categories, list_level1_ids
 from apps.core.errors import InvalidInput
 from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import Granularity, Period, count_periods, period_range
@@ -24,7 +24,6 @@ from apps.mengla.services.collect import Selection
 MAX_CELLS = 200_000
 _BATCH_RECORDS = 5000
 _BATCH_TRENDS = 200
-_MAX_NAMED = 20
 T = TypeVar("T")
 
 
@@ -81,12 +80,25 @@ class Coverage:
             for cat_id in self.cat_ids:
                 yield action, cat_id, [self.cell(action, cat_id, period.key) for period in self.periods]
 
+    def combined(self) -> dict[str, dict[str, CellState]]:
+        """Return, by action and period key, how all categories together stand.
+
+        Missing as long as any category's figures are; empty when there are none in any category.
+        """
+        states: dict[str, dict[str, CellState]] = {action.value: {} for action in self.actions}
+        for period in self.periods:
+            for action in self.actions:
+                found = {self.cell(action, cat_id, period.key).state for cat_id in self.cat_ids}
+                states[action][period.key] = next(state for state in _WORST_FIRST if state in found)
+        return states
+
     def totals(self) -> Totals:
         """Count all cells."""
         return count_cells(cell for _action, _cat_id, cells in self.rows() for cell in cells)
 
 
 _MISSING = Cell()
+_WORST_FIRST = (CellState.MISSING, CellState.PRESENT, CellState.EMPTY)
 
 
 def count_cells(cells: Iterable[Cell]) -> Totals:
@@ -113,7 +125,8 @@ def coverage(*, start: Period, end: Period, selection: Selection | None = None) 
     """
     selection = selection or Selection()
     actions = selection.actions or ALL_ACTIONS
-    cat_ids = _checked(selection.cat_ids) or tuple(list_level1_ids())
+    check_categories(selection.cat_ids, field="category")
+    cat_ids = tuple(dict.fromkeys(selection.cat_ids)) or tuple(list_level1_ids())
     _check_size(count_periods(start, end) * len(actions) * len(cat_ids))
     periods = tuple(period_range(start, end))
     found = _stored(actions, cat_ids, periods)
@@ -182,17 +195,6 @@ def _singles(
 
 def _key(query: DataQuery) -> Key:
     return query.action.value, query.cat_id, query.start.key
-
-
-def _checked(cat_ids: tuple[str, ...]) -> tuple[str, ...]:
-    if not cat_ids:
-        return ()
-    known = {"", *list_all_ids()}
-    unknown = [cat_id for cat_id in cat_ids if cat_id not in known]
-    if unknown:
-        message = _("There is no such category: %(names)s.") % {"names": ", ".join(unknown[:_MAX_NAMED])}
-        raise InvalidInput(message, fields={"category": [message]})
-    return tuple(dict.fromkeys(cat_ids))
 
 
 def _check_size(count: int) -> None:

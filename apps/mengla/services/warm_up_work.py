@@ -53,10 +53,10 @@ class CachesUnavailable(Exception):
 class Wanted:
     """Which records are looked at: the newest of these; what is empty means all."""
 
-    actions: tuple[Action, ...] = ()
-    cat_ids: tuple[str, ...] = ()
-    granularities: tuple[Granularity, ...] = ()
-    limit: int = 1000
+    actions: tuple[Action, ...]
+    cat_ids: tuple[str, ...]
+    granularities: tuple[Granularity, ...]
+    limit: int
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, to be stored with the run."""

@@ -1,0 +1,88 @@
+"""What the addresses of the caches take and give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.admin.serializers_runs import ActionsField
+from apps.core.api.serializers import GranularityField, StrictIntegerField, StrictTextField
+from apps.mengla.services.warm_up import DEFAULT_LIMIT, MAX_LIMIT
+
+_MAX_TEXT = 64
+_MAX_CATEGORIES = 1000
+_MAX_GRANULARITIES = 4
+
+
+class WarmUpSerializer(serializers.Serializer[dict[str, Any]]):
+    """Which answers shall be put into the shared cache."""
+
+    actions = ActionsField()
+    cat_ids = serializers.ListField(
+        child=StrictTextField(max_length=_MAX_TEXT, allow_blank=True),
+        required=False,
+        allow_null=True,
+        max_length=_MAX_CATEGORIES,
+        help_text="Empty means all of every level; all is the one for all categories taken together.",
+    )
+    granularities = serializers.ListField(
+        child=GranularityField(max_length=_MAX_TEXT),
+        required=False,
+        allow_null=True,
+        max_length=_MAX_GRANULARITIES,
+        help_text="Empty means all.",
+    )
+    limit = StrictIntegerField(
+        required=False,
+        default=DEFAULT_LIMIT,
+        min_value=1,
+        max_value=MAX_LIMIT,
+        help_text="How many records are looked at, the newest first.",
+    )
+
+
+class ProcessTierSerializer(serializers.Serializer[Any]):
+    """The first tier of the process that answers; every web process has its own."""
+
+    process = serializers.CharField(help_text="host:pid")
+    entries = serializers.IntegerField()
+    bytes = serializers.IntegerField(help_text="Of the answers, plain and compressed.")
+    max_entries = serializers.IntegerField()
+    ttl_seconds = serializers.FloatField()
+
+
+class SharedTierSerializer(serializers.Serializer[Any]):
+    """The second tier, in Redis."""
+
+    groups = serializers.IntegerField(help_text="Redis keys: one per record, or per trend with all ranges.")
+    entries = serializers.IntegerField()
+    bytes = serializers.IntegerField(help_text="Memory of Redis.")
+    is_complete = serializers.BooleanField(
+        help_text="False when there is more than could be counted in two seconds."
+    )
+
+
+class ReadsSerializer(serializers.Serializer[Any]):
+    """How the caches served readers today (Asia/Shanghai); all processes together."""
+
+    l1 = serializers.IntegerField(help_text="Answered by a process's own tier.")
+    l2 = serializers.IntegerField(help_text="Answered by Redis.")
+    l3 = serializers.IntegerField(help_text="Answered by a stored record.")
+    missed = serializers.IntegerField(help_text="Nothing was stored.")
+    stale = serializers.IntegerField(help_text="Of the answered ones: due for renewal.")
+    hit_rate = serializers.FloatField(allow_null=True, help_text="0 to 1; null when nobody has asked.")
+
+
+class CacheStatsSerializer(serializers.Serializer[Any]):
+    """What the caches hold now."""
+
+    l1 = ProcessTierSerializer()
+    l2 = SharedTierSerializer()
+    today = ReadsSerializer()
+
+
+class ClearedSerializer(serializers.Serializer[Any]):
+    """That all processes were told."""
+
+    cleared = serializers.BooleanField()

@@ -1,0 +1,166 @@
+"""What the addresses that start runs take and give, and those that look at what runs have collected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from apps.core.api.serializers import (
+    ConfirmationField,
+    GranularityField,
+    StrictBooleanField,
+    StrictChoiceField,
+    StrictTextField,
+)
+from apps.core.periods import Granularity, Period, PeriodError, count_periods, parse_bound
+from apps.mengla.choices import Action
+from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection, select
+from apps.mengla.services.coverage import CellState, Coverage
+
+_MAX_TEXT = 64
+_STATES = [state.value for state in CellState]
+
+
+class ActionsField(serializers.ListField):
+    """Some of the actions; null or an empty list means all of them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        options: dict[str, Any] = {"child": StrictChoiceField(choices=Action.values)}
+        options |= {"required": False, "allow_null": True, "max_length": len(Action)}
+        options |= {"help_text": "Empty means all."}
+        super().__init__(**options | kwargs)
+
+
+class SelectionSerializer(serializers.Serializer[dict[str, Any]]):
+    """What part of the figures is meant."""
+
+    catId = StrictTextField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        max_length=_MAX_TEXT,
+        help_text="A catId; empty or all for all categories taken together; null for every level-1 category.",
+    )
+    actions = ActionsField()
+
+    def selection(self) -> Selection:
+        """Return the selection; call after ``is_valid``.
+
+        :raises InvalidInput: for an unknown category.
+        """
+        cat_id = self.validated_data.get("catId")
+        return select(
+            cat_ids=() if cat_id is None else [cat_id], actions=self.validated_data.get("actions") or ()
+        )
+
+
+class FullCrawlSerializer(SelectionSerializer):
+    """What part of everything is meant."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[
+            "catId"
+        ].help_text = (
+            "A catId; empty or all for all categories taken together; null for every category of the tree."
+        )
+
+
+class RangeSerializer(SelectionSerializer):
+    """A range of periods, and what part of the figures is meant."""
+
+    granularity = GranularityField(max_length=_MAX_TEXT, help_text="day, month, quarter or year.")
+    startDate = StrictTextField(
+        max_length=_MAX_TEXT, help_text="First period: 2025-06, 202506 or its first day 2025-06-01."
+    )
+    endDate = StrictTextField(
+        max_length=_MAX_TEXT, help_text="Last period: 2025-06, 202506 or its last day 2025-06-30."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Read the periods, and refuse ranges that are reversed or too long."""
+        start = _bound("startDate", attrs, is_end=False)
+        end = _bound("endDate", attrs, is_end=True)
+        if end < start:
+            raise serializers.ValidationError({"startDate": _("Must not be after endDate.")})
+        if count_periods(start, end) > MAX_RANGE_PERIODS:
+            message = _("The range has more than %(limit)d periods.") % {"limit": MAX_RANGE_PERIODS}
+            raise serializers.ValidationError({"endDate": message})
+        return attrs | {"startDate": start, "endDate": end}
+
+
+class BackfillSerializer(RangeSerializer):
+    """What shall be collected."""
+
+    force = StrictBooleanField(required=False, default=False, help_text="Collect again what is fresh, too.")
+
+
+class StartedRunSerializer(serializers.Serializer[Any]):
+    """A sync task that was started."""
+
+    sync_task_id = serializers.CharField(source="run_id")
+
+
+class CoverageTotalsSerializer(serializers.Serializer[Any]):
+    """How many figures (one action, category and period each) stand how."""
+
+    present = serializers.IntegerField()
+    empty = serializers.IntegerField()
+    missing = serializers.IntegerField()
+    stale = serializers.IntegerField(help_text="Of those stored: due for renewal.")
+    in_flight = serializers.IntegerField(help_text="Of all: waiting or being collected.")
+
+
+class CoverageSerializer(serializers.Serializer[Coverage]):
+    """What is stored of a range."""
+
+    granularity = GranularityField()
+    startDate = serializers.SerializerMethodField(help_text="Period key.")
+    endDate = serializers.SerializerMethodField(help_text="Period key.")
+    categories = serializers.SerializerMethodField(help_text="How many categories were looked at.")
+    status = serializers.DictField(
+        source="combined",
+        child=serializers.DictField(child=serializers.ChoiceField(choices=_STATES)),
+        help_text=(
+            "By action and period key. Of several categories: missing as long as any category's figures "
+            "are, empty when none has any."
+        ),
+    )
+    totals = CoverageTotalsSerializer()
+
+    def get_startDate(self, coverage: Coverage) -> str:
+        """Return the key of the first period."""
+        return coverage.periods[0].key
+
+    def get_endDate(self, coverage: Coverage) -> str:
+        """Return the key of the last period."""
+        return coverage.periods[-1].key
+
+    def get_categories(self, coverage: Coverage) -> int:
+        """Count the categories."""
+        return len(coverage.cat_ids)
+
+
+class CancelAllSerializer(serializers.Serializer[dict[str, Any]]):
+    """That it is really meant."""
+
+    confirm = ConfirmationField()
+
+
+class CancelledAllSerializer(serializers.Serializer[Any]):
+    """What was stopped."""
+
+    runs = serializers.IntegerField(help_text="Sync tasks that were cancelled.")
+    collections = serializers.IntegerField(help_text="Collections that were taken out of the queue.")
+    in_flight = serializers.IntegerField(help_text="Collections the service is still at work on.")
+    is_complete = serializers.BooleanField(help_text="False: there was too much for one time; repeat it.")
+
+
+def _bound(field: str, attrs: dict[str, Any], *, is_end: bool) -> Period:
+    granularity: Granularity = attrs["granularity"]
+    try:
+        return parse_bound(attrs[field], granularity, is_end=is_end)
+    except PeriodError as error:
+        raise serializers.ValidationError({field: error.message}) from error

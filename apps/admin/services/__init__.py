@@ -1,0 +1,1 @@
+"""What operators look at and do, put together from what the other apps offer."""

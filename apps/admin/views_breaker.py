@@ -1,0 +1,40 @@
+"""The addresses of the circuit breaker between us and the collection service."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.serializers_breaker import BreakersSerializer
+from apps.auth.permissions import IsAdmin
+from apps.mengla.services.breaker_control import read_breaker, reset_breaker
+
+
+@extend_schema(tags=["admin"])
+class BreakerViewSet(ViewSet):
+    """The breaker: how it stands, and its reset."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_circuit_breakers",
+        summary="How the circuit breakers stand",
+        responses=BreakersSerializer,
+    )
+    def show(self, request: Request) -> Response:
+        """Show the breakers."""
+        return Response(BreakersSerializer({"breakers": [read_breaker()]}).data)
+
+    @extend_schema(
+        operation_id="admin_circuit_breakers_reset",
+        summary="Close the circuit breakers",
+        description="Forgets their counts; what waits in the queue is sent at once.",
+        request=None,
+        responses={200: BreakersSerializer},
+    )
+    def reset(self, request: Request) -> Response:
+        """Close the breakers."""
+        status = reset_breaker(reset_by=request.user.get_username())
+        return Response(BreakersSerializer({"breakers": [status]}).data)

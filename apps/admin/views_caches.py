@@ -1,0 +1,65 @@
+"""The addresses of the caches: what they hold, warm-up, and the clearing of every process's own tier."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.answers import order_of, started_response
+from apps.admin.serializers_caches import CacheStatsSerializer, ClearedSerializer, WarmUpSerializer
+from apps.admin.serializers_runs import StartedRunSerializer
+from apps.admin.services.caches import clear_l1, read_cache_stats
+from apps.auth.permissions import IsAdmin
+from apps.mengla.services.collect import select
+from apps.mengla.services.warm_up import start_warm_up
+
+
+@extend_schema(tags=["admin"])
+class CacheViewSet(ViewSet):
+    """The two tiers of the cache."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_cache_stats",
+        summary="What the caches hold",
+        description="L1 is that of the process that answers; L2 and the counts are shared by all.",
+        responses=CacheStatsSerializer,
+    )
+    def stats(self, request: Request) -> Response:
+        """Count what the caches hold."""
+        return Response(CacheStatsSerializer(read_cache_stats()).data)
+
+    @extend_schema(
+        operation_id="admin_cache_warm_up",
+        summary="Warm the shared cache",
+        description="A worker puts the answers of the newest records into L2. 409 while another one runs.",
+        request=WarmUpSerializer,
+        responses={202: StartedRunSerializer},
+    )
+    def warm_up(self, request: Request) -> Response:
+        """Start a warm-up."""
+        serializer = WarmUpSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        wanted = serializer.validated_data
+        started = start_warm_up(
+            select(cat_ids=wanted.get("cat_ids") or (), actions=wanted.get("actions") or (), field="cat_ids"),
+            granularities=wanted.get("granularities") or (),
+            limit=wanted["limit"],
+            order=order_of(request),
+        )
+        return started_response(started)
+
+    @extend_schema(
+        operation_id="admin_cache_clear_l1",
+        summary="Empty L1 of every process",
+        description="All processes do so within a second; L2 keeps what it holds.",
+        request=None,
+        responses={200: ClearedSerializer},
+    )
+    def clear_l1(self, request: Request) -> Response:
+        """Empty L1 everywhere."""
+        clear_l1(cleared_by=request.user.get_username())
+        return Response({"cleared": True})

@@ -1,0 +1,100 @@
+"""The addresses that start collecting, stop it, and tell what has been collected."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.answers import order_of, started_response
+from apps.admin.serializers_runs import (
+    BackfillSerializer,
+    CancelAllSerializer,
+    CancelledAllSerializer,
+    CoverageSerializer,
+    FullCrawlSerializer,
+    RangeSerializer,
+    StartedRunSerializer,
+)
+from apps.auth.permissions import IsAdmin
+from apps.core.periods import business_date
+from apps.mengla.services.cancel_all import cancel_all
+from apps.mengla.services.collect import run_backfill, run_full_crawl
+from apps.mengla.services.coverage import coverage
+
+
+@extend_schema(tags=["admin"])
+class CollectingViewSet(ViewSet):
+    """What is stored, and the levers that collect what is not."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_mengla_status",
+        summary="What is stored of a range",
+        request=RangeSerializer,
+        responses={200: CoverageSerializer},
+    )
+    def status(self, request: Request) -> Response:
+        """Tell which figures are present, empty or missing."""
+        asked = RangeSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        start, end = asked.validated_data["startDate"], asked.validated_data["endDate"]
+        return Response(CoverageSerializer(coverage(start=start, end=end, selection=asked.selection())).data)
+
+    @extend_schema(
+        operation_id="admin_full_crawl",
+        summary="Collect everything",
+        description=(
+            "The last closed period of every granularity, for every category of the tree. "
+            "409 while another one runs."
+        ),
+        request=FullCrawlSerializer,
+        responses={202: StartedRunSerializer},
+    )
+    def full_crawl(self, request: Request) -> Response:
+        """Start a full crawl."""
+        asked = FullCrawlSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        today = business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
+        return started_response(
+            run_full_crawl(order=order_of(request), today=today, selection=asked.selection())
+        )
+
+    @extend_schema(
+        operation_id="admin_backfill",
+        summary="Collect a range",
+        description="What is fresh is left out unless forced. 409 while another backfill runs.",
+        request=BackfillSerializer,
+        responses={202: StartedRunSerializer},
+    )
+    def backfill(self, request: Request) -> Response:
+        """Start a backfill."""
+        asked = BackfillSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        started = run_backfill(
+            order=order_of(request),
+            start=asked.validated_data["startDate"],
+            end=asked.validated_data["endDate"],
+            selection=asked.selection(),
+            is_forced=asked.validated_data["force"],
+        )
+        return started_response(started)
+
+    @extend_schema(
+        operation_id="admin_cancel_all",
+        summary="Stop everything",
+        description=(
+            "Cancels every running sync task and everything in the queue, also what readers wait for. What "
+            "the collection service is at work on cannot be recalled. Repeat it until `is_complete`."
+        ),
+        request=CancelAllSerializer,
+        responses={200: CancelledAllSerializer},
+    )
+    def cancel_all(self, request: Request) -> Response:
+        """Cancel all runs and all that waits."""
+        CancelAllSerializer(data=request.data).is_valid(raise_exception=True)
+        return Response(CancelledAllSerializer(cancel_all(cancelled_by=request.user.get_username())).data)

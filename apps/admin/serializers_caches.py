@@ -63,7 +63,7 @@ class SharedTierSerializer(serializers.Serializer[Any]):
     )
 
 
-class ReadsSerializer(serializers.Serializer[Any]):
+class CacheReadsSerializer(serializers.Serializer[Any]):
     """How the caches served readers today (Asia/Shanghai); all processes together."""
 
     l1 = serializers.IntegerField(help_text="Answered by a process's own tier.")
@@ -79,7 +79,7 @@ class CacheStatsSerializer(serializers.Serializer[Any]):
 
     l1 = ProcessTierSerializer()
     l2 = SharedTierSerializer()
-    today = ReadsSerializer()
+    today = CacheReadsSerializer()
 
 
 class ClearedSerializer(serializers.Serializer[Any]):

@@ -24,6 +24,7 @@ import redis
 from django.conf import settings
 
 from apps.core.processes import ManagedProcess, free_port
+from tests.integration.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = [sys.executable, "-m", "apps.core.quickstart"]
@@ -183,10 +184,21 @@ def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[...,
     running.wait()
     again = stay("--port", port)
     assert f"http://127.0.0.1:{port}" in again.log_text()
-    assert "taken" not in again.log_text()
+    assert f"Port {port} is taken" not in again.log_text()
     assert "already stored" in again.log_text()
 
-    os.kill(pid_of(clone, "worker"), signal.SIGKILL)
+    # Its parts may be killed, too: it starts them again, and stays.
+    killed = pid_of(clone, "worker")
+    os.kill(killed, signal.SIGKILL)
+    wait_until(
+        lambda: "killed the worker; it was started again" in again.log_text(),
+        timeout_seconds=30,
+        what="the worker is started again",
+    )
+    assert pid_of(clone, "worker") != killed
+    assert again.is_alive()
+
+    os.kill(pid_of(clone, "worker"), signal.SIGTERM)
     assert again.wait(60) == 1
     assert "quickstart: worker has ended by itself" in again.log_text()
     assert f"Log: {clone}/.local/logs/worker.log" in again.log_text()

@@ -126,9 +126,12 @@ def _collect(report: Report, stack: Stack, prepared: Prepared) -> Figures:
 
 
 def _watch(report: Report, stack: Stack) -> int:
-    """Stay until a signal comes (status 0) or a part dies."""
+    """Stay until a signal comes (status 0) or a part ends by itself; one that is killed is started again."""
     try:
         while True:
+            revived = stack.revive_killed()
+            if revived is not None:
+                report.say(f"\nSomebody has killed the {revived}; it was started again.")
             stack.check()
             time.sleep(WATCH_SECONDS)
     except StopRequestedError:

@@ -70,7 +70,9 @@ class Session:
         """Keep what is needed to find this process again after a kill -9 of quickstart."""
         with contextlib.suppress(psutil.NoSuchProcess):
             created_at = psutil.Process(process.pid).create_time()
-            self._started.append({"name": process.name, "pid": process.pid, "created_at": created_at})
+            others = [one for one in self._started if one["name"] != process.name]
+            started = {"name": process.name, "pid": process.pid, "created_at": created_at}
+            self._started = [*others, started]
             draft = self._state_path.with_suffix(".new")
             draft.write_text(json.dumps(self._started))
             draft.replace(self._state_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,6 +35,7 @@ SHARED_VARIABLES = (
 PREPARE_TIMEOUT_SECONDS = 900
 START_TIMEOUT_SECONDS = 90.0
 LOG_LINES = 15
+MAX_REVIVALS = 10
 NO_CHECKS = "--skip-checks"  # `prepare` runs Django's checks once for all parts
 
 
@@ -66,6 +68,7 @@ class Stack:
         self._environment = self._base_environment()
         self._simulator: ManagedProcess | None = None
         self._web: ManagedProcess | None = None
+        self._revivals = 0
         self.logs.mkdir(parents=True, exist_ok=True)
         for log in self.logs.glob("*.log"):
             os.truncate(log, 0)
@@ -157,6 +160,22 @@ class Stack:
             raise dead.failure("has ended by itself")
         if dead is not None:
             raise QuickstartError(f"{dead.name} has ended by itself. Log: {self.logs}")
+
+    def revive_killed(self) -> str | None:
+        """Start a part again that somebody has killed, as a process manager would; returns its name.
+
+        One that is killed again and again stays dead, and :meth:`check` tells.
+        """
+        dead = self.processes.first_dead()
+        if not isinstance(dead, ManagedProcess) or dead.returncode != -signal.SIGKILL:
+            return None
+        if self._revivals >= MAX_REVIVALS:
+            return None
+        self._revivals += 1
+        dead.kill()  # what is left of its process group
+        dead.start()
+        self._session.remember(dead)
+        return dead.name
 
     def log_tail(self, name: str) -> str:
         """The last lines of a part's log, with its path."""

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from apps.auth import rules
 from apps.auth.choices import CredentialKind, TokenScope
-from apps.core.api.serializers import StrictIntegerField, UtcDateTimeField
+from apps.core.api.serializers import (
+    StrictChoiceField,
+    StrictIntegerField,
+    StrictTextField,
+    UtcDateTimeField,
+)
 from apps.core.errors import InvalidInput
-
-
-class StrictTextField(serializers.CharField):
-    """A text; a number, a boolean or a structure is an error instead of being turned into one."""
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse other types before DRF prints them."""
-        if data is not serializers.empty and data is not None and not isinstance(data, str):
-            self.fail("invalid")
-        return super().run_validation(data)
-
-
-class ScopeField(serializers.ChoiceField):
-    """One of the scopes; the message of an error does not repeat the input."""
-
-    default_error_messages = {"invalid_choice": _("Must be one of: reader, admin.")}
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Refuse other types before DRF prints them."""
-        if not isinstance(data, str):
-            self.fail("invalid_choice")
-        return super().to_internal_value(data)
 
 
 class LoginSerializer(serializers.Serializer[dict[str, Any]]):
@@ -66,7 +48,7 @@ class NewTokenSerializer(serializers.Serializer[dict[str, Any]]):
         max_value=rules.EXPIRES_HOURS_MAX,
         default=rules.EXPIRES_HOURS_DEFAULT,
     )
-    scope = ScopeField(choices=TokenScope.choices, default=TokenScope.READER)
+    scope = StrictChoiceField(choices=TokenScope.choices, default=TokenScope.READER)
 
     def validate_label(self, value: str) -> str:
         """Apply the rule of the service, so that its message comes with the others."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
 from bson import ObjectId
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from rest_framework import serializers
+from rest_framework.settings import api_settings
+
+_MAX_SHOWN_NAMES = 5
+_MAX_SHOWN_CHARACTERS = 40
 
 
 class ObjectIdStringField(serializers.Field):  # type: ignore[type-arg]
@@ -64,3 +70,41 @@ class StrictBooleanField(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=type(data).__name__)
         return data
+
+
+class StrictTextField(serializers.CharField):
+    """A text; a number, a boolean or a structure is an error instead of being turned into one."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Refuse other types before DRF prints them."""
+        if data is not serializers.empty and data is not None and not isinstance(data, str):
+            self.fail("invalid")
+        return super().run_validation(data)
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """One of some texts; the message of an error names them and does not repeat the input."""
+
+    default_error_messages = {"invalid_choice": _("Must be one of: {names}.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse other types before DRF prints them."""
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", names=", ".join(map(str, self.choices)))
+        return super().to_internal_value(data)
+
+
+class ExactSerializer(serializers.Serializer[Any]):
+    """An object that may have these fields and no others: a misspelled name is an error, not a no-op."""
+
+    default_error_messages = {"unknown": _("There is no field {names}.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse names of no field, and show a few of them, cut short."""
+        if isinstance(data, Mapping):
+            unknown = [name for name in data if name not in self.fields]
+            if unknown:
+                names = ", ".join(repr(name[:_MAX_SHOWN_CHARACTERS]) for name in unknown[:_MAX_SHOWN_NAMES])
+                message = self.error_messages["unknown"].format(names=names)
+                raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]})
+        return super().to_internal_value(data)

@@ -7,6 +7,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+import redis
 from rest_framework.test import APIClient
 
 from apps.core.errors import NotFound
@@ -19,6 +20,7 @@ from apps.mengla.services.collect import PERIOD_TASK_IDS, TASK_NAMES, Order
 from apps.panels import selectors, services
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.selectors import list_unplanned
 from tests.conftest import bearer_client
 from tests.factories.categories import Node
 from tests.mengla.run_support import collections_of, end_all, identities_of, plan_now, run_document, store
@@ -164,6 +166,17 @@ class TestRun:
         run_id = answers[0][1]
         assert answers == [(202, run_id)] + [(409, f"sync_task_id={run_id}")] * (count - 1)
         assert collection_of(SyncTask).count_documents({}) == 1
+
+    def test_without_redis_it_starts_and_is_planned_later(
+        self, admin: APIClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_args: Any, **_kwargs: Any) -> Any:
+            raise redis.ConnectionError("refused")
+
+        with monkeypatch.context() as down:
+            down.setattr(redis.connection.ConnectionPool, "get_connection", refuse)
+            run_id = data_of(admin.post(f"{TASKS}/daily_collect/run"), 202)["id"]
+        assert [str(run["_id"]) for run in list_unplanned(10)] == [run_id], "the tick will find it"
 
     def test_a_pause_is_for_the_schedules(self, admin: APIClient) -> None:
         set_flag(SCHEDULER_PAUSED, is_set=True, changed_by="tests")

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from corsheaders.defaults import default_headers
+
 from config import admin_site as _admin_site
 from config import env as _env
 from config.logs import configure_logging
@@ -103,6 +105,7 @@ INSTALLED_APPS = [
     "apps.categories",
     "apps.sync_tasks",
     "apps.mengla",
+    "apps.panels",
     "apps.admin",
 ]
 # Migrations that Django and django-q2 ship create integer keys; ours create ObjectId keys.
@@ -233,6 +236,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "ActionEnum": "apps.mengla.choices.Action",
         "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
         "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
     },
@@ -248,6 +252,7 @@ SIMPLE_JWT = {
 }
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
 CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = [*default_headers, "if-match"]
 CORS_EXPOSE_HEADERS = [
     "Age",
     "ETag",

@@ -27,6 +27,7 @@ urlpatterns = [
     path("api/", include("apps.categories.urls")),
     path("api/", include("apps.sync_tasks.urls")),
     path("api/", include("apps.mengla.urls")),
+    path("api/", include("apps.panels.urls")),
     path("api/admin/", include("apps.admin.urls")),
     re_path(r"^api(?:/.*)?$", core_views.unknown_api_path),
 ]

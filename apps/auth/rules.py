@@ -7,6 +7,7 @@ import unicodedata
 from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidInput
+from apps.core.texts import has_unprintable
 
 USERNAME_MAX_LENGTH = 150
 # Longer than any password manager writes; without a bound, hashing megabytes is a way to stall us.
@@ -17,9 +18,6 @@ EXPIRES_HOURS_MIN = 1
 EXPIRES_HOURS_MAX = 8760
 EXPIRES_HOURS_DEFAULT = 720
 
-# Control, format (they can reverse or hide text), surrogate, and line and paragraph separators.
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-
 
 def clean_username(text: str) -> str:
     """Return the username as Django stores it.
@@ -29,7 +27,7 @@ def clean_username(text: str) -> str:
     username = unicodedata.normalize("NFKC", text.strip()) if len(text) <= USERNAME_MAX_LENGTH else ""
     if not 1 <= len(username) <= USERNAME_MAX_LENGTH:
         raise _invalid("username", _("Must have 1 to %(max)d characters.") % {"max": USERNAME_MAX_LENGTH})
-    if _has_unprintable(username):
+    if has_unprintable(username):
         raise _invalid("username", _("This text has characters that are not allowed."))
     return username
 
@@ -54,7 +52,7 @@ def clean_label(text: str) -> str:
     if not LABEL_MIN_LENGTH <= len(label) <= LABEL_MAX_LENGTH:
         bounds = {"min": LABEL_MIN_LENGTH, "max": LABEL_MAX_LENGTH}
         raise _invalid("label", _("Must have %(min)d to %(max)d characters.") % bounds)
-    if _has_unprintable(label):
+    if has_unprintable(label):
         raise _invalid("label", _("This text has characters that are not allowed."))
     return label
 
@@ -72,11 +70,7 @@ def check_expires_hours(hours: int) -> None:
 def printable(text: str) -> str:
     """Return the text for a log line: bounded, without anything that could forge another line."""
     shown = text[:USERNAME_MAX_LENGTH]
-    return "".join("\ufffd" if _has_unprintable(character) else character for character in shown)
-
-
-def _has_unprintable(text: str) -> bool:
-    return any(unicodedata.category(character) in _UNPRINTABLE for character in text)
+    return "".join("\ufffd" if has_unprintable(character) else character for character in shown)
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+ALL_CATEGORIES = "all"  # how clients call all categories taken together, which are "" here
+
 
 class Action(models.TextChoices):
     """The five data sets the collection service can be asked for."""

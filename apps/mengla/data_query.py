@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 
 from apps.core.periods import Granularity, Period, count_periods, period_range
-from apps.mengla.choices import Action
+from apps.mengla.choices import ALL_CATEGORIES, Action
 from apps.mengla.upstream.payloads import variant_of
 
-ALL_CATEGORIES = "all"
+__all__ = ["ALL_CATEGORIES", "DataQuery"]
 
 
 @dataclass(frozen=True)

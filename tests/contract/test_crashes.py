@@ -208,6 +208,11 @@ def test_no_address_crashes_without_mongodb(
         ("post", "/api/mengla/high", {"catId": "1000", "timest": "2025"}),
         ("post", "/api/mengla/industry-trend", {"timest": "2025", "refresh": True}),
         ("get", "/api/mengla/records", None),
+        ("get", "/api/panel-config", None),
+        ("put", "/api/panel/config", {"layout": {"defaultPeriod": "day"}}),
+        ("get", "/api/panel/tasks", None),
+        ("post", "/api/panel/tasks/daily_collect/run", None),
+        ("post", "/api/panel/data/fill", {"granularity": "year", "startDate": "2024", "endDate": "2024"}),
         ("get", "/api/mengla/collections/507f1f77bcf86cd799439011", None),
     ],
 )

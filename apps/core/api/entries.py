@@ -41,6 +41,14 @@ def _has_it(request: HttpRequest, entry: Entry) -> bool:
     header = request.headers.get("If-None-Match", "")
     if not header or request.method not in ("GET", "HEAD"):
         return False
+    return is_named_by(header, entry)
+
+
+def is_named_by(header: str, entry: Entry) -> bool:
+    """Whether an If-Match or If-None-Match header names the answer.
+
+    Weak tags are enough for both: proxies that compress answers make strong ones weak.
+    """
     known = {tag.removeprefix("W/") for tag in parse_etags(header)}
     return bool(known & {"*", entry.etag.removeprefix("W/")})
 

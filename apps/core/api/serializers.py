@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date
 from typing import Any
 
@@ -10,8 +11,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
+
+_MAX_SHOWN_NAMES = 5
+_MAX_SHOWN_CHARACTERS = 40
 
 
 class ObjectIdStringField(serializers.Field):  # type: ignore[type-arg]
@@ -130,3 +135,19 @@ class ConfirmationField(StrictBooleanField):
         if super().to_internal_value(data) is not True:
             self.fail("not_confirmed")
         return True
+
+
+class ExactSerializer(serializers.Serializer[Any]):
+    """An object that may have these fields and no others: a misspelled name is an error, not a no-op."""
+
+    default_error_messages = {"unknown": _("There is no field {names}.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse names of no field, and show a few of them, cut short."""
+        if isinstance(data, Mapping):
+            unknown = [name for name in data if name not in self.fields]
+            if unknown:
+                names = ", ".join(repr(name[:_MAX_SHOWN_CHARACTERS]) for name in unknown[:_MAX_SHOWN_NAMES])
+                message = self.error_messages["unknown"].format(names=names)
+                raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]})
+        return super().to_internal_value(data)

@@ -6,7 +6,6 @@ error and never another period.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +22,7 @@ from apps.core.periods import (
     parse_granularity,
     parse_period,
 )
+from apps.core.plain_json import is_plain
 from apps.mengla.choices import Action
 from apps.mengla.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.errors import UnknownCategory
@@ -33,9 +33,6 @@ MAX_PERIODS = 1100
 _CATEGORY_ID = re.compile(r"[0-9]{1,16}")
 MAX_EXTRA_BYTES = 2048
 MAX_EXTRA_DEPTH = 5
-_INTEGER_BITS = 64
-# MongoDB has its own use for dollars, dots and NUL in names.
-_EXTRA_NAME = re.compile(r"[^$.\x00][^.\x00]*")
 RESERVED_PARAMETERS = frozenset(
     {"module", "product_id", "catId", "dateType", "timest", "starRange", "endRange", "webhookUrl"}
 )
@@ -181,7 +178,7 @@ def _trend_range(
 
 
 def _extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not _is_plain(extra, depth=MAX_EXTRA_DEPTH):
+    if not is_plain(extra, depth=MAX_EXTRA_DEPTH):
         raise _invalid(
             "extra", _("Must hold plain JSON values only, with simple names, and not be nested deeply.")
         )
@@ -195,22 +192,6 @@ def _extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     if size_bytes > MAX_EXTRA_BYTES:
         raise _invalid("extra", _("Is too large."))
     return extra
-
-
-def _is_plain(value: Any, *, depth: int) -> bool:
-    """Whether MongoDB keeps the value exactly as it is."""
-    if isinstance(value, Mapping):
-        return depth > 0 and all(
-            isinstance(name, str) and _EXTRA_NAME.fullmatch(name) and _is_plain(inner, depth=depth - 1)
-            for name, inner in value.items()
-        )
-    if isinstance(value, list):
-        return depth > 0 and all(_is_plain(inner, depth=depth - 1) for inner in value)
-    if isinstance(value, bool | str) or value is None:
-        return True
-    if isinstance(value, int):
-        return value.bit_length() < _INTEGER_BITS
-    return isinstance(value, float) and math.isfinite(value)
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

@@ -1,0 +1,1 @@
+"""Panels: what the dashboards of clients show, and the tasks that fill them."""

@@ -1,0 +1,33 @@
+"""The answer with the configuration of the panels, as final bytes with a tag."""
+
+from __future__ import annotations
+
+import time
+
+from apps.core.api.entries import is_named_by
+from apps.core.api.envelope import dump_json, success_body
+from apps.core.cache import Entry, build_entry
+from apps.panels.config import PanelConfig
+from apps.panels.errors import VersionConflict
+from apps.panels.selectors import read_config
+from apps.panels.serializers import PanelConfigSerializer
+
+
+def config_answer(config: PanelConfig) -> Entry:
+    """Return the answer; its tag changes with every change of the configuration."""
+    now = time.time()
+    body = dump_json(success_body(PanelConfigSerializer(config).data))
+    return build_entry(body, stored_at=now, fresh_until=now, serve_until=now)
+
+
+def expected_version(*, if_match: str | None, version: int | None) -> int | None:
+    """Return the version a change is meant for: that of the If-Match header, and of the body; None for any.
+
+    :raises VersionConflict: when the present answer is not the one the header names, or the two disagree.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return version
+    config = read_config()
+    if not is_named_by(if_match, config_answer(config)) or version not in (None, config.version):
+        raise VersionConflict(config.version)
+    return config.version

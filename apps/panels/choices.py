@@ -1,0 +1,26 @@
+"""The closed sets of values of this app, stored and shown in the API exactly as spelled here."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.periods import Granularity
+
+
+class ModuleId(models.TextChoices):
+    """The modules a client can show; the labels are the names they have at first."""
+
+    OVERVIEW = "overview", "行业总览"
+    HIGH = "high", "蓝海Top行业"
+    HOT = "hot", "热销Top行业"
+    CHANCE = "chance", "潜力Top行业"
+
+
+class DefaultPeriod(models.TextChoices):
+    """The length of the period that a client shows first."""
+
+    DAY = Granularity.DAY.value, _("Day")
+    MONTH = Granularity.MONTH.value, _("Month")
+    QUARTER = Granularity.QUARTER.value, _("Quarter")
+    YEAR = Granularity.YEAR.value, _("Year")

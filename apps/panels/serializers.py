@@ -1,0 +1,207 @@
+"""What clients send to this app and what they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from apps.categories.selectors import category_exists
+from apps.core.api.serializers import (
+    ExactSerializer,
+    StrictBooleanField,
+    StrictChoiceField,
+    StrictIntegerField,
+    StrictTextField,
+    UtcDateTimeField,
+)
+from apps.core.periods import Period, PeriodError, count_periods, parse_bound, parse_granularity
+from apps.mengla.choices import ALL_CATEGORIES, Action
+from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection
+from apps.panels.choices import DefaultPeriod
+from apps.panels.selectors import TaskView
+from apps.sync_tasks.choices import RunStatus, Trigger
+
+_MAX_TEXT = 64
+_MAX_LIST = 20
+_PERIOD_HELP = "2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional; also the period's {edge} day."
+
+
+# --- The configuration ----------------------------------------------------------------------------
+
+
+class PanelModuleSerializer(serializers.Serializer[Any]):
+    """One module of the panel."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    enabled = serializers.BooleanField(source="is_enabled")
+    order = serializers.IntegerField()
+    props = serializers.DictField(help_text="The client's own; it means nothing here.")
+
+
+class PanelLayoutSerializer(serializers.Serializer[Any]):
+    """What holds for the whole panel."""
+
+    defaultPeriod = serializers.ChoiceField(choices=DefaultPeriod.choices, source="default_period")
+    showRankPeriodSelector = serializers.BooleanField(source="shows_rank_period_selector")
+
+
+class PanelConfigSerializer(serializers.Serializer[Any]):
+    """The configuration of the panel."""
+
+    modules = PanelModuleSerializer(many=True, help_text="In their order.")
+    layout = PanelLayoutSerializer()
+    version = serializers.IntegerField(help_text="Goes up by one with every change.")
+
+
+class PanelModuleChangeSerializer(ExactSerializer):
+    """A change of one module; fields that are not sent stay as they are."""
+
+    id = StrictTextField(max_length=_MAX_TEXT)
+    name = StrictTextField(required=False, max_length=_MAX_TEXT)
+    enabled = StrictBooleanField(required=False, source="is_enabled")
+    order = StrictIntegerField(required=False)
+    props = serializers.DictField(required=False)
+
+
+class PanelLayoutChangeSerializer(ExactSerializer):
+    """A change of the layout; fields that are not sent stay as they are."""
+
+    defaultPeriod = StrictChoiceField(required=False, choices=DefaultPeriod.choices, source="default_period")
+    showRankPeriodSelector = StrictBooleanField(required=False, source="shows_rank_period_selector")
+
+
+class PanelConfigChangeSerializer(ExactSerializer):
+    """A change of the modules, of the layout, or of both."""
+
+    modules: serializers.ListSerializer[Any] = serializers.ListSerializer(
+        child=PanelModuleChangeSerializer(), required=False, max_length=_MAX_LIST
+    )
+    layout = PanelLayoutChangeSerializer(required=False)
+    version = StrictIntegerField(
+        required=False, min_value=1, help_text="The version the change is meant for; any when absent."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a change of nothing."""
+        if not {"modules", "layout"} & set(attrs):
+            raise serializers.ValidationError(_("modules, layout or both are required."))
+        return attrs
+
+
+# --- The tasks ------------------------------------------------------------------------------------
+
+
+class PanelTaskRunSerializer(serializers.Serializer[Any]):
+    """The newest run of a panel task; more of it is told by ``/api/sync-tasks/{id}``."""
+
+    id = serializers.CharField(source="_id")
+    status = serializers.ChoiceField(choices=RunStatus.choices)
+    trigger = serializers.ChoiceField(choices=Trigger.choices)
+    period = serializers.CharField()
+    requested_by = serializers.CharField()
+    started_at = UtcDateTimeField()
+    finished_at = UtcDateTimeField(allow_null=True)
+    error_message = serializers.CharField(allow_null=True)
+    percent = serializers.FloatField(help_text="0 to 100; 100 only when everything has ended.")
+    failed = serializers.IntegerField(help_text="How many of its collections failed.")
+
+
+class PanelTaskSerializer(serializers.Serializer[Any]):
+    """A task that can be started."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    last_run = PanelTaskRunSerializer(allow_null=True)
+
+    def to_representation(self, instance: TaskView) -> dict[str, Any]:
+        """Return the task with its newest run."""
+        task = instance.task
+        facts = {"id": task.id, "name": task.name, "description": task.description}
+        return facts | {"last_run": self._last_run(instance)}
+
+    def _last_run(self, view: TaskView) -> Mapping[str, Any] | None:
+        if view.run is None or view.progress is None:
+            return None
+        progress = {"percent": view.progress.percent, "failed": view.progress.failed}
+        run = {**view.run, **progress, "error_message": view.run["error_message"] or None}
+        return PanelTaskRunSerializer(run).data
+
+
+class PanelTaskListSerializer(serializers.Serializer[Any]):
+    """The panel tasks."""
+
+    tasks = PanelTaskSerializer(many=True)
+
+
+class StartedPanelTaskSerializer(serializers.Serializer[Any]):
+    """The sync task that was started."""
+
+    id = serializers.CharField()
+    task_id = serializers.CharField()
+
+
+class FillSerializer(ExactSerializer):
+    """Which gaps shall be filled."""
+
+    granularity = StrictTextField(max_length=_MAX_TEXT, help_text="day, month, quarter or year.")
+    startDate = StrictTextField(
+        max_length=_MAX_TEXT, help_text=f"First period: {_PERIOD_HELP.format(edge='first')}"
+    )
+    endDate = StrictTextField(
+        max_length=_MAX_TEXT, help_text=f"Last period: {_PERIOD_HELP.format(edge='last')}"
+    )
+    actions = serializers.ListField(
+        required=False,
+        allow_empty=False,
+        max_length=_MAX_LIST,
+        child=StrictChoiceField(choices=Action.choices),
+        help_text="All when absent.",
+    )
+    catId = StrictTextField(
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        max_length=_MAX_TEXT,
+        help_text="A catId, or all for all categories taken together; every level-1 category when absent.",
+    )
+
+    def validate_catId(self, value: str | None) -> str | None:
+        """Refuse an unknown category."""
+        if value and value != ALL_CATEGORIES and not category_exists(value):
+            raise serializers.ValidationError(_("There is no such category."))
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Read the range; the fields become periods."""
+        granularity = _read("granularity", parse_granularity, attrs["granularity"])
+        start = _read("startDate", parse_bound, attrs["startDate"], granularity, is_end=False)
+        end = _read("endDate", parse_bound, attrs["endDate"], granularity, is_end=True)
+        if _read("startDate", count_periods, start, end) > MAX_RANGE_PERIODS:
+            message = _("The range has more than %(limit)d periods.") % {"limit": MAX_RANGE_PERIODS}
+            raise serializers.ValidationError({"endDate": message})
+        return attrs | {"startDate": start, "endDate": end}
+
+    @property
+    def periods(self) -> tuple[Period, Period]:
+        """The first and the last period; ask after ``is_valid``."""
+        return self.validated_data["startDate"], self.validated_data["endDate"]
+
+    @property
+    def selection(self) -> Selection:
+        """What part of the figures is meant; ask after ``is_valid``."""
+        cat_id = self.validated_data.get("catId")
+        actions = dict.fromkeys(Action(name) for name in self.validated_data.get("actions", ()))
+        cat_ids = (("" if cat_id == ALL_CATEGORIES else cat_id),) if cat_id else ()
+        return Selection(cat_ids=cat_ids, actions=tuple(actions))
+
+
+def _read(field: str, parse: Any, *args: Any, **options: Any) -> Any:
+    try:
+        return parse(*args, **options)
+    except PeriodError as error:
+        raise serializers.ValidationError({field: error.message}) from error

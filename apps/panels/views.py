@@ -1,0 +1,132 @@
+"""The addresses under ``/api/panel-config`` and ``/api/panel``."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.auth.permissions import IsAdmin, IsReader
+from apps.core.api.entries import entry_response
+from apps.mengla.services.collect import Order
+from apps.panels import selectors, services
+from apps.panels.answers import config_answer, expected_version
+from apps.panels.serializers import (
+    FillSerializer,
+    PanelConfigChangeSerializer,
+    PanelConfigSerializer,
+    PanelTaskListSerializer,
+    PanelTaskSerializer,
+    StartedPanelTaskSerializer,
+)
+from apps.sync_tasks.choices import Trigger
+from apps.sync_tasks.services import Started
+
+_IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="The ETag the change is meant for; 409 otherwise."
+)
+
+
+@extend_schema_view(
+    retrieve=extend_schema(operation_id="panel_config"),
+    update=extend_schema(operation_id="panel_config_update"),
+)
+@extend_schema(tags=["panels"])
+class PanelConfigViewSet(ViewSet):
+    """What clients show: every reader may know it, admins change it."""
+
+    def get_permissions(self) -> list[BasePermission]:
+        """Only reading is for everybody."""
+        return [IsReader() if self.request.method in ("GET", "HEAD", "OPTIONS") else IsAdmin()]
+
+    @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
+    def retrieve(self, request: Request) -> HttpResponse:
+        """Answer with the whole configuration."""
+        return entry_response(request._request, config_answer(selectors.read_config()))
+
+    @extend_schema(
+        summary="Change the panel configuration",
+        description=(
+            "All of it or nothing. Modules and fields that are not sent stay as they are. With a `version` "
+            "or `If-Match` that is not the present one: 409, and nothing is changed."
+        ),
+        parameters=[_IF_MATCH],
+        request=PanelConfigChangeSerializer,
+        responses=PanelConfigSerializer,
+    )
+    def update(self, request: Request) -> HttpResponse:
+        """Change modules, layout or both, and answer with the new whole."""
+        change = PanelConfigChangeSerializer(data=request.data)
+        change.is_valid(raise_exception=True)
+        data = change.validated_data
+        config = services.change_config(
+            changed_by=request.user.get_username(),
+            modules=data.get("modules", ()),
+            layout=data.get("layout"),
+            expected_version=expected_version(
+                if_match=request.headers.get("If-Match"), version=data.get("version")
+            ),
+        )
+        return entry_response(request._request, config_answer(config))
+
+
+@extend_schema_view(
+    retrieve=extend_schema(operation_id="panel_config_alias"),
+    update=extend_schema(operation_id="panel_config_alias_update"),
+)
+class PanelConfigAliasViewSet(PanelConfigViewSet):
+    """The same under its other address."""
+
+
+@extend_schema(tags=["panels"])
+class PanelTaskViewSet(ViewSet):
+    """The tasks that people start by hand."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(operation_id="panel_tasks", summary="List panel tasks", responses=PanelTaskListSerializer)
+    def list(self, request: Request) -> Response:
+        """List the tasks, each with its newest run."""
+        return Response({"tasks": PanelTaskSerializer(selectors.list_tasks(), many=True).data})
+
+    @extend_schema(
+        operation_id="panel_task_run",
+        summary="Start a panel task",
+        description="409 while its last run has not ended: `detail` names that one.",
+        request=None,
+        responses={202: StartedPanelTaskSerializer},
+    )
+    def run(self, request: Request, task_id: str) -> Response:
+        """Start a task."""
+        return _started(services.run_task(task_id, order=_order(request)), task_id)
+
+    @extend_schema(
+        operation_id="panel_data_fill",
+        summary="Fill gaps",
+        description="Plans only what is missing or empty. 409 while another fill has not ended.",
+        request=FillSerializer,
+        responses={202: StartedPanelTaskSerializer},
+    )
+    def fill(self, request: Request) -> Response:
+        """Start a run that collects what is missing in a range."""
+        wanted = FillSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        start, end = wanted.periods
+        started = services.fill_gaps(order=_order(request), start=start, end=end, selection=wanted.selection)
+        return _started(started, "fill")
+
+
+def _order(request: Request) -> Order:
+    return Order(requested_by=request.user.get_username(), trigger=Trigger.API)
+
+
+def _started(started: Started, task_id: str) -> Response:
+    return Response(
+        {"id": started.run_id, "task_id": task_id},
+        status=status.HTTP_202_ACCEPTED,
+        headers={"Location": f"/api/sync-tasks/{started.run_id}"},
+    )

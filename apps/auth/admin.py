@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin, messages
+from django import forms
+from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-from apps.auth import services
+from apps.auth import rules, services
+from apps.auth.choices import TokenScope
 from apps.auth.models import ApiToken
+from apps.core.admin_base.display import Coloured, coloured
+from apps.core.admin_base.forms import themed
 from apps.core.admin_base.model_admin import CollectorModelAdmin, ReadOnlyAdmin
-from apps.core.admin_base.rights import is_superuser, name_of_user
+from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.admin_base.rights import is_superuser, may, name_of_user
+from apps.core.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -30,26 +39,99 @@ admin.site.unregister(Group)
 _RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
-@admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnlyAdmin[ApiToken]):
-    """Read-only, because a token's text can only be shown by the call that creates it."""
+class NewTokenForm(forms.Form):
+    """What a new token is for, how long it lasts and what it may do."""
 
-    list_display = ("label", "scope", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at")
+    label = forms.CharField(
+        label=_("label"), min_length=rules.LABEL_MIN_LENGTH, max_length=rules.LABEL_MAX_LENGTH
+    )
+    scope = forms.ChoiceField(label=_("scope"), choices=TokenScope.choices, initial=TokenScope.READER)
+    expires_hours = forms.IntegerField(
+        label=_("lasts (hours)"),
+        min_value=rules.EXPIRES_HOURS_MIN,
+        max_value=rules.EXPIRES_HOURS_MAX,
+        initial=rules.EXPIRES_HOURS_DEFAULT,
+    )
+
+
+def _revoke(token: ApiToken, user: str) -> str:
+    if not services.revoke_token(token_id=str(token.pk), revoked_by=user).was_active:
+        raise Conflict(_now("The token %(label)s was revoked before.") % {"label": token.label})
+    return _now("Revoked the token %(label)s.") % {"label": token.label}
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
+    """Tokens are created, shown once and revoked; nothing else of one ever changes."""
+
+    list_display = (
+        "label",
+        "state",
+        "scope",
+        "created_by",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
     list_filter = ("scope",)
     search_fields = ("label", "created_by")
     fields = list_display
     readonly_fields = list_display
     ordering = ("-created_at", "-id")
-    actions = ("revoke",)
+    operations = (
+        Operation(
+            slug="revoke",
+            label=_("Revoke"),
+            ask=lambda token: (
+                _now("Shall the token %(label)s be refused from now on?") % {"label": token.label}
+            ),
+            run=_revoke,
+            is_offered=lambda token: token.revoked_at is None,
+            is_bulk=True,
+        ),
+    )
 
-    @admin.action(description=_("Revoke the selected tokens"), permissions=["operate"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
-        """Refuse the selected tokens everywhere within a second."""
-        revoked_by = name_of_user(request)
-        results = [services.revoke_token(token_id=str(token.pk), revoked_by=revoked_by) for token in queryset]
-        count = sum(result.was_active for result in results)
-        message = ngettext("%(count)d token was revoked.", "%(count)d tokens were revoked.", count)
-        self.message_user(request, message % {"count": count}, messages.SUCCESS)
+    @coloured(_("state"), {"active": "success", "expired": "warning", "revoked": "danger"})
+    def state(self, token: ApiToken) -> Coloured:
+        """Say whether the token is accepted."""
+        if token.revoked_at is not None:
+            return Coloured(("revoked", _now("Revoked")))
+        if token.expires_at <= timezone.now():
+            return Coloured(("expired", _now("Expired")))
+        return Coloured(("active", _now("Active")))
+
+    def has_add_permission(self, request: HttpRequest, *_arguments: Any) -> bool:
+        """Allow whoever has the permission to add tokens."""
+        return may(request, "collector_auth.add_apitoken")
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask what the token is for; the answer to the POST is the one page that ever shows its text."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewTokenForm(request.POST if request.method == "POST" else None)
+        created = self._create(request, form) if form.is_bound and form.is_valid() else None
+        context = self.admin_site.each_context(request) | {
+            "title": _("New API token"),
+            "opts": self.opts,
+            "form": themed(form),
+            "created": created,
+        }
+        answer = TemplateResponse(request, "collector_auth/new_token.html", context)
+        add_never_cache_headers(answer)
+        return answer
+
+    def _create(self, request: HttpRequest, form: NewTokenForm) -> services.CreatedToken | None:
+        try:
+            created = services.create_token(created_by=name_of_user(request), **form.cleaned_data)
+        except InvalidInput as error:
+            for field, problems in (error.fields or {}).items():
+                form.add_error(field, problems)
+            return None
+        self.log_addition(request, ApiToken.objects.get(pk=created.id), _now("Created the token."))
+        return created
 
 
 @admin.register(User)

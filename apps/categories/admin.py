@@ -3,29 +3,57 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from django.contrib import admin
-from django.utils.html import format_html
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from apps.categories import selectors
 from apps.categories.models import Category
 from apps.core.admin_base.model_admin import ReadOnlyAdmin
+
+_CHANGE = "admin:categories_category_change"
+
+
+class ParentFilter(admin.SimpleListFilter):
+    """One level-1 category and what is right below it."""
+
+    title = _("level-1 category")
+    parameter_name = "parent_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the level-1 categories."""
+        roots = Category.objects.filter(level=1).order_by("position")
+        return [(root.cat_id, root.name_cn or root.name_ru or root.cat_id) for root in roots.defer("data")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Category]) -> QuerySet[Category]:
+        """Keep the children of the chosen category."""
+        chosen = self.value()
+        return queryset.filter(parent_id=chosen) if chosen else queryset
 
 
 @admin.register(Category)
 class CategoryAdmin(ReadOnlyAdmin[Category]):
-    """Lists and shows categories; nothing can be added, changed or deleted here."""
+    """Lists categories as a tree and shows them; nothing can be added, changed or deleted here."""
 
-    list_display = ("cat_id", "name_cn", "name_ru", "level", "parent_id", "updated_at")
-    list_filter = ("level",)
+    list_display = ("cat_id", "tree_name", "name_ru", "level", "parent_id", "updated_at")
+    list_filter = ("level", ParentFilter)
     search_fields = ("name_cn", "name_ru", "cat_id")
+    search_help_text = _("Chinese or Russian name, or id")
+    list_before_template = "categories/tree.html"
+    ordering = ("level", "parent_id", "position")
     fields = (
         "cat_id",
         "name_cn",
         "name_ru",
+        "path_to_here",
+        "children",
         "level",
-        "parent_id",
         "position",
         "updated_at",
         "data_hash",
@@ -33,7 +61,47 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
     )
     readonly_fields = fields
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the folded tree above the list, unless something is searched for."""
+        context = {} if request.GET else {"tree": selectors.build_tree()}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    @admin.display(description=_("Chinese name"))
+    def tree_name(self, category: Category) -> SafeString:
+        """Return the name, indented by its level."""
+        return format_html(
+            '<span style="padding-left: {}rem">{}</span>',
+            (category.level - 1) * 1.5,
+            category.name_cn or category.name_ru,
+        )
+
+    @admin.display(description=_("above it"))
+    def path_to_here(self, category: Category) -> SafeString:
+        """Return links to the categories above this one, the highest first."""
+        above: list[Category] = []
+        parent_id = category.parent_id
+        while len(above) < category.level and (parent := Category.objects.filter(pk=parent_id).first()):
+            above.insert(0, parent)
+            parent_id = parent.parent_id
+        return _links(above, " › ")
+
+    @admin.display(description=_("below it"))
+    def children(self, category: Category) -> SafeString:
+        """Return links to the categories right below this one."""
+        return _links(Category.objects.filter(parent_id=category.cat_id).order_by("position"), ", ")
+
     @admin.display(description=_("imported node"))
     def pretty_data(self, category: Category) -> SafeString:
         """Show the imported node as indented JSON."""
-        return format_html("<pre>{}</pre>", json.dumps(category.data, ensure_ascii=False, indent=2))
+        return format_html(
+            "<details><summary>JSON</summary><pre>{}</pre></details>",
+            json.dumps(category.data, ensure_ascii=False, indent=2),
+        )
+
+
+def _links(categories: Any, between: str) -> SafeString:
+    links = ((reverse(_CHANGE, args=[one.pk]), one.name_cn or one.name_ru or one.pk) for one in categories)
+    link = '<a class="text-primary-700 dark:text-primary-400" href="{}">{}</a>'
+    return format_html_join(between, link, links)

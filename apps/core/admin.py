@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.text import Truncator
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
+from apps.core import cron, schedules
+from apps.core.admin_base.display import Coloured, coloured
+from apps.core.admin_base.model_admin import CollectorModelAdmin, LargeReadOnlyAdmin
+from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.admin_base.rights import name_of_user
+from apps.core.errors import InvalidInput
+from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
 
 for _model in (Success, Failure, Schedule, OrmQ):
     if admin.site.is_registered(_model):  # some only in certain configurations
@@ -25,11 +36,11 @@ class _TaskAdmin(LargeReadOnlyAdmin[Model]):
 
     list_display = ("name", "func", "started", "stopped", "short_result")
     search_fields = ("name__exact", "func__exact")
-    search_help_text = _("Exact name of the message or of the function")
+    search_help_text = _lazy("Exact name of the message or of the function")
     ordering = ("-stopped", "-id")
     fields = ("name", "func", "args", "kwargs", "group", "started", "stopped", "attempt_count", "result")
 
-    @admin.display(description=_("result"))
+    @admin.display(description=_lazy("result"))
     def short_result(self, task: Any) -> str:
         """Return the beginning of what the function returned or of why it failed."""
         return Truncator(str(task.result)).chars(_MAX_RESULT_LENGTH)
@@ -54,13 +65,95 @@ class QueueAdmin(LargeReadOnlyAdmin[Model]):
     ordering = ("-id",)
 
 
-@admin.register(Schedule)
-class ScheduleAdmin(LargeReadOnlyAdmin[Model]):
-    """When the product's tasks run."""
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Model]
+else:
+    _ModelForm = forms.ModelForm
 
-    list_display = ("name", "cron", "next_run")
+
+class ScheduleForm(_ModelForm):
+    """The time of a schedule, checked before it is stored."""
+
+    class Meta:
+        model = Schedule
+        fields = ("cron",)
+
+    def clean_cron(self) -> str:
+        """Refuse what is no cron expression."""
+        try:
+            return cron.clean_cron(self.cleaned_data["cron"] or "")
+        except InvalidInput as error:
+            raise forms.ValidationError((error.fields or {})["cron"]) from error
+
+
+def _pause(schedule: Any, user: str) -> str:
+    schedules.pause_schedule(schedule.name, paused_by=user)
+    return _("Paused %(name)s.") % {"name": schedule.name}
+
+
+def _resume(schedule: Any, user: str) -> str:
+    schedules.resume_schedule(schedule.name, resumed_by=user)
+    return _("Resumed %(name)s.") % {"name": schedule.name}
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
+    """When the product's tasks run: their times can be changed, and what starts runs can be paused."""
+
+    form = ScheduleForm
+    list_display = ("name", "reading", "cron", "next_run_local", "state")
+    list_display_links = ("name",)
     ordering = ("next_run", "id")
-    fields = ("name", "func", "cron", "next_run")
+    fields = ("name", "reading", "cron", "next_run_local", "state", "func")
+    readonly_fields = ("name", "reading", "next_run_local", "state", "func")
+    operations = (
+        Operation(
+            slug="pause",
+            label=_lazy("Pause"),
+            ask=lambda schedule: _("Shall %(name)s not run until it is resumed?") % {"name": schedule.name},
+            run=_pause,
+            is_offered=lambda schedule: schedule.repeats != 0 and schedule.intended_date_kwarg is not None,
+        ),
+        Operation(
+            slug="resume",
+            label=_lazy("Resume"),
+            ask=lambda schedule: _("Shall %(name)s run again at its times?") % {"name": schedule.name},
+            run=_resume,
+            is_offered=lambda schedule: schedule.repeats == 0,
+        ),
+    )
+
+    @admin.display(description=_lazy("when"))
+    def reading(self, schedule: Any) -> str:
+        """Return the cron expression in words."""
+        return cron.describe_cron(schedule.cron or "")
+
+    @admin.display(description=_lazy("next run (Asia/Shanghai)"))
+    def next_run_local(self, schedule: Any) -> str:
+        """Return the next run in the time zone in which the expression is meant."""
+        if schedule.repeats == 0:
+            return "-"
+        return f"{timezone.localtime(schedule.next_run, settings.BUSINESS_TIME_ZONE):%Y-%m-%d %H:%M}"
+
+    @coloured(_lazy("state"), {"paused": "warning", "on": "success"})
+    def state(self, schedule: Any) -> Coloured:
+        """Say whether it is paused, by itself or with all others."""
+        if schedule.repeats == 0:
+            return Coloured(("paused", _("Paused")))
+        is_held = schedule.intended_date_kwarg is not None and is_flag_set(SCHEDULER_PAUSED)
+        return Coloured(("paused", _("All schedules are paused")) if is_held else ("on", _("On")))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Change the time through the service."""
+        schedules.change_cron(obj.name, cron=obj.cron, changed_by=name_of_user(request))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: the product declares its schedules."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: the product declares its schedules."""
+        return False
 
 
 @admin.register(LogEntry)
@@ -72,7 +165,7 @@ class HistoryAdmin(LargeReadOnlyAdmin[LogEntry]):
     fields = list_display
     ordering = ("-id",)
 
-    @admin.display(description=_("change"))
+    @admin.display(description=_lazy("change"))
     def what(self, entry: LogEntry) -> str:
         """Return the change in words."""
         return entry.get_change_message() or str(entry.get_action_flag_display())

@@ -12,17 +12,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
+import structlog
 from bson import ObjectId
 from croniter import croniter
 from django.apps import apps as django_apps
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from apps.core.cron import clean_cron
+from apps.core.errors import Conflict, NotFound
 from apps.core.mongo import named_collection, utc_now
 
 _SCHEDULE_COLLECTION = "django_q_schedule"
 _DECLARED_COLLECTION = "core_declared_schedules"
+# How often django-q2 repeats a schedule: one that never is stays where it is.
+_ALWAYS, _NEVER = -1, 0
+
+audit = structlog.get_logger("collector.audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class StoredSchedule:
     is_edited: bool  # in the admin: the environment says another time
     obeys_pause: bool
     next_run_at: datetime
+    is_paused: bool = False  # this one alone; the switch of all schedules is a flag
 
     @property
     def next_run_local(self) -> datetime:
@@ -76,6 +86,7 @@ def list_schedules() -> list[StoredSchedule]:
             # What starts runs is told its planned instant; the others are the upkeep of the installation.
             obeys_pause=row["intended_date_kwarg"] is not None,
             next_run_at=row["next_run"],
+            is_paused=row["repeats"] == _NEVER,
         )
         for row in rows
     ]
@@ -111,7 +122,7 @@ def sync_schedules(wanted: Iterable[WantedSchedule] | None = None) -> SyncResult
         before = declared.find_one({"_id": schedule.name}, {"cron": 1})
         was_there = rows.find_one({"_id": row_id}, {"cron": 1})
         is_new_cron = before is not None and before["cron"] != schedule.cron
-        first = {"repeats": -1, "cluster": None, "hook": None, "args": None, "kwargs": None}
+        first = {"repeats": _ALWAYS, "cluster": None, "hook": None, "args": None, "kwargs": None}
         first |= {"minutes": None, "task": None}
         rows.update_one(
             {"_id": row_id},
@@ -140,6 +151,39 @@ def sync_schedules(wanted: Iterable[WantedSchedule] | None = None) -> SyncResult
     return result
 
 
+def change_cron(name: str, *, cron: str, changed_by: str) -> None:
+    """Let a schedule run at other times, until its environment variable changes.
+
+    :raises InvalidInput: when the expression cannot be used.
+    :raises NotFound: when the product has no such schedule.
+    """
+    cron = clean_cron(cron)
+    _change(name, {"cron": cron, "next_run": next_run_of(cron, after=timezone.now())})
+    audit.info("schedule_changed", name=name, cron=cron, changed_by=changed_by)
+
+
+def pause_schedule(name: str, *, paused_by: str) -> None:
+    """Keep a schedule from running until it is resumed; an upkeep of the installation cannot be paused.
+
+    :raises Conflict: for such an upkeep.
+    :raises NotFound: when the product has no such schedule.
+    """
+    if not _find(name).obeys_pause:
+        raise Conflict(_("This schedule keeps the installation in order and cannot be paused."))
+    _change(name, {"repeats": _NEVER})
+    audit.info("schedule_paused", name=name, paused_by=paused_by)
+
+
+def resume_schedule(name: str, *, resumed_by: str) -> None:
+    """Let a paused schedule run again, next at its next time; what it missed is left to the backfill check.
+
+    :raises NotFound: when the product has no such schedule.
+    """
+    next_run = next_run_of(_find(name).cron, after=timezone.now())
+    _change(name, {"repeats": _ALWAYS, "next_run": next_run})
+    audit.info("schedule_resumed", name=name, resumed_by=resumed_by)
+
+
 def schedule_id(name: str) -> ObjectId:
     """Return the key of the schedule of this name."""
     return ObjectId(hashlib.sha256(f"schedule:{name}".encode()).digest()[:12])
@@ -150,3 +194,15 @@ def next_run_of(cron: str, *, after: datetime) -> datetime:
     local = after.astimezone(settings.BUSINESS_TIME_ZONE)
     following: datetime = croniter(cron, local).get_next(datetime)
     return following.astimezone(UTC).replace(tzinfo=None)
+
+
+def _find(name: str) -> StoredSchedule:
+    found = next((schedule for schedule in list_schedules() if schedule.name == name), None)
+    if found is None:
+        raise NotFound(_("There is no such schedule."))
+    return found
+
+
+def _change(name: str, changes: dict[str, Any]) -> None:
+    _find(name)
+    named_collection(_SCHEDULE_COLLECTION).update_one({"_id": schedule_id(name)}, {"$set": changes})

@@ -8,10 +8,8 @@ from django.contrib import admin
 from django.core.exceptions import BadRequest
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 
 from apps.core.admin_base.paging import NextOnlyPaginator
-from apps.core.admin_base.rights import may
 
 M = TypeVar("M", bound=Model)
 
@@ -49,17 +47,6 @@ class CollectorModelAdmin(UnfoldModelAdmin[M]):
             raise BadRequest("An action takes selected rows only.")
         return super().response_action(request, queryset, *arguments, **named)
 
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may start what the page offers: the permission to change the model.
-
-        It stands apart from ``has_change_permission``, which decides on an editable form.
-        """
-        return may(request, f"{self.opts.app_label}.change_{self.opts.model_name}")
-
-    def note_change(self, request: HttpRequest, one: M, what: str) -> None:
-        """Write into the admin's history log that this user did this to the row."""
-        self.log_change(request, one, what)
-
     def _declared_parameters(self, request: HttpRequest) -> set[str]:
         names: set[str] = set()
         for declared in self.get_list_filter(request):
@@ -94,8 +81,3 @@ class LargeReadOnlyAdmin(ReadOnlyAdmin[M]):
     """To look at, with a pager that never counts."""
 
     paginator = NextOnlyPaginator
-
-
-def selected_too_many(limit: int) -> str:
-    """Return the words for an action on more rows than it takes."""
-    return _("Select at most %(limit)d rows.") % {"limit": limit}

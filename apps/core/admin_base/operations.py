@@ -1,0 +1,214 @@
+"""What a page of the admin can do to a row: it asks first, calls a service and writes the history log.
+
+Opening the address of an operation shows a question; only the POST of that question changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
+from django.utils.translation import ngettext
+
+from apps.core.admin_base.rights import may, name_of_user
+from apps.core.errors import DomainError
+
+M = TypeVar("M", bound=Model)
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin as _Base
+else:
+    from typing import Generic
+
+    class _Base(Generic[M]):
+        """A mixin of model admins has no base when it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing that can be done to a row.
+
+    ``run`` gets the row and the name of the user, calls a service and returns what happened, in words for
+    the user and the history log; a :class:`DomainError` of the service is shown and changes nothing.
+    """
+
+    slug: str
+    label: str | Promise
+    run: Callable[[Any, str], str]
+    ask: Callable[[Any], str | Promise]  # the question before it is done
+    is_offered: Callable[[Any], bool] = lambda _row: True
+    is_bulk: bool = False  # also for the selected rows of the list
+    is_deletion: bool = False
+
+
+class OperationsMixin(_Base[M]):
+    """Adds buttons for operations to the page of a row, and actions for selected rows to the list."""
+
+    operations: tuple[Operation, ...] = ()
+    change_form_outer_before_template = "collector/operations.html"
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may start what the page offers: the permission to change the model.
+
+        It stands apart from ``has_change_permission``, which decides on an editable form.
+        """
+        return may(request, f"{self.opts.app_label}.change_{self.opts.model_name}")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the operations."""
+        address = path(
+            "<path:object_id>/operation/<slug:slug>/",
+            self.admin_site.admin_view(self.operation_view),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_operation",
+        )
+        return [address, *super().get_urls()]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Add the operations that selected rows of the list can have."""
+        actions: dict[str, Any] = dict(super().get_actions(request))
+        if self.has_operate_permission(request):
+            for one in self.operations:
+                if one.is_bulk:
+                    actions[one.slug] = (_bulk_action(one), one.slug, str(one.label))
+        return actions
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the row with a button for each operation that is possible now."""
+        context = {"operations": self._offered(request, object_id)} | (extra_context or {})
+        answer: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return answer
+
+    def operation_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
+        """Ask whether the operation shall be done; done is it when the question is posted."""
+        if not self.has_operate_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, unquote(object_id))
+        operation = next((one for one in self.operations if one.slug == slug), None)
+        if row is None or operation is None:
+            raise Http404
+        here = reverse(self._url_name("change"), args=[quote(str(row.pk), safe="")])
+        if request.method != "POST":
+            return self._question(request, operation, [row], {}, back=here)
+        try:
+            what = self.do_operation(request, operation, row)
+        except DomainError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return HttpResponseRedirect(here)
+        self.message_user(request, what, messages.SUCCESS)
+        return HttpResponseRedirect(self._list_address() if operation.is_deletion else here)
+
+    def do_operation(self, request: HttpRequest, operation: Operation, row: M) -> str:
+        """Do it and write the history log; returns what happened."""
+        what = operation.run(row, name_of_user(request))
+        note_history(request, [row], what, is_deletion=operation.is_deletion)
+        return what
+
+    def do_on_selected(
+        self, request: HttpRequest, operation: Operation, queryset: QuerySet[M]
+    ) -> HttpResponse | None:
+        """Ask, then do it to every selected row; what a service refuses is told and left as it is."""
+        rows = list(queryset[: self.list_per_page])
+        if request.POST.get("confirmed") != "yes":
+            hidden = {"action": operation.slug, "_selected_action": [str(row.pk) for row in rows]}
+            return self._question(request, operation, rows, hidden, back=request.get_full_path())
+        refusals = []
+        for row in rows:
+            try:
+                self.do_operation(request, operation, row)
+            except DomainError as error:
+                refusals.append(error.message)
+        done = len(rows) - len(refusals)
+        if done:
+            text = ngettext("%(label)s: done for %(count)d row.", "%(label)s: done for %(count)d rows.", done)
+            words = {"label": operation.label, "count": done}
+            self.message_user(request, text % words, messages.SUCCESS)
+        if refusals:
+            text = ngettext(
+                "%(count)d row was left: %(why)s", "%(count)d rows were left: %(why)s", len(refusals)
+            )
+            words = {"count": len(refusals), "why": refusals[0]}
+            self.message_user(request, text % words, messages.WARNING)
+        return None
+
+    def _offered(self, request: HttpRequest, object_id: str) -> list[dict[str, Any]]:
+        if not self.has_operate_permission(request):
+            return []
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return []
+        return [
+            {
+                "label": one.label,
+                "address": reverse(self._url_name("operation"), args=[quote(str(row.pk), safe=""), one.slug]),
+                "is_deletion": one.is_deletion,
+            }
+            for one in self.operations
+            if one.is_offered(row)
+        ]
+
+    def _question(
+        self,
+        request: HttpRequest,
+        operation: Operation,
+        rows: list[M],
+        hidden: Mapping[str, Any],
+        *,
+        back: str,
+    ) -> TemplateResponse:
+        context = self.admin_site.each_context(request) | {
+            "title": operation.label,
+            "opts": self.opts,
+            "questions": [operation.ask(row) for row in rows],
+            "hidden": [(name, value) for name, given in hidden.items() for value in _each(given)],
+            "label": operation.label,
+            "is_deletion": operation.is_deletion,
+            "back": back,
+        }
+        return TemplateResponse(request, "collector/question.html", context)
+
+    def _url_name(self, page: str) -> str:
+        return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+    def _list_address(self) -> str:
+        return reverse(self._url_name("changelist"))
+
+
+def note_history(
+    request: HttpRequest, rows: Iterable[Model], what: str, *, is_deletion: bool = False
+) -> None:
+    """Write into the admin's history log that this user did this to these rows."""
+    LogEntry.objects.log_actions(
+        user_id=str(request.user.pk),
+        queryset=list(rows),
+        action_flag=DELETION if is_deletion else CHANGE,
+        change_message=what,
+    )
+
+
+def _bulk_action(operation: Operation) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
+    def act(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        answer: HttpResponse | None = admin.do_on_selected(request, operation, queryset)
+        return answer
+
+    return act
+
+
+def _each(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [given]

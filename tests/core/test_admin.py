@@ -1,0 +1,192 @@
+"""Schedules, django-q2's own pages and the history log in the admin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from bson import ObjectId
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+from django_q.models import Schedule, Task
+
+from apps.core.cron import describe_cron
+from apps.core.flags import SCHEDULER_PAUSED, set_flag
+from apps.core.schedules import list_schedules, sync_schedules
+
+pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
+
+LIST = "/admin/django_q/schedule/"
+
+
+@pytest.fixture
+def site(client: Client) -> Client:
+    sync_schedules()
+    client.force_login(User.objects.create_superuser("chief"))
+    return client
+
+
+@pytest.fixture
+def looker(client: Client) -> Client:
+    sync_schedules()
+    user = User.objects.create_user("looker", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    return client
+
+
+def page_of(name: str) -> str:
+    return f"{LIST}{Schedule.objects.get(name=name).pk}/"
+
+
+def text(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+# --- Schedules ------------------------------------------------------------------------------------
+
+
+def test_schedules_are_told_in_words_and_in_the_time_of_the_market(site: Client) -> None:
+    page = text(site, LIST)
+    assert "Every day at 02:00" in page
+    assert "Every day every minute" in page
+    daily = next(schedule for schedule in list_schedules() if schedule.name == "daily_collect")
+    assert f"{daily.next_run_local:%Y-%m-%d} 02:00" in page
+
+
+def test_a_time_is_changed_through_the_service(site: Client) -> None:
+    answer = site.post(f"{page_of('daily_collect')}change/", {"cron": "30  5 * * 1"}, follow=True)
+    assert answer.status_code == 200
+    daily = next(schedule for schedule in list_schedules() if schedule.name == "daily_collect")
+    assert (daily.cron, daily.is_edited) == ("30 5 * * 1", True)
+    assert f"{daily.next_run_local:%H:%M %w}" == "05:30 1"
+    assert Schedule.objects.get(name="daily_collect").func == "apps.mengla.tasks.daily_collect"
+    assert LogEntry.objects.get().user.get_username() == "chief"
+
+
+@pytest.mark.parametrize(
+    "cron",
+    ["", "x", "* * * *", "61 * * * *", "0 0 30 2 *", "H H * * *", "1 " * 90, "\x00", "０ 2 * * *", "@daily"],
+)
+def test_what_is_no_cron_expression_changes_nothing(site: Client, cron: str) -> None:
+    answer = site.post(f"{page_of('daily_collect')}change/", {"cron": cron})
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors["cron"]
+    assert Schedule.objects.get(name="daily_collect").cron == "0 2 * * *"
+
+
+def test_a_schedule_is_paused_and_resumed(site: Client) -> None:
+    change = f"{page_of('daily_collect')}operation/"
+    site.post(f"{change}pause/")
+    daily = next(schedule for schedule in list_schedules() if schedule.name == "daily_collect")
+    assert daily.is_paused
+    sync_schedules()  # a restart leaves it paused
+    assert Schedule.objects.get(name="daily_collect").repeats == 0
+    Schedule.objects.filter(name="daily_collect").update(next_run=timezone.now() - timedelta(days=9))
+    site.post(f"{change}resume/")
+    resumed = Schedule.objects.get(name="daily_collect")
+    assert resumed.repeats == -1
+    assert resumed.next_run > timezone.now()
+    assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
+        "Paused daily_collect.",
+        "Resumed daily_collect.",
+    ]
+
+
+def test_the_upkeep_of_the_installation_cannot_be_paused(site: Client) -> None:
+    page = page_of("tick")
+    assert "operation/pause" not in text(site, f"{page}change/")
+    assert "cannot be paused" in text_after_post(site, f"{page}operation/pause/")
+    assert Schedule.objects.get(name="tick").repeats == -1
+
+
+def text_after_post(client: Client, path: str) -> str:
+    return client.post(path, follow=True).content.decode()
+
+
+def test_the_list_says_when_all_schedules_are_paused(site: Client) -> None:
+    assert "All schedules are paused" not in text(site, LIST)
+    set_flag(SCHEDULER_PAUSED, is_set=True, changed_by="chief")
+    assert "All schedules are paused" in text(site, LIST)
+
+
+def test_who_may_only_look_changes_no_schedule(looker: Client) -> None:
+    page = page_of("daily_collect")
+    shown = text(looker, f"{page}change/")
+    assert 'name="cron"' not in shown
+    assert "operation/" not in shown
+    assert looker.post(f"{page}change/", {"cron": "0 5 * * *"}).status_code == 403
+    for slug in ("pause", "resume"):
+        assert looker.post(f"{page}operation/{slug}/").status_code == 403
+    stored = Schedule.objects.get(name="daily_collect")
+    assert (stored.cron, stored.repeats) == ("0 2 * * *", -1)
+    assert not LogEntry.objects.exists()
+
+
+def test_schedules_are_neither_added_nor_deleted(site: Client) -> None:
+    assert site.get(f"{LIST}add/").status_code == 403
+    assert site.post(f"{page_of('tick')}delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("* * * * *", "Every day every minute"),
+        ("*/5 * * * *", "Every day every 5 minutes"),
+        ("0 */4 * * *", "Every day every 4 hours"),
+        ("15 * * * *", "Every day every 1 hour, 15 minutes past the hour"),
+        ("0 3 1 * *", "On day 1 of the month at 03:00"),
+        ("0 3 2 1,4,7,10 *", "On day 2 of the month in January, April, July, October at 03:00"),
+        ("30 5 * * 0,7", "On Sunday, Sunday at 05:30"),
+        ("0 6,18 * * 1-5", "On 1-5 at 06:00, 18:00"),
+        ("0 0-6 13 * 5", "On day 13 of the month or on Friday at minutes 0 of hours 0-6"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_cron_expression_in_words(cron: str, words: str) -> None:
+    assert describe_cron(cron).replace("every 1 hours", "every 1 hour") == words
+
+
+# --- django-q2's own pages and the history --------------------------------------------------------
+
+
+def store_task(*, is_success: bool, name: str) -> Task:
+    now = timezone.now()
+    return Task.objects.create(
+        id=ObjectId().__str__(),
+        name=name,
+        func="apps.mengla.tasks.tick",
+        args=(1, "<b>"),
+        started=now,
+        stopped=now,
+        success=is_success,
+        result="<script>alert(1)</script>" * 20,
+    )
+
+
+@pytest.mark.parametrize(("page", "is_success"), [("success", True), ("failure", False)])
+def test_messages_of_the_workers_are_shown_and_left_alone(site: Client, page: str, is_success: bool) -> None:
+    task = store_task(is_success=is_success, name="zulu-mango")
+    store_task(is_success=not is_success, name="other-kiwi")
+    address = f"/admin/django_q/{page}/"
+    for path in (address, f"{address}?q=zulu-mango", f"{address}{task.pk}/change/"):
+        shown = text(site, path)
+        assert "zulu-mango" in shown
+        assert "other-kiwi" not in shown
+        assert "<script>alert" not in shown
+    assert site.get(f"{address}add/").status_code == 403
+    assert site.post(f"{address}{task.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_history_tells_who_did_what(site: Client) -> None:
+    site.post(f"{page_of('daily_collect')}operation/pause/")
+    entry = LogEntry.objects.get()
+    for path in ("/admin/admin/logentry/", f"/admin/admin/logentry/{entry.pk}/change/"):
+        shown = text(site, path)
+        assert "Paused daily_collect." in shown
+        assert "chief" in shown
+    assert site.post(f"/admin/admin/logentry/{entry.pk}/delete/", {"post": "yes"}).status_code == 403

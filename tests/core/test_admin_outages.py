@@ -1,0 +1,55 @@
+"""The admin while MongoDB is down, for which a port stands where nobody listens: a short page, soon."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+CLOSED = "127.0.0.1:1"
+ASK = """
+import json, sys, django
+django.setup()
+from django.test import Client
+client = Client(SERVER_NAME="localhost", HTTP_ACCEPT_LANGUAGE=sys.argv[1])
+client.cookies["sessionid"] = "a" * 32
+answers = [client.get(path) for path in sys.argv[2:]]
+told = [[one.status_code, one.headers.get("Retry-After"), one.content.decode()] for one in answers]
+print(json.dumps(told))
+"""
+
+
+def ask(*paths: str, language: str = "en", **variables: str) -> list[Any]:
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"} | variables
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, language, *paths],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_without_mongodb_every_page_is_a_short_503(debug: str) -> None:
+    paths = ("/admin/", "/admin/mengla/record/", "/admin/login/")
+    answers = ask(*paths, MONGO_URI=f"mongodb://{CLOSED}/?replicaSet=rs0", DEBUG=debug)
+    for status, retry_after, page in answers[:2]:
+        assert status == 503
+        assert int(retry_after) > 0
+        assert "The database does not answer" in page
+        assert "Traceback" not in page
+        assert "ServerSelection" not in page

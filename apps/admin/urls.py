@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from apps.admin.metrics.views import MetricsViewSet
 from apps.admin.views_breaker import BreakerViewSet
 from apps.admin.views_caches import CacheViewSet
+from apps.admin.views_health import HealthViewSet
 from apps.admin.views_runs import CollectingViewSet
 from apps.admin.views_scheduler import SchedulerViewSet
 
@@ -26,4 +27,6 @@ urlpatterns: list[URLPattern] = [
     path("scheduler/status", SchedulerViewSet.as_view({"get": "status"}), name="scheduler-status"),
     path("scheduler/pause", SchedulerViewSet.as_view({"post": "pause"}), name="scheduler-pause"),
     path("scheduler/resume", SchedulerViewSet.as_view({"post": "resume"}), name="scheduler-resume"),
+    path("collect-health", HealthViewSet.as_view({"get": "collecting"}), name="collect-health"),
+    path("system/status", HealthViewSet.as_view({"get": "system"}), name="system-status"),
 ]

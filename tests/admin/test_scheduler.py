@@ -18,7 +18,7 @@ from apps.core.schedules import sync_schedules
 from apps.mengla import tasks
 from apps.mengla.services.upkeep import run_tick
 from apps.sync_tasks.services import cancel_run
-from tests.admin.support import BASE, data_of
+from tests.admin.calls import BASE, data_of
 from tests.factories.categories import Node
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]

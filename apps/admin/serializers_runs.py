@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from apps.core.api.period_range import PeriodRangeSerializer
 from apps.core.api.serializers import (
     ConfirmationField,
     GranularityField,
@@ -14,7 +14,6 @@ from apps.core.api.serializers import (
     StrictChoiceField,
     StrictTextField,
 )
-from apps.core.periods import Granularity, Period, PeriodError, count_periods, parse_bound
 from apps.mengla.choices import Action
 from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection, select
 from apps.mengla.services.coverage import CellState, Coverage
@@ -68,27 +67,10 @@ class FullCrawlSerializer(SelectionSerializer):
         )
 
 
-class RangeSerializer(SelectionSerializer):
+class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):
     """A range of periods, and what part of the figures is meant."""
 
-    granularity = GranularityField(max_length=_MAX_TEXT, help_text="day, month, quarter or year.")
-    startDate = StrictTextField(
-        max_length=_MAX_TEXT, help_text="First period: 2025-06, 202506 or its first day 2025-06-01."
-    )
-    endDate = StrictTextField(
-        max_length=_MAX_TEXT, help_text="Last period: 2025-06, 202506 or its last day 2025-06-30."
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Read the periods, and refuse ranges that are reversed or too long."""
-        start = _bound("startDate", attrs, is_end=False)
-        end = _bound("endDate", attrs, is_end=True)
-        if end < start:
-            raise serializers.ValidationError({"startDate": _("Must not be after endDate.")})
-        if count_periods(start, end) > MAX_RANGE_PERIODS:
-            message = _("The range has more than %(limit)d periods.") % {"limit": MAX_RANGE_PERIODS}
-            raise serializers.ValidationError({"endDate": message})
-        return attrs | {"startDate": start, "endDate": end}
+    max_periods = MAX_RANGE_PERIODS
 
 
 class BackfillSerializer(RangeSerializer):
@@ -156,11 +138,3 @@ class CancelledAllSerializer(serializers.Serializer[Any]):
     collections = serializers.IntegerField(help_text="Collections that were taken out of the queue.")
     in_flight = serializers.IntegerField(help_text="Collections the service is still at work on.")
     is_complete = serializers.BooleanField(help_text="False: there was too much for one time; repeat it.")
-
-
-def _bound(field: str, attrs: dict[str, Any], *, is_end: bool) -> Period:
-    granularity: Granularity = attrs["granularity"]
-    try:
-        return parse_bound(attrs[field], granularity, is_end=is_end)
-    except PeriodError as error:
-        raise serializers.ValidationError({field: error.message}) from error

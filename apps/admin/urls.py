@@ -7,7 +7,9 @@ from django.urls import URLPattern, path
 from apps.admin.metrics.views import MetricsViewSet
 from apps.admin.views_breaker import BreakerViewSet
 from apps.admin.views_caches import CacheViewSet
+from apps.admin.views_health import HealthViewSet
 from apps.admin.views_runs import CollectingViewSet
+from apps.admin.views_scheduler import SchedulerViewSet
 
 app_name = "ops"  # `admin` is the namespace of Django's admin site
 urlpatterns: list[URLPattern] = [
@@ -22,4 +24,9 @@ urlpatterns: list[URLPattern] = [
     path("cache/clear-l1", CacheViewSet.as_view({"post": "clear_l1"}), name="cache-clear-l1"),
     path("circuit-breakers", BreakerViewSet.as_view({"get": "show"}), name="circuit-breakers"),
     path("circuit-breakers/reset", BreakerViewSet.as_view({"post": "reset"}), name="circuit-breakers-reset"),
+    path("scheduler/status", SchedulerViewSet.as_view({"get": "status"}), name="scheduler-status"),
+    path("scheduler/pause", SchedulerViewSet.as_view({"post": "pause"}), name="scheduler-pause"),
+    path("scheduler/resume", SchedulerViewSet.as_view({"post": "resume"}), name="scheduler-resume"),
+    path("collect-health", HealthViewSet.as_view({"get": "collecting"}), name="collect-health"),
+    path("system/status", HealthViewSet.as_view({"get": "system"}), name="system-status"),
 ]

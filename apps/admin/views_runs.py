@@ -42,7 +42,7 @@ class CollectingViewSet(ViewSet):
         """Tell which figures are present, empty or missing."""
         asked = RangeSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        start, end = asked.validated_data["startDate"], asked.validated_data["endDate"]
+        start, end = asked.periods()
         return Response(CoverageSerializer(coverage(start=start, end=end, selection=asked.selection())).data)
 
     @extend_schema(

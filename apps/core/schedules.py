@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -57,6 +58,23 @@ class SyncResult:
     removed: list[str]
 
 
+class TaskState(StrEnum):
+    """How the last task of a schedule stands; django-q2 keeps no result of one that has not ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True, slots=True)
+class LastTask:
+    """What a schedule started last; no instants while it is unfinished."""
+
+    state: TaskState
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class StoredSchedule:
     """A schedule as it stands in django-q2; ``next_run_at`` is UTC without zone."""
@@ -66,6 +84,7 @@ class StoredSchedule:
     is_edited: bool  # in the admin: the environment says another time
     obeys_pause: bool
     next_run_at: datetime
+    last_task: LastTask | None  # None when it has never fired
     is_paused: bool = False  # this one alone; the switch of all schedules is a flag
 
     @property
@@ -77,7 +96,9 @@ class StoredSchedule:
 def list_schedules() -> list[StoredSchedule]:
     """Return the product's schedules as they are stored, the next one to run first."""
     declared = {row["_id"]: row["cron"] for row in named_collection(_DECLARED_COLLECTION).find()}
-    rows = named_collection(_SCHEDULE_COLLECTION).find({"name": {"$in": list(declared)}}).sort("next_run")
+    found = named_collection(_SCHEDULE_COLLECTION).find({"name": {"$in": list(declared)}}).sort("next_run")
+    rows = list(found)
+    ended = _ended_tasks([row["task"] for row in rows if row["task"]])
     return [
         StoredSchedule(
             name=row["name"],
@@ -86,10 +107,21 @@ def list_schedules() -> list[StoredSchedule]:
             # What starts runs is told its planned instant; the others are the upkeep of the installation.
             obeys_pause=row["intended_date_kwarg"] is not None,
             next_run_at=row["next_run"],
+            last_task=ended.get(row["task"], LastTask(TaskState.UNFINISHED)) if row["task"] else None,
             is_paused=row["repeats"] == _NEVER,
         )
         for row in rows
     ]
+
+
+def _ended_tasks(task_ids: list[str]) -> dict[str, LastTask]:
+    from django_q.models import Task
+
+    rows = Task.objects.filter(id__in=task_ids).values_list("id", "success", "started", "stopped")
+    return {
+        task_id: LastTask(TaskState.SUCCEEDED if success else TaskState.FAILED, started, stopped)
+        for task_id, success, started, stopped in rows
+    }
 
 
 def declared_schedules() -> list[WantedSchedule]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apps.categories.selectors import category_exists
+from apps.core.api.period_range import PeriodRangeSerializer
 from apps.core.api.serializers import (
     ExactSerializer,
     StrictBooleanField,
@@ -17,16 +17,14 @@ from apps.core.api.serializers import (
     StrictTextField,
     UtcDateTimeField,
 )
-from apps.core.periods import Period, PeriodError, count_periods, parse_bound, parse_granularity
-from apps.mengla.choices import ALL_CATEGORIES, Action
-from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection
+from apps.mengla.choices import Action
+from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection, select
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import RunStatus, Trigger
 
 _MAX_TEXT = 64
 _MAX_LIST = 20
-_PERIOD_HELP = "2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional; also the period's {edge} day."
 
 
 # --- The configuration ----------------------------------------------------------------------------
@@ -145,16 +143,11 @@ class StartedPanelTaskSerializer(serializers.Serializer[Any]):
     task_id = serializers.CharField()
 
 
-class FillSerializer(ExactSerializer):
+class FillSerializer(ExactSerializer, PeriodRangeSerializer):
     """Which gaps shall be filled."""
 
-    granularity = StrictTextField(max_length=_MAX_TEXT, help_text="day, month, quarter or year.")
-    startDate = StrictTextField(
-        max_length=_MAX_TEXT, help_text=f"First period: {_PERIOD_HELP.format(edge='first')}"
-    )
-    endDate = StrictTextField(
-        max_length=_MAX_TEXT, help_text=f"Last period: {_PERIOD_HELP.format(edge='last')}"
-    )
+    max_periods = MAX_RANGE_PERIODS
+
     actions = serializers.ListField(
         required=False,
         allow_empty=False,
@@ -167,41 +160,15 @@ class FillSerializer(ExactSerializer):
         allow_blank=True,
         allow_null=True,
         max_length=_MAX_TEXT,
-        help_text="A catId, or all for all categories taken together; every level-1 category when absent.",
+        help_text="A catId; empty or all for all categories taken together; null for every level-1 category.",
     )
 
-    def validate_catId(self, value: str | None) -> str | None:
-        """Refuse an unknown category."""
-        if value and value != ALL_CATEGORIES and not category_exists(value):
-            raise serializers.ValidationError(_("There is no such category."))
-        return value
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Read the range; the fields become periods."""
-        granularity = _read("granularity", parse_granularity, attrs["granularity"])
-        start = _read("startDate", parse_bound, attrs["startDate"], granularity, is_end=False)
-        end = _read("endDate", parse_bound, attrs["endDate"], granularity, is_end=True)
-        if _read("startDate", count_periods, start, end) > MAX_RANGE_PERIODS:
-            message = _("The range has more than %(limit)d periods.") % {"limit": MAX_RANGE_PERIODS}
-            raise serializers.ValidationError({"endDate": message})
-        return attrs | {"startDate": start, "endDate": end}
-
-    @property
-    def periods(self) -> tuple[Period, Period]:
-        """The first and the last period; ask after ``is_valid``."""
-        return self.validated_data["startDate"], self.validated_data["endDate"]
-
-    @property
     def selection(self) -> Selection:
-        """What part of the figures is meant; ask after ``is_valid``."""
+        """Return what part of the figures is meant; call after ``is_valid``.
+
+        :raises InvalidInput: for an unknown category.
+        """
         cat_id = self.validated_data.get("catId")
-        actions = dict.fromkeys(Action(name) for name in self.validated_data.get("actions", ()))
-        cat_ids = (("" if cat_id == ALL_CATEGORIES else cat_id),) if cat_id else ()
-        return Selection(cat_ids=cat_ids, actions=tuple(actions))
-
-
-def _read(field: str, parse: Any, *args: Any, **options: Any) -> Any:
-    try:
-        return parse(*args, **options)
-    except PeriodError as error:
-        raise serializers.ValidationError({field: error.message}) from error
+        return select(
+            cat_ids=() if cat_id is None else [cat_id], actions=self.validated_data.get("actions", ())
+        )

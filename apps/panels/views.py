@@ -115,8 +115,10 @@ class PanelTaskViewSet(ViewSet):
         """Start a run that collects what is missing in a range."""
         wanted = FillSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        start, end = wanted.periods
-        started = services.fill_gaps(order=_order(request), start=start, end=end, selection=wanted.selection)
+        start, end = wanted.periods()
+        started = services.fill_gaps(
+            order=_order(request), start=start, end=end, selection=wanted.selection()
+        )
         return _started(started, "fill")
 
 

@@ -11,7 +11,7 @@ from django_q.brokers import get_broker
 from rest_framework.test import APIClient
 
 from apps.mengla.upstream import breaker
-from tests.admin.support import BASE, data_of, error_of
+from tests.admin.calls import BASE, data_of, error_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 

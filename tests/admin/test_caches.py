@@ -14,7 +14,7 @@ from apps.core.outages import redis_outage
 from apps.mengla.services.answers import build_answer
 from apps.mengla.services.planning import plan_run
 from apps.sync_tasks.selectors import find_run
-from tests.admin.support import (
+from tests.admin.calls import (
     BASE,
     assert_hostile_is_invalid,
     assert_invalid,

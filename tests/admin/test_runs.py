@@ -15,7 +15,7 @@ from apps.mengla.services import cancel_all as cancel_all_service
 from apps.mengla.services.planning import plan_run
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import find_run
-from tests.admin.support import BASE, assert_hostile_is_invalid, assert_invalid, data_of, error_of
+from tests.admin.calls import BASE, assert_hostile_is_invalid, assert_invalid, data_of, error_of
 from tests.mengla.support import (
     claim,
     collections,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.databases import Databases
+from apps.core.embedded import EmbeddedError
+from tests.integration.databases import Databases, OwnServers
 from tests.integration.stack import Shape, Stack
 
 _running: list[Stack] = []
@@ -58,3 +59,19 @@ def stack(crowd: Stack) -> Iterator[Stack]:
     crowd.reset()
     yield crowd
     crowd.reset()
+
+
+@pytest.fixture(scope="package")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
+    """A MongoDB and a Redis that nobody else uses, so that they may hang and die; the stack stops them."""
+    try:
+        return OwnServers(tmp_path_factory.mktemp("servers"))
+    except EmbeddedError as error:
+        pytest.skip(f"these tests stop and kill servers of their own, and there are none: {error}")
+
+
+@pytest.fixture(scope="package")
+def exposed(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
+    """A stack on servers that are stopped and killed."""
+    shape = Shape(variables={"MENGLA_TIMEOUT_SECONDS": "60"})
+    yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)

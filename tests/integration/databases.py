@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -81,6 +83,18 @@ class OwnServers:
             self.redis.stop()
         finally:
             self.mongo.stop()
+
+
+@contextmanager
+def stopped(*servers: EmbeddedServer) -> Iterator[None]:
+    """Let servers hang: connections stay open and nothing answers."""
+    for server in servers:
+        os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for server in servers:
+            os.kill(server.pid, signal.SIGCONT)
 
 
 def wait_for_end(server: EmbeddedServer) -> None:

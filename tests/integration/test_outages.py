@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from apps.core.embedded import EmbeddedError, EmbeddedServer
 from apps.mengla.upstream.signature import sign
-from tests.integration.conftest import run_stack
-from tests.integration.databases import OwnServers
+from tests.integration.databases import OwnServers, stopped
 from tests.integration.questions import Question
-from tests.integration.stack import Shape, Stack
+from tests.integration.stack import Stack
 from tests.integration.waiting import at_once, timed, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
@@ -29,35 +24,9 @@ PROMISED_SECONDS = 3.0
 Answer = httpx.Response
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
-    """A MongoDB and a Redis that nobody else uses; the stack stops them."""
-    try:
-        return OwnServers(tmp_path_factory.mktemp("servers"))
-    except EmbeddedError as error:
-        pytest.skip(f"these tests stop and kill servers of their own, and there are none: {error}")
-
-
-@pytest.fixture(scope="module")
-def exposed(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
-    """A stack on servers that are stopped and killed."""
-    shape = Shape(variables={"MENGLA_TIMEOUT_SECONDS": "60"})
-    yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)
-
-
 @pytest.fixture(autouse=True)
 def _at_rest(exposed: Stack) -> None:
     exposed.reset()
-
-
-@contextmanager
-def stopped(server: EmbeddedServer) -> Iterator[None]:
-    """Let a server hang: connections stay open and nothing answers."""
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
 
 
 def in_time(call: Callable[[], Answer]) -> Answer:

@@ -1,0 +1,97 @@
+"""What the addresses of the scheduler give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.admin.services.scheduler import ScheduleView
+from apps.core.api.serializers import UtcDateTimeField
+from apps.sync_tasks.choices import RunStatus, Trigger
+
+
+class PauseSerializer(serializers.Serializer[Any]):
+    """Whether the schedules start runs, and who turned the switch last."""
+
+    paused = serializers.BooleanField(source="is_set")
+    changed_by = serializers.CharField(allow_null=True)
+    changed_at = UtcDateTimeField(allow_null=True)
+
+
+class LastRunSerializer(serializers.Serializer[Any]):
+    """The last sync task of a schedule's task, whoever started it."""
+
+    sync_task_id = serializers.CharField(source="_id")
+    status = serializers.ChoiceField(choices=RunStatus.choices)
+    trigger = serializers.ChoiceField(choices=Trigger.choices)
+    period = serializers.CharField()
+    started_at = UtcDateTimeField()
+    finished_at = UtcDateTimeField(allow_null=True)
+    error_message = serializers.CharField(help_text="Empty when all went well.")
+
+
+class LastTaskSerializer(serializers.Serializer[Any]):
+    """What the schedule started last in the worker cluster."""
+
+    state = serializers.ChoiceField(choices=["succeeded", "failed", "unfinished"])
+    started_at = UtcDateTimeField(allow_null=True)
+    finished_at = UtcDateTimeField(allow_null=True)
+
+
+class ScheduleSerializer(serializers.Serializer[ScheduleView]):
+    """One schedule."""
+
+    name = serializers.CharField(source="schedule.name")
+    cron = serializers.CharField(source="schedule.cron", help_text="In the time zone of the market.")
+    is_edited = serializers.BooleanField(
+        source="schedule.is_edited", help_text="In the admin: the environment says another time."
+    )
+    next_run_at = serializers.SerializerMethodField(help_text="In the time zone of the market.")
+    obeys_pause = serializers.BooleanField(
+        source="schedule.obeys_pause", help_text="False for the upkeep, which always goes on."
+    )
+    paused = serializers.BooleanField(source="is_paused")
+    last_task = LastTaskSerializer(source="schedule.last_task", allow_null=True)
+    last_run = LastRunSerializer(allow_null=True)
+
+    @extend_schema_field(OpenApiTypes.DATETIME)
+    def get_next_run_at(self, view: ScheduleView) -> str:
+        """Return the instant with the offset of the market's time zone."""
+        return view.schedule.next_run_local.isoformat()
+
+
+class ClusterSerializer(serializers.Serializer[Any]):
+    """A running worker cluster, as it says itself."""
+
+    host = serializers.CharField()
+    pid = serializers.IntegerField()
+    status = serializers.CharField()
+    workers = serializers.IntegerField(source="worker_count")
+    uptime_seconds = serializers.FloatField()
+
+
+class HeartbeatSerializer(serializers.Serializer[Any]):
+    """The last sign of life of a host's workers, written by a task they ran."""
+
+    host = serializers.CharField()
+    beat_at = UtcDateTimeField()
+    age_seconds = serializers.FloatField()
+    is_stale = serializers.BooleanField()
+
+
+class SchedulerSerializer(serializers.Serializer[Any]):
+    """All schedules and who works on them."""
+
+    pause = PauseSerializer()
+    time_zone = serializers.SerializerMethodField()
+    schedules = ScheduleSerializer(many=True)
+    clusters = ClusterSerializer(many=True, allow_null=True, help_text="Null when Redis does not answer.")
+    heartbeats = HeartbeatSerializer(many=True)
+
+    def get_time_zone(self, _view: Any) -> str:
+        """Return the time zone of the market."""
+        return str(settings.BUSINESS_TIME_ZONE)

@@ -1,0 +1,144 @@
+"""How the installation is, told within seconds whatever hangs: each part is asked at once and for itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any, cast
+
+from django.conf import settings
+
+from apps.core import mongo
+from apps.core.cache import get_cache
+from apps.core.flags import SCHEDULER_PAUSED, read_flag
+from apps.core.heartbeats import list_heartbeats
+from apps.core.parts import Dependency, Outcome, Part, read_parts
+from apps.core.presence import count_web_processes
+from apps.core.redis import get_redis
+from apps.core.workers import list_clusters
+from apps.mengla.services import monitoring
+from apps.mengla.services.breaker_control import read_breaker
+from apps.sync_tasks.selectors import count_by_status
+
+_STARTED_AT = datetime.now(UTC)
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What every part has answered, or why it has not."""
+
+    parts: Mapping[str, Outcome]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every part has answered."""
+        return all(part.available for part in self.parts.values())
+
+
+def collect_health(day: date) -> Report:
+    """Look at the collecting: the dependencies, a day's counts, the queue, what was stored last."""
+    on_mongo = partial(Part, Dependency.MONGODB)
+    on_redis = partial(Part, Dependency.REDIS)
+    return Report(
+        read_parts(
+            {
+                "mongodb": on_mongo(partial(_timed, mongo.ping)),
+                "redis": on_redis(partial(_timed, _ping_redis)),
+                "counts": on_mongo(partial(monitoring.day_counts, day)),
+                "empty_streaks": on_mongo(monitoring.empty_streaks),
+                "queue": on_mongo(lambda: asdict(monitoring.queue_depth())),
+                "in_flight": on_mongo(monitoring.list_in_flight),
+                "recent_records": on_mongo(monitoring.list_recent_records),
+                "breaker": on_redis(lambda: asdict(read_breaker())),
+                "workers": on_mongo(_heartbeats),
+            }
+        )
+    )
+
+
+def system_status() -> Report:
+    """Look at the whole installation: its servers, its processes, its queue and its switches."""
+    on_mongo = partial(Part, Dependency.MONGODB)
+    on_redis = partial(Part, Dependency.REDIS)
+    return Report(
+        read_parts(
+            {
+                "mongodb": on_mongo(_mongo_facts),
+                "redis": on_redis(_redis_facts),
+                "web_processes": on_redis(count_web_processes),
+                "clusters": on_redis(lambda: [asdict(cluster) for cluster in list_clusters()]),
+                "workers": on_mongo(_heartbeats),
+                "queue": on_mongo(lambda: asdict(monitoring.queue_depth())),
+                "sync_tasks": on_mongo(count_by_status),
+                "scheduler": on_mongo(_scheduler_facts),
+                "breaker": on_redis(lambda: asdict(read_breaker())),
+            }
+        )
+    )
+
+
+def process_facts() -> Facts:
+    """Return what this process knows of itself without asking anybody."""
+    return {
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+        "environment": settings.ENV,
+        "python": platform.python_version(),
+        "started_at": _STARTED_AT,
+        "uptime_seconds": round((datetime.now(UTC) - _STARTED_AT).total_seconds(), 1),
+        "l1": asdict(get_cache().l1_usage()),
+    }
+
+
+def _timed(ask: Callable[[], object]) -> Facts:
+    begun_at = time.perf_counter()
+    ask()
+    return {"latency_ms": round((time.perf_counter() - begun_at) * 1000, 1)}
+
+
+def _ping_redis() -> object:
+    return get_redis().ping()
+
+
+def _heartbeats() -> list[Facts]:
+    return [asdict(one) | {"is_stale": one.is_stale} for one in list_heartbeats()]
+
+
+def _scheduler_facts() -> Facts:
+    flag = read_flag(SCHEDULER_PAUSED)
+    return {"paused": flag.is_set, "changed_by": flag.changed_by, "changed_at": flag.changed_at}
+
+
+def _mongo_facts() -> Facts:
+    latency = _timed(mongo.ping)
+    stats = mongo.run_command("dbStats")
+    return latency | {
+        "version": mongo.run_command("buildInfo")["version"],
+        "collections": int(stats["collections"]),
+        "documents": int(stats["objects"]),
+        "data_bytes": int(stats["dataSize"]),
+        "storage_bytes": int(stats["storageSize"]),
+        "index_bytes": int(stats["indexSize"]),
+    }
+
+
+def _redis_facts() -> Facts:
+    client = get_redis()
+    latency = _timed(client.ping)
+    info = cast("dict[str, Any]", client.info())
+    return latency | {
+        "version": str(info["redis_version"]),
+        "keys": cast(int, client.dbsize()),
+        "memory_bytes": int(info["used_memory"]),
+        "max_memory_bytes": int(info["maxmemory"]),  # 0: no limit
+        "clients": int(info["connected_clients"]),
+        "evicted_keys": int(info["evicted_keys"]),
+        "uptime_seconds": int(info["uptime_in_seconds"]),
+    }

@@ -1,0 +1,55 @@
+"""The addresses that tell how everything is; they answer above all when something hangs."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.serializers_health import (
+    CollectHealthSerializer,
+    HealthQuerySerializer,
+    SystemStatusSerializer,
+)
+from apps.admin.services.health import collect_health, process_facts, system_status
+from apps.auth.permissions import IsAdmin
+from apps.core.periods import business_date
+
+
+@extend_schema(tags=["admin"])
+class HealthViewSet(ViewSet):
+    """The state of the collecting and of the whole installation."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_collect_health",
+        summary="How the collecting goes",
+        description="Answers within four seconds; a part that does not is told as such, with the reason.",
+        parameters=[HealthQuerySerializer],
+        responses=CollectHealthSerializer,
+    )
+    def collecting(self, request: Request) -> Response:
+        """Look at the collecting."""
+        query = HealthQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        today = business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
+        day = query.validated_data.get("date", today)
+        report = collect_health(day)
+        found = {"date": day, "is_complete": report.is_complete, **report.parts}
+        return Response(CollectHealthSerializer(found).data)
+
+    @extend_schema(
+        operation_id="admin_system_status",
+        summary="How the installation is",
+        description="Answers within four seconds; a part that does not is told as such, with the reason.",
+        responses=SystemStatusSerializer,
+    )
+    def system(self, request: Request) -> Response:
+        """Look at the installation."""
+        report = system_status()
+        found = {"is_complete": report.is_complete, "process": process_facts(), **report.parts}
+        return Response(SystemStatusSerializer(found).data)

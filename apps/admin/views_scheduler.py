@@ -1,0 +1,49 @@
+"""The addresses of the scheduler: its state, pause and resume."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.serializers_scheduler import PauseSerializer, SchedulerSerializer
+from apps.admin.services.scheduler import pause_scheduler, read_scheduler, resume_scheduler
+from apps.auth.permissions import IsAdmin
+
+
+@extend_schema(tags=["admin"])
+class SchedulerViewSet(ViewSet):
+    """What runs by itself, and when."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_scheduler_status",
+        summary="How the schedules stand",
+        responses=SchedulerSerializer,
+    )
+    def status(self, request: Request) -> Response:
+        """Show the schedules."""
+        return Response(SchedulerSerializer(read_scheduler()).data)
+
+    @extend_schema(
+        operation_id="admin_scheduler_pause",
+        summary="Pause the schedules",
+        description="They start no runs until they are resumed; what is in the queue goes on.",
+        request=None,
+        responses={200: PauseSerializer},
+    )
+    def pause(self, request: Request) -> Response:
+        """Pause the schedules."""
+        return Response(PauseSerializer(pause_scheduler(paused_by=request.user.get_username())).data)
+
+    @extend_schema(
+        operation_id="admin_scheduler_resume",
+        summary="Resume the schedules",
+        request=None,
+        responses={200: PauseSerializer},
+    )
+    def resume(self, request: Request) -> Response:
+        """Resume the schedules."""
+        return Response(PauseSerializer(resume_scheduler(resumed_by=request.user.get_username())).data)

@@ -1,0 +1,148 @@
+"""What operators see and do, over real processes: caches of every process, and answers while servers hang."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.databases import OwnServers, stopped
+from tests.integration.questions import Question
+from tests.integration.stack import Stack
+from tests.integration.waiting import at_once, timed, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
+
+PROMISED_SECONDS = 4.0
+CLEARED_SECONDS = 1.0
+MACHINE_SECONDS = 0.5  # what a loaded machine may add to the promise
+ON_MONGODB = {
+    "/api/admin/collect-health": {
+        "mongodb", "counts", "empty_streaks", "queue", "in_flight", "recent_records", "workers",
+    },
+    "/api/admin/system/status": {"mongodb", "workers", "queue", "sync_tasks", "scheduler"},
+}  # fmt: skip
+ON_REDIS = {
+    "/api/admin/collect-health": {"redis", "breaker"},
+    "/api/admin/system/status": {"redis", "breaker", "web_processes", "clusters"},
+}
+
+
+def source_of(stack: Stack, question: Question, client: httpx.Client) -> str:
+    answer = stack.ask(question, client=client)
+    assert answer.status_code == 200, answer.text
+    return answer.headers["X-MengLa-Source"]
+
+
+def stats_of(client: httpx.Client) -> dict[str, Any]:
+    answer = client.get("/api/admin/cache/stats")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["data"]
+    return found
+
+
+def test_l1_is_emptied_in_every_process_within_a_second(stack: Stack) -> None:
+    question = stack.questions.one()
+    stack.collect(question)
+    with stack.web.clients(stack.token) as by_worker:
+        clients = {pid: client for pid, (client,) in by_worker.items()}
+        for pid, client in clients.items():
+            assert source_of(stack, question, client) in ("l1", "l2")
+            assert source_of(stack, question, client) == "l1"
+            shown = stats_of(client)
+            assert shown["l1"]["process"].endswith(f":{pid}")
+            assert shown["l1"]["entries"] >= 1
+        first = next(iter(clients.values()))
+        answer = first.post("/api/admin/cache/clear-l1")
+        assert answer.json()["data"] == {"cleared": True}
+
+        def learn(client: httpx.Client) -> None:
+            wait_until(
+                lambda: source_of(stack, question, client) == "l2",
+                timeout_seconds=CLEARED_SECONDS + MACHINE_SECONDS,
+                what="this process has emptied its cache, and finds the answer in the shared one",
+            )
+
+        at_once([partial(learn, client) for client in clients.values()])
+        l2 = [stats_of(client)["l2"] for client in clients.values()]
+        assert all(one == l2[0] for one in l2)
+        assert l2[0]["entries"] >= 1
+
+
+def test_a_warm_up_by_a_worker_spares_every_process_the_database(stack: Stack) -> None:
+    questions = stack.questions.some(3)
+    for question in questions:
+        stack.collect(question)
+    stack.caller.call("apps.core.cache.clear_all")
+    started = stack.post("/api/admin/cache/warmup", limit=10_000)
+    assert started.status_code == 202, started.text
+    address = started.headers["Location"]
+    run = wait_until(
+        lambda: found if (found := stack.get(address).json()["data"])["status"] != "RUNNING" else None,
+        timeout_seconds=20,
+        what="the warm-up ends",
+    )
+    assert run["status"] == "COMPLETED"
+    assert run["progress"]["completed"] >= len(questions)
+    with stack.web.clients(stack.token) as by_worker:
+        for (client,) in by_worker.values():
+            assert {source_of(stack, question, client) for question in questions} == {"l2"}
+
+
+def assert_told(client: httpx.Client, path: str, silent: set[str]) -> None:
+    """The address answers in time, says which parts are silent and why, and has the data of the others."""
+    answer, seconds = timed(lambda: client.get(path))
+    assert seconds < PROMISED_SECONDS, f"{path} took {seconds:.1f} s"
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    parts = {name: one for name, one in data.items() if isinstance(one, dict) and "ok" in one}
+    assert {name for name, one in parts.items() if not one["ok"]} == silent, data
+    for name, one in parts.items():
+        assert (one["data"] is None, bool(one["error"])) == (name in silent, name in silent)
+    assert data["is_complete"] is not bool(silent)
+
+
+def assert_ready_says(client: httpx.Client, silent: set[str]) -> None:
+    assert client.get("/health").status_code == 200
+    answer, seconds = timed(lambda: client.get("/ready"))
+    assert seconds < PROMISED_SECONDS
+    checks = answer.json()["checks"]
+    assert answer.status_code == (503 if silent else 200), checks
+    assert {name for name, one in checks.items() if not one["ok"]} == silent
+    assert all(checks[name]["error"] for name in silent)
+
+
+@pytest.mark.parametrize(
+    "hanging", [(), ("mongo",), ("redis",), ("mongo", "redis")], ids=lambda names: "+".join(names) or "none"
+)
+def test_operators_get_answers_whatever_hangs(
+    exposed: Stack, servers: OwnServers, hanging: tuple[str, ...]
+) -> None:
+    exposed.reset()
+    exposed.tick()  # a worker's sign of life
+    with exposed.web.clients(exposed.token, per_worker=2) as by_worker:
+        clients = [client for some in by_worker.values() for client in some]
+        for client in clients:
+            assert client.get("/api/auth/me").status_code == 200
+        with stopped(*(getattr(servers, name) for name in hanging)):
+            silent = {
+                path: (ON_MONGODB[path] if "mongo" in hanging else set())
+                | (ON_REDIS[path] if "redis" in hanging else set())
+                for path in ON_MONGODB
+            }
+            unready = ({"mongodb", "worker"} if "mongo" in hanging else set()) | (
+                {"redis"} if "redis" in hanging else set()
+            )
+            for _ in range(2):  # the first ones learn of the outage, the others know of it
+                asked = zip(clients, [*silent] * 2, strict=True)
+                at_once([partial(assert_told, client, path, silent[path]) for client, path in asked])
+                at_once([partial(assert_ready_says, client, unready) for client in clients])
+        for client in clients:
+            for path in ON_MONGODB:
+                wait_until(
+                    lambda client=client, path=path: client.get(path).json()["data"]["is_complete"],
+                    timeout_seconds=10,
+                    what="all is well again",
+                )

@@ -15,6 +15,7 @@ from apps.core.periods import Granularity, Period, parse_period
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
 
 QUEUE_INDEX = "collection_queue"
+RUNS_INDEX = "collection_runs"
 GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
 
 
@@ -122,7 +123,7 @@ class Collection(models.Model):
             models.Index(fields=["status", "lease_until"], name="collection_lease"),
             models.Index(fields=["identity", "-created_at"], name="collection_identity"),
             models.Index(fields=["execution_id"], name="collection_execution"),
-            models.Index(fields=["run_ids", "status"], name="collection_runs"),
+            models.Index(fields=["run_ids", "status"], name=RUNS_INDEX),
             models.Index(fields=["run_ids", "-finished_at"], name="collection_run_pace"),
             models.Index(
                 fields=["is_cache_pending"],

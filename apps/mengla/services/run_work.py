@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pymongo
-from pymongo import DESCENDING
 
 from apps.core.broker import send_task
 from apps.core.cache import get_cache
 from apps.core.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionStatus, Priority
-from apps.mengla.models import Collection, Record
+from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.services import queue, run_state
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
@@ -48,13 +47,13 @@ class CollectionWork:
         return ended * 60 / window_seconds
 
     def failures(self, run_id: str, limit: int) -> list[Failure]:
-        """Return the run's last failed collections with their reasons."""
-        found = (
-            collection_of(Collection)
-            .find({"run_ids": run_id, "status": CollectionStatus.FAILED.value})
-            .sort([("_id", DESCENDING)])
-            .limit(limit)
-        )
+        """Return the run's first failed collections with their reasons.
+
+        They come in the order of the index, in which they were planned: to sort them, MongoDB would have to
+        read them all.
+        """
+        failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
+        found = collection_of(Collection).find(failed).hint(RUNS_INDEX).limit(limit)
         return [_failure(document) for document in found]
 
     def cancel(self, run_id: str) -> bool:

@@ -18,8 +18,8 @@ def start_month(month: str) -> str:
 
 
 def start_backfill(first_day: str, last_day: str) -> str:
-    """Start a backfill of the rankings of some days; returns the run's id."""
-    selection = Selection(actions=(Action.HIGH, Action.HOT, Action.CHANCE))
+    """Start a backfill of some days without their trends; returns the run's id."""
+    selection = Selection(actions=tuple(action for action in Action if action != Action.INDUSTRY_TREND))
     start, end = parse_period(first_day), parse_period(last_day)
     return run_backfill(order=Order("tests"), start=start, end=end, selection=selection).run_id
 

@@ -26,7 +26,7 @@ class ActionsField(serializers.ListField):
     """Some of the actions; null or an empty list means all of them."""
 
     def __init__(self, **kwargs: Any) -> None:
-        options: dict[str, Any] = {"child": StrictChoiceField(choices=Action.values)}
+        options: dict[str, Any] = {"child": StrictChoiceField(choices=Action.choices)}
         options |= {"required": False, "allow_null": True, "max_length": len(Action)}
         options |= {"help_text": "Empty means all."}
         super().__init__(**options | kwargs)

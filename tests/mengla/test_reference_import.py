@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import bson
-import pymongo
 import pytest
 from bson import ObjectId
 from bson.codec_options import CodecOptions
@@ -22,37 +21,16 @@ from apps.mengla.models import Record
 from apps.mengla.services import reference_import
 from apps.mengla.services.reference_import import ImportResult, import_reference_data
 from apps.mengla.services.reference_source import ReferenceSource, open_source
+from tests.mengla.reference_support import Documents, make, reference_source, stored
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
-Documents = pymongo.collection.Collection[dict[str, Any]]
-
 
 @pytest.fixture
-def source_name(db: None) -> str:
-    return f"{collection_of(Record).database.name}_reference"
-
-
-@pytest.fixture
-def source(source_name: str) -> Iterator[Documents]:
+def source(db: None) -> Iterator[Documents]:
     """The collection of the reference program, empty."""
-    with pymongo.MongoClient[dict[str, Any]](settings.MONGO_URI) as client:
-        client.drop_database(source_name)
-        yield client[source_name]["mengla_data"]
-        client.drop_database(source_name)
-
-
-def make(number: int, **fields: Any) -> dict[str, Any]:
-    """A document of the reference program."""
-    given = {
-        "action": "high",
-        "catId": str(1000 + number),
-        "dateType": "MONTH",
-        "timest": "2025-06",
-        "data": {"highList": {"code": 0, "data": {"list": [{"monthSales": number}]}}},
-        "updated_at": utc_now() - timedelta(days=1),
-    }
-    return given | fields
+    with reference_source() as documents:
+        yield documents
 
 
 def do_import(source: Documents, **options: Any) -> ImportResult:
@@ -73,10 +51,6 @@ def run(source: Documents, *arguments: str, code: int = 0) -> dict[str, Any]:
         assert code == 0
     result: dict[str, Any] = json.loads(out.getvalue())
     return result
-
-
-def stored() -> dict[str, Any]:
-    return {one["_id"]: one["data"] for one in collection_of(Record).find()}
 
 
 def test_everything_is_copied_and_counted(source: Documents) -> None:
@@ -191,21 +165,6 @@ def test_ids_of_any_type_are_read_once(source: Documents) -> None:
     assert len(stored()) == len(ids)
 
 
-def test_a_dry_run_writes_nothing_and_says_the_same(source: Documents) -> None:
-    source.insert_many([make(number) for number in range(5)])
-    do_import(source)
-    collection_of(Record).delete_one({"_id": "high:1000:month:202506"})
-    collection_of(Record).update_one(
-        {"_id": "high:1001:month:202506"}, {"$set": {"collected_at": utc_now() - timedelta(days=30)}}
-    )
-    before, journals = stored(), list(named_collection("mengla_imports").find())
-    result = run(source, "--dry-run")
-    assert (result["read"], result["imported"], result["kept"], result["is_dry_run"]) == (5, 2, 3, True)
-    assert stored() == before
-    assert list(named_collection("mengla_imports").find()) == journals
-    assert run(source)["imported"] == 2
-
-
 def test_a_killed_import_goes_on_where_it_stopped(source: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     source.insert_many([make(number) for number in range(10)])
     source.insert_one(make(10, timest="?"))
@@ -230,15 +189,6 @@ def test_a_killed_import_goes_on_where_it_stopped(source: Documents, monkeypatch
     # It came to its end: the next one begins anew.
     result = run(source, code=3)
     assert (result["was_resumed"], result["read"], result["kept"]) == (False, 11, 10)
-
-
-def test_restart_forgets_where_it_stopped(source: Documents) -> None:
-    source.insert_many([make(number) for number in range(4)])
-    do_import(source, batch_size=2)
-    named_collection("mengla_imports").update_many({}, {"$set": {"is_done": False}})
-    assert run(source)["was_resumed"]
-    named_collection("mengla_imports").update_many({}, {"$set": {"is_done": False}})
-    assert not run(source, "--restart")["was_resumed"]
 
 
 def test_two_imports_of_one_source_do_not_meet(source: Documents) -> None:
@@ -297,23 +247,6 @@ def test_the_first_twenty_unreadable_ones_are_listed(source: Documents) -> None:
     assert len(result["unreadable_documents"]) == 20
 
 
-def test_the_summary_for_people(source: Documents) -> None:
-    source.insert_many([make(0), make(1, data=None), make(2, timest="2025-13\x1b[31m")])
-    out = io.StringIO()
-    arguments = ["--uri", settings.MONGO_URI, "--database", source.database.name]
-    with pytest.raises(SystemExit) as ended:
-        call_command("import_reference_data", *arguments, stdout=out, stderr=io.StringIO())
-    assert ended.value.code == 3
-    lines = out.getvalue().splitlines()
-    assert lines[0] == "Read 3 documents: 1 imported, 0 kept, 1 skipped, 1 unreadable; 1 records written."
-    assert lines[1:3] == ["  skipped, empty answer: 1", "  unreadable, unreadable period: 1"]
-    assert lines[3].endswith("unreadable period: '2025-13\\x1b[31m'")
-
-
-def test_an_empty_source_is_done(source: Documents) -> None:
-    assert run(source)["read"] == 0
-
-
 def test_our_own_collection_is_refused(db: None) -> None:
     ours = collection_of(Record)
     error = run(ours, code=2)  # type: ignore[arg-type]
@@ -364,12 +297,3 @@ def test_a_source_that_does_not_answer(source: Documents, monkeypatch: pytest.Mo
     ):
         import_reference_data(opened)
     assert caught.value.message == "The source 127.0.0.1:1/a.b cannot be read (ServerSelectionTimeoutError)."
-
-
-def test_the_address_may_come_from_standard_input(source: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
-    source.insert_one(make(0))
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{settings.MONGO_URI}\n"))
-    out = io.StringIO()
-    arguments = ["--uri", "-", "--database", source.database.name, "--json"]
-    call_command("import_reference_data", *arguments, stdout=out, stderr=io.StringIO())
-    assert json.loads(out.getvalue())["imported"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from apps.admin.alerts.views import AlertViewSet
 from apps.admin.metrics.views import MetricsViewSet
 from apps.admin.views_breaker import BreakerViewSet
 from apps.admin.views_caches import CacheViewSet
@@ -22,4 +23,8 @@ urlpatterns: list[URLPattern] = [
     path("cache/clear-l1", CacheViewSet.as_view({"post": "clear_l1"}), name="cache-clear-l1"),
     path("circuit-breakers", BreakerViewSet.as_view({"get": "show"}), name="circuit-breakers"),
     path("circuit-breakers/reset", BreakerViewSet.as_view({"post": "reset"}), name="circuit-breakers-reset"),
+    path("alerts", AlertViewSet.as_view({"get": "list"}), name="alerts"),
+    path("alerts/history", AlertViewSet.as_view({"get": "history"}), name="alerts-history"),
+    path("alerts/check", AlertViewSet.as_view({"post": "check"}), name="alerts-check"),
+    path("alerts/silence", AlertViewSet.as_view({"post": "silence"}), name="alerts-silence"),
 ]

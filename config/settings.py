@@ -233,6 +233,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "AlertRuleEnum": "apps.admin.choices.AlertRule",
+        "AlertSeverityEnum": "apps.admin.choices.Severity",
+        "AlertStatusEnum": "apps.admin.choices.AlertStatus",
         "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
         "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
     },

@@ -21,5 +21,10 @@ from apps.core.mongo import open_client
 from config.wsgi import application
 
 open_client()
+if multiprocessing.parent_process() is not None:
+    # After the settings are read, and only in the processes that answer requests.
+    from apps.admin.watch import start_watch
+
+    start_watch()
 
 __all__ = ["application"]

@@ -237,6 +237,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "ActionEnum": "apps.mengla.choices.Action",
+        "AlertRuleEnum": "apps.admin.choices.AlertRule",
+        "AlertSeverityEnum": "apps.admin.choices.Severity",
+        "AlertStatusEnum": "apps.admin.choices.AlertStatus",
         "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
         "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
     },

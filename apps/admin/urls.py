@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from apps.admin.alerts.views import AlertViewSet
 from apps.admin.metrics.views import MetricsViewSet
 from apps.admin.views_breaker import BreakerViewSet
 from apps.admin.views_caches import CacheViewSet
@@ -29,4 +30,8 @@ urlpatterns: list[URLPattern] = [
     path("scheduler/resume", SchedulerViewSet.as_view({"post": "resume"}), name="scheduler-resume"),
     path("collect-health", HealthViewSet.as_view({"get": "collecting"}), name="collect-health"),
     path("system/status", HealthViewSet.as_view({"get": "system"}), name="system-status"),
+    path("alerts", AlertViewSet.as_view({"get": "list"}), name="alerts"),
+    path("alerts/history", AlertViewSet.as_view({"get": "history"}), name="alerts-history"),
+    path("alerts/check", AlertViewSet.as_view({"post": "check"}), name="alerts-check"),
+    path("alerts/silence", AlertViewSet.as_view({"post": "silence"}), name="alerts-silence"),
 ]

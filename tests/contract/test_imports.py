@@ -27,6 +27,7 @@ SERVER_MODULES = frozenset(
 HTTP_CLIENTS = (
     "apps/mengla/upstream/client.py",
     "apps/mengla/services/diagnose_checks.py",
+    "apps/admin/alerts/notifiers.py",
 )
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (

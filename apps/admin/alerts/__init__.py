@@ -1,0 +1,1 @@
+"""Alerts: rules that judge the installation, what they found, and whom it is told."""

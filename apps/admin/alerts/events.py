@@ -1,0 +1,83 @@
+"""Takes the events of alerts to where they belong: the history, the log and the outbox of the webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.conf import settings
+from pymongo.errors import DuplicateKeyError
+
+from apps.admin.choices import AlertEventKind
+from apps.admin.models import Alert, AlertEvent, AlertNotice
+from apps.core.mongo import collection_of, utc_now
+
+logger = structlog.get_logger("collector.alerts")
+
+_HISTORY_FIELDS = (
+    *("_id", "kind", "rule", "action", "severity", "message", "value", "threshold", "at", "is_silenced"),
+)
+_OUTBOX_FIELDS = ("kind", "rule", "action", "severity", "message", "value", "threshold", "at")
+Document = dict[str, Any]
+
+
+def hand_over_events() -> int:
+    """Hand over every event that still waits in its alert; returns how many this call has finished.
+
+    Each step may be repeated: a process that was killed in the middle is completed by the next check.
+    """
+    alerts = collection_of(Alert)
+    finished = 0
+    for alert in alerts.find({"pending_events.0": {"$exists": True}}, {"pending_events": 1}):
+        for event in alert["pending_events"]:
+            if not event["is_in_history"]:
+                _insert_once(AlertEvent, {name: event[name] for name in _HISTORY_FIELDS})
+            if event["is_told"] and settings.ALERT_WEBHOOK_URL:
+                _insert_once(AlertNotice, _notice_of(event))
+            taken = alerts.update_one(
+                {"_id": alert["_id"], "pending_events._id": event["_id"]},
+                {"$pull": {"pending_events": {"_id": event["_id"]}}},
+            )
+            if taken.modified_count:
+                _log(event)
+                finished += 1
+    return finished
+
+
+def list_history(*, limit: int) -> list[Document]:
+    """Return the newest events, the newest first."""
+    # The natural order of a capped collection is the order of the inserts.
+    return list(collection_of(AlertEvent).find().sort("$natural", -1).limit(limit))
+
+
+def _notice_of(event: Mapping[str, Any]) -> Document:
+    now = utc_now()
+    return {
+        "_id": event["_id"],
+        "event": {name: event[name] for name in _OUTBOX_FIELDS},
+        "attempts": 0,
+        "not_before": now,
+        "created_at": now,
+        "delivered_at": None,
+    }
+
+
+def _insert_once(model: type[AlertEvent | AlertNotice], document: Document) -> None:
+    try:
+        collection_of(model).insert_one(document)
+    except DuplicateKeyError:
+        return  # whoever was here before got this far
+
+
+def _log(event: Mapping[str, Any]) -> None:
+    is_fired = event["kind"] == AlertEventKind.FIRED
+    write = logger.warning if is_fired else logger.info
+    write(
+        "alert_fired" if is_fired else "alert_resolved",
+        rule=event["rule"],
+        action=event["action"],
+        severity=event["severity"],
+        message=event["message"],
+        is_silenced=event["is_silenced"],
+    )

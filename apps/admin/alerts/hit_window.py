@@ -1,0 +1,53 @@
+"""How many questions of the last minutes the tiers could answer.
+
+The counters know totals, not minutes. So every check notes the totals it has seen, in Redis beside the
+counters, and compares with what was seen when the window began.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+import redis
+from django.conf import settings
+
+from apps.core import counters
+from apps.core.redis import KEY_PREFIX, get_redis
+from apps.mengla.services.measures import Lookups, lookups_of
+
+KEY = f"{KEY_PREFIX}alerts:lookups"
+_EXPIRY_SECONDS = 3 * 86_400
+# A check may be a little late; what was seen before that is older than the window.
+_SLACK_SECONDS = 90
+# Checks by hand in between need not be noted.
+_LEAST_SECONDS = 30
+
+
+def note_lookups(*, now: datetime) -> Lookups | None:
+    """Return the questions of the last ALERT_WINDOW_MINUTES, and note the totals for later checks.
+
+    None when the totals of an earlier moment are not known, or Redis has lost its counts since.
+
+    :raises redis.RedisError: when Redis does not answer.
+    """
+    client, instant = get_redis(), now.timestamp()
+    total = lookups_of(counters.read_total(counters.STATS))
+    oldest = instant - settings.ALERT_WINDOW_MINUTES * 60 - _SLACK_SECONDS
+    client.zremrangebyscore(KEY, "-inf", oldest)
+    before = _first(client)
+    if before is not None and (total.total < before.total or total.hits < before.hits):
+        client.delete(KEY)
+        before = None
+    if cast(int, client.zcount(KEY, instant - _LEAST_SECONDS, "+inf")) == 0:
+        client.zadd(KEY, {f"{instant:.3f}:{total.hits}:{total.total}": instant})
+        client.expire(KEY, _EXPIRY_SECONDS)
+    return None if before is None else Lookups(total.hits - before.hits, total.total - before.total)
+
+
+def _first(client: redis.Redis) -> Lookups | None:
+    found = cast("list[bytes]", client.zrange(KEY, 0, 0))
+    if not found:
+        return None
+    _, hits, total = found[0].decode().split(":")
+    return Lookups(int(hits), int(total))

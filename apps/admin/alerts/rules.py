@@ -1,0 +1,200 @@
+"""The rules: each looks at the installation and says whether something is wrong. They change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+import redis
+import structlog
+from django.conf import settings
+from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
+
+from apps.admin.alerts.hit_window import note_lookups
+from apps.admin.choices import SEVERITIES, AlertRule, Severity
+from apps.core.heartbeats import list_heartbeats
+from apps.mengla.services import breaker_control, monitoring, throughput
+
+logger = structlog.get_logger(__name__)
+
+
+class Verdict(Enum):
+    """What a rule says. ``UNKNOWN`` leaves the alert as it is: nothing shows that it has changed."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a rule has found; ``value`` is in the unit of its ``threshold``."""
+
+    rule: AlertRule
+    verdict: Verdict
+    value: float | None
+    threshold: float
+    message: str
+    action: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key of the alert it is about."""
+        return f"{self.rule}:{self.action}" if self.action else self.rule.value
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is if it is bad."""
+        return SEVERITIES[self.rule]
+
+
+def judge_all(*, now: datetime) -> list[Judgement]:
+    """Ask every rule. One whose facts cannot be had says nothing; ``now`` is UTC without zone.
+
+    :raises pymongo.errors.PyMongoError: when MongoDB does not answer: then nothing can be noted either.
+    """
+    judgements: list[Judgement] = []
+    for judge in _JUDGES:
+        try:
+            judgements += judge(now)
+        except redis.RedisError as error:
+            logger.warning("alert_facts_unavailable", error=type(error).__name__)
+        except PyMongoError:
+            raise
+        except Exception:
+            logger.exception("alert_rule_failed")  # the other rules are asked all the same
+    return judgements
+
+
+def _judge_collections(now: datetime) -> Iterator[Judgement]:
+    recent = throughput.recent_collections(within_seconds=settings.ALERT_WINDOW_MINUTES * 60)
+    total = recent.answered + recent.failed
+    rate = recent.answered / total if total else None
+    message = _("%(answered)d of %(total)d collections of the last %(minutes)d min got an answer.") % {
+        "answered": recent.answered,
+        "total": total,
+        "minutes": settings.ALERT_WINDOW_MINUTES,
+    }
+    is_enough = total >= settings.ALERT_MIN_COLLECTIONS
+    for rule, threshold in (
+        (AlertRule.LOW_SUCCESS_RATE, settings.ALERT_SUCCESS_RATE_WARNING),
+        (AlertRule.CRITICAL_SUCCESS_RATE, settings.ALERT_SUCCESS_RATE_CRITICAL),
+    ):
+        is_bad = rate is not None and rate < threshold
+        yield Judgement(rule, _verdict(rate, is_bad=is_bad, is_enough=is_enough), rate, threshold, message)
+    mean, limit = recent.mean_seconds, settings.ALERT_LATENCY_SECONDS
+    yield Judgement(
+        AlertRule.HIGH_LATENCY,
+        _verdict(
+            mean,
+            is_bad=mean is not None and mean > limit,
+            is_enough=recent.answered >= settings.ALERT_MIN_COLLECTIONS,
+        ),
+        mean,
+        limit,
+        _("Collections of the last %(minutes)d min took %(seconds).1f s in the mean.")
+        % {"minutes": settings.ALERT_WINDOW_MINUTES, "seconds": mean or 0.0},
+    )
+
+
+def _judge_cache(now: datetime) -> Iterator[Judgement]:
+    lookups = note_lookups(now=now.replace(tzinfo=UTC))
+    rate = lookups.hits / lookups.total if lookups and lookups.total else None
+    threshold = settings.ALERT_CACHE_HIT_RATE
+    total = lookups.total if lookups else 0
+    yield Judgement(
+        AlertRule.LOW_CACHE_HIT_RATE,
+        _verdict(
+            rate,
+            is_bad=rate is not None and rate < threshold,
+            is_enough=total >= settings.ALERT_MIN_READS,
+        ),
+        rate,
+        threshold,
+        _("%(hits)d of %(total)d questions of the last %(minutes)d min were answered at once.")
+        % {
+            "hits": lookups.hits if lookups else 0,
+            "total": total,
+            "minutes": settings.ALERT_WINDOW_MINUTES,
+        },
+    )
+
+
+def _judge_empty_streaks(now: datetime) -> Iterator[Judgement]:
+    threshold = settings.ALERT_EMPTY_STREAK
+    for action, streak in monitoring.empty_streaks().items():
+        yield Judgement(
+            AlertRule.EMPTY_STREAK,
+            _verdict(streak, is_bad=streak >= threshold),
+            float(streak),
+            float(threshold),
+            _("The last %(count)d answers were empty.") % {"count": streak},
+            action=action,
+        )
+
+
+def _judge_queue(now: datetime) -> Iterator[Judgement]:
+    limit_seconds = settings.ALERT_QUEUE_STUCK_MINUTES * 60
+    wait = throughput.queue_wait(moved_within_seconds=limit_seconds)
+    urgent, planned = wait.urgent_seconds or 0.0, wait.planned_seconds or 0.0
+    # A large backfill waits for days and nothing is wrong, as long as the queue moves.
+    is_bad = urgent > limit_seconds or (planned > limit_seconds and not wait.is_moving)
+    minutes = max(urgent, planned) / 60
+    yield Judgement(
+        AlertRule.QUEUE_STUCK,
+        _verdict(minutes, is_bad=is_bad),
+        minutes,
+        float(settings.ALERT_QUEUE_STUCK_MINUTES),
+        _("The oldest collection has been waiting for %(minutes).0f min.") % {"minutes": minutes},
+    )
+
+
+def _judge_breaker(now: datetime) -> Iterator[Judgement]:
+    breaker = breaker_control.read_breaker()
+    # Half-open is neither: the probe will show it.
+    is_known = breaker.state in ("open", "closed")
+    yield Judgement(
+        AlertRule.BREAKER_OPEN,
+        _verdict(breaker.failures if is_known else None, is_bad=breaker.state == "open"),
+        float(breaker.failures),
+        float(breaker.failure_threshold),
+        _("The collection service did not answer %(count)d times in a row.") % {"count": breaker.failures},
+    )
+
+
+def _judge_workers(now: datetime) -> Iterator[Judgement]:
+    limit_seconds = float(settings.ALERT_WORKER_SILENT_SECONDS)
+    newest = next(iter(list_heartbeats()), None)
+    age = newest.age_seconds if newest else None
+    message = (
+        _("No worker has ever reported.")
+        if age is None
+        else _("The last report of a worker is %(seconds).0f s old.") % {"seconds": age}
+    )
+    yield Judgement(
+        AlertRule.WORKER_SILENT,
+        Verdict.BAD if age is None or age > limit_seconds else Verdict.GOOD,
+        age,
+        limit_seconds,
+        message,
+    )
+
+
+def _verdict(value: float | None, *, is_bad: bool, is_enough: bool = True) -> Verdict:
+    """Judge a value: few facts are enough to see that something is well, not that it is bad."""
+    if value is None or (is_bad and not is_enough):
+        return Verdict.UNKNOWN
+    return Verdict.BAD if is_bad else Verdict.GOOD
+
+
+_JUDGES: tuple[Callable[[datetime], Iterator[Judgement]], ...] = (
+    _judge_collections,
+    _judge_cache,
+    _judge_empty_streaks,
+    _judge_queue,
+    _judge_breaker,
+    _judge_workers,
+)

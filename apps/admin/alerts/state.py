@@ -1,0 +1,131 @@
+"""How alerts stand: every change is one conditional update, told of exactly once.
+
+::
+
+    (none) | resolved --(bad)--> firing --(good)--> resolved
+
+The events of a change are stored in the alert by the very update that makes the change.
+:mod:`apps.admin.alerts.events` takes them from there, so that whoever is killed in between loses nothing and
+whoever comes second changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from django.conf import settings
+from pymongo.errors import DuplicateKeyError
+
+from apps.admin.alerts.rules import Judgement, Verdict
+from apps.admin.choices import AlertEventKind
+from apps.admin.models import Alert
+from apps.core.mongo import collection_of
+
+Document = dict[str, Any]
+
+
+def apply(
+    judgement: Judgement, alert: Mapping[str, Any] | None, *, is_silenced: bool, now: datetime
+) -> AlertEventKind | None:
+    """Bring an alert, as it was read a moment ago, in line with a judgement; returns what happened to it."""
+    is_firing = alert is not None and alert["is_firing"]
+    if judgement.verdict is Verdict.BAD:
+        if alert is not None and is_firing:
+            _go_on(judgement, alert, is_silenced=is_silenced, now=now)
+            return None
+        return _fire(judgement, is_silenced=is_silenced, now=now)
+    if judgement.verdict is Verdict.GOOD and alert is not None and is_firing:
+        return _resolve(judgement, alert, is_silenced=is_silenced, now=now)
+    return None
+
+
+def _fire(judgement: Judgement, *, is_silenced: bool, now: datetime) -> AlertEventKind | None:
+    cooled_down = now - timedelta(minutes=settings.ALERT_COOLDOWN_MINUTES)
+    event = _event(AlertEventKind.FIRED, judgement, now, is_silenced=is_silenced, is_told=not is_silenced)
+    try:
+        collection_of(Alert).update_one(
+            {"_id": judgement.key, "is_firing": False, "fired_at": {"$lte": cooled_down}},
+            {
+                "$set": _facts(judgement, now)
+                | {
+                    "rule": judgement.rule.value,
+                    "action": judgement.action,
+                    "is_firing": True,
+                    "is_told": not is_silenced,
+                    "fired_at": now,
+                    "resolved_at": None,
+                },
+                "$inc": {"episode": 1},
+                "$push": {"pending_events": event},
+            },
+            upsert=True,
+        )
+    except DuplicateKeyError:
+        return None  # it fires already, or has fired a moment ago
+    return AlertEventKind.FIRED
+
+
+def _go_on(judgement: Judgement, alert: Mapping[str, Any], *, is_silenced: bool, now: datetime) -> None:
+    alerts = collection_of(Alert)
+    same = {"_id": alert["_id"], "is_firing": True, "episode": alert["episode"]}
+    alerts.update_one(same, {"$set": _facts(judgement, now)})
+    if not alert["is_told"] and not is_silenced:
+        # It began while it was silenced; that is over now.
+        event = _event(AlertEventKind.FIRED, judgement, alert["fired_at"], is_told=True, is_in_history=True)
+        alerts.update_one(
+            same | {"is_told": False}, {"$set": {"is_told": True}, "$push": {"pending_events": event}}
+        )
+
+
+def _resolve(
+    judgement: Judgement, alert: Mapping[str, Any], *, is_silenced: bool, now: datetime
+) -> AlertEventKind | None:
+    # Whoever was told that it fires is told that it ends, silenced or not; nobody else is.
+    is_told = bool(alert["is_told"])
+    event = _event(AlertEventKind.RESOLVED, judgement, now, is_silenced=is_silenced, is_told=is_told)
+    result = collection_of(Alert).update_one(
+        {"_id": alert["_id"], "is_firing": True, "episode": alert["episode"], "is_told": is_told},
+        {
+            "$set": _facts(judgement, now) | {"is_firing": False, "resolved_at": now},
+            "$push": {"pending_events": event},
+        },
+    )
+    return AlertEventKind.RESOLVED if result.modified_count else None
+
+
+def _facts(judgement: Judgement, now: datetime) -> Document:
+    return {
+        "severity": judgement.severity.value,
+        "message": judgement.message,
+        "value": judgement.value,
+        "threshold": judgement.threshold,
+        "updated_at": now,
+    }
+
+
+def _event(
+    kind: AlertEventKind,
+    judgement: Judgement,
+    at: datetime,
+    *,
+    is_told: bool,
+    is_silenced: bool = False,
+    is_in_history: bool = False,
+) -> Document:
+    return {
+        "_id": ObjectId(),
+        "kind": kind.value,
+        "rule": judgement.rule.value,
+        "action": judgement.action,
+        "severity": judgement.severity.value,
+        "message": judgement.message,
+        "value": judgement.value,
+        "threshold": judgement.threshold,
+        "at": at,
+        "is_silenced": is_silenced,
+        "is_told": is_told,
+        "is_in_history": is_in_history,
+    }

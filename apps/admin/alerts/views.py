@@ -1,0 +1,95 @@
+"""The addresses under ``/api/admin/alerts``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymongo
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.alerts import evaluation
+from apps.admin.alerts.events import list_history
+from apps.admin.alerts.selectors import list_alerts
+from apps.admin.alerts.serializers import (
+    AlertCheckSerializer,
+    AlertHistorySerializer,
+    AlertsSerializer,
+    HistoryQuerySerializer,
+    SilenceBodySerializer,
+    SilenceSerializer,
+)
+from apps.admin.alerts.silences import silence_rule
+from apps.admin.choices import AlertRule
+from apps.auth.permissions import IsAdmin
+
+# Together with the second that authentication may take; an alert that cannot be had in time is a 503.
+_READ_SECONDS = 1.8
+
+
+@extend_schema(tags=["admin"])
+class AlertViewSet(ViewSet):
+    """What is wrong, what was, and whom it is told."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_alerts",
+        summary="All alerts",
+        description="Of every rule, also when all is well. Checked first if the workers do not do it.",
+        responses=AlertsSerializer,
+    )
+    def list(self, request: Request) -> Response:
+        """List the alerts."""
+        with pymongo.timeout(_READ_SECONDS):
+            evaluation.check_if_late()
+            return Response(AlertsSerializer(_present_state()).data)
+
+    @extend_schema(
+        operation_id="admin_alerts_history",
+        summary="What has fired and ended",
+        description="Newest first; the newest 1000 events are kept.",
+        parameters=[HistoryQuerySerializer],
+        responses=AlertHistorySerializer,
+    )
+    def history(self, request: Request) -> Response:
+        """List the events."""
+        query = HistoryQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        events = list_history(limit=query.validated_data["limit"])
+        return Response(AlertHistorySerializer({"events": events}).data)
+
+    @extend_schema(
+        operation_id="admin_alerts_check",
+        summary="Check all rules now",
+        request=None,
+        responses={200: AlertCheckSerializer},
+    )
+    def check(self, request: Request) -> Response:
+        """Check now."""
+        with pymongo.timeout(_READ_SECONDS):
+            result = evaluation.check_by_hand()
+            changes = {"fired": result.fired, "resolved": result.resolved}
+            return Response(AlertCheckSerializer(_present_state() | changes).data)
+
+    @extend_schema(
+        operation_id="admin_alerts_silence",
+        summary="Silence a rule",
+        description="It is evaluated all the same, and nobody is told. Replaces an earlier silence.",
+        request=SilenceBodySerializer,
+        responses={200: SilenceSerializer},
+    )
+    def silence(self, request: Request) -> Response:
+        """Silence a rule."""
+        body = SilenceBodySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        rule, silenced_by = AlertRule(body.validated_data["rule_name"]), request.user.get_username()
+        until = silence_rule(rule, minutes=body.validated_data["duration_minutes"], silenced_by=silenced_by)
+        silence = {"rule_name": rule.value, "silenced_until": until, "silenced_by": silenced_by}
+        return Response(SilenceSerializer(silence).data)
+
+
+def _present_state() -> dict[str, Any]:
+    return {"alerts": list_alerts(), "checked_at": evaluation.last_checked_at()}

@@ -1,0 +1,55 @@
+"""The closed sets of values of this app, stored and shown in the API exactly as spelled here."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class AlertRule(models.TextChoices):
+    """What can be wrong."""
+
+    LOW_SUCCESS_RATE = "low_success_rate", _("Collections fail")
+    CRITICAL_SUCCESS_RATE = "critical_success_rate", _("Many collections fail")
+    HIGH_LATENCY = "high_latency", _("Collections take long")
+    LOW_CACHE_HIT_RATE = "low_cache_hit_rate", _("Few questions are answered at once")
+    EMPTY_STREAK = "empty_streak", _("Only empty answers")
+    QUEUE_STUCK = "queue_stuck", _("The queue is stuck")
+    BREAKER_OPEN = "breaker_open", _("The collection service does not answer")
+    WORKER_SILENT = "worker_silent", _("No worker reports")
+
+
+class Severity(models.TextChoices):
+    """How bad it is."""
+
+    CRITICAL = "critical", _("Critical")
+    WARNING = "warning", _("Warning")
+    INFO = "info", _("Info")
+
+
+class AlertStatus(models.TextChoices):
+    """How an alert stands; silenced goes before the others."""
+
+    OK = "ok", _("OK")
+    FIRING = "firing", _("Firing")
+    RESOLVED = "resolved", _("Resolved")
+    SILENCED = "silenced", _("Silenced")
+
+
+class AlertEventKind(models.TextChoices):
+    """What has happened to an alert."""
+
+    FIRED = "fired", _("Fired")
+    RESOLVED = "resolved", _("Resolved")
+
+
+SEVERITIES = {
+    AlertRule.LOW_SUCCESS_RATE: Severity.WARNING,
+    AlertRule.CRITICAL_SUCCESS_RATE: Severity.CRITICAL,
+    AlertRule.HIGH_LATENCY: Severity.WARNING,
+    AlertRule.LOW_CACHE_HIT_RATE: Severity.INFO,
+    AlertRule.EMPTY_STREAK: Severity.WARNING,
+    AlertRule.QUEUE_STUCK: Severity.CRITICAL,
+    AlertRule.BREAKER_OPEN: Severity.CRITICAL,
+    AlertRule.WORKER_SILENT: Severity.CRITICAL,
+}

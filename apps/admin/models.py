@@ -1,0 +1,100 @@
+"""What is stored of alerts. Only ``alerts/`` writes it, with conditional PyMongo updates."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_mongodb_backend.fields import ObjectIdAutoField
+
+from apps.admin.choices import AlertEventKind, AlertRule, Severity
+
+
+class Alert(models.Model):
+    """One alert and how it stands: the key is the rule, or ``rule:action`` for a rule of each action.
+
+    ``episode`` counts the firings. ``is_told``: whether the present firing went to the notifiers.
+    ``pending_events`` is written in the same update as the change it tells of, and emptied when history and
+    outbox have it: so a process killed in between loses nothing.
+    """
+
+    id = models.CharField(primary_key=True, max_length=80)
+    rule = models.CharField(_("rule"), max_length=40, choices=AlertRule.choices)
+    action = models.CharField(_("action"), max_length=32, blank=True)
+    severity = models.CharField(_("severity"), max_length=16, choices=Severity.choices)
+    is_firing = models.BooleanField(_("is firing"), default=False)
+    is_told = models.BooleanField(default=False)
+    episode = models.IntegerField(_("firings"), default=0)
+    message = models.CharField(_("message"), max_length=300, blank=True)
+    value = models.FloatField(_("value"), null=True)
+    threshold = models.FloatField(_("threshold"), null=True)
+    fired_at = models.DateTimeField(_("fired at"), null=True)
+    resolved_at = models.DateTimeField(_("resolved at"), null=True)
+    updated_at = models.DateTimeField(_("updated at"), null=True)
+    pending_events = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "alerts"
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class AlertSilence(models.Model):
+    """Until when nobody is told of a rule; the key is the rule."""
+
+    id = models.CharField(primary_key=True, max_length=40, choices=AlertRule.choices)
+    silenced_until = models.DateTimeField(_("silenced until"))
+    silenced_by = models.CharField(_("silenced by"), max_length=160)
+
+    class Meta:
+        db_table = "alert_silences"
+        verbose_name = _("silence")
+        verbose_name_plural = _("silences")
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class AlertEvent(models.Model):
+    """One line of the history, which is a capped collection: MongoDB itself keeps the newest 1000."""
+
+    id = ObjectIdAutoField(primary_key=True)
+    kind = models.CharField(_("event"), max_length=16, choices=AlertEventKind.choices)
+    rule = models.CharField(_("rule"), max_length=40, choices=AlertRule.choices)
+    action = models.CharField(_("action"), max_length=32, blank=True)
+    severity = models.CharField(_("severity"), max_length=16, choices=Severity.choices)
+    message = models.CharField(_("message"), max_length=300)
+    value = models.FloatField(_("value"), null=True)
+    threshold = models.FloatField(_("threshold"), null=True)
+    is_silenced = models.BooleanField(_("was silenced"), default=False)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        db_table = "alert_events"
+        verbose_name = _("alert event")
+        verbose_name_plural = _("alert history")
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.kind}"
+
+
+class AlertNotice(models.Model):
+    """An event that the webhook is told of; the key is the event's. Kept for a day, delivered or not."""
+
+    id = ObjectIdAutoField(primary_key=True)
+    event = models.JSONField(_("event"))
+    attempts = models.IntegerField(_("attempts"), default=0)
+    not_before = models.DateTimeField(_("not before"))
+    created_at = models.DateTimeField(_("created at"))
+    delivered_at = models.DateTimeField(_("delivered at"), null=True)
+
+    class Meta:
+        db_table = "alert_notices"
+        verbose_name = _("notice")
+        verbose_name_plural = _("notices")
+        indexes = [models.Index(fields=["created_at", "id"], name="alert_notice_oldest")]
+
+    def __str__(self) -> str:
+        return str(self.id)

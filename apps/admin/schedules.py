@@ -1,0 +1,12 @@
+"""The schedules of this app."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from apps.core.schedules import WantedSchedule
+
+
+def get_schedules() -> list[WantedSchedule]:
+    """Return what should run by itself."""
+    return [WantedSchedule("alert_check", "apps.admin.tasks.alert_check", settings.CRON_ALERT_CHECK)]

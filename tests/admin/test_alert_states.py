@@ -1,0 +1,277 @@
+"""Firing, resolved, silenced: each change happens once, is told once and is kept in a bounded history."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from apps.admin.alerts import evaluation, events, silences, state
+from apps.admin.alerts.events import list_history
+from apps.admin.alerts.rules import Judgement, Verdict
+from apps.admin.alerts.selectors import list_alerts
+from apps.admin.choices import AlertEventKind, AlertRule
+from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
+from apps.core.heartbeats import note_heartbeat
+from apps.core.mongo import collection_of, named_collection, utc_now
+from apps.core.redis import get_redis
+from tests.admin.alert_support import alert, check, cool_down, let_last_check_be, let_worker_be_silent
+from tests.admin.receiver import Receiver
+
+pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
+
+Log = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _worker_lives(db: None) -> None:
+    note_heartbeat()
+
+
+def fire() -> tuple[list[str], list[str]]:
+    let_worker_be_silent(seconds=1000)
+    return check()
+
+
+def end() -> tuple[list[str], list[str]]:
+    note_heartbeat()
+    return check()
+
+
+def status_of(rule: str) -> str:
+    (found,) = [one for one in list_alerts() if one["rule"] == rule and not one["action"]]
+    return str(found["status"])
+
+
+def history() -> list[tuple[str, str]]:
+    return [(event["rule"], event["kind"]) for event in list_history(limit=1000)]
+
+
+def told() -> list[str]:
+    found = collection_of(AlertNotice).find({}, sort=[("created_at", 1), ("_id", 1)])
+    return [notice["event"]["kind"] for notice in found]
+
+
+class TestOnce:
+    def test_a_firing_and_a_recovery(self, receiver: Receiver, written_log: Log) -> None:
+        assert status_of("worker_silent") == "ok"
+        assert fire() == (["worker_silent"], [])
+        assert fire() == fire() == ([], [])
+        assert status_of("worker_silent") == "firing"
+        assert end() == ([], ["worker_silent"])
+        assert end() == ([], [])
+        assert status_of("worker_silent") == "resolved"
+        assert history() == [("worker_silent", "resolved"), ("worker_silent", "fired")]
+        assert told() == ["fired", "resolved"]
+        lines = [line for line in written_log() if line["logger"] == "collector.alerts"]
+        assert [(line["event"], line["level"]) for line in lines] == [
+            ("alert_fired", "warning"),
+            ("alert_resolved", "info"),
+        ]
+        assert lines[0]["rule"] == "worker_silent"
+
+    def test_many_checks_at_the_same_moment(self, receiver: Receiver) -> None:
+        let_worker_be_silent(seconds=1000)
+        begin = threading.Barrier(8)
+
+        def check_with_the_others(_: int) -> tuple[list[str], list[str]]:
+            begin.wait()
+            return check()
+
+        with ThreadPoolExecutor(8) as pool:
+            fired = [key for found, _ in pool.map(check_with_the_others, range(8)) for key in found]
+            note_heartbeat()
+            resolved = [key for _, found in pool.map(check_with_the_others, range(8)) for key in found]
+        assert (fired, resolved) == (["worker_silent"], ["worker_silent"])
+        check()
+        assert sorted(history()) == [("worker_silent", "fired"), ("worker_silent", "resolved")]
+        assert told() == ["fired", "resolved"]
+        assert alert("worker_silent")["episode"] == 1
+
+    def test_it_survives_a_lost_redis(self, receiver: Receiver) -> None:
+        fire()
+        get_redis().flushdb()
+        assert fire() == ([], [])
+        get_redis().flushdb()
+        assert end() == ([], ["worker_silent"])
+        assert told() == ["fired", "resolved"]
+
+    def test_a_check_killed_after_the_change_is_completed_by_the_next(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, written_log: Log
+    ) -> None:
+        for killed_at in ("_insert_once", "_log"):
+            with monkeypatch.context() as patch:
+                patch.setattr(events, killed_at, _killed)
+                with pytest.raises(KeyboardInterrupt):
+                    fire()
+            if killed_at == "_insert_once":
+                assert (history(), told()) == ([], [])
+            fire()
+            assert told()[-1] == "fired"
+            end()
+            cool_down("worker_silent")
+        assert history() == [("worker_silent", "resolved"), ("worker_silent", "fired")] * 2
+        assert told() == ["fired", "resolved"] * 2
+
+    def test_what_was_stored_before_the_kill_is_not_stored_again(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alerts = collection_of(Alert)
+        fire()
+        # As if it had been killed just before the event was taken from the alert.
+        (event,) = collection_of(AlertEvent).find()
+        pending = event | {"is_told": True, "is_in_history": False}
+        alerts.update_one({"_id": "worker_silent"}, {"$set": {"pending_events": [pending]}})
+        assert fire() == ([], [])
+        assert (history(), told()) == ([("worker_silent", "fired")], ["fired"])
+        assert alert("worker_silent")["pending_events"] == []
+
+
+class TestCooldown:
+    def test_it_fires_again_only_after_the_cooldown(self, settings: Any) -> None:
+        settings.ALERT_COOLDOWN_MINUTES = 30
+        fire()
+        end()
+        assert fire() == ([], [])
+        named_collection("alerts").update_one(
+            {"_id": "worker_silent"}, {"$set": {"fired_at": utc_now() - timedelta(minutes=29)}}
+        )
+        assert fire() == ([], [])
+        cool_down("worker_silent")
+        assert fire() == (["worker_silent"], [])
+        assert alert("worker_silent")["episode"] == 2
+        assert status_of("worker_silent") == "firing"
+
+    def test_without_a_cooldown_at_once(self, settings: Any) -> None:
+        settings.ALERT_COOLDOWN_MINUTES = 0
+        for _ in range(3):
+            assert fire() == (["worker_silent"], [])
+            assert end() == ([], ["worker_silent"])
+        assert len(history()) == 6
+
+
+class TestSilence:
+    def silence(self, minutes: int = 60) -> None:
+        silences.silence_rule(AlertRule.WORKER_SILENT, minutes=minutes, silenced_by="tests")
+
+    def lift(self) -> None:
+        collection_of(AlertSilence).update_many({}, {"$set": {"silenced_until": utc_now()}})
+
+    def test_nobody_is_told_and_the_history_knows(self, receiver: Receiver) -> None:
+        self.silence()
+        assert status_of("worker_silent") == "silenced"
+        assert fire() == (["worker_silent"], [])
+        assert end() == ([], ["worker_silent"])
+        assert told() == []
+        assert [event["is_silenced"] for event in list_history(limit=10)] == [True, True]
+
+    def test_what_still_fires_when_it_ends_is_told_then(self, receiver: Receiver) -> None:
+        self.silence()
+        fire()
+        self.lift()
+        assert fire() == ([], [])
+        assert fire() == ([], [])
+        assert status_of("worker_silent") == "firing"
+        assert told() == ["fired"]
+        assert history() == [("worker_silent", "fired")]
+        end()
+        assert told() == ["fired", "resolved"]
+
+    def test_whoever_was_told_of_the_beginning_is_told_of_the_end(self, receiver: Receiver) -> None:
+        fire()
+        self.silence()
+        end()
+        assert told() == ["fired", "resolved"]
+
+    def test_other_rules_are_told(self, receiver: Receiver) -> None:
+        silences.silence_rule(AlertRule.BREAKER_OPEN, minutes=1, silenced_by="tests")
+        fire()
+        assert told() == ["fired"]
+
+    def test_a_later_silence_replaces_the_former(self) -> None:
+        self.silence(600)
+        self.silence(1)
+        (stored,) = collection_of(AlertSilence).find()
+        assert stored["silenced_until"] < utc_now() + timedelta(minutes=2)
+
+
+class TestHistory:
+    def test_1500_alerts_leave_the_newest_1000(self) -> None:
+        for number in range(1500):
+            bad = Judgement(AlertRule.EMPTY_STREAK, Verdict.BAD, 3.0, 3.0, "empty", action=f"a{number}")
+            kind = state.apply(bad, None, is_silenced=False, now=utc_now())
+            assert kind is AlertEventKind.FIRED
+        assert events.hand_over_events() == 1500
+        assert collection_of(AlertEvent).count_documents({}) == 1000
+        kept = {event["action"] for event in list_history(limit=1000)}
+        assert kept == {f"a{number}" for number in range(500, 1500)}
+        assert collection_of(AlertEvent).options()["max"] == 1000
+
+    def test_writers_at_the_same_time_cannot_exceed_it(self) -> None:
+        def write(_: int) -> None:
+            now = utc_now()
+            for _number in range(150):
+                event = {"_id": ObjectId(), "kind": "fired", "rule": "queue_stuck", "at": now}
+                collection_of(AlertEvent).insert_one(event)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(write, range(8)))
+        assert collection_of(AlertEvent).count_documents({}) == 1000
+
+
+class TestWhoChecks:
+    def test_a_minute_is_checked_once(self) -> None:
+        let_last_check_be(timedelta(minutes=1))
+        results = [evaluation.run_scheduled_check() for _ in range(5)]
+        # The minute may end in between.
+        assert 1 <= sum(result is not None for result in results) <= 2
+        assert results[0] is not None
+
+    def test_at_the_same_moment_too(self) -> None:
+        now = utc_now()
+        with ThreadPoolExecutor(8) as pool:
+            claims = list(pool.map(lambda _: evaluation._claim_minute(now), range(32)))
+        assert sum(claims) == 1
+        assert evaluation._claim_minute(now + timedelta(minutes=1))
+        assert not evaluation._claim_minute(now)  # a task that comes too late
+
+    def test_one_by_hand_takes_no_minute(self) -> None:
+        evaluation.check_by_hand()
+        assert evaluation._claim_minute(utc_now())
+
+    def test_dead_workers_are_found_without_them(self, receiver: Receiver) -> None:
+        let_last_check_be(timedelta(minutes=10))
+        let_worker_be_silent(seconds=600)
+        result = evaluation.check_if_late()
+        assert result is not None
+        assert result.fired == ["worker_silent"]
+        assert evaluation.check_if_late() is None
+
+    def test_nobody_checks_for_workers_that_do(self) -> None:
+        let_worker_be_silent(seconds=1000)
+        let_last_check_be(timedelta(seconds=100))
+        assert evaluation.check_if_late() is None
+
+    def test_before_the_first_check_the_clock_starts(self) -> None:
+        let_worker_be_silent(seconds=1000)
+        assert evaluation.check_if_late() is None
+        assert evaluation.last_checked_at() is not None
+        assert evaluation.check_if_late(now=utc_now() + timedelta(minutes=4)) is not None
+
+    @pytest.mark.parametrize(
+        ("cron", "minutes"), [("* * * * *", 3), ("*/10 * * * *", 21), ("0 * * * *", 121)]
+    )
+    def test_late_is_when_two_checks_stayed_away(self, settings: Any, cron: str, minutes: int) -> None:
+        settings.CRON_ALERT_CHECK = cron
+        checked_at = utc_now().replace(minute=0, second=1, microsecond=0)
+        assert not evaluation.is_late(checked_at, now=checked_at + timedelta(minutes=minutes - 1))
+        assert evaluation.is_late(checked_at, now=checked_at + timedelta(minutes=minutes))
+
+
+def _killed(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -6,7 +6,7 @@ the ``$sort``, and behind that MongoDB uses no index for the order. So the keys 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.core.paginator import Page, Paginator
@@ -39,9 +39,10 @@ class NextOnlyPaginator(_Paginator):
     def page(self, number: Any) -> Page[Any]:
         """Read one page, and whether another one follows."""
         number = self.validate_number(number)
-        keys = _keys(self.object_list, skip=(number - 1) * self.per_page, limit=self.per_page + 1)
+        rows = cast("QuerySet[Any]", self.object_list)
+        keys = _keys(rows, skip=(number - 1) * self.per_page, limit=self.per_page + 1)
         self.has_more = len(keys) > self.per_page and number < MAX_PAGE_NUMBER
-        by_key = {row.pk: row for row in self.object_list.order_by().filter(pk__in=keys)}
+        by_key = {row.pk: row for row in rows.order_by().filter(pk__in=keys)}
         return Page([by_key[key] for key in keys[: self.per_page] if key in by_key], number, self)
 
 

@@ -14,6 +14,14 @@ from apps.mengla.services.wakeup import wake_dispatcher
 audit = structlog.get_logger("collector.audit")
 
 
+_REPEATABLE = (CollectionStatus.FAILED, CollectionStatus.EMPTY, CollectionStatus.CANCELLED)
+
+
+def is_repeatable(status: str) -> bool:
+    """Whether a collection in this state can be asked again: it brought no figures, and has ended."""
+    return status in _REPEATABLE
+
+
 def cancel_collection(*, collection_id: str, cancelled_by: str) -> None:
     """Cancel a collection that waits; whoever waits for it is told so.
 
@@ -39,8 +47,7 @@ def retry_collection(*, collection_id: str, requested_by: str) -> str:
     collection = find_collection(collection_id)
     if collection is None:
         raise NotFound(_("There is no such collection."))
-    again = (CollectionStatus.FAILED, CollectionStatus.EMPTY, CollectionStatus.CANCELLED)
-    if collection["status"] not in again:
+    if not is_repeatable(collection["status"]):
         detail = f"status={collection['status']}"
         raise Conflict(_("Only a failed, empty or cancelled collection can be retried."), detail=detail)
     # Forced: an empty answer counts as fresh for a while, and asking again is just what is wanted.

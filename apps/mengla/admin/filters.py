@@ -78,8 +78,13 @@ class PriorityFilter(ChoiceFilter):
 
 
 class ErrorFilter(ChoiceFilter):
-    """By why it failed."""
+    """By why it failed for good; only failed ones are looked through, which an index finds."""
 
     title = _("error")
     parameter_name = "error_code"
     choices_of_field = CollectionError.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the failed collections with the chosen reason."""
+        chosen = super().queryset(request, queryset)
+        return chosen if chosen is queryset else chosen.filter(status=CollectionStatus.FAILED)

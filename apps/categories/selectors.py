@@ -76,6 +76,12 @@ def get_category(cat_id: str) -> dict[str, Any]:
     return {**data, "children": list_children(cat_id)}
 
 
+def category_names(cat_ids: Sequence[str]) -> dict[str, str]:
+    """Return the Chinese and the Russian name, with a slash between, of those categories that exist."""
+    rows = Category.objects.filter(pk__in=list(cat_ids)).values_list("cat_id", "name_cn", "name_ru")
+    return {cat_id: " / ".join(filter(None, names)) for cat_id, *names in rows}
+
+
 def build_tree() -> list[dict[str, Any]]:
     """Return the whole tree as imported: level 1 in file order, each with its ``children`` last."""
     rows = Category.objects.order_by("position").values_list("cat_id", "parent_id", "data")

@@ -26,7 +26,7 @@ class Record(models.Model):
     point. A TTL index removes a record when its ``expired_at`` has passed.
     """
 
-    id = models.CharField(primary_key=True, max_length=200)
+    id = models.CharField(_("key"), primary_key=True, max_length=200, db_column="_id")
     action = models.CharField(_("action"), max_length=32, choices=Action.choices)
     cat_id = models.CharField(_("category"), max_length=32, blank=True)
     granularity = models.CharField(_("granularity"), max_length=8, choices=GRANULARITY_CHOICES)
@@ -54,6 +54,7 @@ class Record(models.Model):
             models.Index(fields=["cat_id", "-created_at"], name="record_category"),
             models.Index(fields=["action", "granularity", "period_key"], name="record_period"),
             models.Index(fields=["-updated_at", "-id"], name="record_updated"),
+            models.Index(fields=["-updated_at", "-id"], condition=Q(is_empty=True), name="record_empty"),
             models.Index(fields=["run_ids"], name="record_runs"),
         ]
 

@@ -1,11 +1,20 @@
-"""A pager for lists of a million rows: it reads one row more than it shows, and counts nothing."""
+"""A pager for lists of a million rows: it reads one row more than it shows, and counts nothing.
+
+The ORM's own pages would sort the whole collection: it writes an ``$addFields`` of the sorted fields before
+the ``$sort``, and behind that MongoDB uses no index for the order. So the keys of a page are asked for here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from django.core.exceptions import EmptyResultSet
 from django.core.paginator import Page, Paginator
+from django.db import connections
+from django.db.models import QuerySet
 from django.utils.functional import cached_property
+
+from apps.core.mongo import collection_of
 
 if TYPE_CHECKING:
     _Paginator = Paginator[Any]
@@ -30,7 +39,33 @@ class NextOnlyPaginator(_Paginator):
     def page(self, number: Any) -> Page[Any]:
         """Read one page, and whether another one follows."""
         number = self.validate_number(number)
-        first = (number - 1) * self.per_page
-        rows = list(self.object_list[first : first + self.per_page + 1])
-        self.has_more = len(rows) > self.per_page and number < MAX_PAGE_NUMBER
-        return Page(rows[: self.per_page], number, self)
+        rows = cast("QuerySet[Any]", self.object_list)
+        keys = _keys(rows, skip=(number - 1) * self.per_page, limit=self.per_page + 1)
+        self.has_more = len(keys) > self.per_page and number < MAX_PAGE_NUMBER
+        by_key = {row.pk: row for row in rows.order_by().filter(pk__in=keys)}
+        return Page([by_key[key] for key in keys[: self.per_page] if key in by_key], number, self)
+
+
+def _keys(queryset: QuerySet[Any], *, skip: int, limit: int) -> list[Any]:
+    """Return the keys of some of the rows the query set names, in its order, by its indexes.
+
+    :raises NotImplementedError: for a query set over more than one collection.
+    """
+    key = queryset.model._meta.pk.column
+    alone = queryset.select_related(None)
+    compiler: Any = alone.query.get_compiler(connection=connections[alone.db])
+    try:
+        compiler.pre_sql_setup()
+        query = compiler.build_query()
+    except EmptyResultSet:
+        return []
+    if query.lookup_pipeline or query.aggregation_pipeline or query.subqueries:
+        raise NotImplementedError("This list cannot be paged: it joins collections.")
+    pipeline = [
+        {"$match": query.match_mql},
+        {"$sort": query.ordering},
+        {"$skip": skip},
+        {"$limit": limit},
+        {"$project": {key: 1}},
+    ]
+    return [row[key] for row in collection_of(queryset.model).aggregate(pipeline)]

@@ -1,0 +1,149 @@
+"""Collections in the Django admin: to look at, to retry and to cancel."""
+
+from __future__ import annotations
+
+from bson import ObjectId
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.admin_base.display import Coloured, coloured, local_time, short_duration
+from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
+from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
+from apps.mengla.choices import CollectionStatus
+from apps.mengla.models import Collection
+from apps.mengla.services.collection_control import cancel_collection, is_repeatable, retry_collection
+
+COLOURS: dict[str, str] = {
+    CollectionStatus.PENDING: "info",
+    CollectionStatus.DISPATCHED: "primary",
+    CollectionStatus.SUCCEEDED: "success",
+    CollectionStatus.EMPTY: "warning",
+    CollectionStatus.FAILED: "danger",
+    CollectionStatus.CANCELLED: "default",
+}
+
+
+def _retry(collection: Collection, user: str) -> str:
+    new_id = retry_collection(collection_id=str(collection.pk), requested_by=user)
+    return _now("Asked again as collection %(id)s.") % {"id": new_id}
+
+
+def _cancel(collection: Collection, user: str) -> str:
+    cancel_collection(collection_id=str(collection.pk), cancelled_by=user)
+    return _now("Cancelled the collection %(identity)s.") % {"identity": collection.identity}
+
+
+@admin.register(Collection)
+class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection]):
+    """The newest collections first, with their state, attempts, age and reason."""
+
+    list_display = (
+        "identity",
+        "state",
+        "attempts",
+        "age",
+        "reason",
+        "priority",
+        "requested_by",
+        "created",
+    )
+    list_filter = (StatusFilter, ActionFilter, PriorityFilter, ErrorFilter)
+    search_fields = ("identity",)  # shows the box; get_search_results says what it finds
+    search_help_text = _("Id, execution, or the beginning of a question such as hot:1001:month")
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "identity",
+        "state",
+        "reason",
+        "error_message",
+        "attempts",
+        "age",
+        "priority",
+        "is_forced",
+        "requested_by",
+        "execution_id",
+        "created",
+        "dispatched",
+        "answer_due",
+        "finished",
+        "run_ids",
+    )
+    operations = (
+        Operation(
+            slug="retry",
+            label=_("Retry"),
+            ask=lambda one: _now("Shall %(identity)s be asked again?") % {"identity": one.identity},
+            run=_retry,
+            is_offered=lambda one: is_repeatable(one.status),
+            is_bulk=True,
+        ),
+        Operation(
+            slug="cancel",
+            label=_("Cancel"),
+            ask=lambda one: _now("Shall %(identity)s not be asked?") % {"identity": one.identity},
+            run=_cancel,
+            is_offered=lambda one: one.status == CollectionStatus.PENDING,
+            is_bulk=True,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
+        """Leave out what authorises answers."""
+        return super().get_queryset(request).defer("attempt_token", "past_tokens", "extra")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str
+    ) -> tuple[QuerySet[Collection], bool]:
+        """Find by id, by execution or by the beginning of the question; all by an index."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if ObjectId.is_valid(text):
+            return queryset.filter(Q(pk=text) | Q(execution_id=text)), False
+        is_question = ":" in text
+        found = (
+            queryset.filter(identity__startswith=text) if is_question else queryset.filter(execution_id=text)
+        )
+        return found, False
+
+    @coloured(_("status"), COLOURS)
+    def state(self, collection: Collection) -> Coloured:
+        """Say where it stands."""
+        return Coloured((collection.status, collection.get_status_display()))
+
+    @admin.display(description=_("age"))
+    def age(self, collection: Collection) -> str:
+        """Return how long it has been under way, or took."""
+        until = collection.finished_at or timezone.now()
+        return short_duration((until - collection.created_at).total_seconds())
+
+    @admin.display(description=_("reason"))
+    def reason(self, collection: Collection) -> str:
+        """Return why it failed or has no figures."""
+        return collection.get_error_code_display() or collection.get_empty_reason_display() or "-"
+
+    @admin.display(description=_("created at"))
+    def created(self, collection: Collection) -> str:
+        """Return when it was enqueued."""
+        return local_time(collection.created_at)
+
+    @admin.display(description=_("dispatched at"))
+    def dispatched(self, collection: Collection) -> str:
+        """Return when its last attempt was sent."""
+        return local_time(collection.dispatched_at)
+
+    @admin.display(description=_("answer expected until"))
+    def answer_due(self, collection: Collection) -> str:
+        """Return when the attempt under way is given up."""
+        return local_time(collection.lease_until)
+
+    @admin.display(description=_("finished at"))
+    def finished(self, collection: Collection) -> str:
+        """Return when it ended."""
+        return local_time(collection.finished_at)

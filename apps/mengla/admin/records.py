@@ -1,0 +1,105 @@
+"""Records in the Django admin, to look at."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from apps.categories.selectors import category_names, is_cat_id
+from apps.core.admin_base.display import Coloured, coloured, local_time
+from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
+from apps.mengla.admin.figures import figures_of
+from apps.mengla.admin.filters import ActionFilter, EmptyFilter, GranularityFilter
+from apps.mengla.models import Record
+
+
+@admin.register(Record)
+class RecordAdmin(LargeReadOnlyAdmin[Record]):
+    """The newest records first; the figures are read only for the page of one record."""
+
+    list_display = ("id", "action", "cat_id", "granularity", "period_key", "state", "updated")
+    list_filter = (ActionFilter, GranularityFilter, EmptyFilter)
+    search_fields = ("id",)  # shows the box; get_search_results says what it finds
+    search_help_text = _("Category id, or the beginning of a key such as hot:1001:month")
+    ordering = ("-updated_at", "-id")
+    fields = (
+        "id",
+        "action",
+        "category",
+        "granularity",
+        "period_key",
+        "variant",
+        "state",
+        "empty_reason",
+        "collected",
+        "renewal_due",
+        "kept_until",
+        "collect_duration_ms",
+        "collection",
+        "figures",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
+        """Leave the figures out of lists."""
+        return super().get_queryset(request).defer("data", "run_ids")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Record], search_term: str
+    ) -> tuple[QuerySet[Record], bool]:
+        """Find by category, or by the beginning of the key; both by an index."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        found = queryset.filter(cat_id=text) if is_cat_id(text) else queryset.filter(id__startswith=text)
+        return found, False
+
+    @coloured(_("figures"), {"present": "success", "empty": "warning"})
+    def state(self, record: Record) -> Coloured:
+        """Say whether there are figures."""
+        return Coloured(("empty", _now("Empty")) if record.is_empty else ("present", _now("Present")))
+
+    @admin.display(description=_("updated at"))
+    def updated(self, record: Record) -> str:
+        """Return when the record was last written."""
+        return local_time(record.updated_at)
+
+    @admin.display(description=_("collected at"))
+    def collected(self, record: Record) -> str:
+        """Return when the figures came."""
+        return local_time(record.collected_at)
+
+    @admin.display(description=_("fresh until"))
+    def renewal_due(self, record: Record) -> str:
+        """Return from when on the figures are renewed."""
+        return local_time(record.fresh_until)
+
+    @admin.display(description=_("kept until"))
+    def kept_until(self, record: Record) -> str:
+        """Return when the record is deleted."""
+        return local_time(record.expired_at)
+
+    @admin.display(description=_("category"))
+    def category(self, record: Record) -> str:
+        """Return the category with its names."""
+        names = category_names([record.cat_id]).get(record.cat_id)
+        return f"{record.cat_id} {names}" if names else record.cat_id or "-"
+
+    @admin.display(description=_("collection"))
+    def collection(self, record: Record) -> SafeString | str:
+        """Return a link to the collection that brought the figures."""
+        if not record.collection_id:
+            return "-"
+        address = reverse("admin:mengla_collection_change", args=[record.collection_id])
+        link = '<a class="text-primary-700 dark:text-primary-400" href="{}">{}</a>'
+        return format_html(link, address, record.collection_id)
+
+    @admin.display(description=_("figures"))
+    def figures(self, record: Record) -> SafeString:
+        """Return the figures as tables, with their JSON folded."""
+        return figures_of(record.data)

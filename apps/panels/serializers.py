@@ -139,7 +139,7 @@ class PanelTaskListSerializer(serializers.Serializer[Any]):
 class StartedPanelTaskSerializer(serializers.Serializer[Any]):
     """The sync task that was started."""
 
-    id = serializers.CharField()
+    sync_task_id = serializers.CharField()
     task_id = serializers.CharField()
 
 

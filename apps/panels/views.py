@@ -128,7 +128,7 @@ def _order(request: Request) -> Order:
 
 def _started(started: Started, task_id: str) -> Response:
     return Response(
-        {"id": started.run_id, "task_id": task_id},
+        {"sync_task_id": started.run_id, "task_id": task_id},
         status=status.HTTP_202_ACCEPTED,
         headers={"Location": f"/api/sync-tasks/{started.run_id}"},
     )

@@ -77,9 +77,9 @@ class TestList:
             assert task["last_run"] is None
 
     def test_the_newest_run_is_told(self, admin: APIClient) -> None:
-        first = data_of(admin.post(f"{TASKS}/daily_collect/run"), 202)["id"]
+        first = data_of(admin.post(f"{TASKS}/daily_collect/run"), 202)["sync_task_id"]
         runs.cancel_run(run_id=first, cancelled_by="tests")
-        second = data_of(admin.post(f"{TASKS}/daily_collect/run"), 202)["id"]
+        second = data_of(admin.post(f"{TASKS}/daily_collect/run"), 202)["sync_task_id"]
         plan_now(second)
         tasks = tasks_of(admin.get(TASKS))
         last = tasks["daily_collect"]["last_run"]
@@ -99,14 +99,14 @@ class TestRun:
     def test_every_task_can_be_started(self, admin: APIClient, task_id: str) -> None:
         response = admin.post(f"{TASKS}/{task_id}/run")
         data = data_of(response, 202)
-        assert data == {"id": data["id"], "task_id": task_id}
-        assert response.headers["Location"] == f"/api/sync-tasks/{data['id']}"
+        assert data == {"sync_task_id": data["sync_task_id"], "task_id": task_id}
+        assert response.headers["Location"] == f"/api/sync-tasks/{data['sync_task_id']}"
         told = data_of(admin.get(response.headers["Location"]))
         assert (told["task_id"], told["trigger"], told["requested_by"]) == (task_id, "api", "admin")
         assert told["task_name"] == TASK_NAMES[task_id]
-        run = plan_now(data["id"])
+        run = plan_now(data["sync_task_id"])
         assert run["is_planned"]
-        assert collections_of(data["id"])
+        assert collections_of(data["sync_task_id"])
 
     @pytest.mark.parametrize(
         ("task_id", "period"),
@@ -121,12 +121,12 @@ class TestRun:
     def test_the_period_is_the_last_closed_one_in_shanghai(
         self, admin: APIClient, task_id: str, period: str
     ) -> None:
-        run_id = data_of(admin.post(f"{TASKS}/{task_id}/run"), 202)["id"]
+        run_id = data_of(admin.post(f"{TASKS}/{task_id}/run"), 202)["sync_task_id"]
         assert run_document(run_id)["period"] == period
         assert run_document(run_id)["slot"] is None, "a later schedule of the same period still starts"
 
     def test_a_period_task_collects_what_its_schedule_does(self, admin: APIClient) -> None:
-        run_id = data_of(admin.post(f"{TASKS}/monthly_collect/run"), 202)["id"]
+        run_id = data_of(admin.post(f"{TASKS}/monthly_collect/run"), 202)["sync_task_id"]
         plan_now(run_id)
         hot = [identity for identity in identities_of(run_id) if identity.startswith("hot:")]
         assert sorted(hot) == ["hot:1000:month:202512", "hot:2000:month:202512"]
@@ -137,13 +137,13 @@ class TestRun:
         store(DataQuery(Action.HOT, "1000", december, december))
         counts = {}
         for task_id in ("mengla_granular", "mengla_granular_force"):
-            run_id = data_of(admin.post(f"{TASKS}/{task_id}/run"), 202)["id"]
+            run_id = data_of(admin.post(f"{TASKS}/{task_id}/run"), 202)["sync_task_id"]
             plan_now(run_id)
             counts[task_id] = "hot:1000:month:202512" in identities_of(run_id)
         assert counts == {"mengla_granular": False, "mengla_granular_force": True}
 
     def test_one_that_runs_is_a_conflict_that_names_it(self, admin: APIClient) -> None:
-        running = data_of(admin.post(f"{TASKS}/yearly_collect/run"), 202)["id"]
+        running = data_of(admin.post(f"{TASKS}/yearly_collect/run"), 202)["sync_task_id"]
         body = error_of(admin.post(f"{TASKS}/yearly_collect/run"), 409, "CONFLICT")
         assert body["detail"] == f"sync_task_id={running}"
         data_of(admin.post(f"{TASKS}/quarterly_collect/run"), 202)
@@ -159,7 +159,7 @@ class TestRun:
             together.wait()
             response = client.post(f"{TASKS}/daily_collect/run")
             body = response.json()
-            return response.status_code, body["data"]["id"] if "data" in body else body["detail"]
+            return response.status_code, body["data"]["sync_task_id"] if "data" in body else body["detail"]
 
         with ThreadPoolExecutor(count) as pool:
             answers = sorted(pool.map(start, range(count)))
@@ -175,7 +175,7 @@ class TestRun:
 
         with monkeypatch.context() as down:
             down.setattr(redis.connection.ConnectionPool, "get_connection", refuse)
-            run_id = data_of(admin.post(f"{TASKS}/daily_collect/run"), 202)["id"]
+            run_id = data_of(admin.post(f"{TASKS}/daily_collect/run"), 202)["sync_task_id"]
         assert [str(run["_id"]) for run in list_unplanned(10)] == [run_id], "the tick will find it"
 
     def test_a_pause_is_for_the_schedules(self, admin: APIClient) -> None:
@@ -206,16 +206,16 @@ class TestFill:
         response = admin.post(FILL, MARCH_AND_APRIL | {"actions": ["hot"]})
         data = data_of(response, 202)
         assert data["task_id"] == "fill"
-        assert response.headers["Location"] == f"/api/sync-tasks/{data['id']}"
-        run = plan_now(data["id"])
-        assert sorted(identities_of(data["id"])) == [
+        assert response.headers["Location"] == f"/api/sync-tasks/{data['sync_task_id']}"
+        run = plan_now(data["sync_task_id"])
+        assert sorted(identities_of(data["sync_task_id"])) == [
             "hot:1000:month:202504",
             "hot:2000:month:202503",
             "hot:2000:month:202504",
         ]
         assert run["skipped"] == {"present": 1}
         assert (run["period"], run["trigger"], run["requested_by"]) == ("202503~202504", "api", "admin")
-        assert {one["priority"] for one in collections_of(data["id"])} == {Priority.BACKFILL}
+        assert {one["priority"] for one in collections_of(data["sync_task_id"])} == {Priority.BACKFILL}
 
     @pytest.mark.parametrize(
         ("cat_id", "expected"),
@@ -228,7 +228,7 @@ class TestFill:
     )
     def test_the_category(self, admin: APIClient, cat_id: str | None, expected: set[str]) -> None:
         wanted = {"granularity": "year", "startDate": "2024", "endDate": "2024", "catId": cat_id}
-        run_id = data_of(admin.post(FILL, wanted), 202)["id"]
+        run_id = data_of(admin.post(FILL, wanted), 202)["sync_task_id"]
         plan_now(run_id)
         collections = collections_of(run_id)
         assert {one["cat_id"] for one in collections} == expected
@@ -247,10 +247,10 @@ class TestFill:
         self, admin: APIClient, granularity: str, start: str, end: str, period: str
     ) -> None:
         wanted = {"granularity": granularity, "startDate": start, "endDate": end, "actions": ["high"]}
-        assert run_document(data_of(admin.post(FILL, wanted), 202)["id"])["period"] == period
+        assert run_document(data_of(admin.post(FILL, wanted), 202)["sync_task_id"])["period"] == period
 
     def test_one_fill_at_a_time(self, admin: APIClient) -> None:
-        running = data_of(admin.post(FILL, MARCH_AND_APRIL), 202)["id"]
+        running = data_of(admin.post(FILL, MARCH_AND_APRIL), 202)["sync_task_id"]
         body = error_of(admin.post(FILL, MARCH_AND_APRIL), 409, "CONFLICT")
         assert body["detail"] == f"sync_task_id={running}"
 

@@ -134,7 +134,7 @@ def declared_schedules() -> list[WantedSchedule]:
     return wanted
 
 
-def sync_schedules(wanted: Iterable[WantedSchedule] | None = None) -> SyncResult:
+def sync_schedules(wanted: Iterable[WantedSchedule] | None = None, *, is_dry_run: bool = False) -> SyncResult:
     """Bring django-q2's schedules in line with the declared ones; safe to run many times at once.
 
     The key of a schedule is derived from its name, so that two hosts starting together cannot add it twice.
@@ -143,32 +143,11 @@ def sync_schedules(wanted: Iterable[WantedSchedule] | None = None) -> SyncResult
     rows, declared = named_collection(_SCHEDULE_COLLECTION), named_collection(_DECLARED_COLLECTION)
     result = SyncResult([], [], [], [])
     for schedule in schedules:
-        fixed = {
-            "func": schedule.task,
-            "schedule_type": "C",
-            "intended_date_kwarg": schedule.intended_date_kwarg,
-            "name": schedule.name,
-        }
-        timing = {"cron": schedule.cron, "next_run": next_run_of(schedule.cron, after=timezone.now())}
-        row_id = schedule_id(schedule.name)
         before = declared.find_one({"_id": schedule.name}, {"cron": 1})
-        was_there = rows.find_one({"_id": row_id}, {"cron": 1})
+        was_there = rows.find_one({"_id": schedule_id(schedule.name)}, {"cron": 1})
         is_new_cron = before is not None and before["cron"] != schedule.cron
-        first = {"repeats": _ALWAYS, "cluster": None, "hook": None, "args": None, "kwargs": None}
-        first |= {"minutes": None, "task": None}
-        rows.update_one(
-            {"_id": row_id},
-            {"$set": fixed | timing, "$setOnInsert": first}
-            if is_new_cron
-            else {"$set": fixed, "$setOnInsert": first | timing},
-            upsert=True,
-        )
-        # Last: a sync that was killed before this is completed by the next one.
-        declared.update_one(
-            {"_id": schedule.name},
-            {"$set": {"cron": schedule.cron, "synced_at": utc_now()}},
-            upsert=True,
-        )
+        if not is_dry_run:
+            _store(schedule, is_new_cron=is_new_cron)
         if was_there is None:
             result.added.append(schedule.name)
         elif is_new_cron and was_there["cron"] != schedule.cron:
@@ -177,10 +156,36 @@ def sync_schedules(wanted: Iterable[WantedSchedule] | None = None) -> SyncResult
             result.unchanged.append(schedule.name)
     names = [schedule.name for schedule in schedules]
     for obsolete in [row["_id"] for row in declared.find({"_id": {"$nin": names}}, {"_id": 1})]:
-        rows.delete_one({"_id": schedule_id(obsolete)})
-        declared.delete_one({"_id": obsolete})
+        if not is_dry_run:
+            rows.delete_one({"_id": schedule_id(obsolete)})
+            declared.delete_one({"_id": obsolete})
         result.removed.append(obsolete)
     return result
+
+
+def _store(schedule: WantedSchedule, *, is_new_cron: bool) -> None:
+    fixed = {
+        "func": schedule.task,
+        "schedule_type": "C",
+        "intended_date_kwarg": schedule.intended_date_kwarg,
+        "name": schedule.name,
+    }
+    timing = {"cron": schedule.cron, "next_run": next_run_of(schedule.cron, after=timezone.now())}
+    first = {"repeats": _ALWAYS, "cluster": None, "hook": None, "args": None, "kwargs": None}
+    first |= {"minutes": None, "task": None}
+    named_collection(_SCHEDULE_COLLECTION).update_one(
+        {"_id": schedule_id(schedule.name)},
+        {"$set": fixed | timing, "$setOnInsert": first}
+        if is_new_cron
+        else {"$set": fixed, "$setOnInsert": first | timing},
+        upsert=True,
+    )
+    # Last: a sync that was killed before this is completed by the next one.
+    named_collection(_DECLARED_COLLECTION).update_one(
+        {"_id": schedule.name},
+        {"$set": {"cron": schedule.cron, "synced_at": utc_now()}},
+        upsert=True,
+    )
 
 
 def change_cron(name: str, *, cron: str, changed_by: str) -> None:

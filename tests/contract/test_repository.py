@@ -101,10 +101,19 @@ def test_every_gate_is_run_by_the_integration() -> None:
     assert set(re.findall(r"^[^#\n]*\.ci/(\w+)", text, flags=re.MULTILINE)) == gates
 
 
+def command_names() -> list[str]:
+    paths = (ROOT / "apps").glob("*/management/commands/*.py")
+    return sorted(path.stem for path in paths if path.stem != "__init__")
+
+
+def test_every_command_is_in_the_operators_manual() -> None:
+    manual = (ROOT / "docs/operations.md").read_text()
+    told = set(re.findall(r"manage\.py (\w+)|`(\w+)`", manual))
+    assert [name for name in command_names() if not {(name, ""), ("", name)} & told] == []
+
+
 def test_every_command_has_a_test() -> None:
-    commands = [
-        path.stem for path in (ROOT / "apps").glob("*/management/commands/*.py") if path.stem != "__init__"
-    ]
+    commands = command_names()
     assert {"import_categories", "serve", "sync_schedules", "simulate_collector"} <= set(commands)
     tests = [
         path.read_text()

@@ -166,10 +166,30 @@ class TestSync:
         out = StringIO()
         call_command("sync_schedules", "--json", stdout=out)
         names = [schedule.name for schedule in schedules.declared_schedules()]
-        assert json.loads(out.getvalue()) == {"added": names, "changed": [], "unchanged": [], "removed": []}
+        done = {"added": names, "changed": [], "unchanged": [], "removed": []}
+        assert json.loads(out.getvalue()) == done | {"is_dry_run": False}
         again = StringIO()
         call_command("sync_schedules", stdout=again)
         assert again.getvalue() == f"Schedules: 0 added, 0 changed, {len(names)} unchanged, 0 removed.\n"
+
+    def test_a_dry_run_says_what_would_be_done_and_does_nothing(self, settings: Any) -> None:
+        obsolete = WantedSchedule("obsolete", "apps.mengla.tasks.tick", "0 0 * * *")
+        sync_schedules([TICK, WantedSchedule("daily_collect", DAILY.task, DAILY.cron), obsolete])
+        settings.CRON_DAILY_COLLECT = "15 4 * * *"
+        rows = list(named_collection("django_q_schedule").find())
+        declared = list(named_collection("core_declared_schedules").find())
+        out = StringIO()
+        call_command("sync_schedules", "--dry-run", "--json", stdout=out)
+        foretold = json.loads(out.getvalue())
+        assert list(named_collection("django_q_schedule").find()) == rows
+        assert list(named_collection("core_declared_schedules").find()) == declared
+        assert (foretold["changed"], foretold["unchanged"]) == (["daily_collect"], ["tick"])
+        assert foretold["removed"] == ["obsolete"]
+        text = StringIO()
+        call_command("sync_schedules", "--dry-run", stdout=text)
+        assert text.getvalue().startswith("Dry run, nothing changed: ")
+        call_command("sync_schedules", "--json", stdout=(done := StringIO()))
+        assert json.loads(done.getvalue()) == foretold | {"is_dry_run": False}
 
     def test_they_can_be_listed(self) -> None:
         sync_schedules([DAILY, TICK])

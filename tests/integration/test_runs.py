@@ -103,6 +103,37 @@ def test_two_clusters_fire_one_slot_once_and_ask_nothing_twice(runs: Stack) -> N
     assert_each_figure_once(runs, str(run["_id"]))
 
 
+def test_a_pause_is_kept_over_the_death_of_every_worker_and_a_late_firing_finds_its_period(
+    runs: Stack,
+) -> None:
+    runs.reset()
+
+    def fire() -> None:
+        """Let the yearly schedule of 2021 fire, years late, and wait until a worker has taken it."""
+        tasks, name = runs.database.django_q_task, {"func": "apps.mengla.tasks.yearly_collect"}
+        before = tasks.count_documents(name)
+        runs.caller.call(
+            f"{JOBS}.make_due", schedule="yearly_collect", intended_at="2021-01-03T03:00:00+08:00"
+        )
+        wait_until(
+            lambda: tasks.count_documents(name) > before, timeout_seconds=90, what="the schedule fires"
+        )
+
+    assert runs.post("/api/admin/scheduler/pause").status_code == 200
+    for cluster in list(runs.clusters):
+        runs.kill(cluster)
+    for _ in range(2):
+        runs.start_cluster()
+    fire()
+    assert runs.database.sync_tasks.find_one({"task_id": "yearly_collect"}) is None
+    assert runs.post("/api/admin/scheduler/resume").status_code == 200
+    fire()
+    run = runs.database.sync_tasks.find_one({"task_id": "yearly_collect"})
+    assert run is not None
+    ended = wait_for_end(runs, str(run["_id"]))
+    assert (ended["status"], ended["period"]) == ("COMPLETED", "2020")
+
+
 def test_a_bad_service_ends_every_run_with_reasons_and_a_retry_mends_it(runs: Stack) -> None:
     """30 % of the executions fail and 10 % never call back; each collection is tried twice."""
     runs.reset()

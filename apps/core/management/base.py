@@ -83,9 +83,14 @@ class CollectorCommand(BaseCommand):
             "--no-progress", action="store_true", help="Show no progress bar, only lines at changes."
         )
         if self.can_dry_run:
-            parser.add_argument(
-                "--dry-run", action="store_true", help="Say what would be done, and change nothing."
-            )
+            self.add_dry_run(parser)
+
+    @staticmethod
+    def add_dry_run(parser: CommandParser) -> None:
+        """Add ``--dry-run``; for a command whose subcommands do not all take it."""
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what would be done, and change nothing."
+        )
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Do the work; returns the result, a summary for people and the exit code."""

@@ -25,7 +25,7 @@ from apps.mengla.management.run_reports import (
 from apps.mengla.plans import Plan
 from apps.mengla.services.collect import Order
 from apps.mengla.services.follow import RunView, follow_run, look_at_run
-from apps.mengla.services.planning import preview_plan
+from apps.mengla.services.planning import Preview, preview_plan
 from apps.mengla.services.service_state import unavailable_reason
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.selectors import failures_of
@@ -84,6 +84,23 @@ class FollowingCommand(CollectorCommand):
             return self._ended(self._follow(started.run_id, options))
         except Stopped as stopped:
             return self._left(started.run_id, stopped, is_cancelled=options.get("cancel_on_exit", False))
+
+    def describe_preview(self, look: Callable[[], Preview]) -> Outcome:
+        """Return what a run would do."""
+        with pymongo.timeout(_PREVIEW_SECONDS):
+            preview = look()
+        result = {
+            "is_dry_run": True,
+            "total": preview.total,
+            "to_collect": preview.to_collect,
+            "skipped": preview.skipped,
+        }
+        text = _("Dry run, nothing started: %(count)d of %(total)d collections would be planned") % {
+            "count": preview.to_collect,
+            "total": preview.total,
+        }
+        skipped = f"; {skipped_text(preview.skipped)}" if preview.skipped else ""
+        return result, f"{text}{skipped}.", ExitCode.DONE
 
     def _started(self, started: Started) -> Outcome:
         view = look_at_run(started.run_id)
@@ -154,24 +171,9 @@ class RunCommand(FollowingCommand):
         """Start the run, or say what it would do."""
         self.check_waiting(options)
         if options["dry_run"]:
-            return self._preview(self.plan(options))
+            plan = self.plan(options)
+            return self.describe_preview(lambda: preview_plan(plan))
         return self.start_and_follow(lambda: self.start(options), options)
-
-    def _preview(self, plan: Plan) -> Outcome:
-        with pymongo.timeout(_PREVIEW_SECONDS):
-            preview = preview_plan(plan)
-        result = {
-            "is_dry_run": True,
-            "total": preview.total,
-            "to_collect": preview.to_collect,
-            "skipped": preview.skipped,
-        }
-        text = _("Dry run, nothing started: %(count)d of %(total)d collections would be planned") % {
-            "count": preview.to_collect,
-            "total": preview.total,
-        }
-        skipped = f"; {skipped_text(preview.skipped)}" if preview.skipped else ""
-        return result, f"{text}{skipped}.", ExitCode.DONE
 
 
 class _Quiet:

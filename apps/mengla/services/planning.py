@@ -33,6 +33,8 @@ PLAN_TASK = "apps.mengla.tasks.plan_run"
 _BATCH_QUERIES = 500
 _BATCH_RECORDS = 5000
 _LEASE_SECONDS = 60
+# What has been collected since the failure need not be asked again.
+_RETRY_SKIP = SkipPolicy.FRESH
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,21 @@ class Preview:
 
 def preview_plan(plan: Plan) -> Preview:
     """Look at the plan without changing anything."""
-    skipped: Counter[str] = Counter()
-    for batch in _batches(plan.queries()):
-        wanted = _without_stored(batch, plan.skip)
-        _count_skipped(skipped, plan.skip, len(batch) - len(wanted))
-    return Preview(plan.count(), dict(skipped))
+    return _preview(plan.queries(), plan.skip)
+
+
+def preview_retry(run_id: str) -> Preview:
+    """Look at what a retry of the run would collect, without changing anything."""
+    return _preview(_failed_queries(run_id), _RETRY_SKIP)
+
+
+def _preview(queries: Iterable[DataQuery], skip: SkipPolicy) -> Preview:
+    total, skipped = 0, Counter[str]()
+    for batch in _batches(queries):
+        wanted = _without_stored(batch, skip)
+        _count_skipped(skipped, skip, len(batch) - len(wanted))
+        total += len(batch)
+    return Preview(total, dict(skipped))
 
 
 def request_planning(run_id: str) -> None:
@@ -125,7 +137,7 @@ def _source_of(run: Mapping[str, Any]) -> _Source:
     if "retry_of" in parameters:
         # Always from the start: the set of failed collections shrinks when late answers come.
         queries = _failed_queries(parameters["retry_of"])
-        return _Source(queries, 0, SkipPolicy.FRESH, Priority.MANUAL)
+        return _Source(queries, 0, _RETRY_SKIP, Priority.MANUAL)
     plan = Plan.from_json(parameters)
     return _Source(plan.queries(), run["planned_count"], plan.skip, plan.priority)
 

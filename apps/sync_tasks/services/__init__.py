@@ -9,6 +9,7 @@ from apps.sync_tasks.services.operators import (
     cancel_run,
     delete_ended_rows,
     delete_run,
+    find_retryable,
     retry_run,
     settle_cancelled,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "delete_ended_rows",
     "delete_run",
     "fail_run",
+    "find_retryable",
     "finish_run",
     "is_running",
     "mark_planned",

@@ -86,22 +86,30 @@ def settle_cancelled(run_id: str) -> bool:
     return frozen.modified_count == 1
 
 
+def find_retryable(run_id: str) -> Document:
+    """Return an ended run in which something failed.
+
+    :raises NotFound: when there is no such run.
+    :raises Conflict: while it runs, or when nothing failed in it.
+    """
+    run = _get_ended(run_id)
+    # Counted now: an answer that came late may have mended what the frozen totals call failed.
+    if not get_work(run["task_id"]).count(str(run["_id"])).failed:
+        raise Conflict(_("No collection of this sync task has failed."))
+    return run
+
+
 def retry_run(*, run_id: str, requested_by: str) -> Started:
     """Start a new run that collects what failed in an ended one.
 
     :raises NotFound: when there is no such run.
     :raises Conflict: while it runs, when nothing failed in it, or when its task runs again.
     """
-    run = _get_ended(run_id)
-    run_id = str(run["_id"])
-    # Counted now: an answer that came late may have mended what the frozen totals call failed.
-    work = get_work(run["task_id"])
-    if not work.count(run_id).failed:
-        raise Conflict(_("No collection of this sync task has failed."))
-    started = work.retry(run, requested_by)
+    run = find_retryable(run_id)
+    started = get_work(run["task_id"]).retry(run, requested_by)
     audit.info(
         "sync_task_retried",
-        run_id=run_id,
+        run_id=str(run["_id"]),
         task_id=run["task_id"],
         new_run_id=started.run_id,
         requested_by=requested_by,

@@ -12,11 +12,12 @@ from apps.core.mongo import collection_of
 from apps.core.periods import parse_period
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection
+from apps.mengla.selectors import query_of
 from apps.mengla.services import planning
 from apps.mengla.services.collect import Order, Selection, run_fill, run_period_collect
 from apps.sync_tasks.choices import RunStatus
 from tests.mengla.commands.support import Ended, run, stored_runs, working
-from tests.mengla.run_support import end_all, identities_of, plan_now, run_document
+from tests.mengla.run_support import end_all, identities_of, plan_now, run_document, store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 UNKNOWN_ID = "0123456789abcdef01234567"
@@ -193,10 +194,28 @@ def test_retry_starts_and_says_how_to_follow() -> None:
     )
 
 
+def test_a_dry_retry_says_what_would_be_collected_and_starts_nothing() -> None:
+    run_id = end(failing=2)
+    mended = collection_of(Collection).find_one({"status": "FAILED"})
+    assert mended is not None
+    store(query_of(mended))
+    ended = sync_tasks("retry", run_id, "--dry-run", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.result == {"is_dry_run": True, "total": 2, "to_collect": 1, "skipped": {"fresh": 1}}
+    assert sync_tasks("retry", run_id, "--dry-run").out == (
+        "Dry run, nothing started: 1 of 2 collections would be planned; 1 left out because they are fresh.\n"
+    )
+    assert len(stored_runs()) == 1
+    retried = sync_tasks("retry", run_id, "--json").result["id"]
+    assert plan_now(retried)["skipped"] == {"fresh": 1}
+    assert len(identities_of(retried)) == 1
+
+
+@pytest.mark.parametrize("option", ["--json", "--dry-run"])
 @pytest.mark.parametrize("is_running", [True, False])
-def test_retry_of_what_runs_or_has_no_failure_is_refused(is_running: bool) -> None:
+def test_retry_of_what_runs_or_has_no_failure_is_refused(is_running: bool, option: str) -> None:
     run_id = start() if is_running else end()
-    ended = sync_tasks("retry", run_id, "--json")
+    ended = sync_tasks("retry", run_id, "--json", option)
     assert (ended.code, ended.err, ended.result["error"]) == (1, "", "CONFLICT")
     assert len(stored_runs()) == 1
 

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.schedules import sync_schedules
 
@@ -13,10 +15,13 @@ from apps.core.schedules import sync_schedules
 class Command(CollectorCommand):
     """Upserts every schedule by its name."""
 
+    can_dry_run = True
     help = "Register the product's schedules; times edited in the admin are kept."
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Sync and report."""
-        result = dataclasses.asdict(sync_schedules())
-        summary = ", ".join(f"{len(names)} {what}" for what, names in result.items())
-        return result, f"Schedules: {summary}.", ExitCode.DONE
+        is_dry_run: bool = options["dry_run"]
+        result = dataclasses.asdict(sync_schedules(is_dry_run=is_dry_run))
+        counted = {"counts": ", ".join(f"{len(names)} {what}" for what, names in result.items())}
+        text = _("Dry run, nothing changed: %(counts)s.") if is_dry_run else _("Schedules: %(counts)s.")
+        return result | {"is_dry_run": is_dry_run}, text % counted, ExitCode.DONE

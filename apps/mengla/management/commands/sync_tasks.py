@@ -19,6 +19,7 @@ from apps.mengla.management.run_reports import (
 )
 from apps.mengla.services.collect import TASK_NAMES
 from apps.mengla.services.follow import RunView, look_at_run
+from apps.mengla.services.planning import preview_retry
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.selectors import failures_of, list_runs, progress_of
@@ -41,6 +42,7 @@ class Command(FollowingCommand):
         self._add_one(kinds, "cancel", "stop a running sync task; what waits is not collected")
         retry = self._add_one(kinds, "retry", "collect again what failed in an ended sync task")
         self.add_waiting(retry)
+        self.add_dry_run(retry)
 
     def run(self, **options: Any) -> Outcome:
         """Do what the subcommand says."""
@@ -98,6 +100,9 @@ class Command(FollowingCommand):
 
     def _retry(self, options: Options) -> Outcome:
         self.check_waiting(options)
+        if options["dry_run"]:
+            run_id = str(runs.find_retryable(options["id"])["_id"])
+            return self.describe_preview(lambda: preview_retry(run_id))
         return self.start_and_follow(
             lambda: runs.retry_run(run_id=options["id"], requested_by=REQUESTED_BY), options
         )

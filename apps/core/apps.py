@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -12,8 +14,20 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        """Make forks safe for MongoDB clients and register the system checks."""
+        """Make forks safe for MongoDB clients, register the system checks, name tasks in log lines."""
+        from django_q.signals import pre_execute
+
         from apps.core import checks  # noqa: F401 - importing registers them
         from apps.core.mongo import forget_clients_after_fork
 
         forget_clients_after_fork()
+        pre_execute.connect(_name_task_in_logs, dispatch_uid="core.name_task_in_logs")
+
+
+def _name_task_in_logs(*, task: dict[str, Any], **_kwargs: Any) -> None:
+    """Let every line that a queue worker writes while it runs a task say which one."""
+    import structlog
+
+    # What the task before it has bound is no fact of this one.
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task=str(task["func"]), task_id=task["id"])

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+import structlog
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -139,6 +140,7 @@ def _hit(request: Request, hit: Hit) -> HttpResponse:
 def _miss(miss: Miss) -> Response:
     collection = miss.collection
     collection_id = str(collection["_id"])
+    structlog.contextvars.bind_contextvars(collection_id=collection_id)  # until the request is answered
     position = selectors.queue_position(collection)
     body = {
         "collecting": True,

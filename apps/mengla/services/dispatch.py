@@ -102,13 +102,18 @@ def _send_next(service: CollectionServiceClient) -> bool | _Pause:
     if collection is None:
         _give_back(service)
         return _Pause(None)
+    with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
+        return _send_claimed(service, collection, task_id)
+
+
+def _send_claimed(service: CollectionServiceClient, collection: Document, task_id: str) -> bool:
     try:
         if not _is_answered_already(collection):
             _send(service, collection, task_id)
             return True
     except (DomainError, KeyError, TypeError, ValueError) as error:
         # A document that says nothing askable, written by somebody else: it must not stop the queue.
-        logger.exception("collection_unusable", collection_id=str(collection["_id"]))
+        logger.exception("collection_unusable")
         message = f"This collection cannot be asked for: {type(error).__name__}."
         _fail(collection, UpstreamError(CollectionError.UNKNOWN, message, is_permanent=True))
     _give_back(service)
@@ -177,7 +182,6 @@ def _send(service: CollectionServiceClient, collection: Document, task_id: str) 
         return
     logger.info(
         "collection_sent",
-        collection_id=str(collection["_id"]),
         identity=collection["identity"],
         attempt=collection["attempts"],
         execution_id=execution_id,

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from bson import ObjectId
 from django.conf import settings
 from pymongo import ASCENDING, ReturnDocument
@@ -38,6 +39,8 @@ from apps.mengla.choices import (
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import QUEUE_INDEX, Collection
 from apps.mengla.services import measures, run_state
+
+logger = structlog.get_logger(__name__)
 
 _MAX_ERROR_LENGTH = 500
 _MAX_PAST_TOKENS = 20
@@ -293,7 +296,14 @@ def fail_overdue(*, limit: int = 500) -> int:
             error=CollectionError.TIMEOUT,
             message=message,
         )
-        ended += status is not None
+        if status is not None:
+            logger.warning(
+                "collection_overdue",
+                collection_id=str(document["_id"]),
+                reason=message,
+                new_status=status.value,
+            )
+            ended += 1
     return ended
 
 

@@ -18,9 +18,9 @@ from apps.core.presence import RENEW_SECONDS, note_web_process
 
 logger = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 30.0
+LOOK_SECONDS = 15.0
 # Web and workers are started together, and the workers may need longer than the web.
-GRACE_SECONDS = 120.0
+GRACE_SECONDS = 60.0
 _CHECK_TIMEOUT_SECONDS = 20
 
 

@@ -17,6 +17,7 @@ from apps.core.outages import mongo_outage, redis_outage
 from apps.mengla.choices import Priority
 from apps.mengla.upstream import breaker
 from apps.sync_tasks.choices import RunStatus
+from tests.admin.alert_support import check
 from tests.mengla.support import claim, enqueue, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -101,6 +102,15 @@ class TestWhatItTells:
         for _ in range(settings.CB_FAILURE_THRESHOLD):
             breaker.record_failure()
         assert states() == {"closed": 0, "open": 1, "half_open": 0}
+
+    def test_alerts(self, client: Client) -> None:
+        labels = {"rule": "worker_silent", "action": "", "severity": "critical"}
+        assert value(scrape(client), "collector_alert_firing", **labels) == 0
+        check()
+        assert value(scrape(client), "collector_alert_firing", **labels) == 1
+        note_heartbeat()
+        check()
+        assert value(scrape(client), "collector_alert_firing", **labels) == 0
 
     def test_counters_never_fall_and_durations_are_a_histogram(self, client: Client) -> None:
         for seconds in (0.0005, 0.02, 0.02, 3.0, 5000.0):

@@ -37,13 +37,6 @@ def list_alerts() -> list[Document]:
     ]
 
 
-def count_firing() -> dict[tuple[str, str, str], bool]:
-    """Return whether each known alert fires, by its rule, action and severity."""
-    return {
-        (alert["rule"], alert["action"], alert["severity"]): alert["is_firing"] for alert in list_alerts()
-    }
-
-
 def _shown(alert: Mapping[str, Any], silence: Mapping[str, Any] | None) -> Document:
     return {
         **alert,

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from apps.admin.alerts.selectors import list_alerts
 from apps.admin.metrics import families
 from apps.core import counters, heartbeats, presence, workers
 from apps.core.latency import LATENCY
@@ -30,6 +31,7 @@ _PARTS = {
     "queue": Part(Dependency.MONGODB, monitoring.queue_depth),
     "runs": Part(Dependency.MONGODB, runs.count_by_status),
     "heartbeats": Part(Dependency.MONGODB, heartbeats.list_heartbeats),
+    "alerts": Part(Dependency.MONGODB, list_alerts),
 }
 _FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {
     "web": families.of_web_processes,
@@ -40,6 +42,7 @@ _FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {
     "queue": families.of_queue,
     "runs": families.of_runs,
     "heartbeats": families.of_heartbeats,
+    "alerts": families.of_alerts,
 }
 
 

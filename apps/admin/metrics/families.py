@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -109,6 +110,18 @@ def of_runs(count_by_status: Mapping[str, int]) -> Iterator[Metric]:
     family = GaugeMetricFamily("collector_runs", "Sync tasks that are kept, by status.", labels=["status"])
     for status, count in count_by_status.items():
         family.add_metric([status], count)
+    yield family
+
+
+def of_alerts(alerts: list[dict[str, Any]]) -> Iterator[Metric]:
+    """Which alerts fire, silenced or not."""
+    family = GaugeMetricFamily(
+        "collector_alert_firing",
+        "1 while the condition of the alert holds, silenced or not.",
+        labels=["rule", "action", "severity"],
+    )
+    for alert in alerts:
+        family.add_metric([alert["rule"], alert["action"], alert["severity"]], float(alert["is_firing"]))
     yield family
 
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.admin.metrics.serializers import ReadsSerializer
 from apps.admin.serializers_runs import ActionsField
-from apps.core.api.serializers import GranularityField, StrictIntegerField, StrictTextField
+from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
 from apps.mengla.services.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 
 _MAX_TEXT = 64
@@ -16,7 +16,7 @@ _MAX_CATEGORIES = 1000
 _MAX_GRANULARITIES = 4
 
 
-class WarmUpSerializer(serializers.Serializer[dict[str, Any]]):
+class WarmUpSerializer(ExactSerializer):
     """Which answers shall be put into the shared cache."""
 
     actions = ActionsField()

@@ -27,6 +27,8 @@ from apps.mengla.services import purge as service
 from apps.mengla.services.collect import Order, Selection, run_backfill
 from apps.mengla.services.planning import plan_run
 from apps.mengla.services.purge import Purged, PurgeTarget, count_collected, purge
+from apps.panels import services as panels
+from apps.panels.models import PanelLayout
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import find_run
 from tests.factories.categories import Node
@@ -72,12 +74,13 @@ class TestService:
         auth.create_token(label="kept", created_by="tests")
         call_command("ensure_admin", stdout=io.StringIO())
         sync_schedules()
+        panels.change_config(changed_by="tests", layout={"default_period": "day"})
         set_flag(SCHEDULER_PAUSED, is_set=True, changed_by="tests")
         backfill()
         end_all(failing=1)
         store_empty(hot("202405"))
         before = everything_else()
-        kept = {Category._meta.db_table, "core_flags", "django_q_schedule", "core_declared_schedules"}
+        kept = {Category._meta.db_table, PanelLayout._meta.db_table, "core_flags", "django_q_schedule"}
         assert all(before[name] for name in kept)
         assert any("token" in name and before[name] for name in before)
         assert any("user" in name and before[name] for name in before)

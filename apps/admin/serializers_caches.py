@@ -6,8 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.admin.metrics.serializers import ReadsSerializer
 from apps.admin.serializers_runs import ActionsField
-from apps.core.api.serializers import GranularityField, StrictIntegerField, StrictTextField
+from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
 from apps.mengla.services.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 
 _MAX_TEXT = 64
@@ -15,7 +16,7 @@ _MAX_CATEGORIES = 1000
 _MAX_GRANULARITIES = 4
 
 
-class WarmUpSerializer(serializers.Serializer[dict[str, Any]]):
+class WarmUpSerializer(ExactSerializer):
     """Which answers shall be put into the shared cache."""
 
     actions = ActionsField()
@@ -63,15 +64,10 @@ class SharedTierSerializer(serializers.Serializer[Any]):
     )
 
 
-class CacheReadsSerializer(serializers.Serializer[Any]):
-    """How the caches served readers today (Asia/Shanghai); all processes together."""
+class CacheReadsSerializer(ReadsSerializer):
+    """How questions were answered today (Asia/Shanghai), by all processes together."""
 
-    l1 = serializers.IntegerField(help_text="Answered by a process's own tier.")
-    l2 = serializers.IntegerField(help_text="Answered by Redis.")
-    l3 = serializers.IntegerField(help_text="Answered by a stored record.")
-    missed = serializers.IntegerField(help_text="Nothing was stored.")
-    stale = serializers.IntegerField(help_text="Of the answered ones: due for renewal.")
-    hit_rate = serializers.FloatField(allow_null=True, help_text="0 to 1; null when nobody has asked.")
+    counts = None  # type: ignore[assignment]
 
 
 class CacheStatsSerializer(serializers.Serializer[Any]):

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from apps.core.api.period_range import PeriodRangeSerializer
 from apps.core.api.serializers import (
     ConfirmationField,
+    ExactSerializer,
     GranularityField,
     StrictBooleanField,
     StrictChoiceField,
@@ -32,7 +33,7 @@ class ActionsField(serializers.ListField):
         super().__init__(**options | kwargs)
 
 
-class SelectionSerializer(serializers.Serializer[dict[str, Any]]):
+class SelectionSerializer(ExactSerializer):
     """What part of the figures is meant."""
 
     catId = StrictTextField(
@@ -60,11 +61,8 @@ class FullCrawlSerializer(SelectionSerializer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields[
-            "catId"
-        ].help_text = (
-            "A catId; empty or all for all categories taken together; null for every category of the tree."
-        )
+        text = "A catId; empty or all for all categories taken together; null for every category of the tree."
+        self.fields["catId"].help_text = text
 
 
 class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):

@@ -8,6 +8,7 @@ from apps.admin.alerts.views import AlertViewSet
 from apps.admin.metrics.views import MetricsViewSet
 from apps.admin.views_breaker import BreakerViewSet
 from apps.admin.views_caches import CacheViewSet
+from apps.admin.views_data import DataViewSet
 from apps.admin.views_health import HealthViewSet
 from apps.admin.views_runs import CollectingViewSet
 from apps.admin.views_scheduler import SchedulerViewSet
@@ -34,4 +35,6 @@ urlpatterns: list[URLPattern] = [
     path("alerts/history", AlertViewSet.as_view({"get": "history"}), name="alerts-history"),
     path("alerts/check", AlertViewSet.as_view({"post": "check"}), name="alerts-check"),
     path("alerts/silence", AlertViewSet.as_view({"post": "silence"}), name="alerts-silence"),
+    path("data/purge", DataViewSet.as_view({"post": "purge"}), name="data-purge"),
+    path("duplicates/remove", DataViewSet.as_view({"post": "remove_duplicates"}), name="duplicates-remove"),
 ]

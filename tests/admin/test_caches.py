@@ -67,7 +67,10 @@ class TestStats:
         found = stats(admin)
         assert found["l1"]["entries"] == found["l1"]["bytes"] == 0
         assert found["l2"] == {"groups": 0, "entries": 0, "bytes": 0, "is_complete": True}
-        assert found["today"] == {"l1": 0, "l2": 0, "l3": 0, "missed": 0, "stale": 0, "hit_rate": None}
+        assert found["today"] == {
+            "total": 0, "hits": 0, "misses": 0, "stale": 0, "by_tier": {"l1": 0, "l2": 0, "l3": 0},
+            "hit_rate": None,
+        }  # fmt: skip
 
     def test_every_entry_is_counted_once(self, admin: APIClient, redis_client: redis.Redis) -> None:
         for query in (hot("202501"), hot("202502"), trend("202501", "202503")):
@@ -86,8 +89,8 @@ class TestStats:
         assert found["l2"]["is_complete"] is True
         keys = list(redis_client.scan_iter("mengla:data:*"))
         assert found["l2"]["bytes"] == sum(redis_client.memory_usage(key, samples=0) for key in keys)
-        assert found["today"]["l1"] == 4
-        assert found["today"]["l1"] + found["today"]["l2"] + found["today"]["l3"] == 8
+        assert found["today"]["by_tier"]["l1"] == 4
+        assert sum(found["today"]["by_tier"].values()) == found["today"]["hits"] == 8
         assert found["today"]["hit_rate"] == 1.0
 
     def test_a_miss_counts_against_the_rate(self, admin: APIClient) -> None:
@@ -95,7 +98,7 @@ class TestStats:
         read(admin, hot("202501"))
         assert admin.get("/api/mengla", {"primaryCatId": "1001", "timest": "202501"}).status_code == 202
         today = stats(admin)["today"]
-        assert (today["missed"], today["hit_rate"]) == (1, 0.5)
+        assert (today["misses"], today["hit_rate"]) == (1, 0.5)
 
     def test_versions_of_outdated_groups_are_no_entries(self, admin: APIClient) -> None:
         store(hot("202501"))

@@ -176,6 +176,12 @@ class TestFullCrawl:
         data_of(admin.post(f"{BASE}/mengla/enqueue-full-crawl"), 202)
         error_of(admin.post(f"{BASE}/mengla/enqueue-full-crawl"), 409, "CONFLICT")
 
+    def test_a_misspelled_name_does_not_start_all_of_it(self, admin: APIClient) -> None:
+        assert_invalid(admin, "/mengla/enqueue-full-crawl", {"cat_id": "1001"}, "non_field_errors")
+        assert_invalid(admin, "/backfill", MONTHS | {"action": ["hot"]}, "non_field_errors")
+        assert_invalid(admin, "/cache/warmup", {"max": 5}, "non_field_errors")
+        assert collection_of(SyncTask).find_one() is None
+
     def test_hostile_input(self, admin: APIClient) -> None:
         assert_hostile_is_invalid(admin, "/mengla/enqueue-full-crawl", {}, "actions")
         assert_invalid(admin, "/mengla/enqueue-full-crawl", {"catId": "77"}, "catId")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from apps.core import counters
+from apps.admin.metrics.summary import read_metrics
 from apps.core.cache import get_cache
 from apps.core.cache_stats import SharedTierUsage, shared_tier_usage
 from apps.core.errors import DependencyUnavailable
-from apps.mengla.services import measures
 
 audit = structlog.get_logger("collector.audit")
 
@@ -31,24 +32,12 @@ class ProcessTier:
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
-    """How questions of a day were answered; ``hit_rate`` is None when there were none."""
-
-    l1: int
-    l2: int
-    l3: int
-    missed: int
-    stale: int
-    hit_rate: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class CacheStats:
-    """What the caches hold now, and how they served today."""
+    """What the caches hold now, and how they served today (the reads of the metrics)."""
 
     l1: ProcessTier
     l2: SharedTierUsage
-    today: Reads
+    today: Mapping[str, Any]
 
 
 def read_cache_stats() -> CacheStats:
@@ -65,7 +54,7 @@ def read_cache_stats() -> CacheStats:
         max_entries=usage.max_entries,
         ttl_seconds=settings.L1_CACHE_TTL,
     )
-    return CacheStats(l1, l2, _reads_today())
+    return CacheStats(l1, l2, read_metrics(days=1)["total"]["reads"])
 
 
 def clear_l1(*, cleared_by: str) -> None:
@@ -78,25 +67,3 @@ def clear_l1(*, cleared_by: str) -> None:
             _("Redis does not answer, so only this process has emptied its cache."), detail="Redis"
         )
     audit.info("l1_cleared", cleared_by=cleared_by)
-
-
-def _reads_today() -> Reads:
-    days = counters.read_days(counters.STATS, days=1)
-    if days is None:
-        raise DependencyUnavailable(_("The cache does not answer. Try again shortly."), detail="Redis")
-    counts = counters.total_of(days)
-    by_source = dict.fromkeys((*measures.TIERS, measures.MISS), 0)
-    stale = 0
-    for (_action, source, result), count in measures.each(counts, measures.READ):
-        if source in by_source:
-            by_source[source] += count
-        stale += count if result == measures.ReadResult.STALE else 0
-    lookups = measures.lookups_of(counts)
-    return Reads(
-        l1=by_source["l1"],
-        l2=by_source["l2"],
-        l3=by_source["l3"],
-        missed=by_source[measures.MISS],
-        stale=stale,
-        hit_rate=round(lookups.hits / lookups.total, 4) if lookups.total else None,
-    )

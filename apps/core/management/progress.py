@@ -81,7 +81,7 @@ class _Lines:
 
     def show(self, *, done: int, total: int, facts: str) -> None:
         """Write a line if something changed and the last line is long enough ago."""
-        self._counts, self._line = (done, total), f"{self._title}: {done}/{total}  {facts}".rstrip()
+        self._counts, self._line = (done, total), _line(self._title, done, total, facts)
         if time.monotonic() >= self._next_at:
             self.show_last()
 
@@ -97,3 +97,9 @@ class _Lines:
     def note(self, text: str) -> None:
         """Write the line."""
         self._stderr.write(text)
+
+
+def _line(title: str, done: int, total: int, facts: str) -> str:
+    """Write the line; a total of 0 is one that nobody knows."""
+    count = f"{done}/{total}" if total else f"{done}"
+    return f"{title}: {count}  {facts}".rstrip()

@@ -17,13 +17,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import pymongo
 import structlog
+from bson.codec_options import CodecOptions, DatetimeConversion
 from django.utils.translation import gettext as _
 from pymongo import DeleteOne
 from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import PyMongoError
 
+from apps.core import mongo
 from apps.core.cache import get_cache
-from apps.core.errors import NotFound
+from apps.core.errors import DependencyUnavailable, NotFound
 from apps.core.mongo import has_collection, named_collection
 from apps.mengla.duplicate_ranking import CHANGE_MARKS, ranking_stages
 from apps.mengla.models import Record
@@ -35,6 +39,7 @@ _BATCH = 500
 Document = dict[str, Any]
 OnProgress = Callable[[int], None]
 _NOBODY = object()
+_CODEC: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ def remove_duplicates(
 ) -> DuplicateReport:
     """Find the duplicates of a collection (the records, unless named) and, if applied, delete them.
 
+    Takes as long as the collection is large: the caller sets the limit (``pymongo.timeout``).
     ``on_progress`` is told, now and then, how many were found so far.
 
     :raises NotFound: when there is no collection of that name.
@@ -69,7 +75,8 @@ def remove_duplicates(
     name = Record._meta.db_table if collection_name is None else collection_name
     if not has_collection(name):
         raise NotFound(_("There is no collection named %(name)s.") % {"name": repr(name)[:80]})
-    documents = named_collection(name)
+    # Others may have written dates that Python has none for.
+    documents = named_collection(name).with_options(_CODEC)
     report = DuplicateReport(collection=name, is_applied=is_applied)
     last_keeper: Any = _NOBODY
     with documents.aggregate(ranking_stages(), allowDiskUse=True, batchSize=_BATCH) as found:
@@ -93,6 +100,29 @@ def remove_duplicates(
             requested_by=requested_by,
         )
     return report
+
+
+def remove_duplicate_records(*, is_applied: bool, requested_by: str, max_seconds: float) -> DuplicateReport:
+    """Find the duplicates among the records and, if applied, delete them, within the time.
+
+    What was deleted until the time is over stays deleted.
+
+    :raises DependencyUnavailable: when the time is not enough.
+    """
+    mongo.ping()  # under the usual short limit: one that hangs is told at once
+    try:
+        with pymongo.timeout(max_seconds):
+            return remove_duplicates(is_applied=is_applied, requested_by=requested_by)
+    except PyMongoError as error:
+        if not error.timeout:
+            raise
+    # Outside of the handler: a slow search is no outage, and must not be taken for one by its cause.
+    mongo.ping()  # or does it hang by now?
+    message = _(
+        "The records are too many to look through within %(seconds)d s. "
+        "Use `manage.py remove_duplicates`, which has no such limit."
+    )
+    raise DependencyUnavailable(message % {"seconds": max_seconds})
 
 
 def _batches(found: Iterable[Document]) -> Iterator[list[Document]]:

@@ -1,0 +1,66 @@
+"""The addresses that delete: what was collected, and duplicates."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apps.admin.serializers_data import (
+    DuplicatesSerializer,
+    PurgedSerializer,
+    PurgeSerializer,
+    RemoveDuplicatesSerializer,
+)
+from apps.auth.permissions import IsAdmin
+from apps.mengla.services.duplicates import remove_duplicate_records
+from apps.mengla.services.purge import PurgeTarget, purge
+
+_MAX_SECONDS = 20.0
+
+
+@extend_schema(tags=["admin"])
+class DataViewSet(ViewSet):
+    """What cannot be undone."""
+
+    permission_classes = (IsAdmin,)
+
+    @extend_schema(
+        operation_id="admin_data_purge",
+        summary="Delete what was collected",
+        description=(
+            "Records, ended collections and ended sync tasks, and the caches; never users, tokens, panels, "
+            "categories or settings. Repeat it until `is_complete`."
+        ),
+        request=PurgeSerializer,
+        responses={200: PurgedSerializer},
+    )
+    def purge(self, request: Request) -> Response:
+        """Empty the targets."""
+        wanted = PurgeSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        purged = purge(
+            targets={PurgeTarget(name) for name in wanted.validated_data["targets"]},
+            purged_by=request.user.get_username(),
+            max_seconds=_MAX_SECONDS,
+        )
+        return Response(PurgedSerializer(purged).data)
+
+    @extend_schema(
+        operation_id="admin_duplicates_remove",
+        summary="Remove duplicate records",
+        description="Kept is the one with figures, then the newest. Only counts them unless `apply` is true.",
+        request=RemoveDuplicatesSerializer,
+        responses={200: DuplicatesSerializer},
+    )
+    def remove_duplicates(self, request: Request) -> Response:
+        """Find duplicates, and delete them if that is wanted."""
+        wanted = RemoveDuplicatesSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        report = remove_duplicate_records(
+            is_applied=wanted.validated_data["apply"],
+            requested_by=request.user.get_username(),
+            max_seconds=_MAX_SECONDS,
+        )
+        return Response(DuplicatesSerializer(report).data)

@@ -1,0 +1,88 @@
+"""`manage.py clear_storage`: delete what was collected, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from apps.core.management.arguments import one_of
+from apps.core.management.base import CollectorCommand, ExitCode
+from apps.mengla.services.purge import Collected, Purged, PurgeTarget, count_collected, purge
+
+_PURGED_BY = "manage.py"
+_YES = "yes"
+_MAX_ANSWER_LENGTH = 20
+
+
+class Command(CollectorCommand):
+    """A door to the purge; asks before it deletes."""
+
+    help = (
+        "Delete what was collected: records, ended collections and sync tasks, and the caches. Users, "
+        "tokens, panels, categories, schedules and settings are never touched. Asks first, unless --yes."
+    )
+    can_dry_run = True
+    operation_timeout_seconds = 24 * 3600
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the targets and the answer."""
+        parser.add_argument(
+            "--target",
+            nargs="+",
+            type=one_of(lambda: [target.value for target in PurgeTarget]),
+            default=[target.value for target in PurgeTarget],
+            metavar="T",
+            help="mongodb (with the caches), redis (both caches), l1 (each process's own); default: all",
+        )
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+        super().add_arguments(parser)
+
+    def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
+        """Say what there is, ask, and delete it."""
+        targets = {PurgeTarget(name) for name in options["target"]}
+        found = count_collected() if PurgeTarget.MONGODB in targets else Collected(0, 0, 0)
+        result = {"is_dry_run": options["dry_run"], "targets": sorted(targets), "found": asdict(found)}
+        if options["dry_run"]:
+            text = _("Dry run, nothing deleted. There are %(counts)s.") % {"counts": _counts(found)}
+            return result, text, ExitCode.DONE
+        if not options["yes"] and not self._is_confirmed(found, targets):
+            return result | {"deleted": None}, _("Nothing was deleted."), ExitCode.FAILED
+        with self.progress(_("Deleting"), options) as display:
+            purged = purge(
+                targets=targets,
+                purged_by=_PURGED_BY,
+                on_progress=lambda count: display.show(done=count, total=max(count, found.total), facts=""),
+            )
+        return result | {"deleted": asdict(purged)}, _summary(purged), ExitCode.DONE
+
+    def _is_confirmed(self, found: Collected, targets: set[PurgeTarget]) -> bool:
+        if PurgeTarget.MONGODB in targets:
+            text = _("This deletes %(counts)s, and the caches. It cannot be undone.")
+            self.stderr.write(text % {"counts": _counts(found)})
+        else:
+            self.stderr.write(_("This empties caches: %(names)s.") % {"names": ", ".join(sorted(targets))})
+        self.stderr.write(_("Type %(yes)s to go on: ") % {"yes": _YES}, ending="")
+        self.stderr.flush()
+        return sys.stdin.readline(_MAX_ANSWER_LENGTH).strip() == _YES
+
+
+def _summary(purged: Purged) -> str:
+    lines = [_("Deleted %(counts)s.") % {"counts": _counts(purged)}]
+    if purged.are_caches_cleared:
+        lines.append(_("The caches are empty."))
+    elif purged.is_l1_cleared:
+        lines.append(_("The caches of the processes are empty."))
+    return "\n".join(lines)
+
+
+def _counts(counted: Collected | Purged) -> str:
+    return _("%(records)d records, %(collections)d ended collections and %(runs)d ended sync tasks") % {
+        "records": counted.records,
+        "collections": counted.collections,
+        "runs": counted.runs,
+    }

@@ -1,0 +1,87 @@
+"""`manage.py remove_duplicates`: delete documents that answer the same question twice."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from apps.core.errors import NotFound
+from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.tables import format_table
+from apps.mengla.services.duplicates import MAX_EXAMPLES, DuplicateReport, remove_duplicates
+
+_REQUESTED_BY = "manage.py"
+_MAX_NAME_LENGTH = 120
+_KEY = ("action", "cat_id", "granularity", "period_key", "kept", "duplicate")
+
+
+class Command(CollectorCommand):
+    """A door to the remover of duplicates."""
+
+    help = (
+        "Find documents that answer the same question as another one; delete them with --apply. Kept is the "
+        "one with figures, then the newest. May run while everything runs, and again."
+    )
+    argument_errors = (NotFound,)
+    operation_timeout_seconds = 24 * 3600
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the collection and the permission to delete."""
+        parser.add_argument("--apply", action="store_true", help="delete them; otherwise they are counted")
+        parser.add_argument(
+            "--collection",
+            type=_collection_name,
+            metavar="NAME",
+            help="a collection of our database, such as one of the former program (default: our records)",
+        )
+        super().add_arguments(parser)
+
+    def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
+        """Find them, delete them if that was wanted, and say how many there were."""
+        with self.progress(_("Duplicates"), options) as display:
+            report = remove_duplicates(
+                is_applied=options["apply"],
+                requested_by=_REQUESTED_BY,
+                collection_name=options["collection"],
+                on_progress=lambda found: display.show(done=found, total=0, facts=""),
+            )
+        code = ExitCode.PARTLY_FAILED if report.left_alone else ExitCode.DONE
+        return asdict(report), _summary(report), code
+
+
+def _summary(report: DuplicateReport) -> str:
+    facts = {
+        "collection": report.collection,
+        "duplicates": report.duplicates,
+        "groups": report.groups,
+        "deleted": report.deleted,
+    }
+    if not report.is_applied:
+        text = _("Dry run, nothing deleted. %(collection)s: %(duplicates)d duplicates in %(groups)d groups.")
+        lines = [text % facts]
+        if report.duplicates:
+            lines.append(_("Delete them with --apply."))
+    else:
+        text = _("%(collection)s: %(deleted)d of %(duplicates)d duplicates in %(groups)d groups deleted.")
+        lines = [text % facts]
+    if report.left_alone:
+        text = _("%(count)d changed meanwhile and were left alone; run it again.")
+        lines.append(text % {"count": report.left_alone})
+    if report.examples:
+        rows = [[example[name] for name in _KEY] for example in report.examples]
+        lines += ["", format_table([name.upper() for name in _KEY], rows)]
+    if report.groups > MAX_EXAMPLES:
+        lines.append(_("... and %(count)d more groups.") % {"count": report.groups - MAX_EXAMPLES})
+    return "\n".join(lines)
+
+
+def _collection_name(text: str) -> str:
+    is_name = 0 < len(text) <= _MAX_NAME_LENGTH and text.isprintable() and "$" not in text
+    if not is_name or text.startswith("system."):
+        raise argparse.ArgumentTypeError(_("this is no name of a collection"))
+    return text

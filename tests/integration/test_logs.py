@@ -1,9 +1,19 @@
-"""What the processes write: their doings, and no secret."""
+"""What the processes write: their doings, findable by their ids, and no secret."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from typing import Any
+
+import httpx
 import pytest
 
+from apps.core.ports import free_port
+from apps.core.processes import ManagedProcess
+from apps.mengla.upstream.payloads import build_parameters
+from tests.integration.parts import ROOT, new_client
 from tests.integration.stack import Stack
 from tests.integration.waiting import wait_until
 
@@ -71,3 +81,117 @@ def test_the_search_for_leaks_finds_one(stack: Stack) -> None:
     path.write_text("\n".join([*lines, "harmless"]))
     assert stack.find_leaks() == lines
     path.unlink()
+
+
+def lines_of(stack: Stack, pattern: str) -> list[dict[str, Any]]:
+    """The JSON lines in the logs of these processes."""
+    texts = [path.read_text("utf-8", "replace") for path in sorted(stack.directory.glob(pattern))]
+    return [json.loads(line) for text in texts for line in text.splitlines() if line.startswith("{")]
+
+
+def test_one_question_is_followed_through_all_processes(stack: Stack) -> None:
+    request_id = f"followed-{os.getpid()}"
+    question = stack.questions.one()
+    with stack.client() as client:
+        answer = client.get("/api/mengla/", params=question.parameters, headers={"X-Request-ID": request_id})
+    assert answer.headers["X-Request-ID"] == request_id
+    collection_id = answer.json()["data"]["collection"]["id"]
+    assert stack.wait_until_ended([collection_id]) == {"SUCCEEDED"}
+    hit = stack.collect(question)
+
+    def about(pattern: str, event: str, **facts: Any) -> list[dict[str, Any]]:
+        return [
+            line
+            for line in lines_of(stack, pattern)
+            if line["event"] == event and facts.items() <= line.items()
+        ]
+
+    # The reader's request: its access line names the collection.
+    (asked,) = about("web*.log", "request", request_id=request_id)
+    assert (asked["logger"], asked["method"], asked["status"]) == ("collector.access", "GET", 202)
+    assert (asked["path"], asked["collection_id"]) == ("/api/mengla/", collection_id)
+    assert asked["milliseconds"] > 0
+    # The worker's request to the service.
+    (sent,) = about("cluster*.log", "collection_sent", collection_id=collection_id)
+    assert (sent["task"], sent["logger"]) == ("apps.mengla.tasks.dispatch", "apps.mengla.services.dispatch")
+    assert sent["task_id"]
+    # The webhook: what was done and its access line, tied by the id of the request.
+    (taken,) = about("web*.log", "webhook_taken", collection_id=collection_id)
+    calls = wait_until(
+        lambda: about("web*.log", "request", request_id=taken["request_id"]),
+        timeout_seconds=5,
+        what="the webhook's access line",
+    )
+    assert [(call["path"], call["collection_id"]) for call in calls] == [
+        ("/api/webhook/mengla-notify", collection_id)
+    ]
+    # A hit says from where it came.
+    (served,) = about("web*.log", "request", request_id=hit.headers["X-Request-ID"])
+    assert (served["tier"], served["freshness"]) == (
+        hit.headers["X-MengLa-Source"],
+        hit.headers["X-MengLa-Freshness"],
+    )
+
+
+def test_every_line_of_a_request_and_of_a_task_names_it(stack: Stack) -> None:
+    stack.create_token()
+    stack.simulator.set_knobs(failure_rate=1)
+    stack.wait_until_ended(stack.ask_all(stack.questions.some(2)))
+    web = [line for line in lines_of(stack, "web*.log") if line["logger"].startswith("apps.mengla.services")]
+    web += [line for line in lines_of(stack, "web*.log") if line["logger"] == "collector.access"]
+    workers = [
+        line for line in lines_of(stack, "cluster*.log") if line["logger"].startswith("apps.mengla.services")
+    ]
+    assert web and workers
+    assert [line for line in web if not line.get("request_id")] == []
+    assert [line for line in workers if not (line.get("task") and line.get("task_id"))] == []
+    failed = [line for line in web if line["event"] == "collection_attempt_failed"]
+    assert failed and all(line["collection_id"] and line["request_id"] for line in failed)
+
+
+def test_the_simulator_as_a_process_writes_no_secret_either(stack: Stack) -> None:
+    port, token = free_port(), stack.remember("attempt-token-given-to-a-simulator-0123456789")
+    password = stack.remember("passw0rd-in-an-address")
+    simulator = ManagedProcess(
+        [
+            *(sys.executable, "manage.py", "simulate_collector", "--port", str(port)),
+            *("--delay-seconds", "0.05", "--wrong-signature-rate", "1", "--heartbeats", "2"),
+        ],
+        name="simulator",
+        log_path=stack.directory / "simulator.log",
+        env=stack.environment | {"LOG_LEVEL": "DEBUG"},
+        cwd=ROOT,
+    ).start()
+    try:
+        simulator.wait_until_ready(f"http://127.0.0.1:{port}/stats", timeout_seconds=30)
+        key = stack.environment["COLLECT_SERVICE_API_KEY"]
+        query = stack.questions.one().query
+        parameters = build_parameters(
+            action=query.action,
+            product_id=query.product_id,
+            cat_id=query.cat_id,
+            start=query.start,
+            end=query.end,
+            extra={},
+        )
+        with new_client(f"http://127.0.0.1:{port}", key) as client:
+            (*_, task) = client.get("/api/managed-tasks").json()["data"]["tasks"]
+            for address in (stack.url, f"http://user:{password}@127.0.0.1:1"):
+                url = f"{address}/api/webhook/mengla-notify?token={token}"
+                body = {"parameters": parameters, "webhookUrl": url}
+                answer = client.post(f"/api/managed-tasks/{task['id']}/execute", json=body)
+                assert answer.status_code < 300, answer.text
+            wait_until(
+                lambda: (
+                    client.get("/stats").json()["webhooks"]["retries"]
+                    or client.get("/stats").json()["webhooks"]["failed"]
+                ),
+                timeout_seconds=15,
+                what="both receivers have refused",
+            )
+        with httpx.Client(trust_env=False) as stranger:
+            stranger.get(f"http://127.0.0.1:{port}/api/managed-tasks?token={token}")
+    finally:
+        simulator.stop()
+    assert "webhook attempt" in (stack.directory / "simulator.log").read_text()
+    assert stack.find_leaks() == []

@@ -209,8 +209,12 @@ class TestCommand:
         told = json.loads(out)
         assert code == 0
         assert "Type" not in err
-        assert told["found"] == {"records": 1, "collections": 1, "runs": 0}
-        assert told["deleted"]["records"] == 1
+        assert told["found"] == {"records": 1, "collections": 1, "sync_tasks": 0}
+        assert told["deleted"] == told["found"] | {
+            "caches_cleared": True,
+            "l1_cleared": True,
+            "is_complete": True,
+        }
         assert records() == {}
 
     def test_a_dry_run_only_counts(self) -> None:
@@ -221,7 +225,7 @@ class TestCommand:
         assert "Dry run, nothing deleted." in out
         assert "There are 1 records, 1 ended collections and 1 ended sync tasks." in out
         told = json.loads(run("--dry-run", "--json")[1])
-        assert told["found"] == {"records": 1, "collections": 1, "runs": 1}
+        assert told["found"] == {"records": 1, "collections": 1, "sync_tasks": 1}
         assert len(records()) == 1
 
     def test_only_the_caches(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -46,7 +45,7 @@ class Command(CollectorCommand):
         """Say what there is, ask, and delete it."""
         targets = {PurgeTarget(name) for name in options["target"]}
         found = count_collected() if PurgeTarget.MONGODB in targets else Collected(0, 0, 0)
-        result = {"is_dry_run": options["dry_run"], "targets": sorted(targets), "found": asdict(found)}
+        result = {"is_dry_run": options["dry_run"], "targets": sorted(targets), "found": _described(found)}
         if options["dry_run"]:
             text = _("Dry run, nothing deleted. There are %(counts)s.") % {"counts": _counts(found)}
             return result, text, ExitCode.DONE
@@ -58,7 +57,7 @@ class Command(CollectorCommand):
                 purged_by=_PURGED_BY,
                 on_progress=lambda count: display.show(done=count, total=max(count, found.total), facts=""),
             )
-        return result | {"deleted": asdict(purged)}, _summary(purged), ExitCode.DONE
+        return result | {"deleted": _described_purge(purged)}, _summary(purged), ExitCode.DONE
 
     def _is_confirmed(self, found: Collected, targets: set[PurgeTarget]) -> bool:
         if PurgeTarget.MONGODB in targets:
@@ -69,6 +68,15 @@ class Command(CollectorCommand):
         self.stderr.write(_("Type %(yes)s to go on: ") % {"yes": _YES}, ending="")
         self.stderr.flush()
         return sys.stdin.readline(_MAX_ANSWER_LENGTH).strip() == _YES
+
+
+def _described(counted: Collected | Purged) -> dict[str, Any]:
+    return {"records": counted.records, "collections": counted.collections, "sync_tasks": counted.runs}
+
+
+def _described_purge(purged: Purged) -> dict[str, Any]:
+    caches = {"caches_cleared": purged.are_caches_cleared, "l1_cleared": purged.is_l1_cleared}
+    return _described(purged) | caches | {"is_complete": purged.is_complete}
 
 
 def _summary(purged: Purged) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -51,7 +50,30 @@ class Command(CollectorCommand):
                 on_progress=lambda found: display.show(done=found, total=0, facts=""),
             )
         code = ExitCode.PARTLY_FAILED if report.left_alone else ExitCode.DONE
-        return asdict(report), _summary(report), code
+        return _described(report), _summary(report), code
+
+
+def _described(report: DuplicateReport) -> dict[str, Any]:
+    examples = [
+        {
+            "action": one["action"],
+            "catId": one["cat_id"],
+            "dateType": one["granularity"],
+            "period": one["period_key"],
+            "kept": one["kept"],
+            "duplicate": one["duplicate"],
+        }
+        for one in report.examples
+    ]
+    return {
+        "collection": report.collection,
+        "applied": report.is_applied,
+        "groups": report.groups,
+        "duplicates": report.duplicates,
+        "deleted": report.deleted,
+        "left_alone": report.left_alone,
+        "examples": examples,
+    }
 
 
 def _summary(report: DuplicateReport) -> str:

@@ -191,7 +191,7 @@ CACHES = {
         },
     },
 }
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_ENGINE = "apps.core.sessions"
 
 # --- Worker cluster -------------------------------------------------------------------------------
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -15,17 +14,6 @@ else:
     from unfold.sites import UnfoldAdminSite
 
 _MAX_SEARCH_LENGTH = 100
-
-
-class Page(NamedTuple):
-    """A page of ours inside the admin, for staff users; its address is below ``/admin/``."""
-
-    route: str
-    name: str  # of the URL, in the namespace `admin`
-    view: Callable[..., HttpResponse]
-
-
-PAGES: list[Page] = []
 
 
 class CollectorAdminSite(UnfoldAdminSite):
@@ -38,7 +26,9 @@ class CollectorAdminSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         """Return the pages of the control room; the theme puts them before those of the models."""
-        return [path(page.route, self.admin_view(page.view), name=page.name) for page in PAGES]
+        from apps.admin.pages.urls import urlpatterns  # they use the site, so they come after it
+
+        return urlpatterns
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Answer a login that came too often with 429, and one that cannot be checked with 503."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,6 +16,7 @@ from apps.core.errors import InvalidInput
 
 _CAT_ID = re.compile(r"[1-9][0-9]{0,15}")
 _MAX_NAMED = 20
+_MAX_LEVELS = 10
 
 
 def is_cat_id(text: str) -> bool:
@@ -92,6 +94,52 @@ def build_tree() -> list[dict[str, Any]]:
         {**data, "children": [child for _, child in by_parent.get(cat_id, [])]}
         for cat_id, data in by_parent.get("", [])
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCategory:
+    """A category as it is shown to people."""
+
+    cat_id: str
+    name_cn: str
+    name_ru: str
+
+    @property
+    def name(self) -> str:
+        """Its Chinese name, or whatever it has."""
+        return self.name_cn or self.name_ru or self.cat_id
+
+
+def list_named_children(parent_id: str) -> list[NamedCategory]:
+    """Return the children of a category ("" for level 1) with their names, in the order of the file."""
+    rows = _children_of(parent_id).values_list("cat_id", "name_cn", "name_ru")
+    return [NamedCategory(*row) for row in rows]
+
+
+def find_named(cat_id: str) -> NamedCategory | None:
+    """Return one category with its names, None for an unknown id."""
+    if not is_cat_id(cat_id):
+        return None
+    row = Category.objects.filter(cat_id=cat_id).values_list("cat_id", "name_cn", "name_ru").first()
+    return None if row is None else NamedCategory(*row)
+
+
+def parents_of(cat_id: str) -> list[NamedCategory]:
+    """Return the way from level 1 down to a category, without itself; none for an unknown id."""
+    way: list[NamedCategory] = []
+    while is_cat_id(cat_id) and len(way) < _MAX_LEVELS:
+        row = Category.objects.filter(cat_id=cat_id).values_list("parent_id", flat=True).first()
+        parent = find_named(row or "")
+        if parent is None:
+            break
+        way.insert(0, parent)
+        cat_id = parent.cat_id
+    return way
+
+
+def ids_with_children(cat_ids: Iterable[str]) -> set[str]:
+    """Return those of the categories that have children."""
+    return set(Category.objects.filter(parent_id__in=list(cat_ids)).values_list("parent_id", flat=True))
 
 
 def _children_of(parent_id: str) -> QuerySet[Category]:

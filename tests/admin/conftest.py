@@ -1,13 +1,81 @@
-"""Alerts at rest: a worker lives, nothing waits, and a receiver listens if a test wants one."""
+"""Users of the admin with different rights, a receiver of alerts, and servers that are really not there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connections
+from django.test import Client
+from django_mongodb_backend.base import DatabaseWrapper
+from pymongo import MongoClient
 
 from tests.admin.receiver import Receiver
+
+CLOSED_PORT = 1
+JSON = {"HTTP_ACCEPT": "application/json"}
+
+
+@pytest.fixture
+def chief(db: None) -> Client:
+    """A browser of somebody who may do everything."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("chief"))
+    return client
+
+
+@pytest.fixture
+def staff(db: None) -> Callable[..., Client]:
+    """Return what makes the browser of a staff user with these permissions alone."""
+
+    def make(*codenames: str) -> Client:
+        user = User.objects.create_user(f"staff-{'-'.join(codenames)}"[:150], is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def viewer(staff: Callable[..., Client]) -> Client:
+    """A browser of somebody who may see everything here, and change nothing."""
+    return staff("view_record", "view_collection", "view_synctask", "view_category")
+
+
+@pytest.fixture
+def mongo_gone() -> Iterator[Callable[[], None]]:
+    """Return what makes MongoDB be not there, in all threads of this process."""
+    connection = connections["default"]
+    pools, alias = DatabaseWrapper._connection_pools, connection.alias
+    connection.ensure_connection()
+    living = pools[alias]
+    dead: MongoClient[Any] = MongoClient("127.0.0.1", CLOSED_PORT, serverSelectionTimeoutMS=50)
+
+    def use(client: MongoClient[Any]) -> None:
+        pools[alias] = client
+        connection.connection = client
+        connection.init_connection_state()
+
+    yield lambda: use(dead)
+    use(living)
+    dead.close()
+
+
+@pytest.fixture
+def redis_gone(settings: Any) -> Callable[[], None]:
+    """Return what makes Redis be not there, in all threads of this process."""
+
+    def close() -> None:
+        caches = copy.deepcopy(settings.CACHES)
+        caches["default"]["LOCATION"] = f"redis://127.0.0.1:{CLOSED_PORT}/0"
+        settings.CACHES = caches
+
+    return close
 
 
 @pytest.fixture

@@ -26,10 +26,11 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How much waits, by the name of its priority; ``oldest_pending_seconds`` is None for an empty queue."""
+    """How much waits and for how long, by the name of its priority; None where nothing waits."""
 
     pending: int
     by_priority: dict[str, int]
+    oldest_seconds_by_priority: dict[str, float | None]
     in_flight: int
     oldest_pending_seconds: float | None
 
@@ -48,12 +49,18 @@ def queue_depth() -> QueueDepth:
         priority.name.lower(): int(rows[priority.value]["count"]) if priority.value in rows else 0
         for priority in Priority
     }
-    oldest_at = min((row["oldest_at"] for row in rows.values()), default=None)
+    oldest = {
+        priority.name.lower(): _seconds_since(rows[priority.value]["oldest_at"])
+        if priority.value in rows
+        else None
+        for priority in Priority
+    }
     return QueueDepth(
         pending=sum(row["count"] for row in rows.values()),
         by_priority=by_priority,
+        oldest_seconds_by_priority=oldest,
         in_flight=collections.count_documents({"status": CollectionStatus.DISPATCHED.value}),
-        oldest_pending_seconds=None if oldest_at is None else _seconds_since(oldest_at),
+        oldest_pending_seconds=max((one for one in oldest.values() if one is not None), default=None),
     )
 
 

@@ -28,6 +28,8 @@ from apps.mengla.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.errors import UnknownCategory
 from apps.mengla.upstream.payloads import UnstorablePayload, canonical_json
 
+__all__ = ["DataQuery", "build_query", "build_record_filter"]
+
 MAX_PERIODS = 1100
 # Nothing else may enter the names made of it; whether the category exists is checked later.
 _CATEGORY_ID = re.compile(r"[0-9]{1,16}")

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
+from django.conf import settings
 from pymongo import ASCENDING
 
 from apps.core.mongo import collection_of, utc_now
@@ -16,6 +18,7 @@ from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.models import Collection
 
 _ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
+_SHORTEST_SECONDS = 0.001
 _URGENT = (Priority.READER, Priority.MANUAL)
 
 
@@ -38,6 +41,34 @@ class QueueWait:
     urgent_seconds: float | None
     planned_seconds: float | None
     is_moving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many collections a minute can be done; not measured when none was answered lately."""
+
+    per_minute: float
+    is_measured: bool
+
+    def seconds_for(self, count: int) -> int:
+        """Return how long so many collections take."""
+        return ceil(count * 60 / self.per_minute)
+
+
+def present_pace(*, within_seconds: float = 3600) -> Pace:
+    """Tell how fast collections get done when there is enough to do, from the answers of the last hour.
+
+    Requests in flight are bounded by ``MAX_INFLIGHT_REQUESTS`` and spaced by ``COLLECT_INTERVAL_SECONDS``;
+    how long an answer takes is measured. Without a measurement only the spacing is known: then it is the
+    most that can be.
+    """
+    mean_seconds = recent_collections(within_seconds=within_seconds).mean_seconds
+    seconds_each = max(
+        settings.COLLECT_INTERVAL_SECONDS,
+        (mean_seconds or 0.0) / settings.MAX_INFLIGHT_REQUESTS,
+        _SHORTEST_SECONDS,
+    )
+    return Pace(60 / seconds_each, is_measured=mean_seconds is not None)
 
 
 def recent_collections(*, within_seconds: float) -> RecentCollections:

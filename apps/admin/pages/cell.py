@@ -1,0 +1,91 @@
+"""One cell of the coverage page: the record behind it, and the collection that would renew it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.admin.pages.dashboard_parts import local_text
+from apps.admin.pages.figures import tables_of
+from apps.admin.pages.matrix import mark_of
+from apps.categories.selectors import category_exists, find_named
+from apps.core.errors import InvalidInput
+from apps.core.mongo import utc_now
+from apps.mengla.choices import Action, EmptyReason, Priority
+from apps.mengla.selectors import find_answer_records
+from apps.mengla.services import queue
+from apps.mengla.services.collect import Selection
+from apps.mengla.services.coverage import coverage
+from apps.mengla.services.parameters import DataQuery, build_query
+from apps.mengla.services.queue import Enqueued
+from apps.mengla.services.wakeup import wake_dispatcher
+
+SHOWN_ROWS = 5
+SHOWN_COLUMNS = 6
+
+
+def read_cell(given: Mapping[str, str]) -> DataQuery:
+    """Read which record is meant.
+
+    :raises InvalidInput: for what names none.
+    """
+    query = build_query(
+        action=given.get("action", ""),
+        cat_id=given.get("category", ""),
+        cat_field="category",
+        date_type=given.get("granularity", ""),
+        timest=given.get("period", ""),
+    )
+    if query.cat_id and not category_exists(query.cat_id):
+        raise InvalidInput(_("There is no such category."))
+    return query
+
+
+def describe_cell(query: DataQuery) -> dict[str, Any]:
+    """Return what the page shows of the cell; nothing is collected by looking at it."""
+    found = coverage(
+        start=query.start, end=query.end, selection=Selection((query.cat_id,), (Action(query.action),))
+    )
+    state = found.cell(query.action.value, query.cat_id, query.start.key)
+    record = next(iter(find_answer_records(query)), None)
+    if record is not None and record["expired_at"] <= utc_now():
+        record = None
+    return {
+        "query": query,
+        "action_name": Action(query.action).label,
+        "category": find_named(query.cat_id),
+        "cell": state,
+        "mark": mark_of(state),
+        "record": None if record is None else _described(query, record),
+    }
+
+
+def plan_cell(query: DataQuery, *, requested_by: str) -> Enqueued:
+    """Put the cell's question into the queue, to be asked even if its record is fresh."""
+    enqueued = queue.enqueue(query, priority=Priority.MANUAL, requested_by=requested_by, is_forced=True)
+    wake_dispatcher()
+    return enqueued
+
+
+def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
+    age: timedelta = utc_now() - record["collected_at"]
+    data = [record["data"]] if query.is_trend and record["data"] is not None else record["data"]
+    tables = [] if record["is_empty"] else tables_of(query, data)
+    return {
+        "id": query.record_id(query.start),
+        "is_empty": record["is_empty"],
+        "empty_reason": _reason(record["empty_reason"]),
+        "collected_at": local_text(record["collected_at"]),
+        "age_seconds": age.total_seconds(),
+        "fresh_until": local_text(record["fresh_until"]),
+        "kept_until": local_text(record["expired_at"]),
+        "is_stale": record["fresh_until"] <= utc_now(),
+        "tables": [table.clipped(rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for table in tables],
+    }
+
+
+def _reason(text: str) -> str:
+    return str(EmptyReason(text).label) if text in EmptyReason.values else text

@@ -1,0 +1,176 @@
+"""The coverage page: which figures are there, which are not, and what fills the gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pymongo
+from django.apps import apps as django_apps
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.admin.pages import matrix
+from apps.admin.pages.access import (
+    CHANGE_COLLECTIONS,
+    SEE_RECORDS,
+    message_of,
+    page,
+    staff_view,
+    wants_json,
+)
+from apps.admin.pages.cell import describe_cell, plan_cell, read_cell
+from apps.admin.pages.today import granularity_choices, today
+from apps.categories.selectors import parents_of
+from apps.core.admin_base.operations import note_history
+from apps.core.admin_base.rights import may, name_of_user
+from apps.core.errors import DomainError, InvalidInput
+from apps.mengla.choices import Action
+from apps.mengla.services.collect import Order, Selection, run_fill
+from apps.mengla.services.fill_cost import fill_cost
+from apps.sync_tasks.errors import AlreadyRunning
+
+_LOOK_SECONDS = 10.0
+
+
+@require_safe
+@staff_view(sees=SEE_RECORDS)
+def coverage_page(request: HttpRequest) -> HttpResponse:
+    """Show the heat map; what cannot be read is told above the form."""
+    context: dict[str, Any] = {"choices": _choices(), "given": request.GET}
+    try:
+        asked = matrix.read_asked(request.GET, today=today())
+        with pymongo.timeout(_LOOK_SECONDS):
+            found = matrix.read_matrix(asked)
+    except InvalidInput as error:
+        return page(
+            request,
+            "coverage.html",
+            context | {"problem": message_of(error)},
+            title=_("Coverage"),
+            status=400,
+        )
+    context |= {
+        "asked": asked,
+        "matrix": found,
+        "marks": matrix.MARKS,
+        "way": parents_of(asked.parent.cat_id) if asked.parent else [],
+        "can_change": may(request, CHANGE_COLLECTIONS),
+        "script": {
+            "cell": reverse("admin:collector_coverage_cell"),
+            "action": asked.action.value,
+            "granularity": asked.granularity.value,
+            "states": {key: str(name) for key, name in matrix.MARKS.items()},
+        },
+        "period_keys": [period.key for period in reversed(found.periods)],
+    }
+    return page(request, "coverage.html", context, title=_("Coverage"))
+
+
+@require_safe
+@staff_view(sees=SEE_RECORDS)
+def cell(request: HttpRequest) -> HttpResponse:
+    """Show one cell: its record, or that there is none; as a page, or for the script as a piece of one."""
+    try:
+        query = read_cell(request.GET)
+    except InvalidInput as error:
+        return _refused(request, error, "coverage_cell.html", title=_("One record"))
+    context = describe_cell(query) | {"can_change": may(request, CHANGE_COLLECTIONS)}
+    if wants_json(request):
+        html = render_to_string("collector/coverage_cell_piece.html", context, request)
+        return JsonResponse({"html": html, "mark": context["mark"]})
+    return page(request, "coverage_cell.html", context, title=_("One record"))
+
+
+@require_POST
+@staff_view(changes=CHANGE_COLLECTIONS)
+def plan(request: HttpRequest) -> HttpResponse:
+    """Plan the collection of one cell, whatever is stored of it."""
+    try:
+        query = read_cell(request.POST)
+    except InvalidInput as error:
+        return _refused(request, error, "coverage_cell.html", title=_("One record"))
+    planned = plan_cell(query, requested_by=name_of_user(request))
+    text = (
+        _("Planned the collection of %s.")
+        if planned.is_new
+        else _("The collection of %s was under way already.")
+    )
+    collection = django_apps.get_model("mengla", "Collection")
+    planned_row = collection(pk=planned.collection_id, identity=query.identity)
+    note_history(request, [planned_row], text % query.identity)
+    if wants_json(request):
+        return JsonResponse({"message": text % query.identity, "mark": "F"})
+    messages.success(request, text % query.identity)
+    return redirect(f"{reverse('admin:collector_coverage_cell')}?{urlencode(_cell_parameters(request.POST))}")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_view(changes=CHANGE_COLLECTIONS)
+def fill(request: HttpRequest) -> HttpResponse:
+    """Say what filling a range means (GET), and fill it (POST)."""
+    given = request.POST if request.method == "POST" else request.GET
+    try:
+        asked = matrix.read_asked(given, today=today())
+        cat_ids = matrix.read_categories(given.getlist("category"))
+        selection = Selection(cat_ids=cat_ids, actions=(asked.action,))
+        if request.method == "POST":
+            return _fill_now(request, asked, selection)
+        with pymongo.timeout(_LOOK_SECONDS):
+            cost = fill_cost(start=asked.start, end=asked.end, selection=selection)
+    except InvalidInput as error:
+        return _refused(request, error, "coverage_fill.html", title=_("Fill gaps"))
+    context = {"asked": asked, "cat_ids": cat_ids, "back": _address(asked), "cost": cost}
+    return page(request, "coverage_fill.html", context, title=_("Fill gaps"))
+
+
+def _fill_now(request: HttpRequest, asked: matrix.Asked, selection: Selection) -> HttpResponse:
+    order = Order(requested_by=name_of_user(request))
+    try:
+        started = run_fill(order=order, start=asked.start, end=asked.end, selection=selection)
+    except AlreadyRunning as error:
+        messages.error(request, _with_link(error.message, error.run_id))
+        return redirect(_address(asked))
+    text = _("Filling %(action)s, %(start)s to %(end)s, for %(count)d categories.") % {
+        "action": asked.action.label,
+        "start": asked.start.dashed,
+        "end": asked.end.dashed,
+        "count": len(selection.cat_ids),
+    }
+    run = django_apps.get_model("sync_tasks", "SyncTask")(pk=started.run_id, name=text)
+    note_history(request, [run], text)
+    messages.success(request, _with_link(text, started.run_id))
+    return redirect(_address(asked))
+
+
+def _choices() -> dict[str, Any]:
+    return {
+        "actions": Action.choices,
+        "granularities": granularity_choices(),
+    }
+
+
+def _cell_parameters(given: Mapping[str, str]) -> dict[str, str]:
+    return {name: given.get(name, "") for name in ("action", "granularity", "category", "period")}
+
+
+def _address(asked: matrix.Asked) -> str:
+    return f"{reverse('admin:collector_coverage')}?{urlencode(asked.parameters())}"
+
+
+def _with_link(text: str, run_id: str) -> str:
+    address = reverse("admin:sync_tasks_synctask_change", args=[run_id])
+    return format_html('{} <a href="{}">{}</a>', text, address, _("Sync task"))
+
+
+def _refused(request: HttpRequest, error: DomainError, template: str, *, title: str) -> HttpResponse:
+    if wants_json(request):
+        return JsonResponse({"error": message_of(error)}, status=error.code.http_status)
+    return page(request, template, {"problem": message_of(error)}, title=title, status=error.code.http_status)

@@ -1,0 +1,147 @@
+"""The admin's first page: how the whole installation does, live."""
+
+from __future__ import annotations
+
+import time
+from functools import wraps
+from typing import Any
+
+import structlog
+from django.contrib.admin.models import LogEntry
+from django.db.utils import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+from pymongo.errors import PyMongoError
+
+from apps.admin.pages.access import SEE_COLLECTIONS, View, page, staff_view, wants_json
+from apps.admin.pages.charts import cache_chart, hours_chart
+from apps.admin.pages.dashboard_parts import read_dashboard
+from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
+from apps.core.admin_base.rights import may_look
+from apps.core.outages import is_mongo_outage, mongo_outage, redis_outage
+
+logger = structlog.get_logger(__name__)
+
+POLL_SECONDS = 5
+# While MongoDB is down nobody's rights can be looked up; who was seen to have them lately, still has them.
+_SEEN_KEY = "dashboard_seen_at"
+_SEEN_AGAIN_SECONDS = 300
+_SEEN_FOR_SECONDS = 3600
+_RECENT_ACTIONS = 8
+PART_TITLES = {
+    "state": gettext_lazy("State"),
+    "alerts": gettext_lazy("Active alerts"),
+    "hours": gettext_lazy("Collections per hour"),
+    "cache": gettext_lazy("Cache hits by tier"),
+    "queue": gettext_lazy("Queue"),
+    "latency": gettext_lazy("Response times"),
+    "runs": gettext_lazy("Running sync tasks"),
+    "schedules": gettext_lazy("Schedules"),
+}
+
+
+def _without_mongodb(view: View) -> View:
+    """Decorate a view: while MongoDB does not answer, tell what is known without it.
+
+    That is for whoever was seen to be allowed to lately; anybody else gets the outage page.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if mongo_outage.is_known and _was_seen(request):
+            return _outage(request)
+        try:
+            return view(request)
+        except (PyMongoError, DatabaseError) as error:
+            if not is_mongo_outage(error):
+                raise
+            mongo_outage.note()
+            # Without Redis the session would be looked for in MongoDB once more.
+            if redis_outage.is_known or not _was_seen(request):
+                raise
+            logger.warning("dashboard_without_mongodb", error=type(error).__name__)
+            return _outage(request)
+
+    return answer
+
+
+@require_safe
+@_without_mongodb
+@staff_view()
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """Show the dashboard; staff without the permission to see collections only get the admin's lists."""
+    context: dict[str, Any] = {"recent_actions": _recent_actions(request)}
+    if may_look(request, SEE_COLLECTIONS):
+        _note_seen(request)
+        context |= _context()
+    return page(request, "dashboard.html", context, title=_("Dashboard"))
+
+
+@require_safe
+@_without_mongodb
+@staff_view(sees=SEE_COLLECTIONS)
+def live(request: HttpRequest) -> HttpResponse:
+    """Answer the dashboard's script with the present state, as data and as finished pieces of the page."""
+    _note_seen(request)
+    return JsonResponse(_state())
+
+
+def _outage(request: HttpRequest) -> HttpResponse:
+    if wants_json(request):
+        return JsonResponse(_state())
+    # Without the request: its user is in MongoDB.
+    body = render_to_string("collector/dashboard_outage.html", _context())
+    return HttpResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def _was_seen(request: HttpRequest) -> bool:
+    try:
+        seen_at = request.session.get(_SEEN_KEY)
+    except (PyMongoError, DatabaseError):  # no copy of the session in Redis
+        return False
+    return isinstance(seen_at, float) and time.time() - seen_at < _SEEN_FOR_SECONDS
+
+
+def _note_seen(request: HttpRequest) -> None:
+    seen_at = request.session.get(_SEEN_KEY)
+    if not isinstance(seen_at, float) or time.time() - seen_at > _SEEN_AGAIN_SECONDS:
+        request.session[_SEEN_KEY] = time.time()
+
+
+def _context() -> dict[str, Any]:
+    state = _state()
+    return {
+        "parts": state["parts"],
+        "charts": state["charts"],
+        "generated_at": state["generated_at"],
+        "live": {"url": reverse("admin:collector_live"), "seconds": POLL_SECONDS},
+        "pieces": [
+            {"name": name, "title": title, "html": state["html"][name], "has_chart": name in state["charts"]}
+            for name, title in PART_TITLES.items()
+        ],
+    }
+
+
+def _state() -> dict[str, Any]:
+    parts = read_dashboard()
+    return {
+        "generated_at": timezone.localtime().strftime("%Y-%m-%d %H:%M:%S"),
+        "parts": parts,
+        "html": {
+            name: render_to_string(f"collector/parts/{name}.html", {"parts": parts, "part": parts.get(name)})
+            for name in PART_TITLES
+        },
+        "charts": {
+            "hours": hours_chart(parts["hours"]["data"]),
+            "cache": cache_chart(parts["cache"]["data"]),
+        },
+    }
+
+
+def _recent_actions(request: HttpRequest) -> list[LogEntry]:
+    return list(LogEntry.objects.filter(user_id=request.user.pk)[:_RECENT_ACTIONS])

@@ -1,0 +1,215 @@
+"""What the dashboard tells, part by part; each is plain data, and one that cannot be had harms no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+
+from apps.admin.alerts.selectors import list_alerts
+from apps.admin.choices import AlertRule
+from apps.core import counters, mongo
+from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.core.heartbeats import list_heartbeats
+from apps.core.latency import LATENCY, histogram_of
+from apps.core.parts import Dependency, Part, read_parts
+from apps.core.redis import get_redis
+from apps.core.schedules import list_schedules
+from apps.mengla.services import measures
+from apps.mengla.services.breaker_control import read_breaker
+from apps.mengla.services.hourly import SHOWN_HOURS, collections_by_hour
+from apps.mengla.services.measures import Outcome
+from apps.mengla.services.monitoring import queue_depth
+from apps.sync_tasks.selectors import last_run_of, list_running, progress_of
+
+CACHE_DAYS = 7
+MAX_RUNS_SHOWN = 5
+_LAST_RUN_FIELDS = ("status", "started_at", "finished_at")
+Document = dict[str, Any]
+
+
+class CountsUnavailableError(Exception):
+    """Redis holds the counts, and did not tell them."""
+
+
+def read_dashboard() -> dict[str, Document]:
+    """Return every part by its name, as ``{"available", "error", "data"}``, within about two seconds."""
+    parts = {name: Part(needs, read) for name, (needs, read) in _PARTS.items()}
+    return {
+        name: {"available": outcome.available, "error": outcome.error, "data": outcome.data}
+        for name, outcome in read_parts(parts).items()
+    }
+
+
+def _hours() -> Document:
+    found = collections_by_hour()
+    return {
+        "hours": [
+            {"began_at": local_text(hour.began_at, "%H:%M"), "counts": dict(hour.counts)}
+            for hour in found.hours
+        ],
+        "totals": {outcome.value: found.total(outcome) for outcome in found.hours[0].counts},
+        "success_rate": _percent(found.success_rate),
+        "answered": found.total(Outcome.SUCCEEDED, Outcome.EMPTY),
+        "failed": found.total(Outcome.FAILED),
+        "is_complete": found.is_complete,
+        "span_hours": SHOWN_HOURS,
+    }
+
+
+def _latency() -> Document:
+    (today,) = _days(LATENCY, 1)
+    return {
+        "series": [
+            {"name": name, **asdict(histogram_of(name, today.counts).summary())}
+            for name in (measures.READ_SECONDS, measures.COLLECTION_SECONDS)
+        ]
+    }
+
+
+def _cache() -> Document:
+    days: list[Document] = []
+    for day in reversed(_days(counters.STATS, CACHE_DAYS)):
+        by_source = dict.fromkeys((*measures.TIERS, measures.MISS), 0)
+        for (_action, source, _result), count in measures.each(day.counts, measures.READ):
+            if source in by_source:
+                by_source[source] += count
+        days.append({"day": day.day.isoformat(), "counts": by_source})
+    total = sum(sum(day["counts"].values()) for day in days)
+    missed = sum(day["counts"][measures.MISS] for day in days)
+    return {"days": days, "hit_rate": _percent((total - missed) / total if total else None), "reads": total}
+
+
+def _queue() -> Document:
+    depth = queue_depth()
+    rows = [
+        {"priority": name, "pending": count, "oldest_seconds": depth.oldest_seconds_by_priority[name]}
+        for name, count in depth.by_priority.items()
+    ]
+    return {
+        "rows": rows,
+        "pending": depth.pending,
+        "in_flight": depth.in_flight,
+        "slots": settings.MAX_INFLIGHT_REQUESTS,
+        "oldest_seconds": depth.oldest_pending_seconds,
+    }
+
+
+def _breaker() -> Document:
+    status = asdict(read_breaker())
+    status["next_probe_at"] = local_text(status["next_probe_at"])
+    return status | {"is_configured": bool(settings.COLLECT_SERVICE_URL)}
+
+
+def _runs() -> Document:
+    running = list_running(MAX_RUNS_SHOWN + 1)
+    return {
+        "rows": [
+            {
+                "id": str(run["_id"]),
+                "name": run["name"],
+                "period": run["period"],
+                "started_at": local_text(run["started_at"]),
+                "progress": asdict(progress_of(run)),
+            }
+            for run in running[:MAX_RUNS_SHOWN]
+        ],
+        "has_more": len(running) > MAX_RUNS_SHOWN,
+    }
+
+
+def _schedules() -> Document:
+    rows = []
+    for schedule in list_schedules():
+        last = last_run_of(schedule.name) if schedule.obeys_pause else None
+        rows.append(
+            {
+                "name": schedule.name,
+                "cron": schedule.cron,
+                "next_run_at": local_text(schedule.next_run_at),
+                "last": last
+                and {
+                    "id": str(last["_id"]),
+                    "status": last["status"],
+                    "started_at": local_text(last["started_at"]),
+                },
+            }
+        )
+    return {"rows": rows, "is_paused": is_flag_set(SCHEDULER_PAUSED)}
+
+
+def _alerts() -> Document:
+    shown = [alert for alert in list_alerts() if alert["is_firing"]]
+    return {
+        "rows": [
+            {
+                "rule": str(AlertRule(alert["rule"]).label),
+                "action": alert["action"],
+                "severity": alert["severity"],
+                "message": alert["message"],
+                "fired_at": local_text(alert["fired_at"]),
+                "silenced_until": local_text(alert["silenced_until"]),
+            }
+            for alert in shown
+        ]
+    }
+
+
+def _mongodb() -> Document:
+    return _timed(mongo.ping)
+
+
+def _redis() -> Document:
+    return _timed(lambda: get_redis().ping())
+
+
+def _workers() -> Document:
+    return {
+        "rows": [
+            {"host": beat.host, "age_seconds": beat.age_seconds, "is_stale": beat.is_stale}
+            for beat in list_heartbeats()
+        ]
+    }
+
+
+def _days(name: str, days: int) -> list[counters.DayCounts]:
+    found = counters.read_days(name, days=days)
+    if found is None:
+        raise CountsUnavailableError
+    return found
+
+
+def _timed(ask: Callable[[], Any]) -> Document:
+    started_at = time.perf_counter()
+    ask()
+    return {"milliseconds": round((time.perf_counter() - started_at) * 1000, 1)}
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(share * 100, 1)
+
+
+def local_text(instant: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """Write an instant (UTC without zone) in the time of the market; nothing for none."""
+    if instant is None:
+        return ""
+    return instant.replace(tzinfo=UTC).astimezone(settings.BUSINESS_TIME_ZONE).strftime(form)
+
+
+_PARTS: Mapping[str, tuple[Dependency, Callable[[], Document]]] = {
+    "mongodb": (Dependency.MONGODB, _mongodb),
+    "redis": (Dependency.REDIS, _redis),
+    "workers": (Dependency.MONGODB, _workers),
+    "breaker": (Dependency.REDIS, _breaker),
+    "hours": (Dependency.MONGODB, _hours),
+    "queue": (Dependency.MONGODB, _queue),
+    "latency": (Dependency.REDIS, _latency),
+    "cache": (Dependency.REDIS, _cache),
+    "runs": (Dependency.MONGODB, _runs),
+    "schedules": (Dependency.MONGODB, _schedules),
+    "alerts": (Dependency.MONGODB, _alerts),
+}

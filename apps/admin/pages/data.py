@@ -1,0 +1,175 @@
+"""The data page: what was collected, as tables and charts, with its freshness and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from apps.admin.pages import files
+from apps.admin.pages.access import SEE_RECORDS, json_problem, message_of, page, staff_view
+from apps.admin.pages.data_charts import charts_of
+from apps.admin.pages.data_facts import describe_miss, failed_collection, freshness_of
+from apps.admin.pages.data_form import (
+    address_of,
+    file_name,
+    form_of,
+    heading_of,
+    parameters_of,
+    read_query,
+    recent_records,
+)
+from apps.admin.pages.figures import Table, tables_of
+from apps.core.admin_base.rights import name_of_user
+from apps.core.errors import DomainError, InvalidInput, NotFound
+from apps.mengla.choices import CollectionStatus, EmptyReason
+from apps.mengla.selectors import find_collection, queue_position
+from apps.mengla.services.answers import EMPTY, FRESHNESS_HEADER
+from apps.mengla.services.parameters import DataQuery
+from apps.mengla.services.query import Hit, Miss, read
+
+_MAX_SORT = 80
+_NAMES = ("action", "category", "granularity", "period", "from", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer with its tables in the wanted order."""
+
+    query: DataQuery
+    hit: Hit
+    tables: list[Table]
+    empty_reason: str
+
+
+@require_safe
+@staff_view(sees=SEE_RECORDS)
+def data_page(request: HttpRequest) -> HttpResponse:
+    """Show figures, or that they are being collected; without a question, what was stored last."""
+    context: dict[str, Any] = {"form": form_of(request.GET, None)}
+    if not any(request.GET.get(name) for name in _NAMES):
+        context["recent"] = recent_records()
+        return page(request, "data.html", context, title=_("Data"))
+    try:
+        query = read_query(request.GET)
+        context |= {"form": form_of(request.GET, query), "query": query, "heading": heading_of(query)}
+        failed = failed_collection(request.GET.get("collection", ""), query)
+        if failed is not None:
+            context["failed"] = failed | {"again": address_of("admin:collector_data", parameters_of(query))}
+            return page(request, "data.html", context, title=_("Data"))
+        answer = _read(query, request)
+    except DomainError as error:
+        context |= {"problem": message_of(error)}
+        return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)
+    if isinstance(answer, Miss):
+        context["miss"] = describe_miss(query, answer)
+        return page(request, "data.html", context, title=_("Data"))
+    shown = _shown(query, answer, request.GET)
+    context |= {
+        "tables": shown.tables,
+        "charts": charts_of(query, shown.tables),
+        "freshness": freshness_of(answer),
+        "empty_reason": shown.empty_reason,
+        "sort": _sort(request.GET, query),
+        "exports": urlencode(parameters_of(query) | _sorting(request.GET)),
+    }
+    return page(request, "data.html", context, title=_("Data"))
+
+
+@require_safe
+@staff_view(sees=SEE_RECORDS)
+def state(request: HttpRequest) -> HttpResponse:
+    """Tell the script how the awaited collection stands."""
+    collection = find_collection(request.GET.get("collection", ""))
+    if collection is None:
+        return json_problem(_("There is no such collection."), status=404)
+    return JsonResponse(
+        {
+            "status": collection["status"],
+            "status_name": str(CollectionStatus(collection["status"]).label),
+            "is_final": collection["active_key"] is None,
+            "position": queue_position(collection),
+        }
+    )
+
+
+@require_safe
+@staff_view(sees=SEE_RECORDS)
+def export(request: HttpRequest) -> HttpResponse:
+    """Answer the tables of the page as a file: CSV of one table, XLSX of all of them."""
+    form = request.GET.get("format", "csv")
+    try:
+        if form not in files.FORMATS:
+            raise InvalidInput(_("There is no such format. Use csv or xlsx."))
+        query = read_query(request.GET)
+        answer = _read(query, request)
+        if isinstance(answer, Miss):
+            return redirect(address_of("admin:collector_data", parameters_of(query)))
+        shown = _shown(query, answer, request.GET)
+        if form == "xlsx":
+            return files.xlsx(file_name(query), shown.tables, about=_about(shown))
+        wanted = request.GET.get("table", "")
+        tables = [table for table in shown.tables if table.name == wanted or not wanted]
+        if not tables:
+            raise NotFound(_("There is no such table."))
+        return files.csv(f"{file_name(query)}-{tables[0].name}", tables[0])
+    except DomainError as error:
+        context = {"form": form_of(request.GET, None), "problem": message_of(error)}
+        return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)
+
+
+def _read(query: DataQuery, request: HttpRequest) -> Hit | Miss:
+    return read(query, requested_by=name_of_user(request))
+
+
+def _shown(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
+    body = orjson.loads(hit.entry.body)
+    is_empty = hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY
+    sorting = _sorting(given)
+    tables = [] if is_empty else tables_of(query, body["data"])
+    if sorting:
+        key, is_descending = sorting["sort"].removeprefix("-"), sorting["sort"].startswith("-")
+        tables = [
+            table.sorted_by(key, is_descending=is_descending) if table.name == sorting["table"] else table
+            for table in tables
+        ]
+    reason = str(body["message"]).removeprefix("empty: ") if is_empty else ""
+    if reason in EmptyReason.values:
+        reason = str(EmptyReason(reason).label)
+    return Shown(query, hit, tables, reason)
+
+
+def _sorting(given: Mapping[str, str]) -> dict[str, str]:
+    sort, table = given.get("sort", ""), given.get("table", "")
+    is_readable = 0 < len(sort) <= _MAX_SORT and 0 < len(table) <= _MAX_SORT
+    return {"sort": sort, "table": table} if is_readable else {}
+
+
+def _sort(given: Mapping[str, str], query: DataQuery) -> dict[str, Any]:
+    sorting = _sorting(given)
+    return {
+        "base": urlencode(parameters_of(query)),
+        "table": sorting.get("table", ""),
+        "key": sorting.get("sort", "").removeprefix("-"),
+        "is_descending": sorting.get("sort", "").startswith("-"),
+    }
+
+
+def _about(shown: Shown) -> list[tuple[str, str]]:
+    freshness = freshness_of(shown.hit)
+    return [
+        (_("Figures"), heading_of(shown.query)),
+        (_("Category"), shown.query.cat_id or _("All categories")),
+        (_("Collected"), freshness["collected_at"]),
+        (_("Fresh until"), freshness["fresh_until"]),
+        (_("State"), _("due for renewal") if freshness["is_stale"] else _("fresh")),
+        (_("Source"), freshness["source"]),
+        (_("Empty because"), shown.empty_reason or "-"),
+    ]

@@ -1,0 +1,79 @@
+"""Which charts go with which figures, as numbers for the script that draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.translation import gettext as _
+
+from apps.admin.pages.charts import Chart, chart
+from apps.admin.pages.figures import Table, Value
+from apps.mengla.services.parameters import DataQuery
+
+MAX_BARS = 12
+_RANGES = ("sales", "turnover", "prices")
+
+
+def charts_of(query: DataQuery, tables: Sequence[Table]) -> Mapping[str, Chart]:
+    """Return the charts by the names of their tables; a table without numbers that are known gets none."""
+    charts: dict[str, Chart] = {}
+    for table in tables:
+        if table.name == "ranking":
+            found = _bars(table, {"monthSales": _("Sales")})
+        elif table.name in _RANGES:
+            found = _ranges(table)
+        elif table.name == "brands":
+            found = _bars(
+                table, {"brandGmvRate": _("Share of turnover, %"), "brandSalesRate": _("Share of sales, %")}
+            )
+        elif table.name == "trend":
+            found = _trend(query, table)
+        else:
+            found = None
+        if found is not None:
+            charts[table.name] = found
+    return charts
+
+
+def _bars(table: Table, wanted: Mapping[str, str]) -> Chart | None:
+    series = {name: _numbers(table, key)[:MAX_BARS] for key, name in wanted.items()}
+    return _unless_empty("bars", _names(table)[:MAX_BARS], series, tones=("one", "three"))
+
+
+def _ranges(table: Table) -> Chart | None:
+    wanted = {"itemCountRate": _("Items, %"), "salesRate": _("Sales, %"), "gmvRate": _("Turnover, %")}
+    series = {name: _numbers(table, key) for key, name in wanted.items()}
+    return _unless_empty(
+        "grouped", [str(value) for value in table.values("title")], series, tones=("one", "three", "four")
+    )
+
+
+def _trend(query: DataQuery, table: Table) -> Chart | None:
+    """Return the lines; a period without a point is a gap in them."""
+    wanted = {"monthSales": _("Sales"), "monthGmv": _("Turnover, ₽")}
+    series = {name: _numbers(table, key) for key, name in wanted.items()}
+    drawn = _unless_empty("line", [period.dashed for period in query.periods], series, tones=("one", "four"))
+    if drawn is None:
+        return None
+    drawn["series"][1]["axis"] = "y2"
+    return drawn | {"unit": wanted["monthSales"], "unit2": wanted["monthGmv"]}
+
+
+def _names(table: Table) -> list[str]:
+    pairs = zip(table.values("catNameCn"), table.values("catName"), strict=True)
+    return [str(chinese or russian or "?") for chinese, russian in pairs]
+
+
+def _numbers(table: Table, key: str) -> list[float | None]:
+    return [_number(value) for value in table.values(key)]
+
+
+def _number(value: Value) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _unless_empty(
+    kind: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]], *, tones: Sequence[str]
+) -> Chart | None:
+    has_numbers = any(value is not None for values in series.values() for value in values)
+    return chart(kind, labels, series, tones) if has_numbers else None

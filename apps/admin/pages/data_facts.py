@@ -1,0 +1,86 @@
+"""What the data page tells of an answer: its freshness, or how the collection stands that will bring it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.admin.pages.dashboard_parts import local_text
+from apps.admin.pages.data_form import address_of, parameters_of
+from apps.mengla.choices import CollectionStatus
+from apps.mengla.selectors import find_collection, queue_position
+from apps.mengla.services.answers import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
+from apps.mengla.services.parameters import DataQuery
+from apps.mengla.services.query import Hit, Miss
+from apps.mengla.services.service_state import unavailable_reason
+
+_POLL_SECONDS = 2
+_RELOAD_SECONDS = 10  # of a page without JavaScript
+_FRUITLESS = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
+
+
+def freshness_of(hit: Hit) -> dict[str, Any]:
+    """Return where an answer is from and how old it is."""
+    sources = {
+        "l1": _("memory of the web process (L1)"),
+        "l2": _("Redis (L2)"),
+        "l3": _("MongoDB (L3)"),
+        "fresh": _("the collection service, just now"),
+    }
+    partial = hit.entry.headers.get(PARTIAL_HEADER)
+    requested, found = partial.split(",") if partial else ("", "")
+    return {
+        "source": sources[hit.source],
+        "is_empty": hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY,
+        "is_stale": not hit.is_fresh,
+        "collected_at": _local(hit.entry.stored_at),
+        "age_seconds": max(0.0, time.time() - hit.entry.stored_at),
+        "fresh_until": _local(hit.entry.fresh_until),
+        "requested": requested,
+        "found": found,
+    }
+
+
+def describe_miss(query: DataQuery, miss: Miss) -> dict[str, Any]:
+    """Return what is told while the figures are being collected."""
+    collection = miss.collection
+    collection_id = str(collection["_id"])
+    asked = parameters_of(query) | {"collection": collection_id}
+    return {
+        "id": collection_id,
+        "status": str(CollectionStatus(collection["status"]).label),
+        "position": queue_position(collection),
+        "created_at": local_text(collection["created_at"]),
+        "reason": unavailable_reason(),
+        "next": address_of("admin:collector_data", asked),
+        "script": {
+            "state": address_of("admin:collector_data_state", {"collection": collection_id}),
+            "next": address_of("admin:collector_data", asked),
+            "seconds": _POLL_SECONDS,
+        },
+        "seconds": _RELOAD_SECONDS,
+    }
+
+
+def failed_collection(collection_id: str, query: DataQuery) -> dict[str, Any] | None:
+    """Return why the awaited collection brought nothing; None when it did, or is under way, or is another.
+
+    Whoever waits sees this instead of asking again: a failure must not be repeated every few seconds.
+    """
+    collection = find_collection(collection_id)
+    if collection is None or collection["identity"] != query.identity:
+        return None
+    if collection["status"] not in _FRUITLESS:
+        return None
+    return {
+        "status": str(CollectionStatus(collection["status"]).label),
+        "reason": f"{collection['error_code']} {collection['error_message']}".strip(),
+        "finished_at": local_text(collection["finished_at"]),
+    }
+
+
+def _local(unix_seconds: float) -> str:
+    return local_text(datetime.fromtimestamp(unix_seconds, UTC).replace(tzinfo=None))

@@ -1,0 +1,19 @@
+"""Addresses of the control room's own pages, below ``/admin/`` and in its namespace."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from apps.admin.pages import coverage, dashboard, data
+
+urlpatterns: list[URLPattern] = [
+    path("", dashboard.dashboard, name="index"),  # in the place of the admin's own first page
+    path("live/", dashboard.live, name="collector_live"),
+    path("coverage/", coverage.coverage_page, name="collector_coverage"),
+    path("coverage/cell/", coverage.cell, name="collector_coverage_cell"),
+    path("coverage/plan/", coverage.plan, name="collector_coverage_plan"),
+    path("coverage/fill/", coverage.fill, name="collector_coverage_fill"),
+    path("data/", data.data_page, name="collector_data"),
+    path("data/state/", data.state, name="collector_data_state"),
+    path("data/export/", data.export, name="collector_data_export"),
+]

@@ -1,0 +1,106 @@
+"use strict";
+// Draws the charts from numbers that are also on the page as tables. Needs Chart.js, which the theme ships.
+(() => {
+  const TONES = {
+    good: "#16a34a", bad: "#dc2626", quiet: "#60a5fa", calm: "#a78bfa", dim: "#9ca3af",
+    one: "#6d28d9", two: "#2563eb", three: "#0891b2", four: "#d97706",
+  };
+  const PATTERNS = { bad: 4, quiet: 6, calm: 8, three: 6, four: 8 };
+
+  // Stripes tell series apart where colours do not.
+  function fill(context, tone) {
+    const color = TONES[tone] || tone;
+    const step = PATTERNS[tone];
+    if (!step) return color;
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = step * 2;
+    const pen = tile.getContext("2d");
+    pen.fillStyle = color;
+    pen.fillRect(0, 0, tile.width, tile.height);
+    pen.strokeStyle = "rgba(255,255,255,.45)";
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    pen.moveTo(0, tile.height);
+    pen.lineTo(tile.width, 0);
+    pen.stroke();
+    return context.createPattern(tile, "repeat");
+  }
+
+  function datasets(context, data) {
+    const isLine = data.kind === "line";
+    return data.series.map((series) => ({
+      label: series.name,
+      data: series.values,
+      backgroundColor: isLine ? TONES[series.tone] : fill(context, series.tone),
+      borderColor: TONES[series.tone],
+      borderWidth: isLine ? 2 : 0,
+      borderDash: isLine && PATTERNS[series.tone] ? [PATTERNS[series.tone], 3] : [],
+      pointRadius: isLine ? 3 : 0,
+      spanGaps: false,
+      tension: 0,
+      yAxisID: series.axis || "y",
+    }));
+  }
+
+  function options(data) {
+    const ink = getComputedStyle(document.querySelector(".cp")).color;
+    const isStacked = data.kind === "stacked";
+    const scale = (extra) => ({ stacked: isStacked, ticks: { color: ink }, grid: { color: "rgba(128,128,128,.2)" }, beginAtZero: true, ...extra });
+    const scales = data.kind === "bars"
+      ? { x: scale({}), y: scale({ beginAtZero: false }) }
+      : { x: scale({ ticks: { color: ink, maxRotation: 60, autoSkip: true } }), y: scale({ title: { display: Boolean(data.unit), text: data.unit, color: ink } }) };
+    if (data.series.some((series) => series.axis === "y2")) {
+      scales.y2 = scale({ position: "right", grid: { drawOnChartArea: false }, title: { display: Boolean(data.unit2), text: data.unit2, color: ink } });
+    }
+    return {
+      animation: false, maintainAspectRatio: false, responsive: true,
+      indexAxis: data.kind === "bars" ? "y" : "x",
+      interaction: { mode: "index", intersect: false, axis: data.kind === "bars" ? "y" : "x" },
+      plugins: { legend: { labels: { color: ink, boxWidth: 14 }, position: "bottom" }, tooltip: { enabled: true } },
+      scales,
+    };
+  }
+
+  // Draws, or redraws, the chart inside a holder; without numbers the holder stays hidden.
+  function draw(holder, data) {
+    if (!data || typeof Chart === "undefined") {
+      holder.hidden = true;
+      return;
+    }
+    const isFirst = holder.hidden;
+    holder.hidden = false;
+    const canvas = holder.querySelector("canvas");
+    if (holder.collectorChart) {
+      const chart = holder.collectorChart;
+      chart.data.labels = data.labels;
+      datasets(canvas.getContext("2d"), data).forEach((dataset, index) => {
+        if (chart.data.datasets[index]) chart.data.datasets[index].data = dataset.data;
+      });
+      chart.update("none");
+    } else {
+      holder.collectorChart = new Chart(canvas, {
+        type: data.kind === "line" ? "line" : "bar",
+        data: { labels: data.labels, datasets: datasets(canvas.getContext("2d"), data) },
+        options: options(data),
+      });
+    }
+    // The table has the same numbers: folded once the chart shows them.
+    const table = holder.parentElement.querySelector(".cp-table-of-chart");
+    if (isFirst && table) table.open = false;
+  }
+
+  function drawAll(charts) {
+    document.querySelectorAll("[data-chart]").forEach((holder) => draw(holder, charts[holder.dataset.chart]));
+  }
+
+  function read(id) {
+    const element = document.getElementById(id);
+    return element ? JSON.parse(element.textContent) : null;
+  }
+
+  window.collectorCharts = { draw, drawAll, read };
+  document.addEventListener("DOMContentLoaded", () => {
+    const charts = read("charts");
+    if (charts) drawAll(charts);
+  });
+})();

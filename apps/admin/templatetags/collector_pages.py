@@ -1,0 +1,91 @@
+"""Numbers and durations as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from apps.admin.pages.charts import outcome_names, source_names
+from apps.admin.pages.figures import Column, Kind
+
+register = template.Library()
+
+NOTHING = "–"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Write a duration in its two largest units, such as ``3 min 20 s``."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 1:
+        return _("%(count).0f ms") % {"count": seconds * 1000}
+    if seconds < _MINUTE:
+        return _("%(count).1f s") % {"count": seconds}
+    whole = round(seconds)
+    if whole < _HOUR:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": whole // _MINUTE, "seconds": whole % _MINUTE}
+    if whole < _DAY:
+        minutes = whole % _HOUR // _MINUTE
+        return _("%(hours)d h %(minutes)d min") % {"hours": whole // _HOUR, "minutes": minutes}
+    return _("%(days)d d %(hours)d h") % {"days": whole // _DAY, "hours": whole % _DAY // _HOUR}
+
+
+@register.filter
+def number(value: float | None) -> str:
+    """Write a number with separated thousands; a dash for none."""
+    if value is None:
+        return NOTHING
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """Write a number of percent; a dash for none."""
+    return NOTHING if value is None else f"{number(value)} %"
+
+
+@register.filter
+def outcome_name(key: str) -> str:
+    """Name a way a collection can end."""
+    return {outcome.value: name for outcome, name in outcome_names().items()}.get(key, key)
+
+
+@register.filter
+def source_name(key: str) -> str:
+    """Name the tier that answered."""
+    return source_names().get(key, key)
+
+
+@register.filter
+def item(mapping: Any, key: Any) -> Any:
+    """Return one entry of a mapping, None when it is not there."""
+    return mapping.get(key) if hasattr(mapping, "get") else None
+
+
+@register.filter
+def cell(value: Any, column: Column) -> str:
+    """Write one value of a table: a change with an arrow, and in words for who cannot see it."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None:
+        return NOTHING
+    if not is_number or not column.is_number:
+        return str(value)
+    if column.kind is Kind.PERCENT:
+        return percent(value)
+    if column.kind is not Kind.CHANGE:
+        return number(value)
+    if value == 0:
+        return percent(value)
+    style, arrow, word = ("up", "▲", _("up")) if value > 0 else ("down", "▼", _("down"))
+    return format_html(
+        '<span class="cp-{}"><span aria-hidden="true">{}</span> <span class="cp-sr">{}</span> {}</span>',
+        style,
+        arrow,
+        word,
+        percent(abs(value)),
+    )

@@ -1,0 +1,347 @@
+"""The coverage page: every state of a cell, what fills the gaps and what that costs, and who may do it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from apps.core.mongo import collection_of
+from apps.core.periods import parse_period
+from apps.mengla.choices import Priority
+from apps.mengla.models import Collection
+from apps.mengla.services.throughput import Pace, present_pace
+from apps.sync_tasks.selectors import find_run, list_running
+from tests.admin.conftest import JSON
+from tests.factories.categories import make_tree, store_tree
+from tests.mengla.run_support import identities_of, plan_now
+from tests.mengla.support import collections, enqueue, hot, make_stale, store, store_empty, trend
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.mongo,
+    pytest.mark.redis,
+    pytest.mark.usefixtures("sample_tree"),
+]
+PAGE = "/admin/coverage/"
+CELL, PLAN, FILL = f"{PAGE}cell/", f"{PAGE}plan/", f"{PAGE}fill/"
+HALF_YEAR = {"action": "hot", "granularity": "month", "from": "2025-01", "to": "2025-06"}
+ONE = {"action": "hot", "granularity": "month", "category": "1001", "period": "202501"}
+CHANGE = ("view_record", "view_collection", "change_collection", "view_synctask")
+
+
+def map_of(client: Client, **parameters: str) -> dict[str, str]:
+    """The letters of each row by its category."""
+    response = client.get(PAGE, {**HALF_YEAR, **parameters})
+    assert response.status_code == 200
+    page = response.content.decode()
+    rows = re.findall(r'<tr data-category="(\d*)">(.*?)</tr>', page, re.DOTALL)
+    return {cat_id: "".join(re.findall(r'<td class="(\w)">', row)) for cat_id, row in rows}
+
+
+# --- The heat map ----------------------------------------------------------------------------------
+
+
+def test_every_state_of_a_cell(chief: Client) -> None:
+    for month in ("202501", "202502"):
+        store(hot(month, cat_id="1000"))
+    make_stale(hot("202502", cat_id="1000"))
+    store_empty(hot("202503", cat_id="1000"))
+    enqueue(hot("202505", cat_id="1000"))
+    assert map_of(chief) == {"1000": "PSEMFM", "2000": "MMMMMM"}
+    page = chief.get(PAGE, HALF_YEAR).content.decode()
+    assert "12 in all: 2 present, 1 empty, 9 missing; 1 due for renewal, 1 being collected." in page
+    for name in ("present", "present, due for renewal", "empty", "missing", "being collected"):
+        assert f"</b>{name}</li>" in page
+    heads = re.findall(r'<th scope="col" data-period="(\d+)">', page)
+    assert heads == [f"2025{month:02}" for month in range(1, 7)]
+    assert "<caption" in page
+
+
+def test_a_trend_under_way_is_told_point_by_point(chief: Client) -> None:
+    enqueue(trend("202502", "202503", cat_id="2000"))
+    assert map_of(chief, action="industryTrendRange") == {"1000": "MMMMMM", "2000": "MFFMMM"}
+
+
+def test_children_are_opened(chief: Client) -> None:
+    store(hot("202501"))
+    assert list(map_of(chief, parent="1000")) == ["1000", "1001", "1002"]
+    assert map_of(chief, parent="1000")["1001"] == "PMMMMM"
+    page = chief.get(PAGE, HALF_YEAR).content.decode()
+    assert "parent=1000" in page
+    deeper = chief.get(PAGE, {**HALF_YEAR, "parent": "1001"}).content.decode()
+    assert "All of level 1" in deeper
+    assert "parent=1000" in deeper  # the way back
+
+
+@pytest.mark.parametrize(
+    ("granularity", "count"), [("day", 30), ("month", 12), ("quarter", 8), ("year", 5), ("", 12)]
+)
+def test_the_range_by_default(chief: Client, granularity: str, count: int) -> None:
+    page = chief.get(PAGE, {"granularity": granularity}).content.decode()
+    assert len(re.findall(r'<th scope="col" data-period=', page)) == count
+
+
+def test_a_year_of_days_for_thirty_categories_asks_few_questions(
+    chief: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_tree(make_tree(level1_count=30, child_count=0))
+    commands: list[str] = []
+    find = type(collection_of(Collection)).find
+
+    def counted(self: Any, *arguments: Any, **options: Any) -> Any:
+        commands.append(self.name)
+        return find(self, *arguments, **options)
+
+    monkeypatch.setattr(type(collection_of(Collection)), "find", counted)
+    rows = map_of(chief, granularity="day", **{"from": "2024-01-01", "to": "2024-12-31"})
+    assert [len(cells) for cells in rows.values()] == [366] * 30
+    assert len(commands) < 20
+    response = chief.get(PAGE, {**HALF_YEAR, "granularity": "day", "from": "20240101", "to": "20241231"})
+    assert len(response.content) < 600_000
+
+
+def test_without_categories_it_says_what_to_do(chief: Client) -> None:
+    collection_of_categories().delete_many({})
+    assert "import_categories" in chief.get(PAGE).content.decode()
+
+
+def collection_of_categories() -> Any:
+    from apps.categories.models import Category
+
+    return collection_of(Category)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"action": "nonsense"},
+        {"granularity": "week"},
+        {"from": "2025-13", "granularity": "month"},
+        {"from": "2025-06", "to": "2025-01"},
+        {"granularity": "day", "from": "2020-01-01", "to": "2025-01-01"},
+        {"granularity": "month", "from": "2000-01", "to": "2099-12"},
+        {"from": "２０２５-01"},
+        {"from": "9" * 5000},
+        {"from": "\x00"},
+        {"parent": "77"},
+        {"parent": "$ne"},
+        {"parent": "\x00"},
+        {"action": "\x00<script>"},
+    ],
+)
+def test_what_cannot_be_read_is_told(chief: Client, given: dict[str, str]) -> None:
+    response = chief.get(PAGE, given)
+    page = response.content.decode()
+    assert response.status_code == 400
+    (problem,) = re.findall(r'role="alert">([^<]+)<', page)
+    assert 5 < len(problem) < 300
+    assert "<script>" not in problem
+
+
+# --- One cell --------------------------------------------------------------------------------------
+
+
+def test_a_cell_shows_its_record_and_collects_nothing(chief: Client) -> None:
+    store(hot("202501"))
+    before = len(collections())
+    page = chief.get(CELL, ONE).content.decode()
+    assert "fresh" in page and "Collected" in page
+    assert page.count("<tr>") == 1 + 5
+    assert 'name="period" value="202501"' in page
+    told = chief.get(CELL, ONE, **JSON).json()
+    assert told["mark"] == "P"
+    assert "<table" in told["html"]
+    missing = chief.get(CELL, ONE | {"period": "202502"}, **JSON).json()
+    assert missing["mark"] == "M"
+    assert "Nothing is stored" in missing["html"]
+    assert len(collections()) == before
+
+
+def test_a_point_of_a_trend_and_an_empty_record(chief: Client) -> None:
+    store(trend("202501", "202503"))
+    told = chief.get(CELL, ONE | {"action": "industryTrendRange", "period": "202502"}, **JSON).json()
+    assert "2025-02" in told["html"] and told["mark"] == "P"
+    store_empty(hot("202504"))
+    told = chief.get(CELL, ONE | {"period": "202504"}, **JSON).json()
+    assert told["mark"] == "E"
+    assert "The list is empty" in told["html"]
+
+
+def test_a_cell_is_planned_and_noted(chief: Client) -> None:
+    response = chief.post(PLAN, ONE, **JSON)
+    assert (response.status_code, response.json()["mark"]) == (200, "F")
+    (planned,) = collections()
+    assert (planned["identity"], planned["priority"]) == ("hot:1001:month:202501", Priority.MANUAL)
+    assert (planned["requested_by"], planned["is_forced"]) == ("chief", True)
+    entry = LogEntry.objects.get()
+    assert (entry.user.username, entry.object_id) == ("chief", str(planned["_id"]))
+    assert "hot:1001:month:202501" in entry.change_message
+    again = chief.post(PLAN, ONE, follow=True)
+    assert "was under way already" in again.content.decode()
+    assert len(collections()) == 1
+
+
+# --- Filling ---------------------------------------------------------------------------------------
+
+
+def test_before_filling_it_says_what_that_means(chief: Client, settings: Any) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = 2.0
+    for month in ("202501", "202502"):
+        store(hot(month))
+    enqueue(hot("202412"))
+    for one in collections(active_key=None):
+        collection_of(Collection).update_one(
+            {"_id": one["_id"]},
+            [
+                {
+                    "$set": {
+                        "execution_id": "x",
+                        "dispatched_at": {"$subtract": ["$finished_at", 30_000]},
+                    }
+                }
+            ],
+        )
+    page = chief.get(FILL, HALF_YEAR | {"category": ["1001", "1002"]}).content.decode()
+    assert 'data-count="10"' in page  # 2 x 6 periods, 2 of them are there
+    assert "2 are stored already" in page
+    assert "5 min 0 s" in page  # 10 x 30 s
+    assert "at 2.0 a minute" in page
+    assert "done in about 5 min 30 s" in page  # behind the one that waits
+    assert list_running(10) == []
+
+
+def test_the_rate_is_that_of_the_spacing_when_nothing_was_answered(settings: Any) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = 3.0
+    assert present_pace() == Pace(20.0, is_measured=False)
+    assert present_pace().seconds_for(7) == 21
+
+
+def test_a_range_is_filled_by_a_sync_task(chief: Client) -> None:
+    store(hot("202501"))
+    response = chief.post(FILL, HALF_YEAR | {"category": ["1001", "2001"]}, follow=True)
+    (run,) = list_running(10)
+    run_id = str(run["_id"])
+    assert f"/admin/sync_tasks/synctask/{run_id}/change/" in response.content.decode()
+    assert (run["task_id"], run["requested_by"], run["period"]) == ("fill", "chief", "202501~202506")
+    plan_now(run_id)
+    wanted = {f"hot:{cat_id}:month:2025{month:02}" for cat_id in (1001, 2001) for month in range(1, 7)}
+    assert set(identities_of(run_id)) == wanted - {"hot:1001:month:202501"}
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.user.username) == (run_id, "chief")
+    assert "2025-01 to 2025-06" in entry.change_message
+
+
+def test_a_second_fill_is_sent_to_the_first(chief: Client) -> None:
+    chief.post(FILL, HALF_YEAR | {"category": ["1001"]})
+    (run,) = list_running(10)
+    page = chief.post(FILL, HALF_YEAR | {"category": ["1002"]}, follow=True).content.decode()
+    assert "running already" in page
+    assert f"/admin/sync_tasks/synctask/{run['_id']}/change/" in page
+    assert LogEntry.objects.count() == 1
+
+
+def test_nothing_to_fill_is_told(chief: Client) -> None:
+    store(hot("202501"))
+    asked = {"action": "hot", "granularity": "month", "from": "202501", "to": "202501", "category": "1001"}
+    page = chief.get(FILL, asked).content.decode()
+    assert "nothing to fill" in page
+    assert "Fill now" not in page
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"category": "77"},
+        {"category": "\x00"},
+        {"category": ["1001"] + [str(number) for number in range(2000, 2600)]},
+        {"category": "1001", "from": "2025-99"},
+        {"category": "1001", "action": "x"},
+    ],
+)
+def test_a_fill_that_cannot_be_read(chief: Client, method: str, given: dict[str, Any]) -> None:
+    response = getattr(chief, method)(FILL, HALF_YEAR | given)
+    assert response.status_code == 400
+    assert 'role="alert"' in response.content.decode()
+    assert list_running(10) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        ONE | {"period": "2025-13"},
+        ONE | {"category": "77"},
+        ONE | {"category": "\x00"},
+        ONE | {"action": "\ud800"},
+        ONE | {"granularity": "{}"},
+        ONE | {"period": "9" * 9999},
+    ],
+)
+def test_a_cell_that_cannot_be_read(chief: Client, given: dict[str, str]) -> None:
+    clean = {name: value.encode("utf-8", "replace").decode() for name, value in given.items()}
+    for response in (chief.get(CELL, clean), chief.post(PLAN, clean)):
+        assert response.status_code == 400
+        assert 'role="alert"' in response.content.decode()
+    assert chief.get(CELL, clean, **JSON).json()["error"]
+    assert collections() == []
+
+
+# --- Who may do it ---------------------------------------------------------------------------------
+
+
+def test_view_permission_sees_and_changes_nothing(viewer: Client) -> None:
+    page = viewer.get(PAGE, HALF_YEAR).content.decode()
+    assert 'type="checkbox"' not in page
+    assert "Fill…" not in page
+    assert "Collect it" not in viewer.get(CELL, ONE).content.decode()
+    assert viewer.get(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
+    assert viewer.post(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
+    assert viewer.post(PLAN, ONE).status_code == 403
+    assert viewer.post(PLAN, ONE, **JSON).json()["error"]
+    assert collections() == [] and list_running(10) == []
+    assert not LogEntry.objects.exists()
+
+
+def test_the_permission_to_change_shows_the_buttons(staff: Callable[..., Client]) -> None:
+    client = staff(*CHANGE)
+    page = client.get(PAGE, HALF_YEAR).content.decode()
+    assert page.count('type="checkbox" name="category"') == 2
+    assert "Collect it" in client.get(CELL, ONE).content.decode()
+    client.post(FILL, HALF_YEAR | {"category": "1001"})
+    (run,) = list_running(10)
+    assert find_run(str(run["_id"])) is not None
+
+
+@pytest.mark.parametrize("path", [PAGE, CELL])
+def test_without_permission_nothing_is_shown(staff: Callable[..., Client], client: Client, path: str) -> None:
+    assert staff("view_category").get(path, ONE).status_code == 403
+    assert client.get(path).headers["Location"].startswith("/admin/login/?next=")
+    assert client.get(path, **JSON).status_code == 403
+
+
+def test_changes_need_a_post_with_a_token(chief: Client) -> None:
+    assert chief.get(PLAN, ONE).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = chief.cookies
+    assert strict.post(PLAN, ONE).status_code == 403
+    assert strict.post(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
+    assert collections() == []
+
+
+def test_without_mongodb_it_is_an_outage_page(chief: Client, mongo_gone: Callable[[], None]) -> None:
+    mongo_gone()
+    assert chief.get(PAGE).status_code == 503
+
+
+def test_the_newest_period_is_the_last_that_is_over() -> None:
+    from apps.admin.pages.matrix import read_asked
+
+    asked = read_asked({"granularity": "quarter"}, today=parse_period("20250701").first_day)
+    assert (asked.start.key, asked.end.key) == ("2023Q3", "2025Q2")

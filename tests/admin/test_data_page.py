@@ -1,0 +1,410 @@
+"""The data page: figures as tables, charts and files, by the same way as readers get them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from openpyxl import load_workbook
+
+from apps.core.cache import clear_all, get_cache
+from apps.core.counters import STATS, read_days
+from apps.core.periods import parse_period
+from apps.mengla.choices import Action, CollectionError, Priority
+from apps.mengla.data_query import DataQuery
+from apps.mengla.services import queue
+from tests.admin.conftest import JSON
+from tests.mengla.support import (
+    answer,
+    claim,
+    collections,
+    figures_of,
+    hot,
+    make_stale,
+    points,
+    ranking,
+    store,
+    store_empty,
+    trend,
+)
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.mongo,
+    pytest.mark.redis,
+    pytest.mark.usefixtures("sample_tree"),
+]
+PAGE = "/admin/data/"
+STATE, EXPORT = f"{PAGE}state/", f"{PAGE}export/"
+HOT = {"action": "hot", "category": "1001", "granularity": "month", "period": "2025-06"}
+TREND = {"action": "industryTrendRange", "category": "1001", "from": "2025-01", "to": "2025-06"}
+
+
+def view_query() -> DataQuery:
+    """The distribution of one month."""
+    period = parse_period("202506")
+    return DataQuery(Action.INDUSTRY_VIEW, "1001", period, period)
+
+
+def text(response: Any) -> str:
+    assert response.status_code == 200, response.content[:500]
+    return str(response.content.decode())
+
+
+def table(page: str, name: str) -> list[list[str]]:
+    """The cells of a table of the page, row by row; the first row are its heads."""
+    (found,) = re.findall(rf'<table[^>]*data-table="{name}">(.*?)</table>', page, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", found, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in row] for row in cells]
+
+
+def charts(page: str) -> Any:
+    (found,) = re.findall(r'<script id="charts" type="application/json">(.*?)</script>', page)
+    return json.loads(found)
+
+
+# --- Tables and charts -----------------------------------------------------------------------------
+
+
+def test_a_ranking(chief: Client) -> None:
+    store(hot())
+    page = text(chief.get(PAGE, HOT))
+    heads, *rows = table(page, "ranking")
+    wanted = figures_of(hot())["list"]
+    assert heads[:5] == ["Rank", "Chinese name", "Russian name", "Sales", "Change of sales"]
+    assert len(rows) == len(wanted)
+    for rank, (row, figures) in enumerate(zip(rows, wanted, strict=True), start=1):
+        assert row[:4] == [
+            str(rank),
+            figures["catNameCn"],
+            figures["catName"],
+            f"{figures['monthSales']:,}",
+        ]
+        arrow = "▲" if figures["monthSalesDynamics"] > 0 else "▼"
+        assert row[4].startswith(arrow) or figures["monthSalesDynamics"] == 0
+    drawn = charts(page)["ranking"]
+    assert drawn["labels"] == [row["catNameCn"] for row in wanted[:12]]
+    assert drawn["series"][0]["values"] == [row["monthSales"] for row in wanted[:12]]
+
+
+def test_a_ranking_is_sorted_by_any_column(chief: Client) -> None:
+    store(hot())
+    numbers = [row["monthGmv"] for row in figures_of(hot())["list"]]
+    for sort, wanted in (("-monthGmv", sorted(numbers, reverse=True)), ("monthGmv", sorted(numbers))):
+        page = text(chief.get(PAGE, HOT | {"table": "ranking", "sort": sort}))
+        heads, *rows = table(page, "ranking")
+        column = [title.rstrip(" ▲▼") for title in heads].index("Turnover, ₽")
+        assert [float(row[column].replace(",", "")) for row in rows] == wanted
+        assert f'aria-sort="{"descending" if sort[0] == "-" else "ascending"}"' in page
+    plain = table(text(chief.get(PAGE, HOT)), "ranking")
+    for sort in ("nothing", "x" * 5000, "", "-", "\x00"):
+        assert table(text(chief.get(PAGE, HOT | {"table": "ranking", "sort": sort})), "ranking") == plain
+
+
+def test_the_distributions_and_the_share_of_brands(chief: Client) -> None:
+    store(view_query())
+    page = text(chief.get(PAGE, HOT | {"action": "industryViewV2"}))
+    figures = figures_of(view_query())
+    for name, key in (
+        ("sales", "industrySalesRangeDtoList"),
+        ("turnover", "industryGmvRangeDtoList"),
+        ("prices", "industryPriceRangeDtoList"),
+    ):
+        rows = table(page, name)[1:]
+        assert [row[0] for row in rows] == [_escaped(one["title"]) for one in figures[key]]
+        drawn = charts(page)[name]
+        assert drawn["series"][0]["values"] == [one["itemCountRate"] for one in figures[key]]
+    brands = charts(page)["brands"]
+    assert brands["series"][0]["values"] == [
+        one["brandGmvRate"] for one in figures["industryBrandRateDtoList"]
+    ]
+    assert len(table(page, "brands")) == 1 + len(figures["industryBrandRateDtoList"])
+
+
+def _escaped(title: str) -> str:
+    return title.replace(">", "&gt;")
+
+
+def test_the_gaps_of_a_trend_are_seen(chief: Client) -> None:
+    store(trend("202501", "202502"), points(p202501=5, p202502=6))
+    store(trend("202505", "202505"), points(p202505=9))
+    page = text(chief.get(PAGE, TREND))
+    rows = table(page, "trend")[1:]
+    assert [row[0] for row in rows] == [f"2025-{month:02}" for month in range(1, 7)]
+    assert [row[1] for row in rows] == ["5", "6", "–", "–", "9", "–"]
+    assert charts(page)["trend"]["series"][0]["values"] == [5, 6, None, None, 9, None]
+    assert "3 of 6 periods have figures" in page
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        ({"hotList": {"code": 0, "data": {"list": [{"novelty": {"a": [1]}}]}}}, "{&quot;a&quot;: [1]}"),
+        ({"hotList": {"code": 0, "data": {"list": [{"catName": "x"}], "pages": {"n": 7}}}}, "Further fields"),
+        ({"hotList": {"code": 0, "data": {"list": [{"monthSales": "many", "x": True}]}}}, "many"),
+        (
+            {"hotList": {"code": 0, "data": {"list": [{"monthSales": [1, 2]}, {"monthSales": None}]}}},
+            "[1, 2]",
+        ),
+    ],
+)
+def test_unknown_shapes_are_shown_as_they_are(chief: Client, result: Any, shown: str) -> None:
+    store(hot(), result)
+    assert shown in text(chief.get(PAGE, HOT))
+
+
+@pytest.mark.parametrize("data", ["text", 5, [1, 2], {"list": "x"}, {"list": []}, {}, [{"a": 1}], True, [[]]])
+@pytest.mark.parametrize("action", ["hot", "industryViewV2", "industryTrendRange"])
+def test_no_shape_at_all_breaks_the_tables(action: str, data: Any) -> None:
+    from apps.admin.pages.data import read_query
+    from apps.admin.pages.data_charts import charts_of
+    from apps.admin.pages.figures import tables_of
+
+    query = read_query({"action": action, "category": "1001", "granularity": "month"})
+    tables = tables_of(query, data)
+    assert charts_of(query, tables) is not None
+    for one in tables:
+        assert all(len(row) == len(one.columns) for row in one.rows)
+
+
+def test_names_are_escaped(chief: Client) -> None:
+    store(hot(), {"hotList": {"code": 0, "data": {"list": [{"catName": "<script>alert(1)</script>"}]}}})
+    page = text(chief.get(PAGE, HOT))
+    assert "<script>alert(1)</script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+# --- Freshness -------------------------------------------------------------------------------------
+
+
+def test_the_freshness_and_the_source(chief: Client) -> None:
+    store(hot())
+    clear_all()
+    for source in ("MongoDB (L3)", "memory of the web process (L1)"):
+        page = text(chief.get(PAGE, HOT))
+        assert source in page
+        assert 'cp-badge is-fresh">fresh' in page
+    make_stale(hot())
+    clear_all()
+    assert "due for renewal" in text(chief.get(PAGE, HOT))
+    (renewal,) = collections(active_key={"$ne": None})
+    assert (renewal["priority"], renewal["requested_by"]) == (Priority.READER, "chief")
+
+
+def test_it_is_counted_like_any_reader(chief: Client) -> None:
+    store(hot())
+    clear_all()
+    chief.get(PAGE, HOT)
+    (today,) = read_days(STATS, days=1) or []
+    assert today.counts["read:hot:l3:fresh"] == 1
+
+
+def test_an_empty_answer_says_why(chief: Client) -> None:
+    store_empty(hot())
+    page = text(chief.get(PAGE, HOT))
+    assert "The list is empty" in page
+    assert "data-table" not in page
+
+
+# --- What is not there -----------------------------------------------------------------------------
+
+
+def test_a_miss_is_collected_and_shown_when_it_has_come(chief: Client) -> None:
+    page = text(chief.get(PAGE, HOT))
+    (collection,) = collections()
+    assert (collection["identity"], collection["requested_by"]) == ("hot:1001:month:202506", "chief")
+    assert "are being collected" in page
+    assert "collector/data.js" in page
+    (awaited,) = re.findall(r'<script id="awaited" type="application/json">(.*?)</script>', page)
+    facts = json.loads(awaited)
+    assert 'http-equiv="refresh"' in page  # without JavaScript
+    assert chief.get(facts["state"], **JSON).json() == {
+        "status": "PENDING",
+        "status_name": "Pending",
+        "is_final": False,
+        "position": 0,
+    }
+    attempt = claim()
+    answer(attempt, {"hotList": {"code": 0, "data": {"list": [{"catName": "arrived"}]}}})
+    assert chief.get(facts["state"], **JSON).json()["is_final"] is True
+    assert "arrived" in text(chief.get(facts["next"]))
+
+
+def test_a_failure_is_told_and_not_repeated_by_itself(chief: Client) -> None:
+    text(chief.get(PAGE, HOT))
+    attempt = claim()
+    queue.fail_attempt(
+        attempt["_id"],
+        attempt_token=attempt["attempt_token"],
+        error=CollectionError.EXECUTION_FAILED,
+        message="browser crashed",
+        is_permanent=True,
+    )
+    asked = HOT | {"collection": str(attempt["_id"])}
+    for _ in range(3):
+        page = text(chief.get(PAGE, asked))
+        assert "browser crashed" in page
+        assert "refresh" not in page
+    assert len(collections()) == 1
+    text(chief.get(PAGE, HOT))  # "Ask again"
+    assert len(collections()) == 2
+    # Of another question it says nothing.
+    assert "browser crashed" not in text(chief.get(PAGE, asked | {"period": "2025-05"}))
+
+
+def test_without_a_question_nothing_is_collected(chief: Client) -> None:
+    store(hot())
+    before = len(collections())
+    page = text(chief.get(PAGE))
+    assert "Stored last" in page
+    assert "period=202506" in page
+    assert len(collections()) == before
+
+
+# --- Files -----------------------------------------------------------------------------------------
+
+
+def test_a_csv(chief: Client) -> None:
+    store(hot())
+    response = chief.get(EXPORT, HOT | {"format": "csv", "table": "ranking", "sort": "monthSales"})
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert 'filename="mengla-hot-1001-202506-ranking.csv"' in response.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+    wanted = sorted(figures_of(hot())["list"], key=lambda row: row["monthSales"])
+    assert [int(row["Sales"]) for row in rows] == [row["monthSales"] for row in wanted]
+    assert rows[0]["Chinese name"] == wanted[0]["catNameCn"]
+    assert float(rows[0]["Change of sales"]) == wanted[0]["monthSalesDynamics"]
+
+
+def test_an_xlsx(chief: Client) -> None:
+    store(view_query())
+    response = chief.get(EXPORT, HOT | {"action": "industryViewV2", "format": "xlsx"})
+    book = load_workbook(io.BytesIO(response.content))
+    assert book.sheetnames == ["sales", "turnover", "prices", "brands", "About"]
+    figures = figures_of(view_query())
+    rows = list(book["sales"].values)
+    assert [row[1] for row in rows[1:]] == [one["itemCount"] for one in figures["industrySalesRangeDtoList"]]
+    about = dict(book["About"].values)
+    assert about["State"] == "fresh"
+    assert "2025-06" in about["Figures"]
+
+
+DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1", "=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("name", DANGEROUS)
+def test_no_text_becomes_a_formula(chief: Client, name: str) -> None:
+    rows = [{"catName": name, "monthSales": -5, name: name}]
+    store(hot(), {"hotList": {"code": 0, "data": {"list": rows}}})
+    told = chief.get(EXPORT, HOT | {"format": "csv"}).content.decode("utf-8-sig")
+    heads, cells = list(csv.reader(io.StringIO(told, newline="")))
+    assert cells[heads.index("Russian name")] == f"'{name}"
+    assert heads[-1] == f"'{name}"
+    assert cells[heads.index("Sales")] == "-5"  # a number stays one
+    book = load_workbook(io.BytesIO(chief.get(EXPORT, HOT | {"format": "xlsx"}).content))
+    kinds = {cell.data_type for row in book["ranking"].iter_rows() for cell in row}
+    assert kinds == {"s", "n"}
+    assert [cell.value for row in book["ranking"].iter_rows() for cell in row if cell.data_type == "n"] == [
+        1,
+        -5,
+    ]
+
+
+def test_what_no_file_can_hold_is_left_out(chief: Client) -> None:
+    rows = [{"catName": "a\x07b" + "x" * 40_000, "flag": True, "none": None}]
+    store(hot(), {"hotList": {"code": 0, "data": {"list": rows}}})
+    book = load_workbook(io.BytesIO(chief.get(EXPORT, HOT | {"format": "xlsx"}).content))
+    (cell,) = [
+        cell for cell in next(book["ranking"].iter_rows(min_row=2, values_only=True)) if str(cell)[:2] == "ab"
+    ]
+    assert len(cell) <= 500
+
+
+def test_a_file_of_what_is_not_there_leads_to_the_page(chief: Client) -> None:
+    response = chief.get(EXPORT, HOT | {"format": "csv"})
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith(PAGE)
+    answer(claim(), ranking("x"))
+    store_empty(hot("202505"))
+    assert chief.get(EXPORT, HOT | {"period": "2025-05", "format": "csv"}).status_code == 404
+    assert chief.get(EXPORT, HOT | {"period": "2025-05", "format": "xlsx"}).status_code == 200
+
+
+# --- Hostile input, rights, outages ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"action": "nonsense"},
+        {"granularity": "week", "category": "1001"},
+        HOT | {"period": "2025-13"},
+        HOT | {"period": "２０２５-06"},
+        HOT | {"period": "9" * 9000},
+        HOT | {"period": "\x00"},
+        HOT | {"category": "77"},
+        HOT | {"category": "$ne"},
+        HOT | {"category": "\x00"},
+        HOT | {"category": "1001' OR 1=1"},
+        TREND | {"from": "2025-06", "to": "2025-01"},
+        TREND | {"granularity": "day", "from": "2000-01-01", "to": "2099-12-31"},
+        TREND | {"to": "x"},
+        {"action": "industryTrendRange", "to": "2025-Q9"},
+    ],
+)
+def test_what_cannot_be_read_is_told(chief: Client, given: dict[str, str]) -> None:
+    for path in (PAGE, EXPORT):
+        response = chief.get(path, given)
+        (problem,) = re.findall(r'role="alert">([^<]+)<', response.content.decode())
+        assert response.status_code == 400
+        assert 5 < len(problem) < 400
+    assert collections() == []
+
+
+@pytest.mark.parametrize("given", [{"format": "pdf"}, {"format": "\x00"}])
+def test_unknown_formats(chief: Client, given: dict[str, str]) -> None:
+    store(hot())
+    assert chief.get(EXPORT, HOT | given).status_code == 400
+
+
+@pytest.mark.parametrize("value", ["", "x", "0" * 24, "\x00", "$ne", "9" * 9000])
+def test_unknown_collections(chief: Client, value: str) -> None:
+    store(hot())
+    assert chief.get(STATE, {"collection": value}, **JSON).status_code == 404
+    assert "data-table" in text(chief.get(PAGE, HOT | {"collection": value}))
+
+
+@pytest.mark.parametrize("path", [PAGE, STATE, EXPORT])
+def test_who_may_see_it(client: Client, staff: Callable[..., Client], viewer: Client, path: str) -> None:
+    store(hot())
+    assert client.get(path, HOT).headers["Location"].startswith("/admin/login/?next=")
+    assert staff("view_category").get(path, HOT).status_code == 403
+    known = HOT | {"collection": str(collections()[0]["_id"])}
+    assert viewer.get(path, known).status_code == 200
+    assert viewer.post(path, HOT).status_code == 405
+
+
+def test_redis_is_not_needed(chief: Client, redis_gone: Callable[[], None]) -> None:
+    store(hot())
+    get_cache().clear_l1()
+    redis_gone()
+    assert "MongoDB (L3)" in text(chief.get(PAGE, HOT))
+
+
+def test_without_mongodb_it_is_an_outage_page(chief: Client, mongo_gone: Callable[[], None]) -> None:
+    mongo_gone()
+    assert chief.get(PAGE, HOT).status_code == 503
+
+
+def test_all_categories_and_defaults(chief: Client) -> None:
+    page = text(chief.get(PAGE, {"action": "hot"}))
+    (collection,) = collections()
+    assert (collection["cat_id"], collection["granularity"]) == ("", "month")
+    assert "All categories" in page

@@ -16,6 +16,7 @@ from apps.core.errors import InvalidInput
 
 _CAT_ID = re.compile(r"[1-9][0-9]{0,15}")
 _MAX_NAMED = 20
+_MAX_SHOWN_CHARACTERS = 20
 _MAX_LEVELS = 10
 
 
@@ -39,7 +40,8 @@ def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
     known = set(found.values_list("cat_id", flat=True))
     unknown = [cat_id for cat_id in asked if cat_id not in known]
     if unknown:
-        message = _("There is no such category: %(names)s.") % {"names": ", ".join(unknown[:_MAX_NAMED])}
+        names = ", ".join(cat_id[:_MAX_SHOWN_CHARACTERS] for cat_id in unknown[:_MAX_NAMED])
+        message = _("There is no such category: %(names)s.") % {"names": names}
         raise InvalidInput(message, fields={field: [message]})
 
 

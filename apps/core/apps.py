@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.apps import AppConfig
+
+# This module is among the first that a process loads.
+STARTED_AT = datetime.now(UTC)
 
 
 class CoreConfig(AppConfig):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -8,7 +9,8 @@ from django.db import connection
 from apps.categories import selectors
 from apps.categories.errors import CategoryNotFound
 from apps.categories.models import Category
-from tests.factories.categories import make_full_size_tree, store_tree
+from apps.core.errors import InvalidInput
+from tests.factories.categories import make_full_size_tree, make_tree, store_tree
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -73,3 +75,21 @@ def test_children_are_found_by_the_index() -> None:
     )
     assert plan["executionStats"]["nReturned"] == plan["executionStats"]["totalDocsExamined"] > 0
     assert "SORT" not in json.dumps(plan["queryPlanner"]["winningPlan"], default=str).replace('"SORT_KEY', "")
+
+
+def test_unknown_ids_are_named_together_by_one_lookup(django_assert_num_queries: Any) -> None:
+    store_tree(make_tree(level1_count=2, child_count=4))
+    with django_assert_num_queries(1):
+        selectors.check_categories(["1000", "1001", "", "1000"], field="cat_ids")
+    with django_assert_num_queries(1), pytest.raises(InvalidInput) as caught:
+        selectors.check_categories(["1000", "77", *ODD_IDS], field="cat_ids")
+    assert set(caught.value.fields or {}) == {"cat_ids"}
+    assert "77" in caught.value.message
+    assert "1000" not in caught.value.message
+    assert len(caught.value.message) < 500
+
+
+def test_only_some_of_many_unknown_ids_are_named() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        selectors.check_categories([str(number) for number in range(5000, 9000)], field="catId")
+    assert len(caught.value.message) < 300

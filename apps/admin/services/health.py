@@ -14,6 +14,7 @@ from typing import Any, cast
 from django.conf import settings
 
 from apps.core import mongo
+from apps.core.apps import STARTED_AT
 from apps.core.cache import get_cache
 from apps.core.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.heartbeats import list_heartbeats
@@ -25,7 +26,6 @@ from apps.mengla.services import monitoring
 from apps.mengla.services.breaker_control import read_breaker
 from apps.sync_tasks.selectors import count_by_status
 
-_STARTED_AT = datetime.now(UTC)
 Facts = dict[str, Any]
 
 
@@ -91,8 +91,8 @@ def process_facts() -> Facts:
         "version": settings.SPECTACULAR_SETTINGS["VERSION"],
         "environment": settings.ENV,
         "python": platform.python_version(),
-        "started_at": _STARTED_AT,
-        "uptime_seconds": round((datetime.now(UTC) - _STARTED_AT).total_seconds(), 1),
+        "started_at": STARTED_AT,
+        "uptime_seconds": round((datetime.now(UTC) - STARTED_AT).total_seconds(), 1),
         "l1": asdict(get_cache().l1_usage()),
     }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import multiprocessing
 import signal
 
+from django.apps import apps as django_apps
+
 from apps.core.processes import end_with_parent
 
 if multiprocessing.parent_process() is not None:
@@ -21,7 +23,7 @@ from apps.core.mongo import open_client
 from config.wsgi import application
 
 open_client()
-if multiprocessing.parent_process() is not None:
+if multiprocessing.parent_process() is not None and django_apps.is_installed("apps.admin"):
     # After the settings are read, and only in the processes that answer requests.
     from apps.admin.watch import start_watch
 

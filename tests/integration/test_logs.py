@@ -37,7 +37,11 @@ def test_no_secret_and_no_fork_warning_reaches_a_log(stack: Stack) -> None:
         assert client.post("/api/auth/login", content=f"{{{wrong_password}").status_code in (400, 415)
     assert stack.delete(f"/api/auth/tokens/{token_id}").status_code == 200
     with stack.client(token) as client:
-        assert client.get("/api/auth/me").status_code == 401
+        wait_until(
+            lambda: client.get("/api/auth/me").status_code == 401,
+            timeout_seconds=10,
+            what="the revoked token is refused",
+        )
 
     # An attempt whose webhook is refused: its address holds the attempt token.
     forged = stack.questions.one(wrong_signature_rate=1)

@@ -22,6 +22,7 @@ from redis.exceptions import InvalidResponse
 
 from apps.core.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.mongo import named_collection, utc_now
+from apps.core.ports import free_port
 from apps.core.schedules import schedule_id, sync_schedules
 from apps.mengla.services import diagnose as service
 from apps.mengla.simulator.server import Simulator
@@ -93,7 +94,8 @@ def test_nothing_is_executed_and_nothing_is_changed(service: Simulator) -> None:
     assert claim()["_id"] == queued
 
 
-def test_a_product_that_was_never_started_is_told_what_to_do() -> None:
+def test_a_product_that_was_never_started_is_told_what_to_do(settings: Any) -> None:
+    settings.MENGLA_WEBHOOK_URL = f"http://127.0.0.1:{free_port()}/api/webhook/mengla-notify"
     checks = diagnose()
     failed = {name: one["advice"] for name, one in checks.items() if not one["is_ok"]}
     assert set(failed) == {"collection_service", "worker", "tick", "schedules", "webhook"}

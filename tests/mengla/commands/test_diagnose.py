@@ -94,8 +94,14 @@ def test_nothing_is_executed_and_nothing_is_changed(service: Simulator) -> None:
     assert claim()["_id"] == queued
 
 
-def test_a_product_that_was_never_started_is_told_what_to_do(settings: Any) -> None:
+@pytest.fixture
+def _unreachable(settings: Any) -> None:
+    """Whatever else listens on this machine, our own webhook does not."""
     settings.MENGLA_WEBHOOK_URL = f"http://127.0.0.1:{free_port()}/api/webhook/mengla-notify"
+
+
+@pytest.mark.usefixtures("_unreachable")
+def test_a_product_that_was_never_started_is_told_what_to_do() -> None:
     checks = diagnose()
     failed = {name: one["advice"] for name, one in checks.items() if not one["is_ok"]}
     assert set(failed) == {"collection_service", "worker", "tick", "schedules", "webhook"}
@@ -105,6 +111,7 @@ def test_a_product_that_was_never_started_is_told_what_to_do(settings: Any) -> N
     assert "MENGLA_WEBHOOK_URL" in failed["webhook"]
 
 
+@pytest.mark.usefixtures("_unreachable")
 def test_what_to_do_is_said_once_for_all_it_mends() -> None:
     ended = run("diagnose")
     assert (ended.code, ended.err) == (1, "")

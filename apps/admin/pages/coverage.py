@@ -33,7 +33,7 @@ from apps.core.admin_base.operations import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
 from apps.mengla.choices import Action
-from apps.mengla.services.collect import Order, Selection, run_fill
+from apps.mengla.services.collect import TASK_NAMES, Order, Selection, run_fill
 from apps.mengla.services.fill_cost import fill_cost
 from apps.sync_tasks.errors import AlreadyRunning
 
@@ -144,7 +144,9 @@ def _fill_now(request: HttpRequest, asked: matrix.Asked, selection: Selection) -
         "end": asked.end.dashed,
         "count": len(selection.cat_ids),
     }
-    run = django_apps.get_model("sync_tasks", "SyncTask")(pk=started.run_id, name=text)
+    run = django_apps.get_model("sync_tasks", "SyncTask")(
+        pk=started.run_id, name=TASK_NAMES["fill"], period=f"{asked.start.key}~{asked.end.key}"
+    )
     note_history(request, [run], text)
     messages.success(request, _with_link(text, started.run_id))
     return redirect(_address(asked))

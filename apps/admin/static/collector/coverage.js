@@ -23,7 +23,7 @@
   const stateOf = (cell) => facts.states[cell.className.replace("is-chosen", "").trim()] || "";
 
   function describe(cell) {
-    const name = cell.parentElement.cells[0].innerText.trim().split("\n")[0];
+    const name = cell.parentElement.cells[0].querySelector("label, span").innerText.trim();
     cell.setAttribute("aria-label", `${name}, ${heads[columnOf(cell)].textContent}: ${stateOf(cell)}`);
   }
 
@@ -87,11 +87,12 @@
     if (!event.target.matches("[data-plan]")) return;
     event.preventDefault();
     const place = dialog.querySelector("[data-cell]");
+    // Not `form.action`: the form has a field of this name.
     const note = document.createElement("p");
     note.className = "cp-note";
     note.setAttribute("role", "status");
     try {
-      const answer = await fetch(event.target.action, {
+      const answer = await fetch(event.target.getAttribute("action"), {
         method: "POST", body: new FormData(event.target), headers: { Accept: "application/json" }, credentials: "same-origin",
       });
       const told = await answer.json();

@@ -191,6 +191,7 @@ def test_a_cell_is_planned_and_noted(chief: Client) -> None:
 
 def test_before_filling_it_says_what_that_means(chief: Client, settings: Any) -> None:
     settings.COLLECT_INTERVAL_SECONDS = 2.0
+    settings.MAX_INFLIGHT_REQUESTS = 1
     for month in ("202501", "202502"):
         store(hot(month))
     enqueue(hot("202412"))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from apps.admin.models import Alert
@@ -235,6 +236,13 @@ def test_strangers_are_sent_to_the_login(client: Client) -> None:
     response = client.get(PAGE)
     assert (response.status_code, response.headers["Location"]) == (302, "/admin/login/?next=/admin/")
     assert client.get(LIVE, **JSON).status_code == 403
+
+
+def test_a_login_leads_to_the_dashboard(client: Client) -> None:
+    User.objects.create_superuser("boss", password="a-long-password")
+    form = {"username": "boss", "password": "a-long-password"}
+    response = client.post("/admin/login/", form)
+    assert (response.status_code, response.headers["Location"]) == (302, PAGE)
 
 
 def test_staff_without_the_permission_see_no_numbers(staff: Callable[..., Client]) -> None:

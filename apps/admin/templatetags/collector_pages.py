@@ -8,8 +8,11 @@ from django import template
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
 from apps.admin.pages.figures import Column, Kind
+from apps.mengla.choices import Priority
+from apps.sync_tasks.choices import RunStatus
 
 register = template.Library()
 
@@ -62,9 +65,21 @@ def source_name(key: str) -> str:
 
 
 @register.filter
-def item(mapping: Any, key: Any) -> Any:
-    """Return one entry of a mapping, None when it is not there."""
-    return mapping.get(key) if hasattr(mapping, "get") else None
+def priority_name(key: str) -> str:
+    """Name who wants a collection."""
+    return {priority.name.lower(): str(priority.label) for priority in Priority}.get(key, key)
+
+
+@register.filter
+def status_name(key: str) -> str:
+    """Name where a sync task stands."""
+    return str(RunStatus(key).label) if key in RunStatus.values else key
+
+
+@register.filter
+def severity_name(key: str) -> str:
+    """Name how bad an alert is."""
+    return str(Severity(key).label) if key in Severity.values else key
 
 
 @register.filter

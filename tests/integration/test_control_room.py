@@ -1,0 +1,85 @@
+"""The control room while MongoDB or Redis hangs: each page answers in time and says what it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.integration.databases import OwnServers, stopped
+from tests.integration.stack import Stack
+from tests.integration.waiting import timed, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
+
+PROMISED_SECONDS = 4.0
+DASHBOARD, LIVE, COVERAGE, DATA = "/admin/", "/admin/live/", "/admin/coverage/", "/admin/data/"
+JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def browsers(exposed: Stack) -> Iterator[list[httpx.Client]]:
+    """A browser of the admin at each of the web processes, with one login for all."""
+    exposed.reset()
+    with exposed.web.clients(None) as by_worker:
+        clients = [client for (client,) in by_worker.values()]
+        first = clients[0]
+        first.get("/admin/login/")
+        form = {
+            "username": "admin",
+            "password": exposed.environment["ADMIN_PASSWORD"],
+            "csrfmiddlewaretoken": first.cookies["csrftoken"],
+        }
+        assert first.post("/admin/login/", params={"next": DASHBOARD}, data=form).status_code == 302
+        for client in clients[1:]:
+            client.cookies.update(first.cookies)
+        yield clients
+
+
+def in_time(client: httpx.Client, path: str, **options: object) -> httpx.Response:
+    """Open a page and assert that it came within the promised time."""
+    answer, seconds = timed(lambda: client.get(path, **options))  # type: ignore[arg-type]
+    assert seconds < PROMISED_SECONDS, f"{path} took {seconds:.1f} s: {answer.status_code}"
+    return answer
+
+
+def available(answer: httpx.Response) -> set[str]:
+    assert answer.status_code == 200, answer.text
+    return {name for name, part in answer.json()["parts"].items() if part["available"]}
+
+
+def test_while_mongodb_hangs_the_pages_answer(
+    exposed: Stack, servers: OwnServers, browsers: list[httpx.Client]
+) -> None:
+    everything = available(browsers[0].get(LIVE, headers=JSON))
+    assert {"mongodb", "redis", "hours", "queue", "breaker", "cache"} <= everything
+    with stopped(servers.mongo):
+        for browser in browsers:
+            page = in_time(browser, DASHBOARD)
+            assert page.status_code == 503
+            assert "MongoDB does not answer" in page.text
+            assert available(in_time(browser, LIVE, headers=JSON)) == {"redis", "breaker", "latency", "cache"}
+            for path in (COVERAGE, DATA):
+                assert in_time(browser, path).status_code == 503
+    wait_until(
+        lambda: all(browser.get(DASHBOARD).status_code == 200 for browser in browsers),
+        timeout_seconds=15,
+        what="the dashboard is whole again",
+    )
+
+
+def test_while_redis_hangs_the_pages_answer(
+    exposed: Stack, servers: OwnServers, browsers: list[httpx.Client]
+) -> None:
+    with stopped(servers.redis):
+        for browser in browsers:
+            page = in_time(browser, DASHBOARD)
+            assert page.status_code == 200
+            assert "Unavailable" in page.text
+            assert {"mongodb", "hours", "queue"} <= available(in_time(browser, LIVE, headers=JSON))
+            for path in (COVERAGE, DATA):
+                assert in_time(browser, path).status_code == 200
+    with stopped(servers.redis, servers.mongo):
+        for browser in browsers:
+            assert in_time(browser, DASHBOARD).status_code == 503

@@ -25,7 +25,11 @@ class Page(NamedTuple):
     view: Callable[..., HttpResponse]
 
 
-PAGES: list[Page] = []
+def list_pages() -> list[Page]:
+    """Return our pages; their views are imported when the addresses are, for they need the models."""
+    from apps.admin.run_task import run_task_view
+
+    return [Page("run-task/", "collector_run_task", run_task_view)]
 
 
 class CollectorAdminSite(UnfoldAdminSite):
@@ -38,7 +42,7 @@ class CollectorAdminSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         """Return the pages of the control room; the theme puts them before those of the models."""
-        return [path(page.route, self.admin_view(page.view), name=page.name) for page in PAGES]
+        return [path(page.route, self.admin_view(page.view), name=page.name) for page in list_pages()]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Answer a login that came too often with 429, and one that cannot be checked with 503."""

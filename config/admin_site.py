@@ -107,6 +107,11 @@ def icon_address(_request: HttpRequest) -> str:
     return static("collector/icon.svg")
 
 
+def style_address(_request: HttpRequest) -> str:
+    """Return the address of what our own pages add to the theme's styles."""
+    return static("collector/admin.css")
+
+
 def _link(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
     from apps.core.admin_base.rights import may_look  # settings are read before models can be imported
 
@@ -125,6 +130,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": _("Ozon market figures"),
     "SITE_URL": None,
     "SITE_ICON": icon_address,
+    "STYLES": [style_address],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": icon_address}],
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,

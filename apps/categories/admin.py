@@ -103,5 +103,5 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
 
 def _links(categories: Any, between: str) -> SafeString:
     links = ((reverse(_CHANGE, args=[one.pk]), one.name_cn or one.name_ru or one.pk) for one in categories)
-    link = '<a class="text-primary-700 dark:text-primary-400" href="{}">{}</a>'
+    link = '<a class="collector-link" href="{}">{}</a>'
     return format_html_join(between, link, links)

@@ -208,7 +208,7 @@ def pause_schedule(name: str, *, paused_by: str) -> None:
     if not _find(name).obeys_pause:
         raise Conflict(_("This schedule keeps the installation in order and cannot be paused."))
     _change(name, {"repeats": _NEVER})
-    audit.info("schedule_paused", name=name, paused_by=paused_by)
+    audit.info("schedule_paused_by_hand", name=name, paused_by=paused_by)
 
 
 def resume_schedule(name: str, *, resumed_by: str) -> None:
@@ -218,7 +218,7 @@ def resume_schedule(name: str, *, resumed_by: str) -> None:
     """
     next_run = next_run_of(_find(name).cron, after=timezone.now())
     _change(name, {"repeats": _ALWAYS, "next_run": next_run})
-    audit.info("schedule_resumed", name=name, resumed_by=resumed_by)
+    audit.info("schedule_resumed_by_hand", name=name, resumed_by=resumed_by)
 
 
 def schedule_id(name: str) -> ObjectId:

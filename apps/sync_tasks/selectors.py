@@ -19,6 +19,8 @@ from apps.sync_tasks.work import Failure, get_work
 __all__ = [
     "Progress",
     "count_ended",
+    "count_failures",
+    "count_own_records",
     "failures_of",
     "find_run",
     "is_running",
@@ -148,6 +150,17 @@ def without_planner() -> Document:
 def failures_of(run: Mapping[str, Any], limit: int = MAX_LISTED_FAILURES) -> list[Failure]:
     """Return failed collections of a run, with their reasons."""
     return get_work(run["task_id"]).failures(str(run["_id"]), limit)
+
+
+def count_failures(task_id: str, run_id: str) -> dict[str, int]:
+    """Return how many collections of a run failed, by the reason in words, the most frequent first."""
+    counts = get_work(task_id).count_failures(run_id)
+    return dict(sorted(counts.items(), key=lambda reason: -reason[1]))
+
+
+def count_own_records(task_id: str, run_id: str) -> int:
+    """Return how many records a deletion of the run with its data would delete."""
+    return get_work(task_id).count_own_records(run_id)
 
 
 def midnight_utc(day: date, tz: tzinfo) -> datetime:

@@ -65,6 +65,12 @@ class Work(Protocol):
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         """Return failed collections of the run, with their reasons."""
 
+    def count_failures(self, run_id: str) -> dict[str, int]:
+        """Count the failed collections of the run by their reason, in words."""
+
+    def count_own_records(self, run_id: str) -> int:
+        """Count the records that only this run wrote."""
+
     def cancel(self, run_id: str) -> bool:
         """Cancel what only this run waits for; False when some is left, for which this is called again."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ class FakeWork:
         self.pace = 0.0
         self.failed: list[Failure] = []
         self.asked: list[tuple[str, str]] = []
+        self.own_records = 0
         self.dies_in = ""
 
     def asked_for(self, step: str) -> list[str]:
@@ -47,6 +49,14 @@ class FakeWork:
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         self._note("failures", run_id)
         return self.failed[:limit]
+
+    def count_failures(self, run_id: str) -> dict[str, int]:
+        self._note("count_failures", run_id)
+        return dict(Counter(failure.error for failure in self.failed))
+
+    def count_own_records(self, run_id: str) -> int:
+        self._note("count_own_records", run_id)
+        return self.own_records
 
     def cancel(self, run_id: str) -> bool:
         """What waits is cancelled, what is under way (the last two) goes on."""

@@ -1,17 +1,24 @@
-"""Runs in the Django admin."""
+"""Runs in the Django admin: watched, cancelled, retried and deleted."""
 
 from __future__ import annotations
 
+import html
+from typing import Any
+
 import pytest
-from django.contrib.auth.models import User
+from bson import ObjectId
+from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from apps.sync_tasks import services
-from tests.sync_tasks.conftest import end, start, start_planned
+from apps.sync_tasks.work import Counts, Failure
+from tests.sync_tasks.conftest import FakeWork, count_runs, end, get, start, start_planned
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
 LIST = "/admin/sync_tasks/synctask/"
+OPERATIONS = ("cancel", "retry", "delete", "delete_with_data")
 
 
 @pytest.fixture
@@ -20,10 +27,61 @@ def site(client: Client) -> Client:
     return client
 
 
+@pytest.fixture
+def looker(client: Client) -> Client:
+    user = User.objects.create_user("looker", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    return client
+
+
+def text(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200, path
+    return html.unescape(" ".join(answer.content.decode().split()))
+
+
+def live(client: Client, *run_ids: str) -> dict[str, dict[str, Any]]:
+    answer = client.get(f"{LIST}live/", {"ids": ",".join(run_ids)})
+    assert answer.status_code == 200
+    assert "no-store" in answer.headers["Cache-Control"]
+    return {run["id"]: run for run in answer.json()["runs"]}
+
+
+def operate(client: Client, run_id: str, slug: str) -> str:
+    answer = client.post(f"{LIST}{run_id}/operation/{slug}/", follow=True)
+    return html.unescape(answer.content.decode())
+
+
+def failures(*reasons: str) -> list[Failure]:
+    return [
+        Failure(
+            collection_id=str(ObjectId()),
+            action="hot",
+            cat_id="1001",
+            dateType="month",
+            period="202506",
+            error=reason,
+            message="<i>broken</i>",
+            attempts=2,
+        )
+        for reason in reasons
+    ]
+
+
+# --- Looking --------------------------------------------------------------------------------------
+
+
 def test_pages_show_the_run(site: Client) -> None:
-    end(start_planned("daily_collect", name="Other"))
+    end(start_planned("daily_collect", name="Otherwise"))
     run_id = start("fill", name="<b>补采</b>", period="202506")
-    pages = (LIST, f"{LIST}{run_id}/change/", f"{LIST}?q=fill", f"{LIST}?status__exact=RUNNING")
+    pages = (
+        LIST,
+        f"{LIST}{run_id}/change/",
+        f"{LIST}?q=fill",
+        f"{LIST}?q={run_id}",
+        f"{LIST}?status=RUNNING",
+    )
     for path in pages:
         response = site.get(path)
         assert response.status_code == 200, path
@@ -31,12 +89,147 @@ def test_pages_show_the_run(site: Client) -> None:
         assert "&lt;b&gt;补采&lt;/b&gt;" in page
         assert "202506" in page
     for path in pages[2:]:
-        assert "Other" not in site.get(path).content.decode()
+        assert "Otherwise" not in site.get(path).content.decode()
 
 
-def test_runs_are_neither_added_nor_deleted_nor_edited(site: Client) -> None:
+def test_bars_have_their_numbers_without_javascript(site: Client, work: FakeWork) -> None:
+    run_id = start_planned()
+    work.counts[run_id] = Counts(total=200, completed=40, empty=5, failed=5, active=150)
+    work.pace = 25.0
+    for path in (LIST, f"{LIST}{run_id}/change/"):
+        page = text(site, path)
+        assert 'aria-valuenow="25.0"' in page
+        assert 'style="width: 25.0%"' in page
+        assert '<span data-field="ended">50</span> / <span data-field="total">200</span>' in page
+        assert "25.0 a minute" in page
+        assert "6 min" in page
+
+
+def test_live_numbers_move_until_the_run_has_ended(site: Client, work: FakeWork) -> None:
+    run_id = start_planned()
+    work.counts[run_id] = Counts(total=4, completed=1, active=3)
+    before = live(site, run_id)[run_id]
+    assert (before["percent"], before["is_running"], before["status"]) == (25.0, True, "Running")
+    work.counts[run_id] = Counts(total=4, completed=3, failed=1)
+    assert live(site, run_id)[run_id]["percent"] == 100.0
+    end(run_id, Counts(total=4, completed=3, failed=1))
+    after = live(site, run_id)[run_id]
+    assert (after["is_running"], after["status"], after["failed"]) == (False, "Completed", 1)
+
+
+def test_runs_that_are_gone_are_left_out_of_the_live_numbers(site: Client, work: FakeWork) -> None:
+    run_id = start()
+    assert list(live(site, run_id, str(ObjectId()))) == [run_id]
+
+
+@pytest.mark.parametrize("ids", ["", "x", "%00", "a" * 5000, ",".join([str(ObjectId())] * 101), "$ne"])
+def test_live_numbers_of_nonsense_are_refused(site: Client, ids: str) -> None:
+    assert site.get(f"{LIST}live/?ids={ids}").status_code == 400
+
+
+def test_live_numbers_are_for_staff_who_may_look(client: Client) -> None:
+    run_id = start()
+    assert client.get(f"{LIST}live/?ids={run_id}").status_code == 302
+    client.force_login(User.objects.create_user("stranger", is_staff=True))
+    assert client.get(f"{LIST}live/?ids={run_id}").status_code == 403
+
+
+def test_failures_are_grouped_by_reason(site: Client, work: FakeWork) -> None:
+    run_id = start_planned()
+    work.failed = failures("timeout", "rejected", "timeout")
+    page = text(site, f"{LIST}{run_id}/change/")
+    assert "<li>2 × timeout</li><li>1 × rejected</li>" in page
+    assert page.count("<i>broken</i>") == 3  # unescaped by this test, not by the page
+    assert "<i>broken" not in site.get(f"{LIST}{run_id}/change/").content.decode()
+
+
+def test_the_page_loads_its_script(site: Client) -> None:
+    run_id = start()
+    for path in (LIST, f"{LIST}{run_id}/change/"):
+        assert "/static/sync_tasks/live.js" in text(site, path)
+
+
+# --- Changing -------------------------------------------------------------------------------------
+
+
+def test_runs_are_neither_added_nor_deleted_nor_edited_by_forms(site: Client) -> None:
     run_id = start()
     assert site.get(f"{LIST}add/").status_code == 403
     assert site.post(f"{LIST}{run_id}/delete/", {"post": "yes"}).status_code == 403
     assert site.post(f"{LIST}{run_id}/change/", {"status": "FAILED"}).status_code == 403
     assert services.is_running(run_id)
+
+
+def test_a_running_run_is_cancelled(site: Client, work: FakeWork) -> None:
+    run_id = start()
+    page = text(site, f"{LIST}{run_id}/change/")
+    assert [slug for slug in OPERATIONS if f"operation/{slug}/" in page] == ["cancel"]
+    assert "be stopped?" in text(site, f"{LIST}{run_id}/operation/cancel/")
+    assert services.is_running(run_id)
+    operate(site, run_id, "cancel")
+    assert get(run_id)["status"] == "CANCELLED"
+    assert "chief" in get(run_id)["error_message"]
+    entry = LogEntry.objects.get()
+    assert (entry.user.get_username(), entry.object_id) == ("chief", run_id)
+
+
+def test_cancelling_an_ended_run_is_told_and_changes_nothing(site: Client, work: FakeWork) -> None:
+    run_id = end(start_planned())
+    assert "This sync task has ended." in operate(site, run_id, "cancel")
+    assert get(run_id)["status"] == "COMPLETED"
+    assert not LogEntry.objects.exists()
+
+
+def test_what_failed_is_retried(site: Client, work: FakeWork) -> None:
+    run_id = end(start_planned(), Counts(total=3, completed=1, failed=2))
+    work.counts[run_id] = Counts(total=3, completed=1, failed=2)
+    assert "operation/retry/" in text(site, f"{LIST}{run_id}/change/")
+    assert "Retries what failed" in operate(site, run_id, "retry")
+    assert count_runs(retry_of=run_id, requested_by="chief") == 1
+
+
+def test_without_failures_there_is_nothing_to_retry(site: Client, work: FakeWork) -> None:
+    run_id = end(start_planned())
+    assert "operation/retry/" not in text(site, f"{LIST}{run_id}/change/")
+    assert "No collection of this sync task has failed." in operate(site, run_id, "retry")
+
+
+@pytest.mark.parametrize("slug", ["delete", "delete_with_data"])
+def test_deletion_says_how_many_records_before(site: Client, work: FakeWork, slug: str) -> None:
+    run_id = end(start_planned())
+    work.own_records = 37
+    assert "37 records that only it wrote" in text(site, f"{LIST}{run_id}/operation/{slug}/")
+    assert count_runs() == 1
+    operate(site, run_id, slug)
+    assert count_runs() == 0
+    entry = LogEntry.objects.get()
+    assert (entry.action_flag, entry.object_id) == (DELETION, run_id)
+
+
+def test_a_running_run_is_not_deleted(site: Client, work: FakeWork) -> None:
+    run_id = start()
+    assert "Cancel it first." in operate(site, run_id, "delete_with_data")
+    assert services.is_running(run_id)
+
+
+def test_several_runs_are_cancelled_together(site: Client, work: FakeWork) -> None:
+    run_ids = [start(f"task_{number}") for number in range(3)]
+    form = {"action": "cancel", "_selected_action": run_ids}
+    assert site.post(LIST, form).status_code == 200
+    assert all(services.is_running(run_id) for run_id in run_ids)
+    site.post(LIST, form | {"confirmed": "yes"})
+    assert not any(services.is_running(run_id) for run_id in run_ids)
+    assert LogEntry.objects.count() == 3
+
+
+def test_who_may_only_look_changes_no_run(looker: Client, work: FakeWork) -> None:
+    running, ended = start("fill"), end(start_planned())
+    work.counts[ended] = Counts(total=1, failed=1)
+    for run_id in (running, ended):
+        assert "operation/" not in text(looker, f"{LIST}{run_id}/change/")
+        for slug in OPERATIONS:
+            assert looker.post(f"{LIST}{run_id}/operation/{slug}/").status_code == 403
+    looker.post(LIST, {"action": "cancel", "_selected_action": [running], "confirmed": "yes"})
+    assert services.is_running(running)
+    assert count_runs() == 2
+    assert list(live(looker, running)) == [running]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -61,4 +61,6 @@ def local_time(instant: datetime | None) -> str:
     """Return an instant in the market's time zone, to the second; "-" for None."""
     if instant is None:
         return "-"
+    if timezone.is_naive(instant):  # as PyMongo returns it
+        instant = instant.replace(tzinfo=UTC)
     return f"{timezone.localtime(instant, settings.BUSINESS_TIME_ZONE):%Y-%m-%d %H:%M:%S}"

@@ -96,7 +96,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         if not record.collection_id:
             return "-"
         address = reverse("admin:mengla_collection_change", args=[record.collection_id])
-        link = '<a class="text-primary-700 dark:text-primary-400" href="{}">{}</a>'
+        link = '<a class="collector-link" href="{}">{}</a>'
         return format_html(link, address, record.collection_id)
 
     @admin.display(description=_("figures"))

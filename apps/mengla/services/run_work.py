@@ -12,7 +12,7 @@ import pymongo
 from apps.core.broker import send_task
 from apps.core.cache import get_cache
 from apps.core.mongo import collection_of, utc_now
-from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.services import queue, run_state
 from apps.sync_tasks import selectors as run_selectors
@@ -55,6 +55,19 @@ class CollectionWork:
         failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
         found = collection_of(Collection).find(failed).hint(RUNS_INDEX).limit(limit)
         return [_failure(document) for document in found]
+
+    def count_failures(self, run_id: str) -> dict[str, int]:
+        """Count the run's failed collections by their reason, in words."""
+        failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
+        grouped = collection_of(Collection).aggregate(
+            [{"$match": failed}, {"$group": {"_id": "$error_code", "count": {"$sum": 1}}}], hint=RUNS_INDEX
+        )
+        words = {str(value): str(label) for value, label in CollectionError.choices}
+        return {words.get(one["_id"], one["_id"]): one["count"] for one in grouped}
+
+    def count_own_records(self, run_id: str) -> int:
+        """Count the records whose figures this run alone wanted: those :func:`delete_records_of` deletes."""
+        return collection_of(Record).count_documents({"run_ids": [run_id]})
 
     def cancel(self, run_id: str) -> bool:
         """Cancel what nobody else wants, for a moment; a worker goes on when that was not all."""

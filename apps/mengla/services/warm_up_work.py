@@ -105,6 +105,14 @@ class WarmUpWork:
         """Return nothing: an answer is kept or there is none to keep."""
         return []
 
+    def count_failures(self, run_id: str) -> dict[str, int]:
+        """Return nothing: nothing of a warm-up fails."""
+        return {}
+
+    def count_own_records(self, run_id: str) -> int:
+        """Return none: a warm-up writes no records."""
+        return 0
+
     def cancel(self, run_id: str) -> bool:
         """Do nothing: the worker at it notices after its present batch."""
         return True

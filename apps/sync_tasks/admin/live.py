@@ -1,0 +1,90 @@
+"""How runs stand at this moment, in numbers and in words: for the page itself and for what renews it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.core.admin_base.display import short_duration
+from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.selectors import progress_of
+
+COLOURS: dict[str, str] = {
+    RunStatus.RUNNING: "info",
+    RunStatus.COMPLETED: "success",
+    RunStatus.FAILED: "danger",
+    RunStatus.CANCELLED: "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRun:
+    """What a page shows of a run while it goes on; the texts are ready to be shown."""
+
+    id: str
+    is_running: bool
+    status: str
+    colour: str  # of the status, as the style sheet names it
+    percent: float
+    ended: int
+    total: int
+    completed: int
+    empty: int
+    failed: int
+    cancelled: int
+    rate: str
+    time_left: str
+    took: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+def live_run(task: SyncTask) -> LiveRun:
+    """Count how the run stands now; of an ended one, read what was counted then."""
+    progress = progress_of(_document_of(task))
+    is_running = task.status == RunStatus.RUNNING
+    eta_seconds = progress.eta_seconds if is_running else None
+    until = task.finished_at or timezone.now()
+    return LiveRun(
+        id=str(task.pk),
+        is_running=is_running,
+        status=str(RunStatus(task.status).label),
+        colour=COLOURS[task.status],
+        percent=progress.percent,
+        ended=progress.completed + progress.empty + progress.failed + progress.cancelled,
+        total=progress.total,
+        completed=progress.completed,
+        empty=progress.empty,
+        failed=progress.failed,
+        cancelled=progress.cancelled,
+        rate=_("%(rate).1f a minute") % {"rate": progress.per_minute},
+        time_left=short_duration(eta_seconds) if is_running else "-",
+        took=short_duration((until - task.started_at).total_seconds()),
+    )
+
+
+def _document_of(task: SyncTask) -> Mapping[str, Any]:
+    """Return the run as the selectors know it: instants in UTC without zone."""
+    return {
+        "_id": task.pk,
+        "task_id": task.task_id,
+        "status": task.status,
+        "totals": task.totals,
+        "is_planned": task.is_planned,
+        "expected_total": task.expected_total,
+        "skipped": task.skipped,
+        "started_at": _naive(task.started_at),
+        "finished_at": task.finished_at and _naive(task.finished_at),
+    }
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)

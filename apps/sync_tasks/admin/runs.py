@@ -1,0 +1,263 @@
+"""The pages of sync tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bson import ObjectId
+from django.contrib import admin
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils.cache import add_never_cache_headers
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from apps.core.admin_base.display import local_time
+from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
+from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.sync_tasks import selectors, services
+from apps.sync_tasks.admin.live import live_run
+from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.models import SyncTask
+
+MAX_WATCHED = 100
+
+
+def _cancel(task: SyncTask, user: str) -> str:
+    services.cancel_run(run_id=str(task.pk), cancelled_by=user)
+    return _now("Cancelled %(name)s.") % {"name": task}
+
+
+def _retry(task: SyncTask, user: str) -> str:
+    started = services.retry_run(run_id=str(task.pk), requested_by=user)
+    return _now("Retries what failed in %(name)s as sync task %(id)s.") % {"name": task, "id": started.run_id}
+
+
+def _delete(task: SyncTask, user: str) -> str:
+    services.delete_run(run_id=str(task.pk), is_data_deleted=False, deleted_by=user)
+    return _now("Deleted %(name)s; its records stay.") % {"name": task}
+
+
+def _delete_with_data(task: SyncTask, user: str) -> str:
+    count = services.delete_run(run_id=str(task.pk), is_data_deleted=True, deleted_by=user).records
+    text = ngettext(
+        "Deleted %(name)s and %(count)d record.", "Deleted %(name)s and %(count)d records.", count
+    )
+    return text % {"name": task, "count": count}
+
+
+def _ask_to_delete(task: SyncTask) -> str:
+    count = selectors.count_own_records(task.task_id, str(task.pk))
+    text = ngettext(
+        "Shall %(name)s be deleted? The %(count)d record that only it wrote stays.",
+        "Shall %(name)s be deleted? The %(count)d records that only it wrote stay.",
+        count,
+    )
+    return text % {"name": task, "count": count}
+
+
+def _ask_to_delete_with_data(task: SyncTask) -> str:
+    count = selectors.count_own_records(task.task_id, str(task.pk))
+    text = ngettext(
+        "Shall %(name)s be deleted for good with the %(count)d record that only it wrote?",
+        "Shall %(name)s be deleted for good with the %(count)d records that only it wrote?",
+        count,
+    )
+    return text % {"name": task, "count": count}
+
+
+def _has_ended(task: SyncTask) -> bool:
+    return task.status != RunStatus.RUNNING
+
+
+@admin.register(SyncTask)
+class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
+    """The newest runs first, each with a bar that moves while it runs."""
+
+    list_display = (
+        "name",
+        "period",
+        "state",
+        "progress",
+        "rate",
+        "time_left",
+        "failed",
+        "trigger",
+        "requested_by",
+        "started",
+        "took",
+    )
+    list_filter = ("status", "trigger")
+    search_fields = ("task_id",)  # shows the box; get_search_results says what it finds
+    search_help_text = _("Id of the sync task, or of its task, such as daily_collect")
+    list_before_template = "sync_tasks/list_head.html"
+    ordering = ("-started_at", "-id")
+    fields = (
+        "id",
+        "name",
+        "period",
+        "state",
+        "numbers",
+        "reasons",
+        "failures",
+        "left_out",
+        "trigger",
+        "requested_by",
+        "started",
+        "finished",
+        "error_message",
+        "retry_of",
+    )
+    operations = (
+        Operation(
+            slug="cancel",
+            label=_("Cancel"),
+            ask=lambda task: _now("Shall %(name)s be stopped?") % {"name": task},
+            run=_cancel,
+            is_offered=lambda task: task.status == RunStatus.RUNNING,
+            is_bulk=True,
+        ),
+        Operation(
+            slug="retry",
+            label=_("Retry what failed"),
+            ask=lambda task: _now("Shall what failed in %(name)s be collected again?") % {"name": task},
+            run=_retry,
+            is_offered=lambda task: _has_ended(task) and live_run(task).failed > 0,
+            is_bulk=True,
+        ),
+        Operation(
+            slug="delete",
+            label=_("Delete, keep the records"),
+            ask=_ask_to_delete,
+            run=_delete,
+            is_offered=_has_ended,
+            is_deletion=True,
+        ),
+        Operation(
+            slug="delete_with_data",
+            label=_("Delete with its records"),
+            ask=_ask_to_delete_with_data,
+            run=_delete_with_data,
+            is_offered=_has_ended,
+            is_deletion=True,
+        ),
+    )
+
+    class Media:
+        js = ("sync_tasks/live.js",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address that tells how runs stand."""
+        view = self.admin_site.admin_view(self.live_view)
+        return [path("live/", view, name="sync_tasks_synctask_live"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SyncTask]:
+        """Leave out the plan, which is large, and what belongs to the planner."""
+        return super().get_queryset(request).defer("parameters", "planner_token")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SyncTask], search_term: str
+    ) -> tuple[QuerySet[SyncTask], bool]:
+        """Find by id, or by the task's id."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        return queryset.filter(**{"pk" if ObjectId.is_valid(text) else "task_id": text}), False
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """Tell how the named runs stand; those that are gone are left out."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        ids = request.GET.get("ids", "").split(",")
+        if len(ids) > MAX_WATCHED or not all(ObjectId.is_valid(one) for one in ids):
+            raise BadRequest("ids: up to a hundred ids with commas between")
+        tasks = self.get_queryset(request).filter(pk__in=ids)
+        answer = JsonResponse({"runs": [live_run(task).to_json() for task in tasks]})
+        add_never_cache_headers(answer)
+        return answer
+
+    @admin.display(description=_("status"))
+    def state(self, task: SyncTask) -> SafeString:
+        """Say where the run stands."""
+        return _field(task, "status", colour=_seen(task).colour)
+
+    @admin.display(description=_("progress"))
+    def progress(self, task: SyncTask) -> SafeString:
+        """Return the bar."""
+        return render_to_string("sync_tasks/bar.html", {"run": _seen(task), "address": _live_address()})
+
+    @admin.display(description=_("rate"))
+    def rate(self, task: SyncTask) -> SafeString:
+        """Return how many collections end per minute."""
+        return _field(task, "rate")
+
+    @admin.display(description=_("time left"))
+    def time_left(self, task: SyncTask) -> SafeString:
+        """Return how long it will still take at this rate."""
+        return _field(task, "time_left")
+
+    @admin.display(description=_("failed"))
+    def failed(self, task: SyncTask) -> SafeString:
+        """Return how many collections failed."""
+        return _field(task, "failed")
+
+    @admin.display(description=_("took"))
+    def took(self, task: SyncTask) -> SafeString:
+        """Return how long it has been running, or ran."""
+        return _field(task, "took")
+
+    @admin.display(description=_("started at"))
+    def started(self, task: SyncTask) -> str:
+        """Return when it started."""
+        return local_time(task.started_at)
+
+    @admin.display(description=_("finished at"))
+    def finished(self, task: SyncTask) -> str:
+        """Return when it ended."""
+        return local_time(task.finished_at)
+
+    @admin.display(description=_("progress"))
+    def numbers(self, task: SyncTask) -> SafeString:
+        """Return the bar with all its numbers."""
+        context = {"run": _seen(task), "address": _live_address()}
+        return render_to_string("sync_tasks/numbers.html", context)
+
+    @admin.display(description=_("failures by reason"))
+    def reasons(self, task: SyncTask) -> SafeString:
+        """Return how many collections failed for each reason."""
+        reasons = selectors.count_failures(task.task_id, str(task.pk))
+        return render_to_string("sync_tasks/reasons.html", {"reasons": reasons})
+
+    @admin.display(description=_("first failures"))
+    def failures(self, task: SyncTask) -> SafeString:
+        """Return the first failed collections."""
+        found = selectors.failures_of({"_id": task.pk, "task_id": task.task_id})
+        return render_to_string("sync_tasks/failures.html", {"failures": found})
+
+    @admin.display(description=_("left out"))
+    def left_out(self, task: SyncTask) -> str:
+        """Return how many collections were not planned, by reason."""
+        return ", ".join(f"{reason}: {count}" for reason, count in task.skipped.items()) or "-"
+
+
+def _field(task: SyncTask, name: str, *, colour: str = "") -> SafeString:
+    value = getattr(_seen(task), name)
+    mark = format_html(' class="collector-label" data-colour="{}"', colour) if colour else ""
+    return format_html('<span data-run="{}" data-field="{}"{}>{}</span>', task.pk, name, mark, value)
+
+
+def _seen(task: SyncTask) -> Any:
+    """Count once for all columns of a row."""
+    if not hasattr(task, "_live_run"):
+        task._live_run = live_run(task)  # type: ignore[attr-defined]
+    return task._live_run  # type: ignore[attr-defined]
+
+
+def _live_address() -> str:
+    return reverse("admin:sync_tasks_synctask_live")

@@ -1,0 +1,76 @@
+// Moves the progress bars of running sync tasks without a reload; without it the page shows fixed numbers.
+(() => {
+    "use strict";
+
+    const PAUSE_MS = 2000;
+    const LONGEST_PAUSE_MS = 30000;
+    const MOST_IDS = 100;
+    let timer = null;
+    let failures = 0;
+
+    const running = () => [...document.querySelectorAll('[data-live][data-running="yes"]')].slice(0, MOST_IDS);
+
+    function show(run) {
+        for (const part of document.querySelectorAll(`[data-run="${run.id}"]`)) {
+            const fields = part.dataset.field ? [part] : part.querySelectorAll("[data-field]");
+            for (const field of fields) {
+                if (field.dataset.field in run) {
+                    field.textContent = run[field.dataset.field];
+                    if (field.dataset.colour) {
+                        field.dataset.colour = run.colour;
+                    }
+                }
+            }
+            const bar = part.querySelector("[data-bar]");
+            if (bar) {
+                bar.style.width = `${run.percent}%`;
+                bar.parentElement.setAttribute("aria-valuenow", run.percent);
+            }
+            if (part.dataset.live) {
+                part.dataset.running = run.is_running ? "yes" : "no";
+            }
+        }
+    }
+
+    async function renew() {
+        const parts = running();
+        if (parts.length === 0) {
+            return;
+        }
+        const ids = parts.map((part) => part.dataset.run);
+        try {
+            const answer = await fetch(`${parts[0].dataset.live}?ids=${ids.join(",")}`, {
+                credentials: "same-origin",
+                headers: { Accept: "application/json" },
+            });
+            if (!answer.ok) {
+                throw new Error(`status ${answer.status}`);
+            }
+            const told = await answer.json();
+            const seen = new Set(told.runs.map((run) => run.id));
+            told.runs.forEach(show);
+            // A run that was deleted meanwhile is not asked for again.
+            parts.filter((part) => !seen.has(part.dataset.run)).forEach((part) => { part.dataset.running = "no"; });
+            failures = 0;
+        } catch {
+            failures += 1;
+        }
+        plan();
+    }
+
+    function plan() {
+        clearTimeout(timer);
+        if (!document.hidden && running().length > 0) {
+            timer = setTimeout(renew, Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS));
+        }
+    }
+
+    document.addEventListener("visibilitychange", () => {
+        if (document.hidden) {
+            clearTimeout(timer);
+        } else {
+            renew();
+        }
+    });
+    document.addEventListener("DOMContentLoaded", plan);
+})();

@@ -16,24 +16,6 @@ else:
 _MAX_SEARCH_LENGTH = 100
 
 
-<<<<<<< HEAD
-=======
-class Page(NamedTuple):
-    """A page of ours inside the admin, for staff users; its address is below ``/admin/``."""
-
-    route: str
-    name: str  # of the URL, in the namespace `admin`
-    view: Callable[..., HttpResponse]
-
-
-def list_pages() -> list[Page]:
-    """Return our pages; their views are imported when the addresses are, for they need the models."""
-    from apps.admin.run_task import run_task_view
-
-    return [Page("run-task/", "collector_run_task", run_task_view)]
-
-
->>>>>>> h5b_local
 class CollectorAdminSite(UnfoldAdminSite):
     """The site behind ``/admin/``."""
 
@@ -44,13 +26,9 @@ class CollectorAdminSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         """Return the pages of the control room; the theme puts them before those of the models."""
-<<<<<<< HEAD
         from apps.admin.pages.urls import urlpatterns  # they use the site, so they come after it
 
         return urlpatterns
-=======
-        return [path(page.route, self.admin_view(page.view), name=page.name) for page in list_pages()]
->>>>>>> h5b_local
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Answer a login that came too often with 429, and one that cannot be checked with 503."""

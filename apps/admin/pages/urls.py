@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.admin.pages import coverage, dashboard, data
+from apps.admin.pages import coverage, dashboard, data, run_task
 
 urlpatterns: list[URLPattern] = [
     path("", dashboard.dashboard, name="index"),  # in the place of the admin's own first page
@@ -16,4 +16,5 @@ urlpatterns: list[URLPattern] = [
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
     path("data/export/", data.export, name="collector_data_export"),
+    path("run-task/", run_task.run_task_page, name="collector_run_task"),
 ]

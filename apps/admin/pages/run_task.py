@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps as django_apps
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.admin.pages.access import page, staff_view
 from apps.core.admin_base.display import local_time
 from apps.core.admin_base.operations import note_history
-from apps.core.admin_base.rights import may, may_look, name_of_user
+from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, NotFound
 from apps.mengla.services.collect import Order
 from apps.panels import selectors, services
@@ -23,18 +23,18 @@ from apps.sync_tasks.choices import RunStatus, Trigger
 _LOOK, _START = "sync_tasks.view_synctask", "sync_tasks.change_synctask"
 
 
-def run_task_view(request: HttpRequest) -> HttpResponse:
+@staff_view(sees=_LOOK)
+def run_task_page(request: HttpRequest) -> HttpResponse:
     """List the tasks with their last runs; a POST starts the one it names and shows its run."""
-    if not may_look(request, _LOOK) or (request.method == "POST" and not may(request, _START)):
-        raise PermissionDenied
     if request.method == "POST":
+        if not may(request, _START):
+            raise PermissionDenied
         return _start(request, request.POST.get("task", ""))
-    context = admin.site.each_context(request) | {
-        "title": _("Run a task"),
+    context = {
         "tasks": [_shown(view) for view in selectors.list_tasks()],
         "may_start": may(request, _START),
     }
-    return TemplateResponse(request, "collector_admin/run_task.html", context)
+    return page(request, "run_task.html", context, title=_("Run a task"))
 
 
 def _start(request: HttpRequest, task_id: str) -> HttpResponse:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.staticfiles import finders
 from django.test import Client
 
 from apps.admin.models import Alert
@@ -208,6 +210,10 @@ def test_every_chart_has_a_table_with_its_numbers(chief: Client) -> None:
     # Without JavaScript the table is open and the chart is hidden.
     assert '<details class="cp-table-of-chart" open>' in page
     assert re.search(r'data-chart="hours" hidden', page)
+    # The theme would hide the whole page.
+    (styles,) = re.findall(r'<noscript><link rel="stylesheet" href="([^"]+)"></noscript>', page)
+    path = finders.find(styles.removeprefix("/static/"))
+    assert "html[x-cloak] { display: block !important; }" in Path(path).read_text()
 
 
 def test_no_script_stands_in_the_page_itself(chief: Client) -> None:

@@ -260,7 +260,7 @@ class TestWhoChecks:
     def test_before_the_first_check_the_clock_starts(self) -> None:
         let_worker_be_silent(seconds=1000)
         assert evaluation.check_if_late() is None
-        assert evaluation.last_checked_at() is not None
+        assert evaluation.last_checked_at() is None
         assert evaluation.check_if_late(now=utc_now() + timedelta(minutes=4)) is not None
 
     @pytest.mark.parametrize(

@@ -60,11 +60,15 @@ def check_if_late(*, now: datetime | None = None) -> CheckResult | None:
     Before the very first check nothing is late: the clock starts with this call.
     """
     instant = now or utc_now()
-    checked_at = last_checked_at()
-    if checked_at is None:
-        _note_check(instant)
+    last = named_collection(_CHECKS).find_one({"_id": _KEY})
+    if last is None:
+        named_collection(_CHECKS).update_one(
+            {"_id": _KEY},
+            {"$setOnInsert": {"minute": 0, "checked_at": None, "awaited_since": instant}},
+            upsert=True,
+        )
         return None
-    if not is_late(checked_at, now=instant) or not _claim_minute(instant):
+    if not is_late(last["checked_at"] or last["awaited_since"], now=instant) or not _claim_minute(instant):
         return None
     return check()
 

@@ -36,6 +36,12 @@ def test_every_list_opens_and_loads_nothing_from_another_host(site: Client, labe
     assert [address for address in loaded if not address.startswith(("/static/", "/admin/"))] == []
 
 
+def test_a_list_that_is_not_counted_states_no_number(site: Client) -> None:
+    page = site.get(list_address("mengla.record")).content.decode()
+    assert "50000" not in page
+    assert "Show all" not in page
+
+
 @pytest.mark.parametrize("label", MODELS)
 @pytest.mark.parametrize(
     "query",

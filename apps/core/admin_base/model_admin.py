@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -15,8 +16,11 @@ M = TypeVar("M", bound=Model)
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin as UnfoldModelAdmin
+
+    UnfoldChangeList = ChangeList
 else:
     from unfold.admin import ModelAdmin as _ModelAdmin
+    from unfold.views import ChangeList as UnfoldChangeList
 
     class UnfoldModelAdmin(_ModelAdmin):
         """The theme's model admin, which may be written with its model in brackets."""
@@ -77,7 +81,20 @@ class ReadOnlyAdmin(CollectorModelAdmin[M]):
         return False
 
 
+class UncountedChangeList(UnfoldChangeList):
+    """A list that does not say how many rows it has, since nobody has counted them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page; the bound of the pager is no number of results to show."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 class LargeReadOnlyAdmin(ReadOnlyAdmin[M]):
     """To look at, with a pager that never counts."""
 
     paginator = NextOnlyPaginator
+
+    def get_changelist(self, request: HttpRequest, **_named: Any) -> type[ChangeList]:
+        """Return the list without a number of results."""
+        return UncountedChangeList

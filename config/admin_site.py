@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
@@ -124,6 +125,10 @@ def _link(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
     return {"title": entry.title, "icon": entry.icon, "link": address}
 
 
+def _access(kind: str) -> Callable[[HttpRequest], str]:
+    return lambda _request: static(f"collector/access.{kind}")
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": _("MengLa Collector"),
     "SITE_HEADER": _("MengLa Collector"),
@@ -135,6 +140,8 @@ UNFOLD: dict[str, Any] = {
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "STYLES": [_access("css")],
+    "SCRIPTS": [_access("js")],
     "LOGIN": {"form": "apps.auth.login_form.LoginForm"},
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
 }

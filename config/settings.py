@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from corsheaders.defaults import default_headers
+from django.utils.translation import gettext_lazy
 
 from config import admin_site as _admin_site
 from config import env as _env
@@ -119,6 +120,7 @@ DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
 
 MIDDLEWARE = [
     "apps.core.api.middleware.RequestIdMiddleware",
+    "django.middleware.locale.LocaleMiddleware",  # before all that may answer in words
     "apps.core.api.middleware.AccessLogMiddleware",
     "apps.core.api.middleware.EnvelopeMiddleware",
     "apps.core.admin_base.outage_page.OutagePageMiddleware",
@@ -128,7 +130,6 @@ MIDDLEWARE = [
     "apps.core.api.middleware.ChunkedBodyMiddleware",
     "apps.core.api.middleware.TrailingSlashMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -152,6 +153,8 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 UNFOLD = _admin_site.UNFOLD  # the look of the admin
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # of a login page that was opened by itself
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the first start
 
@@ -198,7 +201,7 @@ LOGIN_REDIRECT_URL = "/admin/"  # of a login that was not on the way to a page
 
 Q_CLUSTER = {
     "name": "mengla",
-    "label": "Worker",
+    "label": gettext_lazy("Worker messages"),  # how the admin names its pages
     "broker_class": "apps.core.broker.RedisBroker",
     "workers": ENVIRONMENT.QUEUE_WORKERS,
     "queue_limit": 50,

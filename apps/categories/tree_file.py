@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
+from django.utils.translation import gettext as _
 
 from apps.categories.errors import InvalidCategoryFile
 
@@ -48,14 +49,21 @@ def read_file(path: Path) -> bytes:
             return read_stream(stream, name=str(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise InvalidCategoryFile([f"{path}: cannot be read ({reason})"]) from error
+        raise InvalidCategoryFile(
+            [_("%(path)s: cannot be read (%(reason)s)") % {"path": path, "reason": reason}]
+        ) from error
 
 
 def read_stream(stream: BinaryIO, *, name: str) -> bytes:
     """Return the whole stream, never reading more than the size limit allows."""
     content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise InvalidCategoryFile([f"{name}: is larger than {MAX_FILE_BYTES // 1024 // 1024} MB"])
+        raise InvalidCategoryFile(
+            [
+                _("%(name)s: is larger than %(size)d MB")
+                % {"name": name, "size": MAX_FILE_BYTES // 1024 // 1024}
+            ]
+        )
     return content
 
 
@@ -66,14 +74,22 @@ def parse_json(content: bytes) -> Any:
         # infinities and repeated names are then reported with their place.
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique_object)
     except UnicodeDecodeError as error:
-        raise InvalidCategoryFile([f"byte {error.start}: is not UTF-8"]) from error
+        raise InvalidCategoryFile(
+            [_("byte %(position)d: is not UTF-8") % {"position": error.start}]
+        ) from error
     except json.JSONDecodeError as error:
-        problem = f"line {error.lineno}, column {error.colno}: is not JSON ({error.msg})"
+        problem = _("line %(line)d, column %(column)d: is not JSON (%(reason)s)") % {
+            "line": error.lineno,
+            "column": error.colno,
+            "reason": error.msg,
+        }
         raise InvalidCategoryFile([problem]) from error
     except RecursionError as error:
-        raise InvalidCategoryFile(["the file is nested too deeply"]) from error
+        raise InvalidCategoryFile([_("the file is nested too deeply")]) from error
     except ValueError as error:
-        raise InvalidCategoryFile([f"the file is not JSON ({_shorten(str(error))})"]) from error
+        raise InvalidCategoryFile(
+            [_("the file is not JSON (%(reason)s)") % {"reason": _shorten(str(error))}]
+        ) from error
 
 
 def build_rows(nodes: Any) -> list[CategoryRow]:
@@ -106,10 +122,10 @@ class _TreeCheck:
 
     def _walk(self, nodes: Any) -> Iterator[CategoryRow]:
         if not isinstance(nodes, list):
-            self._add("the file", f"must be a list of categories, not {_kind(nodes)}")
+            self._add(_("the file"), _("must be a list of categories, not %(kind)s") % {"kind": _kind(nodes)})
             return
         if not nodes:
-            self._add("the file", "has no categories")
+            self._add(_("the file"), _("has no categories"))
         for position, node in enumerate(nodes):
             path = f"[{position}]"
             yield from self._check_node(node, path=path, position=position, parent=None)
@@ -120,14 +136,14 @@ class _TreeCheck:
                         child, path=f"{path}.children[{index}]", position=index, parent=node
                     )
             elif children is not None:
-                self._add(f"{path}.children", f"must be a list, not {_kind(children)}")
+                self._add(f"{path}.children", _("must be a list, not %(kind)s") % {"kind": _kind(children)})
 
     def _check_node(
         self, node: Any, *, path: str, position: int, parent: dict[str, Any] | None
     ) -> Iterator[CategoryRow]:
         """Yield the row of a good node, nothing for a bad one."""
         if not isinstance(node, dict):
-            self._add(path, f"must be an object, not {_kind(node)}")
+            self._add(path, _("must be an object, not %(kind)s") % {"kind": _kind(node)})
             return
         count_before = self._problem_count
         data = {name: value for name, value in node.items() if name != "children"}
@@ -144,20 +160,24 @@ class _TreeCheck:
             return
         row = _build_row(data, position=position, parent=parent)
         if row is None:
-            self._add(path, f"is larger than {MAX_NODE_BYTES // 1024} KB")
+            self._add(path, _("is larger than %(size)d KB") % {"size": MAX_NODE_BYTES // 1024})
         else:
             yield row
 
     def _check_id(self, node: dict[str, Any], *, path: str) -> None:
         cat_id = node.get("catId")
         if "catId" not in node:
-            self._add(f"{path}.catId", "is missing")
+            self._add(f"{path}.catId", _("is missing"))
         elif type(cat_id) is not int:  # a JSON true is an int to isinstance
-            self._add(f"{path}.catId", f"must be a whole number, not {_kind(cat_id)}")
+            self._add(f"{path}.catId", _("must be a whole number, not %(kind)s") % {"kind": _kind(cat_id)})
         elif not 1 <= cat_id <= MAX_CAT_ID:
-            self._add(f"{path}.catId", f"must be from 1 to {MAX_CAT_ID}")
+            self._add(f"{path}.catId", _("must be from 1 to %(limit)d") % {"limit": MAX_CAT_ID})
         elif cat_id in self._places:
-            self._add(f"{path}.catId", f"{cat_id} is already the id of {self._places[cat_id]}")
+            self._add(
+                f"{path}.catId",
+                _("%(cat_id)d is already the id of %(place)s")
+                % {"cat_id": cat_id, "place": self._places[cat_id]},
+            )
         else:
             self._places[cat_id] = path
 
@@ -165,35 +185,41 @@ class _TreeCheck:
         claimed, parent_id = node.get("catId1"), parent.get("catId")
         # A bad parent id is a problem of its own, not one of every child too.
         if claimed is not None and type(parent_id) is int and (type(claimed), claimed) != (int, parent_id):
-            self._add(f"{path}.catId1", f"must be the parent's id ({_show(parent_id)}), not {_show(claimed)}")
+            self._add(
+                f"{path}.catId1",
+                _("must be the parent's id (%(parent_id)s), not %(claimed)s")
+                % {"parent_id": _show(parent_id), "claimed": _show(claimed)},
+            )
         if node.get("children"):
-            self._add(f"{path}.children", "is too deep: the tree has two levels")
+            self._add(f"{path}.children", _("is too deep: the tree has two levels"))
 
     def _check_name(self, node: dict[str, Any], name: str, *, path: str, may_be_empty: bool) -> None:
         value = node.get(name)
         if name not in node:
-            self._add(f"{path}.{name}", "is missing")
+            self._add(f"{path}.{name}", _("is missing"))
         elif isinstance(value, (dict, list)):
             return  # reported with the values
         elif not isinstance(value, str):
-            self._add(f"{path}.{name}", f"must be a text, not {_kind(value)}")
+            self._add(f"{path}.{name}", _("must be a text, not %(kind)s") % {"kind": _kind(value)})
         elif not may_be_empty and not value.strip():
-            self._add(f"{path}.{name}", "must not be empty")
+            self._add(f"{path}.{name}", _("must not be empty"))
         elif len(value) > MAX_NAME_LENGTH:
-            self._add(f"{path}.{name}", f"is longer than {MAX_NAME_LENGTH} characters")
+            self._add(f"{path}.{name}", _("is longer than %(limit)d characters") % {"limit": MAX_NAME_LENGTH})
 
     def _check_value(self, name: str, value: Any, *, path: str) -> None:
         path = f"{path}.{_shorten(name)}"
         if not name or name.startswith("$") or "." in name or "\0" in name or not _is_encodable(name):
-            self._add(path, "is not a usable field name")
+            self._add(path, _("is not a usable field name"))
         elif value is not None and not isinstance(value, (str, int, float)):
-            self._add(path, f"must be a text, number, true, false or null, not {_kind(value)}")
+            self._add(
+                path, _("must be a text, number, true, false or null, not %(kind)s") % {"kind": _kind(value)}
+            )
         elif isinstance(value, float) and not math.isfinite(value):
-            self._add(path, "must be a finite number")
+            self._add(path, _("must be a finite number"))
         elif isinstance(value, int) and not -MAX_STORED_INT - 1 <= value <= MAX_STORED_INT:
-            self._add(path, "is a whole number of more than 64 bits")
+            self._add(path, _("is a whole number of more than 64 bits"))
         elif isinstance(value, str) and not _is_encodable(value):
-            self._add(path, "is not valid Unicode text")
+            self._add(path, _("is not valid Unicode text"))
 
 
 def _build_row(data: dict[str, Any], *, position: int, parent: dict[str, Any] | None) -> CategoryRow | None:
@@ -219,7 +245,7 @@ def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in pairs:
         if name in result:
-            raise ValueError(f"the field {_show(name)} appears twice in one object")
+            raise ValueError(_("the field %(name)s appears twice in one object") % {"name": _show(name)})
         result[name] = value
     return result
 
@@ -230,10 +256,16 @@ def _is_encodable(text: str) -> bool:
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", float: "a fraction"}
+    names = {
+        dict: _("an object"),
+        list: _("a list"),
+        str: _("a text"),
+        bool: _("true or false"),
+        float: _("a fraction"),
+    }
     if value is None:
         return "null"
-    return names.get(type(value), "a number" if isinstance(value, int) else type(value).__name__)
+    return names.get(type(value), _("a number") if isinstance(value, int) else type(value).__name__)
 
 
 def _show(value: Any) -> str:

@@ -13,6 +13,9 @@ from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import total_ordering
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from apps.core.errors import InvalidInput
 
 # Ozon was founded in 1998 and has no earlier market figures; a year outside this century is a typing error.
@@ -54,9 +57,9 @@ _INPUT_FORMS = {
     Granularity.YEAR: re.compile(r"[0-9]{4}"),
 }
 _EXAMPLES = {
-    Granularity.DAY: "2025-06-01 or 20250601",
-    Granularity.MONTH: "2025-06 or 202506",
-    Granularity.QUARTER: "2025-Q2 or 2025Q2",
+    Granularity.DAY: gettext_lazy("2025-06-01 or 20250601"),
+    Granularity.MONTH: gettext_lazy("2025-06 or 202506"),
+    Granularity.QUARTER: gettext_lazy("2025-Q2 or 2025Q2"),
     Granularity.YEAR: "2025",
 }
 
@@ -148,8 +151,8 @@ def parse_granularity(text: object) -> Granularity:
     """Read a granularity in any letter case, also as the collection service names it."""
     granularity = _GRANULARITY_NAMES.get(text.lower()) if isinstance(text, str) else None
     if granularity is None:
-        names = ", ".join(Granularity)
-        raise PeriodError(f"{_shown(text)} is not a granularity: use {names} or QUARTERLY_FOR_YEAR")
+        message = _("%(text)s is not a granularity: use %(names)s or QUARTERLY_FOR_YEAR")
+        raise PeriodError(message % {"text": _shown(text), "names": ", ".join(Granularity)})
     return granularity
 
 
@@ -165,9 +168,9 @@ def parse_period(text: object, granularity: Granularity | None = None) -> Period
     if not _is_canonical(key, form):
         raise PeriodError(_unreadable(text, granularity))
     if granularity is not None and form != granularity:
-        raise PeriodError(
-            f"{_shown(text)} is a {form}, but a {granularity} is needed here: use {_EXAMPLES[granularity]}"
-        )
+        message = _("%(text)s is a %(form)s, but a %(granularity)s is needed here: use %(examples)s")
+        facts = {"text": _shown(text), "form": form, "granularity": granularity}
+        raise PeriodError(message % (facts | {"examples": _EXAMPLES[granularity]}))
     return Period(form, key)
 
 
@@ -182,11 +185,15 @@ def parse_bound(text: object, granularity: Granularity, *, is_end: bool) -> Peri
         return parse_period(text, granularity)
     day = parse_period(text, Granularity.DAY).first_day
     period = period_of(day, granularity)
-    edge, wanted = ("last", period.last_day) if is_end else ("first", period.first_day)
+    wanted = period.last_day if is_end else period.first_day
     if day != wanted:
-        raise PeriodError(
-            f"{_shown(text)} is not the {edge} day of a {granularity}: use {period.dashed} or {wanted}"
+        message = (
+            _("%(text)s is not the last day of a %(granularity)s: use %(period)s or %(wanted)s")
+            if is_end
+            else _("%(text)s is not the first day of a %(granularity)s: use %(period)s or %(wanted)s")
         )
+        facts = {"text": _shown(text), "granularity": granularity, "period": period.dashed, "wanted": wanted}
+        raise PeriodError(message % facts)
     return period
 
 
@@ -220,12 +227,15 @@ def business_date(now: datetime, tz: tzinfo) -> date:
 def count_periods(start: Period, end: Period) -> int:
     """Count the periods from ``start`` to ``end``, both included, without building them."""
     if start.granularity != end.granularity:
-        raise PeriodError(
-            f"The range starts with a {start.granularity} ({start.dashed}) "
-            f"and ends with a {end.granularity} ({end.dashed}): both must be of one granularity"
+        message = _(
+            "The range starts with a %(first)s (%(start)s) and ends with a %(last)s (%(end)s): "
+            "both must be of one granularity"
         )
+        facts = {"first": start.granularity, "start": start.dashed}
+        raise PeriodError(message % (facts | {"last": end.granularity, "end": end.dashed}))
     if end < start:
-        raise PeriodError(f"The range starts at {start.dashed}, after its end {end.dashed}")
+        message = _("The range starts at %(start)s, after its end %(end)s")
+        raise PeriodError(message % {"start": start.dashed, "end": end.dashed})
     return end.index - start.index + 1
 
 
@@ -233,10 +243,12 @@ def period_range(start: Period, end: Period, *, limit: int | None = None) -> lis
     """List the periods from ``start`` to ``end``, both included, refusing more than ``limit`` of them."""
     count = count_periods(start, end)
     if limit is not None and count > limit:
-        raise PeriodError(
-            f"The range {start.dashed} to {end.dashed} holds {count} {start.granularity} periods: "
-            f"at most {limit} are allowed"
+        message = _(
+            "The range %(start)s to %(end)s holds %(count)d %(granularity)s periods: "
+            "at most %(limit)d are allowed"
         )
+        facts = {"start": start.dashed, "end": end.dashed, "count": count, "limit": limit}
+        raise PeriodError(message % (facts | {"granularity": start.granularity}))
     first = start.index
     return [_at_index(first + offset, start.granularity) for offset in range(count)]
 
@@ -273,7 +285,8 @@ def _at_index(index: int, granularity: Granularity) -> Period:
     lowest = period_of(date(MIN_YEAR, 1, 1), granularity).index
     highest = period_of(date(MAX_YEAR, MONTHS_PER_YEAR, 31), granularity).index
     if not lowest <= index <= highest:
-        raise PeriodError(f"The {granularity} lies outside the years {MIN_YEAR} to {MAX_YEAR}")
+        message = _("The %(granularity)s lies outside the years %(first)d to %(last)d")
+        raise PeriodError(message % {"granularity": granularity, "first": MIN_YEAR, "last": MAX_YEAR})
     match granularity:
         case Granularity.DAY:
             first = date(MIN_YEAR, 1, 1) + timedelta(days=index - lowest)
@@ -297,15 +310,17 @@ def _calendar_day(day: date) -> date:
 def _unreadable(text: object, granularity: Granularity | None) -> str:
     if granularity is None:
         forms = "; ".join(f"{name}: {example}" for name, example in _EXAMPLES.items())
-        return f"{_shown(text)} is not a period of the years {MIN_YEAR} to {MAX_YEAR}: use {forms}"
-    example = _EXAMPLES[granularity]
-    return f"{_shown(text)} is not a {granularity} of the years {MIN_YEAR} to {MAX_YEAR}: use {example}"
+        message = _("%(text)s is not a period of the years %(first)d to %(last)d: use %(forms)s")
+        return message % {"text": _shown(text), "first": MIN_YEAR, "last": MAX_YEAR, "forms": forms}
+    message = _("%(text)s is not a %(granularity)s of the years %(first)d to %(last)d: use %(examples)s")
+    facts = {"text": _shown(text), "granularity": granularity, "first": MIN_YEAR, "last": MAX_YEAR}
+    return message % (facts | {"examples": _EXAMPLES[granularity]})
 
 
 def _shown(value: object) -> str:
     """Show a value in a message: short, on one line and safe to encode, whatever it is."""
     if not isinstance(value, str):
-        return f"A value of type {type(value).__name__}"
+        return _("A value of type %(name)s") % {"name": type(value).__name__}
     if len(value) > SHOWN_CHARACTERS:
         return f"{value[:SHOWN_CHARACTERS]!r}..."
     return repr(value)

@@ -83,7 +83,7 @@ class Collection(models.Model):
     end_key = models.CharField(_("last period"), max_length=8)
     product_id = models.CharField(_("product"), max_length=64, blank=True)
     extra = models.JSONField(_("extra parameters"), default=dict)
-    identity = models.CharField(max_length=220)
+    identity = models.CharField(_("question"), max_length=220)
     active_key = models.CharField(max_length=220, null=True)  # noqa: DJ001 - null is outside the index
     is_forced = models.BooleanField(_("ask even if fresh"), default=False)
     priority = models.IntegerField(_("priority"), choices=Priority.choices)
@@ -98,7 +98,9 @@ class Collection(models.Model):
     # Text, because the unique index covers one BSON type and small integers have two.
     slot = models.CharField(max_length=8, null=True)  # noqa: DJ001 - null is outside the index
     execution_id = models.CharField(_("execution"), max_length=128, blank=True)
-    run_ids = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    run_ids = ArrayField(
+        models.CharField(max_length=24), verbose_name=_("sync tasks"), default=list, blank=True
+    )
     requested_by = models.CharField(_("requested by"), max_length=160, blank=True)
     error_code = models.CharField(_("error"), max_length=32, blank=True, choices=CollectionError.choices)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)

@@ -27,7 +27,7 @@ from apps.core.errors import DomainError
 from apps.core.management.progress import Display, open_display
 from apps.core.management.stopping import Stopped, StopSignals, stop_signals
 
-__all__ = ["CollectorCommand", "ExitCode", "Stopped", "dump"]
+__all__ = ["CollectorCommand", "ExitCode", "Stopped", "TranslatedCommand", "dump"]
 
 
 class ExitCode(IntEnum):
@@ -39,7 +39,16 @@ class ExitCode(IntEnum):
     PARTLY_FAILED = 3
 
 
-class CollectorCommand(BaseCommand):
+class TranslatedCommand(BaseCommand):
+    """A command whose help may be in the language of LANGUAGE_CODE."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Look the help up, which is marked with ``gettext_noop``: argparse cannot wrap lazy text."""
+        self.help = _(self.help)
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+
+class CollectorCommand(TranslatedCommand):
     """Runs :meth:`run`, prints its result once (a line, or JSON with ``--json``) and exits with its code.
 
     SIGINT and SIGTERM raise :class:`Stopped` inside :meth:`run`, once; a command for which there is more to
@@ -78,9 +87,11 @@ class CollectorCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what every command takes."""
-        parser.add_argument("--json", action="store_true", dest="is_json", help="Print the result as JSON.")
         parser.add_argument(
-            "--no-progress", action="store_true", help="Show no progress bar, only lines at changes."
+            "--json", action="store_true", dest="is_json", help=_("Print the result as JSON.")
+        )
+        parser.add_argument(
+            "--no-progress", action="store_true", help=_("Show no progress bar, only lines at changes.")
         )
         if self.can_dry_run:
             self.add_dry_run(parser)
@@ -89,7 +100,7 @@ class CollectorCommand(BaseCommand):
     def add_dry_run(parser: CommandParser) -> None:
         """Add ``--dry-run``; for a command whose subcommands do not all take it."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="Say what would be done, and change nothing."
+            "--dry-run", action="store_true", help=_("Say what would be done, and change nothing.")
         )
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:

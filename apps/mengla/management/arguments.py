@@ -39,7 +39,9 @@ def add_selection(parser: CommandParser) -> None:
         default=[],
         type=_category,
         metavar="ID",
-        help="ids of categories, or `all` for all of them taken together (default: every level-1 category)",
+        help=_(
+            "ids of categories, or `all` for all of them taken together (default: every level-1 category)"
+        ),
     )
     parser.add_argument(
         "--action",
@@ -48,7 +50,7 @@ def add_selection(parser: CommandParser) -> None:
         default=[],
         type=one_of(lambda: list(Action.values)),
         metavar="A",
-        help=f"{', '.join(Action.values)} (default: all of them)",
+        help=_("%(names)s (default: all of them)") % {"names": ", ".join(Action.values)},
     )
 
 
@@ -59,15 +61,17 @@ def add_range(parser: CommandParser) -> None:
         dest="range_start",
         required=True,
         metavar="D",
-        help="first period: 2025-06-01, 2025-06, 2025-Q2, 2025, or without dashes",
+        help=_("first period: 2025-06-01, 2025-06, 2025-Q2, 2025, or without dashes"),
     )
-    parser.add_argument("--to", dest="range_end", required=True, metavar="D", help="last period")
+    parser.add_argument("--to", dest="range_end", required=True, metavar="D", help=_("last period"))
     parser.add_argument(
         "--granularity",
         type=granularity_argument,
         metavar="G",
-        help="day, month, quarter or year (default: what the form of the periods says); a longer one also "
-        "takes the first day of its first and the last day of its last period",
+        help=_(
+            "day, month, quarter or year (default: what the form of the periods says); a longer one also "
+            "takes the first day of its first and the last day of its last period"
+        ),
     )
 
 

@@ -50,10 +50,12 @@ class FollowingCommand(CollectorCommand):
     def add_waiting(self, parser: CommandParser) -> None:
         """Add ``--wait`` and ``--cancel-on-exit``."""
         parser.add_argument(
-            "--wait", action="store_true", help="Follow the sync task until it ends; Ctrl-C only stops this."
+            "--wait",
+            action="store_true",
+            help=_("Follow the sync task until it ends; Ctrl-C only stops this."),
         )
         parser.add_argument(
-            "--cancel-on-exit", action="store_true", help="With --wait: Ctrl-C cancels the sync task, too."
+            "--cancel-on-exit", action="store_true", help=_("With --wait: Ctrl-C cancels the sync task, too.")
         )
 
     def check_waiting(self, options: Options) -> None:

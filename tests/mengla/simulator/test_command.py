@@ -56,6 +56,16 @@ def test_module_runs_without_django_settings_and_stops_on_a_signal(
         assert http.get("/api/managed-tasks").status_code == 401
         listed = http.get("/api/managed-tasks", headers={"Authorization": "Bearer file-key"})
         assert listed.json()["data"]["tasks"][-1]["name"] == "萌啦数据采集"
+        task_id = listed.json()["data"]["tasks"][-1]["id"]
+        refused = http.post(
+            f"/api/managed-tasks/{task_id}/execute",
+            headers={"Authorization": "Bearer file-key"},
+            json={
+                "parameters": {"module": "hot", "dateType": "MONTH", "timest": "2025-13"},
+                "webhookUrl": "http://127.0.0.1:9",
+            },
+        )
+        assert refused.status_code == 400, refused.text
         assert finish(process, number) == (0, "", "")
 
 

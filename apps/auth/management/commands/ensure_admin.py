@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.auth import services
 from apps.core.management.base import CollectorCommand, ExitCode
@@ -14,7 +15,9 @@ from apps.core.management.base import CollectorCommand, ExitCode
 class Command(CollectorCommand):
     """Creates the first admin; a user that exists is left as it is, its password too."""
 
-    help = "Create the admin of ADMIN_USERNAME and ADMIN_PASSWORD, unless a user of that name exists."
+    help = gettext_noop(
+        "Create the admin of ADMIN_USERNAME and ADMIN_PASSWORD, unless a user of that name exists."
+    )
 
     def run(self, **_options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Ensure the admin and say what was done."""

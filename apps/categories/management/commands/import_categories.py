@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.categories import tree_file
 from apps.categories.services import import_categories
@@ -19,13 +20,13 @@ from apps.core.management.base import CollectorCommand, ExitCode
 class Command(CollectorCommand):
     """Makes the stored category tree equal to a file; an interrupted run is completed by another one."""
 
-    help = "Import the category tree from a JSON file. A bad file changes nothing."
+    help = gettext_noop("Import the category tree from a JSON file. A bad file changes nothing.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the file and ``--dry-run``."""
         super().add_arguments(parser)
-        parser.add_argument("file", metavar="FILE", help="the JSON file, or - for standard input")
-        parser.add_argument("--dry-run", action="store_true", help="check and compare, write nothing")
+        parser.add_argument("file", metavar="FILE", help=_("the JSON file, or - for standard input"))
+        parser.add_argument("--dry-run", action="store_true", help=_("check and compare, write nothing"))
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Run the import and say what it did."""

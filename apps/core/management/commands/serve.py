@@ -10,8 +10,11 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from apps.core.management.base import TranslatedCommand
 from apps.core.ports import listen_problem
 
 logger = structlog.get_logger(__name__)
@@ -27,40 +30,43 @@ GRANIAN_LOGS = settings.BASE_DIR / "config" / "granian_logs.json"
 RESPAWN_INTERVAL_SECONDS = 1
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     """Serve the API and the admin until SIGTERM or Ctrl-C; requests under way are finished first."""
 
-    help = "Start the web server. SIGTERM or Ctrl-C stops it after the requests under way."
+    help = gettext_noop("Start the web server. SIGTERM or Ctrl-C stops it after the requests under way.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options; the environment gives their defaults."""
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument(
+            "--host", default="127.0.0.1", help=_("address to listen on (default: %(default)s)")
+        )
         parser.add_argument(
             "--port",
             type=_between(1, MAX_PORT),
             default=8000,
-            help="port to listen on (default: %(default)s)",
+            help=_("port to listen on (default: %(default)s)"),
         )
         parser.add_argument(
             "--workers",
             type=_between(1, MAX_WORKERS),
             default=settings.WEB_WORKERS,
-            help="processes (default: WEB_WORKERS, now %(default)s)",
+            help=_("processes (default: WEB_WORKERS, now %(default)s)"),
         )
         parser.add_argument(
             "--threads",
             type=_between(2, MAX_THREADS),
             default=settings.WEB_THREADS,
-            help="threads of each process (default: WEB_THREADS, now %(default)s)",
+            help=_("threads of each process (default: WEB_THREADS, now %(default)s)"),
         )
 
-    def handle(self, *, host: str, port: int, workers: int, threads: int, **_: Any) -> None:
+    def handle(self, *, host: str, port: int, workers: int, threads: int, **_options: Any) -> None:
         """Become the web server: this process is replaced, so that its parent sees granian's own pid."""
         # The server's processes share the port with SO_REUSEPORT: without this check a second server
         # would start without complaint and take half of the requests.
         problem = listen_problem(port, host=host)
         if problem is not None:
-            raise CommandError(f"Cannot listen on {host} port {port}: {problem}.")
+            message = _("Cannot listen on %(host)s port %(port)d: %(problem)s.")
+            raise CommandError(message % {"host": host, "port": port, "problem": problem})
         logger.info("serving", url=f"http://{_for_url(host)}:{port}", workers=workers, threads=threads)
         environment = {**os.environ, "WEB_WORKERS": str(workers), "WEB_THREADS": str(threads)}
         os.chdir(settings.BASE_DIR)
@@ -94,7 +100,10 @@ def _between(minimum: int, maximum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
         if not (is_number and minimum <= int(text) <= maximum):
-            raise argparse.ArgumentTypeError(f"must be a whole number from {minimum} to {maximum}")
+            limits = {"minimum": minimum, "maximum": maximum}
+            raise argparse.ArgumentTypeError(
+                _("must be a whole number from %(minimum)d to %(maximum)d") % limits
+            )
         return int(text)
 
     return parse

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.schedules import sync_schedules
@@ -16,12 +17,19 @@ class Command(CollectorCommand):
     """Upserts every schedule by its name."""
 
     can_dry_run = True
-    help = "Register the product's schedules; times edited in the admin are kept."
+    help = gettext_noop("Register the product's schedules; times edited in the admin are kept.")
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Sync and report."""
         is_dry_run: bool = options["dry_run"]
         result = dataclasses.asdict(sync_schedules(is_dry_run=is_dry_run))
-        counted = {"counts": ", ".join(f"{len(names)} {what}" for what, names in result.items())}
+        words = {
+            "added": _("%(count)d added"),
+            "changed": _("%(count)d changed"),
+            "unchanged": _("%(count)d unchanged"),
+            "removed": _("%(count)d removed"),
+        }
+        parts = [words[what] % {"count": len(names)} for what, names in result.items()]
+        counted = {"counts": ", ".join(parts)}
         text = _("Dry run, nothing changed: %(counts)s.") if is_dry_run else _("Schedules: %(counts)s.")
         return result | {"is_dry_run": is_dry_run}, text % counted, ExitCode.DONE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
 from apps.mengla.management.run_commands import ORDER, Options, RunCommand
@@ -14,13 +16,13 @@ from apps.sync_tasks.services import Started
 class Command(RunCommand):
     """Starts a run that collects what is not fresh in a range of periods."""
 
-    help = "Collect a range of periods, the newest first; readers and schedules go before it."
+    help = gettext_noop("Collect a range of periods, the newest first; readers and schedules go before it.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the range and the selection."""
         add_range(parser)
         add_selection(parser)
-        parser.add_argument("--force", action="store_true", help="collect again what is fresh, too")
+        parser.add_argument("--force", action="store_true", help=_("collect again what is fresh, too"))
         super().add_arguments(parser)
 
     def plan(self, options: Options) -> Plan:

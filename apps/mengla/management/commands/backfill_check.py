@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop
+
 from apps.mengla.management.arguments import business_today
 from apps.mengla.management.run_commands import ORDER, Options, RunCommand
 from apps.mengla.plans import Plan
@@ -12,7 +14,9 @@ from apps.sync_tasks.services import Started
 class Command(RunCommand):
     """Starts what the schedule of the same name starts every few hours."""
 
-    help = "Collect what is missing or empty in the last closed periods (BACKFILL_DAYS, _MONTHS, ...)."
+    help = gettext_noop(
+        "Collect what is missing or empty in the last closed periods (BACKFILL_DAYS, _MONTHS, ...)."
+    )
 
     def plan(self, options: Options) -> Plan:
         """Return the plan of the look-back windows."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.management.arguments import one_of
 from apps.core.management.base import CollectorCommand, ExitCode
@@ -21,7 +22,7 @@ _MAX_ANSWER_LENGTH = 20
 class Command(CollectorCommand):
     """A door to the purge; asks before it deletes."""
 
-    help = (
+    help = gettext_noop(
         "Delete what was collected: records, ended collections and sync tasks, and the caches. Users, "
         "tokens, panels, categories, schedules and settings are never touched. Asks first, unless --yes."
     )
@@ -36,9 +37,9 @@ class Command(CollectorCommand):
             type=one_of(lambda: [target.value for target in PurgeTarget]),
             default=[target.value for target in PurgeTarget],
             metavar="T",
-            help="mongodb (with the caches), redis (both caches), l1 (each process's own); default: all",
+            help=_("mongodb (with the caches), redis (both caches), l1 (each process's own); default: all"),
         )
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--yes", action="store_true", help=_("do not ask"))
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:

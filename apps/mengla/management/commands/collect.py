@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.periods import Granularity, Period, parse_period, previous_closed_period
 from apps.mengla.management.arguments import (
@@ -22,7 +24,9 @@ from apps.sync_tasks.services import Started
 class Command(RunCommand):
     """Starts a run that collects a period: every action, and the trend of its year so far."""
 
-    help = "Collect the figures of one period. Without --date: of the last closed one, in Asia/Shanghai."
+    help = gettext_noop(
+        "Collect the figures of one period. Without --date: of the last closed one, in Asia/Shanghai."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the period and the selection."""
@@ -30,16 +34,18 @@ class Command(RunCommand):
             "granularity",
             type=granularity_argument,
             metavar="GRANULARITY",
-            help="day, month, quarter or year",
+            help=_("day, month, quarter or year"),
         )
         parser.add_argument(
             "--date",
             metavar="D",
-            help="the period, in the form of its granularity: 2025-06-01, 2025-06, 2025-Q2, 2025, or without "
-            "dashes",
+            help=_(
+                "the period, in the form of its granularity: 2025-06-01, 2025-06, 2025-Q2, 2025, or without "
+                "dashes"
+            ),
         )
         add_selection(parser)
-        parser.add_argument("--force", action="store_true", help="collect again what is fresh, too")
+        parser.add_argument("--force", action="store_true", help=_("collect again what is fresh, too"))
         super().add_arguments(parser)
 
     def plan(self, options: Options) -> Plan:

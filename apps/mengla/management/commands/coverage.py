@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.errors import InvalidInput
 from apps.core.management.base import CollectorCommand, ExitCode
@@ -26,7 +27,9 @@ _BLOCK_PERIODS = 62  # as many columns as fit beside the names
 class Command(CollectorCommand):
     """Prints one row for each action and category, one column for each period."""
 
-    help = "Show which figures are stored: a row for each action and category, a column for each period."
+    help = gettext_noop(
+        "Show which figures are stored: a row for each action and category, a column for each period."
+    )
     argument_errors = (InvalidInput,)
     operation_timeout_seconds = 300
 

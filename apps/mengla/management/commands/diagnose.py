@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.tables import format_table
@@ -16,7 +17,7 @@ from apps.mengla.services.diagnose import CheckResult, diagnose
 class Command(CollectorCommand):
     """A door to the diagnosis; it works when everything else does not."""
 
-    help = (
+    help = gettext_noop(
         "Check MongoDB, Redis, the collection service, the worker, the webhook and more; nothing is changed."
     )
     needs_mongo = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext_noop
 
 from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
 from apps.mengla.management.run_commands import ORDER, Options, RunCommand
@@ -14,7 +15,9 @@ from apps.sync_tasks.services import Started
 class Command(RunCommand):
     """Starts a run that collects what is missing or empty in a range of periods."""
 
-    help = "Collect only what is missing or empty in a range of periods; figures are kept, however old."
+    help = gettext_noop(
+        "Collect only what is missing or empty in a range of periods; figures are kept, however old."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the range and the selection."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.errors import InvalidInput
 from apps.core.management.arguments import whole_number
@@ -29,7 +30,7 @@ _MAX_URI_LENGTH = 5000
 class Command(CollectorCommand):
     """A door to the import; run again, an interrupted one goes on."""
 
-    help = (
+    help = gettext_noop(
         "Copy the figures the reference program has collected (its collection mengla_data) into ours. "
         "Nothing newer is overwritten. Interrupted, it goes on when it is run again."
     )
@@ -43,24 +44,26 @@ class Command(CollectorCommand):
             "--uri",
             required=True,
             metavar="URI",
-            help="mongodb:// address of the source, or - to read it from standard input, where no list of "
-            "processes shows its password; it is only read",
+            help=_(
+                "mongodb:// address of the source, or - to read it from standard input, where no list of "
+                "processes shows its password; it is only read"
+            ),
         )
         parser.add_argument(
-            "--database", default="industry_monitor", metavar="NAME", help="(default: %(default)s)"
+            "--database", default="industry_monitor", metavar="NAME", help=_("(default: %(default)s)")
         )
         parser.add_argument(
-            "--collection", default="mengla_data", metavar="NAME", help="(default: %(default)s)"
+            "--collection", default="mengla_data", metavar="NAME", help=_("(default: %(default)s)")
         )
         parser.add_argument(
             "--batch-size",
             type=whole_number(1, _MAX_BATCH_SIZE),
             default=DEFAULT_BATCH_SIZE,
             metavar="N",
-            help="documents read at once (default: %(default)s)",
+            help=_("documents read at once (default: %(default)s)"),
         )
         parser.add_argument(
-            "--restart", action="store_true", help="begin anew instead of where an import was interrupted"
+            "--restart", action="store_true", help=_("begin anew instead of where an import was interrupted")
         )
         super().add_arguments(parser)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.errors import NotFound
 from apps.core.management.base import CollectorCommand, ExitCode
@@ -22,7 +23,7 @@ _KEY = ("action", "cat_id", "granularity", "period_key", "kept", "duplicate")
 class Command(CollectorCommand):
     """A door to the remover of duplicates."""
 
-    help = (
+    help = gettext_noop(
         "Find documents that answer the same question as another one; delete them with --apply. Kept is the "
         "one with figures, then the newest. May run while everything runs, and again."
     )
@@ -31,12 +32,12 @@ class Command(CollectorCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the collection and the permission to delete."""
-        parser.add_argument("--apply", action="store_true", help="delete them; otherwise they are counted")
+        parser.add_argument("--apply", action="store_true", help=_("delete them; otherwise they are counted"))
         parser.add_argument(
             "--collection",
             type=_collection_name,
             metavar="NAME",
-            help="a collection of our database, such as one of the former program (default: our records)",
+            help=_("a collection of our database, such as one of the former program (default: our records)"),
         )
         super().add_arguments(parser)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext_noop
 
+from apps.core.management.base import TranslatedCommand
 from apps.mengla.simulator.cli import add_flags, config_from_flags, run_until_signal
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     """A thin door to the simulator: its key, secret and task name come from the settings by default."""
 
-    help = "Runs a simulator of the collection service; every figure it sends is made up."
+    help = gettext_noop("Runs a simulator of the collection service; every figure it sends is made up.")
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core.management.arguments import one_of, whole_number
 from apps.core.management.base import ExitCode
@@ -31,16 +32,16 @@ _MAX_LISTED = 200
 class Command(FollowingCommand):
     """A door to the runs, for operators."""
 
-    help = "List, show, cancel or retry sync tasks."
+    help = gettext_noop("List, show, cancel or retry sync tasks.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the subcommands; the common options belong to each of them."""
         kinds = parser.add_subparsers(dest="subcommand", required=True, metavar="list|show|cancel|retry")
-        self._add_list(kinds.add_parser("list", help="the newest sync tasks", allow_abbrev=False))
-        show = self._add_one(kinds, "show", "one sync task with its progress and failures")
-        show.add_argument("--wait", action="store_true", help="follow it until it ends")
-        self._add_one(kinds, "cancel", "stop a running sync task; what waits is not collected")
-        retry = self._add_one(kinds, "retry", "collect again what failed in an ended sync task")
+        self._add_list(kinds.add_parser("list", help=_("the newest sync tasks"), allow_abbrev=False))
+        show = self._add_one(kinds, "show", _("one sync task with its progress and failures"))
+        show.add_argument("--wait", action="store_true", help=_("follow it until it ends"))
+        self._add_one(kinds, "cancel", _("stop a running sync task; what waits is not collected"))
+        retry = self._add_one(kinds, "retry", _("collect again what failed in an ended sync task"))
         self.add_waiting(retry)
         self.add_dry_run(retry)
 
@@ -69,13 +70,13 @@ class Command(FollowingCommand):
             type=whole_number(1, _MAX_LISTED),
             default=20,
             metavar="N",
-            help=f"at most so many, up to {_MAX_LISTED} (default: %(default)s)",
+            help=_("at most so many, up to %(limit)d (default: %%(default)s)") % {"limit": _MAX_LISTED},
         )
         super().add_arguments(parser)
 
     def _add_one(self, kinds: Any, name: str, help_text: str) -> CommandParser:
         parser: CommandParser = kinds.add_parser(name, help=help_text, allow_abbrev=False)
-        parser.add_argument("id", metavar="ID", help="the sync task's id")
+        parser.add_argument("id", metavar="ID", help=_("the sync task's id"))
         super().add_arguments(parser)
         return parser
 

@@ -1,0 +1,103 @@
+"""The language of an answer is that of its request; that of a command is LANGUAGE_CODE."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import call_command
+from django.utils import translation
+from rest_framework.test import APIClient
+
+ROOT = Path(__file__).resolve().parents[2]
+CHINESE = {"HTTP_ACCEPT_LANGUAGE": "zh-CN,zh;q=0.9,en;q=0.5"}
+ENGLISH = {"HTTP_ACCEPT_LANGUAGE": "en-US"}
+
+pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
+
+
+@pytest.fixture(autouse=True)
+def _language_of_the_process() -> Iterator[None]:
+    """Leave the language of this thread as it was: a request changes it."""
+    with translation.override(django_settings.LANGUAGE_CODE):
+        yield
+
+
+def test_the_message_of_an_error_follows_the_request(reader: APIClient) -> None:
+    chinese, english = reader.get("/api/nothing", **CHINESE), reader.get("/api/nothing", **ENGLISH)
+    assert chinese.json()["message"] == "该地址不存在。"
+    assert english.json()["message"] == "There is nothing at this address."
+    assert chinese.json()["error"] == english.json()["error"] == "NOT_FOUND"
+    assert "Accept-Language" in chinese.headers["Vary"]
+    assert chinese.headers["Content-Language"] == "zh-hans"
+
+
+def test_the_fields_of_an_error_follow_the_request(admin: APIClient) -> None:
+    body = admin.post("/api/auth/generate-token", {"label": "x", "expires_hours": "many"}, **CHINESE).json()
+    assert body["message"] == "输入无效。"
+    assert body["fields"]["label"] == ["请确保这个字段至少包含 2 个字符。"]  # by REST framework
+
+
+def test_a_period_that_cannot_be_read_is_told_in_chinese(reader: APIClient) -> None:
+    body = reader.get("/api/mengla/?primaryCatId=&timest=2025-13", **CHINESE).json()
+    assert "2000 至 2099 年间" in body["fields"]["timest"][0]
+
+
+@pytest.mark.parametrize("headers", [{}, {"HTTP_ACCEPT_LANGUAGE": "de"}, {"HTTP_ACCEPT_LANGUAGE": "\0;q=x"}])
+def test_who_asks_for_no_language_of_ours_gets_that_of_the_installation(
+    headers: dict[str, str], reader: APIClient, settings: Any
+) -> None:
+    reader.get("/api/nothing", **CHINESE)  # the thread's next request begins afresh
+    assert reader.get("/api/nothing", **headers).json()["message"].startswith("There is nothing")
+    settings.LANGUAGE_CODE = "zh-hans"
+    assert reader.get("/api/nothing", **headers).json()["message"] == "该地址不存在。"
+
+
+def test_what_never_reaches_a_view_follows_the_request_too(api: APIClient, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["somewhere.else"]
+    body = api.get("/api/auth/me", **CHINESE)
+    assert body.status_code == 400
+    assert body.json()["message"] == "无法读取该请求。"
+
+
+@pytest.mark.parametrize("path", ["/api/categories", "/api/categories/1000"])
+@pytest.mark.usefixtures("sample_tree")
+def test_kept_bytes_are_the_same_in_every_language(path: str, reader: APIClient) -> None:
+    first = reader.get(path, **CHINESE)
+    assert first.json()["message"] == "ok"
+    assert reader.get(path, **ENGLISH).content == first.content
+
+
+def test_the_admin_speaks_the_browsers_language(api: APIClient) -> None:
+    page = api.get("/admin/login/", **CHINESE).content.decode()
+    assert '<html lang="zh-hans"' in page
+    assert "欢迎回到" in page  # the theme's own words, which it has no catalogue for
+    assert "Welcome back to" in api.get("/admin/login/", **ENGLISH).content.decode()
+
+
+def test_a_command_speaks_the_language_of_the_installation(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with translation.override("zh-hans"):
+        call_command("sync_tasks", "list")
+    assert capsys.readouterr().out.strip() == "没有这样的同步任务。"
+
+
+@pytest.mark.slow
+def test_the_help_of_a_command_is_in_the_language_of_the_installation() -> None:
+    shown = subprocess.run(
+        [sys.executable, "manage.py", "collect", "--help"],
+        cwd=ROOT,
+        env={**os.environ, "LANGUAGE_CODE": "zh-hans", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "采集一个周期的数据" in shown
+    assert "以 JSON 输出结果" in shown

@@ -1,0 +1,26 @@
+"""``bin/messages``: brings the catalogue in line with the sources and compiles it."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.messages.catalogue import MO_PATH, PO_PATH, mo_bytes, po_bytes, problems_of, read_catalogue, update
+from tests.messages.sources import ROOT, foreign_texts, our_texts
+
+
+def main() -> int:
+    """Rewrite both files; returns 1 when a translation is missing or does not fit its text."""
+    catalogue = read_catalogue()
+    texts = our_texts() + foreign_texts()
+    update(catalogue, texts)
+    PO_PATH.write_bytes(po_bytes(catalogue))
+    MO_PATH.write_bytes(mo_bytes(read_catalogue()))
+    problems = problems_of(catalogue, texts)
+    for problem in problems:
+        sys.stdout.write(f"{problem}\n")
+    sys.stdout.write(f"{len(catalogue)} texts in {PO_PATH.relative_to(ROOT)}, {len(problems)} problems.\n")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""Finds text for people that nobody has marked for translation, where a source gives that away.
+
+Python: what is raised, described, labelled or shown as a message. Templates: text and titles outside of the
+translation tags. JavaScript holds no text: pages hand it their words.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+from django.template.base import Lexer, TokenType
+
+from tests.messages.sources import ROOT, marks_of
+
+# Arguments that are text for people wherever they are given.
+_TEXT_ARGUMENTS = frozenset(
+    {
+        "verbose_name",
+        "verbose_name_plural",
+        "help_text",
+        "short_description",
+        "search_help_text",
+        "empty_value",
+    }
+)
+_TEXT_ATTRIBUTES = _TEXT_ARGUMENTS | {"help", "site_title", "site_header", "index_title"}
+# Calls whose arguments of this name (or at this place) are text for people.
+_TEXT_OF_CALLS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
+    "ArgumentTypeError": ((0,), ()),
+    "CheckFailed": ((0, 1), ("detail", "advice")),
+    "CommandError": ((0,), ()),
+    "ValidationError": ((0,), ("detail", "message")),
+    "action": ((), ("description",)),
+    "add_argument": ((), ("help",)),
+    "add_parser": ((), ("help", "description")),
+    "display": ((), ("description", "empty_value")),
+    "message_user": ((1,), ("message",)),
+}
+_MESSAGES = frozenset({"debug", "info", "success", "warning", "error"})  # of django.contrib.messages
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_TEXT_OF_TAGS = frozenset({"title", "aria-label", "aria-description", "placeholder", "alt", "data-confirm"})
+# What a page shows without words of ours: names, units, and signs.
+_NO_WORDS = re.compile(
+    r"\b(?:API|CSV|XLSX|JSON|MongoDB|Redis|MengLa Collector|Ozon|GMV|UTC|ID)\b|%\(\w+\)[a-z]"
+)
+# A literal of JavaScript that reads like words: several, beginning with a capital letter.
+_JS_WORDS = re.compile(r"""(["'`])([A-Z][a-z]+(?: [A-Za-z]+)+[.!?]?)\1""")
+
+
+class Finder(ast.NodeVisitor):
+    """Collects the places of a module where text stands unmarked."""
+
+    def __init__(self, path: Path, tree: ast.Module, error_names: frozenset[str]) -> None:
+        self.place = path.relative_to(ROOT).as_posix()
+        self.errors = error_names
+        self.marks = marks_of(tree)
+        self.found: list[str] = []
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Look at the arguments that are shown to people."""
+        name = _name_of(node.func)
+        positions, keywords = _TEXT_OF_CALLS.get(name, ((), ()))
+        if name in self.errors:
+            positions, keywords = (0,), ("message", "fields")
+        if name in _MESSAGES and _name_of(getattr(node.func, "value", None)) == "messages":
+            positions = (1,)
+        for position in positions:
+            if position < len(node.args):
+                self._check(node.args[position])
+        shown = _TEXT_ARGUMENTS - ({"help_text"} if self._is_of_the_papers(node) else set())
+        for keyword in node.keywords:
+            if keyword.arg in keywords or keyword.arg in shown:
+                self._check(keyword.value)
+        if name in self.marks:
+            self._check_mark(node)
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """Look at names that hold text by convention."""
+        is_of_the_papers = "serializers" in self.place
+        if not is_of_the_papers and any(_name_of(target) in _TEXT_ATTRIBUTES for target in node.targets):
+            self._check(node.value)
+        self.generic_visit(node)
+
+    def _is_of_the_papers(self, node: ast.Call) -> bool:
+        """Whether it describes a field of the OpenAPI document, which is in English for all."""
+        return _name_of(getattr(node.func, "value", None)) not in ("models", "forms")
+
+    def _check(self, node: ast.expr) -> None:
+        for text in _bare_texts(node):
+            if _WORD.search(_NO_WORDS.sub("", text.value)):
+                self.found.append(f"{self.place}:{text.lineno}: {text.value!r}")
+
+    def _check_mark(self, node: ast.Call) -> None:
+        """Text that is put together before it is looked up is never found in a catalogue."""
+        for argument in node.args[:1]:
+            if isinstance(argument, ast.JoinedStr | ast.BinOp):
+                self.found.append(f"{self.place}:{node.lineno}: computed inside of the mark")
+
+
+def _bare_texts(node: ast.expr) -> Iterator[ast.Constant]:
+    """Yield the literals of an expression that stand outside of every mark."""
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            yield node
+    elif isinstance(node, ast.Call):
+        if _name_of(node.func) == "format":
+            yield from _bare_texts(node.func.value)  # type: ignore[attr-defined]
+    elif isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from _bare_texts(value)
+    elif isinstance(node, ast.BinOp):
+        yield from _bare_texts(node.left)
+        if isinstance(node.op, ast.Add):
+            yield from _bare_texts(node.right)
+    elif isinstance(node, ast.IfExp):
+        yield from _bare_texts(node.body)
+        yield from _bare_texts(node.orelse)
+    elif isinstance(node, ast.JoinedStr | ast.List | ast.Tuple | ast.BoolOp):
+        for part in ast.iter_child_nodes(node):
+            if isinstance(part, ast.expr):
+                yield from _bare_texts(part)
+
+
+def _name_of(node: ast.AST | None) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def unmarked_in_python(path: Path, error_names: frozenset[str]) -> list[str]:
+    """Return the unmarked texts of a module as ``place: text``."""
+    tree = ast.parse(path.read_text("utf-8"))
+    finder = Finder(path, tree, error_names)
+    finder.visit(tree)
+    return finder.found
+
+
+class _Page(HTMLParser):
+    """Collects the words of a page and of its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, str]] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._hidden += tag in ("script", "style")
+        given = dict(attrs)
+        is_button = tag == "input" and given.get("type") in ("submit", "button", "reset")
+        for name, value in attrs:
+            if name in _TEXT_OF_TAGS or (is_button and name == "value"):
+                self._note(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self._note(data)
+
+    def _note(self, text: str) -> None:
+        if _WORD.search(_NO_WORDS.sub("", text)):
+            self.found.append((self.getpos()[0], " ".join(text.split())))
+
+
+def unmarked_in_template(path: Path) -> list[str]:
+    """Return the words of a template outside of its translation tags as ``place: text``."""
+    page = _Page()
+    page.feed("".join(_text_of_tokens(path.read_text("utf-8"))))
+    page.close()
+    place = path.relative_to(ROOT).as_posix()
+    return [f"{place}:{line}: {text!r}" for line, text in page.found]
+
+
+def _text_of_tokens(source: str) -> Iterator[str]:
+    """Yield the text of a template, with line breaks alone where its tags and marked texts stand."""
+    until = ""
+    for token in Lexer(source).tokenize():
+        word = token.contents.split(maxsplit=1)[0] if token.contents.strip() else ""
+        if token.token_type is TokenType.BLOCK and not until and word in _ENDS:
+            until = _ENDS[word]
+        elif token.token_type is TokenType.BLOCK and word == until:
+            until = ""
+        if token.token_type is TokenType.TEXT and not until:
+            yield token.contents
+        else:
+            yield "\n" * token.contents.count("\n")
+
+
+_ENDS = {
+    "blocktrans": "endblocktrans",
+    "blocktranslate": "endblocktranslate",
+    "comment": "endcomment",
+}
+
+
+def unmarked_in_script(path: Path) -> list[str]:
+    """Return what reads like words in a script of ours as ``place: text``."""
+    place = path.relative_to(ROOT).as_posix()
+    lines = enumerate(path.read_text("utf-8").splitlines(), start=1)
+    return [
+        f"{place}:{number}: {found[2]!r}"
+        for number, line in lines
+        if not line.lstrip().startswith(("//", "*", "/*"))
+        for found in _JS_WORDS.finditer(line)
+    ]
+
+
+def translated_at_import(path: Path) -> list[str]:
+    """Return the places where a module translates while it is imported, when nobody's language is known."""
+    tree = ast.parse(path.read_text("utf-8"))
+    is_lazy = {name: own.endswith(("_lazy", "_noop")) for name, own in marks_of(tree).items()}
+    place = path.relative_to(ROOT).as_posix()
+    return [
+        f"{place}:{node.lineno}"
+        for node in _run_at_import(tree)
+        if isinstance(node, ast.Call) and is_lazy.get(_name_of(node.func)) is False
+    ]
+
+
+def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            # Its body runs later; its decorators and defaults run now.
+            for part in [*child.decorator_list, *child.args.defaults, *child.args.kw_defaults]:
+                if part is not None:
+                    yield from [part, *_run_at_import(part)]
+        elif not isinstance(child, ast.Lambda):
+            yield from _run_at_import(child)

@@ -1,0 +1,1 @@
+"""The admin as people use it: a real Chromium on a real stack."""

@@ -1,0 +1,98 @@
+"""Every page of the admin in a real browser: no error, nothing from elsewhere, usable by everybody."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib import admin
+
+from tests.browser.chromium import Watched
+from tests.browser.conftest import NewPage
+from tests.integration.stack import Stack
+
+LISTS = sorted(f"/admin/{one._meta.app_label}/{one._meta.model_name}/" for one in admin.site._registry)
+# What stands on a Chinese page in Latin letters: names, codes and values of the data.
+LATIN = re.compile(
+    r"""[A-Z][A-Z0-9_]+ | https?://\S+ | [\w./-]*[\d_./:*@%-][\w./:*@%-]* | MengLa | Collector | MongoDB
+    | Redis | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc""",
+    re.VERBOSE,
+)
+WORDS = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+)*")
+
+
+def test_logging_in_and_out(new_page: NewPage, site: Stack) -> None:
+    watched = new_page(is_logged_in=False)
+    page = watched.open("/admin/")
+    assert "/admin/login/" in page.url
+    page.get_by_label("Username").fill("admin")
+    page.locator("input[name=password]").fill(site.environment["ADMIN_PASSWORD"])
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{site.url}/admin/")
+    watched.check()
+
+
+def test_a_wrong_password_is_told(new_page: NewPage) -> None:
+    watched = new_page(is_logged_in=False)
+    page = watched.open("/admin/login/")
+    page.get_by_label("Username").fill("nobody")
+    page.locator("input[name=password]").fill("wrong password")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("Please enter the correct username and password").wait_for()
+    watched.check()
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_list_and_its_first_row(path: str, watched: Watched) -> None:
+    page = watched.open(path)
+    rows = page.locator("#result_list tbody th a, #result_list tbody td a")
+    if rows.count():
+        address = rows.first.get_attribute("href")
+        assert address is not None
+        watched.open(address)
+    page = watched.open(path)
+    add = page.locator("a[href$='/add/']")
+    if add.count():
+        watched.open(f"{path}add/")
+
+
+def test_the_links_of_the_sidebar(watched: Watched) -> None:
+    page = watched.open("/admin/")
+    links = page.locator("#nav-sidebar a[href^='/admin/'], nav a[href^='/admin/']")
+    addresses = {link.get_attribute("href") for link in links.all()}
+    assert len(addresses) >= 8
+    for address in sorted(filter(None, addresses)):
+        watched.open(address)
+
+
+def test_the_dark_theme_is_as_usable(watched: Watched) -> None:
+    watched.page.emulate_media(color_scheme="dark")
+    watched.open("/admin/")
+    watched.open("/admin/mengla/collection/")
+
+
+@pytest.mark.parametrize("path", ["/admin/", *LISTS])
+def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
+    watched = new_page(language="zh-CN")
+    page = watched.open(path)
+    assert page.locator("html").get_attribute("lang") == "zh-hans"
+    shown = page.evaluate(
+        """() => {
+            const words = [];
+            const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                const parent = walker.currentNode.parentElement;
+                const isWords = !parent.closest('script, style, pre, code, .material-symbols-outlined')
+                    && !parent.closest('#result_list tbody, [translate=no]');
+                if (isWords && parent.checkVisibility()) words.push(walker.currentNode.textContent);
+            }
+            for (const one of document.querySelectorAll('[title], [aria-label], [placeholder]')) {
+                for (const name of ['title', 'aria-label', 'placeholder']) {
+                    if (one.checkVisibility() && one.hasAttribute(name)) words.push(one.getAttribute(name));
+                }
+            }
+            return words;
+        }"""
+    )
+    left = {one for text in shown for one in WORDS.findall(LATIN.sub(" ", text))}
+    assert left == set()

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db.utils import DatabaseError
+from django.utils.translation import gettext as _
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
@@ -66,7 +67,7 @@ def worker_problem() -> str | None:
     """Return why no worker can be expected to work, None when one has shown a sign of life lately."""
     newest = next(iter(list_heartbeats()), None)
     if newest is None:
-        return "No worker has ever reported."
+        return _("No worker has ever reported.")
     if newest.is_stale:
-        return f"No worker has reported for {newest.age_seconds:.0f} s."
+        return _("No worker has reported for %(seconds).0f s.") % {"seconds": newest.age_seconds}
     return None

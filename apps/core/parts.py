@@ -14,6 +14,7 @@ from typing import Any
 
 import pymongo
 import structlog
+from django.utils.translation import gettext as _
 
 from apps.core.outages import is_mongo_outage, is_redis_outage, mongo_outage, redis_outage
 
@@ -75,13 +76,13 @@ def read_parts(
 
 
 def _outcome_of(future: Future[Outcome]) -> Outcome:
-    return future.result() if future.done() else Outcome(error="No answer in time.")
+    return future.result() if future.done() else Outcome(error=_("No answer in time."))
 
 
 def _read(name: str, part: Part, limit_seconds: float) -> Outcome:
     outage = mongo_outage if part.needs is Dependency.MONGODB else redis_outage
     if outage.is_known:
-        return Outcome(error="No answer a moment ago.")
+        return Outcome(error=_("No answer a moment ago."))
     try:
         with pymongo.timeout(limit_seconds):
             return Outcome(part.read())
@@ -89,6 +90,6 @@ def _read(name: str, part: Part, limit_seconds: float) -> Outcome:
         # No outage is noted: a slow count says little of whether MongoDB answers readers.
         if is_mongo_outage(error) or is_redis_outage(error):
             logger.warning("part_unavailable", part=name, error=type(error).__name__)
-            return Outcome(error=f"No answer in time ({type(error).__name__}).")
+            return Outcome(error=_("No answer in time (%(error)s).") % {"error": type(error).__name__})
         logger.exception("part_failed", part=name)
-        return Outcome(error=f"Failed ({type(error).__name__}).")
+        return Outcome(error=_("Failed (%(error)s).") % {"error": type(error).__name__})

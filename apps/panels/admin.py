@@ -56,7 +56,7 @@ class PanelModuleForm(_ModelForm):
         label=_lazy("properties (JSON, for the client alone)"),
         widget=UnfoldAdminTextareaWidget,
     )
-    version = forms.IntegerField(widget=forms.HiddenInput)
+    version = forms.IntegerField(label=_lazy("version"), widget=forms.HiddenInput)
 
     class Meta:
         model = PanelModule
@@ -76,6 +76,7 @@ class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
     """The modules, ordered by dragging; services make every change, on the version it was made for."""
 
     form = PanelModuleForm
+    list_display = ("name",)
     fields = ("id", "name", "is_enabled", "props", "version")
     readonly_fields = ("id",)
 

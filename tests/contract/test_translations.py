@@ -234,8 +234,14 @@ def test_every_shown_column_and_field_has_a_translated_name() -> None:
     for model_admin in ours:
         fields = {one.name: one for one in model_admin.opts.get_fields() if isinstance(one, Field)}
         for name in dict.fromkeys(shown_names(model_admin)):
-            source = fields.get(name) or getattr(model_admin, name, None) or getattr(model_admin.model, name)
-            label = getattr(source, "verbose_name", None) or getattr(source, "short_description", None)
+            source = (
+                fields.get(name)
+                or getattr(model_admin, name, None)
+                or model_admin.form.declared_fields.get(name)
+                or getattr(model_admin.model, name)
+            )
+            names = ("verbose_name", "short_description", "label")
+            label = next(filter(None, (getattr(source, one, None) for one in names)), None)
             is_key = isinstance(source, Field) and source.primary_key
             if not isinstance(label, Promise) and not is_key and model_admin.opts.app_label in our_labels():
                 unmarked.append(f"{type(model_admin).__name__}.{name}")

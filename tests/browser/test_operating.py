@@ -91,7 +91,7 @@ def test_a_task_is_started_and_its_bar_reaches_the_end_without_a_reload(
 
 
 def test_a_running_task_is_cancelled_after_a_question(watched: Watched, site: Stack) -> None:
-    site.simulator.set_knobs(delay_seconds=5, concurrency=1)
+    site.simulator.set_knobs(delay_seconds=2, concurrency=1)
     page = start_task(watched, "monthly_collect")
     run_id = run_id_of(page)
     page.get_by_role("link", name="Cancel").click()

@@ -66,6 +66,12 @@ SECTIONS = (
                 "admin:collector_admin_alert_changelist",
                 "collector_admin.view_alert",
             ),
+            Entry(
+                _("Alert history"),
+                "manage_history",
+                "admin:collector_admin_alertevent_changelist",
+                "collector_admin.view_alertevent",
+            ),
         ),
     ),
     Section(

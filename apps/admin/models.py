@@ -17,7 +17,7 @@ class Alert(models.Model):
     outbox have it: so a process killed in between loses nothing.
     """
 
-    id = models.CharField(primary_key=True, max_length=80)
+    id = models.CharField(primary_key=True, max_length=80, db_column="_id")
     rule = models.CharField(_("rule"), max_length=40, choices=AlertRule.choices)
     action = models.CharField(_("action"), max_length=32, blank=True)
     severity = models.CharField(_("severity"), max_length=16, choices=Severity.choices)
@@ -44,7 +44,9 @@ class Alert(models.Model):
 class AlertSilence(models.Model):
     """Until when nobody is told of a rule; the key is the rule."""
 
-    id = models.CharField(primary_key=True, max_length=40, choices=AlertRule.choices)
+    id = models.CharField(
+        _("rule"), primary_key=True, max_length=40, db_column="_id", choices=AlertRule.choices
+    )
     silenced_until = models.DateTimeField(_("silenced until"))
     silenced_by = models.CharField(_("silenced by"), max_length=160)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -25,3 +26,14 @@ def silence_rule(rule: AlertRule, *, minutes: int, silenced_by: str) -> datetime
     )
     audit.info("alert_silenced", rule=rule.value, minutes=minutes, silenced_by=silenced_by)
     return until
+
+
+def end_silence(rule: AlertRule, *, ended_by: str) -> None:
+    """Let people be told of a rule again; may be repeated."""
+    if collection_of(AlertSilence).delete_one({"_id": rule.value}).deleted_count:
+        audit.info("alert_silence_ended", rule=rule.value, ended_by=ended_by)
+
+
+def find_silence(rule: AlertRule) -> dict[str, Any] | None:
+    """Return the silence of a rule that holds now, None when there is none."""
+    return collection_of(AlertSilence).find_one({"_id": rule.value, "silenced_until": {"$gt": utc_now()}})

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Alert',
             fields=[
-                ('id', models.CharField(max_length=80, primary_key=True, serialize=False)),
+                ('id', models.CharField(db_column='_id', max_length=80, primary_key=True, serialize=False)),
                 ('rule', models.CharField(choices=[('low_success_rate', 'Collections fail'), ('critical_success_rate', 'Many collections fail'), ('high_latency', 'Collections take long'), ('low_cache_hit_rate', 'Few questions are answered at once'), ('empty_streak', 'Only empty answers'), ('queue_stuck', 'The queue is stuck'), ('breaker_open', 'The collection service does not answer'), ('worker_silent', 'No worker reports')], max_length=40, verbose_name='rule')),
                 ('action', models.CharField(blank=True, max_length=32, verbose_name='action')),
                 ('severity', models.CharField(choices=[('critical', 'Critical'), ('warning', 'Warning'), ('info', 'Info')], max_length=16, verbose_name='severity')),
@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AlertSilence',
             fields=[
-                ('id', models.CharField(choices=[('low_success_rate', 'Collections fail'), ('critical_success_rate', 'Many collections fail'), ('high_latency', 'Collections take long'), ('low_cache_hit_rate', 'Few questions are answered at once'), ('empty_streak', 'Only empty answers'), ('queue_stuck', 'The queue is stuck'), ('breaker_open', 'The collection service does not answer'), ('worker_silent', 'No worker reports')], max_length=40, primary_key=True, serialize=False)),
+                ('id', models.CharField(choices=[('low_success_rate', 'Collections fail'), ('critical_success_rate', 'Many collections fail'), ('high_latency', 'Collections take long'), ('low_cache_hit_rate', 'Few questions are answered at once'), ('empty_streak', 'Only empty answers'), ('queue_stuck', 'The queue is stuck'), ('breaker_open', 'The collection service does not answer'), ('worker_silent', 'No worker reports')], db_column='_id', max_length=40, primary_key=True, serialize=False, verbose_name='rule')),
                 ('silenced_until', models.DateTimeField(verbose_name='silenced until')),
                 ('silenced_by', models.CharField(max_length=160, verbose_name='silenced by')),
             ],

@@ -1,0 +1,176 @@
+"""Alerts in the Django admin: how they stand, silences, their history, and what the webhook was told."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from apps.admin.alerts.silences import end_silence, find_silence, silence_rule
+from apps.admin.choices import AlertRule, Severity
+from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
+from apps.core.admin_base.display import Coloured, coloured, local_time
+from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
+from apps.core.admin_base.operations import Operation, OperationsMixin
+
+_SILENCES_MINUTES = (60, 24 * 60)
+_MINUTES_PER_HOUR = 60
+SEVERITY_COLOURS: dict[str, str] = {
+    Severity.INFO: "info",
+    Severity.WARNING: "warning",
+    Severity.CRITICAL: "danger",
+}
+
+
+def _silence(minutes: int) -> Operation:
+    hours = minutes // _MINUTES_PER_HOUR
+
+    def run(alert: Alert, user: str) -> str:
+        until = silence_rule(AlertRule(alert.rule), minutes=minutes, silenced_by=user)
+        words = {"rule": AlertRule(alert.rule).label, "time": local_time(until)}
+        return _now("Nobody is told of “%(rule)s” until %(time)s.") % words
+
+    def ask(alert: Alert) -> str:
+        words = {"rule": AlertRule(alert.rule).label, "hours": hours}
+        return _now("Shall nobody be told of “%(rule)s” for %(hours)d h?") % words
+
+    return Operation(
+        slug=f"silence-{hours}h",
+        label=_("Silence for 1 hour") if hours == 1 else _("Silence for 1 day"),
+        ask=ask,
+        run=run,
+    )
+
+
+def _ask_to_end_silence(alert: Alert) -> str:
+    return _now("Shall “%(rule)s” be told of again?") % {"rule": AlertRule(alert.rule).label}
+
+
+def _end_silence(alert: Alert, user: str) -> str:
+    end_silence(AlertRule(alert.rule), ended_by=user)
+    return _now("“%(rule)s” is told of again.") % {"rule": AlertRule(alert.rule).label}
+
+
+@admin.register(Alert)
+class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
+    """Every alert that has ever fired, the firing ones first."""
+
+    list_display = ("rule", "action", "state", "level", "message", "fired", "resolved", "episode")
+    list_filter = ("is_firing", "severity")
+    ordering = ("-is_firing", "-fired_at", "id")
+    fields = (
+        "rule",
+        "action",
+        "state",
+        "level",
+        "message",
+        "value",
+        "threshold",
+        "fired",
+        "resolved",
+        "silenced",
+        "episode",
+    )
+    operations = (
+        *map(_silence, _SILENCES_MINUTES),
+        Operation(
+            slug="end-silence",
+            label=_("End the silence"),
+            ask=lambda alert: (
+                _now("Shall “%(rule)s” be told of again?") % {"rule": AlertRule(alert.rule).label}
+            ),
+            run=_end_silence,
+            is_offered=lambda alert: find_silence(AlertRule(alert.rule)) is not None,
+        ),
+    )
+
+    @coloured(_("state"), {"firing": "danger", "resolved": "success"})
+    def state(self, alert: Alert) -> Coloured:
+        """Say whether it fires now."""
+        return Coloured(("firing", _now("Firing")) if alert.is_firing else ("resolved", _now("Resolved")))
+
+    @coloured(_("severity"), SEVERITY_COLOURS)
+    def level(self, alert: Alert) -> Coloured:
+        """Return how bad it is."""
+        return Coloured((alert.severity, str(Severity(alert.severity).label)))
+
+    @admin.display(description=_("fired at"))
+    def fired(self, alert: Alert) -> str:
+        """Return when it began to fire."""
+        return local_time(alert.fired_at)
+
+    @admin.display(description=_("resolved at"))
+    def resolved(self, alert: Alert) -> str:
+        """Return when it ended."""
+        return local_time(alert.resolved_at)
+
+    @admin.display(description=_("silenced"))
+    def silenced(self, alert: Alert) -> str:
+        """Return until when nobody is told, and who wants that."""
+        silence = find_silence(AlertRule(alert.rule))
+        if silence is None:
+            return "-"
+        words = {"time": local_time(silence["silenced_until"]), "user": silence["silenced_by"]}
+        return _now("until %(time)s, by %(user)s") % words
+
+
+@admin.register(AlertEvent)
+class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
+    """The history, newest first; MongoDB keeps 1000 events."""
+
+    list_display = ("instant", "kind", "rule", "action", "level", "message", "is_silenced")
+    fields = ("instant", "kind", "rule", "action", "level", "message", "value", "threshold", "is_silenced")
+    ordering = ("-id",)
+
+    @admin.display(description=_("at"))
+    def instant(self, event: AlertEvent) -> str:
+        """Return when it happened."""
+        return local_time(event.at)
+
+    @coloured(_("severity"), SEVERITY_COLOURS)
+    def level(self, event: AlertEvent) -> Coloured:
+        """Return how bad it was."""
+        return Coloured((event.severity, str(Severity(event.severity).label)))
+
+
+@admin.register(AlertSilence)
+class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
+    """The rules of which nobody is told for a while."""
+
+    list_display = ("rule", "until", "silenced_by")
+    fields = list_display
+    ordering = ("id",)
+
+    @admin.display(description=_("rule"))
+    def rule(self, silence: AlertSilence) -> str:
+        """Return the name of the rule."""
+        return str(AlertRule(silence.pk).label)
+
+    @admin.display(description=_("silenced until"))
+    def until(self, silence: AlertSilence) -> str:
+        """Return when people are told again."""
+        return local_time(silence.silenced_until)
+
+
+@admin.register(AlertNotice)
+class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
+    """What the webhook is told, and whether it took it; kept for a day."""
+
+    list_display = ("created", "what", "attempts", "delivered")
+    fields = list_display
+    ordering = ("-id",)
+
+    @admin.display(description=_("created at"))
+    def created(self, notice: AlertNotice) -> str:
+        """Return when the event was handed over."""
+        return local_time(notice.created_at)
+
+    @admin.display(description=_("delivered at"))
+    def delivered(self, notice: AlertNotice) -> str:
+        """Return when the receiver took it."""
+        return local_time(notice.delivered_at)
+
+    @admin.display(description=_("event"))
+    def what(self, notice: AlertNotice) -> str:
+        """Return the event in words."""
+        return f"{notice.event.get('rule', '')} {notice.event.get('kind', '')}"

@@ -8,6 +8,7 @@ from datetime import date
 from functools import partial
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.periods import Granularity, previous_closed_period
@@ -26,8 +27,8 @@ class PanelTask:
 
     @property
     def name(self) -> str:
-        """The name its runs have."""
-        return TASK_NAMES[self.id]
+        """The name its runs have, in the reader's language."""
+        return gettext(TASK_NAMES[self.id])
 
 
 def _collect_all(order: Order, today: date, *, is_forced: bool) -> Started:

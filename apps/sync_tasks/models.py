@@ -6,6 +6,7 @@ Only ``services/`` writes them, with conditional PyMongo updates: the ORM has no
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ObjectIdAutoField
 
@@ -61,4 +62,9 @@ class SyncTask(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.period}".strip()
+        return f"{self.shown_name} {self.period}".strip()
+
+    @property
+    def shown_name(self) -> str:
+        """The name in the reader's language; stored in English, as the app that starts runs marks it."""
+        return gettext(self.name) if self.name else ""

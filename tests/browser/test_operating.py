@@ -95,6 +95,7 @@ def test_a_running_task_is_cancelled_after_a_question(watched: Watched, site: St
     page = start_task(watched, "monthly_collect")
     run_id = run_id_of(page)
     page.get_by_role("link", name="Cancel").click()
+    page.wait_for_url("**/operation/cancel/")
     watched.check()
     assert site.get(f"/api/sync-tasks/{run_id}").json()["data"]["status"] == "RUNNING"
     page.get_by_role("button", name="Cancel").click()

@@ -15,7 +15,7 @@ LISTS = sorted(f"/admin/{one._meta.app_label}/{one._meta.model_name}/" for one i
 # What stands on a Chinese page in Latin letters: names, codes and values of the data.
 LATIN = re.compile(
     r"""[A-Z][A-Z0-9_]+ | https?://\S+ | [\w./-]*[\d_./:*@%-][\w./:*@%-]* | MengLa | Collector | MongoDB
-    | Redis | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc""",
+    | Redis | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc""",
     re.VERBOSE,
 )
 WORDS = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+)*")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.choices import AlertRule
@@ -111,7 +112,7 @@ def _runs() -> Document:
         "rows": [
             {
                 "id": str(run["_id"]),
-                "name": run["name"],
+                "name": gettext(run["name"]),
                 "period": run["period"],
                 "started_at": local_text(run["started_at"]),
                 "progress": asdict(progress_of(run)),

@@ -12,6 +12,7 @@ from datetime import date
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.categories.selectors import check_categories, list_all_ids, list_level1_ids
 from apps.core.errors import InvalidInput
@@ -32,19 +33,20 @@ PERIOD_TASK_IDS = {
     Granularity.QUARTER: "quarterly_collect",
     Granularity.YEAR: "yearly_collect",
 }
+# Stored in English, and translated where people read them.
 TASK_NAMES = {
-    "daily_collect": "Daily collection",
-    "monthly_collect": "Monthly collection",
-    "quarterly_collect": "Quarterly collection",
-    "yearly_collect": "Yearly collection",
-    "backfill_check": "Backfill check",
-    "backfill": "Backfill",
-    "fill": "Fill of gaps",
-    "full_crawl": "Full crawl",
-    "mengla_granular": "Collect all granularities",
-    "mengla_granular_force": "Collect all granularities anew",
-    "mengla_single_day": "Collect yesterday",
-    "cache_warmup": "Cache warm-up",
+    "daily_collect": gettext_noop("Daily collection"),
+    "monthly_collect": gettext_noop("Monthly collection"),
+    "quarterly_collect": gettext_noop("Quarterly collection"),
+    "yearly_collect": gettext_noop("Yearly collection"),
+    "backfill_check": gettext_noop("Backfill check"),
+    "backfill": gettext_noop("Backfill"),
+    "fill": gettext_noop("Fill of gaps"),
+    "full_crawl": gettext_noop("Full crawl"),
+    "mengla_granular": gettext_noop("Collect all granularities"),
+    "mengla_granular_force": gettext_noop("Collect all granularities anew"),
+    "mengla_single_day": gettext_noop("Collect yesterday"),
+    "cache_warmup": gettext_noop("Cache warm-up"),
 }
 
 

@@ -81,7 +81,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     """The newest runs first, each with a bar that moves while it runs."""
 
     list_display = (
-        "name",
+        "title",
         "period",
         "state",
         "progress",
@@ -100,7 +100,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     ordering = ("-started_at", "-id")
     fields = (
         "id",
-        "name",
+        "title",
         "period",
         "state",
         "numbers",
@@ -151,6 +151,11 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
 
     class Media:
         js = ("sync_tasks/live.js",)
+
+    @admin.display(description=_("name"))
+    def title(self, task: SyncTask) -> str:
+        """Return the name in the reader's language."""
+        return task.shown_name
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address that tells how runs stand."""

@@ -165,7 +165,7 @@ def test_unknown_shapes_are_shown_as_they_are(chief: Client, result: Any, shown:
 def test_no_shape_at_all_breaks_the_tables(action: str, data: Any) -> None:
     from apps.admin.pages.data import read_query
     from apps.admin.pages.data_charts import charts_of
-    from apps.admin.pages.figures import tables_of
+    from apps.mengla.services.figure_tables import tables_of
 
     query = read_query({"action": action, "category": "1001", "granularity": "month"})
     tables = tables_of(query, data)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from apps.core.mongo import collection_of
-from apps.mengla.admin.figures import tables_of
+from apps.mengla.admin.figures import figures_of as shown_figures
 from apps.mengla.models import Collection, Record
 from tests.mengla.support import (
     begin_attempt,
@@ -74,7 +74,7 @@ def test_a_record_is_shown_as_tables_and_as_folded_json(site: Client) -> None:
     rows = figures_of(hot())["list"]
     assert f">{rows[0]['catNameCn']}<" in page
     assert f">{rows[0]['monthSales']:,}<" in page
-    assert '<th scope="col">units sold<' in page
+    assert '<th scope="col">Sales<' in page
     folded = page[page.index("<details>") : page.index("</details>")]
     assert f'"monthSales": {json.dumps(rows[0]["monthSales"])}' in folded
     assert "类目1001 / Категория 1001" in page
@@ -114,20 +114,22 @@ def test_what_figures_hold_is_never_run(site: Client) -> None:
     assert "<b>x" not in page
 
 
+@pytest.mark.parametrize("action", ["hot", "industryViewV2", "industryTrendRange"])
 @pytest.mark.parametrize(
-    ("data", "shape"),
-    [
-        (None, []),
-        ([], []),
-        ([{"a": 1}, {"b": None}], [(2, 2)]),
-        ({"list": [{"a": 1}], "code": 0}, [(0, 1), (1, 1)]),
-        ([1, "two"], [(1, 2)]),
-        ([{"a": {"b": [1]}}] * 500, [(1, 200)]),
-        ("text", []),
-    ],
+    "data",
+    [None, [], {}, [{"a": 1}, {"b": None}], {"list": [{"a": 1}], "code": 0}, [1, "two"], "text", [[]], True],
 )
-def test_figures_of_any_shape_make_tables(data: object, shape: list[tuple[int, int]]) -> None:
-    assert [(len(table.headings), len(table.rows)) for table in tables_of(data)] == shape
+def test_figures_of_any_shape_are_shown(action: str, data: object) -> None:
+    record = Record(action=action, cat_id="1001", granularity="month", period_key="202506", data=data)
+    assert "<details><summary>JSON</summary>" in shown_figures(record)
+
+
+def test_a_long_list_is_cut_and_says_so() -> None:
+    data = {"list": [{"monthSales": number} for number in range(500)]}
+    record = Record(action="hot", cat_id="1001", granularity="month", period_key="202506", data=data)
+    shown = shown_figures(record)
+    assert shown.count("<tr>") == 201
+    assert "There are more rows" in shown
 
 
 # --- The lists are fast ---------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.dashboard_parts import local_text
-from apps.admin.pages.figures import tables_of
 from apps.admin.pages.matrix import mark_of
 from apps.categories.selectors import category_exists, find_named
 from apps.core.errors import InvalidInput
@@ -19,6 +18,7 @@ from apps.mengla.selectors import find_answer_records
 from apps.mengla.services import queue
 from apps.mengla.services.collect import Selection
 from apps.mengla.services.coverage import coverage
+from apps.mengla.services.figure_tables import tables_of
 from apps.mengla.services.parameters import DataQuery, build_query
 from apps.mengla.services.queue import Enqueued
 from apps.mengla.services.wakeup import wake_dispatcher

@@ -26,12 +26,12 @@ from apps.admin.pages.data_form import (
     read_query,
     recent_records,
 )
-from apps.admin.pages.figures import Table, tables_of
 from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import DomainError, InvalidInput, NotFound
 from apps.mengla.choices import CollectionStatus, EmptyReason
 from apps.mengla.selectors import find_collection, queue_position
 from apps.mengla.services.answers import EMPTY, FRESHNESS_HEADER
+from apps.mengla.services.figure_tables import Table, tables_of
 from apps.mengla.services.parameters import DataQuery
 from apps.mengla.services.query import Hit, Miss, read
 

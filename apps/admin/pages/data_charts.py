@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.charts import Chart, chart
-from apps.admin.pages.figures import Table, Value
+from apps.mengla.services.figure_tables import Table, Value
 from apps.mengla.services.parameters import DataQuery
 
 MAX_BARS = 12

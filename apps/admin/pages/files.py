@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from apps.admin.pages.figures import Table, Value
+from apps.mengla.services.figure_tables import Table, Value
 
 FORMATS = ("csv", "xlsx")
 # What a spreadsheet program may take for the beginning of a formula, also in its full-width spelling.

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
-from apps.admin.pages.figures import Column, Kind
 from apps.mengla.choices import Priority
+from apps.mengla.services.figure_tables import Column, Kind
 from apps.sync_tasks.choices import RunStatus
 
 register = template.Library()

@@ -3,103 +3,45 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
 
 from django.template.loader import render_to_string
-from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
+
+from apps.core.periods import Granularity, parse_period
+from apps.mengla.choices import Action
+from apps.mengla.data_query import DataQuery
+from apps.mengla.models import Record
+from apps.mengla.services.figure_tables import Column, Kind, Table, Value, tables_of
 
 _MAX_ROWS = 200
 _MAX_COLUMNS = 40
-_MAX_CELL_LENGTH = 200
-
-HEADINGS: dict[str, str | Promise] = {
-    "catNameCn": _("Chinese name"),
-    "catName": _("Russian name"),
-    "title": _("range"),
-    "timest": _("period"),
-    "skuNum": _("products"),
-    "saleSkuNum": _("selling products"),
-    "saleRatio": _("selling share (%)"),
-    "salesSkuCount": _("selling products"),
-    "salesSkuRatio": _("selling share (%)"),
-    "monthSales": _("units sold"),
-    "monthSalesRating": _("share of units (%)"),
-    "monthSalesRatio": _("share of units (%)"),
-    "monthSalesDynamics": _("change of units (%)"),
-    "monthGmv": _("turnover"),
-    "monthGmvRmb": _("turnover (RMB)"),
-    "monthGmvRating": _("share of turnover (%)"),
-    "monthGmvRatio": _("share of turnover (%)"),
-    "monthGmvDynamics": _("change of turnover (%)"),
-    "brand": _("brands"),
-    "brandGmv": _("turnover of brands"),
-    "brandGmvRate": _("brands' share of turnover (%)"),
-    "brandGmvRating": _("brands' share of turnover (%)"),
-    "currentDayPrice": _("price"),
-    "itemCount": _("products"),
-    "itemCountRate": _("share of products (%)"),
-    "sales": _("units sold"),
-    "salesRate": _("share of units (%)"),
-    "gmv": _("turnover"),
-    "gmvRate": _("share of turnover (%)"),
-    "industrySalesRangeDtoList": _("By units sold"),
-    "industryGmvRangeDtoList": _("By turnover"),
-    "industryPriceRangeDtoList": _("By price"),
-    "industryBrandRateDtoList": _("Brands by category"),
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under headings; ``is_cut`` when there are more than are shown."""
-
-    title: str | Promise
-    headings: list[str | Promise]
-    rows: list[list[str]]
-    is_cut: bool = False
-
-
-def figures_of(data: Any) -> SafeString:
+def figures_of(record: Record) -> SafeString:
     """Return the tables of the figures and their folded JSON."""
-    text = json.dumps(data, ensure_ascii=False, indent=2)
-    return render_to_string("mengla/figures.html", {"tables": tables_of(data), "text": text})
+    shown = [
+        {"table": table, "rows": _rows(table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS))}
+        for table in record_tables(record)
+    ]
+    text = json.dumps(record.data, ensure_ascii=False, indent=2)
+    return render_to_string("mengla/figures.html", {"tables": shown, "max_rows": _MAX_ROWS, "text": text})
 
 
-def tables_of(data: Any, title: str | Promise = "") -> list[Table]:
-    """Turn figures of any shape into tables: a list of objects is one, an object of lists one for each."""
-    if isinstance(data, list):
-        return [_table(title, data)] if data else []
-    if not isinstance(data, dict):
-        return []
-    lists = {name: inner for name, inner in data.items() if isinstance(inner, list)}
-    single = {name: value for name, value in data.items() if name not in lists}
-    tables = [Table(title, [], [[str(_heading(name)), _cell(value)] for name, value in single.items()])]
-    tables = tables if single else []
-    for name, inner in lists.items():
-        tables += tables_of(inner, _heading(name))
-    return tables
+def record_tables(record: Record) -> list[Table]:
+    """Return the figures of one record as tables; a point of a trend is a trend of one period."""
+    period = parse_period(record.period_key, Granularity(record.granularity))
+    query = DataQuery(Action(record.action), record.cat_id, period, period)
+    is_point = query.is_trend and isinstance(record.data, dict)
+    return tables_of(query, [record.data] if is_point else record.data)
 
 
-def _table(title: str | Promise, items: list[Any]) -> Table:
-    objects = [item if isinstance(item, dict) else {"": item} for item in items[:_MAX_ROWS]]
-    names = list(dict.fromkeys(name for one in objects for name in one))[:_MAX_COLUMNS]
-    # What people look for first: the names that have a heading in words.
-    names.sort(key=lambda name: name not in HEADINGS)
-    rows = [[_cell(one.get(name)) for name in names] for one in objects]
-    return Table(title, [_heading(name) for name in names], rows, is_cut=len(items) > _MAX_ROWS)
+def _rows(table: Table) -> list[list[str]]:
+    return [[_cell(column, value) for column, value in row] for row in table.described_rows]
 
 
-def _heading(name: str) -> str | Promise:
-    return HEADINGS.get(name, name)
-
-
-def _cell(value: Any) -> str:
+def _cell(column: Column, value: Value) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        return text[:_MAX_CELL_LENGTH]
-    return f"{value:,}"
+        return str(value)
+    return f"{value:,} %" if column.kind in (Kind.PERCENT, Kind.CHANGE) else f"{value:,}"

@@ -102,4 +102,4 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     @admin.display(description=_("figures"))
     def figures(self, record: Record) -> SafeString:
         """Return the figures as tables, with their JSON folded."""
-        return figures_of(record.data)
+        return figures_of(record)

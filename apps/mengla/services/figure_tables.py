@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound
 from apps.mengla.choices import Action
-from apps.mengla.services.parameters import DataQuery
+from apps.mengla.data_query import DataQuery
 
 MAX_TEXT = 500
 MAX_EXTRA_COLUMNS = 30

@@ -17,8 +17,9 @@ import pytest
 import redis
 import structlog
 from django.conf import settings as django_settings
+from django.contrib.auth.models import Permission, User
 from django.db import connection
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 from rest_framework.test import APIClient
 
 from apps.auth import facts, services, slots, throttle
@@ -164,6 +165,23 @@ def reader(reader_token: str) -> APIClient:
 def admin(admin_token: str) -> APIClient:
     """A client with an admin's token."""
     return bearer_client(admin_token)
+
+
+@pytest.fixture
+def site(db: None, client: Client) -> Client:
+    """A browser in the admin, of the superuser chief."""
+    client.force_login(User.objects.create_superuser("chief"))
+    return client
+
+
+@pytest.fixture
+def looker(db: None) -> Client:
+    """A browser in the admin, of a staff user who may see everything and change nothing."""
+    client = Client()
+    user = User.objects.create_user("looker", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    return client
 
 
 # --- Data -----------------------------------------------------------------------------------------

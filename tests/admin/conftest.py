@@ -20,14 +20,6 @@ JSON = {"HTTP_ACCEPT": "application/json"}
 
 
 @pytest.fixture
-def chief(db: None) -> Client:
-    """A browser of somebody who may do everything."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("chief"))
-    return client
-
-
-@pytest.fixture
 def staff(db: None) -> Callable[..., Client]:
     """Return what makes the browser of a staff user with these permissions alone."""
 

@@ -44,28 +44,28 @@ def text(client: Client, path: str) -> str:
 
 
 @pytest.mark.usefixtures("_firing")
-def test_a_firing_alert_and_its_history_are_shown(chief: Client) -> None:
+def test_a_firing_alert_and_its_history_are_shown(site: Client) -> None:
     for path in (LIST, f"{LIST}{KEY}/change/", "/admin/collector_admin/alertevent/"):
-        page = text(chief, path)
+        page = text(site, path)
         assert "5 empty answers &lt;b&gt;." in page
-    assert "Firing" in text(chief, LIST)
-    assert LIST in text(chief, "/admin/mengla/record/")
+    assert "Firing" in text(site, LIST)
+    assert LIST in text(site, "/admin/mengla/record/")
 
 
 @pytest.mark.usefixtures("_firing")
 @pytest.mark.parametrize(("slug", "hours"), [("silence-1h", 1), ("silence-24h", 24)])
-def test_a_rule_is_silenced_after_a_question_and_told_of_again(chief: Client, slug: str, hours: int) -> None:
+def test_a_rule_is_silenced_after_a_question_and_told_of_again(site: Client, slug: str, hours: int) -> None:
     address = f"{LIST}{KEY}/operation/{slug}/"
-    assert f"for {hours} h?" in html.unescape(text(chief, address))
+    assert f"for {hours} h?" in html.unescape(text(site, address))
     assert find_silence(AlertRule.EMPTY_STREAK) is None
-    assert chief.post(address).status_code == 302
+    assert site.post(address).status_code == 302
     silence = find_silence(AlertRule.EMPTY_STREAK)
     assert silence is not None
     assert silence["silenced_by"] == "chief"
     left = silence["silenced_until"] - utc_now()
     assert timedelta(hours=hours) - timedelta(minutes=5) < left <= timedelta(hours=hours)
-    assert "by chief" in text(chief, f"{LIST}{KEY}/change/")
-    assert chief.post(f"{LIST}{KEY}/operation/end-silence/").status_code == 302
+    assert "by chief" in text(site, f"{LIST}{KEY}/change/")
+    assert site.post(f"{LIST}{KEY}/operation/end-silence/").status_code == 302
     assert find_silence(AlertRule.EMPTY_STREAK) is None
     assert [one.object_id for one in LogEntry.objects.all()] == [KEY, KEY]
 
@@ -79,5 +79,5 @@ def test_who_may_only_look_silences_nothing(staff: Callable[..., Client]) -> Non
     assert staff("view_record").get(LIST).status_code == 403
 
 
-def test_an_unknown_alert(chief: Client) -> None:
-    assert chief.post(f"{LIST}nope/operation/silence-1h/").status_code == 404
+def test_an_unknown_alert(site: Client) -> None:
+    assert site.post(f"{LIST}nope/operation/silence-1h/").status_code == 404

@@ -46,14 +46,14 @@ def map_of(client: Client, **parameters: str) -> dict[str, str]:
 # --- The heat map ----------------------------------------------------------------------------------
 
 
-def test_every_state_of_a_cell(chief: Client) -> None:
+def test_every_state_of_a_cell(site: Client) -> None:
     for month in ("202501", "202502"):
         store(hot(month, cat_id="1000"))
     make_stale(hot("202502", cat_id="1000"))
     store_empty(hot("202503", cat_id="1000"))
     enqueue(hot("202505", cat_id="1000"))
-    assert map_of(chief) == {"1000": "PSEMFM", "2000": "MMMMMM"}
-    page = chief.get(PAGE, HALF_YEAR).content.decode()
+    assert map_of(site) == {"1000": "PSEMFM", "2000": "MMMMMM"}
+    page = site.get(PAGE, HALF_YEAR).content.decode()
     assert "12 in all: 2 present, 1 empty, 9 missing; 1 due for renewal, 1 being collected." in page
     for name in ("present", "present, due for renewal", "empty", "missing", "being collected"):
         assert f"</b>{name}</li>" in page
@@ -62,18 +62,18 @@ def test_every_state_of_a_cell(chief: Client) -> None:
     assert "<caption" in page
 
 
-def test_a_trend_under_way_is_told_point_by_point(chief: Client) -> None:
+def test_a_trend_under_way_is_told_point_by_point(site: Client) -> None:
     enqueue(trend("202502", "202503", cat_id="2000"))
-    assert map_of(chief, action="industryTrendRange") == {"1000": "MMMMMM", "2000": "MFFMMM"}
+    assert map_of(site, action="industryTrendRange") == {"1000": "MMMMMM", "2000": "MFFMMM"}
 
 
-def test_children_are_opened(chief: Client) -> None:
+def test_children_are_opened(site: Client) -> None:
     store(hot("202501"))
-    assert list(map_of(chief, parent="1000")) == ["1000", "1001", "1002"]
-    assert map_of(chief, parent="1000")["1001"] == "PMMMMM"
-    page = chief.get(PAGE, HALF_YEAR).content.decode()
+    assert list(map_of(site, parent="1000")) == ["1000", "1001", "1002"]
+    assert map_of(site, parent="1000")["1001"] == "PMMMMM"
+    page = site.get(PAGE, HALF_YEAR).content.decode()
     assert "parent=1000" in page
-    deeper = chief.get(PAGE, {**HALF_YEAR, "parent": "1001"}).content.decode()
+    deeper = site.get(PAGE, {**HALF_YEAR, "parent": "1001"}).content.decode()
     assert "All of level 1" in deeper
     assert "parent=1000" in deeper  # the way back
 
@@ -81,13 +81,13 @@ def test_children_are_opened(chief: Client) -> None:
 @pytest.mark.parametrize(
     ("granularity", "count"), [("day", 30), ("month", 12), ("quarter", 8), ("year", 5), ("", 12)]
 )
-def test_the_range_by_default(chief: Client, granularity: str, count: int) -> None:
-    page = chief.get(PAGE, {"granularity": granularity}).content.decode()
+def test_the_range_by_default(site: Client, granularity: str, count: int) -> None:
+    page = site.get(PAGE, {"granularity": granularity}).content.decode()
     assert len(re.findall(r'<th scope="col" data-period=', page)) == count
 
 
 def test_a_year_of_days_for_thirty_categories_asks_few_questions(
-    chief: Client, monkeypatch: pytest.MonkeyPatch
+    site: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_tree(make_tree(level1_count=30, child_count=0))
     commands: list[str] = []
@@ -98,16 +98,16 @@ def test_a_year_of_days_for_thirty_categories_asks_few_questions(
         return find(self, *arguments, **options)
 
     monkeypatch.setattr(type(collection_of(Collection)), "find", counted)
-    rows = map_of(chief, granularity="day", **{"from": "2024-01-01", "to": "2024-12-31"})
+    rows = map_of(site, granularity="day", **{"from": "2024-01-01", "to": "2024-12-31"})
     assert [len(cells) for cells in rows.values()] == [366] * 30
     assert len(commands) < 20
-    response = chief.get(PAGE, {**HALF_YEAR, "granularity": "day", "from": "20240101", "to": "20241231"})
+    response = site.get(PAGE, {**HALF_YEAR, "granularity": "day", "from": "20240101", "to": "20241231"})
     assert len(response.content) < 600_000
 
 
-def test_without_categories_it_says_what_to_do(chief: Client) -> None:
+def test_without_categories_it_says_what_to_do(site: Client) -> None:
     collection_of_categories().delete_many({})
-    assert "import_categories" in chief.get(PAGE).content.decode()
+    assert "import_categories" in site.get(PAGE).content.decode()
 
 
 def collection_of_categories() -> Any:
@@ -134,8 +134,8 @@ def collection_of_categories() -> Any:
         {"action": "\x00<script>"},
     ],
 )
-def test_what_cannot_be_read_is_told(chief: Client, given: dict[str, str]) -> None:
-    response = chief.get(PAGE, given)
+def test_what_cannot_be_read_is_told(site: Client, given: dict[str, str]) -> None:
+    response = site.get(PAGE, given)
     page = response.content.decode()
     assert response.status_code == 400
     (problem,) = re.findall(r'role="alert">([^<]+)<', page)
@@ -146,34 +146,34 @@ def test_what_cannot_be_read_is_told(chief: Client, given: dict[str, str]) -> No
 # --- One cell --------------------------------------------------------------------------------------
 
 
-def test_a_cell_shows_its_record_and_collects_nothing(chief: Client) -> None:
+def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     store(hot("202501"))
     before = len(collections())
-    page = chief.get(CELL, ONE).content.decode()
+    page = site.get(CELL, ONE).content.decode()
     assert "fresh" in page and "Collected" in page
     assert page.count("<tr>") == 1 + 5
     assert 'name="period" value="202501"' in page
-    told = chief.get(CELL, ONE, **JSON).json()
+    told = site.get(CELL, ONE, **JSON).json()
     assert told["mark"] == "P"
     assert "<table" in told["html"]
-    missing = chief.get(CELL, ONE | {"period": "202502"}, **JSON).json()
+    missing = site.get(CELL, ONE | {"period": "202502"}, **JSON).json()
     assert missing["mark"] == "M"
     assert "Nothing is stored" in missing["html"]
     assert len(collections()) == before
 
 
-def test_a_point_of_a_trend_and_an_empty_record(chief: Client) -> None:
+def test_a_point_of_a_trend_and_an_empty_record(site: Client) -> None:
     store(trend("202501", "202503"))
-    told = chief.get(CELL, ONE | {"action": "industryTrendRange", "period": "202502"}, **JSON).json()
+    told = site.get(CELL, ONE | {"action": "industryTrendRange", "period": "202502"}, **JSON).json()
     assert "2025-02" in told["html"] and told["mark"] == "P"
     store_empty(hot("202504"))
-    told = chief.get(CELL, ONE | {"period": "202504"}, **JSON).json()
+    told = site.get(CELL, ONE | {"period": "202504"}, **JSON).json()
     assert told["mark"] == "E"
     assert "The list is empty" in told["html"]
 
 
-def test_a_cell_is_planned_and_noted(chief: Client) -> None:
-    response = chief.post(PLAN, ONE, **JSON)
+def test_a_cell_is_planned_and_noted(site: Client) -> None:
+    response = site.post(PLAN, ONE, **JSON)
     assert (response.status_code, response.json()["mark"]) == (200, "F")
     (planned,) = collections()
     assert (planned["identity"], planned["priority"]) == ("hot:1001:month:202501", Priority.MANUAL)
@@ -181,7 +181,7 @@ def test_a_cell_is_planned_and_noted(chief: Client) -> None:
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.object_id) == ("chief", str(planned["_id"]))
     assert "hot:1001:month:202501" in entry.change_message
-    again = chief.post(PLAN, ONE, follow=True)
+    again = site.post(PLAN, ONE, follow=True)
     assert "was under way already" in again.content.decode()
     assert len(collections()) == 1
 
@@ -189,7 +189,7 @@ def test_a_cell_is_planned_and_noted(chief: Client) -> None:
 # --- Filling ---------------------------------------------------------------------------------------
 
 
-def test_before_filling_it_says_what_that_means(chief: Client, settings: Any) -> None:
+def test_before_filling_it_says_what_that_means(site: Client, settings: Any) -> None:
     settings.COLLECT_INTERVAL_SECONDS = 2.0
     settings.MAX_INFLIGHT_REQUESTS = 1
     for month in ("202501", "202502"):
@@ -207,7 +207,7 @@ def test_before_filling_it_says_what_that_means(chief: Client, settings: Any) ->
                 }
             ],
         )
-    page = chief.get(FILL, HALF_YEAR | {"category": ["1001", "1002"]}).content.decode()
+    page = site.get(FILL, HALF_YEAR | {"category": ["1001", "1002"]}).content.decode()
     assert 'data-count="10"' in page  # 2 x 6 periods, 2 of them are there
     assert "2 are stored already" in page
     assert "5 min 0 s" in page  # 10 x 30 s
@@ -222,9 +222,9 @@ def test_the_rate_is_that_of_the_spacing_when_nothing_was_answered(settings: Any
     assert present_pace().seconds_for(7) == 21
 
 
-def test_a_range_is_filled_by_a_sync_task(chief: Client) -> None:
+def test_a_range_is_filled_by_a_sync_task(site: Client) -> None:
     store(hot("202501"))
-    response = chief.post(FILL, HALF_YEAR | {"category": ["1001", "2001"]}, follow=True)
+    response = site.post(FILL, HALF_YEAR | {"category": ["1001", "2001"]}, follow=True)
     (run,) = list_running(10)
     run_id = str(run["_id"])
     assert f"/admin/sync_tasks/synctask/{run_id}/change/" in response.content.decode()
@@ -237,19 +237,19 @@ def test_a_range_is_filled_by_a_sync_task(chief: Client) -> None:
     assert "2025-01 to 2025-06" in entry.change_message
 
 
-def test_a_second_fill_is_sent_to_the_first(chief: Client) -> None:
-    chief.post(FILL, HALF_YEAR | {"category": ["1001"]})
+def test_a_second_fill_is_sent_to_the_first(site: Client) -> None:
+    site.post(FILL, HALF_YEAR | {"category": ["1001"]})
     (run,) = list_running(10)
-    page = chief.post(FILL, HALF_YEAR | {"category": ["1002"]}, follow=True).content.decode()
+    page = site.post(FILL, HALF_YEAR | {"category": ["1002"]}, follow=True).content.decode()
     assert "running already" in page
     assert f"/admin/sync_tasks/synctask/{run['_id']}/change/" in page
     assert LogEntry.objects.count() == 1
 
 
-def test_nothing_to_fill_is_told(chief: Client) -> None:
+def test_nothing_to_fill_is_told(site: Client) -> None:
     store(hot("202501"))
     asked = {"action": "hot", "granularity": "month", "from": "202501", "to": "202501", "category": "1001"}
-    page = chief.get(FILL, asked).content.decode()
+    page = site.get(FILL, asked).content.decode()
     assert "nothing to fill" in page
     assert "Fill now" not in page
 
@@ -266,8 +266,8 @@ def test_nothing_to_fill_is_told(chief: Client) -> None:
         {"category": "1001", "action": "x"},
     ],
 )
-def test_a_fill_that_cannot_be_read(chief: Client, method: str, given: dict[str, Any]) -> None:
-    response = getattr(chief, method)(FILL, HALF_YEAR | given)
+def test_a_fill_that_cannot_be_read(site: Client, method: str, given: dict[str, Any]) -> None:
+    response = getattr(site, method)(FILL, HALF_YEAR | given)
     assert response.status_code == 400
     assert 'role="alert"' in response.content.decode()
     assert list_running(10) == []
@@ -285,12 +285,12 @@ def test_a_fill_that_cannot_be_read(chief: Client, method: str, given: dict[str,
         ONE | {"period": "9" * 9999},
     ],
 )
-def test_a_cell_that_cannot_be_read(chief: Client, given: dict[str, str]) -> None:
+def test_a_cell_that_cannot_be_read(site: Client, given: dict[str, str]) -> None:
     clean = {name: value.encode("utf-8", "replace").decode() for name, value in given.items()}
-    for response in (chief.get(CELL, clean), chief.post(PLAN, clean)):
+    for response in (site.get(CELL, clean), site.post(PLAN, clean)):
         assert response.status_code == 400
         assert 'role="alert"' in response.content.decode()
-    assert chief.get(CELL, clean, **JSON).json()["error"]
+    assert site.get(CELL, clean, **JSON).json()["error"]
     assert collections() == []
 
 
@@ -327,18 +327,18 @@ def test_without_permission_nothing_is_shown(staff: Callable[..., Client], clien
     assert client.get(path, **JSON).status_code == 403
 
 
-def test_changes_need_a_post_with_a_token(chief: Client) -> None:
-    assert chief.get(PLAN, ONE).status_code == 405
+def test_changes_need_a_post_with_a_token(site: Client) -> None:
+    assert site.get(PLAN, ONE).status_code == 405
     strict = Client(enforce_csrf_checks=True)
-    strict.cookies = chief.cookies
+    strict.cookies = site.cookies
     assert strict.post(PLAN, ONE).status_code == 403
     assert strict.post(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
     assert collections() == []
 
 
-def test_without_mongodb_it_is_an_outage_page(chief: Client, mongo_gone: Callable[[], None]) -> None:
+def test_without_mongodb_it_is_an_outage_page(site: Client, mongo_gone: Callable[[], None]) -> None:
     mongo_gone()
-    assert chief.get(PAGE).status_code == 503
+    assert site.get(PAGE).status_code == 503
 
 
 def test_the_newest_period_is_the_last_that_is_over() -> None:

@@ -63,7 +63,7 @@ def claim_of(query: Any) -> dict[str, Any]:
 # --- What it tells ---------------------------------------------------------------------------------
 
 
-def test_collections_per_hour_by_outcome(chief: Client) -> None:
+def test_collections_per_hour_by_outcome(site: Client) -> None:
     store(hot("202501"))
     store(hot("202502"))
     store_empty(hot("202503"))
@@ -74,7 +74,7 @@ def test_collections_per_hour_by_outcome(chief: Client) -> None:
         change(one, execution_id="x")
     first = collections()[0]
     change(first, finished_at=first["finished_at"] - timedelta(hours=3))
-    told = live(chief)["parts"]["hours"]["data"]
+    told = live(site)["parts"]["hours"]["data"]
     assert len(told["hours"]) == 24
     assert told["totals"] == {"succeeded": 2, "empty": 1, "failed": 1, "spared": 0, "cancelled": 1}
     assert sum(told["hours"][-4]["counts"].values()) == 1
@@ -82,10 +82,10 @@ def test_collections_per_hour_by_outcome(chief: Client) -> None:
     assert (told["answered"], told["failed"], told["success_rate"]) == (3, 1, 75.0)
 
 
-def test_what_needed_no_request_is_told_apart(chief: Client) -> None:
+def test_what_needed_no_request_is_told_apart(site: Client) -> None:
     store(hot("202501"))
     change(collections()[0], execution_id="")
-    assert live(chief)["parts"]["hours"]["data"]["totals"]["spared"] == 1
+    assert live(site)["parts"]["hours"]["data"]["totals"]["spared"] == 1
 
 
 def test_the_hours_use_the_index_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,13 +110,13 @@ def test_the_hours_use_the_index_and_are_bounded(monkeypatch: pytest.MonkeyPatch
     assert plans == ["IXSCAN { finished_at: 1 }"]
 
 
-def test_the_queue_by_priority(chief: Client) -> None:
+def test_the_queue_by_priority(site: Client) -> None:
     enqueue(hot("202501"), Priority.BACKFILL)
     enqueue(hot("202502"), Priority.BACKFILL)
     enqueue(hot("202503"), Priority.READER)
     claim()
     change(collections()[0], created_at=utc_now() - timedelta(seconds=90))
-    told = live(chief)["parts"]["queue"]["data"]
+    told = live(site)["parts"]["queue"]["data"]
     rows = {row["priority"]: (row["pending"], row["oldest_seconds"]) for row in told["rows"]}
     assert rows["reader"] == rows["manual"] == rows["scheduled"] == (0, None)
     assert rows["backfill"][0] == 2
@@ -125,13 +125,13 @@ def test_the_queue_by_priority(chief: Client) -> None:
     assert told["oldest_seconds"] == rows["backfill"][1]
 
 
-def test_answers_by_tier_and_their_durations(chief: Client) -> None:
+def test_answers_by_tier_and_their_durations(site: Client) -> None:
     store(hot("202501"))
     clear_all()
     read(hot("202501"), requested_by="x")
     read(hot("202501"), requested_by="x")
     read(hot("202502"), requested_by="x")
-    told = live(chief)
+    told = live(site)
     cache = told["parts"]["cache"]["data"]
     assert cache["days"][-1]["counts"] == {"l1": 1, "l2": 0, "l3": 1, "miss": 1}
     assert (len(cache["days"]), cache["reads"], cache["hit_rate"]) == (7, 3, 66.7)
@@ -141,29 +141,29 @@ def test_answers_by_tier_and_their_durations(chief: Client) -> None:
     assert told["charts"]["cache"]["series"][0]["values"][-1] == 1
 
 
-def test_running_tasks_with_their_progress(chief: Client) -> None:
+def test_running_tasks_with_their_progress(site: Client) -> None:
     started = run_fill(order=Order("tests"), start=parse_period("202501"), end=parse_period("202502"))
     plan_now(started.run_id)
-    told = live(chief)
+    told = live(site)
     (row,) = told["parts"]["runs"]["data"]["rows"]
     assert (row["id"], row["period"]) == (started.run_id, "202501~202502")
     assert row["progress"]["total"] > 0
     assert f"/admin/sync_tasks/synctask/{started.run_id}/change/" in told["html"]["runs"]
     end_all()
-    assert live(chief)["parts"]["runs"]["data"]["rows"] == []
+    assert live(site)["parts"]["runs"]["data"]["rows"] == []
 
 
-def test_schedules_with_their_last_run(chief: Client) -> None:
+def test_schedules_with_their_last_run(site: Client) -> None:
     from apps.core.schedules import sync_schedules
 
     sync_schedules()
-    rows = {row["name"]: row for row in live(chief)["parts"]["schedules"]["data"]["rows"]}
+    rows = {row["name"]: row for row in live(site)["parts"]["schedules"]["data"]["rows"]}
     assert set(rows) >= {"tick", "daily_collect", "backfill_check"}
     assert all(row["next_run_at"] for row in rows.values())
     assert rows["daily_collect"]["last"] is None
 
 
-def test_firing_alerts(chief: Client) -> None:
+def test_firing_alerts(site: Client) -> None:
     firing = {
         "action": "",
         "severity": "critical",
@@ -174,7 +174,7 @@ def test_firing_alerts(chief: Client) -> None:
     moments = {"fired_at": utc_now(), "resolved_at": None, "updated_at": utc_now()}
     for rule, changes in (("queue_stuck", {}), ("worker_silent", {"is_firing": False})):
         collection_of(Alert).insert_one({"_id": rule, "rule": rule, **firing, **moments, **changes})
-    told = live(chief)
+    told = live(site)
     (row,) = told["parts"]["alerts"]["data"]["rows"]
     assert (row["rule"], row["severity"], row["message"]) == (
         "The queue is stuck",
@@ -184,14 +184,14 @@ def test_firing_alerts(chief: Client) -> None:
     assert "&lt;b&gt;stuck" in told["html"]["alerts"]
 
 
-def test_the_breaker(chief: Client, settings: Any) -> None:
+def test_the_breaker(site: Client, settings: Any) -> None:
     from apps.mengla.upstream import breaker
 
-    assert live(chief)["parts"]["breaker"]["data"]["state"] == "closed"
+    assert live(site)["parts"]["breaker"]["data"]["state"] == "closed"
     for _ in range(settings.CB_FAILURE_THRESHOLD):
         breaker.record_failure()
     settings.COLLECT_SERVICE_URL = "http://service.invalid"
-    told = live(chief)
+    told = live(site)
     assert told["parts"]["breaker"]["data"]["state"] == "open"
     assert "Breaker open" in told["html"]["state"]
 
@@ -199,9 +199,9 @@ def test_the_breaker(chief: Client, settings: Any) -> None:
 # --- The page --------------------------------------------------------------------------------------
 
 
-def test_every_chart_has_a_table_with_its_numbers(chief: Client) -> None:
+def test_every_chart_has_a_table_with_its_numbers(site: Client) -> None:
     store(hot("202501"))
-    page = chief.get(PAGE).content.decode()
+    page = site.get(PAGE).content.decode()
     assert 'data-chart="hours"' in page and 'data-chart="cache"' in page
     tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
     assert all("<caption" in table and 'scope="col"' in table for table in tables)
@@ -216,8 +216,8 @@ def test_every_chart_has_a_table_with_its_numbers(chief: Client) -> None:
     assert "html[x-cloak] { display: block !important; }" in Path(path).read_text()
 
 
-def test_no_script_stands_in_the_page_itself(chief: Client) -> None:
-    page = chief.get(PAGE).content.decode()
+def test_no_script_stands_in_the_page_itself(site: Client) -> None:
+    page = site.get(PAGE).content.decode()
     ours = page[page.index('<main class="cp">') :]
     assert (
         re.findall(r"<script(?![^>]*application/json)", ours.split("</main>")[0].split("simplebar")[0]) == []
@@ -225,11 +225,11 @@ def test_no_script_stands_in_the_page_itself(chief: Client) -> None:
     assert "collector/dashboard.js" in page
 
 
-def test_the_first_page_of_the_admin_is_the_dashboard(chief: Client) -> None:
+def test_the_first_page_of_the_admin_is_the_dashboard(site: Client) -> None:
     from django.urls import reverse
 
     assert reverse("admin:index") == PAGE
-    page = chief.get(PAGE).content.decode()
+    page = site.get(PAGE).content.decode()
     (heading,) = re.findall(r"<h1.*?</h1>", page, re.DOTALL)
     assert "Dashboard" in heading
     assert "collector/dashboard.js" in page
@@ -267,38 +267,38 @@ def test_view_permission_is_enough(viewer: Client) -> None:
 
 
 @pytest.mark.parametrize("path", [PAGE, LIVE])
-def test_it_is_only_to_be_read(chief: Client, path: str) -> None:
-    assert chief.post(path).status_code == 405
+def test_it_is_only_to_be_read(site: Client, path: str) -> None:
+    assert site.post(path).status_code == 405
 
 
 @pytest.mark.parametrize("query", ["x=%00", "x=%FF%FE", f"x={'9' * 4000}", "next=//evil.example"])
-def test_no_query_breaks_it(chief: Client, query: str) -> None:
-    assert chief.get(f"{PAGE}?{query}").status_code == 200
-    assert chief.get(f"{LIVE}?{query}", **JSON).status_code == 200
+def test_no_query_breaks_it(site: Client, query: str) -> None:
+    assert site.get(f"{PAGE}?{query}").status_code == 200
+    assert site.get(f"{LIVE}?{query}", **JSON).status_code == 200
 
 
 # --- Outages ---------------------------------------------------------------------------------------
 
 
 def test_without_mongodb_the_rest_is_told_to_who_was_seen_before(
-    chief: Client, mongo_gone: Callable[[], None]
+    site: Client, mongo_gone: Callable[[], None]
 ) -> None:
-    assert chief.get(PAGE).status_code == 200
+    assert site.get(PAGE).status_code == 200
     mongo_gone()
-    page = chief.get(PAGE)
+    page = site.get(PAGE)
     assert page.status_code == 503
     assert "MongoDB does not answer" in page.content.decode()
     assert "Breaker" in page.content.decode() or "Not configured" in page.content.decode()
-    told = live(chief)["parts"]
+    told = live(site)["parts"]
     assert {name for name, part in told.items() if part["available"]} == REDIS_PARTS
     assert all(told[name]["error"] for name in MONGO_PARTS)
 
 
 def test_without_mongodb_strangers_learn_nothing(
-    client: Client, chief: Client, mongo_gone: Callable[[], None]
+    client: Client, site: Client, mongo_gone: Callable[[], None]
 ) -> None:
     mongo_gone()
-    for browser in (client, chief):  # who never saw the dashboard cannot be recognised now
+    for browser in (client, site):  # who never saw the dashboard cannot be recognised now
         for _ in range(2):
             response = browser.get(PAGE)
             assert response.status_code in (302, 503)
@@ -307,22 +307,22 @@ def test_without_mongodb_strangers_learn_nothing(
     assert client.get(LIVE, **JSON).status_code in (403, 503)
 
 
-def test_without_redis_the_rest_is_told(chief: Client, redis_gone: Callable[[], None]) -> None:
+def test_without_redis_the_rest_is_told(site: Client, redis_gone: Callable[[], None]) -> None:
     enqueue(hot("202501"))
     redis_gone()
-    page = chief.get(PAGE)
+    page = site.get(PAGE)
     assert page.status_code == 200
     assert "Unavailable" in page.content.decode()
-    told = live(chief)["parts"]
+    told = live(site)["parts"]
     assert {name for name, part in told.items() if part["available"]} == MONGO_PARTS
     assert told["queue"]["data"]["pending"] == 1
 
 
 def test_without_both_it_is_an_answer(
-    chief: Client, mongo_gone: Callable[[], None], redis_gone: Callable[[], None]
+    site: Client, mongo_gone: Callable[[], None], redis_gone: Callable[[], None]
 ) -> None:
-    chief.get(PAGE)
+    site.get(PAGE)
     mongo_gone()
     redis_gone()
-    assert chief.get(PAGE).status_code == 503
-    assert chief.get(LIVE, **JSON).status_code == 503
+    assert site.get(PAGE).status_code == 503
+    assert site.get(LIVE, **JSON).status_code == 503

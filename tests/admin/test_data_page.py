@@ -73,9 +73,9 @@ def charts(page: str) -> Any:
 # --- Tables and charts -----------------------------------------------------------------------------
 
 
-def test_a_ranking(chief: Client) -> None:
+def test_a_ranking(site: Client) -> None:
     store(hot())
-    page = text(chief.get(PAGE, HOT))
+    page = text(site.get(PAGE, HOT))
     heads, *rows = table(page, "ranking")
     wanted = figures_of(hot())["list"]
     assert heads[:5] == ["Rank", "Chinese name", "Russian name", "Sales", "Change of sales"]
@@ -94,23 +94,23 @@ def test_a_ranking(chief: Client) -> None:
     assert drawn["series"][0]["values"] == [row["monthSales"] for row in wanted[:12]]
 
 
-def test_a_ranking_is_sorted_by_any_column(chief: Client) -> None:
+def test_a_ranking_is_sorted_by_any_column(site: Client) -> None:
     store(hot())
     numbers = [row["monthGmv"] for row in figures_of(hot())["list"]]
     for sort, wanted in (("-monthGmv", sorted(numbers, reverse=True)), ("monthGmv", sorted(numbers))):
-        page = text(chief.get(PAGE, HOT | {"table": "ranking", "sort": sort}))
+        page = text(site.get(PAGE, HOT | {"table": "ranking", "sort": sort}))
         heads, *rows = table(page, "ranking")
         column = [title.rstrip(" ▲▼") for title in heads].index("Turnover, ₽")
         assert [float(row[column].replace(",", "")) for row in rows] == wanted
         assert f'aria-sort="{"descending" if sort[0] == "-" else "ascending"}"' in page
-    plain = table(text(chief.get(PAGE, HOT)), "ranking")
+    plain = table(text(site.get(PAGE, HOT)), "ranking")
     for sort in ("nothing", "x" * 5000, "", "-", "\x00"):
-        assert table(text(chief.get(PAGE, HOT | {"table": "ranking", "sort": sort})), "ranking") == plain
+        assert table(text(site.get(PAGE, HOT | {"table": "ranking", "sort": sort})), "ranking") == plain
 
 
-def test_the_distributions_and_the_share_of_brands(chief: Client) -> None:
+def test_the_distributions_and_the_share_of_brands(site: Client) -> None:
     store(view_query())
-    page = text(chief.get(PAGE, HOT | {"action": "industryViewV2"}))
+    page = text(site.get(PAGE, HOT | {"action": "industryViewV2"}))
     figures = figures_of(view_query())
     for name, key in (
         ("sales", "industrySalesRangeDtoList"),
@@ -132,10 +132,10 @@ def _escaped(title: str) -> str:
     return title.replace(">", "&gt;")
 
 
-def test_the_gaps_of_a_trend_are_seen(chief: Client) -> None:
+def test_the_gaps_of_a_trend_are_seen(site: Client) -> None:
     store(trend("202501", "202502"), points(p202501=5, p202502=6))
     store(trend("202505", "202505"), points(p202505=9))
-    page = text(chief.get(PAGE, TREND))
+    page = text(site.get(PAGE, TREND))
     rows = table(page, "trend")[1:]
     assert [row[0] for row in rows] == [f"2025-{month:02}" for month in range(1, 7)]
     assert [row[1] for row in rows] == ["5", "6", "–", "–", "9", "–"]
@@ -155,9 +155,9 @@ def test_the_gaps_of_a_trend_are_seen(chief: Client) -> None:
         ),
     ],
 )
-def test_unknown_shapes_are_shown_as_they_are(chief: Client, result: Any, shown: str) -> None:
+def test_unknown_shapes_are_shown_as_they_are(site: Client, result: Any, shown: str) -> None:
     store(hot(), result)
-    assert shown in text(chief.get(PAGE, HOT))
+    assert shown in text(site.get(PAGE, HOT))
 
 
 @pytest.mark.parametrize("data", ["text", 5, [1, 2], {"list": "x"}, {"list": []}, {}, [{"a": 1}], True, [[]]])
@@ -174,9 +174,9 @@ def test_no_shape_at_all_breaks_the_tables(action: str, data: Any) -> None:
         assert all(len(row) == len(one.columns) for row in one.rows)
 
 
-def test_names_are_escaped(chief: Client) -> None:
+def test_names_are_escaped(site: Client) -> None:
     store(hot(), {"hotList": {"code": 0, "data": {"list": [{"catName": "<script>alert(1)</script>"}]}}})
-    page = text(chief.get(PAGE, HOT))
+    page = text(site.get(PAGE, HOT))
     assert "<script>alert(1)</script>" not in page
     assert "&lt;script&gt;alert(1)" in page
 
@@ -184,31 +184,31 @@ def test_names_are_escaped(chief: Client) -> None:
 # --- Freshness -------------------------------------------------------------------------------------
 
 
-def test_the_freshness_and_the_source(chief: Client) -> None:
+def test_the_freshness_and_the_source(site: Client) -> None:
     store(hot())
     clear_all()
     for source in ("MongoDB (L3)", "memory of the web process (L1)"):
-        page = text(chief.get(PAGE, HOT))
+        page = text(site.get(PAGE, HOT))
         assert source in page
         assert 'cp-badge is-fresh">fresh' in page
     make_stale(hot())
     clear_all()
-    assert "due for renewal" in text(chief.get(PAGE, HOT))
+    assert "due for renewal" in text(site.get(PAGE, HOT))
     (renewal,) = collections(active_key={"$ne": None})
     assert (renewal["priority"], renewal["requested_by"]) == (Priority.READER, "chief")
 
 
-def test_it_is_counted_like_any_reader(chief: Client) -> None:
+def test_it_is_counted_like_any_reader(site: Client) -> None:
     store(hot())
     clear_all()
-    chief.get(PAGE, HOT)
+    site.get(PAGE, HOT)
     (today,) = read_days(STATS, days=1) or []
     assert today.counts["read:hot:l3:fresh"] == 1
 
 
-def test_an_empty_answer_says_why(chief: Client) -> None:
+def test_an_empty_answer_says_why(site: Client) -> None:
     store_empty(hot())
-    page = text(chief.get(PAGE, HOT))
+    page = text(site.get(PAGE, HOT))
     assert "The list is empty" in page
     assert "data-table" not in page
 
@@ -216,8 +216,8 @@ def test_an_empty_answer_says_why(chief: Client) -> None:
 # --- What is not there -----------------------------------------------------------------------------
 
 
-def test_a_miss_is_collected_and_shown_when_it_has_come(chief: Client) -> None:
-    page = text(chief.get(PAGE, HOT))
+def test_a_miss_is_collected_and_shown_when_it_has_come(site: Client) -> None:
+    page = text(site.get(PAGE, HOT))
     (collection,) = collections()
     assert (collection["identity"], collection["requested_by"]) == ("hot:1001:month:202506", "chief")
     assert "are being collected" in page
@@ -225,7 +225,7 @@ def test_a_miss_is_collected_and_shown_when_it_has_come(chief: Client) -> None:
     (awaited,) = re.findall(r'<script id="awaited" type="application/json">(.*?)</script>', page)
     facts = json.loads(awaited)
     assert 'http-equiv="refresh"' in page  # without JavaScript
-    assert chief.get(facts["state"], **JSON).json() == {
+    assert site.get(facts["state"], **JSON).json() == {
         "status": "PENDING",
         "status_name": "Pending",
         "is_final": False,
@@ -233,12 +233,12 @@ def test_a_miss_is_collected_and_shown_when_it_has_come(chief: Client) -> None:
     }
     attempt = claim()
     answer(attempt, {"hotList": {"code": 0, "data": {"list": [{"catName": "arrived"}]}}})
-    assert chief.get(facts["state"], **JSON).json()["is_final"] is True
-    assert "arrived" in text(chief.get(facts["next"]))
+    assert site.get(facts["state"], **JSON).json()["is_final"] is True
+    assert "arrived" in text(site.get(facts["next"]))
 
 
-def test_a_failure_is_told_and_not_repeated_by_itself(chief: Client) -> None:
-    text(chief.get(PAGE, HOT))
+def test_a_failure_is_told_and_not_repeated_by_itself(site: Client) -> None:
+    text(site.get(PAGE, HOT))
     attempt = claim()
     queue.fail_attempt(
         attempt["_id"],
@@ -249,20 +249,20 @@ def test_a_failure_is_told_and_not_repeated_by_itself(chief: Client) -> None:
     )
     asked = HOT | {"collection": str(attempt["_id"])}
     for _ in range(3):
-        page = text(chief.get(PAGE, asked))
+        page = text(site.get(PAGE, asked))
         assert "browser crashed" in page
         assert "refresh" not in page
     assert len(collections()) == 1
-    text(chief.get(PAGE, HOT))  # "Ask again"
+    text(site.get(PAGE, HOT))  # "Ask again"
     assert len(collections()) == 2
     # Of another question it says nothing.
-    assert "browser crashed" not in text(chief.get(PAGE, asked | {"period": "2025-05"}))
+    assert "browser crashed" not in text(site.get(PAGE, asked | {"period": "2025-05"}))
 
 
-def test_without_a_question_nothing_is_collected(chief: Client) -> None:
+def test_without_a_question_nothing_is_collected(site: Client) -> None:
     store(hot())
     before = len(collections())
-    page = text(chief.get(PAGE))
+    page = text(site.get(PAGE))
     assert "Stored last" in page
     assert "period=202506" in page
     assert len(collections()) == before
@@ -271,9 +271,9 @@ def test_without_a_question_nothing_is_collected(chief: Client) -> None:
 # --- Files -----------------------------------------------------------------------------------------
 
 
-def test_a_csv(chief: Client) -> None:
+def test_a_csv(site: Client) -> None:
     store(hot())
-    response = chief.get(EXPORT, HOT | {"format": "csv", "table": "ranking", "sort": "monthSales"})
+    response = site.get(EXPORT, HOT | {"format": "csv", "table": "ranking", "sort": "monthSales"})
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert 'filename="mengla-hot-1001-202506-ranking.csv"' in response.headers["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
@@ -283,9 +283,9 @@ def test_a_csv(chief: Client) -> None:
     assert float(rows[0]["Change of sales"]) == wanted[0]["monthSalesDynamics"]
 
 
-def test_an_xlsx(chief: Client) -> None:
+def test_an_xlsx(site: Client) -> None:
     store(view_query())
-    response = chief.get(EXPORT, HOT | {"action": "industryViewV2", "format": "xlsx"})
+    response = site.get(EXPORT, HOT | {"action": "industryViewV2", "format": "xlsx"})
     book = load_workbook(io.BytesIO(response.content))
     assert book.sheetnames == ["sales", "turnover", "prices", "brands", "About"]
     figures = figures_of(view_query())
@@ -300,15 +300,15 @@ DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1", "=c
 
 
 @pytest.mark.parametrize("name", DANGEROUS)
-def test_no_text_becomes_a_formula(chief: Client, name: str) -> None:
+def test_no_text_becomes_a_formula(site: Client, name: str) -> None:
     rows = [{"catName": name, "monthSales": -5, name: name}]
     store(hot(), {"hotList": {"code": 0, "data": {"list": rows}}})
-    told = chief.get(EXPORT, HOT | {"format": "csv"}).content.decode("utf-8-sig")
+    told = site.get(EXPORT, HOT | {"format": "csv"}).content.decode("utf-8-sig")
     heads, cells = list(csv.reader(io.StringIO(told, newline="")))
     assert cells[heads.index("Russian name")] == f"'{name}"
     assert heads[-1] == f"'{name}"
     assert cells[heads.index("Sales")] == "-5"  # a number stays one
-    book = load_workbook(io.BytesIO(chief.get(EXPORT, HOT | {"format": "xlsx"}).content))
+    book = load_workbook(io.BytesIO(site.get(EXPORT, HOT | {"format": "xlsx"}).content))
     kinds = {cell.data_type for row in book["ranking"].iter_rows() for cell in row}
     assert kinds == {"s", "n"}
     assert [cell.value for row in book["ranking"].iter_rows() for cell in row if cell.data_type == "n"] == [
@@ -317,24 +317,24 @@ def test_no_text_becomes_a_formula(chief: Client, name: str) -> None:
     ]
 
 
-def test_what_no_file_can_hold_is_left_out(chief: Client) -> None:
+def test_what_no_file_can_hold_is_left_out(site: Client) -> None:
     rows = [{"catName": "a\x07b" + "x" * 40_000, "flag": True, "none": None}]
     store(hot(), {"hotList": {"code": 0, "data": {"list": rows}}})
-    book = load_workbook(io.BytesIO(chief.get(EXPORT, HOT | {"format": "xlsx"}).content))
+    book = load_workbook(io.BytesIO(site.get(EXPORT, HOT | {"format": "xlsx"}).content))
     (cell,) = [
         cell for cell in next(book["ranking"].iter_rows(min_row=2, values_only=True)) if str(cell)[:2] == "ab"
     ]
     assert len(cell) <= 500
 
 
-def test_a_file_of_what_is_not_there_leads_to_the_page(chief: Client) -> None:
-    response = chief.get(EXPORT, HOT | {"format": "csv"})
+def test_a_file_of_what_is_not_there_leads_to_the_page(site: Client) -> None:
+    response = site.get(EXPORT, HOT | {"format": "csv"})
     assert response.status_code == 302
     assert response.headers["Location"].startswith(PAGE)
     answer(claim(), ranking("x"))
     store_empty(hot("202505"))
-    assert chief.get(EXPORT, HOT | {"period": "2025-05", "format": "csv"}).status_code == 404
-    assert chief.get(EXPORT, HOT | {"period": "2025-05", "format": "xlsx"}).status_code == 200
+    assert site.get(EXPORT, HOT | {"period": "2025-05", "format": "csv"}).status_code == 404
+    assert site.get(EXPORT, HOT | {"period": "2025-05", "format": "xlsx"}).status_code == 200
 
 
 # --- Hostile input, rights, outages ----------------------------------------------------------------
@@ -359,9 +359,9 @@ def test_a_file_of_what_is_not_there_leads_to_the_page(chief: Client) -> None:
         {"action": "industryTrendRange", "to": "2025-Q9"},
     ],
 )
-def test_what_cannot_be_read_is_told(chief: Client, given: dict[str, str]) -> None:
+def test_what_cannot_be_read_is_told(site: Client, given: dict[str, str]) -> None:
     for path in (PAGE, EXPORT):
-        response = chief.get(path, given)
+        response = site.get(path, given)
         (problem,) = re.findall(r'role="alert">([^<]+)<', response.content.decode())
         assert response.status_code == 400
         assert 5 < len(problem) < 400
@@ -369,16 +369,16 @@ def test_what_cannot_be_read_is_told(chief: Client, given: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("given", [{"format": "pdf"}, {"format": "\x00"}])
-def test_unknown_formats(chief: Client, given: dict[str, str]) -> None:
+def test_unknown_formats(site: Client, given: dict[str, str]) -> None:
     store(hot())
-    assert chief.get(EXPORT, HOT | given).status_code == 400
+    assert site.get(EXPORT, HOT | given).status_code == 400
 
 
 @pytest.mark.parametrize("value", ["", "x", "0" * 24, "\x00", "$ne", "9" * 9000])
-def test_unknown_collections(chief: Client, value: str) -> None:
+def test_unknown_collections(site: Client, value: str) -> None:
     store(hot())
-    assert chief.get(STATE, {"collection": value}, **JSON).status_code == 404
-    assert "data-table" in text(chief.get(PAGE, HOT | {"collection": value}))
+    assert site.get(STATE, {"collection": value}, **JSON).status_code == 404
+    assert "data-table" in text(site.get(PAGE, HOT | {"collection": value}))
 
 
 @pytest.mark.parametrize("path", [PAGE, STATE, EXPORT])
@@ -391,20 +391,20 @@ def test_who_may_see_it(client: Client, staff: Callable[..., Client], viewer: Cl
     assert viewer.post(path, HOT).status_code == 405
 
 
-def test_redis_is_not_needed(chief: Client, redis_gone: Callable[[], None]) -> None:
+def test_redis_is_not_needed(site: Client, redis_gone: Callable[[], None]) -> None:
     store(hot())
     get_cache().clear_l1()
     redis_gone()
-    assert "MongoDB (L3)" in text(chief.get(PAGE, HOT))
+    assert "MongoDB (L3)" in text(site.get(PAGE, HOT))
 
 
-def test_without_mongodb_it_is_an_outage_page(chief: Client, mongo_gone: Callable[[], None]) -> None:
+def test_without_mongodb_it_is_an_outage_page(site: Client, mongo_gone: Callable[[], None]) -> None:
     mongo_gone()
-    assert chief.get(PAGE, HOT).status_code == 503
+    assert site.get(PAGE, HOT).status_code == 503
 
 
-def test_all_categories_and_defaults(chief: Client) -> None:
-    page = text(chief.get(PAGE, {"action": "hot"}))
+def test_all_categories_and_defaults(site: Client) -> None:
+    page = text(site.get(PAGE, {"action": "hot"}))
     (collection,) = collections()
     assert (collection["cat_id"], collection["granularity"]) == ("", "month")
     assert "All categories" in page

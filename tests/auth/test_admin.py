@@ -24,20 +24,6 @@ LOGIN = "/admin/login/"
 PASSWORD = "a long and secret password"
 
 
-@pytest.fixture
-def site(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("chief"))
-    return client
-
-
-@pytest.fixture
-def looker(client: Client) -> Client:
-    user = User.objects.create_user("looker", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    return client
-
-
 # --- API tokens -----------------------------------------------------------------------------------
 
 

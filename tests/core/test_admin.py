@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from bson import ObjectId
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 from django_q.models import Schedule, Task
@@ -21,20 +20,9 @@ pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 LIST = "/admin/django_q/schedule/"
 
 
-@pytest.fixture
-def site(client: Client) -> Client:
+@pytest.fixture(autouse=True)
+def _schedules(db: None) -> None:
     sync_schedules()
-    client.force_login(User.objects.create_superuser("chief"))
-    return client
-
-
-@pytest.fixture
-def looker(client: Client) -> Client:
-    sync_schedules()
-    user = User.objects.create_user("looker", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    return client
 
 
 def page_of(name: str) -> str:

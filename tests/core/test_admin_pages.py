@@ -17,12 +17,6 @@ LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[
 MODELS = sorted(model._meta.label_lower for model in admin.site._registry)
 
 
-@pytest.fixture
-def site(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("chief"))
-    return client
-
-
 def list_address(label: str) -> str:
     return reverse(f"admin:{label.replace('.', '_')}_changelist")
 

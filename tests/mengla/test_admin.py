@@ -8,7 +8,6 @@ import json
 import pytest
 from bson import ObjectId
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from apps.core.mongo import collection_of
@@ -36,20 +35,6 @@ pytestmark = [
 ]
 RECORDS = "/admin/mengla/record/"
 COLLECTIONS = "/admin/mengla/collection/"
-
-
-@pytest.fixture
-def site(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("chief"))
-    return client
-
-
-@pytest.fixture
-def looker(client: Client) -> Client:
-    user = User.objects.create_user("looker", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    return client
 
 
 def text(client: Client, path: str, **query: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -17,20 +17,6 @@ from apps.panels.selectors import read_config
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 LIST = "/admin/panels/panelmodule/"
 IDS = ["overview", "high", "hot", "chance"]
-
-
-@pytest.fixture
-def site(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("chief"))
-    return client
-
-
-@pytest.fixture
-def looker(client: Client) -> Client:
-    user = User.objects.create_user("looker", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    return client
 
 
 def text(client: Client, path: str = LIST) -> str:

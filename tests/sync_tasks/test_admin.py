@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from django.contrib.admin.models import DELETION, LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 
 from apps.sync_tasks import services
@@ -19,20 +19,6 @@ pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
 LIST = "/admin/sync_tasks/synctask/"
 OPERATIONS = ("cancel", "retry", "delete", "delete_with_data")
-
-
-@pytest.fixture
-def site(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("chief"))
-    return client
-
-
-@pytest.fixture
-def looker(client: Client) -> Client:
-    user = User.objects.create_user("looker", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    return client
 
 
 def text(client: Client, path: str) -> str:

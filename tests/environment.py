@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # No developer's .env file reaches a test; the servers come from bin/test or the caller.
 os.environ["ENV_FILE"] = ""
@@ -21,3 +22,7 @@ os.environ.update(
 )
 for _name in ("COLLECT_SERVICE_URL", "DEBUG", "APP_BASEURL", "MENGLA_WEBHOOK_URL"):
     os.environ.pop(_name, None)
+
+# In the background of a shell script Ctrl-C is ignored, which children inherit; some tests send it to them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

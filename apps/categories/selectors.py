@@ -45,11 +45,6 @@ def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
         raise InvalidInput(message, fields={field: [message]})
 
 
-def has_categories() -> bool:
-    """Tell whether any category has been imported."""
-    return Category.objects.exists()
-
-
 def list_level1_ids() -> list[str]:
     """Return the ids of the level-1 categories in the order of the file."""
     return list(_children_of("").values_list("cat_id", flat=True))

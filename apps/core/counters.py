@@ -15,8 +15,7 @@ for ``RETENTION_DAYS`` days after it and then disappears by its expiry.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -112,14 +111,6 @@ def read_total(name: str) -> dict[str, int]:
     :raises redis.RedisError: when Redis does not answer.
     """
     return _counts_of(cast("dict[bytes, bytes]", get_redis().hgetall(total_key_of(name))))
-
-
-def total_of(days: Iterable[DayCounts]) -> Counter[str]:
-    """Add the days up."""
-    total: Counter[str] = Counter()
-    for day in days:
-        total.update(day.counts)
-    return total
 
 
 def key_of(name: str, day: date) -> str:

@@ -33,7 +33,7 @@ ODD_IDS = [
 
 
 def test_without_an_import_there_is_nothing() -> None:
-    assert not selectors.has_categories()
+    assert selectors.list_all_ids() == []
     assert selectors.list_level1_ids() == []
     assert selectors.build_tree() == []
     assert not selectors.category_exists("4201")
@@ -41,7 +41,7 @@ def test_without_an_import_there_is_nothing() -> None:
 
 def test_the_parts_of_the_tree() -> None:
     tree = store_tree()
-    assert selectors.has_categories()
+    assert selectors.list_all_ids()
     assert selectors.list_level1_ids() == ["4200", "4300", "4400"]
     assert json.dumps(selectors.list_children("4300")) == json.dumps(tree[1]["children"])
     assert selectors.list_children("4301") == []

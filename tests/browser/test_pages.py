@@ -15,9 +15,10 @@ LISTS = sorted(f"/admin/{one._meta.app_label}/{one._meta.model_name}/" for one i
 # What stands on a Chinese page in Latin letters: names, codes and values of the data.
 LATIN = re.compile(
     r"""[A-Z][A-Z0-9_]+ | https?://\S+ | [\w./-]*[\d_./:*@%-][\w./:*@%-]* | MengLa | Collector | MongoDB
-    | Redis | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc""",
+    | Redis | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc | Enter | Shift""",
     re.VERBOSE,
 )
+PAGES = ("/admin/", "/admin/coverage/", "/admin/data/", "/admin/run-task/")
 WORDS = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+)*")
 
 
@@ -71,7 +72,7 @@ def test_the_dark_theme_is_as_usable(watched: Watched) -> None:
     watched.open("/admin/mengla/collection/")
 
 
-@pytest.mark.parametrize("path", ["/admin/", *LISTS])
+@pytest.mark.parametrize("path", [*PAGES, *LISTS])
 def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
     watched = new_page(language="zh-CN")
     page = watched.open(path)

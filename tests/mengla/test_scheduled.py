@@ -9,11 +9,13 @@ import pytest
 from apps.core.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.mongo import collection_of
 from apps.core.periods import parse_period
+from apps.core.schedules import pause_schedule, sync_schedules
 from apps.mengla import tasks
 from apps.mengla.choices import Action, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services import collect
 from apps.mengla.services.collect import Order, run_backfill_check
+from apps.sync_tasks import services as runs
 from apps.sync_tasks.models import SyncTask
 from tests.factories.categories import Node
 from tests.mengla.run_support import collections_of, identities_of, plan_now, run_document, store
@@ -90,6 +92,29 @@ def test_the_backfill_check_looks_back_over_closed_periods_only(settings) -> Non
         if identity.startswith("hot:1000")
     }
     assert periods == {"day:20251231", "day:20251230", "month:202512", "quarter:2025Q4"}
+
+
+def test_the_backfill_check_leaves_the_newest_period_to_its_own_schedule_until_that_is_due(settings) -> None:
+    settings.BACKFILL_DAYS, settings.BACKFILL_MONTHS = 1, 1
+    settings.BACKFILL_QUARTERS, settings.BACKFILL_YEARS = 1, 1
+    sync_schedules()
+    expected = {
+        "2026-01-01T00:00+08:00": {"day:20251230", "month:202511", "quarter:2025Q3", "year:2024"},
+        "2026-01-01T02:00+08:00": {"day:20251231", "month:202511", "quarter:2025Q3", "year:2024"},
+        "2026-01-02T04:00+08:00": {"day:20260101", "month:202512", "quarter:2025Q4", "year:2024"},
+        "2026-01-03T04:00+08:00": {"day:20260102", "month:202512", "quarter:2025Q4", "year:2025"},
+    }
+    for intended_at, periods in expected.items():
+        run_id = str(tasks.backfill_check(intended_at=intended_at))
+        assert spans_of(run_id) == periods, intended_at
+        runs.cancel_run(run_id=run_id, cancelled_by="tests")
+    pause_schedule("yearly_collect", paused_by="tests")  # then nobody else collects the year
+    assert "year:2025" in spans_of(str(tasks.backfill_check(intended_at="2026-01-01T00:04+08:00")))
+
+
+def spans_of(run_id: str) -> set[str]:
+    spans = run_document(run_id)["parameters"]["spans"]
+    return {f"{granularity}:{start}" for granularity, start, *_ in spans}
 
 
 def test_after_downtime_the_check_closes_exactly_the_gaps(settings) -> None:

@@ -6,7 +6,7 @@ tasks, commands and the API are doors to these functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -104,9 +104,15 @@ def run_single_day_collect(*, order: Order, today: date) -> Started:
     return _start("mengla_single_day", plan, order=order, period=day.key)
 
 
-def run_backfill_check(*, order: Order, today: date) -> Started:
-    """Plan what is missing or empty in the last closed periods: this also closes gaps after downtime."""
-    return _start("backfill_check", backfill_check_plan(today=today), order=order)
+def run_backfill_check(
+    *, order: Order, today: date, not_due: Collection[Granularity] = frozenset()
+) -> Started:
+    """Plan what is missing or empty in the last closed periods: this also closes gaps after downtime.
+
+    Of the granularities that are ``not_due`` the newest closed period is left to its own schedule.
+    """
+    plan = backfill_check_plan(today=today, not_due=not_due)
+    return _start("backfill_check", plan, order=order)
 
 
 def run_backfill(
@@ -155,7 +161,7 @@ def range_plan(start: Period, end: Period, *, selection: Selection | None, skip:
     return _plan([Span(start, end, trend_start=start)], selection, skip, Priority.BACKFILL)
 
 
-def backfill_check_plan(*, today: date) -> Plan:
+def backfill_check_plan(*, today: date, not_due: Collection[Granularity] = frozenset()) -> Plan:
     """Return the plan of the backfill check: the look-back window of each granularity."""
     windows = {
         Granularity.YEAR: settings.BACKFILL_YEARS,
@@ -167,6 +173,8 @@ def backfill_check_plan(*, today: date) -> Plan:
     for granularity, count in windows.items():
         if count:
             last = previous_closed_period(today, granularity)
+            if granularity in not_due:
+                last = last.shift(-1)
             first = last.shift(1 - count)
             spans.append(Span(first, last, trend_start=first))
     return _plan(spans, Selection(), SkipPolicy.PRESENT, Priority.BACKFILL)

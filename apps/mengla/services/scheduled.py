@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import structlog
 from django.conf import settings
 
 from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.periods import Granularity, business_date, previous_closed_period
+from apps.core.schedules import list_schedules, next_run_of
 from apps.mengla.services.collect import PERIOD_TASK_IDS, Order, run_backfill_check, run_period_collect
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.errors import AlreadyRunning
@@ -36,16 +37,38 @@ def run_scheduled_collect(granularity: Granularity, *, intended_at: str | None) 
 
 
 def run_scheduled_backfill_check(*, intended_at: str | None) -> str | None:
-    """Look for gaps; one run per planned instant."""
+    """Look for gaps; one run per planned instant.
+
+    A period whose own schedule has not been due by then is no gap: its figures may not be complete yet.
+    """
     if _is_paused("backfill_check"):
         return None
-    slot = intended_at and _intended(intended_at).astimezone(UTC).strftime("%Y%m%dT%H%M")
+    instant = _intended(intended_at)
+    slot = intended_at and instant.astimezone(UTC).strftime("%Y%m%dT%H%M")
     order = Order(SCHEDULER, Trigger.SCHEDULED, slot=slot or None)
     try:
-        return run_backfill_check(order=order, today=_intended_day(intended_at)).run_id
+        return run_backfill_check(
+            order=order, today=_intended_day(intended_at), not_due=_not_due(instant)
+        ).run_id
     except AlreadyRunning as error:
         _note_overlap("backfill_check", error)
         return None
+
+
+def _not_due(instant: datetime) -> frozenset[Granularity]:
+    """Return the granularities whose newest closed period its own schedule has yet to come for."""
+    crons = {schedule.name: schedule.cron for schedule in list_schedules() if not schedule.is_paused}
+    today = business_date(instant, settings.BUSINESS_TIME_ZONE)
+
+    def is_due(granularity: Granularity) -> bool:
+        cron = crons.get(PERIOD_TASK_IDS[granularity])
+        if cron is None:
+            return True
+        last_day = previous_closed_period(today, granularity).last_day
+        before_midnight = datetime.combine(last_day, time.max, tzinfo=settings.BUSINESS_TIME_ZONE)
+        return next_run_of(cron, after=before_midnight).replace(tzinfo=UTC) <= instant
+
+    return frozenset(granularity for granularity in Granularity if not is_due(granularity))
 
 
 def _intended(intended_at: str | None) -> datetime:

@@ -41,7 +41,9 @@ class Record(models.Model):
     fresh_until = models.DateTimeField(_("fresh until"))
     collect_duration_ms = models.BigIntegerField(_("collection took (ms)"), null=True)
     collection_id = models.CharField(max_length=24, blank=True)
+    # Whose figures these are: the runs that wanted this last writing of them, and whether ever a reader did.
     run_ids = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    has_reader = models.BooleanField(default=False)
     created_at = models.DateTimeField(_("created at"))
     updated_at = models.DateTimeField(_("updated at"))
     expired_at = models.DateTimeField(_("kept until"))
@@ -101,6 +103,8 @@ class Collection(models.Model):
     run_ids = ArrayField(
         models.CharField(max_length=24), verbose_name=_("sync tasks"), default=list, blank=True
     )
+    # Somebody asked who is no run: then it outlives every run that wants it too.
+    has_reader = models.BooleanField(_("asked by a reader"), default=False)
     requested_by = models.CharField(_("requested by"), max_length=160, blank=True)
     error_code = models.CharField(_("error"), max_length=32, blank=True, choices=CollectionError.choices)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)

@@ -72,17 +72,20 @@ class RecordState:
 
     is_empty: bool
     is_fresh: bool
+    collected_at: datetime  # UTC without zone
 
 
 def record_states(record_ids: Sequence[str], *, now: datetime) -> dict[str, RecordState]:
     """Return the state of those of the records that are stored and still kept (``now``: UTC, no zone)."""
     found = collection_of(Record).find(
         {"_id": {"$in": list(record_ids)}, "expired_at": {"$gt": now}},
-        {"is_empty": 1, "fresh_until": 1},
+        {"is_empty": 1, "fresh_until": 1, "collected_at": 1},
         batch_size=5000,
     )
     return {
-        document["_id"]: RecordState(document["is_empty"], document["fresh_until"] > now)
+        document["_id"]: RecordState(
+            document["is_empty"], document["fresh_until"] > now, document["collected_at"]
+        )
         for document in found
     }
 

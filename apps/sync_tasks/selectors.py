@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
@@ -23,6 +23,8 @@ __all__ = [
     "count_own_records",
     "failures_of",
     "find_run",
+    "find_unplanned_retry",
+    "is_planned",
     "is_running",
     "last_run_of",
     "list_running",
@@ -32,6 +34,7 @@ __all__ = [
     "list_unsettled",
     "planning_of",
     "progress_of",
+    "running_among",
 ]
 
 MAX_LISTED_TODAY = 200
@@ -63,6 +66,28 @@ def is_running(run_id: str) -> bool:
     """Whether the run exists and has not ended."""
     criteria = {"_id": run_key(run_id), "status": RunStatus.RUNNING.value}
     return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
+
+
+def is_planned(run_id: str) -> bool:
+    """Whether the run has not ended and its planning has."""
+    criteria = {"_id": run_key(run_id), "status": RunStatus.RUNNING.value, "is_planned": True}
+    return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
+
+
+def running_among(run_ids: Iterable[str]) -> set[str]:
+    """Return those of the runs that have not ended."""
+    keys = [key for run_id in run_ids if (key := run_key(run_id)) is not None]
+    if not keys:
+        return set()
+    criteria = {"_id": {"$in": keys}, "status": RunStatus.RUNNING.value}
+    return {str(run["_id"]) for run in collection_of(SyncTask).find(criteria, {"_id": 1})}
+
+
+def find_unplanned_retry(run_id: str) -> str | None:
+    """Return the running retry of a run that has not been planned to its end; None when there is none."""
+    criteria = {"status": RunStatus.RUNNING.value, "is_planned": False, "retry_of": run_id}
+    found = collection_of(SyncTask).find_one(criteria, {"_id": 1})
+    return None if found is None else str(found["_id"])
 
 
 def last_run_of(task_id: str) -> Document | None:

@@ -36,13 +36,16 @@ def identities_of(run_id: str) -> list[str]:
     return [document["identity"] for document in collections_of(run_id)]
 
 
-def store(query: DataQuery, *, wanted_by: list[str] | None = None, age_days: int = 0) -> None:
+def store(
+    query: DataQuery, *, run_ids: list[str] | None = None, has_reader: bool = False, age_days: int = 0
+) -> None:
     """Store figures for every period of the query."""
     from datetime import timedelta
 
     provenance = records.Provenance(
         collection_id="0" * 24,
-        wanted_by=wanted_by or [],
+        run_ids=run_ids or [],
+        has_reader=has_reader,
         collected_at=utc_now() - timedelta(days=age_days),
         duration_ms=5,
     )
@@ -67,7 +70,7 @@ def end_next(*, error: CollectionError | None = None) -> dict[str, Any] | None:
             is_permanent=True,
         )
         return claimed
-    store(selectors.query_of(claimed), wanted_by=claimed["run_ids"])
+    store(selectors.query_of(claimed), run_ids=claimed["run_ids"], has_reader=claimed["has_reader"])
     queue.finish(claimed["_id"], status=CollectionStatus.SUCCEEDED)
     return claimed
 

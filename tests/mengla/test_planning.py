@@ -12,11 +12,12 @@ from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
 from apps.mengla.plans import SkipPolicy
-from apps.mengla.services import collect, planning, queue
+from apps.mengla.services import collect, planning, queue, run_state
 from apps.mengla.services.collect import Order, Selection, run_backfill, run_fill, run_period_collect
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.work import Counts
 from tests.factories.categories import Node
 from tests.mengla.run_support import (
     collections_of,
@@ -105,7 +106,7 @@ def test_a_planner_killed_anywhere_is_followed_by_one_that_plans_each_question_o
     def die_after_enqueueing(*args: object, **kwargs: object) -> bool:
         nonlocal calls
         calls += 1
-        if calls == 2:
+        if calls == 3:
             raise KeyboardInterrupt  # the second batch is enqueued, and nobody has noted it
         return note(*args, **kwargs)  # type: ignore[arg-type]
 
@@ -120,6 +121,61 @@ def test_a_planner_killed_anywhere_is_followed_by_one_that_plans_each_question_o
     plan_now(run_id)
     identities = identities_of(run_id)
     assert len(identities) == len(set(identities)) == 10
+    end_all()
+    assert run_document(run_id)["totals"]["completed"] == 10
+
+
+def kill_after_a_batch(run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the run planned by a worker that dies when its first three questions are in the queue."""
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(planning, "wake_dispatcher", die)
+        planning.plan_run(run_id)
+    let_lease_run_out()
+
+
+def let_lease_run_out() -> None:
+    collection_of(SyncTask).update_many({}, {"$set": {"planner_until": None}})
+
+
+def test_a_planner_that_slept_past_its_lease_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = june_run(is_forced=True)
+    wake_dispatcher = planning.wake_dispatcher
+
+    def sleep_meanwhile() -> None:
+        monkeypatch.setattr(planning, "wake_dispatcher", wake_dispatcher)
+        let_lease_run_out()
+        planning.plan_run(run_id)
+        end_all()
+
+    monkeypatch.setattr(planning, "wake_dispatcher", sleep_meanwhile)
+    planning.plan_run(run_id)
+    identities = identities_of(run_id)
+    assert len(identities) == len(set(identities)) == 10
+    assert run_document(run_id)["totals"]["completed"] == 10
+
+
+def test_numbers_counted_before_the_planning_ended_do_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_id = june_run(is_forced=True)
+    kill_after_a_batch(run_id, monkeypatch)
+    count = run_state.count
+
+    def planned_meanwhile(counted: str) -> Counts:
+        counts = count(counted)
+        monkeypatch.setattr(run_state, "count", count)
+        planning.plan_run(run_id)
+        return counts
+
+    monkeypatch.setattr(run_state, "count", planned_meanwhile)
+    end_all()  # three of ten
+    assert run_document(run_id)["status"] == RunStatus.RUNNING
+    monkeypatch.setattr(run_state, "count", count)
+    plan_now(run_id)
     end_all()
     assert run_document(run_id)["totals"]["completed"] == 10
 

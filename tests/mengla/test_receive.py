@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services import queue, receive
+from apps.mengla.services import records as record_services
 from apps.mengla.services.receive import Receipt, receive_webhook
 from apps.mengla.services.wakeup import DISPATCH_TASK
 from tests.mengla.support import (
@@ -367,7 +368,27 @@ def test_run_ids_of_everybody_who_waits_are_written_beside_the_figures() -> None
     enqueue(hot(), run_id=runs[0])
     enqueue(hot(), run_id=runs[1])
     answer(claim(), ranking("a"))
-    assert set(records()[hot().identity]["run_ids"]) >= set(runs)
+    record = records()[hot().identity]
+    assert (record["run_ids"], record["has_reader"]) == (runs, False)
+
+
+def test_who_joins_while_the_answer_is_being_stored_is_written_beside_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enqueue(hot(), Priority.BACKFILL, run_id="0" * 24)
+    attempt = claim()
+    store_answers = record_services.store_answers
+
+    def joined_meanwhile(*args: Any) -> None:
+        store_answers(*args)
+        enqueue(hot())
+        enqueue(hot(), Priority.BACKFILL, run_id="1" * 24)
+
+    monkeypatch.setattr(record_services, "store_answers", joined_meanwhile)
+    assert answer(attempt, ranking("a")) is Receipt.STORED
+    record = records()[hot().identity]
+    assert (record["run_ids"], record["has_reader"]) == (["0" * 24, "1" * 24], True)
+    assert reload(attempt)["status"] == CollectionStatus.SUCCEEDED
 
 
 def test_an_empty_answer_beside_stale_figures_leaves_them() -> None:

@@ -23,10 +23,18 @@ RUN = "0123456789abcdef01234567"
 
 
 def provenance(
-    at: datetime = NOW, *, collection_id: str = "c1", wanted_by: list[str] | None = None
+    at: datetime = NOW,
+    *,
+    collection_id: str = "c1",
+    run_ids: list[str] | None = None,
+    has_reader: bool = False,
 ) -> Provenance:
     return Provenance(
-        collection_id=collection_id, wanted_by=wanted_by or ["reader"], collected_at=at, duration_ms=1234
+        collection_id=collection_id,
+        run_ids=run_ids or [],
+        has_reader=has_reader,
+        collected_at=at,
+        duration_ms=1234,
     )
 
 
@@ -47,7 +55,7 @@ def test_a_record_says_what_it_is_and_where_it_came_from(settings: Any) -> None:
     settings.TTL_MONTH_SECONDS = 100
     settings.RETENTION_MONTH_DAYS = 90
     query = hot(product_id="p")
-    put(query, ROWS, wanted_by=[RUN])
+    put(query, ROWS, run_ids=[RUN])
     assert the_record() == {
         "_id": query.identity,
         "action": "hot",
@@ -65,6 +73,7 @@ def test_a_record_says_what_it_is_and_where_it_came_from(settings: Any) -> None:
         "collect_duration_ms": 1234,
         "collection_id": "c1",
         "run_ids": [RUN],
+        "has_reader": False,
         "created_at": NOW,
         "updated_at": NOW,
     }
@@ -95,13 +104,22 @@ def test_a_trend_has_one_record_per_point() -> None:
 
 
 def test_newer_figures_replace_older_ones() -> None:
-    put(hot(), {"list": [1]}, wanted_by=[RUN])
-    put(hot(), {"list": [2]}, NOW + timedelta(hours=1), collection_id="c2", wanted_by=["other"])
+    put(hot(), {"list": [1]}, run_ids=[RUN])
+    put(hot(), {"list": [2]}, NOW + timedelta(hours=1), collection_id="c2", run_ids=["other"])
     record = the_record()
     assert record["data"] == {"list": [2]}
     assert record["collection_id"] == "c2"
     assert record["run_ids"] == ["other"]  # whose data it is now
     assert (record["created_at"], record["updated_at"]) == (NOW, NOW + timedelta(hours=1))
+
+
+def test_what_a_reader_has_asked_for_once_stays_a_readers() -> None:
+    put(hot(), {"list": [1]}, has_reader=True)
+    put(hot(), {"list": [2]}, NOW + timedelta(hours=1), run_ids=[RUN])
+    assert (the_record()["run_ids"], the_record()["has_reader"]) == ([RUN], True)
+    put_empty(hot("202507"), run_ids=[RUN])
+    put_empty(hot("202507"), NOW + timedelta(hours=1), has_reader=True)
+    assert records()[hot("202507").identity]["has_reader"] is True
 
 
 def test_repeating_it_changes_nothing() -> None:

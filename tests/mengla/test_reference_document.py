@@ -55,6 +55,7 @@ def test_a_record_as_it_shall_stand_here() -> None:
         "collect_duration_ms": None,
         "collection_id": "",
         "run_ids": [],
+        "has_reader": False,
         "updated_at": YESTERDAY,
         "expired_at": YESTERDAY + timedelta(days=90),
     }

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
+from bson import ObjectId
 from rest_framework.test import APIClient
 
-from apps.core.mongo import collection_of
+from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import parse_period
-from apps.mengla.choices import Action, CollectionStatus, Priority
+from apps.mengla.choices import Action, CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection, Record
+from apps.mengla.selectors import query_of
 from apps.mengla.services import queue
-from apps.mengla.services.collect import Order, Selection, run_period_collect
+from apps.mengla.services.collect import Order, Selection, run_backfill, run_period_collect
+from apps.mengla.services.collection_control import cancel_collection
 from apps.mengla.services.query import Hit, read
 from apps.mengla.services.upkeep import run_tick
 from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.models import SyncTask
 from tests.factories.categories import Node
 from tests.mengla.run_support import collections_of, end_all, end_next, plan_now, run_document, store
 
@@ -75,6 +82,42 @@ def test_a_retry_collects_exactly_what_failed_and_mends_it(run_id: str, admin: A
     assert collection_of(Record).count_documents({}) == 6
 
 
+def test_a_retry_of_a_forced_run_asks_again_although_older_figures_are_fresh(admin: APIClient) -> None:
+    for cat_id in ("1000", "2000"):
+        store(DataQuery(Action.HOT, cat_id, JUNE, JUNE))
+    hot = Selection(actions=(Action.HOT,))
+    forced = run_period_collect(
+        JUNE.granularity, order=Order("tests"), period=JUNE, selection=hot, is_forced=True
+    )
+    plan_now(forced.run_id)
+    end_all(failing=2)
+    store(HOT_JUNE)  # one of them is collected since
+    retry_id = admin.post(f"/api/sync-tasks/{forced.run_id}/retry").json()["data"]["id"]
+    assert plan_now(retry_id)["skipped"] == {"fresh": 1}
+    (again,) = collections_of(retry_id)
+    assert (again["cat_id"], again["is_forced"]) == ("2000", True)
+
+
+def test_a_run_is_not_deleted_while_its_retry_is_planned_from_it(run_id: str, admin: APIClient) -> None:
+    end_all(failing=2)
+    retry_id = admin.post(f"/api/sync-tasks/{run_id}/retry").json()["data"]["id"]
+    refused = admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json")
+    assert (refused.status_code, refused.json()["detail"]) == (409, f"sync_task_id={retry_id}")
+    plan_now(retry_id)
+    assert admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json").status_code == 200
+    assert end_all() == 2
+    assert run_document(retry_id)["totals"]["completed"] == 2
+
+
+def test_a_retry_whose_original_is_gone_says_so(run_id: str, admin: APIClient) -> None:
+    end_all(failing=2)
+    retry_id = admin.post(f"/api/sync-tasks/{run_id}/retry").json()["data"]["id"]
+    collection_of(SyncTask).delete_one({"_id": ObjectId(run_id)})
+    retry = plan_now(retry_id)
+    assert retry["status"] == RunStatus.FAILED
+    assert "deleted" in retry["error_message"]
+
+
 def test_a_late_answer_mends_a_failure_before_the_retry_does(run_id: str, admin: APIClient) -> None:
     end_all(failing=1)
     failed = next(one for one in collections_of(run_id) if one["status"] == CollectionStatus.FAILED)
@@ -86,9 +129,7 @@ def test_cancel_takes_back_what_nobody_else_wants(run_id: str, admin: APIClient)
     under_way = queue.claim(slot_count=1)
     assert under_way is not None
     read_too = next(one for one in collections_of(run_id) if one["status"] == CollectionStatus.PENDING)
-    from apps.mengla import selectors
-
-    queue.enqueue(selectors.query_of(read_too), priority=Priority.READER, requested_by="reader")
+    queue.enqueue(query_of(read_too), priority=Priority.READER, requested_by="reader")
     assert admin.post(f"/api/sync-tasks/{run_id}/cancel").status_code == 200
     by_id = {one["_id"]: one["status"] for one in collections_of(run_id)}
     assert by_id.pop(under_way["_id"]) == CollectionStatus.DISPATCHED
@@ -98,12 +139,72 @@ def test_cancel_takes_back_what_nobody_else_wants(run_id: str, admin: APIClient)
     assert totals["cancelled"] == totals["total"] == 6
 
 
+def test_a_run_that_starts_while_another_is_cancelled_keeps_what_it_joined(
+    run_id: str, admin: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel_pending = queue.cancel_pending
+    joined: list[str] = []
+
+    def start_meanwhile(criteria: dict[str, Any], **options: Any) -> int:
+        if not joined:
+            started = run_backfill(order=Order("tests"), start=JUNE, end=JUNE, selection=RANKINGS)
+            plan_now(started.run_id)
+            joined.append(started.run_id)
+        return cancel_pending(criteria, **options)
+
+    monkeypatch.setattr(queue, "cancel_pending", start_meanwhile)
+    assert admin.post(f"/api/sync-tasks/{run_id}/cancel").status_code == 200
+    assert {one["status"] for one in collections_of(joined[0])} == {CollectionStatus.PENDING}
+    assert end_all() == 6
+    assert run_document(joined[0])["totals"]["completed"] == 6
+
+
+def test_what_staff_asks_for_by_hand_outlives_the_run_that_wants_it_too(
+    run_id: str, admin: APIClient
+) -> None:
+    queue.enqueue(HOT_JUNE, priority=Priority.MANUAL, requested_by="staff")
+    admin.post(f"/api/sync-tasks/{run_id}/cancel")
+    assert end_all() == 1
+    admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json")
+    assert [one["_id"] for one in collection_of(Record).find({}, {"_id": 1})] == [HOT_JUNE.identity]
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_failed_attempt_that_only_a_cancelled_run_wanted_is_not_repeated(
+    run_id: str, admin: APIClient, is_read: bool
+) -> None:
+    attempt = queue.claim(slot_count=1)
+    assert attempt is not None
+    if is_read:
+        queue.enqueue(query_of(attempt), priority=Priority.READER, requested_by="reader")
+    admin.post(f"/api/sync-tasks/{run_id}/cancel")
+    status = queue.fail_attempt(
+        attempt["_id"],
+        attempt_token=attempt["attempt_token"],
+        error=CollectionError.EXECUTION_FAILED,
+        message="once",
+    )
+    assert status == (CollectionStatus.PENDING if is_read else CollectionStatus.FAILED)
+
+
+def test_the_pace_of_a_run_counts_what_was_collected_and_not_what_was_cancelled(
+    run_id: str, admin: APIClient
+) -> None:
+    end_next()
+    for collection in collections_of(run_id)[-3:]:
+        cancel_collection(collection_id=str(collection["_id"]), cancelled_by="tests")
+    collection_of(SyncTask).update_many({}, {"$set": {"started_at": utc_now() - timedelta(minutes=1)}})
+    progress = admin.get(f"/api/sync-tasks/{run_id}").json()["data"]["progress"]
+    assert progress["cancelled"] == 3
+    assert 0.5 < progress["per_minute"] <= 1
+
+
 def test_deleting_a_run_with_its_data_removes_exactly_its_own_records(run_id: str, admin: APIClient) -> None:
     other_month = DataQuery(Action.HOT, "1000", JUNE.previous(), JUNE.previous())
-    store(other_month, wanted_by=["f" * 24])
+    store(other_month, run_ids=["f" * 24])
     reader_too = DataQuery(Action.HIGH, "1000", JUNE, JUNE)
     end_all()
-    store(reader_too, wanted_by=[run_id, "reader"])
+    store(reader_too, run_ids=[run_id], has_reader=True)
     answer = admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json")
     assert answer.status_code == 200
     left = {one["_id"] for one in collection_of(Record).find({}, {"_id": 1})}
@@ -120,7 +221,7 @@ def test_deleting_a_run_without_its_data_keeps_the_records(run_id: str, admin: A
 
 def test_a_record_renewed_by_somebody_else_is_no_longer_the_runs_own(run_id: str, admin: APIClient) -> None:
     end_all()
-    store(HOT_JUNE, wanted_by=["reader"])
+    store(HOT_JUNE, run_ids=["f" * 24])
     admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json")
     assert [one["_id"] for one in collection_of(Record).find({}, {"_id": 1})] == [HOT_JUNE.identity]
 
@@ -128,8 +229,6 @@ def test_a_record_renewed_by_somebody_else_is_no_longer_the_runs_own(run_id: str
 def test_the_tick_closes_a_run_whose_worker_died_before_it_could(run_id: str) -> None:
     while end_next() is not None:
         pass
-    from apps.sync_tasks.models import SyncTask
-
     # As if the process had been killed between the last collection's end and the run's.
     collection_of(SyncTask).update_many(
         {}, {"$set": {"status": "RUNNING", "running_key": "monthly_collect", "totals": None}}

@@ -73,6 +73,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "answer_due",
         "finished",
         "run_ids",
+        "has_reader",
     )
     operations = (
         Operation(

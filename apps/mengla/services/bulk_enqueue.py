@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.mongo import collection_of
 from apps.mengla.choices import Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
-from apps.mengla.services.queue import active_filter, enqueue, new_document
+from apps.mengla.services.queue import active_filter, enqueue, joining_changes, new_document
 
 _DUPLICATE_KEY = 11000
 
@@ -31,10 +31,9 @@ def enqueue_many(
     if not queries:
         return
     documents = collection_of(Collection)
-    changes = {"updated_at": utc_now()} | ({"is_forced": True} if is_forced else {})
     join = {
         "$min": {"priority": int(priority)},
-        "$set": changes,
+        "$set": joining_changes(run_id=run_id, is_forced=is_forced),
         "$addToSet": {"run_ids": run_id},
     }
     documents.bulk_write([UpdateOne(active_filter(query.identity), join) for query in queries], ordered=False)

@@ -10,6 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -22,9 +23,12 @@ from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
 from apps.mengla.plans import Plan, SkipPolicy
+from apps.mengla.selectors import RecordState
 from apps.mengla.services import run_state, warm_up_work
 from apps.mengla.services.bulk_enqueue import enqueue_many
+from apps.mengla.services.run_work import cancel_pending_of
 from apps.mengla.services.wakeup import wake_dispatcher
+from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 
 logger = structlog.get_logger(__name__)
@@ -33,8 +37,25 @@ PLAN_TASK = "apps.mengla.tasks.plan_run"
 _BATCH_QUERIES = 500
 _BATCH_RECORDS = 5000
 _LEASE_SECONDS = 60
-# What has been collected since the failure need not be asked again.
-_RETRY_SKIP = SkipPolicy.FRESH
+_CANCEL_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A question of a run, and which stored answer would make it unnecessary to ask."""
+
+    query: DataQuery
+    skip: SkipPolicy
+    is_forced: bool
+    stored_after: datetime | None = None  # only an answer newer than this counts; UTC without zone
+
+    def is_granted_by(self, state: RecordState | None) -> bool:
+        """Whether a record in this state need not be collected."""
+        if state is None or self.skip is SkipPolicy.NOTHING:
+            return False
+        if self.stored_after is not None and state.collected_at <= self.stored_after:
+            return False
+        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not state.is_empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +73,18 @@ class Preview:
 
 def preview_plan(plan: Plan) -> Preview:
     """Look at the plan without changing anything."""
-    return _preview(plan.queries(), plan.skip)
+    return _preview(_wishes_of(plan), plan.skip)
 
 
 def preview_retry(run_id: str) -> Preview:
     """Look at what a retry of the run would collect, without changing anything."""
-    return _preview(_failed_queries(run_id), _RETRY_SKIP)
+    return _preview(_failed_wishes(run_id), SkipPolicy.FRESH)
 
 
-def _preview(queries: Iterable[DataQuery], skip: SkipPolicy) -> Preview:
+def _preview(wishes: Iterable[_Wish], skip: SkipPolicy) -> Preview:
     total, skipped = 0, Counter[str]()
-    for batch in _batches(queries):
-        wanted = _without_stored(batch, skip)
+    for batch in _batches(wishes):
+        wanted = _without_stored(batch)
         _count_skipped(skipped, skip, len(batch) - len(wanted))
         total += len(batch)
     return Preview(total, dict(skipped))
@@ -83,6 +104,10 @@ def plan_run(run_id: str) -> int:
     try:
         if run["task_id"] == warm_up_work.TASK_ID:
             return warm_up_work.warm_up(run_id, run, token=token)
+        if _is_orphan(run):
+            message = "The sync task that this one repeats has been deleted."
+            runs.fail_run(run_id, error_message=message, counts=run_state.count(run_id))
+            return 0
         return _plan(run_id, run, token)
     except (KeyError, ValueError, TypeError) as error:
         logger.exception("plan_unreadable", run_id=run_id)
@@ -93,28 +118,30 @@ def plan_run(run_id: str) -> int:
         return 0
 
 
+def _is_orphan(run: Mapping[str, Any]) -> bool:
+    """Whether it repeats a run that is gone, and with it the note of what failed there."""
+    original = run["parameters"].get("retry_of")
+    return original is not None and run_selectors.find_run(original) is None
+
+
 def _plan(run_id: str, run: Mapping[str, Any], token: str) -> int:
     source = _source_of(run)
     planned, skipped = source.begin_at, Counter(run["skipped"] if source.begin_at else {})
     added = 0
-    for batch in _batches(islice(source.queries, source.begin_at, None)):
-        fresh_batch = _without_planned(run_id, batch)
-        wanted = _without_stored(fresh_batch, source.skip)
-        _count_skipped(skipped, source.skip, len(fresh_batch) - len(wanted))
-        enqueue_many(
-            wanted,
-            priority=source.priority,
-            requested_by=run["requested_by"],
-            run_id=run_id,
-            is_forced=source.skip is SkipPolicy.NOTHING,
-        )
-        planned += len(batch)
-        added += len(wanted)
-        wake_dispatcher()
+    for batch in _batches(islice(source.wishes, source.begin_at, None)):
+        # Before each batch, and so never on a lease that ran out while this process slept.
         if not runs.note_planned(run_id, token=token, planned_count=planned, skipped=dict(skipped)):
             _after_lost_lease(run_id)
             return added
-    if runs.mark_planned(run_id, token=token):
+        new = _without_planned(run_id, batch)
+        wanted = _without_stored(new)
+        _count_skipped(skipped, source.skip, len(new) - len(wanted))
+        _enqueue(wanted, source, run_id=run_id, requested_by=run["requested_by"])
+        planned += len(batch)
+        added += len(wanted)
+        wake_dispatcher()
+    is_noted = runs.note_planned(run_id, token=token, planned_count=planned, skipped=dict(skipped))
+    if is_noted and runs.mark_planned(run_id, token=token):
         logger.info("run_planned", run_id=run_id, collections=added, skipped=dict(skipped))
         run_state.close_if_done(run_id)
     else:
@@ -122,11 +149,22 @@ def _plan(run_id: str, run: Mapping[str, Any], token: str) -> int:
     return added
 
 
+def _enqueue(wishes: list[_Wish], source: _Source, *, run_id: str, requested_by: str) -> None:
+    for is_forced in (False, True):
+        enqueue_many(
+            [wish.query for wish in wishes if wish.is_forced is is_forced],
+            priority=source.priority,
+            requested_by=requested_by,
+            run_id=run_id,
+            is_forced=is_forced,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where the questions of a run come from, and how they are planned."""
 
-    queries: Iterator[DataQuery]
+    wishes: Iterator[_Wish]
     begin_at: int
     skip: SkipPolicy
     priority: Priority
@@ -136,28 +174,43 @@ def _source_of(run: Mapping[str, Any]) -> _Source:
     parameters = run["parameters"]
     if "retry_of" in parameters:
         # Always from the start: the set of failed collections shrinks when late answers come.
-        queries = _failed_queries(parameters["retry_of"])
-        return _Source(queries, 0, _RETRY_SKIP, Priority.MANUAL)
+        wishes = _failed_wishes(parameters["retry_of"])
+        return _Source(wishes, 0, SkipPolicy.FRESH, Priority.MANUAL)
     plan = Plan.from_json(parameters)
-    return _Source(plan.queries(), run["planned_count"], plan.skip, plan.priority)
+    return _Source(_wishes_of(plan), run["planned_count"], plan.skip, plan.priority)
 
 
-def _failed_queries(run_id: str) -> Iterator[DataQuery]:
+def _wishes_of(plan: Plan) -> Iterator[_Wish]:
+    is_forced = plan.skip is SkipPolicy.NOTHING
+    return (_Wish(query, plan.skip, is_forced) for query in plan.queries())
+
+
+def _failed_wishes(run_id: str) -> Iterator[_Wish]:
+    """Yield what failed in a run; what has been collected since need not be asked again.
+
+    A forced question failed although its answer may have been fresh: only a newer one counts.
+    """
     criteria = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
     seen: set[str] = set()
-    for document in collection_of(Collection).find(criteria).sort("_id"):
-        if document["identity"] not in seen:
-            seen.add(document["identity"])
-            yield selectors.query_of(document)
+    for failed in collection_of(Collection).find(criteria).sort("_id"):
+        if failed["identity"] not in seen:
+            seen.add(failed["identity"])
+            is_forced = failed["is_forced"]
+            yield _Wish(
+                selectors.query_of(failed),
+                SkipPolicy.FRESH,
+                is_forced,
+                stored_after=failed["finished_at"] if is_forced else None,
+            )
 
 
-def _batches(queries: Iterable[DataQuery]) -> Iterator[list[DataQuery]]:
+def _batches(wishes: Iterable[_Wish]) -> Iterator[list[_Wish]]:
     """Cut the questions into batches that need a bounded number of records to be looked up."""
-    batch: list[DataQuery] = []
+    batch: list[_Wish] = []
     record_count = 0
-    for query in queries:
-        batch.append(query)
-        record_count += query.period_count
+    for wish in wishes:
+        batch.append(wish)
+        record_count += wish.query.period_count
         if len(batch) >= _BATCH_QUERIES or record_count >= _BATCH_RECORDS:
             yield batch
             batch, record_count = [], 0
@@ -165,30 +218,29 @@ def _batches(queries: Iterable[DataQuery]) -> Iterator[list[DataQuery]]:
         yield batch
 
 
-def _without_planned(run_id: str, batch: list[DataQuery]) -> list[DataQuery]:
+def _without_planned(run_id: str, batch: list[_Wish]) -> list[_Wish]:
     """Leave out what a killed planner had enqueued before it could note how far it came."""
-    identities = [query.identity for query in batch]
+    identities = [wish.query.identity for wish in batch]
     found = collection_of(Collection).find(
         {"identity": {"$in": identities}, "run_ids": run_id}, {"identity": 1}
     )
     planned = {document["identity"] for document in found}
-    return [query for query in batch if query.identity not in planned]
+    return [wish for wish in batch if wish.query.identity not in planned]
 
 
-def _without_stored(batch: list[DataQuery], skip: SkipPolicy) -> list[DataQuery]:
-    if skip is SkipPolicy.NOTHING or not batch:
-        return batch
-    states = selectors.record_states(
-        [record_id for query in batch for record_id in query.record_ids], now=utc_now()
-    )
-
-    def is_stored(record_id: str) -> bool:
-        state = states.get(record_id)
-        if state is None:
-            return False
-        return state.is_fresh or (skip is SkipPolicy.PRESENT and not state.is_empty)
-
-    return [query for query in batch if not all(is_stored(record_id) for record_id in query.record_ids)]
+def _without_stored(batch: list[_Wish]) -> list[_Wish]:
+    record_ids = [
+        record_id
+        for wish in batch
+        if wish.skip is not SkipPolicy.NOTHING
+        for record_id in wish.query.record_ids
+    ]
+    states = selectors.record_states(record_ids, now=utc_now()) if record_ids else {}
+    return [
+        wish
+        for wish in batch
+        if not all(wish.is_granted_by(states.get(record_id)) for record_id in wish.query.record_ids)
+    ]
 
 
 def _count_skipped(skipped: Counter[str], skip: SkipPolicy, count: int) -> None:
@@ -197,6 +249,7 @@ def _count_skipped(skipped: Counter[str], skip: SkipPolicy, count: int) -> None:
 
 
 def _after_lost_lease(run_id: str) -> None:
-    """The run was cancelled, or another planner has it: what was just enqueued must not outlive a cancel."""
+    """The run has ended, or another planner has it: what was just enqueued must not outlive an ended run."""
     if not runs.is_running(run_id):
         runs.settle_cancelled(run_id)
+        cancel_pending_of(run_id, max_seconds=_CANCEL_SECONDS)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -39,6 +39,7 @@ from apps.mengla.choices import (
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import QUEUE_INDEX, Collection
 from apps.mengla.services import measures, run_state
+from apps.sync_tasks import selectors as run_selectors
 
 logger = structlog.get_logger(__name__)
 
@@ -68,7 +69,8 @@ def enqueue(
 ) -> Enqueued:
     """Put a question into the queue, or join the collection that is already under way for it.
 
-    A joined collection takes the higher of both priorities and remembers the run that joined.
+    A joined collection takes the higher of both priorities and remembers the run that joined, or that
+    somebody did who is no run.
     """
     documents = collection_of(Collection)
     for _ in range(_ENQUEUE_TRIES):
@@ -76,7 +78,7 @@ def enqueue(
             active_filter(query.identity),
             {
                 "$min": {"priority": int(priority)},
-                "$set": {"updated_at": utc_now()} | ({"is_forced": True} if is_forced else {}),
+                "$set": joining_changes(run_id=run_id, is_forced=is_forced),
                 "$addToSet": {"run_ids": {"$each": [run_id] if run_id else []}},
             },
             projection={"_id": 1},
@@ -92,6 +94,16 @@ def enqueue(
             continue  # somebody else began the same flight this very moment: join it
         return Enqueued(document["_id"], is_new=True)
     raise RuntimeError("The same collection kept starting and ending while it was enqueued.")
+
+
+def joining_changes(*, run_id: str | None, is_forced: bool) -> Document:
+    """Return what joining a collection under way sets, besides its priority and its runs."""
+    changes: Document = {"updated_at": utc_now()}
+    if is_forced:
+        changes["is_forced"] = True
+    if run_id is None:
+        changes["has_reader"] = True
+    return changes
 
 
 def new_document(
@@ -121,6 +133,7 @@ def new_document(
         "slot": None,
         "execution_id": "",
         "run_ids": [run_id] if run_id else [],
+        "has_reader": run_id is None,
         "requested_by": requested_by,
         "error_code": "",
         "error_message": "",
@@ -203,13 +216,15 @@ def finish(
     empty_reason: EmptyReason | None = None,
     attempt_token: str | None = None,
     was_asked: bool = True,
+    wanters: Document | None = None,
 ) -> bool:
     """End a collection whose answer is stored; False when it had ended before.
 
     A late success also ends one that waits for its retry or was given up. An empty answer counts only for
     the attempt under way, named by its token. ``was_asked``: whether the answer came by this collection.
+    With ``wanters`` (see :func:`wanters_of`) it is also False when more have joined than these.
     """
-    criteria: Document = {"_id": collection_id}
+    criteria: Document = {"_id": collection_id} | (wanters or {})
     if status == CollectionStatus.SUCCEEDED:
         criteria["status"] = {"$in": [*[one.value for one in ACTIVE_STATUSES], CollectionStatus.FAILED.value]}
     else:
@@ -243,6 +258,7 @@ def fail_attempt(
 ) -> CollectionStatus | None:
     """End the attempt under way as failed: back to the queue, or FAILED when it was the last one.
 
+    It is the last one, too, when only runs wanted it and all of them have ended.
     Returns the new status, or None when this attempt is no longer the one under way.
     """
     documents = collection_of(Collection)
@@ -251,11 +267,14 @@ def fail_attempt(
         "status": CollectionStatus.DISPATCHED.value,
         "attempt_token": attempt_token,
     }
-    current = documents.find_one(criteria, {"attempts": 1, "action": 1, "priority": 1})
+    current = documents.find_one(
+        criteria, {"attempts": 1, "action": 1, "priority": 1, "run_ids": 1, "has_reader": 1}
+    )
     if current is None:
         return None
     reason = {"error_code": error.value, "error_message": message[:_MAX_ERROR_LENGTH]}
-    if is_permanent or current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS:
+    is_last = current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS
+    if is_permanent or is_last or not _is_wanted(current):
         before = _end(criteria, CollectionStatus.FAILED, reason)
         if before is None:
             return None
@@ -389,6 +408,16 @@ def _end(criteria: Document, status: CollectionStatus, changes: Document) -> Doc
     if before is not None:
         run_state.close_done(before["run_ids"])
     return before
+
+
+def wanters_of(collection: Mapping[str, Any]) -> Document:
+    """Return who wants a collection: its runs, and whether somebody does who is no run."""
+    return {"run_ids": collection["run_ids"], "has_reader": collection["has_reader"]}
+
+
+def _is_wanted(collection: Mapping[str, Any]) -> bool:
+    run_ids = collection["run_ids"]
+    return bool(collection["has_reader"] or not run_ids or run_selectors.running_among(run_ids))
 
 
 def active_filter(identity: str) -> Document:

@@ -18,7 +18,7 @@ from apps.core.cache import get_cache
 from apps.core.mongo import collection_of, utc_now
 from apps.core.outages import is_mongo_outage, mongo_outage
 from apps.mengla import selectors
-from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason, Priority
+from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
 from apps.mengla.services import kept_answers, queue, records
@@ -191,15 +191,29 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, str(error))
     if not refresh_cache(query):
         queue.mark_cache_pending(collection["_id"])
-    is_ended = queue.finish(
-        collection["_id"],
-        status=CollectionStatus.EMPTY if is_empty else CollectionStatus.SUCCEEDED,
-        empty_reason=answers[0].empty_reason if is_empty else None,
-        attempt_token=attempt_token,
-    )
-    if not is_ended:
+    empty_reason = answers[0].empty_reason if is_empty else None
+    if not _finish(query, collection, attempt_token, empty_reason):
         return Receipt.DUPLICATE
     return Receipt.EMPTY if is_empty else Receipt.STORED
+
+
+def _finish(
+    query: DataQuery, collection: Document, attempt_token: str, empty_reason: EmptyReason | None
+) -> bool:
+    """End the collection; who joined it while its answer was being stored is noted on the records first."""
+    while not queue.finish(
+        collection["_id"],
+        status=CollectionStatus.EMPTY if empty_reason else CollectionStatus.SUCCEEDED,
+        empty_reason=empty_reason,
+        attempt_token=attempt_token,
+        wanters=queue.wanters_of(collection),
+    ):
+        now = selectors.find_collection(str(collection["_id"]))
+        if now is None or queue.wanters_of(now) == queue.wanters_of(collection):
+            return False
+        records.add_wanters(query, now)
+        collection = now
+    return True
 
 
 def _has_fresh_figures(query: DataQuery) -> bool:
@@ -240,16 +254,11 @@ def _provenance(collection: Document) -> records.Provenance:
     sent_at = collection["dispatched_at"]
     return records.Provenance(
         collection_id=str(collection["_id"]),
-        wanted_by=_wanted_by(collection),
+        run_ids=collection["run_ids"],
+        has_reader=collection["has_reader"],
         collected_at=now,
         duration_ms=int((now - sent_at).total_seconds() * 1000) if sent_at else None,
     )
-
-
-def _wanted_by(collection: Document) -> list[str]:
-    """Return the runs that wanted the answer, and readers, if one did: their figures outlive a run."""
-    is_read = collection["priority"] == Priority.READER
-    return [*collection["run_ids"], *([records.READER] if is_read else [])]
 
 
 def _fail(collection: Document, attempt_token: str, error: CollectionError, message: str) -> Receipt:

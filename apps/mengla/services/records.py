@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,6 @@ _WRITE_TIMEOUT_SECONDS = 30
 _DUPLICATE_KEY = 11000
 # BadValue, Overflow (nested too deep), InvalidBSON and BSONObjectTooLarge: it is the data's fault.
 _REFUSALS = frozenset({2, 15, 22, 10334})
-READER = "reader"  # stands in run_ids for readers, who have no run
 Document = dict[str, Any]
 
 
@@ -34,7 +33,8 @@ class Provenance:
     """Where an answer came from: written beside the figures."""
 
     collection_id: str
-    wanted_by: list[str]  # ids of runs, and READER
+    run_ids: list[str]  # the runs that wanted it
+    has_reader: bool  # whether somebody asked who is no run
     collected_at: datetime  # UTC without zone
     duration_ms: int | None
 
@@ -78,6 +78,22 @@ def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Prove
             raise UnstorablePayload(f"the data cannot be stored: {type(error).__name__}") from error
 
 
+def add_wanters(query: DataQuery, collection: Mapping[str, Any]) -> None:
+    """Note on what a collection has stored who wants it by now."""
+    collection_of(Record).update_many(
+        {"_id": {"$in": query.record_ids}, "collection_id": str(collection["_id"])},
+        {
+            "$addToSet": {"run_ids": {"$each": collection["run_ids"]}},
+            **({"$set": {"has_reader": True}} if collection["has_reader"] else {}),
+        },
+    )
+
+
+def own_records_of(run_id: str) -> Document:
+    """Return the search for the records whose figures a run alone wanted."""
+    return {"run_ids": [run_id], "has_reader": {"$ne": True}}
+
+
 def _bulk_write(operations: list[UpdateOne]) -> None:
     if not operations:
         raise InvalidOperation("There is nothing to store.")
@@ -88,6 +104,14 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
     now = provenance.collected_at
     identity = {"_id": query.record_id(answer.period)}
     is_empty = answer.empty_reason is not None
+    first: Document = {
+        "action": query.action.value,
+        "cat_id": query.cat_id,
+        "granularity": query.granularity.value,
+        "period_key": answer.period.key,
+        "variant": query.variant,
+        "created_at": now,
+    }
     document: Document = {
         "data": answer.data,
         "data_hash": "" if is_empty else _checked_hash(answer.data),
@@ -98,18 +122,12 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
         + (policies.empty_fresh_for() if is_empty else policies.fresh_for(query.granularity)),
         "collect_duration_ms": provenance.duration_ms,
         "collection_id": provenance.collection_id,
-        "run_ids": provenance.wanted_by,
+        "run_ids": provenance.run_ids,
         "updated_at": now,
         "expired_at": policies.kept_until(query.granularity, now),
     }
-    first = {
-        "action": query.action.value,
-        "cat_id": query.cat_id,
-        "granularity": query.granularity.value,
-        "period_key": answer.period.key,
-        "variant": query.variant,
-        "created_at": now,
-    }
+    # What a reader has asked for once stays, whichever run renews it.
+    (document if provenance.has_reader else first)["has_reader"] = provenance.has_reader
     if not is_empty:
         return [UpdateOne(identity, {"$set": document, "$setOnInsert": first}, upsert=True)]
     return [

@@ -114,6 +114,7 @@ def _record(
             "collect_duration_ms": None,
             "collection_id": "",
             "run_ids": [],
+            "has_reader": False,
             "updated_at": collected_at,
             "expired_at": policies.kept_until(period.granularity, collected_at),
         },

@@ -9,6 +9,7 @@ from pymongo.client_session import ClientSession
 from apps.core.mongo import collection_of, snapshot_session
 from apps.mengla.choices import ACTIVE_STATUSES, CollectionStatus
 from apps.mengla.models import Collection
+from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.work import Counts
 
@@ -46,7 +47,8 @@ def has_active(run_id: str) -> bool:
 
 def close_if_done(run_id: str) -> bool:
     """End the run if it is planned and all its collections have ended."""
-    if has_active(run_id):
+    # Looked at before the counting: once a run is planned nothing is added to it.
+    if not run_selectors.is_planned(run_id) or has_active(run_id):
         return False
     return runs.finish_run(run_id, counts=count(run_id))
 

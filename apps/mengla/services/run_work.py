@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any
 
 import pymongo
+from bson import ObjectId
 
 from apps.core.broker import send_task
 from apps.core.cache import get_cache
 from apps.core.mongo import collection_of, utc_now
-from apps.mengla.choices import CollectionError, CollectionStatus, Priority
+from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.services import queue, run_state
+from apps.mengla.services.records import own_records_of
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
@@ -24,7 +26,7 @@ from apps.sync_tasks.work import Counts, Failure
 _RATE_WINDOW_SECONDS = 300
 _DELETE_BATCH = 1000
 _CANCEL_SECONDS = 1.0
-_MAX_RUNNING = 1000
+_CANCEL_BATCH = 2000
 _PULL_TIMEOUT_SECONDS = 240
 SETTLE_TASK = "apps.mengla.tasks.settle_run"
 Document = dict[str, Any]
@@ -42,7 +44,11 @@ class CollectionWork:
         now = utc_now()
         window_seconds = min(_RATE_WINDOW_SECONDS, max(1.0, (now - started_at).total_seconds()))
         ended = collection_of(Collection).count_documents(
-            {"run_ids": run_id, "finished_at": {"$gte": now - timedelta(seconds=window_seconds)}}
+            {
+                "run_ids": run_id,
+                "finished_at": {"$gte": now - timedelta(seconds=window_seconds)},
+                "status": {"$ne": CollectionStatus.CANCELLED.value},  # that took nobody any time
+            }
         )
         return ended * 60 / window_seconds
 
@@ -67,7 +73,7 @@ class CollectionWork:
 
     def count_own_records(self, run_id: str) -> int:
         """Count the records whose figures this run alone wanted: those :func:`delete_records_of` deletes."""
-        return collection_of(Record).count_documents({"run_ids": [run_id]})
+        return collection_of(Record).count_documents(own_records_of(run_id))
 
     def cancel(self, run_id: str) -> bool:
         """Cancel what nobody else wants, for a moment; a worker goes on when that was not all."""
@@ -98,18 +104,33 @@ class CollectionWork:
 def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
     """Cancel the PENDING collections that only ended runs want; False when the time was over before the end.
 
-    One that a reader waits for stays, and one that a running run wants too.
+    One that a reader waits for stays, and one that a running run wants too. A run may start, and join, at any
+    moment: each is cancelled only if its runs are still those that were found to have ended.
     """
-    running = [str(run["_id"]) for run in run_selectors.list_running(_MAX_RUNNING)]
-    criteria: Document = {
-        "run_ids": {"$in": [run_id], "$nin": [one for one in running if one != run_id]},
-        "priority": {"$gt": int(Priority.READER)},
-    }
     deadline = time.monotonic() + max_seconds
-    while queue.cancel_pending(criteria) > 0:
+    rivals: set[str] = set()
+    while waiting := _waiting_for(run_id, rivals):
+        running = run_selectors.running_among({one for run_ids in waiting for one in run_ids} - {run_id})
+        rivals |= running
+        for run_ids, ids in waiting.items():
+            if running.isdisjoint(run_ids):
+                queue.cancel_pending({"_id": {"$in": ids}, "run_ids": list(run_ids), "has_reader": False})
         if time.monotonic() > deadline:
             return False
     return True
+
+
+def _waiting_for(run_id: str, rivals: Set[str]) -> dict[tuple[str, ...], list[ObjectId]]:
+    """Return some of the PENDING collections that this run wants and no reader or rival, by their runs."""
+    wanted = {
+        "run_ids": {"$in": [run_id], "$nin": list(rivals)},
+        "status": CollectionStatus.PENDING.value,
+        "has_reader": False,
+    }
+    waiting: dict[tuple[str, ...], list[ObjectId]] = {}
+    for one in collection_of(Collection).find(wanted, {"run_ids": 1}).limit(_CANCEL_BATCH):
+        waiting.setdefault(tuple(one["run_ids"]), []).append(one["_id"])
+    return waiting
 
 
 def delete_records_of(run_id: str) -> int:
@@ -119,10 +140,11 @@ def delete_records_of(run_id: str) -> int:
     """
     records = collection_of(Record)
     deleted = 0
-    for batch in _batches_of_records({"run_ids": [run_id]}):
+    own = own_records_of(run_id)
+    for batch in _batches_of_records(own):
         ids = [record["_id"] for record in batch]
         # The condition again: a record renewed by others between the two steps is left alone.
-        deleted += records.delete_many({"_id": {"$in": ids}, "run_ids": [run_id]}).deleted_count
+        deleted += records.delete_many({"_id": {"$in": ids}} | own).deleted_count
     # Also when nothing was deleted now: a deletion killed before this line may be being repeated.
     get_cache().clear_all()
     with pymongo.timeout(_PULL_TIMEOUT_SECONDS):

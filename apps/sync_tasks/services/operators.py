@@ -15,7 +15,7 @@ from apps.core.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import settled
-from apps.sync_tasks.selectors import find_run, run_key
+from apps.sync_tasks.selectors import find_run, find_unplanned_retry, run_key
 from apps.sync_tasks.services.lifecycle import clip, totals_of
 from apps.sync_tasks.signals import run_deleted
 from apps.sync_tasks.work import Started, get_work
@@ -123,10 +123,13 @@ def delete_run(*, run_id: str, is_data_deleted: bool, deleted_by: str) -> Delete
     Its row goes last: killed halfway, the deletion is done by doing it again.
 
     :raises NotFound: when there is no such run.
-    :raises Conflict: while it runs.
+    :raises Conflict: while it runs, or while a retry of it is being planned from what failed in it.
     """
     run = _get_ended(run_id)
     run_id = str(run["_id"])
+    if retry_id := find_unplanned_retry(run_id):
+        message = _("A retry of this sync task is being planned. Try again in a moment.")
+        raise Conflict(message, detail=f"sync_task_id={retry_id}")
     answers = run_deleted.send(sender=SyncTask, run_id=run_id, is_data_deleted=is_data_deleted)
     records = sum(int(count or 0) for _receiver, count in answers)
     collection_of(SyncTask).delete_one({"_id": run["_id"]})

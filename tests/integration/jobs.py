@@ -14,7 +14,7 @@ from apps.core.quickstart.prepare import SAMPLE_TREE
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
-from apps.mengla.services import dispatch, queue
+from apps.mengla.services import dispatch, queue, queue_documents
 
 
 def prepare() -> None:
@@ -31,7 +31,7 @@ def insert_collections(count: int) -> None:
     start = parse_period("20200101", Granularity.DAY)
     end = start.shift(count - 1)
     documents = [
-        queue.new_document(
+        queue_documents.new_document(
             DataQuery(Action.HOT, "4200", day, day),
             priority=Priority.BACKFILL,
             requested_by="tests",

@@ -11,7 +11,8 @@ from apps.core.mongo import collection_of
 from apps.mengla.choices import Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
-from apps.mengla.services.queue import active_filter, enqueue, joining_changes, new_document
+from apps.mengla.services.queue import enqueue
+from apps.mengla.services.queue_documents import active_filter, joining_changes, new_document
 
 _DUPLICATE_KEY = 11000
 

@@ -39,6 +39,7 @@ from apps.mengla.choices import (
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import QUEUE_INDEX, Collection
 from apps.mengla.services import measures, run_state
+from apps.mengla.services.queue_documents import active_filter, joining_changes, new_document
 from apps.sync_tasks import selectors as run_selectors
 
 logger = structlog.get_logger(__name__)
@@ -94,56 +95,6 @@ def enqueue(
             continue  # somebody else began the same flight this very moment: join it
         return Enqueued(document["_id"], is_new=True)
     raise RuntimeError("The same collection kept starting and ending while it was enqueued.")
-
-
-def joining_changes(*, run_id: str | None, is_forced: bool) -> Document:
-    """Return what joining a collection under way sets, besides its priority and its runs."""
-    changes: Document = {"updated_at": utc_now()}
-    if is_forced:
-        changes["is_forced"] = True
-    if run_id is None:
-        changes["has_reader"] = True
-    return changes
-
-
-def new_document(
-    query: DataQuery, *, priority: Priority, requested_by: str, run_id: str | None, is_forced: bool
-) -> Document:
-    """Return the document of a new PENDING collection."""
-    now = utc_now()
-    return {
-        "_id": ObjectId(),
-        "action": query.action.value,
-        "cat_id": query.cat_id,
-        "granularity": query.granularity.value,
-        "start_key": query.start.key,
-        "end_key": query.end.key,
-        "product_id": query.product_id,
-        "extra": dict(query.extra),
-        "identity": query.identity,
-        "active_key": query.identity,
-        "is_forced": is_forced,
-        "priority": int(priority),
-        "status": CollectionStatus.PENDING.value,
-        "attempts": 0,
-        "not_before": now,
-        "lease_until": None,
-        "attempt_token": "",
-        "past_tokens": [],
-        "slot": None,
-        "execution_id": "",
-        "run_ids": [run_id] if run_id else [],
-        "has_reader": run_id is None,
-        "requested_by": requested_by,
-        "error_code": "",
-        "error_message": "",
-        "empty_reason": "",
-        "is_cache_pending": False,
-        "created_at": now,
-        "dispatched_at": None,
-        "finished_at": None,
-        "updated_at": now,
-    }
 
 
 def claim(*, slot_count: int) -> Document | None:
@@ -222,7 +173,7 @@ def finish(
 
     A late success also ends one that waits for its retry or was given up. An empty answer counts only for
     the attempt under way, named by its token. ``was_asked``: whether the answer came by this collection.
-    With ``wanters`` (see :func:`wanters_of`) it is also False when more have joined than these.
+    With ``wanters`` (of :func:`~.queue_documents.wanters_of`) it is also False when others have joined.
     """
     criteria: Document = {"_id": collection_id} | (wanters or {})
     if status == CollectionStatus.SUCCEEDED:
@@ -410,17 +361,6 @@ def _end(criteria: Document, status: CollectionStatus, changes: Document) -> Doc
     return before
 
 
-def wanters_of(collection: Mapping[str, Any]) -> Document:
-    """Return who wants a collection: its runs, and whether somebody does who is no run."""
-    return {"run_ids": collection["run_ids"], "has_reader": collection["has_reader"]}
-
-
 def _is_wanted(collection: Mapping[str, Any]) -> bool:
     run_ids = collection["run_ids"]
     return bool(collection["has_reader"] or not run_ids or run_selectors.running_among(run_ids))
-
-
-def active_filter(identity: str) -> Document:
-    """Return the search for the collection under way for a question."""
-    # The index is partial (it leaves nulls out); naming the type lets MongoDB use it for this search.
-    return {"active_key": {"$eq": identity, "$type": "string"}}

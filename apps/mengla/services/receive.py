@@ -23,6 +23,7 @@ from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
 from apps.mengla.services import kept_answers, queue, records
 from apps.mengla.services.answers import build_answer
+from apps.mengla.services.queue_documents import wanters_of
 from apps.mengla.services.wakeup import wake_dispatcher
 from apps.mengla.upstream.payloads import (
     UnreadablePayload,
@@ -206,10 +207,10 @@ def _finish(
         status=CollectionStatus.EMPTY if empty_reason else CollectionStatus.SUCCEEDED,
         empty_reason=empty_reason,
         attempt_token=attempt_token,
-        wanters=queue.wanters_of(collection),
+        wanters=wanters_of(collection),
     ):
         now = selectors.find_collection(str(collection["_id"]))
-        if now is None or queue.wanters_of(now) == queue.wanters_of(collection):
+        if now is None or wanters_of(now) == wanters_of(collection):
             return False
         records.add_wanters(query, now)
         collection = now

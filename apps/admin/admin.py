@@ -42,10 +42,6 @@ def _silence(minutes: int) -> Operation:
     )
 
 
-def _ask_to_end_silence(alert: Alert) -> str:
-    return _now("Shall “%(rule)s” be told of again?") % {"rule": AlertRule(alert.rule).label}
-
-
 def _end_silence(alert: Alert, user: str) -> str:
     end_silence(AlertRule(alert.rule), ended_by=user)
     return _now("“%(rule)s” is told of again.") % {"rule": AlertRule(alert.rule).label}

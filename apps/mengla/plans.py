@@ -108,11 +108,10 @@ def years_of(start: Period, end: Period) -> list[tuple[Period, Period]]:
         return [(start, end)]
     parts: list[tuple[Period, Period]] = []
     first = start
-    while first.index <= end.index:
-        last = min(_last_of_year(first), end)
+    while (last := min(_last_of_year(first), end)) < end:
         parts.append((first, last))
         first = last.next()
-    return parts
+    return [*parts, (first, end)]
 
 
 def first_of_year(period: Period) -> Period:

@@ -204,6 +204,40 @@ def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[...,
     assert f"Log: {clone}/.local/logs/worker.log" in again.log_text()
 
 
+def test_parts_whose_own_parent_was_killed_too_are_ended(
+    clone: Path, stay: Callable[..., ManagedProcess]
+) -> None:
+    running = stay("--port", str(free_port()))
+    worker = pid_of(clone, "worker")
+    # Stopped, they cannot follow their parent into its death.
+    group = [one.pid for one in processes_of(clone) if os.getpgid(one.pid) == worker]
+    orphans = [pid for pid in group if pid != worker]
+    for pid in orphans:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in (running.pid, worker):
+        os.kill(pid, signal.SIGKILL)
+    running.wait()
+    again = quickstart(clone, "--once")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Left over" in again.stdout
+    assert "worker" in again.stdout
+    assert orphans
+    assert not set(orphans) & {one.pid for one in processes_of(clone)}
+
+
+def test_a_changed_password_of_the_admin_is_told_with_the_way_out(clone: Path) -> None:
+    assert quickstart(clone, "--once").returncode == 0
+    env_file = clone / ".env"
+    lines = [line for line in env_file.read_text().splitlines() if not line.startswith("ADMIN_PASSWORD=")]
+    env_file.write_text("\n".join([*lines, "ADMIN_PASSWORD=another-password"]))
+    refused = quickstart(clone, "--once")
+    assert refused.returncode == 1
+    assert "has another password than ADMIN_PASSWORD" in refused.stderr
+    assert "another-password" not in refused.stdout + refused.stderr
+    env_file.write_text("\n".join(lines))  # the way out that it has told
+    assert quickstart(clone, "--once").returncode == 0
+
+
 def test_a_new_env_file_gives_the_admin_of_the_embedded_database_a_new_password(clone: Path) -> None:
     assert quickstart(clone, "--once").returncode == 0
     (clone / ".env").unlink()

@@ -94,6 +94,14 @@ def test_years_tile_the_range(start: int, length: int) -> None:
     assert all(one.first_day.year == other.first_day.year for one, other in parts)
 
 
+@pytest.mark.parametrize("last", ["20991231", "209912", "2099Q4", "2099"])
+def test_the_last_period_there_is_can_be_planned(last: str) -> None:
+    period = parse_period(last)
+    assert years_of(period, period) == [(period, period)]
+    parts = years_of(period.previous(), period)
+    assert (parts[0][0], parts[-1][1]) == (period.previous(), period)
+
+
 def _first_key(granularity: Granularity) -> str:
     return {
         Granularity.DAY: "20200101",

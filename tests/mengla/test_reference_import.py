@@ -289,8 +289,7 @@ def test_a_source_that_cannot_be_one(options: dict[str, str], db: None) -> None:
 
 
 def test_a_source_that_does_not_answer(source: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.mengla.services.reference_source._CONNECT_TIMEOUT_MS", 100)
-    monkeypatch.setattr("apps.mengla.services.reference_source._OPERATION_SECONDS", 0.3)
+    monkeypatch.setattr("apps.mengla.services.reference_source._CONNECT_TIMEOUT_MS", 300)
     with (
         open_source(uri="mongodb://user:secret-word@127.0.0.1:1/", database="a", collection="b") as opened,
         pytest.raises(DependencyUnavailable) as caught,

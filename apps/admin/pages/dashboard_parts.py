@@ -29,7 +29,6 @@ from apps.sync_tasks.selectors import last_run_of, list_running, progress_of
 
 CACHE_DAYS = 7
 MAX_RUNS_SHOWN = 5
-_LAST_RUN_FIELDS = ("status", "started_at", "finished_at")
 Document = dict[str, Any]
 
 

@@ -18,7 +18,7 @@ from apps.core.embedded import EmbeddedError
 from apps.core.processes import ProcessFailedError, ProcessGroup
 from apps.core.quickstart import QuickstartError
 from apps.core.quickstart.env_file import EnvFile
-from apps.core.quickstart.first_figures import Api, Figures, collect_first_figures
+from apps.core.quickstart.first_figures import Api, Figures, LoginRefusedError, collect_first_figures
 from apps.core.quickstart.report import Report
 from apps.core.quickstart.session import Session
 from apps.core.quickstart.stack import Prepared, Stack
@@ -120,6 +120,16 @@ def _collect(report: Report, stack: Stack, prepared: Prepared) -> Figures:
                 now=datetime.now(UTC),
                 timeout_seconds=SIMULATOR_SECONDS if stack.simulator_url else SERVICE_SECONDS,
             )
+    except LoginRefusedError as error:
+        way_out = (
+            "delete that line from .env, and quickstart sets a new one."
+            if stack.has_own_database
+            else f"change it with: .venv/bin/python manage.py changepassword {prepared.username}"
+        )
+        raise QuickstartError(
+            f"The user {prepared.username} of this database has another password than ADMIN_PASSWORD. "
+            f"Put the right one there, or {way_out}"
+        ) from error
     except QuickstartError as error:
         stack.check()
         raise QuickstartError(f"{error}\n{stack.log_tail('worker')}\n{stack.log_tail('web')}") from error

@@ -22,6 +22,10 @@ MARKET_HEADERS = ("X-MengLa-Source", "X-MengLa-Freshness", "Age")
 ENDED = ("SUCCEEDED", "EMPTY", "FAILED", "CANCELLED")
 
 
+class LoginRefusedError(QuickstartError):
+    """The admin of this database has another password than the one in the environment."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """One month of one category as the API served it."""
@@ -50,7 +54,10 @@ class Api:
         self._client.close()
 
     def log_in(self, *, username: str, password: str) -> None:
-        """Get a token and send it from now on."""
+        """Get a token and send it from now on.
+
+        :raises LoginRefusedError: when the admin has another password.
+        """
         answer = self._ask("POST", "/api/auth/login", json={"username": username, "password": password})
         self._client.headers["Authorization"] = f"Bearer {answer.json()['data']['token']}"
 
@@ -68,9 +75,9 @@ class Api:
         except ValueError:
             body = None
         if not isinstance(body, dict) or not body.get("success"):
-            raise QuickstartError(
-                f"{method} {address} answered {answer.status_code}: {_reason(answer, body)}"
-            )
+            is_refused = answer.status_code == httpx.codes.UNAUTHORIZED
+            kind = LoginRefusedError if is_refused else QuickstartError
+            raise kind(f"{method} {address} answered {answer.status_code}: {_reason(answer, body)}")
         return answer
 
 

@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,10 +22,20 @@ END_TIMEOUT_SECONDS = 8.0
 CLOCK_TOLERANCE_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a killed quickstart has left of one of its parts."""
+
+    name: str
+    group_id: int
+    members: list[psutil.Process]
+
+
 class Session:
     """Holds the lock of this clone and remembers the processes started under it."""
 
     def __init__(self, directory: Path) -> None:
+        self._clone = directory.resolve().parent
         self._lock_path = directory / "quickstart.lock"
         self._state_path = directory / "quickstart.json"
         self.env_script = directory / "env.sh"
@@ -56,14 +67,14 @@ class Session:
     def end_leftovers(self) -> list[str]:
         """End what a killed quickstart left running and return the names."""
         ended = []
-        for name, process in self._leftovers():
-            ended.append(name)
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.terminate()
-            with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(END_TIMEOUT_SECONDS)
+        for leftover in self._leftovers():
+            ended.append(leftover.name)
+            for process in leftover.members:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.terminate()
+            psutil.wait_procs(leftover.members, timeout=END_TIMEOUT_SECONDS)
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(leftover.group_id, signal.SIGKILL)
         return ended
 
     def remember(self, process: ManagedProcess) -> None:
@@ -83,15 +94,30 @@ class Session:
         self.env_script.touch(mode=0o600)
         self.env_script.write_text("".join(lines))
 
-    def _leftovers(self) -> list[tuple[str, psutil.Process]]:
+    def _leftovers(self) -> list[Leftover]:
         found = []
         try:
             for entry in json.loads(self._state_path.read_text()):
-                with contextlib.suppress(psutil.Error):
-                    process = psutil.Process(int(entry["pid"]))
-                    # A process id is used again; its moment of creation is not.
-                    if abs(process.create_time() - float(entry["created_at"])) < CLOCK_TOLERANCE_SECONDS:
-                        found.append((str(entry["name"]), process))
+                name, pid, created_at = str(entry["name"]), int(entry["pid"]), float(entry["created_at"])
+                if members := _members(pid, created_at, clone=self._clone):
+                    found.append(Leftover(name, pid, members))
         except (OSError, ValueError, TypeError, KeyError):
             return found
         return found
+
+
+def _members(group_id: int, created_at: float, *, clone: Path) -> list[psutil.Process]:
+    """Return what has to be ended of the process group a part was started in: the part, or its orphans.
+
+    A process id is used again, its moment of creation is not; where nobody has the id, the group is still the
+    old one if its members work in this clone.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        leader = psutil.Process(group_id)
+        return [leader] if abs(leader.create_time() - created_at) < CLOCK_TOLERANCE_SECONDS else []
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group_id and Path(process.cwd()) == clone:
+                members.append(process)
+    return members

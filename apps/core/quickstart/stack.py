@@ -73,6 +73,11 @@ class Stack:
         for log in self.logs.glob("*.log"):
             os.truncate(log, 0)
 
+    @property
+    def has_own_database(self) -> bool:
+        """Whether the MongoDB is one that quickstart has started, and nobody else's."""
+        return not self._env_file.is_set("MONGO_URI")
+
     def start_databases(self) -> list[str]:
         """Start MongoDB and Redis unless they are given; returns a sentence on each."""
         starts: dict[str, Callable[[], EmbeddedServer]] = {
@@ -98,7 +103,7 @@ class Stack:
         """Migrate, import the sample tree into an empty database, ensure the admin and the schedules."""
         log_path = self.logs / "prepare.log"
         # Only in a database of our own may a forgotten password be replaced.
-        may_set_password = has_new_password and not self._env_file.is_set("MONGO_URI")
+        may_set_password = has_new_password and self.has_own_database
         options = ["--set-admin-password"] if may_set_password else []
         with log_path.open("ab") as log:
             result = subprocess.run(

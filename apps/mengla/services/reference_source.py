@@ -26,6 +26,7 @@ _OPERATION_SECONDS = 120
 # A batch never holds much more than this, however large its documents are.
 _BATCH_BYTES = 8 * 1024 * 1024
 _MAX_URI_LENGTH = 4096
+_SCHEMES = ("mongodb://", "mongodb+srv://")
 _MAX_NAME_LENGTH = 120
 _LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
     unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -67,7 +68,8 @@ class ReferenceSource:
 
         :raises InvalidInput: when it is.
         """
-        with self._reading():
+        # Its own limit: under the one of an operation PyMongo would look for a server just as long.
+        with self._reading(seconds=_CONNECT_TIMEOUT_MS / 1000):
             theirs = self._client.admin.command("hello")
         ours = collection_of(Record)
         is_same_name = self._documents.full_name == ours.full_name
@@ -102,9 +104,9 @@ class ReferenceSource:
         return batch
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self, *, seconds: float | None = None) -> Iterator[None]:
         try:
-            with pymongo.timeout(_OPERATION_SECONDS):
+            with pymongo.timeout(_OPERATION_SECONDS if seconds is None else seconds):
                 yield
         except PyMongoError as error:
             reason = type(error).__name__
@@ -124,7 +126,7 @@ def open_source(*, uri: str, database: str, collection: str) -> Iterator[Referen
     for name in (database, collection):
         if not name.isprintable() or not 0 < len(name) <= _MAX_NAME_LENGTH:
             raise InvalidInput(_("MongoDB takes no such name of a database or collection."))
-    if len(uri) > _MAX_URI_LENGTH or not uri.isprintable():
+    if len(uri) > _MAX_URI_LENGTH or not uri.isprintable() or not uri.startswith(_SCHEMES):
         raise InvalidInput(_uri_problem())
     try:
         client: pymongo.MongoClient[Any] = pymongo.MongoClient(

@@ -1,4 +1,4 @@
-"""The flags of the simulator, and running it in the foreground; shared by its two commands."""
+"""The flags of the simulator, and running it in the foreground."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from apps.mengla.simulator.knobs import add_knob_flags, knobs_from_flags
-from apps.mengla.simulator.server import DEFAULT_TASK_NAME, Simulator, SimulatorConfig
+from apps.mengla.simulator.server import Simulator, SimulatorConfig
 
 MAX_PORT = 65535
 MAX_SECRET_BYTES = 64 * 1024
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add every flag but ``--env``; a flag that is not given is None."""
+    """Add every flag; one that is not given is None."""
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=_port, help="port to listen on; 0 picks a free one (default 0)")
     parser.add_argument("--seed", type=int, help="decides which requests the rates hit (default 0)")
@@ -58,23 +58,6 @@ def run_until_signal(config: SimulatorConfig, announce: Callable[[str], None]) -
             signal.sigwait(signals)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the simulator without Django."""
-    parser = argparse.ArgumentParser(
-        prog="python -m apps.mengla.simulator",
-        description="A simulator of the collection service: every figure it sends is made up.",
-    )
-    parser.add_argument("--env", default="development", help="refuses to start when this is production")
-    add_flags(parser)
-    options = vars(parser.parse_args(argv))
-    defaults = {"env": options["env"], "task_name": DEFAULT_TASK_NAME}
-    try:
-        run_until_signal(config_from_flags(options, defaults), lambda line: print(line, flush=True))  # noqa: T201
-    except (OSError, RuntimeError) as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
-    return 0
 
 
 def _port(text: str) -> int:

@@ -112,8 +112,7 @@ def test_the_address_may_come_from_standard_input(source: Documents, monkeypatch
 
 
 def test_a_source_that_does_not_answer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.mengla.services.reference_source._CONNECT_TIMEOUT_MS", 100)
-    monkeypatch.setattr("apps.mengla.services.reference_source._OPERATION_SECONDS", 0.3)
+    monkeypatch.setattr("apps.mengla.services.reference_source._CONNECT_TIMEOUT_MS", 300)
     ended = run("import_reference_data", "--uri", "mongodb://user:secret-word@127.0.0.1:1/")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("The source 127.0.0.1:1/industry_monitor.mengla_data cannot be read")
@@ -126,6 +125,7 @@ def test_a_source_that_does_not_answer_is_a_failure(monkeypatch: pytest.MonkeyPa
         (),
         ("--uri",),
         ("--uri", ""),
+        ("--uri", "secret-word"),
         ("--uri", "http://secret-word@127.0.0.1/"),
         ("--uri", "mongodb://user:secret-word@@host:27017"),
         ("--uri", "mongodb://secret-word\x00"),

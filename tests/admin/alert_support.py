@@ -37,7 +37,7 @@ def change_alert(key: str, **changes: Any) -> None:
 
 def cool_down(key: str) -> None:
     """Let the cooldown of an alert be over."""
-    change_alert(key, fired_at=utc_now() - timedelta(days=8))
+    change_alert(key, told_at=utc_now() - timedelta(days=8))
 
 
 def end_collections(

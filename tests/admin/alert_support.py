@@ -47,6 +47,7 @@ def end_collections(
     action: Action = Action.HOT,
     seconds: float = 1.0,
     minutes_ago: float = 1.0,
+    execution_id: str = "x",
 ) -> None:
     """Store collections that ended some time ago, after a request of so many seconds."""
     finished_at = utc_now() - timedelta(minutes=minutes_ago)
@@ -54,7 +55,7 @@ def end_collections(
         count,
         status,
         action=action,
-        execution_id="x",
+        execution_id=execution_id,
         created_at=finished_at - timedelta(seconds=seconds),
         dispatched_at=finished_at - timedelta(seconds=seconds),
         finished_at=finished_at,

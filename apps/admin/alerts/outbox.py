@@ -1,7 +1,8 @@
 """The outbox of the webhook: what is still to be told, the oldest first, tried again by later checks.
 
 Of each alert only the oldest notice is ever tried, so that its end never overtakes its beginning; no alert
-waits for another one. A notice is given up when the receiver refuses it, after ``MAX_ATTEMPTS`` tries or a day.
+waits for another one. A notice is given up when the receiver refuses it, after ``MAX_ATTEMPTS`` tries, or
+after a day.
 """
 
 from __future__ import annotations

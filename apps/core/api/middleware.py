@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from io import BytesIO
+from typing import cast
 
 import structlog
 from django.conf import settings
@@ -53,7 +54,11 @@ class RequestIdMiddleware:
             if response.status_code >= _SERVER_ERROR_STATUS:
                 # Django writes this line once for each answer: here, or else when the id is forgotten.
                 log_response(
-                    "%s: %s", response.reason_phrase, request.path, response=response, request=request
+                    "%s: %s",
+                    response.reason_phrase,
+                    request.path,
+                    response=cast(HttpResponse, response),
+                    request=request,
                 )
         finally:
             structlog.contextvars.clear_contextvars()

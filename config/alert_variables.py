@@ -21,13 +21,16 @@ class AlertVariables:
         parsers.text_of(min_length=8, max_length=4096),
         default="",
         example="(32 random characters)",
-        help="Key of the HMAC signature of what is posted to ALERT_WEBHOOK_URL. Unset: it is not signed.",
+        help=(
+            "Key of the HMAC signature of what is posted to ALERT_WEBHOOK_URL; in production required with "
+            "it. Unset: it is not signed."
+        ),
         is_secret=True,
     )
     ALERT_COOLDOWN_MINUTES: int = variable(
         parsers.integer(minimum=0, maximum=10_080),
         default=30,
-        help="An alert that has ended does not fire again before this time has passed since it fired.",
+        help="An alert that fires again within this time since it was told last is told when it is over.",
     )
     ALERT_WINDOW_MINUTES: int = variable(
         parsers.integer(minimum=5, maximum=1440),

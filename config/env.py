@@ -53,6 +53,11 @@ def load(process_environment: Mapping[str, str] | None = None) -> Environment:
             problems.append(f"{name} is missing; for example {name}={variable.example}")
     if values["ENV"] == "production" and values["DEBUG"]:
         problems.append("DEBUG must be off when ENV=production; for example DEBUG=false")
+    if values["ENV"] == "production" and values["ALERT_WEBHOOK_URL"] and not values["ALERT_WEBHOOK_SECRET"]:
+        problems.append(
+            "ALERT_WEBHOOK_SECRET is missing: with ENV=production what is posted to ALERT_WEBHOOK_URL must "
+            "be signed; for example ALERT_WEBHOOK_SECRET=(32 random characters)"
+        )
     if problems:
         raise ConfigurationError(_problem_message(problems))
     return Environment(**values)

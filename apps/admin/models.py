@@ -12,7 +12,8 @@ from apps.admin.choices import AlertEventKind, AlertRule, Severity
 class Alert(models.Model):
     """One alert and how it stands: the key is the rule, or ``rule:action`` for a rule of each action.
 
-    ``episode`` counts the firings. ``is_told``: whether the present firing went to the notifiers.
+    ``episode`` counts the firings. ``is_told``: whether the present firing went to the notifiers;
+    ``told_at``: when a firing did so last.
     ``pending_events`` is written in the same update as the change it tells of, and emptied when history and
     outbox have it: so a process killed in between loses nothing.
     """
@@ -23,6 +24,7 @@ class Alert(models.Model):
     severity = models.CharField(_("severity"), max_length=16, choices=Severity.choices)
     is_firing = models.BooleanField(_("is firing"), default=False)
     is_told = models.BooleanField(default=False)
+    told_at = models.DateTimeField(null=True)
     episode = models.IntegerField(_("firings"), default=0)
     message = models.CharField(_("message"), max_length=300, blank=True)
     value = models.FloatField(_("value"), null=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.serializers_breaker import BreakersSerializer
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.breaker_control import read_breaker, reset_breaker
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.answers import order_of, started_response
 from apps.admin.serializers_caches import CacheStatsSerializer, ClearedSerializer, WarmUpSerializer
 from apps.admin.serializers_runs import StartedRunSerializer
 from apps.admin.services.caches import clear_l1, read_cache_stats
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.collect import select
 from apps.mengla.services.warm_up import start_warm_up
 

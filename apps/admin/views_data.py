@@ -5,7 +5,6 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.serializers_data import (
     DuplicatesSerializer,
@@ -14,6 +13,7 @@ from apps.admin.serializers_data import (
     RemoveDuplicatesSerializer,
 )
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.duplicates import remove_duplicate_records
 from apps.mengla.services.purge import PurgeTarget, purge
 

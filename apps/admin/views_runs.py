@@ -7,7 +7,6 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.answers import order_of, started_response
 from apps.admin.serializers_runs import (
@@ -20,6 +19,7 @@ from apps.admin.serializers_runs import (
     StartedRunSerializer,
 )
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 from apps.core.periods import business_date
 from apps.mengla.services.cancel_all import cancel_all
 from apps.mengla.services.collect import run_backfill, run_full_crawl

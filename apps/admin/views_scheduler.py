@@ -5,11 +5,11 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.serializers_scheduler import PauseSerializer, SchedulerSerializer
 from apps.admin.services.scheduler import pause_scheduler, read_scheduler, resume_scheduler
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 
 
 @extend_schema(tags=["admin"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import status, viewsets
+from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +25,7 @@ from apps.auth.serializers import (
     TokenSerializer,
 )
 from apps.core.api.pagination import PageQuerySerializer
+from apps.core.api.viewsets import ViewSet
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -63,7 +64,7 @@ class MeView(APIView):
         return Response(MeSerializer(_principal(request)).data)
 
 
-class TokenViewSet(viewsets.ViewSet):
+class TokenViewSet(ViewSet):
     """API tokens: create, list, revoke."""
 
     permission_classes = (IsAdmin,)

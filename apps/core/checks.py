@@ -33,3 +33,17 @@ def check_collection_service(app_configs: Any, **kwargs: Any) -> list[CheckMessa
             )
         )
     return messages
+
+
+@register
+def check_alert_webhook(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of alerts that are posted unsigned; production refuses to start so."""
+    if not settings.ALERT_WEBHOOK_URL or settings.ALERT_WEBHOOK_SECRET:
+        return []
+    return [
+        Warning(
+            "ALERT_WEBHOOK_URL is set without ALERT_WEBHOOK_SECRET: alerts are posted unsigned.",
+            hint="Set ALERT_WEBHOOK_SECRET (or ALERT_WEBHOOK_SECRET_FILE).",
+            id="collector.W003",
+        )
+    ]

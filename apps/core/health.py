@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,8 +43,12 @@ def check_dependencies() -> dict[str, DependencyState]:
         "worker": _look_for_worker,
     }
     with ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health") as pool:
-        results = pool.map(_state_of, checks.values())
-        return dict(zip(checks, results, strict=True))
+        # Each thread in a copy of the context: what it logs names the request, too.
+        states = {
+            name: pool.submit(contextvars.copy_context().run, _state_of, check)
+            for name, check in checks.items()
+        }
+        return {name: state.result() for name, state in states.items()}
 
 
 def _ping_mongo() -> None:

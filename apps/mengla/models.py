@@ -16,6 +16,7 @@ from apps.mengla.choices import Action, CollectionError, CollectionStatus, Empty
 
 QUEUE_INDEX = "collection_queue"
 RUNS_INDEX = "collection_runs"
+ANSWERED_INDEX = "collection_answered"
 GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
 
 
@@ -132,6 +133,15 @@ class Collection(models.Model):
             models.Index(fields=["execution_id"], name="collection_execution"),
             models.Index(fields=["run_ids", "status"], name=RUNS_INDEX),
             models.Index(fields=["run_ids", "-finished_at"], name="collection_run_pace"),
+            # What the service answered: those that needed no request have no execution.
+            models.Index(
+                fields=["action", "-finished_at", "status"],
+                condition=Q(
+                    status__in=[CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value],
+                    execution_id__gt="",
+                ),
+                name=ANSWERED_INDEX,
+            ),
             models.Index(
                 fields=["is_cache_pending"],
                 condition=Q(is_cache_pending=True),

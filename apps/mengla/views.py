@@ -13,10 +13,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.core.api.entries import entry_response
 from apps.core.api.envelope import success_body
+from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
 from apps.mengla import selectors
 from apps.mengla.choices import Action, CollectionStatus

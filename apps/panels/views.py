@@ -8,10 +8,10 @@ from rest_framework import status
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.auth.permissions import IsAdmin, IsReader
 from apps.core.api.entries import entry_response
+from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.collect import Order
 from apps.panels import selectors, services
 from apps.panels.answers import config_answer, expected_version

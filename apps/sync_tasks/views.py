@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
 from apps.core.periods import business_date
 from apps.sync_tasks import selectors, services

@@ -37,7 +37,7 @@ def change_alert(key: str, **changes: Any) -> None:
 
 def cool_down(key: str) -> None:
     """Let the cooldown of an alert be over."""
-    change_alert(key, fired_at=utc_now() - timedelta(days=8))
+    change_alert(key, told_at=utc_now() - timedelta(days=8))
 
 
 def end_collections(
@@ -47,6 +47,7 @@ def end_collections(
     action: Action = Action.HOT,
     seconds: float = 1.0,
     minutes_ago: float = 1.0,
+    execution_id: str = "x",
 ) -> None:
     """Store collections that ended some time ago, after a request of so many seconds."""
     finished_at = utc_now() - timedelta(minutes=minutes_ago)
@@ -54,7 +55,7 @@ def end_collections(
         count,
         status,
         action=action,
-        execution_id="x",
+        execution_id=execution_id,
         created_at=finished_at - timedelta(seconds=seconds),
         dispatched_at=finished_at - timedelta(seconds=seconds),
         finished_at=finished_at,

@@ -32,6 +32,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.status = 204
+        self.refused: dict[str, int] = {}  # statuses for the notices of single rules
         self.received: list[Received] = []
         self.is_dripping = False
         self._is_over = threading.Event()
@@ -40,11 +41,12 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.received.append(Received(self.path, dict(self.headers), body))
+                received = Received(self.path, dict(self.headers), body)
+                receiver.received.append(received)
                 if receiver.is_dripping:
                     receiver.drip(self)
                     return
-                self.send_response(receiver.status)
+                self.send_response(receiver.refused.get(received.json["rule"], receiver.status))
                 if receiver.status in (301, 302, 307):
                     self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")

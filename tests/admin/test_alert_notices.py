@@ -11,16 +11,25 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from django.test import Client
 from django_q.signing import SignedPackage
 
 from apps.admin import tasks
 from apps.admin.alerts import notifiers, outbox
 from apps.admin.models import AlertNotice
+from apps.core import counters
 from apps.core.broker import RedisBroker
 from apps.core.heartbeats import note_heartbeat
 from apps.core.mongo import collection_of, utc_now
 from apps.core.redis import get_redis
-from tests.admin.alert_support import check, cool_down, let_worker_be_silent
+from apps.mengla.choices import Action, CollectionStatus
+from tests.admin.alert_support import (
+    check,
+    cool_down,
+    end_collections,
+    let_worker_be_silent,
+    open_breaker,
+)
 from tests.admin.receiver import Receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -122,7 +131,7 @@ class TestDelivery:
 
 
 class TestFailure:
-    @pytest.mark.parametrize("status", [500, 503, 404, 400, 301, 307])
+    @pytest.mark.parametrize("status", [500, 503, 408, 429, 301, 307])
     def test_it_is_tried_again_by_later_checks_in_order(self, receiver: Receiver, status: int) -> None:
         receiver.status = status
         fire()
@@ -138,6 +147,44 @@ class TestFailure:
         assert receiver.facts == [FIRING, FIRING, RESOLVED]
         assert receiver.received[0].json["id"] == receiver.received[1].json["id"]
         assert receiver.received[0].body == receiver.received[1].body
+
+    @pytest.mark.parametrize("status", [400, 401, 404, 410, 422, 499])
+    def test_a_refusal_is_final_and_holds_nobody_back(
+        self, receiver: Receiver, written_log: Log, status: int
+    ) -> None:
+        fire()
+        receiver.refused = {"worker_silent": status}
+        open_breaker(5)
+        check()
+        end()
+        assert outbox.deliver_due() == 1
+        assert receiver.facts == [FIRING, ("breaker_open", "firing"), RESOLVED]
+        lines = [one for one in written_log() if one["event"] == "alert_notice_given_up"]
+        assert [(one["level"], one["reason"], one["attempts"]) for one in lines] == [
+            ("error", f"status {status}", 1)
+        ] * 2
+        assert waiting() == []
+        counts = counters.read_total(counters.STATS)
+        assert (counts["alert_notice:given_up"], counts["alert_notice:delivered"]) == (2, 1)
+
+    def test_an_alert_does_not_wait_for_another_one(self, receiver: Receiver, client: Client) -> None:
+        fire()
+        receiver.refused = {"worker_silent": 500}
+        open_breaker(5)
+        end_collections(3, CollectionStatus.EMPTY, action=Action.HOT)
+        end_collections(3, CollectionStatus.EMPTY, action=Action.HIGH)
+        check()
+        end()
+        assert outbox.deliver_due() == 3
+        assert receiver.facts[0] == FIRING
+        assert sorted(receiver.facts[1:]) == [("breaker_open", "firing")] + [("empty_streak", "firing")] * 2
+        assert [one["event"]["rule"] for one in waiting()] == ["worker_silent"] * 2  # in its own order
+        let_it_be_due()
+        receiver.refused = {}
+        assert outbox.deliver_due() == 2
+        assert receiver.facts[-2:] == [FIRING, RESOLVED]
+        metrics = client.get("/metrics").content.decode()
+        assert 'collector_alert_notices_total{outcome="delivered"} 5.0' in metrics
 
     def test_nobody_listens(self, receiver: Receiver, settings: Any, written_log: Log) -> None:
         settings.ALERT_WEBHOOK_URL = "http://user:passw0rd@127.0.0.1:1/s3cret-path"
@@ -173,7 +220,7 @@ class TestFailure:
         for _ in range(outbox.MAX_ATTEMPTS):
             let_it_be_due()
             outbox.deliver_due()
-        assert receiver.facts == [FIRING] * outbox.MAX_ATTEMPTS
+        assert receiver.facts == [FIRING] * outbox.MAX_ATTEMPTS + [RESOLVED]
         (line,) = [one for one in written_log() if one["event"] == "alert_notice_given_up"]
         assert (line["level"], line["reason"], line["attempts"]) == ("error", "status 500", 10)
         receiver.status = 200

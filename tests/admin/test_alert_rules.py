@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from rest_framework.test import APIClient
 
 from apps.admin.alerts.rules import Verdict, judge_all
 from apps.admin.choices import SEVERITIES, AlertRule
 from apps.core.heartbeats import note_heartbeat
-from apps.core.mongo import named_collection, utc_now
+from apps.core.mongo import collection_of, named_collection, utc_now
 from apps.core.redis import get_redis
 from apps.mengla.choices import Action, CollectionStatus, Priority
+from apps.mengla.models import Collection
 from apps.mengla.upstream import breaker
 from tests.admin.alert_support import (
     alert,
@@ -160,6 +163,42 @@ class TestEmptyStreak:
         assert check() == ([], [])
         end_collections(1, EMPTY, minutes_ago=1)
         assert check() == (["empty_streak:hot"], [])
+
+    def test_what_asked_nothing_says_nothing(self) -> None:
+        end_collections(2, EMPTY, minutes_ago=3)
+        end_collections(5, EMPTY, minutes_ago=2, execution_id="")
+        assert check() == ([], [])
+        end_collections(1, EMPTY, minutes_ago=1)
+        assert check() == (["empty_streak:hot"], [])
+        end_collections(1, minutes_ago=0.5, execution_id="")
+        assert check() == ([], [])  # it goes on: nobody has got figures
+        end_collections(1, minutes_ago=0.4)
+        assert check() == ([], ["empty_streak:hot"])
+
+    @pytest.mark.slow
+    def test_a_week_of_another_action_is_not_looked_through(self, admin: APIClient) -> None:
+        for day in range(1, 7):
+            for hours, status in enumerate((CollectionStatus.SUCCEEDED, EMPTY, FAILED)):
+                end_collections(6000, status, action=Action.HIGH, minutes_ago=day * 1440 + hours * 60)
+        end_collections(20_000, CollectionStatus.CANCELLED, minutes_ago=1441)
+        end_collections(20_000, EMPTY, minutes_ago=1441, execution_id="")
+        end_collections(4, EMPTY, minutes_ago=1442)
+        database = connection.database
+        database.command("profile", 2)
+        try:
+            checked = admin.post("/api/admin/alerts/check")
+            health = admin.get("/api/admin/collect-health").json()["data"]
+        finally:
+            database.command("profile", 0)
+        assert "empty_streak:hot" in checked.json()["data"]["fired"]
+        assert health["is_complete"]
+        assert (health["empty_streaks"]["data"]["hot"], health["empty_streaks"]["data"]["high"]) == (4, 0)
+        name = f"{database.name}.{collection_of(Collection).name}"
+        asked = list(database["system.profile"].find({"ns": name}))
+        database.drop_collection("system.profile")
+        assert len(asked) >= 10
+        assert max(one.get("docsExamined", 0) for one in asked) <= 200
+        assert max(one.get("keysExamined", 0) for one in asked) <= 200
 
 
 class TestQueueStuck:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.test import Client
+from rest_framework.test import APIClient
 
 from apps.admin.alerts import evaluation, events, silences, state
 from apps.admin.alerts.events import list_history
@@ -18,9 +20,16 @@ from apps.admin.alerts.selectors import list_alerts
 from apps.admin.choices import AlertEventKind, AlertRule
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
 from apps.core.heartbeats import note_heartbeat
-from apps.core.mongo import collection_of, named_collection, utc_now
+from apps.core.mongo import collection_of, utc_now
 from apps.core.redis import get_redis
-from tests.admin.alert_support import alert, check, cool_down, let_last_check_be, let_worker_be_silent
+from tests.admin.alert_support import (
+    alert,
+    change_alert,
+    check,
+    cool_down,
+    let_last_check_be,
+    let_worker_be_silent,
+)
 from tests.admin.receiver import Receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -133,19 +142,61 @@ class TestOnce:
 
 
 class TestCooldown:
-    def test_it_fires_again_only_after_the_cooldown(self, settings: Any) -> None:
+    def test_the_state_changes_at_once_and_it_is_told_after_the_cooldown(
+        self, receiver: Receiver, settings: Any
+    ) -> None:
         settings.ALERT_COOLDOWN_MINUTES = 30
         fire()
         end()
-        assert fire() == ([], [])
-        named_collection("alerts").update_one(
-            {"_id": "worker_silent"}, {"$set": {"fired_at": utc_now() - timedelta(minutes=29)}}
-        )
-        assert fire() == ([], [])
-        cool_down("worker_silent")
+        assert told() == ["fired", "resolved"]
         assert fire() == (["worker_silent"], [])
-        assert alert("worker_silent")["episode"] == 2
         assert status_of("worker_silent") == "firing"
+        assert alert("worker_silent")["episode"] == 2
+        assert history()[0] == ("worker_silent", "fired")
+        change_alert("worker_silent", told_at=utc_now() - timedelta(minutes=29))
+        fire()
+        assert told() == ["fired", "resolved"]
+        change_alert("worker_silent", told_at=utc_now() - timedelta(minutes=30))
+        assert fire() == fire() == ([], [])
+        assert told() == ["fired", "resolved", "fired"]
+        assert len(history()) == 3
+        end()
+        assert told() == ["fired", "resolved", "fired", "resolved"]
+
+    def test_what_has_ended_by_then_is_not_told(self, receiver: Receiver) -> None:
+        fire()
+        end()
+        for _ in range(3):  # it comes and goes
+            assert fire() == (["worker_silent"], [])
+            assert end() == ([], ["worker_silent"])
+        assert status_of("worker_silent") == "resolved"
+        assert told() == ["fired", "resolved"]
+        assert len(history()) == 8
+        cool_down("worker_silent")
+        end()
+        assert told() == ["fired", "resolved"]
+        fire()  # the cooldown began when it was told, not when it came and went
+        assert told() == ["fired", "resolved", "fired"]
+
+    def test_whoever_looks_sees_it_at_once(self, admin: APIClient, client: Client) -> None:
+        fire()
+        end()
+        fire()
+        (shown,) = [
+            one for one in admin.get("/api/admin/alerts").json()["data"]["alerts"] if one["is_firing"]
+        ]
+        assert (shown["rule"], shown["status"]) == ("worker_silent", "firing")
+        firing = 'collector_alert_firing{action="",rule="worker_silent",severity="critical"} 1.0'
+        assert firing in client.get("/metrics").content.decode()
+
+    def test_many_checks_at_the_same_moment_tell_once_when_it_is_over(self, receiver: Receiver) -> None:
+        fire()
+        end()
+        fire()
+        cool_down("worker_silent")
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: check(), range(16)))
+        assert told() == ["fired", "resolved", "fired"]
 
     def test_without_a_cooldown_at_once(self, settings: Any) -> None:
         settings.ALERT_COOLDOWN_MINUTES = 0

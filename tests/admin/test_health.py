@@ -19,7 +19,7 @@ from apps.core.presence import forget_web_process, note_web_process
 from apps.mengla.services import monitoring
 from apps.mengla.upstream import breaker
 from tests.admin.calls import BASE, data_of, error_of
-from tests.mengla.support import claim, collections, enqueue, hot, store, store_empty, trend
+from tests.mengla.support import change, claim, collections, enqueue, hot, store, store_empty, trend
 
 pytestmark = [
     pytest.mark.django_db,
@@ -80,12 +80,12 @@ class TestCollectHealth:
         assert sum(part(admin, "counts", date=f"{today:%Y%m%d}")["hot"].values()) == 2
 
     def test_empty_streaks_end_with_figures(self, admin: APIClient) -> None:
-        store(hot("202501"))
+        change(store(hot("202501")), execution_id="a")
         for period in ("202502", "202503", "202504"):
-            store_empty(hot(period))
+            change(store_empty(hot(period)), execution_id="b")
         assert part(admin, "empty_streaks")["hot"] == 3
         assert part(admin, "empty_streaks")["high"] == 0
-        store(hot("202505"))
+        change(store(hot("202505")), execution_id="c")
         assert part(admin, "empty_streaks")["hot"] == 0
 
     def test_the_queue_and_what_is_in_flight(self, admin: APIClient) -> None:

@@ -97,18 +97,34 @@ def test_production_does_not_start_with_debug(command: tuple[str, ...]) -> None:
     assert_refused(manage(*command, **NOWHERE, **PRODUCTION, DEBUG="true"), "DEBUG")
 
 
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
+def test_production_does_not_post_unsigned_alerts(command: tuple[str, ...]) -> None:
+    address = "https://alerts.example.com/s3cret-path"
+    result = manage(*command, **NOWHERE, **PRODUCTION, ALERT_WEBHOOK_URL=address)
+    assert_refused(result, "ALERT_WEBHOOK_SECRET")
+    assert "s3cret" not in result.stderr
+
+
 def test_a_good_environment_passes_the_check_and_connects_to_nothing() -> None:
-    for variables in (NOWHERE, NOWHERE | PRODUCTION):
+    alerts = {"ALERT_WEBHOOK_URL": "https://alerts.example.com/hook", "ALERT_WEBHOOK_SECRET": "the-key-of-it"}
+    for variables in (NOWHERE, NOWHERE | PRODUCTION, NOWHERE | PRODUCTION | alerts):
         result = manage("check", **variables)
         assert (result.returncode, result.stderr) == (0, ""), result
         assert "no issues" in result.stdout
 
 
 def test_settings_that_do_not_fit_together_are_warned_of() -> None:
-    result = manage("check", **NOWHERE, COLLECT_SERVICE_URL="https://collect.example.com")
+    result = manage(
+        "check",
+        **NOWHERE,
+        COLLECT_SERVICE_URL="https://collect.example.com",
+        ALERT_WEBHOOK_URL="https://alerts.example.com/s3cret-path",
+    )
     assert result.returncode == 0
     assert "(collector.W001) COLLECT_SERVICE_URL is set without COLLECT_SERVICE_API_KEY." in result.stderr
     assert "(collector.W002) The webhook address is a loopback address" in result.stderr
+    assert "(collector.W003) ALERT_WEBHOOK_URL is set without ALERT_WEBHOOK_SECRET" in result.stderr
+    assert "s3cret" not in result.stderr
 
 
 def test_the_web_server_application_refuses_too() -> None:

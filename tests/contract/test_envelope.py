@@ -183,6 +183,27 @@ def test_bodies_of_every_kind(route: Route, clients: dict[str, APIClient]) -> No
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
+def test_a_body_is_refused_when_it_is_broken_also_where_none_is_needed(
+    route: Route, clients: dict[str, APIClient]
+) -> None:
+    admin = clients["admin"]
+    allowed = ask(admin, "options", route.path()).headers["Allow"].split(", ")
+    broken = {name: BODIES[name] for name in ("cut off", "not a number", "not UTF-8")}
+    # The webhook reads the bytes its signature is of, whatever they are called.
+    odd = {name: BODIES[name] for name in ("plain text", "a form", "XML", "multipart")}
+    if route.template == "api/webhook/mengla-notify":
+        odd = {}
+    for method in {"POST", "PUT", "PATCH", "DELETE"} & set(allowed):
+        for status, bodies in ((400, broken), (415, odd)):
+            for kind, (body, content_type) in bodies.items():
+                response = admin.generic(method, route.path(), body, content_type=content_type)
+                assert_contract(response, of=f"{method} {route} with {kind}")
+                # The webhook looks at the signature first.
+                assert response.status_code in (status, 403), (method, kind)
+                assert response.status_code != 403 or route.template == "api/webhook/mengla-notify"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=str)
 def test_odd_headers(route: Route, clients: dict[str, APIClient]) -> None:
     for headers in (
         {"HTTP_ACCEPT": "text/html"},

@@ -11,6 +11,7 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 from django.db import connection
+from pymongo.errors import AutoReconnect
 
 from apps.auth import services as auth
 from apps.categories.models import Category
@@ -90,6 +91,26 @@ class TestService:
         assert everything_else() == before
         assert count_collected().total == 0
         assert all(not list(connection.database[name].find()) for name in COLLECTED)
+
+    @pytest.mark.parametrize("failure", [AutoReconnect, KeyboardInterrupt])
+    def test_stopped_half_way_the_caches_are_emptied_all_the_same(
+        self, failure: type[BaseException], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for period in ("202501", "202502"):
+            store(hot(period))
+        group = hot("202501").cache_group
+        before = get_cache().lookup(group, "x").ticket
+        told: list[int] = []
+
+        def stop(count: int) -> None:
+            told.append(count)
+            raise failure
+
+        monkeypatch.setattr(service, "_BATCH", 1)
+        with pytest.raises(failure):
+            clean(on_progress=stop)
+        assert (told, len(records())) == ([1], 1)
+        assert get_cache().lookup(group, "x").ticket.epoch != before.epoch
 
     def test_what_is_under_way_goes_on(self) -> None:
         run_id = backfill()

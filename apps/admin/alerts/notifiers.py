@@ -18,7 +18,8 @@ from apps.core.signing import SIGNATURE_HEADER, sign
 
 TIMEOUT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
-_TAKEN = "taken"
+_CLIENT_ERRORS = range(400, 500)
+_WORTH_ANOTHER_TRY = frozenset({408, 429})  # timeout, too many requests
 _STATUSES = {
     AlertEventKind.FIRED.value: AlertStatus.FIRING.value,
     AlertEventKind.RESOLVED.value: AlertStatus.RESOLVED.value,
@@ -26,7 +27,14 @@ _STATUSES = {
 
 
 class NotDeliveredError(Exception):
-    """The receiver did not take the notice; the text says why, without its address."""
+    """The receiver did not take the notice; the text says why, without its address.
+
+    ``is_permanent``: it refuses this notice, and would refuse it again.
+    """
+
+    def __init__(self, reason: str, *, is_permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.is_permanent = is_permanent
 
 
 def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
@@ -51,31 +59,35 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
     headers = {"Content-Type": JSON_CONTENT_TYPE, "User-Agent": "mengla-collector"}
     if settings.ALERT_WEBHOOK_SECRET:
         headers[SIGNATURE_HEADER] = sign(body, settings.ALERT_WEBHOOK_SECRET)
-    outcome = _within(TOTAL_SECONDS, lambda: _send(body, headers))
-    if outcome != _TAKEN:
-        raise NotDeliveredError(outcome)
+    problem = _within(TOTAL_SECONDS, lambda: _send(body, headers))
+    if problem is not None:
+        raise problem
 
 
-def _send(body: bytes, headers: Mapping[str, str]) -> str:
-    """Send and return what came of it, in a word that holds no address."""
+def _send(body: bytes, headers: Mapping[str, str]) -> NotDeliveredError | None:
+    """Send; returns why that failed."""
     try:
         with (
             httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client,
             client.stream("POST", settings.ALERT_WEBHOOK_URL or "", content=body, headers=headers) as answer,
         ):
-            return _TAKEN if answer.is_success else f"status {answer.status_code}"
+            status = answer.status_code
+            if answer.is_success:
+                return None
+            is_permanent = status in _CLIENT_ERRORS and status not in _WORTH_ANOTHER_TRY
+            return NotDeliveredError(f"status {status}", is_permanent=is_permanent)
     except Exception as error:  # noqa: BLE001 - whatever a receiver provokes, it has not taken the notice
-        return type(error).__name__
+        return NotDeliveredError(type(error).__name__)
 
 
-def _within(seconds: float, call: Callable[[], str]) -> str:
+def _within(seconds: float, call: Callable[[], NotDeliveredError | None]) -> NotDeliveredError | None:
     """Call in a thread that is left behind when it takes longer.
 
     httpx limits the wait for each byte and not the whole: a slow name server, or a receiver that sends its
     answer in drops, would hold a worker for ever.
     """
-    outcomes: list[str] = []
+    outcomes: list[NotDeliveredError | None] = []
     thread = threading.Thread(target=lambda: outcomes.append(call()), name="alert-notice", daemon=True)
     thread.start()
     thread.join(seconds)
-    return outcomes[0] if outcomes else "no answer in time"
+    return outcomes[0] if outcomes else NotDeliveredError("no answer in time")

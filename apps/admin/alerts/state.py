@@ -4,6 +4,10 @@
 
     (none) | resolved --(bad)--> firing --(good)--> resolved
 
+Whether people are told is another matter: a rule that is silenced changes its state and nobody is told, and
+so does an alert that fires again within ALERT_COOLDOWN_MINUTES since it was told last. What still fires when
+that is over is told then.
+
 The events of a change are stored in the alert by the very update that makes the change.
 :mod:`apps.admin.alerts.events` takes them from there, so that whoever is killed in between loses nothing and
 whoever comes second changes nothing.
@@ -36,25 +40,29 @@ def apply(
         if alert is not None and is_firing:
             _go_on(judgement, alert, is_silenced=is_silenced, now=now)
             return None
-        return _fire(judgement, is_silenced=is_silenced, now=now)
+        return _fire(judgement, alert, is_silenced=is_silenced, now=now)
     if judgement.verdict is Verdict.GOOD and alert is not None and is_firing:
         return _resolve(judgement, alert, is_silenced=is_silenced, now=now)
     return None
 
 
-def _fire(judgement: Judgement, *, is_silenced: bool, now: datetime) -> AlertEventKind | None:
-    cooled_down = now - timedelta(minutes=settings.ALERT_COOLDOWN_MINUTES)
-    event = _event(AlertEventKind.FIRED, judgement, now, is_silenced=is_silenced, is_told=not is_silenced)
+def _fire(
+    judgement: Judgement, alert: Mapping[str, Any] | None, *, is_silenced: bool, now: datetime
+) -> AlertEventKind | None:
+    told_at = alert.get("told_at") if alert is not None else None
+    is_told = not is_silenced and _is_cooled_down(told_at, now)
+    event = _event(AlertEventKind.FIRED, judgement, now, is_silenced=is_silenced, is_told=is_told)
     try:
         collection_of(Alert).update_one(
-            {"_id": judgement.key, "is_firing": False, "fired_at": {"$lte": cooled_down}},
+            {"_id": judgement.key, "is_firing": False, "told_at": told_at},
             {
                 "$set": _facts(judgement, now)
                 | {
                     "rule": judgement.rule.value,
                     "action": judgement.action,
                     "is_firing": True,
-                    "is_told": not is_silenced,
+                    "is_told": is_told,
+                    "told_at": now if is_told else told_at,
                     "fired_at": now,
                     "resolved_at": None,
                 },
@@ -72,12 +80,17 @@ def _go_on(judgement: Judgement, alert: Mapping[str, Any], *, is_silenced: bool,
     alerts = collection_of(Alert)
     same = {"_id": alert["_id"], "is_firing": True, "episode": alert["episode"]}
     alerts.update_one(same, {"$set": _facts(judgement, now)})
-    if not alert["is_told"] and not is_silenced:
-        # It began while it was silenced; that is over now.
+    if not alert["is_told"] and not is_silenced and _is_cooled_down(alert.get("told_at"), now):
+        # It began while it was silenced or cooled down; that is over now.
         event = _event(AlertEventKind.FIRED, judgement, alert["fired_at"], is_told=True, is_in_history=True)
         alerts.update_one(
-            same | {"is_told": False}, {"$set": {"is_told": True}, "$push": {"pending_events": event}}
+            same | {"is_told": False},
+            {"$set": {"is_told": True, "told_at": now}, "$push": {"pending_events": event}},
         )
+
+
+def _is_cooled_down(told_at: datetime | None, now: datetime) -> bool:
+    return told_at is None or told_at <= now - timedelta(minutes=settings.ALERT_COOLDOWN_MINUTES)
 
 
 def _resolve(

@@ -8,7 +8,6 @@ import pymongo
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.alerts import evaluation
 from apps.admin.alerts.events import list_history
@@ -24,6 +23,7 @@ from apps.admin.alerts.serializers import (
 from apps.admin.alerts.silences import silence_rule
 from apps.admin.choices import AlertRule
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 
 # Together with the second that authentication may take; an alert that cannot be had in time is a 503.
 _READ_SECONDS = 1.8

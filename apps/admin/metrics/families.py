@@ -12,6 +12,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from apps.admin.alerts.outbox import NOTICE
 from apps.core.heartbeats import Heartbeat
 from apps.core.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
 from apps.core.workers import Cluster
@@ -147,6 +148,13 @@ def of_counts(counts: Mapping[str, int]) -> Iterator[Metric]:
         "collector_retries",
         "Attempts that failed and were repeated.",
         ["action", "source", "reason"],
+    )
+    yield _counter(
+        counts,
+        NOTICE,
+        "collector_alert_notices",
+        "Notices of alerts that the receiver has taken, and that were given up.",
+        ["outcome"],
     )
 
 

@@ -7,11 +7,13 @@ import time
 import uuid
 from collections.abc import Callable
 from io import BytesIO
+from typing import cast
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, error_response
@@ -49,6 +51,15 @@ class RequestIdMiddleware:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             response = self.get_response(request)
+            if response.status_code >= _SERVER_ERROR_STATUS:
+                # Django writes this line once for each answer: here, or else when the id is forgotten.
+                log_response(
+                    "%s: %s",
+                    response.reason_phrase,
+                    request.path,
+                    response=cast(HttpResponse, response),
+                    request=request,
+                )
         finally:
             structlog.contextvars.clear_contextvars()
         response.headers["X-Request-ID"] = request_id

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from apps.core.errors import Conflict, NotFound
-from apps.core.mongo import collection_of
+from apps.core.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.models import Collection
 from apps.mengla.services import queue
@@ -28,7 +28,10 @@ _MAX_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class CancelledAll:
-    """What was stopped; ``is_complete`` is false when the time was over before everything was."""
+    """What was stopped; ``is_complete`` is false when the time was over before everything was.
+
+    ``collections`` are all that were cancelled meanwhile, by the runs that wanted them too.
+    """
 
     runs: int
     collections: int
@@ -38,17 +41,19 @@ class CancelledAll:
 
 def cancel_all(*, cancelled_by: str, max_seconds: float = _MAX_SECONDS) -> CancelledAll:
     """Cancel every running run and every pending collection; may be repeated."""
-    deadline = time.monotonic() + max_seconds
+    begun_at, deadline = utc_now(), time.monotonic() + max_seconds
     # The runs first: a planner that finds its run cancelled enqueues nothing more.
     stopped_runs = _cancel_runs(cancelled_by, deadline)
-    stopped_collections = 0
-    while time.monotonic() < deadline and (count := queue.cancel_pending({})):
-        stopped_collections += count
+    while time.monotonic() < deadline and queue.cancel_pending({}):
+        pass
     documents = collection_of(Collection)
     is_left = documents.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}) is not None
     result = CancelledAll(
         runs=stopped_runs,
-        collections=stopped_collections,
+        # Not added up: what a run wanted is taken back by the run, or by a worker that goes on with it.
+        collections=documents.count_documents(
+            {"status": CollectionStatus.CANCELLED.value, "finished_at": {"$gte": begun_at}}
+        ),
         in_flight=documents.count_documents({"status": CollectionStatus.DISPATCHED.value}),
         is_complete=not is_left and not run_selectors.list_running(1),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from apps.core.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionStatus, Priority
-from apps.mengla.models import Collection, Record
+from apps.mengla.models import ANSWERED_INDEX, Collection, Record
 
 MAX_IN_FLIGHT_SHOWN = 100
 MAX_STREAK = 100
@@ -119,7 +120,10 @@ def day_counts(day: date) -> dict[str, dict[str, int]]:
 
 
 def empty_streaks() -> dict[str, int]:
-    """Return how many answers in a row were empty up to now, by action; of a week, up to a hundred."""
+    """Return how many answers in a row were empty up to now, by action; of a week, up to a hundred.
+
+    A collection that asked nothing, because the answer was there already, says nothing.
+    """
     return {action.value: _empty_streak(action) for action in Action}
 
 
@@ -136,6 +140,7 @@ def list_recent_records(*, limit: int = RECENT_RECORDS) -> list[Document]:
 
 
 def _empty_streak(action: Action) -> int:
+    # Just what the index holds: the service was asked, and has answered.
     answered = [CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value]
     found = (
         collection_of(Collection)
@@ -143,19 +148,16 @@ def _empty_streak(action: Action) -> int:
             {
                 "action": action.value,
                 "status": {"$in": answered},
+                "execution_id": {"$gt": ""},
                 "finished_at": {"$gte": utc_now() - _STREAK_WINDOW},
             },
             {"status": 1},
         )
         .sort("finished_at", DESCENDING)
+        .hint(ANSWERED_INDEX)
         .limit(MAX_STREAK)
     )
-    streak = 0
-    for collection in found:
-        if collection["status"] != CollectionStatus.EMPTY:
-            break
-        streak += 1
-    return streak
+    return sum(1 for _ in takewhile(lambda one: one["status"] == CollectionStatus.EMPTY, found))
 
 
 def _day_bounds(day: date) -> tuple[datetime, datetime]:

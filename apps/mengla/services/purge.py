@@ -94,21 +94,24 @@ def purge(
     get_redis().ping()
     deleted = {"records": 0, "collections": 0, "runs": 0}
     is_complete = True
-    if PurgeTarget.MONGODB in targets:
-        deadline = None if max_seconds is None else time.monotonic() + max_seconds
-        for name, count in _delete_collected():
-            deleted[name] += count
-            if on_progress is not None:
-                on_progress(sum(deleted.values()))
-            if deadline is not None and time.monotonic() > deadline:
-                is_complete = False
-                break
     are_caches_cleared = bool(targets & {PurgeTarget.MONGODB, PurgeTarget.REDIS})
     is_l1_cleared = are_caches_cleared or PurgeTarget.L1 in targets
-    if are_caches_cleared:
-        _demand(get_cache().clear_all())
-    elif is_l1_cleared:
-        _demand(get_cache().clear_l1_everywhere())
+    try:
+        if PurgeTarget.MONGODB in targets:
+            deadline = None if max_seconds is None else time.monotonic() + max_seconds
+            for name, count in _delete_collected():
+                deleted[name] += count
+                if on_progress is not None:
+                    on_progress(sum(deleted.values()))
+                if deadline is not None and time.monotonic() > deadline:
+                    is_complete = False
+                    break
+    finally:
+        # Also when it stopped half way: what was deleted until then is served no more.
+        if are_caches_cleared:
+            _demand(get_cache().clear_all())
+        elif is_l1_cleared:
+            _demand(get_cache().clear_l1_everywhere())
     audit.info(
         "collected_data_purged",
         targets=sorted(targets),

@@ -1,0 +1,19 @@
+"""An index of what the service answered, so that the last answers of an action are found among all others."""
+
+from django.db import migrations, models
+from django.db.models import Q
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mengla", "0003_lists_of_records")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="collection",
+            index=models.Index(
+                fields=["action", "-finished_at", "status"],
+                condition=Q(status__in=["SUCCEEDED", "EMPTY"], execution_id__gt=""),
+                name="collection_answered",
+            ),
+        ),
+    ]

@@ -195,7 +195,6 @@ CACHES = {
     },
 }
 SESSION_ENGINE = "apps.core.sessions"
-LOGIN_REDIRECT_URL = "/admin/"  # of a login that was not on the way to a page
 
 # --- Worker cluster -------------------------------------------------------------------------------
 

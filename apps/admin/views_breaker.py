@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.admin.serializers_breaker import BreakersSerializer
-from apps.auth.permissions import IsAdmin
+from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.breaker_control import read_breaker, reset_breaker
 
@@ -17,6 +19,7 @@ class BreakerViewSet(ViewSet):
     """The breaker: how it stands, and its reset."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {"reset": Needs(SUPERUSER)}
 
     @extend_schema(
         operation_id="admin_circuit_breakers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,7 +12,7 @@ from apps.admin.answers import order_of, started_response
 from apps.admin.serializers_caches import CacheStatsSerializer, ClearedSerializer, WarmUpSerializer
 from apps.admin.serializers_runs import StartedRunSerializer
 from apps.admin.services.caches import clear_l1, read_cache_stats
-from apps.auth.permissions import IsAdmin
+from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.collect import select
 from apps.mengla.services.warm_up import start_warm_up
@@ -21,6 +23,10 @@ class CacheViewSet(ViewSet):
     """The two tiers of the cache."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "warm_up": Needs("sync_tasks.change_synctask"),
+        "clear_l1": Needs(SUPERUSER),
+    }
 
     @extend_schema(
         operation_id="admin_cache_stats",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +14,7 @@ from apps.admin.serializers_data import (
     PurgeSerializer,
     RemoveDuplicatesSerializer,
 )
-from apps.auth.permissions import IsAdmin
+from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.duplicates import remove_duplicate_records
 from apps.mengla.services.purge import PurgeTarget, purge
@@ -25,6 +27,10 @@ class DataViewSet(ViewSet):
     """What cannot be undone."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "purge": Needs(SUPERUSER),
+        "remove_duplicates": Needs(apply=SUPERUSER),
+    }
 
     @extend_schema(
         operation_id="admin_data_purge",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -18,7 +20,7 @@ from apps.admin.serializers_runs import (
     RangeSerializer,
     StartedRunSerializer,
 )
-from apps.auth.permissions import IsAdmin
+from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.core.periods import business_date
 from apps.mengla.services.cancel_all import cancel_all
@@ -31,6 +33,12 @@ class CollectingViewSet(ViewSet):
     """What is stored, and the levers that collect what is not."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "status": Needs(),
+        "full_crawl": Needs("sync_tasks.change_synctask"),
+        "backfill": Needs("mengla.change_collection"),
+        "cancel_all": Needs(SUPERUSER),
+    }
 
     @extend_schema(
         operation_id="admin_mengla_status",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.admin.serializers_scheduler import PauseSerializer, SchedulerSerializer
 from apps.admin.services.scheduler import pause_scheduler, read_scheduler, resume_scheduler
-from apps.auth.permissions import IsAdmin
+from apps.auth.permissions import IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 
 
@@ -17,6 +19,10 @@ class SchedulerViewSet(ViewSet):
     """What runs by itself, and when."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "pause": Needs("django_q.change_schedule"),
+        "resume": Needs("django_q.change_schedule"),
+    }
 
     @extend_schema(
         operation_id="admin_scheduler_status",

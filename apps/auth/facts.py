@@ -51,6 +51,8 @@ class SubjectFacts:
     is_enabled: bool
     expires_at: datetime | None = None
     password_mark: str = ""
+    permissions: tuple[str, ...] = ()
+    has_all_permissions: bool = False
 
     def to_signed_text(self) -> str:
         """Return a text that :meth:`from_signed_text` reads, and that only we can write."""
@@ -66,6 +68,7 @@ class SubjectFacts:
         """
         values = signing.loads(text, salt=_SALT, max_age=LAST_KNOWN_SECONDS)
         values["scope"] = TokenScope(values["scope"])
+        values["permissions"] = tuple(values["permissions"])
         values["expires_at"] = values["expires_at"] and datetime.fromisoformat(values["expires_at"])
         return cls(**values)
 

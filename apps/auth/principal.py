@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,13 +11,18 @@ from apps.auth.choices import CredentialKind, TokenScope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who sends the request: a logged-in user, or an API token, whose username is its label."""
+    """Who sends the request: a logged-in user, or an API token, whose username is its label.
+
+    ``permissions`` are Django's; None: MongoDB does not answer, and they are not remembered.
+    """
 
     username: str
     scope: TokenScope
     kind: CredentialKind
     expires_at: datetime
     token_id: str | None = None
+    permissions: frozenset[str] | None = frozenset()
+    has_all_permissions: bool = False
 
     @property
     def is_authenticated(self) -> bool:
@@ -36,3 +42,7 @@ class Principal:
     def is_staff(self) -> bool:
         """Whether the caller may use what only admins may."""
         return self.scope == TokenScope.ADMIN
+
+    def has_permissions(self, needed: Set[str]) -> bool:
+        """Whether the caller has all of these permissions, each such as ``mengla.delete_record``."""
+        return self.has_all_permissions or needed <= (self.permissions or frozenset())

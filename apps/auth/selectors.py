@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
 from apps.auth.choices import CredentialKind, TokenScope
-from apps.auth.credentials import LoginClaims, decode_login, hash_api_token, is_api_token
+from apps.auth.credentials import decode_login, hash_api_token, is_api_token
 from apps.auth.errors import Unauthenticated
 from apps.auth.facts import FactsUnknownError, SubjectFacts, known_facts, token_key, user_key
 from apps.auth.models import ApiToken
@@ -70,6 +70,7 @@ def resolve_token(text: str, *, now: datetime) -> Principal | None:
         kind=CredentialKind.TOKEN,
         expires_at=facts.expires_at,
         token_id=facts.id,
+        has_all_permissions=facts.has_all_permissions,
     )
 
 
@@ -77,7 +78,8 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
     """Return the principal of a login token, or None when it is not valid.
 
     Its user must still exist, be active and have the password of that login. When MongoDB does not answer
-    and nothing is remembered of the user, the claims are trusted: they are signed and end soon.
+    and nothing is remembered of the user, the claims are trusted: they are signed and end soon. They say
+    nothing of permissions.
     """
     claims = decode_login(text, now=now)
     if claims is None:
@@ -85,10 +87,23 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
     try:
         facts = known_facts.look_up(user_key(claims.user_id), lambda: load_user_facts(claims.user_id))
     except FactsUnknownError:
-        return _login_principal(claims, username=claims.username, scope=claims.scope)
+        return Principal(
+            username=claims.username,
+            scope=claims.scope,
+            kind=CredentialKind.LOGIN,
+            expires_at=claims.expires_at,
+            permissions=None,
+        )
     if facts is None or not facts.is_enabled or facts.password_mark != claims.password_mark:
         return None
-    return _login_principal(claims, username=facts.name, scope=facts.scope)
+    return Principal(
+        username=facts.name,
+        scope=facts.scope,
+        kind=CredentialKind.LOGIN,
+        expires_at=claims.expires_at,
+        permissions=frozenset(facts.permissions),
+        has_all_permissions=facts.has_all_permissions,
+    )
 
 
 def load_token_facts(token_hash: str) -> SubjectFacts | None:
@@ -106,6 +121,7 @@ def load_token_facts(token_hash: str) -> SubjectFacts | None:
         scope=TokenScope(row["scope"]),
         is_enabled=row["revoked_at"] is None,
         expires_at=row["expires_at"],
+        has_all_permissions=row["scope"] == TokenScope.ADMIN,
     )
 
 
@@ -122,6 +138,8 @@ def load_user_facts(user_id: str) -> SubjectFacts | None:
         scope=scope_of(user),
         is_enabled=user.is_active,
         password_mark=password_mark_of(user),
+        permissions=() if user.is_superuser else tuple(sorted(user.get_all_permissions())),
+        has_all_permissions=user.is_superuser,
     )
 
 
@@ -142,7 +160,3 @@ def _token_row(document: dict[str, Any]) -> dict[str, Any]:
         for name, value in document.items()
     }
     return row | {"id": str(row.pop("_id")), "revoked": row.pop("revoked_at") is not None}
-
-
-def _login_principal(claims: LoginClaims, *, username: str, scope: TokenScope) -> Principal:
-    return Principal(username=username, scope=scope, kind=CredentialKind.LOGIN, expires_at=claims.expires_at)

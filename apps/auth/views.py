@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.auth import selectors, services
-from apps.auth.permissions import IsAdmin, IsReader
+from apps.auth.permissions import IsAdmin, IsReader, Needs
 from apps.auth.principal import Principal
 from apps.auth.serializers import (
     CreatedTokenSerializer,
@@ -68,6 +68,10 @@ class TokenViewSet(ViewSet):
     """API tokens: create, list, revoke."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "create": Needs("collector_auth.add_apitoken"),
+        "destroy": Needs("collector_auth.change_apitoken"),
+    }
 
     @extend_schema(
         operation_id="auth_generate_token",

@@ -133,6 +133,10 @@ class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
             expected_version=form.cleaned_data["version"],
         )
 
+    def log_change(self, request: HttpRequest, obj: PanelModule, message: Any) -> Any:
+        """Write the history, unless the form was sent as it was shown."""
+        return super().log_change(request, obj, message) if message else None
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: which modules there are is the product's to say."""
         return False
@@ -150,6 +154,9 @@ class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
             after = change(changed_by=name_of_user(request), expected_version=_version_of(request))
         except DomainError as error:
             messages.error(request, _told(error))
+            return HttpResponseRedirect(reverse("admin:panels_panelmodule_changelist"))
+        if after.version == before.version:
+            messages.info(request, _("Nothing has changed."))
         else:
             # The row of the history is the module that was changed, or the first one of a new order.
             known = {module.id: module for module in after.modules}

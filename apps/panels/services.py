@@ -36,7 +36,9 @@ def change_config(
 ) -> PanelConfig:
     """Change the named fields of the named modules and of the layout: all of it, or nothing.
 
-    Returns the new whole. Without an ``expected_version`` the last writer wins, field by field.
+    Returns the new whole, or the stored one where that is the same: then there is no new version, which would
+    only make outdated what others are looking at. Without an ``expected_version`` the last writer wins, field
+    by field.
 
     :raises InvalidInput: with every problem of the whole.
     :raises VersionConflict: when the configuration is not, or no longer, of the expected version.
@@ -126,9 +128,10 @@ def _change(
         before = read_config()
         if expected_version not in (None, before.version):
             raise VersionConflict(before.version)
-        after = replace(
-            change(before), version=before.version + 1, updated_by=changed_by, updated_at=utc_now()
-        )
+        wanted = change(before)
+        if wanted == before:
+            return before
+        after = replace(wanted, version=before.version + 1, updated_by=changed_by, updated_at=utc_now())
         if _store(after, replaces=before.version):
             audit.info(
                 "panel_config_changed",
@@ -160,4 +163,6 @@ def _check_known(config: PanelConfig, module_id: str) -> None:
 
 
 def _in_this_order(config: PanelConfig, module_ids: Sequence[str]) -> PanelConfig:
+    if [module.id for module in config.modules] == list(module_ids):
+        return config  # its numbers may have gaps, which nobody sees
     return changed(config, modules=[{"id": one, "order": order} for order, one in enumerate(module_ids)])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth.permissions import IsAdmin, IsReader
+from apps.auth.permissions import IsAdmin, IsAdminToChange, Needs
 from apps.core.api.entries import entry_response
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.services.collect import Order
@@ -39,9 +40,8 @@ _IF_MATCH = OpenApiParameter(
 class PanelConfigViewSet(ViewSet):
     """What clients show: every reader may know it, admins change it."""
 
-    def get_permissions(self) -> list[BasePermission]:
-        """Only reading is for everybody."""
-        return [IsReader() if self.request.method in ("GET", "HEAD", "OPTIONS") else IsAdmin()]
+    permission_classes = (IsAdminToChange,)
+    changes: ClassVar = {"update": Needs("panels.change_panelmodule")}
 
     @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
     def retrieve(self, request: Request) -> HttpResponse:
@@ -87,6 +87,10 @@ class PanelTaskViewSet(ViewSet):
     """The tasks that people start by hand."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "run": Needs("sync_tasks.change_synctask"),
+        "fill": Needs("mengla.change_collection"),
+    }
 
     @extend_schema(operation_id="panel_tasks", summary="List panel tasks", responses=PanelTaskListSerializer)
     def list(self, request: Request) -> Response:

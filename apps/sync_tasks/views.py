@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -10,7 +12,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth.permissions import IsAdmin
+from apps.auth.permissions import IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
 from apps.core.periods import business_date
@@ -32,6 +34,11 @@ class SyncTaskViewSet(ViewSet):
     """Runs: to watch, to stop, to repeat and to delete."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "cancel": Needs("sync_tasks.change_synctask"),
+        "retry": Needs("sync_tasks.change_synctask"),
+        "destroy": Needs("sync_tasks.delete_synctask", delete_data="mengla.delete_record"),
+    }
 
     @extend_schema(
         operation_id="sync_tasks_list",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -193,6 +193,8 @@ class TestMongoDown:
 
 class TestTokens:
     def test_an_admin_creates_lists_and_revokes(self, http: Api, staff: User) -> None:
+        rights = Permission.objects.filter(codename__in=["add_apitoken", "change_apitoken"])
+        staff.user_permissions.set(rights)
         boss = http.log_in("boss").data["token"]
         created = http.call("post", "generate-token", {"label": " 采集 client "}, token=boss)
         assert created.status == 201
@@ -224,6 +226,15 @@ class TestTokens:
             assert revoked.data == {"id": row["id"], "revoked": True}
         assert http.call("get", "me", token=token).status == 401
         assert http.call("get", "tokens", token=boss).data["tokens"][0]["revoked"] is True
+
+    @pytest.mark.usefixtures("staff")
+    def test_with_mongodb_down_unknown_permissions_are_not_called_missing(
+        self, http: Api, request: pytest.FixtureRequest
+    ) -> None:
+        boss = http.log_in("boss").data["token"]
+        request.getfixturevalue("mongo_is_down")
+        answer = http.call("post", "generate-token", {"label": "mine"}, token=boss)
+        assert (answer.status, answer.body["error"]) == (503, "DEPENDENCY_UNAVAILABLE")
 
     def test_a_token_of_scope_admin_may_do_the_same(
         self, http: Api, admin_credential: services.CreatedToken

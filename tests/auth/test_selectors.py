@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 
 from apps.auth import selectors, services
@@ -159,6 +159,20 @@ class TestLogins:
         principal = selectors.resolve_bearer(token, now=now())
         assert principal.username == "boss"
         assert principal.is_staff
+        assert principal.permissions is None
+        assert not principal.has_permissions({"mengla.delete_record"})
+
+    def test_with_mongodb_down_remembered_permissions_go_on(
+        self, staff: User, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> None:
+        token = log_in(staff)
+        staff.user_permissions.set(Permission.objects.filter(codename="delete_record"))
+        selectors.resolve_bearer(token, now=now())
+        next_moment(monkeypatch)
+        request.getfixturevalue("mongo_is_down")
+        principal = selectors.resolve_bearer(token, now=now())
+        assert principal.has_permissions({"mengla.delete_record"})
+        assert not principal.has_permissions({"mengla.delete_record", "sync_tasks.delete_synctask"})
 
     def test_with_mongodb_down_a_deactivation_already_seen_holds(
         self, user: User, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

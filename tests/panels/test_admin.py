@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -102,6 +103,37 @@ def test_nonsense_is_refused_and_changes_nothing(site: Client, given: dict[str, 
     assert read_config() == before
     if answer.status_code == 302:
         assert "The panels were changed." not in text(site)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"change": "up", "module": "overview"},
+        {"change": "down", "module": "chance"},
+        {"change": "order", "order": ",".join(IDS)},
+        {"change": "show", "module": "hot"},
+        {"change": "layout", "default_period": "month", "shows_rank_period_selector": "on"},
+    ],
+)
+def test_a_change_of_nothing_is_not_stored_nor_logged(
+    site: Client, written_log: Callable[[], list[dict[str, Any]]], given: dict[str, str]
+) -> None:
+    before = read_config()
+    assert "Nothing has changed." in change(site, **given)
+    assert read_config() == before
+    assert not LogEntry.objects.exists()
+    assert not [line for line in written_log() if line["event"] == "panel_config_changed"]
+    # So the page that somebody else has open is still good.
+    assert "The panels were changed." in change(site, version=before.version, change="hide", module="hot")
+
+
+def test_a_form_that_is_sent_as_it_was_shown_changes_nothing(site: Client) -> None:
+    before = read_config()
+    hot = next(module for module in before.modules if module.id == "hot")
+    given = {"name": hot.name, "is_enabled": "on", "props": "{}", "version": before.version}
+    assert site.post(f"{LIST}hot/change/", given).status_code == 302
+    assert read_config() == before
+    assert not LogEntry.objects.exists()
 
 
 def test_the_form_changes_one_module(site: Client) -> None:

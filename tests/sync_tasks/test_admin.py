@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from django.contrib.admin.models import DELETION, LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from apps.sync_tasks import services
@@ -206,6 +206,45 @@ def test_several_runs_are_cancelled_together(site: Client, work: FakeWork) -> No
     site.post(LIST, form | {"confirmed": "yes"})
     assert not any(services.is_running(run_id) for run_id in run_ids)
     assert LogEntry.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("permissions", "slugs"),
+    [
+        ({"change_synctask"}, {"retry"}),
+        ({"change_synctask", "delete_record"}, {"retry"}),
+        ({"delete_synctask"}, {"delete"}),
+        ({"delete_synctask", "delete_record"}, {"delete", "delete_with_data"}),
+    ],
+)
+def test_each_operation_takes_its_own_permissions(
+    client: Client, work: FakeWork, permissions: set[str], slugs: set[str]
+) -> None:
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions | {"view_synctask"}))
+    client.force_login(user)
+    run_id = end(start_planned(), Counts(total=1, failed=1))
+    work.counts[run_id] = Counts(total=1, failed=1)
+    page = text(client, f"{LIST}{run_id}/change/")
+    assert {slug for slug in OPERATIONS if f"operation/{slug}/" in page} == slugs
+    for slug in {"retry", "delete", "delete_with_data"} - slugs:
+        for ask in (client.get, client.post):
+            assert ask(f"{LIST}{run_id}/operation/{slug}/").status_code == 403
+    assert count_runs() == 1
+    for slug in slugs & {"delete_with_data"}:
+        operate(client, run_id, slug)
+        assert count_runs() == 0
+
+
+def test_actions_for_selected_runs_take_the_permission_to_change(client: Client, work: FakeWork) -> None:
+    user = User.objects.create_user("clerk", is_staff=True)
+    rights = ["view_synctask", "delete_synctask", "delete_record"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(user)
+    run_id = start()
+    assert 'value="cancel"' not in text(client, LIST)
+    client.post(LIST, {"action": "cancel", "_selected_action": [run_id], "confirmed": "yes"})
+    assert services.is_running(run_id)
 
 
 def test_who_may_only_look_changes_no_run(looker: Client, work: FakeWork) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pymongo
 from drf_spectacular.utils import extend_schema
@@ -22,7 +22,7 @@ from apps.admin.alerts.serializers import (
 )
 from apps.admin.alerts.silences import silence_rule
 from apps.admin.choices import AlertRule
-from apps.auth.permissions import IsAdmin
+from apps.auth.permissions import IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 
 # Together with the second that authentication may take; an alert that cannot be had in time is a 503.
@@ -34,6 +34,10 @@ class AlertViewSet(ViewSet):
     """What is wrong, what was, and whom it is told."""
 
     permission_classes = (IsAdmin,)
+    changes: ClassVar = {
+        "check": Needs(),  # what the schedule does every minute, and nobody can choose its outcome
+        "silence": Needs("collector_admin.change_alert"),
+    }
 
     @extend_schema(
         operation_id="admin_alerts",

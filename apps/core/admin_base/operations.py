@@ -41,6 +41,8 @@ class Operation:
 
     ``run`` gets the row and the name of the user, calls a service and returns what happened, in words for
     the user and the history log; a :class:`DomainError` of the service is shown and changes nothing.
+
+    It takes the permission to change the model, or to delete it, and those of ``also_needs``.
     """
 
     slug: str
@@ -50,6 +52,7 @@ class Operation:
     is_offered: Callable[[Any], bool] = lambda _row: True
     is_bulk: bool = False  # also for the selected rows of the list
     is_deletion: bool = False
+    also_needs: tuple[str, ...] = ()
 
 
 class OperationsMixin(_Base[M]):
@@ -58,12 +61,14 @@ class OperationsMixin(_Base[M]):
     operations: tuple[Operation, ...] = ()
     change_form_outer_before_template = "collector/operations.html"
 
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may start what the page offers: the permission to change the model.
+    def may_operate(self, request: HttpRequest, operation: Operation) -> bool:
+        """Whether the user has the permissions the operation takes.
 
-        It stands apart from ``has_change_permission``, which decides on an editable form.
+        It stands apart from ``has_change_permission`` and ``has_delete_permission``, which decide on forms.
         """
-        return may(request, f"{self.opts.app_label}.change_{self.opts.model_name}")
+        verb = "delete" if operation.is_deletion else "change"
+        own = f"{self.opts.app_label}.{verb}_{self.opts.model_name}"
+        return all(may(request, permission) for permission in (own, *operation.also_needs))
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the operations."""
@@ -77,10 +82,9 @@ class OperationsMixin(_Base[M]):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Add the operations that selected rows of the list can have."""
         actions: dict[str, Any] = dict(super().get_actions(request))
-        if self.has_operate_permission(request):
-            for one in self.operations:
-                if one.is_bulk:
-                    actions[one.slug] = (_bulk_action(one), one.slug, str(one.label))
+        for one in self.operations:
+            if one.is_bulk and self.may_operate(request, one):
+                actions[one.slug] = (_bulk_action(one), one.slug, str(one.label))
         return actions
 
     def change_view(
@@ -97,11 +101,13 @@ class OperationsMixin(_Base[M]):
 
     def operation_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
         """Ask whether the operation shall be done; done is it when the question is posted."""
-        if not self.has_operate_permission(request):
+        operation = next((one for one in self.operations if one.slug == slug), None)
+        if operation is None:
+            raise Http404
+        if not self.may_operate(request, operation):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
-        operation = next((one for one in self.operations if one.slug == slug), None)
-        if row is None or operation is None:
+        if row is None:
             raise Http404
         here = reverse(self._url_name("change"), args=[quote(str(row.pk), safe="")])
         if request.method != "POST":
@@ -148,9 +154,8 @@ class OperationsMixin(_Base[M]):
         return None
 
     def _offered(self, request: HttpRequest, object_id: str) -> list[dict[str, Any]]:
-        if not self.has_operate_permission(request):
-            return []
-        row = self.get_object(request, unquote(object_id))
+        allowed = [one for one in self.operations if self.may_operate(request, one)]
+        row = self.get_object(request, unquote(object_id)) if allowed else None
         if row is None:
             return []
         return [
@@ -159,7 +164,7 @@ class OperationsMixin(_Base[M]):
                 "address": reverse(self._url_name("operation"), args=[quote(str(row.pk), safe=""), one.slug]),
                 "is_deletion": one.is_deletion,
             }
-            for one in self.operations
+            for one in allowed
             if one.is_offered(row)
         ]
 

@@ -146,6 +146,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
             run=_delete_with_data,
             is_offered=_has_ended,
             is_deletion=True,
+            also_needs=("mengla.delete_record",),
         ),
     )
 

@@ -6,7 +6,11 @@ import sys
 
 
 def main() -> int:
-    """Run one management command; a bad environment ends it with exit status 2 and no traceback."""
+    """Run one management command.
+
+    A bad environment ends it with exit status 2, a server that does not answer with 1: in words, without a
+    traceback unless `--traceback` asks for one.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
@@ -17,7 +21,17 @@ def main() -> int:
     except ImproperlyConfigured as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except Exception as error:
+        # Our own commands have said it already; this is for those of Django, such as createsuperuser.
+        from apps.core.management.servers import silence_message
+        from apps.core.outages import is_mongo_outage, is_redis_outage
+
+        if "--traceback" in sys.argv or not (is_mongo_outage(error) or is_redis_outage(error)):
+            raise
+        sys.stderr.write(f"{silence_message(error)}\n")
+        return 1
     return 0
 
 

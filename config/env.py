@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config.variables import Environment, Variable, variables
+from config.variables import DEVELOPMENT_KEY, Environment, Variable, variables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _MAX_SECRET_FILE_BYTES = 64 * 1024
@@ -38,20 +38,25 @@ def load(process_environment: Mapping[str, str] | None = None) -> Environment:
     process = os.environ if process_environment is None else process_environment
     from_file, problems = _read_env_file(process)
     values: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for name, (variable, default) in variables().items():
+        values[name] = default
         try:
             raw = _raw_value((process, from_file), name, variable)
-            values[name] = default if raw is None else variable.parse(raw)
+            if raw is not None:
+                given[name] = raw
+                values[name] = variable.parse(raw)
         except ValueError as error:
-            problems.append(f"{name} {error}; for example {name}={variable.example}")
-            values[name] = default
-            continue
-        is_required = variable.is_required or (
-            variable.is_required_in_production and values["ENV"] == "production"
-        )
-        if raw is None and is_required:
-            problems.append(f"{name} is missing; for example {name}={variable.example}")
-    if values["ENV"] == "production" and values["DEBUG"]:
+            given.setdefault(name, "")
+            problems.append(f"{name} {error}; {_example(name)}")
+    is_production = values["ENV"] == "production"
+    for name, (variable, _default) in variables().items():
+        is_required = variable.is_required or (variable.is_required_in_production and is_production)
+        if is_required and name not in given:
+            problems.append(f"{name} is missing; {_example(name)}")
+        if is_production and given.get(name) == DEVELOPMENT_KEY:
+            problems.append(f"{name} must not be the published key of development; {_example(name)}")
+    if is_production and values["DEBUG"]:
         problems.append("DEBUG must be off when ENV=production; for example DEBUG=false")
     if values["ENV"] == "production" and values["ALERT_WEBHOOK_URL"] and not values["ALERT_WEBHOOK_SECRET"]:
         problems.append(
@@ -61,6 +66,10 @@ def load(process_environment: Mapping[str, str] | None = None) -> Environment:
     if problems:
         raise ConfigurationError(_problem_message(problems))
     return Environment(**values)
+
+
+def _example(name: str) -> str:
+    return f"for example {name}={variables()[name][0].example}"
 
 
 def _problem_message(problems: list[str]) -> str:

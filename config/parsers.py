@@ -6,6 +6,7 @@ because the value may be a secret pasted into the wrong variable.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -24,6 +25,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_AUTHORITY = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+_HTTP_URL = re.compile(rf"[Hh][Tt][Tt][Pp][Ss]?://{_AUTHORITY}(?:/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*)?")
+_ORIGIN = re.compile(rf"(?!.*[A-Z])https?://{_AUTHORITY}")
 _REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
 _REDIS_OPTIONS = frozenset({"client_name", "db", "password", "username"})
 _HEADER_VALUE = re.compile(r"[!-~]+")
@@ -99,9 +104,12 @@ def number(*, minimum: float, maximum: float) -> Callable[[str], float]:
 
 def http_url(raw: str) -> str:
     """An http or https URL with a host and without query, fragment or credentials; no slash at its end."""
-    parts = _split(raw, schemes=("http", "https"))
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("must have no query, fragment or user name")
+    found = _HTTP_URL.fullmatch(raw)
+    if found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
+        raise ValueError(
+            "must be an http or https URL with a host, in ASCII (xn--... for other letters), without query, "
+            "fragment and user name"
+        )
     return raw.rstrip("/")
 
 
@@ -155,14 +163,17 @@ def hosts(raw: str) -> tuple[str, ...]:
 
 
 def origins(raw: str) -> tuple[str, ...]:
-    """CORS origins (``scheme://host[:port]``) separated by commas; ``*`` is refused."""
+    """CORS origins separated by commas, spelled as browsers send them; ``*`` is refused."""
     values = _split_list(raw)
     if "*" in raw:
         raise ValueError("must name every origin: '*' is refused")
     for value in values:
-        parts = _split(value, schemes=("http", "https"))
-        if parts.path or parts.query or parts.fragment or parts.username or parts.password:
-            raise ValueError("must be origins such as https://app.example.com, without a path")
+        found = _ORIGIN.fullmatch(value)
+        if found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
+            raise ValueError(
+                "must be http or https origins in small ASCII letters (xn--... for others), with nothing "
+                "after host and port"
+            )
     return values
 
 
@@ -182,6 +193,21 @@ def cron(raw: str) -> str:
 
 def _split_list(raw: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in raw.split(",") if item.strip())
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host that looks like one is one: what stands in brackets must be an IPv6 address."""
+    if not host.startswith("["):
+        return True
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_port(port: str | None) -> bool:
+    return port is None or int(port) <= _MAX_PORT
 
 
 def _split(raw: str, *, schemes: tuple[str, ...]) -> SplitResult:

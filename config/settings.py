@@ -100,6 +100,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "apps.core.worker_command",  # before django-q2, whose command it replaces
     "config.apps.MongoDjangoQConfig",
     "apps.core",
     "apps.auth",
@@ -258,7 +259,7 @@ SIMPLE_JWT = {
 }
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
 CORS_URLS_REGEX = r"^/api/.*$"
-CORS_ALLOW_HEADERS = [*default_headers, "if-match"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "Age",
     "ETag",

@@ -14,9 +14,10 @@ from config.alert_variables import AlertVariables
 from config.variable import Variable, text_of
 from config.variable import variable as _variable
 
-__all__ = ["Environment", "Variable", "text_of", "variables"]
+__all__ = ["DEVELOPMENT_KEY", "Environment", "Variable", "text_of", "variables"]
 
-_DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
+# Everybody can read it here; production refuses it wherever it is written.
+DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Environment(AlertVariables):
     )
     SECRET_KEY: str = _variable(
         parsers.text_of(min_length=32),
-        default=_DEVELOPMENT_KEY,
+        default=DEVELOPMENT_KEY,
         example="(50 random characters)",
         help="Signs sessions and task messages.",
         is_secret=True,

@@ -6,11 +6,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.core.api.serializers import DayField, UtcDateTimeField
+from apps.core.api.serializers import DayField, QuerySerializer, UtcDateTimeField
 from apps.core.parts import Outcome
 
 
-class HealthQuerySerializer(serializers.Serializer[dict[str, Any]]):
+class HealthQuerySerializer(QuerySerializer):
     """Which day is looked at."""
 
     date = DayField(required=False, help_text="A day in Asia/Shanghai; today unless told.")

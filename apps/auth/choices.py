@@ -27,6 +27,7 @@ class LoginOutcome(StrEnum):
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    INVALID = "invalid"  # nothing was checked: no user can have these
     THROTTLED = "throttled"
     BUSY = "busy"
     UNAVAILABLE = "unavailable"

@@ -24,9 +24,10 @@ class LoginForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         """Check the username and the password."""
         username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
-        if username is None or not password:
-            return self.cleaned_data
         address = self.request.META.get("REMOTE_ADDR", "") if self.request is not None else ""
+        if username is None or not password:
+            services.note_invalid_login(address=address)
+            return self.cleaned_data
         try:
             user = services.check_credentials(username=username, password=password, address=address)
         except (Unauthenticated, InvalidInput):

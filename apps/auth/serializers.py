@@ -9,6 +9,7 @@ from rest_framework import serializers
 from apps.auth import rules
 from apps.auth.choices import CredentialKind, TokenScope
 from apps.core.api.serializers import (
+    ExactSerializer,
     StrictChoiceField,
     StrictIntegerField,
     StrictTextField,
@@ -17,7 +18,7 @@ from apps.core.api.serializers import (
 from apps.core.errors import InvalidInput
 
 
-class LoginSerializer(serializers.Serializer[dict[str, Any]]):
+class LoginSerializer(ExactSerializer):
     """A username and its password."""
 
     username = StrictTextField(max_length=rules.USERNAME_MAX_LENGTH)
@@ -37,7 +38,7 @@ class LoginResultSerializer(serializers.Serializer[Any]):
     expires_at = UtcDateTimeField()
 
 
-class NewTokenSerializer(serializers.Serializer[dict[str, Any]]):
+class NewTokenSerializer(ExactSerializer):
     """What an API token shall be."""
 
     label = StrictTextField(  # type: ignore[assignment]

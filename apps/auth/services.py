@@ -37,6 +37,7 @@ logger = structlog.get_logger(__name__)
 
 USE_NOTED_EVERY_SECONDS = 60
 _OUTCOME_OF_ERROR: dict[type[DomainError], LoginOutcome] = {
+    InvalidInput: LoginOutcome.INVALID,
     Unauthenticated: LoginOutcome.REFUSED,
     RateLimited: LoginOutcome.THROTTLED,
     HashingBusy: LoginOutcome.BUSY,
@@ -109,10 +110,12 @@ def log_in(*, username: str, password: str, address: str) -> LoginResult:
 
 def check_credentials(*, username: str, password: str, address: str) -> User:
     """Return the active user of these credentials; limited, bounded and logged. Raises as log_in does."""
-    username = rules.clean_username(username)
-    rules.check_password_form(password)
     outcome = LoginOutcome.FAILED
+    tried: str | None = None
     try:
+        # What no user can be called may be anything, a password in the wrong place too: it is not logged.
+        username = tried = rules.clean_username(username)
+        rules.check_password_form(password)
         if mongo_outage.is_known:
             # Nothing can be checked: neither a try nor a thread of the web server is spent on it.
             raise _mongo_unavailable()
@@ -126,13 +129,13 @@ def check_credentials(*, username: str, password: str, address: str) -> User:
         outcome = _OUTCOME_OF_ERROR.get(type(error), LoginOutcome.FAILED)
         raise
     finally:
-        audit.info(
-            "login",
-            username=rules.printable(username),
-            address=rules.printable(address),
-            outcome=outcome.value,
-        )
+        _audit_login(tried, address=address, outcome=outcome)
     return user
+
+
+def note_invalid_login(*, address: str) -> None:
+    """Log a try that could not even be read as a username and a password."""
+    _audit_login(None, address=address, outcome=LoginOutcome.INVALID)
 
 
 def create_token(
@@ -231,6 +234,15 @@ def ensure_admin() -> FirstAdmin:
     if created:
         audit.info("admin_created", username=rules.printable(username))
     return FirstAdmin(username=username, created=created, is_admin=user.is_active and user.is_staff)
+
+
+def _audit_login(username: str | None, *, address: str, outcome: LoginOutcome) -> None:
+    audit.info(
+        "login",
+        username=username and rules.printable(username),
+        address=rules.printable(address),
+        outcome=outcome.value,
+    )
 
 
 def _authenticate(*, username: str, password: str) -> User | None:

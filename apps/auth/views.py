@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.exceptions import APIException
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,6 +27,7 @@ from apps.auth.serializers import (
 )
 from apps.core.api.pagination import PageQuerySerializer
 from apps.core.api.viewsets import ViewSet
+from apps.core.errors import DomainError
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -45,10 +47,13 @@ class LoginView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Log in."""
-        serializer = LoginSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        # The address of the connection: a forwarded-for header can be made up by anybody.
         address = request.META.get("REMOTE_ADDR", "")
+        try:
+            serializer = LoginSerializer(data=request.data)
+            serializer.is_valid(raise_exception=True)
+        except (APIException, DomainError):
+            services.note_invalid_login(address=address)
+            raise
         result = services.log_in(**serializer.validated_data, address=address)
         return Response(LoginResultSerializer(result).data, headers=_NO_STORE)
 

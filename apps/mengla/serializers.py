@@ -11,6 +11,7 @@ from rest_framework.exceptions import ParseError
 
 from apps.core.api.pagination import PageQuerySerializer
 from apps.core.api.parsers import loads_shallow
+from apps.core.api.serializers import QuerySerializer
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.services.query import MAX_WAIT_SECONDS
 
@@ -19,10 +20,16 @@ DATE_TYPES = ["day", "month", "quarter", "year"]
 
 
 class _Text(serializers.CharField):
-    """Optional text; null counts as absent."""
+    """Optional text, taken with white space around it, which no period has; null counts as absent."""
 
     def __init__(self, **kwargs: Any) -> None:
-        options = {"required": False, "allow_blank": True, "allow_null": True, "max_length": _MAX_TEXT}
+        options = {
+            "required": False,
+            "allow_blank": True,
+            "allow_null": True,
+            "max_length": _MAX_TEXT,
+            "trim_whitespace": False,
+        }
         super().__init__(**options | kwargs)
 
 
@@ -33,7 +40,7 @@ class _FiguresSerializer(serializers.Serializer[Any]):
     timest = _Text(help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.")
     starRange = _Text(help_text="First period of a trend.")
     endRange = _Text(help_text="Last period of a trend.")
-    product_id = _Text()
+    product_id = _Text(trim_whitespace=True)
     wait = serializers.IntegerField(
         required=False,
         default=0,
@@ -89,13 +96,16 @@ class _ExtraTextField(serializers.JSONField):
         return value
 
 
-class FiguresParametersSerializer(_FiguresSerializer):
+class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
     """The query string of ``GET /mengla/``."""
 
     cat_field = "primaryCatId"
 
     primaryCatId = serializers.CharField(
-        allow_blank=True, max_length=_MAX_TEXT, help_text="A catId; empty or all for all categories."
+        allow_blank=True,
+        max_length=_MAX_TEXT,
+        trim_whitespace=False,
+        help_text="A catId; empty or all for all categories.",
     )
     timest = _Text(
         required=True,
@@ -188,17 +198,23 @@ class RecordsQuerySerializer(PageQuerySerializer):
 
     action = serializers.ChoiceField(choices=Action.choices, required=False)
     catId = serializers.CharField(
-        required=False, allow_blank=True, max_length=_MAX_TEXT, help_text="Empty or all: all categories."
+        required=False,
+        allow_blank=True,
+        max_length=_MAX_TEXT,
+        trim_whitespace=False,
+        help_text="Empty or all: all categories.",
     )
-    dateType = serializers.CharField(required=False, max_length=_MAX_TEXT)
-    to = serializers.CharField(required=False, max_length=_MAX_TEXT, help_text="Last period.")
+    dateType = serializers.CharField(required=False, max_length=_MAX_TEXT, trim_whitespace=False)
+    to = serializers.CharField(
+        required=False, max_length=_MAX_TEXT, trim_whitespace=False, help_text="Last period."
+    )
     empty = serializers.BooleanField(required=False, allow_null=True, default=None)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add ``from``, which is no Python name."""
         fields = super().get_fields()
         fields["from"] = serializers.CharField(
-            required=False, max_length=_MAX_TEXT, help_text="First period."
+            required=False, max_length=_MAX_TEXT, trim_whitespace=False, help_text="First period."
         )
         return fields
 

@@ -187,6 +187,15 @@ def test_the_login_is_audited_and_holds_no_password(
     assert all(PASSWORD not in str(line) and "wrong password" not in str(line) for line in written_log())
 
 
+def test_a_try_without_a_password_or_with_an_impossible_name_is_audited_too(
+    client: Client, written_log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    for given in ({"username": "chief"}, {"username": "x" * 151, "password": PASSWORD}, {}):
+        assert client.post(LOGIN, given).status_code == 200
+    logins = [line for line in written_log() if line.get("event") == "login"]
+    assert [(line["outcome"], line["username"]) for line in logins] == [("invalid", None)] * 3
+
+
 def test_logins_are_throttled_together_with_those_of_the_api(client: Client, api: Client) -> None:
     User.objects.create_superuser("chief", password=PASSWORD)
     for _ in range(10):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ class TestLoginBody:
             ({"username": "ana\0", "password": "secret-value"}, {"username"}),
             ({"username": "an\na", "password": "secret-value"}, {"username"}),
             ({"username": nested(20), "password": nested(20)}, {"username", "password"}),
+            ({"username": "ana", "pasword": "secret-value"}, {"non_field_errors"}),
+            ({"username": "ana", "password": "secret-value", "otp": 1}, {"non_field_errors"}),
         ],
     )
     def test_impossible_bodies_are_400_and_repeat_nothing(
@@ -44,6 +47,24 @@ class TestLoginBody:
         assert "secret-value" not in told
         assert "uuu" not in told
         assert "1234567890" not in told
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"{",
+            b"[]",
+            b'{"username": "secret-name"}',
+            b'{"username": "secret\\u0000name", "password": "secret-value"}',
+            b'{"username": "ana", "password": "secret-value\\u0000"}',
+        ],
+    )
+    def test_a_try_that_cannot_be_checked_is_logged_without_its_values(
+        self, client: Client, raw: bytes, written_log: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        assert client.post("/api/auth/login", raw, content_type="application/json").status_code == 400
+        [line] = [line for line in written_log() if line["event"] == "login"]
+        assert (line["outcome"], line["address"]) == ("invalid", "127.0.0.1")
+        assert "secret" not in str(written_log())
 
     @pytest.mark.parametrize(
         "raw", [b"", b"{", b"\xff", b'{"username": "ana", "password": "\\ud800secret"}', b"[" * 100_000]

@@ -9,7 +9,7 @@ import pytest
 
 from config import env
 from config.env import ConfigurationError
-from config.variables import variables
+from config.variables import DEVELOPMENT_KEY, variables
 
 REQUIRED = {
     "MONGO_URI": "mongodb://127.0.0.1:27017/?replicaSet=rs0",
@@ -156,6 +156,18 @@ def test_each_of_them_is_required_in_production_only(name: str) -> None:
     assert problems_of(given)[name].startswith(f"{name} is missing; ")
     for other in ("development", "test"):
         assert other == env.load(given | {"ENV": other}).ENV
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET", "WEBHOOK_SECRET"])
+def test_the_published_key_is_no_secret_in_production(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{DEVELOPMENT_KEY}\n")
+    for given in ({name: DEVELOPMENT_KEY}, {name: "", f"{name}_FILE": str(file)}):
+        problems = problems_of({"ENV_FILE": "", **REQUIRED, **PRODUCTION, **given})
+        assert set(problems) == {name}
+        assert "must not be the published key" in problems[name]
+        assert DEVELOPMENT_KEY not in problems[name]
+    assert getattr(load(**{name: DEVELOPMENT_KEY}), name) == DEVELOPMENT_KEY
 
 
 @pytest.mark.parametrize("name", ["development", "test"])

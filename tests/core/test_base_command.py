@@ -146,25 +146,56 @@ def test_a_database_that_is_down_is_noticed_before_anything_is_done(monkeypatch:
 
 
 @pytest.mark.slow
-def test_a_command_does_not_wait_for_a_database_that_is_down() -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sync_schedules"],
+        ["migrate"],
+        ["qcluster"],
+        ["createsuperuser", "--noinput", "--username", "x", "--email", "x@example.com"],
+        ["showmigrations"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_command_waits_for_a_database_that_is_down(command: list[str]) -> None:
+    ended, seconds = run_in_a_child(command, MONGO_URI="mongodb://user:secret-word@127.0.0.1:1/")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1
+    assert "does not answer" in ended.stderr
+    assert "secret-word" not in ended.stderr
+    assert seconds < 20
+
+
+@pytest.mark.slow
+@pytest.mark.mongo
+def test_the_worker_says_in_one_line_that_redis_is_down() -> None:
+    ended, _seconds = run_in_a_child(["qcluster"], REDIS_URI="redis://:secret-word@127.0.0.1:1/0")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "CommandError: MongoDB or Redis does not answer (ConnectionError).\n"
+
+
+@pytest.mark.slow
+def test_a_traceback_is_there_for_whoever_asks() -> None:
+    ended, _seconds = run_in_a_child(
+        ["showmigrations", "--traceback"], MONGO_URI="mongodb://user:secret-word@127.0.0.1:1/"
+    )
+    assert ended.returncode == 1
+    assert "Traceback" in ended.stderr
+
+
+def run_in_a_child(command: list[str], **environment: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run a command of manage.py; returns how it ended and how long it took."""
     started = time.monotonic()
-    environment = os.environ | {
-        "MONGO_URI": "mongodb://user:secret-word@127.0.0.1:1/",
-        "REDIS_URI": "redis://127.0.0.1:1",
-    }
     ended = subprocess.run(
-        [sys.executable, "manage.py", "sync_schedules"],
+        [sys.executable, "manage.py", *command],
         cwd=ROOT,
-        env=environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert "does not answer" in ended.stderr
-    assert "secret-word" not in ended.stderr
-    assert time.monotonic() - started < 20
+    return ended, time.monotonic() - started
 
 
 # --- Signals ---------------------------------------------------------------------------------------

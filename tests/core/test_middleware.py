@@ -205,3 +205,14 @@ def test_each_request_is_one_line_in_the_log(
     assert lines[0]["request_id"] == "mine"
     assert lines[0]["milliseconds"] >= 0
     assert reader_token not in str(lines)
+
+
+def test_browsers_may_send_what_our_answers_are_asked_with(api: APIClient) -> None:
+    wanted = {"if-match", "if-none-match", "x-request-id", "authorization", "content-type"}
+    answer = api.options(
+        "/api/mengla/",
+        HTTP_ORIGIN="http://localhost:5173",
+        HTTP_ACCESS_CONTROL_REQUEST_METHOD="GET",
+        HTTP_ACCESS_CONTROL_REQUEST_HEADERS=", ".join(sorted(wanted)),
+    )
+    assert wanted <= set(answer.headers["Access-Control-Allow-Headers"].split(", "))

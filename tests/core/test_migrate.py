@@ -12,6 +12,8 @@ from django.core.management.commands import migrate
 from pymongo import _csot
 
 
+@pytest.mark.django_db
+@pytest.mark.mongo
 def test_its_operations_have_a_day_instead_of_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     remaining: list[float | None] = []
 

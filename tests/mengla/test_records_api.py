@@ -147,3 +147,19 @@ def test_a_cursor_cannot_widen_the_filter(reader: APIClient, listed: Listed) -> 
 
 def test_a_token_is_needed(api: APIClient) -> None:
     assert api.get("/api/mengla/records").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("from=2025-01&from=2025-02", "from"),
+        ("limit=1&limit=2", "limit"),
+        ("action=hot&action=hot", "action"),
+        ("from=202501%0A", "from"),
+        ("to=%202025", "to"),
+        ("dateType=month%20", "dateType"),
+    ],
+)
+def test_a_parameter_is_given_once_and_exactly(reader: APIClient, query: str, field: str) -> None:
+    answer = reader.get(f"/api/mengla/records?{query}")
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])

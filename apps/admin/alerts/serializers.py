@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.admin.alerts.silences import MAX_MINUTES
 from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
-from apps.core.api.serializers import StrictIntegerField, UtcDateTimeField
+from apps.core.api.serializers import QuerySerializer, StrictIntegerField, UtcDateTimeField
 
 MAX_HISTORY = 1000
 _DEFAULT_HISTORY = 100
@@ -46,7 +46,7 @@ class AlertCheckSerializer(AlertsSerializer):
     resolved = serializers.ListField(child=serializers.CharField())
 
 
-class HistoryQuerySerializer(serializers.Serializer[Any]):
+class HistoryQuerySerializer(QuerySerializer):
     """How much of the history."""
 
     limit = serializers.IntegerField(

@@ -7,9 +7,10 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.admin.metrics.summary import MAX_DAYS
+from apps.core.api.serializers import QuerySerializer
 
 
-class DaysQuerySerializer(serializers.Serializer[Any]):
+class DaysQuerySerializer(QuerySerializer):
     """How far back to look."""
 
     days = serializers.IntegerField(

@@ -16,6 +16,7 @@ from pymongo import DESCENDING
 from pymongo.collection import Collection as MongoCollection
 from rest_framework import serializers
 
+from apps.core.api.serializers import QuerySerializer
 from apps.core.errors import InvalidInput
 
 DEFAULT_LIMIT = 50
@@ -23,7 +24,7 @@ MAX_LIMIT = 200
 _MAX_CURSOR_LENGTH = 512
 
 
-class PageQuerySerializer(serializers.Serializer[Any]):
+class PageQuerySerializer(QuerySerializer):
     """The query parameters of every list."""
 
     cursor = serializers.CharField(

@@ -8,6 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 from django.db import models
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from rest_framework import serializers
@@ -99,6 +100,9 @@ class StrictChoiceField(serializers.ChoiceField):
 class GranularityField(StrictTextField):
     """A length of periods, in any letter case, also as the collection service names it."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"trim_whitespace": False} | kwargs)
+
     def to_internal_value(self, data: Any) -> Any:
         """Parse the name."""
         try:
@@ -150,4 +154,19 @@ class ExactSerializer(serializers.Serializer[Any]):
                 names = ", ".join(repr(name[:_MAX_SHOWN_CHARACTERS]) for name in unknown[:_MAX_SHOWN_NAMES])
                 message = self.error_messages["unknown"].format(names=names)
                 raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]})
+        return super().to_internal_value(data)
+
+
+class QuerySerializer(serializers.Serializer[Any]):
+    """The parameters of a query string; one that is given twice is an error, because the last would win."""
+
+    default_error_messages = {"repeated": _("Given more than once.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse a parameter of ours that stands there more than once."""
+        if isinstance(data, QueryDict):
+            repeated = [name for name in self.fields if len(data.getlist(name)) > 1]
+            if repeated:
+                message = self.error_messages["repeated"]
+                raise serializers.ValidationError({name: [message] for name in repeated})
         return super().to_internal_value(data)

@@ -7,6 +7,8 @@ from typing import Any
 import pymongo
 from django.core.management.commands import migrate
 
+from apps.core.management.servers import demand_mongo
+
 _OPERATION_TIMEOUT_SECONDS = 24 * 3600
 
 
@@ -14,6 +16,10 @@ class Command(migrate.Command):
     """Each database operation may take longer than the settings allow a web request."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run Django's command under the longer limit."""
+        """Run Django's command under the longer limit, once MongoDB answers.
+
+        :raises CommandError: when it does not; under the long limit PyMongo would look for it just as long.
+        """
+        demand_mongo()
         with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
             super().handle(*args, **options)

@@ -1,0 +1,1 @@
+"""Commands that stand in for those of django-q2."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -70,6 +71,16 @@ def test_the_dark_theme_is_as_usable(watched: Watched) -> None:
     watched.page.emulate_media(color_scheme="dark")
     watched.open("/admin/")
     watched.open("/admin/mengla/collection/")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_icons_are_readable_before_their_font_has_come(scheme: Any, watched: Watched) -> None:
+    """They are words until then; a slow network must not make a page that some cannot read."""
+    watched.page.emulate_media(color_scheme=scheme)
+    for path in (*PAGES, "/admin/mengla/collection/", "/admin/auth/user/add/"):
+        page = watched.open(path)
+        page.add_style_tag(content=".material-symbols-outlined { font-family: sans-serif !important; }")
+        watched.check()
 
 
 @pytest.mark.parametrize("path", [*PAGES, *LISTS])

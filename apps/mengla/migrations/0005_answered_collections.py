@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mengla", "0003_lists_of_records")]
+    dependencies = [("mengla", "0004_readers")]
 
     operations = [
         migrations.AddIndex(

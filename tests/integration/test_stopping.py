@@ -7,6 +7,7 @@ import threading
 import time
 
 import httpx
+import psutil
 import pytest
 
 from tests.integration.stack import Stack
@@ -56,3 +57,24 @@ def test_a_stopped_cluster_finishes_the_request_it_has_begun(stack: Stack) -> No
     assert stack.wait_until_ended(asked) == {"SUCCEEDED"}
     assert {stack.collection(one)["attempts"] for one in asked} == {1}
     stack.assert_stored_once(questions)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_cluster_whose_first_process_is_killed_leaves_no_process_behind(stack: Stack) -> None:
+    cluster = stack.start_cluster()
+    cluster.wait_until_ready()
+    children = cluster.children()
+    cluster.process.send_signal(signal.SIGKILL)
+    stack.clusters.remove(cluster)
+    cluster.process.wait()
+    wait_until(
+        lambda: not any(map(is_alive, children)),
+        timeout_seconds=10,
+        what="the other processes of the cluster have ended",
+    )

@@ -1,12 +1,14 @@
-"""django-q2's `qcluster`, which says in one line that a server is missing instead of in two tracebacks."""
+"""django-q2's `qcluster`, which says in one line that a server is missing, and leaves no process behind."""
 
 from __future__ import annotations
 
+from multiprocessing import util
 from typing import Any
 
 from django_q.management.commands import qcluster
 
 from apps.core.management.servers import demand_mongo, demand_redis
+from apps.core.processes import end_with_parent
 
 
 class Command(qcluster.Command):  # type: ignore[misc]
@@ -16,4 +18,7 @@ class Command(qcluster.Command):  # type: ignore[misc]
         """Start the cluster when both answer."""
         demand_mongo()
         demand_redis()
+        # After kill -9 of this process the sentinel would go on for ever, with its workers: a cluster that
+        # nobody stops, of the code and the environment of yesterday.
+        util.register_after_fork(self, lambda _command: end_with_parent())
         super().handle(*args, **options)

@@ -56,7 +56,9 @@ class DataViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_duplicates_remove",
         summary="Remove duplicate records",
-        description="Kept is the one with figures, then the newest. Only counts them unless `apply` is true.",
+        description=(
+            "Kept is the one with figures, then the one under our key. Only counts them unless `apply` is true."
+        ),
         request=RemoveDuplicatesSerializer,
         responses={200: DuplicatesSerializer},
     )

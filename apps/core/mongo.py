@@ -7,8 +7,9 @@ deadlock), and django-q2 forks its workers from a process that reads schedules.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pymongo
 from django.db import connections
@@ -17,6 +18,8 @@ from django_mongodb_backend.base import DatabaseWrapper
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection as MongoCollection
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 
 from apps.core.outages import mongo_outage
 
@@ -24,6 +27,7 @@ _DB_ALIAS = "default"
 _AWAKE_TIMEOUT_SECONDS = 0.3
 _inherited_clients: list[Any] = []
 _is_registered = False
+T = TypeVar("T")
 
 
 def collection_of(model: type[Model]) -> MongoCollection[dict[str, Any]]:
@@ -61,6 +65,18 @@ def snapshot_session() -> ClientSession:
     """Return a session (a context manager) in which all reads see the database at one instant."""
     client: MongoClient[dict[str, Any]] = _connection().connection
     return client.start_session(snapshot=True)
+
+
+def in_transaction(work: Callable[[ClientSession], T]) -> T:
+    """Do the work in one transaction: it sees one instant, and is done as a whole or not at all.
+
+    It is repeated when it meets another writer of the same documents, so it must change nothing else.
+    """
+    client: MongoClient[dict[str, Any]] = _connection().connection
+    with client.start_session() as session:
+        return session.with_transaction(
+            work, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+        )
 
 
 def utc_now() -> datetime:

@@ -1,7 +1,7 @@
-"""The aggregation that ranks the documents of each question: the first one stays, the others are duplicates.
+"""The aggregations that bring together the documents of each question, in the order in which they are kept.
 
-Pure: it builds stages and asks nothing. It reads our documents and those of the former program alike, so
-that both spellings of one question meet in one group.
+Pure: they are built here and ask nothing. They read our documents and those of the former program alike,
+so that both spellings of one question meet in one group.
 """
 
 from __future__ import annotations
@@ -15,22 +15,40 @@ from apps.mengla.data_query import ALL_CATEGORIES
 Expression = Any
 Stage = dict[str, Any]
 
-# What tells that a document was written anew; without any of them, its data is compared.
-CHANGE_MARKS = ("updated_at", "data_hash")
 
-
-def ranking_stages(*, only_ids: Sequence[Any] | None = None) -> list[Stage]:
+def duplicate_stages(*, is_ours: bool) -> list[Stage]:
     """Return the stages that yield every duplicate as ``{_id, key, keeper}``, group by group.
 
-    With ``only_ids`` only these are ranked, and each has the marks of its state in ``seen``. A document whose
-    question cannot be read is never part of a group.
+    ``keeper`` is the first document of the group; whether it has figures is not looked at here. A document
+    whose question cannot be read is never part of a group. ``is_ours``: in the collection of our records.
     """
-    is_second_look = only_ids is not None
-    searched = {"action": {"$type": "string"}} | ({"_id": {"$in": only_ids}} if is_second_look else {})
-    seen = {"seen": _seen()} if is_second_look else {}
     return [
-        {"$match": searched},
-        {"$project": {"key": _key(), "is_empty": _is_empty(), "written_at": _written_at()} | seen},
+        *_question_stages({}),
+        {
+            "$setWindowFields": {
+                "partitionBy": "$key",
+                "sortBy": _order(is_ours=is_ours),
+                "output": {"keeper": {"$first": "$_id", "window": {"documents": ["unbounded", "current"]}}},
+            }
+        },
+        {"$match": {"$expr": {"$ne": ["$_id", "$keeper"]}}},
+        {"$project": {"key": 1, "keeper": 1}},
+    ]
+
+
+def order_stages(ids: Sequence[Any], *, is_ours: bool) -> list[Stage]:
+    """Return the stages that yield these documents as ``{_id, key}``, the one to keep rather first."""
+    return [
+        *_question_stages({"_id": {"$in": list(ids)}}),
+        {"$sort": _order(is_ours=is_ours)},
+        {"$project": {"key": 1}},
+    ]
+
+
+def _question_stages(searched: Stage) -> list[Stage]:
+    return [
+        {"$match": {"action": {"$in": Action.values}} | searched},
+        {"$project": {"key": _key(), "is_empty": {"$eq": ["$is_empty", True]}, "written_at": _written_at()}},
         {
             "$match": {
                 "key.cat_id": {"$ne": None},
@@ -40,16 +58,14 @@ def ranking_stages(*, only_ids: Sequence[Any] | None = None) -> list[Stage]:
             }
         },
         {"$set": {"is_foreign": {"$ne": ["$_id", _our_id()]}}},
-        {
-            "$setWindowFields": {
-                "partitionBy": "$key",
-                "sortBy": {"is_empty": 1, "written_at": -1, "is_foreign": 1, "_id": -1},
-                "output": {"keeper": {"$first": "$_id", "window": {"documents": ["unbounded", "current"]}}},
-            }
-        },
-        {"$match": {"$expr": {"$ne": ["$_id", "$keeper"]}}},
-        {"$project": {"key": 1, "keeper": 1} | ({"seen": 1} if is_second_look else {})},
     ]
+
+
+def _order(*, is_ours: bool) -> Stage:
+    """Return the order of a group. Readers find only our keys: among our records these go before the date."""
+    by_date = {"written_at": -1, "is_foreign": 1}
+    by_key = {"is_foreign": 1, "written_at": -1}
+    return {"is_empty": 1, **(by_key if is_ours else by_date), "_id": -1}
 
 
 def _key() -> Expression:
@@ -92,28 +108,10 @@ def _our_id() -> Expression:
     }
 
 
-def _is_empty() -> Expression:
-    nothing: list[Any] = [None, {"$literal": []}, {"$literal": {}}, ""]
-    has_no_data = {"$in": [_first_of("$data", None), nothing]}
-    return {
-        "$convert": {
-            "input": _first_of("$is_empty", has_no_data),
-            "to": "bool",
-            "onError": False,
-            "onNull": False,
-        }
-    }
-
-
 def _written_at() -> Expression:
     noted = _date(_first_of("$updated_at", "$collected_at", "$created_at", None))
     of_id = {"$cond": [{"$eq": [{"$type": "$_id"}, "objectId"]}, {"$toDate": "$_id"}, None]}
     return _first_of(noted, of_id)
-
-
-def _seen() -> Expression:
-    has_marks = {"$or": [{"$ne": [{"$type": f"${mark}"}, "missing"]} for mark in CHANGE_MARKS]}
-    return {mark: f"${mark}" for mark in CHANGE_MARKS} | {"data": {"$cond": [has_marks, "$$REMOVE", "$data"]}}
 
 
 def _first_of(*expressions: Expression) -> Expression:

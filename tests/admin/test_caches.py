@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from apps.core import cache
 from apps.core.cache import TieredCache, get_cache
 from apps.core.outages import redis_outage
+from apps.mengla.services import warm_up_work
 from apps.mengla.services.answers import build_answer
 from apps.mengla.services.planning import plan_run
 from apps.sync_tasks.selectors import find_run
@@ -29,6 +30,9 @@ pytestmark = [
     pytest.mark.redis,
     pytest.mark.usefixtures("sample_tree"),
 ]
+
+
+LARGE = {"note": "x" * 2_000_000}
 
 
 def stats(admin: APIClient) -> dict[str, Any]:
@@ -186,6 +190,28 @@ class TestWarmUp:
         assert data_of(admin.post(f"/api/sync-tasks/{run_id}/cancel"))["status"] == "CANCELLED"
         plan_run(run_id)
         assert stats(admin)["l2"]["entries"] == 0
+
+    def test_long_questions_end_the_plan_before_it_is_too_large(
+        self, admin: APIClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(30):
+            store(hot("202501", extra={"note": f"{number:02}" + "x" * 1900}))
+        with monkeypatch.context() as patch:
+            patch.setattr(warm_up_work, "_MAX_PLAN_BYTES", 20_500)
+            run = warm_up(admin)
+        assert (run["status"], run["progress"]["total"], run["progress"]["completed"]) == (
+            "COMPLETED",
+            10,
+            10,
+        )
+        # Without a bound no document would hold them; the run ends, and does not stay RUNNING.
+        monkeypatch.setattr(warm_up_work, "_MAX_PLAN_BYTES", float("inf"))
+        monkeypatch.setattr(warm_up_work, "list_newest_answers", lambda _: [hot("202501", extra=LARGE)] * 9)
+        run = warm_up(admin)
+        assert (run["status"], run["error_message"]) == (
+            "FAILED",
+            "The plan cannot be read: DocumentTooLarge.",
+        )
 
     def test_without_redis_it_waits_and_goes_on_later(
         self, admin: APIClient, monkeypatch: pytest.MonkeyPatch

@@ -101,12 +101,6 @@ class TestDuplicates:
         assert set(records()) == {"hot:1001:month:202501"}
         assert data_of(admin.post(f"{BASE}/duplicates/remove", {"apply": True}))["duplicates"] == 0
 
-    def test_a_newer_stranger_is_kept(self, admin: APIClient) -> None:
-        store(hot("202501"))
-        stranger = put_stranger(updated_at=utc_now() + timedelta(days=1))
-        data_of(admin.post(f"{BASE}/duplicates/remove", {"apply": True}))
-        assert set(records()) == {stranger}
-
     def test_more_than_can_be_done_in_time_is_told_and_is_no_outage(
         self, admin: APIClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:

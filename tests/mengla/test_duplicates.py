@@ -2,60 +2,43 @@
 
 from __future__ import annotations
 
-import io
-import json
-import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
-from django.core.management import CommandError, call_command
+from pymongo.errors import AutoReconnect
+from rest_framework.test import APIClient
 
 from apps.core.cache import get_cache
 from apps.core.errors import NotFound
 from apps.core.mongo import named_collection, utc_now
 from apps.mengla.services import duplicates as service
-from apps.mengla.services.duplicates import DuplicateReport, remove_duplicates
 from tests.factories.categories import Node
-from tests.mengla.support import hot, records, store, trend
+from tests.mengla.duplicate_support import (
+    BEGIN,
+    LEGACY,
+    ROWS,
+    Document,
+    keys,
+    put,
+    put_legacy,
+    remove,
+)
+from tests.mengla.support import hot, records, store, store_empty, trend
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
-LEGACY = "legacy_data"
-BEGIN = datetime(2025, 7, 1)
-ROWS = {"list": [{"catName": "x", "monthSales": 1}]}
-Document = dict[str, Any]
-
-
-def put(collection: str = LEGACY, **fields: Any) -> Any:
-    """Store a document, of the best sellers of June 2025 unless told otherwise; returns its key."""
-    document = {"action": "hot", "cat_id": "1001", "granularity": "month", "period_key": "202506"}
-    document |= {"data": ROWS, "updated_at": BEGIN} | fields
-    return (
-        named_collection(collection)
-        .insert_one({name: value for name, value in document.items() if value is not ...})
-        .inserted_id
-    )
-
-
-def put_legacy(**fields: Any) -> Any:
-    """Store a document as the former program did."""
-    former = {"cat_id": ..., "granularity": ..., "period_key": ..., "updated_at": ...}
-    former |= {"catId": "1001", "dateType": "MONTH", "timest": "2025-06"}
-    return put(**former | fields)
-
-
-def keys(collection: str = LEGACY) -> set[Any]:
-    return {document["_id"] for document in named_collection(collection).find({}, {"_id": 1})}
-
-
-def remove(collection: str | None = LEGACY, *, is_applied: bool = True, **options: Any) -> DuplicateReport:
-    return remove_duplicates(
-        is_applied=is_applied, requested_by="tests", collection_name=collection, **options
-    )
+# What the former program kept as newer answers, and what is none.
+NOTHING: tuple[Any, ...] = (
+    {"hotList": {"code": 0, "data": {"list": []}}},
+    {"list": []},
+    {"hotList": {"code": 500, "message": "broken", "data": None}},
+    "<html>502</html>",
+    {"status": "failed", "resultData": ROWS},
+    {"data": None},
+)
 
 
 # --- Which one is kept ------------------------------------------------------------------------------
@@ -70,6 +53,52 @@ def test_figures_go_before_nothing_however_old() -> None:
     report = remove()
     assert keys() == {kept}
     assert (report.groups, report.duplicates, report.deleted, report.left_alone) == (1, 6, 6, 0)
+
+
+@pytest.mark.parametrize("put_as", ["ours", "legacy"])
+@pytest.mark.parametrize("nothing", NOTHING, ids=lambda nothing: str(nothing)[:40])
+def test_an_answer_without_figures_is_nothing_however_it_is_wrapped(nothing: Any, put_as: str) -> None:
+    store_it, date = (put, "updated_at") if put_as == "ours" else (put_legacy, "collected_at")
+    wrapped = {"status": "completed", "resultData": {"hotList": {"code": 0, "data": ROWS}}}
+    kept = store_it(data=wrapped, **{date: BEGIN - timedelta(days=300)})
+    for days in range(3):
+        store_it(data=nothing, **{date: BEGIN + timedelta(days=days)})
+    report = remove()
+    assert keys() == {kept}
+    assert (report.duplicates, report.deleted, report.left_alone) == (3, 3, 0)
+    assert report.examples[0]["kept"] == str(kept)
+    assert report.examples[0]["duplicate"] != str(kept)
+
+
+def test_a_dry_run_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = put(updated_at=BEGIN - timedelta(days=1))
+    put(data={"list": []}, updated_at=BEGIN)
+    [example] = remove(is_applied=False).examples
+    assert example["kept"] == str(kept)
+    assert remove().examples == [example]
+
+
+def test_figures_are_found_among_more_than_fit_into_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_BATCH", 3)
+    kept = []
+    for cat_id in ("1", "2", "3"):
+        for number in range(10):
+            key = put(
+                cat_id=cat_id,
+                data=ROWS if number in (4, 7) else {"list": []},
+                updated_at=BEGIN - timedelta(days=number),
+            )
+            kept += [key] if number == 4 else []
+    report = remove()
+    assert keys() == set(kept)
+    assert (report.groups, report.duplicates, report.deleted, report.left_alone) == (3, 27, 27, 0)
+
+
+def test_keys_of_any_type() -> None:
+    put(_id={"odd": [1]})
+    kept = put(_id={"odd": [2]}, updated_at=BEGIN + timedelta(days=1))
+    remove()
+    assert list(named_collection(LEGACY).find({}, {"_id": 1})) == [{"_id": kept}]
 
 
 def test_then_the_newest() -> None:
@@ -157,6 +186,7 @@ def test_ranges_of_a_trend_are_other_questions_only_for_trends() -> None:
     "unreadable",
     [
         {"action": 5},
+        {"action": "another"},
         {"action": ...},
         {"cat_id": {"a": 1}},
         {"granularity": ...},
@@ -204,105 +234,6 @@ def test_the_second_time_there_is_nothing_left() -> None:
     assert keys() == left
 
 
-def changed_meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> None:
-    """Let something happen after the duplicates were named and before they are looked at again."""
-    delete = service._delete_verified
-
-    def change_first(*arguments: Any) -> int:
-        change()
-        return delete(*arguments)
-
-    monkeypatch.setattr(service, "_delete_verified", change_first)
-
-
-def test_one_that_was_renewed_in_between_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    renewed = put(updated_at=BEGIN - timedelta(days=1))
-    put(updated_at=BEGIN)
-    change = {"$set": {"updated_at": BEGIN + timedelta(days=1)}}
-    changed_meanwhile(monkeypatch, lambda: named_collection(LEGACY).update_one({"_id": renewed}, change))
-    report = remove()
-    assert (report.deleted, report.left_alone) == (0, 1)
-    assert len(keys()) == 2  # the other one is the duplicate by now; the next time finds it
-    monkeypatch.undo()
-    assert remove().deleted == 1
-    assert keys() == {renewed}
-
-
-def test_when_the_kept_one_has_gone_in_between_nothing_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    duplicate = put(updated_at=BEGIN)
-    kept = put(updated_at=BEGIN + timedelta(days=1))
-    changed_meanwhile(monkeypatch, lambda: named_collection(LEGACY).delete_one({"_id": kept}))
-    assert (remove().deleted, keys()) == (0, {duplicate})
-
-
-def test_when_the_kept_one_has_lost_its_figures_the_other_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    duplicate = put(updated_at=BEGIN)
-    kept = put(updated_at=BEGIN + timedelta(days=1))
-    emptied = {"$set": {"data": None, "is_empty": True, "updated_at": BEGIN + timedelta(days=2)}}
-    changed_meanwhile(monkeypatch, lambda: named_collection(LEGACY).update_one({"_id": kept}, emptied))
-    assert remove().deleted == 0
-    assert keys() == {duplicate, kept}
-
-
-@pytest.mark.parametrize(
-    "marks",
-    [{"updated_at": BEGIN}, {"updated_at": ..., "data_hash": "a"}, {"updated_at": ...}],
-    ids=["date", "hash", "neither"],
-)
-def test_a_deletion_names_the_state_that_was_seen(marks: Document, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change between the second look and the deletion itself."""
-    put(data=None, **marks)
-    put(**marks)
-    seen = service._as_seen
-
-    def change_after_the_look(state: Document) -> Document:
-        condition = seen(state)
-        for mark in ("updated_at", "data_hash"):
-            if mark in marks and marks[mark] is not ...:
-                named_collection(LEGACY).update_many({"data": None}, {"$set": {mark: "changed"}})
-        named_collection(LEGACY).update_many({"data": None}, {"$set": {"data": {"list": [2]}}})
-        return condition
-
-    monkeypatch.setattr(service, "_as_seen", change_after_the_look)
-    report = remove()
-    assert (report.deleted, report.left_alone, len(keys())) == (0, 1, 2)
-
-
-def test_what_others_write_at_the_same_time_is_never_lost() -> None:
-    """A writer renews duplicates while two removers are at work: whatever it reached is there afterwards."""
-    groups = 150
-    candidates = []
-    for number in range(groups):
-        cat_id = str(1000 + number)
-        for age in range(6):
-            key = put(cat_id=cat_id, updated_at=BEGIN - timedelta(days=age), data=ROWS if age % 2 else None)
-        candidates.append(key)  # the oldest of its group: surely a duplicate
-    documents = named_collection(LEGACY)
-    reached, begin = [], threading.Barrier(3)
-
-    def write() -> None:
-        begin.wait(10)
-        for key in candidates:
-            now = {"updated_at": utc_now(), "data": ROWS, "is_empty": False}
-            if documents.update_one({"_id": key}, {"$set": now}).matched_count:
-                reached.append(key)
-
-    def clean() -> None:
-        begin.wait(10)
-        remove()
-
-    threads = [threading.Thread(target=work) for work in (write, clean, clean)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    remove()
-    left = keys()
-    assert len(left) == groups
-    assert set(reached) <= left
-    assert documents.count_documents({"data": None}) == 0
-
-
 # --- Our own records -----------------------------------------------------------------------------------
 
 
@@ -325,78 +256,59 @@ def test_of_strangers_among_our_records_ours_is_kept_and_the_caches_are_told(sam
     assert get_cache().lookup(group, "x").ticket.epoch != ticket.epoch
 
 
+def ask_for_june(admin: APIClient) -> Any:
+    parameters = {"action": "hot", "primaryCatId": "1001", "timest": "2025-06", "refresh": "false"}
+    return admin.get("/api/mengla", parameters)
+
+
+def remove_over_http(admin: APIClient) -> Document:
+    answer = admin.post("/api/admin/duplicates/remove", {"apply": True})
+    assert answer.status_code == 200, answer.content
+    data: Document = answer.json()["data"]
+    return data
+
+
+def test_readers_keep_what_they_can_find_however_new_a_strangers_is(
+    admin: APIClient, sample_tree: list[Node]
+) -> None:
+    store(hot("202506"))
+    before = ask_for_june(admin).json()["data"]
+    put("mengla_data", updated_at=utc_now() + timedelta(days=1))
+    assert remove_over_http(admin)["deleted"] == 1
+    assert keys("mengla_data") == {"hot:1001:month:202506"}
+    answer = ask_for_june(admin)
+    assert (answer.status_code, answer.json()["data"]) == (200, before)
+
+
+def test_a_strangers_figures_go_before_nothing_of_ours(admin: APIClient, sample_tree: list[Node]) -> None:
+    store_empty(hot("202506"))
+    kept = put("mengla_data", updated_at=BEGIN - timedelta(days=900))
+    assert remove_over_http(admin)["deleted"] == 1
+    assert keys("mengla_data") == {kept}
+
+
+@pytest.mark.parametrize("failure", [AutoReconnect, KeyboardInterrupt])
+def test_stopped_half_way_the_caches_are_told_all_the_same(
+    failure: type[BaseException], monkeypatch: pytest.MonkeyPatch, written_log: Any, sample_tree: list[Node]
+) -> None:
+    for period in ("202505", "202506"):
+        store(hot(period))
+        put("mengla_data", period_key=period)
+    group = hot("202506").cache_group
+    before = get_cache().lookup(group, "x").ticket
+
+    def stop(_found: int) -> None:
+        raise failure
+
+    monkeypatch.setattr(service, "_BATCH", 1)
+    with pytest.raises(failure):
+        remove(None, on_progress=stop)
+    assert len(keys("mengla_data")) == 3
+    assert get_cache().lookup(group, "x").ticket.epoch != before.epoch
+    [line] = [line for line in written_log() if line["event"] == "duplicates_removed"]
+    assert line["deleted"] == 1
+
+
 def test_a_collection_that_is_not_there() -> None:
     with pytest.raises(NotFound):
         remove("nothing")
-
-
-# --- The command ---------------------------------------------------------------------------------------
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        call_command("remove_duplicates", *arguments, stdout=out, stderr=err)
-    except SystemExit as ended:
-        return int(ended.code or 0), out.getvalue(), err.getvalue()
-    return 0, out.getvalue(), err.getvalue()
-
-
-def test_the_command_only_counts_unless_told() -> None:
-    put()
-    put(updated_at=BEGIN + timedelta(days=1))
-    code, out, err = run("--collection", LEGACY)
-    assert code == 0
-    assert "Dry run, nothing deleted. legacy_data: 1 duplicates in 1 groups." in out
-    assert "hot" in out
-    assert "Duplicates: 1" in err
-    assert len(keys()) == 2
-
-
-def test_the_command_deletes_with_apply(written_log: Any) -> None:
-    put()
-    kept = put(updated_at=BEGIN + timedelta(days=1))
-    code, out, _ = run("--collection", LEGACY, "--apply", "--json")
-    assert code == 0
-    told = json.loads(out)
-    [example] = told.pop("examples")
-    assert told == {
-        "collection": LEGACY,
-        "applied": True,
-        "groups": 1,
-        "duplicates": 1,
-        "deleted": 1,
-        "left_alone": 0,
-    }
-    assert (example["catId"], example["period"], example["kept"]) == ("1001", "202506", str(kept))
-    assert keys() == {kept}
-    [line] = [line for line in written_log() if line["event"] == "duplicates_removed"]
-    assert (line["requested_by"], line["deleted"]) == ("manage.py", 1)
-
-
-def test_the_command_says_when_something_changed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = put()
-    put(updated_at=BEGIN + timedelta(days=1))
-    change = {"$set": {"updated_at": BEGIN + timedelta(days=2)}}
-    changed_meanwhile(monkeypatch, lambda: named_collection(LEGACY).update_one({"_id": changed}, change))
-    code, out, _ = run("--collection", LEGACY, "--apply")
-    assert code == 3
-    assert "left alone; run it again" in out
-
-
-def test_many_groups_are_not_all_listed() -> None:
-    for number in range(25):
-        for _ in range(2):
-            put(cat_id=str(2000 + number))
-    _, out, _ = run("--collection", LEGACY)
-    assert "... and 5 more groups." in out
-
-
-@pytest.mark.parametrize("name", ["", "nothing", "system.views", "a\x00b", "$cmd", "x" * 500, "a\nb"])
-def test_names_that_are_no_collection_are_bad_arguments(name: str) -> None:
-    try:
-        code, _, err = run("--collection", name)
-    except CommandError as error:
-        assert "--collection" in str(error)
-    else:
-        assert (code, bool(err)) == (2, True)

@@ -2,9 +2,9 @@
 
 Our own keys make duplicates impossible; documents that others wrote (the former program, an import by hand)
 have none of our keys. An aggregation names the duplicates of every group: the document to keep is one with
-figures rather than an empty one, then the newest, then the one under our key. Right before a document is
-deleted, it and the one that is kept are looked at again, and the deletion names the state that was seen: what
-changes in between is left alone. So it may run at any time, in several processes, and again.
+figures rather than an empty or unreadable one, then the newest; among our records the one under our key,
+which alone readers can find. They are looked at again and deleted in one transaction, which holds the one to
+keep, too: what changes meanwhile is decided anew. So it may run at any time, in several processes, and again.
 
 Documents of the former program are understood too: ``catId``, ``dateType`` and ``timest`` in place of
 ``cat_id``, ``granularity`` and ``period_key``, whatever their spelling (``2025-06`` or ``202506``).
@@ -21,25 +21,29 @@ import pymongo
 import structlog
 from bson.codec_options import CodecOptions, DatetimeConversion
 from django.utils.translation import gettext as _
-from pymongo import DeleteOne
-from pymongo.collection import Collection as MongoCollection
+from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from apps.core import mongo
 from apps.core.cache import get_cache
 from apps.core.errors import DependencyUnavailable, NotFound
-from apps.core.mongo import has_collection, named_collection
-from apps.mengla.duplicate_ranking import CHANGE_MARKS, ranking_stages
+from apps.core.mongo import has_collection, in_transaction, named_collection
+from apps.mengla.duplicate_ranking import duplicate_stages
 from apps.mengla.models import Record
+from apps.mengla.services.duplicate_contest import identity_of, rank
 
 audit = structlog.get_logger("collector.audit")
 
 MAX_EXAMPLES = 20
-_BATCH = 500
+_BATCH = 100
+_HELD = "collector_duplicate_held"
 Document = dict[str, Any]
 OnProgress = Callable[[int], None]
 _NOBODY = object()
-_CODEC: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+# Others may have written text that is none, and dates that Python has none for.
+_CODEC: CodecOptions[Document] = CodecOptions(
+    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
 
 
 @dataclass(slots=True)
@@ -75,31 +79,14 @@ def remove_duplicates(
     name = Record._meta.db_table if collection_name is None else collection_name
     if not has_collection(name):
         raise NotFound(_("There is no collection named %(name)s.") % {"name": repr(name)[:80]})
-    # Others may have written dates that Python has none for.
-    documents = named_collection(name).with_options(_CODEC)
-    report = DuplicateReport(collection=name, is_applied=is_applied)
-    last_keeper: Any = _NOBODY
-    with documents.aggregate(ranking_stages(), allowDiskUse=True, batchSize=_BATCH) as found:
-        for batch in _batches(found):
-            last_keeper = _note(report, batch, last_keeper)
-            if is_applied:
-                deleted = _delete_verified(documents, batch)
-                report.deleted += deleted
-                report.left_alone += len(batch) - deleted
-            if on_progress is not None:
-                on_progress(report.duplicates)
-    if report.deleted and name == Record._meta.db_table:
-        get_cache().clear_all()
-    if is_applied:
-        audit.info(
-            "duplicates_removed",
-            collection=name,
-            groups=report.groups,
-            deleted=report.deleted,
-            left_alone=report.left_alone,
-            requested_by=requested_by,
-        )
-    return report
+    remover = _Remover(name, is_applied=is_applied)
+    try:
+        remover.run(on_progress)
+    finally:
+        # Also when it stopped half way: what was deleted until then is served no more.
+        if is_applied:
+            remover.tell(requested_by)
+    return remover.report
 
 
 def remove_duplicate_records(*, is_applied: bool, requested_by: str, max_seconds: float) -> DuplicateReport:
@@ -125,41 +112,93 @@ def remove_duplicate_records(*, is_applied: bool, requested_by: str, max_seconds
     raise DependencyUnavailable(message % {"seconds": max_seconds})
 
 
+class _Remover:
+    """One walk through a collection, and what it has found."""
+
+    def __init__(self, name: str, *, is_applied: bool) -> None:
+        self.report = DuplicateReport(collection=name, is_applied=is_applied)
+        self._documents = named_collection(name).with_options(_CODEC)
+        self._is_ours = name == Record._meta.db_table
+        # The group that the last batch ended in: its first document, and the one that stays of it so far.
+        self._last_group: Any = _NOBODY
+        self._last_kept: Any = _NOBODY
+
+    def run(self, on_progress: OnProgress | None) -> None:
+        stages = duplicate_stages(is_ours=self._is_ours)
+        with self._documents.aggregate(stages, allowDiskUse=True, batchSize=_BATCH) as found:
+            for batch in _batches(found):
+                self._take(batch)
+                if on_progress is not None:
+                    on_progress(self.report.duplicates)
+
+    def tell(self, requested_by: str) -> None:
+        report = self.report
+        if report.duplicates and self._is_ours:
+            get_cache().clear_all()
+        audit.info(
+            "duplicates_removed",
+            collection=report.collection,
+            groups=report.groups,
+            deleted=report.deleted,
+            left_alone=report.left_alone,
+            requested_by=requested_by,
+        )
+
+    def _take(self, batch: Sequence[Document]) -> None:
+        """Count the duplicates of a batch, which come group by group, and delete them if that is wanted."""
+        report = self.report
+        report.duplicates += len(batch)
+        contenders = self._contenders(batch)
+        contests: list[list[Any]] = []
+        if report.is_applied:
+            contests = in_transaction(lambda session: self._settle(contenders, session))
+            deleted = sum(len(losers) for _winner, *losers in contests)
+            report.deleted += deleted
+            report.left_alone += len(batch) - deleted
+        elif len(report.examples) < MAX_EXAMPLES:
+            contests = rank(self._documents, contenders, is_ours=self._is_ours)
+        kept = {identity_of(one): winner for winner, *losers in contests for one in (winner, *losers)}
+        for duplicate in batch:
+            is_new_group = self._last_group is _NOBODY or duplicate["keeper"] != self._last_group
+            # One that has gone meanwhile was in no contest.
+            known = duplicate["keeper"] if is_new_group else self._last_kept
+            stays = kept.get(identity_of(duplicate["_id"]), known)
+            if is_new_group:
+                report.groups += 1
+                if len(report.examples) < MAX_EXAMPLES:
+                    report.examples.append(_example(duplicate, stays))
+            self._last_group, self._last_kept = duplicate["keeper"], stays
+
+    def _contenders(self, batch: Sequence[Document]) -> list[Any]:
+        """Return the duplicates and what their groups keep; of a group that goes on, what stayed of it."""
+        first = {identity_of(one["keeper"]): one["keeper"] for one in batch}
+        if self._last_group is not _NOBODY and identity_of(self._last_group) in first:
+            first[identity_of(self._last_group)] = self._last_kept
+        return [*first.values(), *(one["_id"] for one in batch)]
+
+    def _settle(self, contenders: Sequence[Any], session: ClientSession) -> list[list[Any]]:
+        """Rank the documents as they are now, and delete all but the first of each question."""
+        contests = rank(self._documents, contenders, is_ours=self._is_ours, session=session)
+        if contests:
+            self._hold([winner for winner, *_losers in contests], session)
+            losers = [one for _winner, *losers in contests for one in losers]
+            self._documents.delete_many({"_id": {"$in": losers}}, session=session)
+        return contests
+
+    def _hold(self, winners: Sequence[Any], session: ClientSession) -> None:
+        """Write what stays, and leave it as it was: so the transaction fails if somebody else writes it."""
+        held = {"_id": {"$in": list(winners)}}
+        self._documents.update_many(held, {"$set": {_HELD: True}}, session=session)
+        self._documents.update_many(held, {"$unset": {_HELD: ""}}, session=session)
+
+
 def _batches(found: Iterable[Document]) -> Iterator[list[Document]]:
     iterator = iter(found)
     while batch := list(islice(iterator, _BATCH)):
         yield batch
 
 
-def _note(report: DuplicateReport, batch: Sequence[Document], last_keeper: Any) -> Any:
-    """Count the duplicates, which come group by group; returns the document the last group keeps."""
-    for duplicate in batch:
-        if duplicate["keeper"] != last_keeper:
-            last_keeper = duplicate["keeper"]
-            report.groups += 1
-            if len(report.examples) < MAX_EXAMPLES:
-                report.examples.append(_example(duplicate))
-        report.duplicates += 1
-    return last_keeper
-
-
-def _example(duplicate: Document) -> Document:
+def _example(duplicate: Document, kept: Any) -> Document:
     key = {name: duplicate["key"][name] for name in ("action", "cat_id", "granularity", "period_key")}
-    return key | {"kept": str(duplicate["keeper"]), "duplicate": str(duplicate["_id"])}
-
-
-def _delete_verified(documents: MongoCollection[Document], batch: Sequence[Document]) -> int:
-    """Rank the batch and what is kept of it anew, and delete what still comes after another; how many."""
-    duplicates = {duplicate["_id"] for duplicate in batch}
-    keepers = {duplicate["keeper"] for duplicate in batch}
-    ranked = documents.aggregate(ranking_stages(only_ids=[*duplicates | keepers]))
-    deletions = [
-        DeleteOne({"_id": one["_id"], **_as_seen(one["seen"])}) for one in ranked if one["_id"] in duplicates
-    ]
-    return documents.bulk_write(deletions, ordered=False).deleted_count if deletions else 0
-
-
-def _as_seen(seen: Document) -> Document:
-    """Return the condition that a document has not changed since it was ranked."""
-    marks = CHANGE_MARKS if any(mark in seen for mark in CHANGE_MARKS) else (*CHANGE_MARKS, "data")
-    return {mark: {"$eq": seen[mark]} if mark in seen else {"$exists": False} for mark in marks}
+    goes = duplicate["_id"] if duplicate["_id"] != kept else duplicate["keeper"]
+    return key | {"kept": str(kept), "duplicate": str(goes)}

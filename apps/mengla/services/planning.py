@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 import structlog
+from bson.errors import BSONError
 
 from apps.core.broker import send_task
 from apps.core.mongo import collection_of, utc_now
@@ -109,7 +110,7 @@ def plan_run(run_id: str) -> int:
             runs.fail_run(run_id, error_message=message, counts=run_state.count(run_id))
             return 0
         return _plan(run_id, run, token)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, BSONError) as error:
         logger.exception("plan_unreadable", run_id=run_id)
         counts = run_state.count(run_id)
         runs.fail_run(

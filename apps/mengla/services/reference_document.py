@@ -71,7 +71,7 @@ def read_document(source: Document, *, now: datetime) -> list[ImportedRecord]:
     """
     action = _action(source)
     granularity = _granularity(source)
-    unwrapped = _unwrapped(action, source)
+    unwrapped = read_figures(action, source)
     if unwrapped.empty_reason is not None:
         raise NothingInIt("empty answer")
     if action == Action.INDUSTRY_TREND:
@@ -183,7 +183,12 @@ def _period(source: Document, granularity: Granularity | None) -> Period:
     raise Unreadable("unreadable period", _shown(value))
 
 
-def _unwrapped(action: Action, source: Document) -> Unwrapped:
+def read_figures(action: Action, source: Document) -> Unwrapped:
+    """Return the figures in the document's ``data``, however they are wrapped, or why there are none.
+
+    :raises NothingInIt: when it is the answer of an execution that failed, or had not ended.
+    :raises Unreadable: when it is nothing that figures could be in.
+    """
     if "data" not in source:
         raise Unreadable("no data")
     data = source["data"]

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
+import bson
 import structlog
 from bson import ObjectId
 from django.utils.translation import gettext as _
@@ -40,6 +41,8 @@ logger = structlog.get_logger(__name__)
 TASK_ID = "cache_warmup"
 _BATCH = 50
 _LOOKUP_BATCH = 500
+# The list is kept in the run's document, of which MongoDB takes 16 MB.
+_MAX_PLAN_BYTES = 8 * 1024 * 1024
 _NEWEST_FIRST = [("updated_at", DESCENDING), ("_id", DESCENDING)]
 Document = Mapping[str, Any]
 T = TypeVar("T")
@@ -182,16 +185,27 @@ def _planned_answers(run_id: str, run: Document, token: str) -> list[list[Any]] 
     if "answers" in parameters:
         answers: list[list[Any]] = parameters["answers"]
         return answers
-    listed = [
-        [
-            *(query.action.value, query.cat_id, query.granularity.value, query.start.key, query.end.key),
-            *(query.product_id, dict(query.extra)),
-        ]
-        for query in list_newest_answers(Wanted.from_json(parameters))
-    ]
+    listed = _storable(list_newest_answers(Wanted.from_json(parameters)))
     stored = parameters | {"answers": listed}
     is_ours = runs.store_plan(run_id, token=token, parameters=stored, expected_total=len(listed))
     return listed if is_ours else None
+
+
+def _storable(queries: Iterable[DataQuery]) -> list[list[Any]]:
+    """Return the questions as they are stored, up to the bytes that a run has room for."""
+    listed: list[list[Any]] = []
+    size_bytes = 0
+    for query in queries:
+        one = [
+            *(query.action.value, query.cat_id, query.granularity.value, query.start.key, query.end.key),
+            *(query.product_id, dict(query.extra)),
+        ]
+        size_bytes += len(bson.encode({"answer": one}))
+        if size_bytes > _MAX_PLAN_BYTES:
+            logger.warning("warm_up_shortened", answers=len(listed), limit_bytes=_MAX_PLAN_BYTES)
+            break
+        listed.append(one)
+    return listed
 
 
 def _query_of(stored: list[Any]) -> DataQuery:

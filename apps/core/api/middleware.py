@@ -72,6 +72,7 @@ class AccessLogMiddleware:
             "method": request.method,
             "path": request.path[:_MAX_LOGGED_PATH],
             "status": response.status_code,
+            "address": request.META.get("REMOTE_ADDR", ""),
             "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         }
         if (tier := response.headers.get("X-MengLa-Source")) is not None:

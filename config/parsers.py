@@ -162,6 +162,17 @@ def hosts(raw: str) -> tuple[str, ...]:
     return names
 
 
+def networks(raw: str) -> tuple[str, ...]:
+    """IP addresses and networks (``10.0.0.0/24``) separated by commas, but not all addresses."""
+    try:
+        parsed = [ipaddress.ip_network(item) for item in _split_list(raw)]
+    except ValueError as error:
+        raise ValueError("must be IP addresses or networks, separated by commas") from error
+    if not all(network.prefixlen for network in parsed):
+        raise ValueError("must not cover every address")
+    return tuple(str(network) if network.num_addresses > 1 else str(network[0]) for network in parsed)
+
+
 def origins(raw: str) -> tuple[str, ...]:
     """CORS origins separated by commas, spelled as browsers send them; ``*`` is refused."""
     values = _split_list(raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ DEBUG = ENVIRONMENT.DEBUG
 SECRET_KEY = ENVIRONMENT.SECRET_KEY
 ALLOWED_HOSTS = list(ENVIRONMENT.ALLOWED_HOSTS)
 CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.CSRF_TRUSTED_ORIGINS)
+TRUSTED_PROXIES = [ip_network(network) for network in ENVIRONMENT.TRUSTED_PROXIES]
 JWT_SECRET = ENVIRONMENT.JWT_SECRET or ENVIRONMENT.SECRET_KEY
 MENGLA_WEBHOOK_URL = ENVIRONMENT.MENGLA_WEBHOOK_URL or f"{ENVIRONMENT.APP_BASEURL}/api/webhook/mengla-notify"
 
@@ -120,6 +122,7 @@ MIGRATION_MODULES = {
 DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
 
 MIDDLEWARE = [
+    "apps.core.api.proxies.TrustedProxyMiddleware",
     "apps.core.api.middleware.RequestIdMiddleware",
     "django.middleware.locale.LocaleMiddleware",  # before all that may answer in words
     "apps.core.api.middleware.AccessLogMiddleware",
@@ -128,7 +131,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "apps.core.api.middleware.ChunkedBodyMiddleware",
+    "apps.core.api.middleware.BodyMiddleware",
     "apps.core.api.middleware.TrailingSlashMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -281,7 +284,6 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.is_production else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.APP_BASEURL.startswith("https://")
 # Stops DEBUG error pages from looking for settings such as MONGO_URI that hold a password.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.api.reports.SecretFilter"

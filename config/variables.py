@@ -56,6 +56,12 @@ class Environment(AlertVariables):
         example="https://mengla.example.com",
         help="Origins the admin's forms may be posted from, when a proxy ends TLS in front of the server.",
     )
+    TRUSTED_PROXIES: tuple[str, ...] = _variable(
+        parsers.networks,
+        default=(),
+        example="127.0.0.1,10.0.0.0/24",
+        help="Proxies in front of the server, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
 
     MONGO_URI: str = _variable(
         parsers.mongo_uri,

@@ -24,7 +24,8 @@ from rest_framework.test import APIClient
 
 from apps.auth import facts, services, slots, throttle
 from apps.auth.choices import TokenScope
-from apps.core import cache
+from apps.core import cache, web_threads
+from apps.core.api import bodies
 from apps.core.outages import mongo_outage, redis_outage
 from apps.core.redis import get_redis
 from apps.mengla.services import query
@@ -98,11 +99,13 @@ def forget_process_state() -> None:
     """Clear everything a process remembers by itself: caches, limits, outages, log context."""
     cache._process_cache.__dict__.pop("tiers", None)
     query._recently_refreshed.clear()
-    query._waiters._semaphore = None
+    query._waiters._places = None
     facts.known_facts.clear()
     services._noted_uses.clear()
     throttle._local_storage().reset()
     slots.process_slots.cache_clear()
+    web_threads._all_places.cache_clear()
+    bodies.reading_places.cache_clear()
     mongo_outage.forget()
     redis_outage.forget()
     structlog.contextvars.clear_contextvars()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apps.core.errors import RateLimited
+from apps.core.web_threads import Places, threads_that_may_wait
 
 CONCURRENT_HASHES = 2
 WAIT_SECONDS = 5.0
@@ -30,7 +30,7 @@ class HashingSlots:
 
     def __init__(self, *, concurrent: int, admitted: int, wait_seconds: float) -> None:
         self._hashing = threading.BoundedSemaphore(concurrent)
-        self._admitted = threading.BoundedSemaphore(admitted)
+        self._admitted = Places(admitted)
         self._wait_seconds = wait_seconds
 
     @contextmanager
@@ -39,24 +39,21 @@ class HashingSlots:
 
         :raises HashingBusy: when none gets free in time, or too many wait already.
         """
-        if not self._admitted.acquire(blocking=False):
-            raise _busy()
-        try:
-            if not self._hashing.acquire(timeout=self._wait_seconds):
+        with self._admitted.take() as is_admitted:
+            if not is_admitted or not self._hashing.acquire(timeout=self._wait_seconds):
                 raise _busy()
             try:
                 yield
             finally:
                 self._hashing.release()
-        finally:
-            self._admitted.release()
 
 
 @cache
 def process_slots() -> HashingSlots:
     """Return the slots of this process; a quarter of its threads stay free of logins."""
-    admitted = max(CONCURRENT_HASHES, settings.WEB_THREADS * 3 // 4)
-    return HashingSlots(concurrent=CONCURRENT_HASHES, admitted=admitted, wait_seconds=WAIT_SECONDS)
+    return HashingSlots(
+        concurrent=CONCURRENT_HASHES, admitted=threads_that_may_wait(), wait_seconds=WAIT_SECONDS
+    )
 
 
 def _busy() -> HashingBusy:

@@ -32,6 +32,15 @@ def check_collection_service(app_configs: Any, **kwargs: Any) -> list[CheckMessa
                 id="collector.W002",
             )
         )
+    if settings.APP_BASEURL.startswith("https://") and not settings.TRUSTED_PROXIES:
+        messages.append(
+            Warning(
+                "APP_BASEURL is https, which a proxy must end, and TRUSTED_PROXIES is not set: all clients "
+                "seem to have the address of the proxy, and share one limit of login tries.",
+                hint="Set TRUSTED_PROXIES to the address of the proxy.",
+                id="collector.W003",
+            )
+        )
     return messages
 
 

@@ -15,7 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apps.core.api.parsers import loads, read_body
+from apps.core.api.bodies import read_body
+from apps.core.api.parsers import loads
 from apps.core.errors import InvalidInput, PermissionDenied
 from apps.mengla.serializers import WebhookReceiptSerializer
 from apps.mengla.services.receive import has_valid_token, receive_or_defer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -56,8 +57,10 @@ def test_a_failed_login_gives_its_slot_back() -> None:
             raise ZeroDivisionError
 
 
-@pytest.mark.parametrize(("threads", "admitted"), [(2, 2), (16, 12)])
+@pytest.mark.parametrize(("threads", "admitted"), [(2, 1), (3, 2), (4, 3), (16, 12)])
 def test_a_process_keeps_threads_for_other_requests(settings: Any, threads: int, admitted: int) -> None:
     settings.WEB_THREADS = threads
-    slots = process_slots()
-    assert slots._admitted._value == admitted
+    with contextlib.ExitStack() as logins:
+        for _ in range(admitted):
+            assert logins.enter_context(process_slots()._admitted.take())
+        assert not logins.enter_context(process_slots()._admitted.take())

@@ -99,6 +99,7 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
     "`true` or `false`": (["true", "false"], ["maybe"]),
     "host names": (["a.example.com,b.example.com"], ["http://a.example.com"]),
     "origins": (["https://a.example.com,http://b.example.com:8080"], ["*", "https://a.example.com/"]),
+    "IP addresses and networks": (["10.0.0.0/24,::1"], ["proxy.example.com", "0.0.0.0/0"]),
     "http(s) URL": (["http://a.example.com", "https://a.example.com/base/"], ["a.example.com", "ftp://a"]),
     "MongoDB URI": (["mongodb://a.example.com", "mongodb+srv://a.example.com"], ["a.example.com"]),
     "Redis URL": (["redis://a", "rediss://a/1", "unix:///run/a"], ["a:6379", "redis://a?socket_timeout=1"]),

@@ -63,6 +63,8 @@ ACCEPTED: list[tuple[Parser, str, Any]] = [
     (parsers.origins, "http://[::1]:5173,http://10.0.0.1", ("http://[::1]:5173", "http://10.0.0.1")),
     (parsers.origins, "https://xn--mnchen-3ya.de,http://web_1:3000", None),
     (parsers.origins, "https://a.example.com", ("https://a.example.com",)),
+    (parsers.networks, "127.0.0.1, 10.0.0.0/24,::1", ("127.0.0.1", "10.0.0.0/24", "::1")),
+    (parsers.networks, "fd00::/8", ("fd00::/8",)),
     (parsers.cron, "*/5  2 * * 1-5", "*/5 2 * * 1-5"),
     (parsers.cron, "0 3 2 1,4,7,10 *", "0 3 2 1,4,7,10 *"),
 ]
@@ -221,6 +223,22 @@ REFUSED: list[tuple[Parser, str]] = [
         )
     ],
     *[
+        (parsers.networks, text)
+        for text in (
+            "localhost",
+            "*",
+            "0.0.0.0/0",
+            "::/0",
+            "10.0.0.1/24",
+            "10.0.0.0/33",
+            "10.0.0.256",
+            "10.0.0.1:80",
+            "127.0.0.1 ::1",
+            "127.1",
+            "[::1]",
+        )
+    ],
+    *[
         (parsers.cron, text)
         for text in (
             "",
@@ -253,6 +271,7 @@ PARSERS: list[Parser] = [
     parsers.database_name,
     parsers.hosts,
     parsers.origins,
+    parsers.networks,
     parsers.cron,
 ]
 

@@ -24,7 +24,7 @@ from rest_framework import exceptions, serializers
 from apps.core import errors
 from apps.core.api.envelope import EnvelopeRenderer, dump_json, error_body, error_response, success_body
 from apps.core.api.exceptions import code_of_status, envelope_exception_handler
-from apps.core.api.parsers import MAX_DEPTH, StrictJSONParser, read_body
+from apps.core.api.parsers import MAX_DEPTH, StrictJSONParser
 from apps.core.api.serializers import (
     MongoModelSerializer,
     ObjectIdStringField,
@@ -260,24 +260,6 @@ def test_a_body_is_nested_so_deeply_and_no_deeper(opening: bytes, closing: bytes
     StrictJSONParser().parse(BytesIO(opening * levels + b"1" + closing * levels))
     with pytest.raises(exceptions.ParseError, match="deep"):
         StrictJSONParser().parse(BytesIO(opening * (levels + 1) + b"1" + closing * (levels + 1)))
-
-
-def test_a_raw_body_is_bounded_by_what_it_says_and_by_what_it_is() -> None:
-    def request(body: bytes, **extra: Any) -> Any:
-        return RequestFactory().generic("POST", "/", body, **extra)
-
-    assert read_body(request(b"12345"), limit_bytes=5) == b"12345"
-    assert read_body(request(b""), limit_bytes=5) == b""
-    for bad in (
-        request(b"123456"),
-        request(b"1", CONTENT_LENGTH="999999999999"),
-        request(b"123456", HTTP_TRANSFER_ENCODING="gzip, Chunked", CONTENT_LENGTH=""),
-    ):
-        with pytest.raises(errors.PayloadTooLarge):
-            read_body(bad, limit_bytes=5)
-    chunked = request(b"", HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="")
-    chunked.META["wsgi.input"] = BytesIO(b"12345")
-    assert read_body(chunked, limit_bytes=5) == b"12345"
 
 
 # --- Fields ---------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from io import BytesIO
 from typing import cast
 
 import structlog
@@ -16,10 +15,10 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
+from apps.core.api.bodies import guard_body, read_ahead
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, error_response
 from apps.core.api.exceptions import code_of_status, internal_error_body
-from apps.core.api.parsers import read_body
-from apps.core.errors import ErrorCode, PayloadTooLarge
+from apps.core.errors import DomainError, ErrorCode
 
 access = structlog.get_logger("collector.access")
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -84,6 +83,7 @@ class AccessLogMiddleware:
             "method": request.method,
             "path": request.path[:_MAX_LOGGED_PATH],
             "status": response.status_code,
+            "address": request.META.get("REMOTE_ADDR", ""),
             "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         }
         if (tier := response.headers.get("X-MengLa-Source")) is not None:
@@ -108,22 +108,28 @@ class EnvelopeMiddleware:
         return _envelope_for(request, response)
 
 
-class ChunkedBodyMiddleware:
-    """Gives a body that was sent in chunks the length without which Django and DRF take it for empty."""
+class BodyMiddleware:
+    """Guards the bodies of all requests; those of the API are read later, by whom they are for.
+
+    The forms of the admin are read here: Django reads them where it cannot answer for a failure.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Read the chunks, up to the largest body any address takes."""
-        is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-        if is_chunked and is_api_path(request.path):
+        """Answer, or say what is wrong with a form's body."""
+        guard_body(request)
+        if request.method == "POST" and not is_api_path(request.path):
             try:
-                body = read_body(request, limit_bytes=settings.WEBHOOK_MAX_BYTES)
-            except PayloadTooLarge as error:
-                return error_response(error.code, error.message, detail=error.detail)
-            request.META["CONTENT_LENGTH"] = str(len(body))
-            request.META["wsgi.input"] = request._stream = BytesIO(body)
+                read_ahead(request, limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            except DomainError as error:
+                return HttpResponse(
+                    f"{error.message}\n",
+                    status=error.code.http_status,
+                    content_type="text/plain; charset=utf-8",
+                    headers=error.headers,
+                )
         return self.get_response(request)
 
 

@@ -1,4 +1,4 @@
-"""Reading request bodies: strict JSON, bounded in size."""
+"""Parsing request bodies: strict JSON, bounded in size and depth."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import IO, Any
 
 import orjson
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
+from apps.core.api.bodies import announced_bytes, read_bounded
 from apps.core.api.envelope import JSON_CONTENT_TYPE
-from apps.core.errors import PayloadTooLarge
 
 # No request of this API needs more. What is far deeper cannot even be printed in an error message.
 MAX_DEPTH = 32
@@ -35,10 +34,12 @@ class StrictJSONParser(BaseParser):
         :raises ParseError: when it is not JSON, or nested deeper than ``MAX_DEPTH``.
         :raises PayloadTooLarge: when it is over DATA_UPLOAD_MAX_MEMORY_SIZE.
         """
-        limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit_bytes + 1)
-        if len(body) > limit_bytes:
-            raise PayloadTooLarge(_("The body is too large."), detail=f"limit_bytes={limit_bytes}")
+        request = (parser_context or {}).get("request")
+        body = read_bounded(
+            stream,
+            announced_bytes=announced_bytes(request) if request is not None else 0,
+            limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        )
         return loads_shallow(body)
 
 
@@ -77,23 +78,3 @@ def loads(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise ParseError(_("The body is not valid JSON.")) from error
-
-
-def read_body(request: HttpRequest, *, limit_bytes: int) -> bytes:
-    """Read the raw body of a request, up to the limit.
-
-    :raises PayloadTooLarge: when it is larger; no more than the limit is ever held in memory.
-    """
-    announced = request.META.get("CONTENT_LENGTH") or "0"
-    if announced.isdecimal() and int(announced) > limit_bytes:
-        raise PayloadTooLarge(_("The body is too large."), detail=f"limit_bytes={limit_bytes}")
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        # Django reads CONTENT_LENGTH bytes, and a chunked body announces none; our server ends the
-        # stream where the body ends (``wsgi.input_terminated``).
-        stream = request.META.get("wsgi.input", request)
-    else:
-        stream = request
-    body: bytes = stream.read(limit_bytes + 1)
-    if len(body) > limit_bytes:
-        raise PayloadTooLarge(_("The body is too large."), detail=f"limit_bytes={limit_bytes}")
-    return body

@@ -22,6 +22,7 @@ from apps.categories.selectors import category_exists
 from apps.core.cache import Entry, Lookup, get_cache
 from apps.core.mongo import utc_now
 from apps.core.outages import is_mongo_outage, mongo_outage
+from apps.core.web_threads import Places
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
@@ -197,7 +198,7 @@ class _Waiters:
     """Bounds how many of this process's threads may wait for collections: half of them."""
 
     def __init__(self) -> None:
-        self._semaphore: threading.BoundedSemaphore | None = None
+        self._places: Places | None = None
         self._lock = threading.Lock()
 
     def run(
@@ -205,14 +206,10 @@ class _Waiters:
     ) -> dict[str, Any]:
         """Run the wait if a place is free, else do not wait."""
         with self._lock:
-            if self._semaphore is None:
-                self._semaphore = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
-        if not self._semaphore.acquire(blocking=False):
-            return otherwise()
-        try:
-            return wait()
-        finally:
-            self._semaphore.release()
+            if self._places is None:
+                self._places = Places(max(1, settings.WEB_THREADS // 2))
+        with self._places.take() as has_place:
+            return wait() if has_place else otherwise()
 
 
 _waiters = _Waiters()

@@ -57,7 +57,8 @@ class DataViewSet(ViewSet):
         operation_id="admin_duplicates_remove",
         summary="Remove duplicate records",
         description=(
-            "Kept is the one with figures, then the one under our key. Only counts them unless `apply` is true."
+            "Kept is the one with figures, then the one under our key. "
+            "Only counts them unless `apply` is true."
         ),
         request=RemoveDuplicatesSerializer,
         responses={200: DuplicatesSerializer},

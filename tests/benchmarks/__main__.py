@@ -1,8 +1,10 @@
-"""Runs the benchmarks: ``python -m tests.benchmarks``."""
+"""Runs the benchmarks: ``python -m tests.benchmarks`` the read path, or the one that is named."""
 
 from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
 
 import tests.environment  # noqa: F401 - Django's settings are read after this
 
@@ -13,9 +15,8 @@ def main() -> None:
     import django
 
     django.setup()
-    from tests.benchmarks import read_path
-
-    read_path.main()
+    name = sys.argv[1] if len(sys.argv) > 1 else "read_path"
+    import_module(f"tests.benchmarks.{name}").main()
 
 
 if __name__ == "__main__":

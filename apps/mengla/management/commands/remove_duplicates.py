@@ -25,7 +25,8 @@ class Command(CollectorCommand):
 
     help = gettext_noop(
         "Find documents that answer the same question as another one; delete them with --apply. Kept is the "
-        "one with figures, then the newest. May run while everything runs, and again."
+        "one with figures, then the newest; of our records the one that readers find. May run while "
+        "everything runs, and again."
     )
     argument_errors = (NotFound,)
     operation_timeout_seconds = 24 * 3600

@@ -19,6 +19,10 @@ _SECRET_TEXT = (
     (re.compile(r"mlc_[A-Za-z0-9_-]{8,}"), "mlc_***"),
     (re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"), "eyJ***"),  # a login token
 )
+# Characters that a terminal obeys or breaks a line at, and those that turn the direction of a text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_REFUSED_BY_DJANGO = ("DisallowedHost", "RequestDataTooBig", "TooManyFieldsSent", "TooManyFilesSent")
+_TRACEBACKS = frozenset({"exception", "stack"})
 
 
 def scrub_text(text: str) -> str:
@@ -50,6 +54,23 @@ def _scrub_line(_logger: Any, _method: str, line: Any) -> Any:
     return scrub_text(line)
 
 
+def _escape_values(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Keep what a client has sent from beginning a line of its own; JSON does that by itself."""
+    return {
+        key: _escaped(value) if isinstance(value, str) and key not in _TRACEBACKS else value
+        for key, value in event.items()
+    }
+
+
+def _escape_line(_logger: Any, _method: str, line: Any) -> Any:
+    """Keep the rest, such as a traceback, from speaking to the terminal."""
+    return "\n".join(map(_escaped, line.split("\n")))
+
+
+def _escaped(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 # What happens to each event, whoever logs it; the standard library's records get here, too.
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -63,10 +84,10 @@ _SHARED: list[structlog.types.Processor] = [
 
 def line_formatter(log_format: str) -> logging.Formatter:
     """Return what turns a record into its line; granian's own lines go through it, too."""
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+    rendering: list[structlog.types.Processor] = (
+        [structlog.processors.JSONRenderer(ensure_ascii=False)]
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=False)
+        else [_escape_values, structlog.dev.ConsoleRenderer(colors=False), _escape_line]
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
@@ -74,7 +95,7 @@ def line_formatter(log_format: str) -> logging.Formatter:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             _scrub,
-            renderer,
+            *rendering,
             _scrub_line,
         ],
     )
@@ -112,6 +133,8 @@ def configure_logging(*, level: str, log_format: str) -> None:
                 "django-q": {"level": "WARNING"},
                 # Django logs every 4xx answer; our access line says the same once.
                 "django.request": {"level": "ERROR"},
+                # And a traceback for each scanner that asks for a host that is not ours, or sends too much.
+                **{f"django.security.{name}": {"level": "CRITICAL"} for name in _REFUSED_BY_DJANGO},
             },
         }
     )

@@ -170,7 +170,7 @@ WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the firs
 MONGO_OPERATION_TIMEOUT_MS = 1500
 DATABASES = {
     "default": {
-        "ENGINE": "django_mongodb_backend",
+        "ENGINE": "apps.core.database",
         "HOST": ENVIRONMENT.MONGO_URI,
         "NAME": ENVIRONMENT.MONGO_DB,
         "OPTIONS": {

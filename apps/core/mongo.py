@@ -11,20 +11,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-import pymongo
 from django.db import connections
 from django.db.models import Model
-from django_mongodb_backend.base import DatabaseWrapper
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection as MongoCollection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from apps.core.outages import mongo_outage
+from apps.core.database.base import DatabaseWrapper
 
 _DB_ALIAS = "default"
-_AWAKE_TIMEOUT_SECONDS = 0.3
 _inherited_clients: list[Any] = []
 _is_registered = False
 T = TypeVar("T")
@@ -38,32 +35,27 @@ def collection_of(model: type[Model]) -> MongoCollection[dict[str, Any]]:
 def named_collection(name: str) -> MongoCollection[dict[str, Any]]:
     """Return a PyMongo collection of our database by its name.
 
-    :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not. One
-        caller pays the full timeout of an outage; without this, all threads of a process would pay it.
+    :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not.
     """
-    connection = _connection()
-    if mongo_outage.is_known:
-        with pymongo.timeout(_AWAKE_TIMEOUT_SECONDS):
-            connection.database.command("ping")
-        mongo_outage.forget()
-    collection: MongoCollection[dict[str, Any]] = connection.get_collection(name)
-    return collection
+    return _connection().get_collection(name)
 
 
 def run_command(name: str, **options: Any) -> dict[str, Any]:
     """Run a command of the server on our database, such as ``dbStats``."""
-    answer: dict[str, Any] = _connection().database.command(name, **options)
+    answer: dict[str, Any] = _awake_connection().database.command(name, **options)
     return answer
 
 
 def has_collection(name: str) -> bool:
     """Whether our database has a collection of documents of this name."""
-    return name in _connection().database.list_collection_names(filter={"type": "collection", "name": name})
+    return name in _awake_connection().database.list_collection_names(
+        filter={"type": "collection", "name": name}
+    )
 
 
 def snapshot_session() -> ClientSession:
     """Return a session (a context manager) in which all reads see the database at one instant."""
-    client: MongoClient[dict[str, Any]] = _connection().connection
+    client: MongoClient[dict[str, Any]] = _awake_connection().connection
     return client.start_session(snapshot=True)
 
 
@@ -106,6 +98,12 @@ def open_client() -> None:
 def _connection() -> DatabaseWrapper:
     connection = cast(DatabaseWrapper, connections[_DB_ALIAS])
     connection.ensure_connection()
+    return connection
+
+
+def _awake_connection() -> DatabaseWrapper:
+    connection = _connection()
+    connection.demand_awake()
     return connection
 
 

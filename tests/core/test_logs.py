@@ -15,7 +15,7 @@ import structlog
 from django.test import RequestFactory
 from rest_framework.test import APIClient
 
-from config.logs import scrub_text
+from config.logs import line_formatter, scrub_text
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "mongodb://root:s3cret@db/"
@@ -135,6 +135,13 @@ def test_no_value_breaks_a_line(value: Any, logger: Any, written_log: Log) -> No
     assert len(written_log()) == 1
 
 
+@pytest.mark.parametrize("path", ["/", "/api/auth/me", "/admin/login/"])
+def test_a_request_for_another_host_is_one_line(api: APIClient, written_log: Log, path: str) -> None:
+    assert api.get(path, HTTP_HOST="scanner.example.com").status_code == 400
+    (line,) = [line for line in written_log() if line["logger"] != "collector.audit"]
+    assert (line["logger"], line["event"], line["status"]) == ("collector.access", "request", 400)
+
+
 @pytest.mark.parametrize("name", ["httpx", "httpcore", "pymongo", "django-q"])
 def test_talkative_libraries_are_silent_below_warnings(name: str, written_log: Log) -> None:
     logging.getLogger(name).info("POST http://service/?token=x")
@@ -193,6 +200,37 @@ def test_console_is_for_people() -> None:
     assert "password=***" in text
     assert "ZeroDivisionError" in text
     assert "\x1b[" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/\x1b[2J\x1b]0;title\x07", "/\\x1b[2J\\x1b]0;title\\x07"),
+        ("/nul\x00byte", "/nul\\x00byte"),
+        ("/a\r\n2025-01-01 forged", "/a\\r\\n2025-01-01 forged"),
+        ("/\u2028\u202eturned\x9b31m", "/\\u2028\\u202eturned\\x9b31m"),
+        ("/Шины/萌啦", "/Шины/萌啦"),
+    ],
+)
+def test_a_console_line_obeys_no_client(path: str, shown: str) -> None:
+    formatter = line_formatter("console")
+    for arguments in ((path,), ("%s", path), ("%s", {path: [path]})):
+        record = logging.LogRecord("tests", logging.INFO, "", 0, arguments[0], arguments[1:], None)
+        line = formatter.format(record)
+        assert shown in line
+        assert line.isprintable()
+
+
+def test_the_lines_of_a_traceback_on_the_console_stay_lines() -> None:
+    error = ValueError("\x1b[2J")
+    try:
+        raise error
+    except ValueError:
+        record = logging.LogRecord("tests", logging.ERROR, "", 0, "failed", (), sys.exc_info())
+    lines = line_formatter("console").format(record).split("\n")
+    assert lines[-1] == "ValueError: \\x1b[2J"
+    assert len(lines) > 3
+    assert all(line.isprintable() for line in lines)
 
 
 @pytest.mark.slow

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
+from apps.core.outages import REMEMBER_SECONDS
 from apps.mengla.upstream.signature import sign
 from tests.integration.databases import OwnServers, stopped
+from tests.integration.parts import ROOT
 from tests.integration.questions import Question
 from tests.integration.stack import Stack
 from tests.integration.waiting import at_once, timed, wait_until
@@ -134,6 +138,59 @@ def test_while_mongodb_hangs_hits_go_on_and_the_rest_is_told_in_time(
     assert stored["data"]["list"] == [{"catName": "kept"}]
     exposed.collect(unknown)
     exposed.assert_stored_once([in_l1, in_l2, uncached, unknown])
+
+
+def test_every_address_answers_in_time_while_mongodb_hangs(exposed: Stack, servers: OwnServers) -> None:
+    """Each request finds a process that has forgotten the outage, as those do that come after a pause."""
+    calls = operations()
+    assert len(calls) > 50
+    with exposed.web.clients(exposed.token) as by_worker:
+        (first,), (second,) = by_worker.values()
+        with stopped(servers.mongo):
+            slow = at_once(
+                partial(walk, client, part) for client, part in ((first, calls[::2]), (second, calls[1::2]))
+            )
+    assert [one for found in slow for one in found] == []
+    wait_until(
+        lambda: exposed.get("/api/auth/tokens").status_code == 200, timeout_seconds=10, what="all is well"
+    )
+
+
+def operations() -> list[tuple[str, str, Any]]:
+    """Every method of every address, with a body that is good enough to come to the database."""
+    paths = json.loads((ROOT / "tests/contract/openapi.json").read_text())["paths"]
+    span = {"granularity": "month", "startDate": "2024-01", "endDate": "2024-03"}
+    figures = {"catId": "4200", "timest": "2024-05", "action": "hot"}
+    bodies = {
+        "/api/auth/generate-token": {"label": "while it hangs"},
+        "/api/auth/login": {"username": "admin", "password": "a wrong password"},
+        "/api/admin/backfill": span,
+        "/api/admin/mengla/status": span,
+        "/api/panel/data/fill": span,
+        "/api/admin/mengla/enqueue-full-crawl": {},
+        "/api/admin/tasks/cancel-all": {"confirm": True},
+        "/api/panel-config": {"layout": {}},
+        "/api/panel/config": {"layout": {}},
+    }
+    query = "?" + urlencode({"primaryCatId": "4200", "action": "hot", "timest": "2024-05"})
+    calls = []
+    for template, methods in paths.items():
+        path = re.sub(r"{\w+}", "0" * 24, template.replace("{task_id}", "daily_collect"))
+        body = figures if path.startswith("/api/mengla/") else bodies.get(path, {})
+        calls += [(method, path + (query if path == "/api/mengla" else ""), body) for method in methods]
+    return calls
+
+
+def walk(client: httpx.Client, calls: list[tuple[str, str, Any]]) -> list[str]:
+    """Call each address after the process has forgotten the outage; returns those that took too long."""
+    slow = []
+    for method, path, body in calls:
+        time.sleep(REMEMBER_SECONDS + 0.1)
+        sent = {} if method in ("get", "delete") else {"json": body}
+        answer, seconds = timed(partial(client.request, method, path, **sent))
+        if seconds >= PROMISED_SECONDS or answer.status_code == 500:
+            slow.append(f"{method} {path}: {answer.status_code} after {seconds:.1f} s")
+    return slow
 
 
 def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, servers: OwnServers) -> None:

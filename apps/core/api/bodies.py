@@ -106,4 +106,4 @@ def read_ahead(request: HttpRequest, *, limit_bytes: int) -> None:
 
 
 def _replace_stream(request: HttpRequest, stream: Any) -> None:
-    request.META["wsgi.input"] = request._stream = stream  # type: ignore[attr-defined]
+    request.META["wsgi.input"] = request._stream = stream

@@ -165,7 +165,7 @@ class QuerySerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Refuse a parameter of ours that stands there more than once."""
         if isinstance(data, QueryDict):
-            repeated = [name for name in self.fields if len(data.getlist(name)) > 1]
+            repeated = [str(name) for name in self.fields if len(data.getlist(str(name))) > 1]
             if repeated:
                 message = self.error_messages["repeated"]
                 raise serializers.ValidationError({name: [message] for name in repeated})

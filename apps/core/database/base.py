@@ -1,0 +1,42 @@
+"""django-mongodb-backend, which does not let every request of a process pay for a MongoDB that hangs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymongo
+from django_mongodb_backend import base
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import ExecutionTimeout
+
+from apps.core.outages import mongo_outage
+
+_AWAKE_TIMEOUT_SECONDS = 0.3
+
+
+class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
+    """The connection of one thread; every operation on documents begins with :meth:`get_collection`."""
+
+    def get_collection(self, name: str, **options: Any) -> MongoCollection[dict[str, Any]]:
+        """Return a collection of our database. Raises as :meth:`demand_awake` does."""
+        self.demand_awake()
+        collection: MongoCollection[dict[str, Any]] = super().get_collection(name, **options)
+        return collection
+
+    def demand_awake(self) -> None:
+        """Fail early in an outage.
+
+        One operation pays the full timeout of an outage; without this, all those after it would, in the same
+        request and in all threads of the process.
+
+        :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not.
+        """
+        if mongo_outage.is_known:
+            try:
+                with pymongo.timeout(_AWAKE_TIMEOUT_SECONDS):
+                    self.database.command("ping")
+            except ExecutionTimeout:
+                # Just back: the driver asks nothing in less time than the slow round trips it has seen at the
+                # end of the outage, and goes on so for a while. The operation itself has more time.
+                return
+            mongo_outage.forget()

@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from django.core.management import CommandError, call_command
 
-from apps.core.cache import get_cache
+from apps.core.cache import EPOCH_KEY, get_cache
 from apps.core.errors import NotFound
 from apps.core.mongo import named_collection, utc_now
+from apps.core.redis import get_redis
 from apps.mengla.services import duplicates as service
 from apps.mengla.services.duplicates import DuplicateReport, remove_duplicates
 from tests.factories.categories import Node
@@ -323,6 +325,25 @@ def test_of_strangers_among_our_records_ours_is_kept_and_the_caches_are_told(sam
     assert (report.collection, report.deleted) == ("mengla_data", 1)
     assert keys("mengla_data") == {"hot:1001:month:202506"}
     assert get_cache().lookup(group, "x").ticket.epoch != ticket.epoch
+
+
+def test_it_is_not_done_while_the_caches_may_serve_what_was_removed(
+    sample_tree: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(hot("202506"))
+    put("mengla_data", updated_at=BEGIN)
+
+    def lose_redis(_client: redis.Redis) -> bool:
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as without:
+        without.setattr("apps.core.cache._begin_new_epoch", lose_redis)
+        code, _, err = run("--apply", "--collection", "mengla_data")
+    assert code == 1
+    assert "Repeat the deletion" in err
+    epoch = get_redis().get(EPOCH_KEY)
+    assert remove(None).deleted == 0  # the removed ones stay so, and the caches are told now
+    assert get_redis().get(EPOCH_KEY) != epoch
 
 
 def test_a_collection_that_is_not_there() -> None:

@@ -31,6 +31,7 @@ from apps.core.errors import DependencyUnavailable, NotFound
 from apps.core.mongo import has_collection, named_collection
 from apps.mengla.duplicate_ranking import CHANGE_MARKS, ranking_stages
 from apps.mengla.models import Record
+from apps.mengla.services.deletions import demand_told
 
 audit = structlog.get_logger("collector.audit")
 
@@ -71,6 +72,7 @@ def remove_duplicates(
     ``on_progress`` is told, now and then, how many were found so far.
 
     :raises NotFound: when there is no collection of that name.
+    :raises DependencyUnavailable: when the caches cannot be told; repeating it makes that good.
     """
     name = Record._meta.db_table if collection_name is None else collection_name
     if not has_collection(name):
@@ -78,18 +80,12 @@ def remove_duplicates(
     # Others may have written dates that Python has none for.
     documents = named_collection(name).with_options(_CODEC)
     report = DuplicateReport(collection=name, is_applied=is_applied)
-    last_keeper: Any = _NOBODY
-    with documents.aggregate(ranking_stages(), allowDiskUse=True, batchSize=_BATCH) as found:
-        for batch in _batches(found):
-            last_keeper = _note(report, batch, last_keeper)
-            if is_applied:
-                deleted = _delete_verified(documents, batch)
-                report.deleted += deleted
-                report.left_alone += len(batch) - deleted
-            if on_progress is not None:
-                on_progress(report.duplicates)
-    if report.deleted and name == Record._meta.db_table:
-        get_cache().clear_all()
+    is_served = name == Record._meta.db_table
+    try:
+        _go_through(documents, report, on_progress)
+    finally:
+        # Also when nothing was deleted now: the time before this may have ended before this line.
+        is_told = not (is_applied and is_served) or get_cache().clear_all()
     if is_applied:
         audit.info(
             "duplicates_removed",
@@ -99,7 +95,23 @@ def remove_duplicates(
             left_alone=report.left_alone,
             requested_by=requested_by,
         )
+    demand_told(is_told)
     return report
+
+
+def _go_through(
+    documents: MongoCollection[Document], report: DuplicateReport, on_progress: OnProgress | None
+) -> None:
+    last_keeper: Any = _NOBODY
+    with documents.aggregate(ranking_stages(), allowDiskUse=True, batchSize=_BATCH) as found:
+        for batch in _batches(found):
+            last_keeper = _note(report, batch, last_keeper)
+            if report.is_applied:
+                deleted = _delete_verified(documents, batch)
+                report.deleted += deleted
+                report.left_alone += len(batch) - deleted
+            if on_progress is not None:
+                on_progress(report.duplicates)
 
 
 def remove_duplicate_records(*, is_applied: bool, requested_by: str, max_seconds: float) -> DuplicateReport:

@@ -20,21 +20,22 @@ from apps.mengla.models import Collection, Record
 _MAX_POSITION = 1000
 Document = dict[str, Any]
 
-_ANSWER_FIELDS = {
-    "data": 1,
-    "is_empty": 1,
-    "empty_reason": 1,
-    "collected_at": 1,
-    "fresh_until": 1,
-    "expired_at": 1,
-}
+_STANDING_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired_at": 1}
+_ANSWER_FIELDS = _STANDING_FIELDS | {"data": 1, "empty_reason": 1}
 
 
 def find_answer_records(query: DataQuery) -> list[Document]:
     """Return the stored records of an answer, by key; at most one per period."""
-    return list(
-        collection_of(Record).find({"_id": {"$in": query.record_ids}}, _ANSWER_FIELDS, batch_size=2000)
-    )
+    return _records_of(query, _ANSWER_FIELDS)
+
+
+def find_answer_standing(query: DataQuery) -> list[Document]:
+    """Return what :func:`find_answer_records` does, without the figures: cheap however large they are."""
+    return _records_of(query, _STANDING_FIELDS)
+
+
+def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
+    return list(collection_of(Record).find({"_id": {"$in": query.record_ids}}, fields, batch_size=2000))
 
 
 def find_fresh_answer(query: DataQuery, *, now: datetime) -> list[Document] | None:

@@ -156,11 +156,19 @@ def _is_answered_already(collection: Document) -> bool:
     """Whether another collection has stored a fresh answer since this one was enqueued; then it ends."""
     if collection["is_forced"]:
         return False
-    stored = selectors.find_fresh_answer(selectors.query_of(collection), now=utc_now())
+    query = selectors.query_of(collection)
+    stored = selectors.find_fresh_answer(query, now=utc_now())
     if stored is None:
         return False
+    # It may be its own answer, of a process that was killed before it told the caches.
+    are_caches_told = receive.refresh_cache(query)
     if any(not record["is_empty"] for record in stored):
-        queue.finish(collection["_id"], status=CollectionStatus.SUCCEEDED, was_asked=False)
+        queue.finish(
+            collection["_id"],
+            status=CollectionStatus.SUCCEEDED,
+            was_asked=False,
+            are_caches_told=are_caches_told,
+        )
     else:
         queue.finish(
             collection["_id"],
@@ -168,6 +176,7 @@ def _is_answered_already(collection: Document) -> bool:
             empty_reason=EmptyReason(stored[0]["empty_reason"]),
             attempt_token=collection["attempt_token"],
             was_asked=False,
+            are_caches_told=are_caches_told,
         )
     return True
 

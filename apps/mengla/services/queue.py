@@ -203,11 +203,13 @@ def finish(
     empty_reason: EmptyReason | None = None,
     attempt_token: str | None = None,
     was_asked: bool = True,
+    are_caches_told: bool = False,
 ) -> bool:
     """End a collection whose answer is stored; False when it had ended before.
 
     A late success also ends one that waits for its retry or was given up. An empty answer counts only for
     the attempt under way, named by its token. ``was_asked``: whether the answer came by this collection.
+    ``are_caches_told``: the caches know the answer, so nothing is pending any more.
     """
     criteria: Document = {"_id": collection_id}
     if status == CollectionStatus.SUCCEEDED:
@@ -219,7 +221,8 @@ def finish(
         "error_code": "",
         "error_message": "",
     }
-    before = _end(criteria, status, changes)
+    told = {"is_cache_pending": False} if are_caches_told else {}
+    before = _end(criteria, status, changes | told)
     if before is None:
         return False
     measures.count_ended(
@@ -330,14 +333,14 @@ def cancel_pending(criteria: Document, *, limit: int = 2000) -> int:
 
 
 def mark_cache_pending(collection_id: ObjectId) -> None:
-    """Note that the caches do not know what this collection stored; the tick tells them."""
+    """Note that the caches do not know what this collection stores; the tick tells them."""
     collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
 
 
 def mark_cache_told(collection_ids: Sequence[ObjectId]) -> None:
-    """Note that the caches now know what these collections stored."""
+    """Note that the caches know what these collections stored; those under way may store something yet."""
     collection_of(Collection).update_many(
-        {"_id": {"$in": list(collection_ids)}}, {"$set": {"is_cache_pending": False}}
+        {"_id": {"$in": list(collection_ids)}, "active_key": None}, {"$set": {"is_cache_pending": False}}
     )
 
 

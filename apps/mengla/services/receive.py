@@ -124,7 +124,10 @@ def take_parked_answer(execution_id: str) -> None:
 
 
 def tell_caches_again(*, limit: int = 200) -> int:
-    """Tell the caches of answers stored while Redis was down; returns how many. Part of the tick."""
+    """Tell the caches of answers whose process was killed, or Redis down, before they knew; returns how many.
+
+    Part of the tick.
+    """
     pending = list(collection_of(Collection).find({"is_cache_pending": True}).limit(limit))
     told = [one["_id"] for one in pending if refresh_cache(selectors.query_of(one))]
     if told:
@@ -184,18 +187,20 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         if is_late and is_empty:
             return Receipt.DUPLICATE  # a late "nothing" says nothing new
         if not (is_late and _has_fresh_figures(query)):
+            # Before the figures: killed right after them, nobody else would know that the caches do not.
+            queue.mark_cache_pending(collection["_id"])
             records.store_answers(query, answers, _provenance(collection))
     except UnreadablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, str(error))
     except UnstorablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, str(error))
-    if not refresh_cache(query):
-        queue.mark_cache_pending(collection["_id"])
+    are_caches_told = refresh_cache(query)
     is_ended = queue.finish(
         collection["_id"],
         status=CollectionStatus.EMPTY if is_empty else CollectionStatus.SUCCEEDED,
         empty_reason=answers[0].empty_reason if is_empty else None,
         attempt_token=attempt_token,
+        are_caches_told=are_caches_told,
     )
     if not is_ended:
         return Receipt.DUPLICATE

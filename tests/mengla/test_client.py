@@ -73,6 +73,8 @@ class TestRequests:
             ({"executionId": "x3"}, "x3"),
             ({"data": {"executionId": 42}}, "42"),
             ({"data": {"executionId": "x" * 500}}, "x" * 128),
+            ({"data": {"executionId": " x4 \n"}}, "x4"),
+            ({"data": {"executionId": "  "}, "executionId": "x5"}, "x5"),
         ],
     )
     def test_the_execution_id_is_found(

@@ -29,7 +29,7 @@ from apps.core import cache, cache_debts
 from apps.core.embedded import EmbeddedError, start_redis
 from apps.core.outages import mongo_outage, redis_outage, redis_refusal
 from apps.core.redis import get_redis
-from apps.mengla.services import query
+from apps.mengla.services import query, wakeup
 from tests.factories.categories import Node, make_tree, store_tree
 
 # Says that a Redis database belongs to the tests, which empty it again and again.
@@ -100,6 +100,7 @@ def forget_process_state() -> None:
     """Clear everything a process remembers by itself: caches, limits, outages, log context."""
     cache_debts.debts.forget()
     cache._process_cache.__dict__.pop("tiers", None)
+    wakeup.alarm.cancel()
     query._recently_refreshed.clear()
     query._waiters._semaphore = None
     facts.known_facts.clear()

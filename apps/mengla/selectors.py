@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from apps.core.api.pagination import Page, newest_first
 from apps.core.mongo import collection_of, utc_now
@@ -112,6 +112,25 @@ def queue_position(collection: Mapping[str, Any]) -> int:
         },
         limit=_MAX_POSITION,
     )
+
+
+def seconds_until_due() -> float | None:
+    """Return how long until a PENDING collection is due: 0 for now, None when there is none."""
+    earliest = collection_of(Collection).find_one(
+        {"status": CollectionStatus.PENDING.value}, {"not_before": 1}, sort=[("not_before", ASCENDING)]
+    )
+    if earliest is None:
+        return None
+    wait_seconds: float = (earliest["not_before"] - utc_now()).total_seconds()
+    return max(0.0, wait_seconds)
+
+
+def has_free_slot(slot_count: int) -> bool:
+    """Whether another request may be sent to the service."""
+    in_flight = collection_of(Collection).count_documents(
+        {"status": CollectionStatus.DISPATCHED.value}, limit=slot_count
+    )
+    return in_flight < slot_count
 
 
 def list_records(

@@ -10,7 +10,7 @@ import redis
 from rest_framework.test import APIClient
 
 from apps.core.cache import get_cache
-from apps.mengla.services import receive
+from apps.mengla.services import answer_caches
 from tests.integration.waiting import wait_until
 from tests.mengla.support import begin_attempt, body_for, hot, ranking, reload, statuses, store
 from tests.mengla.test_webhook_api import SECRET, call, status_of
@@ -117,7 +117,7 @@ def test_an_answer_is_taken_and_told_when_writes_are_taken_again(
     assert reload(attempt)["status"] == "SUCCEEDED"
     refusing.end()
     wait_until(lambda: names(ask()) == ["new"], timeout_seconds=WAIT_SECONDS, what="the new figures are read")
-    receive.tell_caches_again()
+    answer_caches.tell_caches_again()
     assert reload(attempt)["is_cache_pending"] is False
 
 

@@ -11,8 +11,8 @@ from rest_framework.test import APIClient
 
 from apps.core.cache import clear_all, get_cache
 from apps.mengla.data_query import DataQuery
+from apps.mengla.services import answer_caches, queue
 from apps.mengla.services import query as query_service
-from apps.mengla.services import queue, receive
 from apps.mengla.services.upkeep import run_tick
 from apps.mengla.simulator.server import Simulator
 from tests.mengla.support import (
@@ -92,7 +92,7 @@ class Scene:
             raise SystemExit
 
         with monkeypatch.context() as dying:
-            dying.setattr(receive, "refresh_cache", kill)
+            dying.setattr(answer_caches, "refresh_cache", kill)
             with pytest.raises(SystemExit):
                 answer(attempt, self.case.result)
         self.become_another_process()
@@ -159,7 +159,7 @@ def test_the_dispatcher_tells_the_caches_when_it_finds_the_answer(
 def test_an_answer_that_came_by_itself_owes_nothing() -> None:
     collection = store(hot())
     assert collection["is_cache_pending"] is False
-    assert receive.tell_caches_again() == 0
+    assert answer_caches.tell_caches_again() == 0
 
 
 def test_a_stale_hit_costs_no_look_at_the_figures(reader: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:

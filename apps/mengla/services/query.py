@@ -27,6 +27,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
 from apps.mengla.services import measures, queue
+from apps.mengla.services.answer_caches import RECORD_FIELD
 from apps.mengla.services.answers import (
     EMPTY,
     FRESHNESS_HEADER,
@@ -37,7 +38,6 @@ from apps.mengla.services.answers import (
     standing_of,
 )
 from apps.mengla.services.measures import ReadResult
-from apps.mengla.services.receive import RECORD_FIELD
 from apps.mengla.services.wakeup import wake_dispatcher
 
 logger = structlog.get_logger(__name__)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -196,6 +195,30 @@ def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: 
     )
 
 
+def put_back(
+    collection_id: ObjectId, *, attempt_token: str, error: CollectionError, message: str
+) -> CollectionStatus | None:
+    """Put a collection that the service did not take back into the queue, as if it had not been sent.
+
+    Returns the new status, or None when this attempt is no longer the one under way.
+    """
+    changes = {
+        "status": CollectionStatus.PENDING.value,
+        "error_code": error.value,
+        "error_message": message[:_MAX_ERROR_LENGTH],
+        "slot": None,
+        "lease_until": None,
+        "updated_at": utc_now(),
+    }
+    attempt = {
+        "_id": collection_id,
+        "status": CollectionStatus.DISPATCHED.value,
+        "attempt_token": attempt_token,
+    }
+    result = collection_of(Collection).update_one(attempt, {"$set": changes, "$inc": {"attempts": -1}})
+    return CollectionStatus.PENDING if result.modified_count else None
+
+
 def finish(
     collection_id: ObjectId,
     *,
@@ -330,37 +353,6 @@ def cancel_pending(criteria: Document, *, limit: int = 2000) -> int:
     )
     measures.count_cancelled(result.modified_count)
     return result.modified_count
-
-
-def mark_cache_pending(collection_id: ObjectId) -> None:
-    """Note that the caches do not know what this collection stores; the tick tells them."""
-    collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
-
-
-def mark_cache_told(collection_ids: Sequence[ObjectId]) -> None:
-    """Note that the caches know what these collections stored; those under way may store something yet."""
-    collection_of(Collection).update_many(
-        {"_id": {"$in": list(collection_ids)}, "active_key": None}, {"$set": {"is_cache_pending": False}}
-    )
-
-
-def seconds_until_due() -> float | None:
-    """Return how long until a PENDING collection is due: 0 for now, None when there is none."""
-    earliest = collection_of(Collection).find_one(
-        {"status": CollectionStatus.PENDING.value}, {"not_before": 1}, sort=[("not_before", ASCENDING)]
-    )
-    if earliest is None:
-        return None
-    wait_seconds: float = (earliest["not_before"] - utc_now()).total_seconds()
-    return max(0.0, wait_seconds)
-
-
-def has_free_slot(slot_count: int) -> bool:
-    """Whether another request may be sent to the service."""
-    in_flight = collection_of(Collection).count_documents(
-        {"status": CollectionStatus.DISPATCHED.value}, limit=slot_count
-    )
-    return in_flight < slot_count
 
 
 def _free_slots(slot_count: int) -> list[str]:

@@ -100,16 +100,18 @@ class CollectionServiceClient:
         )
 
     def execute(self, *, task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
-        """Ask for one execution and return its id. A forgotten task id is looked up again once."""
+        """Ask for one execution and return its id.
+
+        When the service does not know the task (any more), its id is forgotten, to be looked up again.
+        """
         body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
         try:
             return self._request("POST", _execute_path(task_id), _execution_id_in, json=body)
         except UpstreamError as error:
-            if error.error is not CollectionError.UNKNOWN_TASK:
-                raise
-        logger.warning("task_id_forgotten_by_service", task_id=task_id)
-        self._forget_task_id()
-        return self._request("POST", _execute_path(self.look_up_task_id()), _execution_id_in, json=body)
+            if error.error is CollectionError.UNKNOWN_TASK:
+                logger.warning("task_id_forgotten_by_service", task_id=task_id)
+                self._forget_task_id()
+            raise
 
     def _request(self, method: str, path: str, read: Callable[[Any], T], **kwargs: Any) -> T:
         """Send one request in its turn, and tell the breaker whether the service made sense."""

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pymongo
@@ -24,11 +25,12 @@ from rest_framework.test import APIClient
 
 from apps.auth import facts, services, slots, throttle
 from apps.auth.choices import TokenScope
-from apps.core import cache, web_threads
+from apps.core import cache, cache_debts, web_threads
 from apps.core.api import bodies
-from apps.core.outages import mongo_outage, redis_outage
+from apps.core.embedded import EmbeddedError, start_redis
+from apps.core.outages import mongo_outage, redis_outage, redis_refusal
 from apps.core.redis import get_redis
-from apps.mengla.services import query
+from apps.mengla.services import query, wakeup
 from tests.factories.categories import Node, make_tree, store_tree
 
 # Says that a Redis database belongs to the tests, which empty it again and again.
@@ -97,7 +99,9 @@ def _clean_state(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def forget_process_state() -> None:
     """Clear everything a process remembers by itself: caches, limits, outages, log context."""
+    cache_debts.debts.forget()
     cache._process_cache.__dict__.pop("tiers", None)
+    wakeup.alarm.cancel()
     query._recently_refreshed.clear()
     query._waiters._places = None
     facts.known_facts.clear()
@@ -108,6 +112,7 @@ def forget_process_state() -> None:
     bodies.reading_places.cache_clear()
     mongo_outage.forget()
     redis_outage.forget()
+    redis_refusal.forget()
     structlog.contextvars.clear_contextvars()
 
 
@@ -131,6 +136,21 @@ def written_log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 def redis_client(redis_server: redis.Redis) -> redis.Redis:
     """The tests' Redis database, empty at the start of each test."""
     return redis_server
+
+
+@pytest.fixture
+def own_redis(redis_server: redis.Redis, tmp_path: Path, settings: Any) -> Iterator[redis.Redis]:
+    """A Redis that nobody else uses, for tests that let it refuse or stop; the product uses it meanwhile."""
+    try:
+        server = start_redis(tmp_path / "redis")
+    except EmbeddedError as error:
+        pytest.skip(f"this test needs a Redis of its own, and there is none: {error}")
+    settings.REDIS_URI = server.uri
+    default = {**settings.CACHES["default"], "LOCATION": server.uri}
+    settings.CACHES = {**settings.CACHES, "default": default}  # Django connects anew
+    with redis.Redis.from_url(server.uri) as client:
+        yield client
+    server.stop()
 
 
 def bearer_client(token: str, **options: Any) -> APIClient:

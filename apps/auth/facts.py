@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 
 import pymongo
 import redis
@@ -38,7 +38,6 @@ COPY_AGAIN_SECONDS = 60
 LOAD_TIMEOUT_SECONDS = 1.0
 MAX_SUBJECTS = 10_000
 _SALT = "apps.auth.facts"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,7 @@ class FactsCache:
             client.set(_revoked_key(key), "1", ex=LAST_KNOWN_SECONDS + COPY_AGAIN_SECONDS)
             client.delete(_copy_key(key))
 
-        _with_redis(leave_mark)
+        tolerate_redis_outage(leave_mark, None, must_try=True)
 
     def clear(self) -> None:
         """Forget everything this process knows."""
@@ -156,15 +155,17 @@ class FactsCache:
                 self._last_known[key] = facts
         if facts is None:
             if was_known:
-                _with_redis(lambda client: client.delete(_copy_key(key)))
+                tolerate_redis_outage(lambda client: client.delete(_copy_key(key)), None)
         elif not is_copied:
             text = facts.to_signed_text()
-            if _with_redis(lambda client: client.set(_copy_key(key), text, ex=LAST_KNOWN_SECONDS)):
+            if tolerate_redis_outage(
+                lambda client: client.set(_copy_key(key), text, ex=LAST_KNOWN_SECONDS), None
+            ):
                 with self._lock:
                     self._copied[key] = facts
 
     def _recall(self, key: str) -> SubjectFacts | None:
-        revoked, copy = _with_redis(lambda client: _read_shared(client, key)) or (None, None)
+        revoked, copy = tolerate_redis_outage(lambda client: _read_shared(client, key), ("", ""))
         if revoked:
             return None
         if copy:
@@ -202,12 +203,3 @@ def _read_shared(client: redis.Redis, key: str) -> tuple[str, str]:
     values = cast(list[bytes | None], client.mget(_revoked_key(key), _copy_key(key)))
     revoked, copy = ((value or b"").decode("ascii", "replace") for value in values)
     return revoked, copy
-
-
-def _with_redis(operation: Callable[[redis.Redis], T]) -> T | None:
-    """Run the operation; None when Redis is down or refuses (full, read-only): authentication goes on."""
-    try:
-        return tolerate_redis_outage(operation, None)
-    except redis.RedisError as error:
-        logger.warning("auth_copy_refused", error=type(error).__name__)
-        return None

@@ -18,7 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from apps.core import redis as core_redis
 from apps.core.errors import RateLimited
-from apps.core.outages import is_redis_outage, redis_outage
+from apps.core.outages import redis_outage
 
 logger = structlog.get_logger(__name__)
 
@@ -49,8 +49,7 @@ def _hit(*identifiers: str) -> int | None:
         try:
             return _hit_with(_shared_limiter(), *identifiers)
         except redis.RedisError as error:
-            if is_redis_outage(error):
-                redis_outage.note()
+            core_redis.note_redis_outage(error)
             logger.warning("login_limit_is_local", error=type(error).__name__)
     return _hit_with(_local_limiter(), *identifiers)
 

@@ -8,7 +8,8 @@ record, or every range of one trend. Rules, all of which hold across processes a
   stream when it last did so more than ``SYNC_INTERVAL_SECONDS`` ago, before it trusts its L1.
 * Nobody slow, reader or writer, puts older bytes over newer ones: an entry is kept only if the group's
   version in Redis is still the one that was seen before the database was read (a *ticket*).
-* Without Redis nothing fails: L1 is not trusted, so the database is read.
+* Without Redis nothing fails: L1 is not trusted, so the database is read. What Redis did not take of a write
+  is told again in the background (:mod:`apps.core.cache_debts`).
 
 ``clear_all`` changes the *epoch*, which is part of every L2 key: one write outdates everything.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, cast
@@ -27,6 +28,7 @@ import redis
 from cachetools import TTLCache
 from django.conf import settings
 
+from apps.core.cache_debts import debts
 from apps.core.cache_entry import Entry, build_entry
 from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
 
@@ -38,6 +40,7 @@ CHANGES_KEY = f"{KEY_PREFIX}l1:changes"
 DATA_PREFIX = f"{KEY_PREFIX}data:"
 _CHANGES_MAX_LENGTH = 10_000
 _EVERY_GROUP = "*"  # no group has this name
+_NEW_EPOCH = "**"  # nor this one
 _VERSION_FIELD = "\x00version"
 _VERSION_TTL_SECONDS = 3600  # far longer than anybody takes between ticket and fill
 _GROUP_MAX_FIELDS = 2000  # nobody fills Redis by asking for every range of a trend
@@ -156,24 +159,22 @@ class TieredCache:
     def invalidate(self, group: str) -> bool:
         """Drop everything of the group in all tiers and processes; call it after the database write.
 
-        Returns False when Redis did not take it: then other processes may serve older bytes until it is
-        repeated.
+        Returns False when Redis did not take it: then other processes may serve older bytes until it has been
+        repeated, which this process does soon, and the caller should see to in case that it is killed.
         """
-        is_told = tolerate_redis_outage(
-            lambda client: bool(
-                client.eval(
-                    _INVALIDATE,
-                    2,
-                    EPOCH_KEY,
-                    CHANGES_KEY,
-                    DATA_PREFIX,
-                    group,
-                    uuid.uuid4().hex,
-                    _VERSION_TTL_SECONDS * 1000,
-                    _CHANGES_MAX_LENGTH,
-                )
+        is_told = _tell(
+            group,
+            lambda client: client.eval(
+                _INVALIDATE,
+                2,
+                EPOCH_KEY,
+                CHANGES_KEY,
+                DATA_PREFIX,
+                group,
+                uuid.uuid4().hex,
+                _VERSION_TTL_SECONDS * 1000,
+                _CHANGES_MAX_LENGTH,
             ),
-            False,
         )
         # Only now: a thread of ours may have copied the older bytes from L2 until then.
         self._drop({group})
@@ -181,7 +182,7 @@ class TieredCache:
 
     def clear_all(self) -> bool:
         """Outdate everything in all tiers and processes; False when Redis did not take it."""
-        is_told = tolerate_redis_outage(_begin_new_epoch, False)
+        is_told = _tell(_NEW_EPOCH, _begin_new_epoch)
         self.clear_l1()
         self._synced_at = float("-inf")  # this process, too, must learn the new epoch first
         return is_told
@@ -193,11 +194,9 @@ class TieredCache:
 
     def clear_l1_everywhere(self) -> bool:
         """Empty L1 in every process within a second, and keep L2; False when Redis did not take it."""
-        is_told = tolerate_redis_outage(
-            lambda client: bool(
-                client.xadd(CHANGES_KEY, {"group": _EVERY_GROUP}, maxlen=_CHANGES_MAX_LENGTH)
-            ),
-            False,
+        is_told = _tell(
+            _EVERY_GROUP,
+            lambda client: client.xadd(CHANGES_KEY, {"group": _EVERY_GROUP}, maxlen=_CHANGES_MAX_LENGTH),
         )
         self.clear_l1()
         return is_told
@@ -244,13 +243,15 @@ class TieredCache:
 
     def _read_changes(self, client: redis.Redis) -> bool:
         pipeline = client.pipeline(transaction=False)
-        pipeline.set(EPOCH_KEY, uuid.uuid4().hex, nx=True)
         pipeline.get(EPOCH_KEY)
         pipeline.xrevrange(CHANGES_KEY, count=1)
         pipeline.xrange(CHANGES_KEY, count=1)
         pipeline.xrange(CHANGES_KEY, min=f"({self._position}" if self._position else "+")
-        _, packed_epoch, newest, oldest, changes = pipeline.execute()
-        epoch = packed_epoch.decode()
+        packed_epoch, newest, oldest, changes = pipeline.execute()
+        # Written only when there is none: a Redis that takes no writes is still read.
+        epoch = packed_epoch.decode() if packed_epoch else _begin_first_epoch(client)
+        if epoch is None:
+            return False
         is_trimmed = oldest and self._position and _as_pair(oldest[0][0]) > _as_pair(self._position)
         with self._lock:
             is_other_epoch = epoch != self._epoch
@@ -285,6 +286,27 @@ class TieredCache:
         self._sequence += 1
         self._changed.clear()
         self._all_changed = self._sequence
+
+
+def _tell(news: str, operation: Callable[[redis.Redis], object]) -> bool:
+    """Tell the other processes now, whatever is remembered of an outage; if Redis does not take it, soon."""
+
+    def tell() -> bool:
+        return tolerate_redis_outage(lambda client: bool(operation(client)), False, must_try=True)
+
+    is_told = tell()
+    if not is_told:
+        debts.owe(news, tell)
+    return is_told
+
+
+def _begin_first_epoch(client: redis.Redis) -> str | None:
+    """Begin an epoch unless another process does so this very moment; None when it is gone again."""
+    epoch = uuid.uuid4().hex
+    if client.set(EPOCH_KEY, epoch, nx=True):
+        return epoch
+    packed = cast("bytes | None", client.get(EPOCH_KEY))
+    return packed.decode() if packed else None
 
 
 def _begin_new_epoch(client: redis.Redis) -> bool:

@@ -17,7 +17,10 @@ _LENGTHS = struct.Struct(">II")
 
 @dataclass(frozen=True)
 class Entry:
-    """An answer as it is kept in the tiers; instants are Unix seconds."""
+    """An answer as it is kept in the tiers; instants are Unix seconds.
+
+    ``version`` names the state of the database it was built from, for whoever compares the two.
+    """
 
     body: bytes
     gzip_body: bytes
@@ -26,6 +29,7 @@ class Entry:
     fresh_until: float
     serve_until: float
     headers: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
 
     def is_fresh(self, now: float) -> bool:
         """Whether the answer need not be renewed yet."""
@@ -38,7 +42,10 @@ class Entry:
     def pack(self) -> bytes:
         """Serialise for Redis."""
         facts = orjson.dumps(
-            [self.etag, self.stored_at, self.fresh_until, self.serve_until, dict(self.headers)]
+            [
+                *(self.etag, self.stored_at, self.fresh_until, self.serve_until),
+                *(dict(self.headers), self.version),
+            ]
         )
         return _LENGTHS.pack(len(facts), len(self.body)) + facts + self.body + self.gzip_body
 
@@ -54,7 +61,8 @@ class Entry:
     def _read(cls, packed: bytes) -> Entry:
         facts_length, body_length = _LENGTHS.unpack_from(packed)
         facts_end = _LENGTHS.size + facts_length
-        etag, stored_at, fresh_until, serve_until, headers = orjson.loads(packed[_LENGTHS.size : facts_end])
+        facts = orjson.loads(packed[_LENGTHS.size : facts_end])
+        etag, stored_at, fresh_until, serve_until, headers, version = facts
         body_end = facts_end + body_length
         return cls(
             body=packed[facts_end:body_end],
@@ -64,6 +72,7 @@ class Entry:
             fresh_until=fresh_until,
             serve_until=serve_until,
             headers=headers,
+            version=version,
         )
 
 
@@ -74,6 +83,7 @@ def build_entry(
     fresh_until: float,
     serve_until: float,
     headers: Mapping[str, str] | None = None,
+    version: str = "",
 ) -> Entry:
     """Finish an answer: compress it and name it by its hash."""
     return Entry(
@@ -85,4 +95,5 @@ def build_entry(
         fresh_until=fresh_until,
         serve_until=serve_until,
         headers=dict(headers or {}),
+        version=version,
     )

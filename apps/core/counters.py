@@ -22,14 +22,11 @@ from functools import lru_cache
 from typing import cast
 
 import redis
-import structlog
 from django.conf import settings
 from django.utils import timezone
 
 from apps.core.periods import business_date
 from apps.core.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
-
-logger = structlog.get_logger(__name__)
 
 RETENTION_DAYS = 30
 STATS = "stats"
@@ -70,11 +67,7 @@ def add(increments: Mapping[str, Mapping[str, int]], *, now: datetime | None = N
     for number, fields in enumerate(increments.values(), start=1):
         for field, amount in fields.items():
             arguments += (number, field, amount)
-    try:
-        return tolerate_redis_outage(lambda client: _send(client, keys, arguments), False)
-    except redis.RedisError as error:  # full, or a replica that takes no writes
-        logger.warning("counts_lost", error=type(error).__name__)
-        return False
+    return tolerate_redis_outage(lambda client: _send(client, keys, arguments), False)
 
 
 def _send(client: redis.Redis, keys: list[str], arguments: list[str | int]) -> bool:

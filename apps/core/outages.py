@@ -6,6 +6,7 @@ of this process skip the attempt for a moment where they have something else to 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -13,6 +14,17 @@ import redis
 from pymongo import errors as pymongo_errors
 
 REMEMBER_SECONDS = 2.0
+
+# Its own classes, and for what has none the first word of the reply; older servers wrap it into more text.
+_REFUSALS = (
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.TryAgainError,
+)
+_REFUSAL_WORDS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|BUSY) ")
 
 
 class Outage:
@@ -38,6 +50,7 @@ class Outage:
 
 mongo_outage = Outage()
 redis_outage = Outage()
+redis_refusal = Outage()  # Redis answers, and does not take a command; whoever only reads goes on
 
 
 def is_mongo_outage(error: BaseException) -> bool:
@@ -50,8 +63,25 @@ def is_mongo_outage(error: BaseException) -> bool:
 
 
 def is_redis_outage(error: BaseException) -> bool:
+    """Whether this error, or one that caused it, means that Redis cannot serve now: silent or refusing."""
+    return is_redis_silent(error) or is_redis_refusal(error)
+
+
+def is_redis_silent(error: BaseException) -> bool:
     """Whether this error, or one that caused it, means that Redis did not answer."""
     return any(isinstance(one, redis.ConnectionError | redis.TimeoutError) for one in _chain(error))
+
+
+def is_redis_refusal(error: BaseException) -> bool:
+    """Whether Redis answered that its state does not allow the command.
+
+    Such as: its memory is full, it cannot write to its disk, it is a replica that takes no writes.
+    """
+    return any(
+        isinstance(one, _REFUSALS)
+        or (isinstance(one, redis.ResponseError) and _REFUSAL_WORDS.search(str(one)) is not None)
+        for one in _chain(error)
+    )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -16,7 +16,7 @@ import pymongo
 import structlog
 from django.utils.translation import gettext as _
 
-from apps.core.outages import is_mongo_outage, is_redis_outage, mongo_outage, redis_outage
+from apps.core.outages import is_mongo_outage, is_redis_silent, mongo_outage, redis_outage
 
 logger = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ def _read(name: str, part: Part, limit_seconds: float) -> Outcome:
             return Outcome(part.read())
     except Exception as error:  # the other parts are told whatever is wrong with this one
         # No outage is noted: a slow count says little of whether MongoDB answers readers.
-        if is_mongo_outage(error) or is_redis_outage(error):
+        if is_mongo_outage(error) or is_redis_silent(error):
             logger.warning("part_unavailable", part=name, error=type(error).__name__)
             return Outcome(error=_("No answer in time (%(error)s).") % {"error": type(error).__name__})
         logger.exception("part_failed", part=name)

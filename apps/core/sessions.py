@@ -11,7 +11,8 @@ from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
 from redis import RedisError
 
-from apps.core.outages import is_redis_outage, redis_outage
+from apps.core.outages import redis_outage
+from apps.core.redis import note_redis_outage
 
 T = TypeVar("T")
 
@@ -57,7 +58,6 @@ def _tolerate(operation: Callable[[], T], default: T) -> T:
     try:
         return operation()
     except (RedisError, ConnectionInterrupted) as error:
-        if not is_redis_outage(error):
+        if not note_redis_outage(error):
             raise
-        redis_outage.note()
         return default

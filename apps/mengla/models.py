@@ -110,7 +110,7 @@ class Collection(models.Model):
     error_code = models.CharField(_("error"), max_length=32, blank=True, choices=CollectionError.choices)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)
     empty_reason = models.CharField(_("why empty"), max_length=32, blank=True, choices=EmptyReason.choices)
-    # Set while the caches have not been told of the stored answer, because Redis was down.
+    # Set from before an answer is stored until the caches have been told of it.
     is_cache_pending = models.BooleanField(default=False)
     created_at = models.DateTimeField(_("created at"))
     dispatched_at = models.DateTimeField(_("dispatched at"), null=True)

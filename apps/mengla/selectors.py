@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from apps.core.api.pagination import Page, newest_first
 from apps.core.mongo import collection_of, utc_now
@@ -20,21 +20,22 @@ from apps.mengla.models import Collection, Record
 _MAX_POSITION = 1000
 Document = dict[str, Any]
 
-_ANSWER_FIELDS = {
-    "data": 1,
-    "is_empty": 1,
-    "empty_reason": 1,
-    "collected_at": 1,
-    "fresh_until": 1,
-    "expired_at": 1,
-}
+_STANDING_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired_at": 1}
+_ANSWER_FIELDS = _STANDING_FIELDS | {"data": 1, "empty_reason": 1}
 
 
 def find_answer_records(query: DataQuery) -> list[Document]:
     """Return the stored records of an answer, by key; at most one per period."""
-    return list(
-        collection_of(Record).find({"_id": {"$in": query.record_ids}}, _ANSWER_FIELDS, batch_size=2000)
-    )
+    return _records_of(query, _ANSWER_FIELDS)
+
+
+def find_answer_standing(query: DataQuery) -> list[Document]:
+    """Return what :func:`find_answer_records` does, without the figures: cheap however large they are."""
+    return _records_of(query, _STANDING_FIELDS)
+
+
+def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
+    return list(collection_of(Record).find({"_id": {"$in": query.record_ids}}, fields, batch_size=2000))
 
 
 def find_fresh_answer(query: DataQuery, *, now: datetime) -> list[Document] | None:
@@ -114,6 +115,25 @@ def queue_position(collection: Mapping[str, Any]) -> int:
         },
         limit=_MAX_POSITION,
     )
+
+
+def seconds_until_due() -> float | None:
+    """Return how long until a PENDING collection is due: 0 for now, None when there is none."""
+    earliest = collection_of(Collection).find_one(
+        {"status": CollectionStatus.PENDING.value}, {"not_before": 1}, sort=[("not_before", ASCENDING)]
+    )
+    if earliest is None:
+        return None
+    wait_seconds: float = (earliest["not_before"] - utc_now()).total_seconds()
+    return max(0.0, wait_seconds)
+
+
+def has_free_slot(slot_count: int) -> bool:
+    """Whether another request may be sent to the service."""
+    in_flight = collection_of(Collection).count_documents(
+        {"status": CollectionStatus.DISPATCHED.value}, limit=slot_count
+    )
+    return in_flight < slot_count
 
 
 def list_records(

@@ -265,8 +265,17 @@ class TestClearL1:
         data_of(admin.post(f"{BASE}/cache/clear-l1"))
         assert other.lookup("group", "field").tier == "l2"
 
-    def test_without_redis_it_says_so(self, admin: APIClient) -> None:
+    def test_what_this_process_remembers_of_an_outage_does_not_matter(self, admin: APIClient) -> None:
+        store(hot("202501"))
+        read(admin, hot("202501"))
         redis_outage.note()
+        assert data_of(admin.post(f"{BASE}/cache/clear-l1")) == {"cleared": True}
+
+    def test_without_redis_it_says_so(self, admin: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def lose_redis(*_arguments: Any, **_options: Any) -> Any:
+            raise redis.ConnectionError
+
+        monkeypatch.setattr(redis.Redis, "xadd", lose_redis)
         assert error_of(admin.post(f"{BASE}/cache/clear-l1"), 503, "DEPENDENCY_UNAVAILABLE")
 
 

@@ -260,11 +260,22 @@ def test_no_address_crashes_without_redis(
             outages.redis_outage.forget()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.TimeoutError("Timeout connecting to 10.0.0.1:6379"),
+        redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."),
+        redis.exceptions.ReadOnlyError("You can't write against a read only replica."),
+        redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+        redis.ResponseError("Command # 1 (SET a b) of pipeline caused error: NOREPLICAS Not enough good"),
+    ],
+    ids=["silent", "full", "replica", "cannot save", "alone"],
+)
 def test_an_outage_of_redis_that_nobody_expected_is_503(
-    client: APIClient, monkeypatch: pytest.MonkeyPatch
+    client: APIClient, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_args: Any, **_kwargs: Any) -> Any:
-        raise redis.TimeoutError("Timeout connecting to 10.0.0.1:6379")
+        raise error
 
     monkeypatch.setattr(services, "create_token", refuse)
     assert_unavailable(client.post("/api/auth/generate-token", {"label": "new one"}), "Redis")

@@ -73,6 +73,8 @@ class TestRequests:
             ({"executionId": "x3"}, "x3"),
             ({"data": {"executionId": 42}}, "42"),
             ({"data": {"executionId": "x" * 500}}, "x" * 128),
+            ({"data": {"executionId": " x4 \n"}}, "x4"),
+            ({"data": {"executionId": "  "}, "executionId": "x5"}, "x5"),
         ],
     )
     def test_the_execution_id_is_found(
@@ -114,23 +116,15 @@ class TestTaskId:
         assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
         assert TASK_NAME in error.message
 
-    def test_a_forgotten_one_is_looked_up_again_once(
+    def test_one_the_service_does_not_know_is_forgotten(
         self, client: CollectionServiceClient, stub: StubService
     ) -> None:
-        stub.say(Reply({}, 404), tasks(TASK_NAME), accepted("x9"))
-        assert execute(client) == "x9"
-        assert [asked.path.split("?")[0] for asked in stub.asked] == [
-            "/api/managed-tasks/t7/execute",
-            "/api/managed-tasks",
-            "/api/managed-tasks/t0/execute",
-        ]
-        assert client.known_task_id() == "t0"
-
-    def test_and_only_once(self, client: CollectionServiceClient, stub: StubService) -> None:
-        stub.say(Reply({}, 404), tasks(TASK_NAME), Reply({}, 404))
+        stub.say(tasks(TASK_NAME), Reply({}, 404))
+        client.look_up_task_id()
         error = failure_of(client)
         assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
-        assert len(stub.asked) == 3
+        assert len(stub.asked) == 2
+        assert client.known_task_id() is None
 
 
 class TestFailures:

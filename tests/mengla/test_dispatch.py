@@ -16,7 +16,8 @@ from apps.mengla.choices import Priority
 from apps.mengla.services import dispatch, wakeup
 from apps.mengla.services.dispatch import LEASE_NAME, run_dispatch
 from apps.mengla.simulator.server import Simulator
-from tests.mengla.stub_service import TASK_NAME, StubService, accepted, tasks
+from tests.integration.waiting import wait_until
+from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
 from tests.mengla.support import (
     collections,
     enqueue,
@@ -32,6 +33,7 @@ from tests.mengla.support import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 CollectAll = Callable[[], int]
+WAIT_SECONDS = 20
 MONTHS = [f"2025{number:02}" for number in range(1, 13)]
 
 
@@ -171,6 +173,46 @@ class TestAnsweredMeanwhile:
         enqueue(hot("202501"))
         enqueue(hot("202502"))
         assert run_dispatch() == 1
+
+
+class TestLongWaits:
+    """No worker is held meanwhile, and nobody waits for the tick."""
+
+    @pytest.fixture(autouse=True)
+    def _long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dispatch, "_MAX_IDLE_WAIT_SECONDS", 0.05)
+
+    def dispatch_when_woken(self, *, until: Callable[[], bool]) -> None:
+        run_dispatch()
+        while not until():
+            wait_until(is_woken, timeout_seconds=WAIT_SECONDS, what="the dispatcher is woken")
+            RedisBroker().purge_queue()
+            run_dispatch()
+
+    def test_an_interval(self, stub: StubService, settings: Any) -> None:
+        settings.COLLECT_INTERVAL_SECONDS = 0.3
+        settings.MAX_INFLIGHT_REQUESTS = 3
+        stub.say(tasks(TASK_NAME), accepted("x1"), accepted("x2"), accepted("x3"))
+        for month in MONTHS[:3]:
+            enqueue(hot(month))
+        RedisBroker().purge_queue()
+        self.dispatch_when_woken(until=lambda: len(stub.posts) == 3)
+        assert statuses() == ["DISPATCHED"] * 3
+
+    def test_a_retry(self, stub: StubService, settings: Any) -> None:
+        settings.COLLECT_RETRY_DELAY_SECONDS = 0.3
+        stub.say(tasks(TASK_NAME), Reply({}, 500), accepted())
+        enqueue(hot())
+        RedisBroker().purge_queue()
+        self.dispatch_when_woken(until=lambda: len(stub.posts) == 2)
+        assert statuses() == ["DISPATCHED"]
+
+    def test_what_is_due_after_the_next_tick_is_left_to_it(self, stub: StubService, settings: Any) -> None:
+        settings.COLLECT_INTERVAL_SECONDS = 3600
+        stub.say(tasks(TASK_NAME), accepted())
+        enqueue(hot())
+        run_dispatch()
+        assert wakeup.alarm._timer is None
 
 
 class TestOneDispatcher:

@@ -99,6 +99,29 @@ class TestRefusals:
         assert statuses() == ["SUCCEEDED", "SUCCEEDED"]
         stats = service.stats()
         assert (stats["unknown_task_requests"], stats["task_list_requests"]) == (1, 2)
+        assert [one["attempts"] for one in collections()] == [1, 1]
+
+    def test_until_its_task_is_found_again_a_collection_is_not_under_way(
+        self, stub: StubService, settings: Any
+    ) -> None:
+        """The next turn may be an hour away: held that long, the tick would have it asked for twice."""
+        stub.say(tasks(TASK_NAME), Reply({}, 404))
+        with CollectionServiceClient() as service:
+            service.look_up_task_id()
+        settings.COLLECT_INTERVAL_SECONDS = 3600
+        enqueue(hot())
+        assert run_dispatch() == 1
+        (collection,) = collections()
+        assert (collection["status"], collection["attempts"], collection["slot"]) == ("PENDING", 0, None)
+
+    def test_a_task_that_is_found_and_is_not_there_is_permanent(self, stub: StubService) -> None:
+        stub.say(tasks(TASK_NAME), Reply({}, 404), tasks(TASK_NAME), Reply({}, 404))
+        enqueue(hot())
+        run_dispatch()
+        (collection,) = collections()
+        assert (collection["status"], collection["attempts"]) == ("FAILED", 1)
+        assert collection["error_code"] == "unknown_task"
+        assert len(stub.asked) == 4
 
     def test_what_says_nothing_askable_is_given_up(self, service: Simulator, collect_all: CollectAll) -> None:
         for number, damage in enumerate([{"extra": {"catId": "9"}}, {"start_key": "x"}, {"action": "x"}]):

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from pymongo.errors import AutoReconnect
 from rest_framework.test import APIClient
 
-from apps.core.cache import get_cache
-from apps.core.errors import NotFound
+from apps.core.cache import EPOCH_KEY, get_cache
+from apps.core.errors import DependencyUnavailable, NotFound
 from apps.core.mongo import named_collection, utc_now
+from apps.core.redis import get_redis
 from apps.mengla.services import duplicates as service
 from tests.factories.categories import Node
 from tests.mengla.duplicate_support import (
@@ -307,6 +309,24 @@ def test_stopped_half_way_the_caches_are_told_all_the_same(
     assert get_cache().lookup(group, "x").ticket.epoch != before.epoch
     [line] = [line for line in written_log() if line["event"] == "duplicates_removed"]
     assert line["deleted"] == 1
+
+
+def test_it_is_not_done_while_the_caches_may_serve_what_was_removed(
+    sample_tree: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(hot("202506"))
+    put("mengla_data", updated_at=BEGIN)
+
+    def lose_redis(_client: redis.Redis) -> bool:
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as without:
+        without.setattr("apps.core.cache._begin_new_epoch", lose_redis)
+        with pytest.raises(DependencyUnavailable, match="Repeat the deletion"):
+            remove(None)
+    epoch = get_redis().get(EPOCH_KEY)
+    assert remove(None).deleted == 0  # the removed ones stay so, and the caches are told now
+    assert get_redis().get(EPOCH_KEY) != epoch
 
 
 def test_a_collection_that_is_not_there() -> None:

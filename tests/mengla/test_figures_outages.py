@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 from apps.core import mongo as core_mongo
 from apps.core.cache import clear_all, get_cache
 from apps.core.outages import mongo_outage, redis_outage
+from apps.mengla.services import answer_caches, receive
 from apps.mengla.services import query as query_service
-from apps.mengla.services import receive
 from tests.mengla.support import (
     answer,
     begin_attempt,
@@ -216,9 +216,9 @@ class TestRedisIsDown:
         assert reload(attempt)["status"] == "SUCCEEDED"
         assert reload(attempt)["is_cache_pending"] is True
         redis_down.end()
-        assert receive.tell_caches_again() == 1
+        assert answer_caches.tell_caches_again() == 1
         assert reload(attempt)["is_cache_pending"] is False
-        assert receive.tell_caches_again() == 0
+        assert answer_caches.tell_caches_again() == 0
         response = ask()
         assert response.headers["X-MengLa-Source"] in ("l1", "l2")
         assert response.json()["data"]["list"] == [{"catName": "new"}]
@@ -227,7 +227,7 @@ class TestRedisIsDown:
         attempt = begin_attempt(trend("202501", "202502"))
         redis_down.begin()
         answer(attempt, [{"timest": "2025-01", "monthSales": 1}])
-        assert receive.tell_caches_again() == 0
+        assert answer_caches.tell_caches_again() == 0
         assert reload(attempt)["is_cache_pending"] is True
 
 

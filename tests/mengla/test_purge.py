@@ -19,7 +19,6 @@ from apps.core.cache import build_entry, get_cache
 from apps.core.errors import DependencyUnavailable
 from apps.core.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.mongo import collection_of, utc_now
-from apps.core.outages import redis_outage
 from apps.core.periods import parse_period
 from apps.core.schedules import sync_schedules
 from apps.mengla.choices import Action
@@ -181,8 +180,11 @@ class TestService:
                 clean()
         assert len(records()) == 1
 
-    def test_when_redis_goes_meanwhile_that_is_told(self) -> None:
-        redis_outage.note()  # answers to a ping, but the process remembers otherwise
+    def test_when_redis_goes_meanwhile_that_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def lose_redis(_client: redis.Redis) -> bool:
+            raise redis.ConnectionError
+
+        monkeypatch.setattr("apps.core.cache._begin_new_epoch", lose_redis)
         with pytest.raises(DependencyUnavailable):
             clean()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from apps.core.mongo import utc_now
+from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason, Priority
 from apps.mengla.services import queue
 from tests.mengla.support import (
@@ -169,24 +170,24 @@ class TestClaim:
         collection_id = enqueue(hot())
         change({"_id": collection_id}, not_before=utc_now() + timedelta(seconds=60))
         assert queue.claim(slot_count=1) is None
-        assert 50 < (queue.seconds_until_due() or 0) <= 60
+        assert 50 < (selectors.seconds_until_due() or 0) <= 60
 
     def test_due_now_later_and_nothing(self) -> None:
-        assert queue.seconds_until_due() is None
+        assert selectors.seconds_until_due() is None
         enqueue(hot())
-        assert queue.seconds_until_due() == 0
+        assert selectors.seconds_until_due() == 0
 
     def test_never_more_in_flight_than_there_are_slots(self) -> None:
         for month in ("202501", "202502", "202503"):
             enqueue(hot(month))
-        assert queue.has_free_slot(2)
+        assert selectors.has_free_slot(2)
         first = queue.claim(slot_count=2)
         assert queue.claim(slot_count=2) is not None
-        assert not queue.has_free_slot(2)
+        assert not selectors.has_free_slot(2)
         assert queue.claim(slot_count=2) is None
         assert first is not None
         fail(first)
-        assert queue.has_free_slot(2)
+        assert selectors.has_free_slot(2)
         assert queue.claim(slot_count=2) is not None
 
     def test_claims_at_once_get_different_ones_within_the_slots(self) -> None:
@@ -383,12 +384,3 @@ class TestCancelling:
         assert (cancelled["status"], cancelled["active_key"]) == ("CANCELLED", None)
         assert cancelled["finished_at"] is not None
         assert reload({"_id": other})["status"] == "PENDING"
-
-
-def test_the_caches_debt_is_noted_and_paid() -> None:
-    attempt = begin_attempt(hot())
-    queue.mark_cache_pending(attempt["_id"])
-    queue.finish(attempt["_id"], status=CollectionStatus.SUCCEEDED)
-    assert reload(attempt)["is_cache_pending"] is True
-    queue.mark_cache_told([attempt["_id"]])
-    assert reload(attempt)["is_cache_pending"] is False

@@ -6,11 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 from bson import ObjectId
 from rest_framework.test import APIClient
 
+from apps.core.cache import EPOCH_KEY
 from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import parse_period
+from apps.core.redis import get_redis
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection, Record
@@ -210,6 +213,27 @@ def test_deleting_a_run_with_its_data_removes_exactly_its_own_records(run_id: st
     left = {one["_id"] for one in collection_of(Record).find({}, {"_id": 1})}
     assert left == {other_month.identity, reader_too.identity}
     assert not isinstance(read(HOT_JUNE, requested_by="reader"), Hit)
+
+
+def test_data_is_not_called_deleted_while_the_caches_may_serve_it(
+    run_id: str, admin: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_all()
+
+    def lose_redis(_client: redis.Redis) -> bool:
+        raise redis.ConnectionError
+
+    def delete() -> tuple[int, str | None]:
+        answer = admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json")
+        return answer.status_code, answer.json().get("error")
+
+    with monkeypatch.context() as without:
+        without.setattr("apps.core.cache._begin_new_epoch", lose_redis)
+        assert delete() == (503, "DEPENDENCY_UNAVAILABLE")
+    assert admin.get(f"/api/sync-tasks/{run_id}").status_code == 200  # to be deleted again
+    epoch = get_redis().get(EPOCH_KEY)
+    assert delete() == (200, None)
+    assert get_redis().get(EPOCH_KEY) != epoch
 
 
 def test_deleting_a_run_without_its_data_keeps_the_records(run_id: str, admin: APIClient) -> None:

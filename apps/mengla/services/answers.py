@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,16 +21,40 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltAnswer:
-    """An answer, and the periods of it that should be asked for (missing, or due for renewal)."""
+class Standing:
+    """How the stored records of an answer stand, whatever their figures are.
 
-    entry: Entry
+    ``wanted`` are the periods that should be asked for (missing, or due for renewal); ``version`` changes
+    with every change of a record.
+    """
+
+    stored: list[Document]  # in the order of their periods
+    filled: list[Document]  # those with figures
     wanted: list[Period]
     is_missing: bool
+    version: str
 
 
-def build_answer(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> BuiltAnswer | None:
-    """Build the answer from its stored records (in any order); None when they say nothing yet.
+@dataclass(frozen=True, slots=True)
+class BuiltAnswer:
+    """An answer, and how the records stand that it was built from."""
+
+    entry: Entry
+    standing: Standing
+
+    @property
+    def wanted(self) -> list[Period]:
+        """The periods that should be asked for."""
+        return self.standing.wanted
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether a period has no record."""
+        return self.standing.is_missing
+
+
+def standing_of(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> Standing | None:
+    """Tell how the records (in any order, with or without their figures) stand; None if they say nothing yet.
 
     That is when none is there, and when some are and hold no figures: what is missing may hold some.
     ``now`` is UTC without zone. Records past their ``expired_at`` are not served even if MongoDB's TTL
@@ -43,21 +68,36 @@ def build_answer(query: DataQuery, documents: Sequence[Document], *, now: dateti
     if not stored or (is_missing and not filled):
         return None
     wanted = [period for period, document in found if document is None or document["fresh_until"] <= now]
+    return Standing(stored, filled, wanted, is_missing, _version_of(stored))
+
+
+def build_answer(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> BuiltAnswer | None:
+    """Build the answer from its stored records; None when they say nothing yet (see :func:`standing_of`)."""
+    standing = standing_of(query, documents, now=now)
+    if standing is None:
+        return None
+    stored, filled = standing.stored, standing.filled
     body = _trend_body(filled, stored) if query.is_trend else _record_body(query, stored[0])
     headers = {}
     if not filled:
         headers[FRESHNESS_HEADER] = EMPTY
-    if query.is_trend and len(filled) < len(found):
-        headers[PARTIAL_HEADER] = f"{len(found)},{len(filled)}"
-    fresh_until = now if is_missing else min(document["fresh_until"] for document in stored)
+    if query.is_trend and len(filled) < query.period_count:
+        headers[PARTIAL_HEADER] = f"{query.period_count},{len(filled)}"
+    fresh_until = now if standing.is_missing else min(document["fresh_until"] for document in stored)
     entry = build_entry(
         dump_json(body),
         stored_at=_unix(min(document["collected_at"] for document in filled or stored)),
         fresh_until=_unix(fresh_until),
         serve_until=_unix(min(document["expired_at"] for document in stored)),
         headers=headers,
+        version=standing.version,
     )
-    return BuiltAnswer(entry, wanted, is_missing)
+    return BuiltAnswer(entry, standing)
+
+
+def _version_of(stored: Sequence[Document]) -> str:
+    facts = ((one["_id"], one["collected_at"], one["fresh_until"]) for one in stored)
+    return hashlib.sha256(repr(list(facts)).encode()).hexdigest()[:32]
 
 
 def _record_body(query: DataQuery, document: Document) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core.outages import is_mongo_outage, is_redis_outage
+from apps.core.outages import is_mongo_outage, is_redis_silent
 from apps.mengla.services import diagnose_checks as checks
 from apps.mengla.services.diagnose_checks import CheckFailed
 
@@ -83,7 +83,7 @@ def _explain(error: Exception) -> tuple[str, str]:
     name = type(error).__name__
     if is_mongo_outage(error):
         return _("MongoDB does not answer (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
-    if is_redis_outage(error):
+    if is_redis_silent(error):
         return _("Redis does not answer (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
     # It answers, and refuses: a password or a right that is missing, or something else at this address.
     if isinstance(error, PyMongoError | DatabaseError):

@@ -24,7 +24,7 @@ from apps.core.mongo import utc_now
 from apps.core.redis import get_redis
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
-from apps.mengla.services import queue, receive, wakeup
+from apps.mengla.services import answer_caches, queue, receive, wakeup
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
 from apps.mengla.upstream.errors import UpstreamError
@@ -38,7 +38,7 @@ LEASE_NAME = "dispatch"
 _LEASE_TTL_SECONDS = 6.0
 _LEASE_RENEW_SECONDS = 1.5
 _MAX_NAP_SECONDS = 0.25
-# A wait longer than this is left to the one-minute tick, so that the dispatcher does not hold a worker.
+# During a longer wait the dispatcher does not hold a worker: it is woken when the time has come.
 _MAX_IDLE_WAIT_SECONDS = 10.0
 Document = dict[str, Any]
 
@@ -84,7 +84,10 @@ def _send_all_due(service: CollectionServiceClient, *, deadline: float, is_lost:
         step = _send_next(service)
         if not isinstance(step, _Pause):
             sent += step
-        elif step.seconds is None or step.seconds > _MAX_IDLE_WAIT_SECONDS:
+        elif step.seconds is None:
+            break
+        elif step.seconds > _MAX_IDLE_WAIT_SECONDS:
+            wakeup.alarm.set(step.seconds)
             break
         else:
             # Short naps: a reader's miss that comes meanwhile is looked at right after.
@@ -122,10 +125,10 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, task_i
 
 def _pause_before_request(service: CollectionServiceClient) -> _Pause | None:
     """Take the turn and the breaker's permission for a request, or say how long there is none."""
-    due_in_seconds = queue.seconds_until_due()
+    due_in_seconds = selectors.seconds_until_due()
     if due_in_seconds is None or due_in_seconds > 0:
         return _Pause(due_in_seconds)
-    if not queue.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
+    if not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
         return _Pause(None)
     if (wait_seconds := breaker.seconds_until_allowed()) > 0:
         return _Pause(wait_seconds)
@@ -156,11 +159,19 @@ def _is_answered_already(collection: Document) -> bool:
     """Whether another collection has stored a fresh answer since this one was enqueued; then it ends."""
     if collection["is_forced"]:
         return False
-    stored = selectors.find_fresh_answer(selectors.query_of(collection), now=utc_now())
+    query = selectors.query_of(collection)
+    stored = selectors.find_fresh_answer(query, now=utc_now())
     if stored is None:
         return False
+    # It may be its own answer, of a process that was killed before it told the caches.
+    are_caches_told = answer_caches.refresh_cache(query)
     if any(not record["is_empty"] for record in stored):
-        queue.finish(collection["_id"], status=CollectionStatus.SUCCEEDED, was_asked=False)
+        queue.finish(
+            collection["_id"],
+            status=CollectionStatus.SUCCEEDED,
+            was_asked=False,
+            are_caches_told=are_caches_told,
+        )
     else:
         queue.finish(
             collection["_id"],
@@ -168,6 +179,7 @@ def _is_answered_already(collection: Document) -> bool:
             empty_reason=EmptyReason(stored[0]["empty_reason"]),
             attempt_token=collection["attempt_token"],
             was_asked=False,
+            are_caches_told=are_caches_told,
         )
     return True
 
@@ -178,7 +190,7 @@ def _send(service: CollectionServiceClient, collection: Document, task_id: str) 
             task_id=task_id, parameters=_parameters_of(collection), webhook_url=_webhook_url(collection)
         )
     except UpstreamError as error:
-        _fail(collection, error)
+        _fail_or_put_back(collection, error)
         return
     logger.info(
         "collection_sent",
@@ -204,6 +216,26 @@ def _parameters_of(collection: Document) -> dict[str, object]:
     )
 
 
+def _fail_or_put_back(collection: Document, error: UpstreamError) -> None:
+    """Let one whose task has got another id wait until that is looked up; the second time it is permanent.
+
+    The lookup and another request take turns, of up to an hour each: too long to hold the collection.
+    """
+    if (
+        error.error is not CollectionError.UNKNOWN_TASK
+        or collection["error_code"] == CollectionError.UNKNOWN_TASK
+    ):
+        _fail(collection, error)
+        return
+    status = queue.put_back(
+        collection["_id"],
+        attempt_token=collection["attempt_token"],
+        error=error.error,
+        message=error.message,
+    )
+    _log_refusal(collection, error, status)
+
+
 def _fail(collection: Document, error: UpstreamError) -> None:
     status = queue.fail_attempt(
         collection["_id"],
@@ -213,6 +245,10 @@ def _fail(collection: Document, error: UpstreamError) -> None:
         is_permanent=error.is_permanent,
         retry_after_seconds=error.retry_after_seconds,
     )
+    _log_refusal(collection, error, status)
+
+
+def _log_refusal(collection: Document, error: UpstreamError, status: CollectionStatus | None) -> None:
     logger.warning(
         "collection_not_accepted",
         collection_id=str(collection["_id"]),

@@ -30,6 +30,7 @@ from apps.core.errors import DependencyUnavailable, NotFound
 from apps.core.mongo import has_collection, in_transaction, named_collection
 from apps.mengla.duplicate_ranking import duplicate_stages
 from apps.mengla.models import Record
+from apps.mengla.services.deletions import demand_told
 from apps.mengla.services.duplicate_contest import identity_of, rank
 
 audit = structlog.get_logger("collector.audit")
@@ -75,6 +76,7 @@ def remove_duplicates(
     ``on_progress`` is told, now and then, how many were found so far.
 
     :raises NotFound: when there is no collection of that name.
+    :raises DependencyUnavailable: when the caches cannot be told; repeating it makes that good.
     """
     name = Record._meta.db_table if collection_name is None else collection_name
     if not has_collection(name):
@@ -84,8 +86,8 @@ def remove_duplicates(
         remover.run(on_progress)
     finally:
         # Also when it stopped half way: what was deleted until then is served no more.
-        if is_applied:
-            remover.tell(requested_by)
+        is_told = not is_applied or remover.tell(requested_by)
+    demand_told(is_told)
     return remover.report
 
 
@@ -131,10 +133,11 @@ class _Remover:
                 if on_progress is not None:
                     on_progress(self.report.duplicates)
 
-    def tell(self, requested_by: str) -> None:
+    def tell(self, requested_by: str) -> bool:
+        """Tell the caches and the audit log; False when Redis did not take it."""
         report = self.report
-        if report.duplicates and self._is_ours:
-            get_cache().clear_all()
+        # Also when nothing was deleted now: the time before this may have ended before this line.
+        is_told = not self._is_ours or get_cache().clear_all()
         audit.info(
             "duplicates_removed",
             collection=report.collection,
@@ -143,6 +146,7 @@ class _Remover:
             left_alone=report.left_alone,
             requested_by=requested_by,
         )
+        return is_told
 
     def _take(self, batch: Sequence[Document]) -> None:
         """Count the duplicates of a batch, which come group by group, and delete them if that is wanted."""

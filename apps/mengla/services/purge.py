@@ -15,14 +15,13 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from django.utils.translation import gettext as _
 
 from apps.core.cache import get_cache
-from apps.core.errors import DependencyUnavailable
 from apps.core.mongo import collection_of, utc_now
 from apps.core.redis import get_redis
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.models import Collection, Record
+from apps.mengla.services.deletions import demand_told
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 
@@ -109,9 +108,9 @@ def purge(
     finally:
         # Also when it stopped half way: what was deleted until then is served no more.
         if are_caches_cleared:
-            _demand(get_cache().clear_all())
+            demand_told(get_cache().clear_all())
         elif is_l1_cleared:
-            _demand(get_cache().clear_l1_everywhere())
+            demand_told(get_cache().clear_l1_everywhere())
     audit.info(
         "collected_data_purged",
         targets=sorted(targets),
@@ -150,11 +149,3 @@ def _ended_collections() -> Document:
         "status": {"$in": [status.value for status in FINAL_STATUSES]},
         "run_ids": {"$nin": running},
     }
-
-
-def _demand(is_told: bool) -> None:
-    if not is_told:
-        raise DependencyUnavailable(
-            _("Redis did not answer, so the caches may still hold what was deleted. Repeat the purge."),
-            detail="Redis",
-        )

@@ -28,15 +28,17 @@ from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
 from apps.mengla.services import measures, queue
+from apps.mengla.services.answer_caches import RECORD_FIELD
 from apps.mengla.services.answers import (
     EMPTY,
     FRESHNESS_HEADER,
     PARTIAL_HEADER,
     BuiltAnswer,
+    Standing,
     build_answer,
+    standing_of,
 )
 from apps.mengla.services.measures import ReadResult
-from apps.mengla.services.receive import RECORD_FIELD
 from apps.mengla.services.wakeup import wake_dispatcher
 
 logger = structlog.get_logger(__name__)
@@ -104,8 +106,8 @@ def _answer(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refr
         if lookup.entry.is_fresh(time.time()):
             return Hit(lookup.entry, lookup.tier, is_fresh=True)
         if wait_seconds == 0 or PARTIAL_HEADER not in lookup.entry.headers:
-            _refresh_behind(query, requested_by=requested_by)
-            return Hit(lookup.entry, lookup.tier, is_fresh=False)
+            newer = _refresh_behind(query, lookup.entry, requested_by=requested_by)
+            return newer or Hit(lookup.entry, lookup.tier, is_fresh=False)
     if mongo_outage.is_known and (hit := _last_known(query)) is not None:
         return hit
     try:
@@ -132,7 +134,7 @@ def _read_records(query: DataQuery, lookup: Lookup, *, requested_by: str, wait_s
         return _await_or_miss(query, enqueued.collection_id, wait_seconds)
     get_cache().fill(lookup.ticket, built.entry)
     if built.wanted:
-        enqueued_id = _refresh(query, built, requested_by=requested_by)
+        enqueued_id = _refresh(query, built.standing, requested_by=requested_by)
         if built.is_missing and wait_seconds > 0 and enqueued_id is not None:
             return _await_or_stored(query, enqueued_id, wait_seconds, built)
     return Hit(built.entry, "l3", is_fresh=not built.wanted)
@@ -164,26 +166,45 @@ _recently_refreshed: TTLCache[str, None] = TTLCache(maxsize=10_000, ttl=_REFRESH
 _recently_refreshed_lock = threading.Lock()
 
 
-def _refresh_behind(query: DataQuery, *, requested_by: str) -> None:
-    """Have a stale answer renewed; a failure of this never reaches the reader, who has its answer."""
+def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
+    """Have a stale answer of the caches renewed; returns a newer one when it is stored already.
+
+    A failure of this never reaches the reader, who has its answer.
+    """
     with _recently_refreshed_lock:
         if query.identity in _recently_refreshed or mongo_outage.is_known:
-            return
+            return None
         _recently_refreshed[query.identity] = None
     try:
-        built = _load(query)
-        if built is None or built.wanted:
-            _refresh(query, built, requested_by=requested_by)
+        standing = standing_of(query, selectors.find_answer_standing(query), now=utc_now())
+        if standing is None or standing.wanted:
+            _refresh(query, standing, requested_by=requested_by)
+        if standing is not None and standing.version != entry.version:
+            return _replace_cached(query)
     except (PyMongoError, DatabaseError) as error:
         if is_mongo_outage(error):
             mongo_outage.note()
         logger.warning("refresh_not_enqueued", error=type(error).__name__, identity=query.identity)
+    return None
 
 
-def _refresh(query: DataQuery, built: BuiltAnswer | None, *, requested_by: str) -> Any:
+def _replace_cached(query: DataQuery) -> Hit | None:
+    """Replace what all caches hold: whoever stored the newer answer was killed before it did so."""
+    logger.warning("cache_behind_store", identity=query.identity)
+    cache = get_cache()
+    cache.invalidate(query.cache_group)
+    lookup = cache.lookup(query.cache_group, cache_field(query))
+    built = _load(query)
+    if built is None:
+        return None
+    cache.fill(lookup.ticket, built.entry)
+    return Hit(built.entry, "l3", is_fresh=not built.wanted)
+
+
+def _refresh(query: DataQuery, standing: Standing | None, *, requested_by: str) -> Any:
     """Enqueue what is missing or due; None when the last try failed only a moment ago."""
-    wanted = query.narrowed(built.wanted[0], built.wanted[-1]) if built and query.is_trend else query
-    is_missing = built is None or built.is_missing
+    wanted = query.narrowed(standing.wanted[0], standing.wanted[-1]) if standing and query.is_trend else query
+    is_missing = standing is None or standing.is_missing
     if not is_missing and selectors.failed_recently(
         wanted.identity, within_seconds=_REFRESH_PAUSE_AFTER_FAILURE_SECONDS
     ):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -160,6 +160,30 @@ def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: 
     )
 
 
+def put_back(
+    collection_id: ObjectId, *, attempt_token: str, error: CollectionError, message: str
+) -> CollectionStatus | None:
+    """Put a collection that the service did not take back into the queue, as if it had not been sent.
+
+    Returns the new status, or None when this attempt is no longer the one under way.
+    """
+    changes = {
+        "status": CollectionStatus.PENDING.value,
+        "error_code": error.value,
+        "error_message": message[:_MAX_ERROR_LENGTH],
+        "slot": None,
+        "lease_until": None,
+        "updated_at": utc_now(),
+    }
+    attempt = {
+        "_id": collection_id,
+        "status": CollectionStatus.DISPATCHED.value,
+        "attempt_token": attempt_token,
+    }
+    result = collection_of(Collection).update_one(attempt, {"$set": changes, "$inc": {"attempts": -1}})
+    return CollectionStatus.PENDING if result.modified_count else None
+
+
 def finish(
     collection_id: ObjectId,
     *,
@@ -168,12 +192,14 @@ def finish(
     attempt_token: str | None = None,
     was_asked: bool = True,
     wanters: Document | None = None,
+    are_caches_told: bool = False,
 ) -> bool:
     """End a collection whose answer is stored; False when it had ended before.
 
     A late success also ends one that waits for its retry or was given up. An empty answer counts only for
     the attempt under way, named by its token. ``was_asked``: whether the answer came by this collection.
     With ``wanters`` (of :func:`~.queue_documents.wanters_of`) it is also False when others have joined.
+    ``are_caches_told``: the caches know the answer, so nothing is pending any more.
     """
     criteria: Document = {"_id": collection_id} | (wanters or {})
     if status == CollectionStatus.SUCCEEDED:
@@ -185,7 +211,8 @@ def finish(
         "error_code": "",
         "error_message": "",
     }
-    before = _end(criteria, status, changes)
+    told = {"is_cache_pending": False} if are_caches_told else {}
+    before = _end(criteria, status, changes | told)
     if before is None:
         return False
     measures.count_ended(
@@ -297,37 +324,6 @@ def cancel_pending(criteria: Document, *, limit: int = 2000) -> int:
     )
     measures.count_cancelled(result.modified_count)
     return result.modified_count
-
-
-def mark_cache_pending(collection_id: ObjectId) -> None:
-    """Note that the caches do not know what this collection stored; the tick tells them."""
-    collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
-
-
-def mark_cache_told(collection_ids: Sequence[ObjectId]) -> None:
-    """Note that the caches now know what these collections stored."""
-    collection_of(Collection).update_many(
-        {"_id": {"$in": list(collection_ids)}}, {"$set": {"is_cache_pending": False}}
-    )
-
-
-def seconds_until_due() -> float | None:
-    """Return how long until a PENDING collection is due: 0 for now, None when there is none."""
-    earliest = collection_of(Collection).find_one(
-        {"status": CollectionStatus.PENDING.value}, {"not_before": 1}, sort=[("not_before", ASCENDING)]
-    )
-    if earliest is None:
-        return None
-    wait_seconds: float = (earliest["not_before"] - utc_now()).total_seconds()
-    return max(0.0, wait_seconds)
-
-
-def has_free_slot(slot_count: int) -> bool:
-    """Whether another request may be sent to the service."""
-    in_flight = collection_of(Collection).count_documents(
-        {"status": CollectionStatus.DISPATCHED.value}, limit=slot_count
-    )
-    return in_flight < slot_count
 
 
 def _free_slots(slot_count: int) -> list[str]:

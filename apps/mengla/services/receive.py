@@ -14,15 +14,12 @@ import structlog
 from django.db.utils import DatabaseError
 from pymongo.errors import PyMongoError
 
-from apps.core.cache import get_cache
-from apps.core.mongo import collection_of, utc_now
+from apps.core.mongo import utc_now
 from apps.core.outages import is_mongo_outage, mongo_outage
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.data_query import DataQuery
-from apps.mengla.models import Collection
-from apps.mengla.services import kept_answers, queue, records
-from apps.mengla.services.answers import build_answer
+from apps.mengla.services import answer_caches, kept_answers, queue, records
 from apps.mengla.services.queue_documents import wanters_of
 from apps.mengla.services.wakeup import wake_dispatcher
 from apps.mengla.upstream.payloads import (
@@ -36,7 +33,6 @@ from apps.mengla.upstream.webhook_messages import WebhookKind, WebhookMessage, p
 
 logger = structlog.get_logger(__name__)
 
-RECORD_FIELD = "-"
 Document = Mapping[str, Any]
 
 
@@ -124,27 +120,6 @@ def take_parked_answer(execution_id: str) -> None:
         receive_or_defer(body, collection_id=None, token=None)
 
 
-def tell_caches_again(*, limit: int = 200) -> int:
-    """Tell the caches of answers stored while Redis was down; returns how many. Part of the tick."""
-    pending = list(collection_of(Collection).find({"is_cache_pending": True}).limit(limit))
-    told = [one["_id"] for one in pending if refresh_cache(selectors.query_of(one))]
-    if told:
-        queue.mark_cache_told(told)
-    return len(told)
-
-
-def refresh_cache(query: DataQuery) -> bool:
-    """Replace what the caches hold of this answer by what is stored; False when Redis is down."""
-    cache = get_cache()
-    is_told = cache.invalidate(query.cache_group)
-    if is_told and not query.is_trend:  # of a trend nobody knows which ranges will be read
-        lookup = cache.lookup(query.cache_group, RECORD_FIELD)
-        built = build_answer(query, selectors.find_answer_records(query), now=utc_now())
-        if built is not None:
-            cache.fill(lookup.ticket, built.entry)
-    return is_told
-
-
 def _find(message: WebhookMessage, *, collection_id: str | None, token: str | None) -> Document | None:
     collection = selectors.find_collection(collection_id) if collection_id else None
     if collection is not None and token in collection["past_tokens"]:
@@ -185,21 +160,27 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         if is_late and is_empty:
             return Receipt.DUPLICATE  # a late "nothing" says nothing new
         if not (is_late and _has_fresh_figures(query)):
+            # Before the figures: killed right after them, nobody else would know that the caches do not.
+            answer_caches.mark_cache_pending(collection["_id"])
             records.store_answers(query, answers, _provenance(collection))
     except UnreadablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, str(error))
     except UnstorablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, str(error))
-    if not refresh_cache(query):
-        queue.mark_cache_pending(collection["_id"])
+    are_caches_told = answer_caches.refresh_cache(query)
     empty_reason = answers[0].empty_reason if is_empty else None
-    if not _finish(query, collection, attempt_token, empty_reason):
+    if not _finish(query, collection, attempt_token, empty_reason, are_caches_told=are_caches_told):
         return Receipt.DUPLICATE
     return Receipt.EMPTY if is_empty else Receipt.STORED
 
 
 def _finish(
-    query: DataQuery, collection: Document, attempt_token: str, empty_reason: EmptyReason | None
+    query: DataQuery,
+    collection: Document,
+    attempt_token: str,
+    empty_reason: EmptyReason | None,
+    *,
+    are_caches_told: bool,
 ) -> bool:
     """End the collection; who joined it while its answer was being stored is noted on the records first."""
     while not queue.finish(
@@ -208,6 +189,7 @@ def _finish(
         empty_reason=empty_reason,
         attempt_token=attempt_token,
         wanters=wanters_of(collection),
+        are_caches_told=are_caches_told,
     ):
         now = selectors.find_collection(str(collection["_id"]))
         if now is None or wanters_of(now) == wanters_of(collection):

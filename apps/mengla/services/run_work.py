@@ -16,6 +16,7 @@ from apps.core.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.services import queue, run_state
+from apps.mengla.services.deletions import demand_told
 from apps.mengla.services.records import own_records_of
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
@@ -137,6 +138,8 @@ def delete_records_of(run_id: str) -> int:
     """Delete exactly the records whose figures this run alone wanted; returns how many.
 
     A record that a reader or another run asked for (too) stays, and so does one renewed since by others.
+
+    :raises DependencyUnavailable: when the caches cannot be told; repeating it makes that good.
     """
     records = collection_of(Record)
     deleted = 0
@@ -146,7 +149,7 @@ def delete_records_of(run_id: str) -> int:
         # The condition again: a record renewed by others between the two steps is left alone.
         deleted += records.delete_many({"_id": {"$in": ids}} | own).deleted_count
     # Also when nothing was deleted now: a deletion killed before this line may be being repeated.
-    get_cache().clear_all()
+    demand_told(get_cache().clear_all())
     with pymongo.timeout(_PULL_TIMEOUT_SECONDS):
         for model in (Record, Collection):
             collection_of(model).update_many({"run_ids": run_id}, {"$pull": {"run_ids": run_id}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apps.core.heartbeats import note_heartbeat
-from apps.mengla.services import queue, receive, run_state
+from apps.mengla.services import answer_caches, queue, receive, run_state
 from apps.mengla.services.planning import request_planning
 from apps.mengla.services.wakeup import wake_dispatcher_anew
 from apps.sync_tasks import selectors as run_selectors
@@ -32,7 +32,7 @@ def run_tick() -> TickResult:
     # Before the overdue ones: their answers may be among those that waited for MongoDB.
     deferred = receive.receive_deferred()
     overdue = queue.fail_overdue()
-    caches_told = receive.tell_caches_again()
+    caches_told = answer_caches.tell_caches_again()
     unplanned = run_selectors.list_unplanned(_RUNS_PER_TICK)
     for run in unplanned:
         request_planning(str(run["_id"]))

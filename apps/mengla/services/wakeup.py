@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import redis
 
 from apps.core.broker import send_task
@@ -10,6 +12,7 @@ from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
 DISPATCH_TASK = "apps.mengla.tasks.dispatch"
 _PENDING_KEY = f"{KEY_PREFIX}dispatch:pending"
 _AGAIN_KEY = f"{KEY_PREFIX}dispatch:again"
+_TICK_SECONDS = 60
 _FLAG_TTL_SECONDS = 55  # shorter than the tick, so that a lost message costs a minute at most
 
 
@@ -22,6 +25,37 @@ def wake_dispatcher_anew() -> None:
     """Ask for a dispatch even if an earlier wake-up seems to be on its way: it may have been lost."""
     tolerate_redis_outage(lambda client: client.delete(_PENDING_KEY), None)
     wake_dispatcher()
+
+
+class Alarm:
+    """Wakes the dispatcher after a while: a thread of this process that holds no worker meanwhile.
+
+    One that is lost with its process costs a minute at most: the tick sees what is due, and when.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def set(self, seconds: float) -> None:
+        """Wake the dispatcher then, and no more when it was to be before; what is later is the tick's."""
+        self.cancel()
+        if seconds > _TICK_SECONDS:
+            return
+        with self._lock:
+            self._timer = threading.Timer(seconds, wake_dispatcher)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """Do not wake it."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+
+
+alarm = Alarm()
 
 
 def begin_dispatch(client: redis.Redis) -> None:

@@ -22,7 +22,7 @@ from apps.mengla.simulator import SIMULATOR_HEADER
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.errors import UpstreamError
 from apps.mengla.upstream.spacing import Turn
-from apps.mengla.upstream.wire_values import error_text
+from apps.mengla.upstream.wire_values import error_text, execution_id_in
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -31,7 +31,6 @@ _TASK_ID_TTL_SECONDS = 24 * 3600
 _PAGE_SIZE = 100
 _MAX_PAGES = 50
 _MAX_RETRY_AFTER_SECONDS = 3600.0
-_MAX_EXECUTION_ID_LENGTH = 128
 _TURN_POLL_SECONDS = 0.2
 
 
@@ -101,16 +100,18 @@ class CollectionServiceClient:
         )
 
     def execute(self, *, task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
-        """Ask for one execution and return its id. A forgotten task id is looked up again once."""
+        """Ask for one execution and return its id.
+
+        When the service does not know the task (any more), its id is forgotten, to be looked up again.
+        """
         body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
         try:
             return self._request("POST", _execute_path(task_id), _execution_id_in, json=body)
         except UpstreamError as error:
-            if error.error is not CollectionError.UNKNOWN_TASK:
-                raise
-        logger.warning("task_id_forgotten_by_service", task_id=task_id)
-        self._forget_task_id()
-        return self._request("POST", _execute_path(self.look_up_task_id()), _execution_id_in, json=body)
+            if error.error is CollectionError.UNKNOWN_TASK:
+                logger.warning("task_id_forgotten_by_service", task_id=task_id)
+                self._forget_task_id()
+            raise
 
     def _request(self, method: str, path: str, read: Callable[[Any], T], **kwargs: Any) -> T:
         """Send one request in its turn, and tell the breaker whether the service made sense."""
@@ -226,9 +227,9 @@ def _execution_id_in(body: Any) -> str:
     data = body.get("data") if isinstance(body, dict) else None
     for level in (data, body):
         if isinstance(level, dict):
-            value = level.get("executionId") or level.get("execution_id")
-            if isinstance(value, str | int) and not isinstance(value, bool):
-                return str(value)[:_MAX_EXECUTION_ID_LENGTH]
+            execution_id = execution_id_in(level)
+            if execution_id is not None:
+                return execution_id
     raise _nonsense("no execution id")
 
 

@@ -11,7 +11,7 @@ from apps.mengla.upstream.wire_values import (
     LIST_KEYS,
     WRAPPER_KEYS,
     error_text,
-    is_plain_integer,
+    execution_id_in,
     scalar_text,
     wrapped,
 )
@@ -24,7 +24,6 @@ FAILURE_STATUSES = frozenset(
     }
 )
 HTTP_ERRORS = range(400, 600)
-MAX_EXECUTION_ID_CHARACTERS = 200
 
 
 class WebhookKind(StrEnum):
@@ -58,7 +57,7 @@ def parse_webhook(body: dict[str, Any]) -> WebhookMessage:
     """
     data = body.get("data")
     inner = [data] if isinstance(data, dict) else []
-    envelopes = [body, *(level for level in inner if _execution_id(level) is not None)]
+    envelopes = [body, *(level for level in inner if execution_id_in(level) is not None)]
     status = next((text for level in envelopes if (text := scalar_text(level.get("status")))), None)
     word = (status or "").lower().translate(str.maketrans("", "", "-_ "))
     error_message = None
@@ -72,22 +71,11 @@ def parse_webhook(body: dict[str, Any]) -> WebhookMessage:
         kind = WebhookKind.RESULT
     return WebhookMessage(
         kind=kind,
-        execution_id=next((found for level in envelopes if (found := _execution_id(level))), None),
+        execution_id=next((found for level in envelopes if (found := execution_id_in(level))), None),
         status=status,
         result=_result_in(body),
         error_message=error_message,
     )
-
-
-def _execution_id(level: Mapping[str, Any]) -> str | None:
-    for value in (level.get("executionId"), level.get("execution_id")):
-        text = str(value) if is_plain_integer(value) else value
-        # Text that cannot be encoded or printed was never given out as an id, and MongoDB would refuse it.
-        if isinstance(text, str) and len(text) <= MAX_EXECUTION_ID_CHARACTERS and text.isprintable():
-            stripped = text.strip()
-            if stripped:
-                return stripped
-    return None
 
 
 def _is_failure(envelopes: Sequence[Mapping[str, Any]], status: str | None, word: str) -> bool:

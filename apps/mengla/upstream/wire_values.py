@@ -19,6 +19,7 @@ ERROR_KEYS = ("error", "message", "errorMessage", "msg")
 
 MAX_ERROR_CHARACTERS = 500
 MAX_SHOWN_CHARACTERS = 60
+MAX_EXECUTION_ID_CHARACTERS = 128  # what the field of the collection holds
 MAX_INTEGER_BITS = 64  # a much larger integer cannot be turned into text: Python raises
 
 
@@ -45,6 +46,19 @@ def scalar_text(value: object) -> str | None:
     if is_plain_integer(value):
         return str(value)
     return (_clean(value, MAX_SHOWN_CHARACTERS) or None) if isinstance(value, str) else None
+
+
+def execution_id_in(level: Mapping[str, Any]) -> str | None:
+    """Return the execution id in an object, None when it has none: in one form, whoever names the execution.
+
+    Text that cannot be encoded or printed was never given out as an id, and MongoDB would refuse it.
+    """
+    for value in (level.get("executionId"), level.get("execution_id")):
+        text = str(value) if is_plain_integer(value) else value
+        stripped = text.strip() if isinstance(text, str) else ""
+        if stripped and stripped.isprintable():
+            return stripped[:MAX_EXECUTION_ID_CHARACTERS]
+    return None
 
 
 def is_plain_integer(value: object) -> bool:

@@ -10,6 +10,7 @@ import redis
 from apps.core.cache import CHANGES_KEY, TieredCache
 from apps.core.outages import redis_outage
 from tests.core.cache.support import Clock, entry_of, fill, make_process, read
+from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -83,6 +84,37 @@ class TestRedisIsDown:
         assert not process.clear_all()
         assert process.last_known("g", "-") is None
         start_redis()
+
+    @pytest.mark.parametrize("write", ["invalidate", "clear_all", "clear_l1_everywhere"])
+    def test_a_write_does_not_rely_on_what_is_remembered(
+        self, process: TieredCache, other: TieredCache, clock: Clock, write: str
+    ) -> None:
+        fill(other, "old")
+        redis_outage.note()  # of an outage that is over
+        assert getattr(process, write)(*(["g"] if write == "invalidate" else []))
+        clock.pass_a_second()
+        assert read(other)[1] == ("l2" if write == "clear_l1_everywhere" else None)
+
+    @pytest.mark.parametrize("write", ["invalidate", "clear_all", "clear_l1_everywhere"])
+    def test_a_write_that_redis_did_not_take_is_told_as_soon_as_it_answers(
+        self,
+        process: TieredCache,
+        other: TieredCache,
+        clock: Clock,
+        stop_redis: Callable[[], Callable[[], None]],
+        write: str,
+    ) -> None:
+        fill(other, "old")
+        assert read(other) == ("old", "l1")
+        start_redis = stop_redis()
+        assert not getattr(process, write)(*(["g"] if write == "invalidate" else []))
+        start_redis()
+
+        def is_told() -> bool:
+            clock.pass_a_second()
+            return read(other)[1] != "l1"
+
+        wait_until(is_told, timeout_seconds=20, what="the other process has heard of it")
 
     def test_what_others_wrote_meanwhile_is_seen_afterwards(
         self,

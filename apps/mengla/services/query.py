@@ -85,8 +85,8 @@ def read(
 def read_stored(query: DataQuery) -> Hit | Miss | None:
     """Answer from what is stored, for somebody who may look and may put nothing into the queue.
 
-    Nothing is collected, renewed or counted by it. A miss tells of a collection that others have started; None:
-    nothing is stored, and nothing is under way.
+    Nothing is collected, renewed or counted by it. A miss tells of a collection that others have started;
+    None: nothing is stored, and nothing is under way.
 
     :raises UnknownCategory: when nothing is stored and there is no such category.
     """

@@ -15,6 +15,7 @@ from apps.mengla.services.collect import Order, Selection, run_period_collect
 from apps.mengla.services.query import Hit, read
 from apps.mengla.services.upkeep import run_tick
 from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.models import SyncTask
 from tests.factories.categories import Node
 from tests.mengla.run_support import collections_of, end_all, end_next, plan_now, run_document, store
 
@@ -146,3 +147,14 @@ def test_the_tick_has_an_unplanned_run_planned(monkeypatch: pytest.MonkeyPatch) 
     )
     assert run_tick().runs_to_plan == 1
     assert sent == [("apps.mengla.tasks.plan_run", started.run_id)]
+
+
+def test_a_runs_collections_are_kept_as_long_as_the_run() -> None:
+    """Otherwise its failures would lose their reasons, and a retry would say that nothing failed."""
+    kept = {
+        index["expireAfterSeconds"]
+        for model in (Collection, SyncTask)
+        for index in collection_of(model).index_information().values()
+        if "expireAfterSeconds" in index
+    }
+    assert kept == {180 * 86_400}

@@ -6,6 +6,8 @@ import http.client
 import socket
 from urllib.parse import urlsplit
 
+import psutil  # type: ignore[import-untyped]
+
 HTTP_ERROR_STATUS = 400
 
 
@@ -39,6 +41,19 @@ def port_answers(port: int, *, host: str = "127.0.0.1", timeout_seconds: float =
         with socket.create_connection((host, port), timeout=timeout_seconds):
             return True
     except OSError:
+        return False
+
+
+def is_listening(pid: int, port: int) -> bool:
+    """Tell whether this process, or one that it has started, listens on this port."""
+    try:
+        process = psutil.Process(pid)
+        return any(
+            one.status == psutil.CONN_LISTEN and one.laddr.port == port
+            for each in (process, *process.children(recursive=True))
+            for one in each.net_connections("tcp")
+        )
+    except psutil.Error:  # one has ended meanwhile
         return False
 
 

@@ -242,6 +242,11 @@ class ProcessGroup:
         """Start a process and take charge of stopping it."""
         return self.add(process).start()
 
+    def end(self, member: Stoppable) -> None:
+        """Stop one member and let go of it."""
+        member.stop()
+        self._members.remove(member)
+
     def first_dead(self) -> Stoppable | None:
         """The first member that no longer runs, or None."""
         return next((member for member in self._members if not member.is_alive()), None)

@@ -18,6 +18,12 @@ QUEUE_INDEX = "collection_queue"
 RUNS_INDEX = "collection_runs"
 ANSWERED_INDEX = "collection_answered"
 GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
+# Every value of the fields with which the index ``record_kind`` begins; they exclude no record.
+ANY_KIND: dict[str, list[str] | list[bool]] = {
+    "action": list(Action.values),
+    "granularity": [granularity.value for granularity in Granularity],
+    "is_empty": [False, True],
+}
 
 
 class Record(models.Model):
@@ -54,10 +60,19 @@ class Record(models.Model):
         verbose_name = _("record")
         verbose_name_plural = _("records")
         indexes = [
-            models.Index(fields=["cat_id", "-created_at"], name="record_category"),
-            models.Index(fields=["action", "granularity", "period_key"], name="record_period"),
             models.Index(fields=["-updated_at", "-id"], name="record_updated"),
-            models.Index(fields=["-updated_at", "-id"], condition=Q(is_empty=True), name="record_empty"),
+            # For lists by any of the first three: a search that names all values of the others (ANY_KIND) is
+            # a merge of few ranges, already in order. What follows the key, here and below, is there to be
+            # looked at without the record.
+            models.Index(
+                fields=["action", "granularity", "is_empty", "-updated_at", "-id", "period_key"],
+                name="record_kind",
+            ),
+            models.Index(fields=["cat_id", "-updated_at", "-id"], name="record_category"),
+            models.Index(
+                fields=["granularity", "period_key", "-updated_at", "-id", "action", "is_empty"],
+                name="record_period",
+            ),
             models.Index(fields=["run_ids"], name="record_runs"),
         ]
 

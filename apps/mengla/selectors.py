@@ -12,12 +12,13 @@ from pymongo import ASCENDING, DESCENDING
 
 from apps.core.api.pagination import Page, newest_first
 from apps.core.mongo import collection_of, utc_now
-from apps.core.periods import Granularity, Period, parse_period
+from apps.core.periods import Granularity, Period, count_periods, parse_period, period_range
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.data_query import DataQuery
-from apps.mengla.models import Collection, Record
+from apps.mengla.models import ANY_KIND, Collection, Record
 
 _MAX_POSITION = 1000
+_MAX_NAMED_PERIODS = 100  # MongoDB merges up to 200 ranges of an index
 Document = dict[str, Any]
 
 _STANDING_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired_at": 1}
@@ -155,12 +156,12 @@ def list_records(
         criteria["cat_id"] = cat_id
     if granularity is not None:
         criteria["granularity"] = granularity.value
-    # Within one granularity the keys sort as the periods do.
-    keys = ({"$gte": start.key} if start else {}) | ({"$lte": end.key} if end else {})
-    if keys:
-        criteria["period_key"] = keys
+    if start is not None or end is not None:
+        criteria["period_key"] = _keys_between(start, end)
     if is_empty is not None:
         criteria["is_empty"] = is_empty
+    if not criteria.keys().isdisjoint(ANY_KIND):
+        criteria = {name: {"$in": values} for name, values in ANY_KIND.items()} | criteria
     return newest_first(
         collection_of(Record),
         criteria,
@@ -169,6 +170,14 @@ def list_records(
         limit=limit,
         projection={"data": 0, "run_ids": 0},
     )
+
+
+def _keys_between(start: Period | None, end: Period | None) -> Document:
+    """Return the search for the periods of a range; few ones by name, which an index gives in any order."""
+    if start is not None and end is not None and count_periods(start, end) <= _MAX_NAMED_PERIODS:
+        return {"$in": [period.key for period in period_range(start, end)]}
+    # Within one granularity the keys sort as the periods do.
+    return ({"$gte": start.key} if start else {}) | ({"$lte": end.key} if end else {})
 
 
 def query_of(collection: Mapping[str, Any]) -> DataQuery:

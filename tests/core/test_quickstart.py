@@ -7,18 +7,39 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
-from apps.core.processes import ManagedProcess
+from apps.core.ports import free_port, url_answers
+from apps.core.processes import ManagedProcess, ProcessFailedError, ProcessGroup
 from apps.core.quickstart import QuickstartError
 from apps.core.quickstart.env_file import EnvFile
 from apps.core.quickstart.first_figures import last_closed_month
 from apps.core.quickstart.session import Session
+from apps.core.quickstart.stack import Stack
 
+# Stands for both parts that listen: it does so once it is let go, and answers every address.
+LISTENER = """
+import http.server, pathlib, sys, time
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+port = int(sys.argv[sys.argv.index("--port") + 1])
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Answer).serve_forever()
+"""
 SECRETS = ["SECRET_KEY", "WEBHOOK_SECRET", "ADMIN_PASSWORD"]
 
 
@@ -117,3 +138,64 @@ class TestSession:
 )
 def test_last_closed_month_is_the_markets(now: datetime, month: str) -> None:
     assert last_closed_month(now) == month
+
+
+class AlwaysOK(BaseHTTPRequestHandler):
+    """Answers as any other program might."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+@pytest.fixture
+def take_port() -> Iterator[Callable[[str], None]]:
+    """Return what makes somebody else listen on the port of an address, and answer there."""
+    with ExitStack() as closing:
+
+        def take(url: str) -> None:
+            server = ThreadingHTTPServer(("127.0.0.1", urlsplit(url).port or 0), AlwaysOK)
+            closing.callback(server.server_close)
+            closing.callback(server.shutdown)
+            Thread(target=server.serve_forever, daemon=True).start()
+
+        yield take
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    (tmp_path / "manage.py").write_text(LISTENER)
+    with Session(tmp_path / ".local") as session, ProcessGroup() as processes:
+        env_file = EnvFile(tmp_path / ".env", {})
+        yield Stack(root=tmp_path, env_file=env_file, session=session, processes=processes, port=free_port())
+
+
+class TestPorts:
+    @pytest.mark.parametrize("lost", [("simulator",), ("web",), ("simulator", "web")], ids="+".join)
+    def test_a_port_that_somebody_takes_before_we_listen_is_exchanged(
+        self, stack: Stack, tmp_path: Path, take_port: Callable[[str], None], lost: tuple[str, ...]
+    ) -> None:
+        stack.start_web()
+        assert stack.simulator_url is not None
+        before = {"simulator": stack.simulator_url, "web": stack.web_url}
+        for name in lost:
+            take_port(before[name])
+        (tmp_path / "go").touch()
+        stack.wait_until_ready()
+        stack.check()
+        after = {"simulator": stack.simulator_url, "web": stack.web_url}
+        for name in lost:
+            assert after[name] != before[name]
+            port = urlsplit(before[name]).port
+            told = [note for note in stack.notes if note.startswith(f"Port {port} is taken")]
+            assert name == "simulator" or len(told) == 1
+        script = (tmp_path / ".local" / "env.sh").read_text()
+        assert f"COLLECT_SERVICE_URL={after['simulator']}\n" in script
+        assert f"APP_BASEURL={after['web']}\n" in script
+        assert all(url_answers(url) for url in after.values())
+
+    def test_a_part_that_fails_for_another_reason_is_told(self, stack: Stack, tmp_path: Path) -> None:
+        (tmp_path / "manage.py").write_text("raise SystemExit('broken')")
+        stack.start_web()
+        with pytest.raises(ProcessFailedError, match="broken"):
+            stack.wait_until_ready()

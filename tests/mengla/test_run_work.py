@@ -269,3 +269,14 @@ def test_the_tick_has_an_unplanned_run_planned(monkeypatch: pytest.MonkeyPatch) 
     )
     assert run_tick().runs_to_plan == 1
     assert sent == [("apps.mengla.tasks.plan_run", started.run_id)]
+
+
+def test_a_runs_collections_are_kept_as_long_as_the_run() -> None:
+    """Otherwise its failures would lose their reasons, and a retry would say that nothing failed."""
+    kept = {
+        index["expireAfterSeconds"]
+        for model in (Collection, SyncTask)
+        for index in collection_of(model).index_information().values()
+        if "expireAfterSeconds" in index
+    }
+    assert kept == {180 * 86_400}

@@ -117,7 +117,7 @@ class TestChanging:
         expected = {**DEFAULTS, "version": 2}
         if change.get("modules"):
             assert module(admin.get(CONFIG), "hot") == {**DEFAULTS["modules"][2], "enabled": False}
-            assert data["layout"] == expected["layout"]
+            assert (data["layout"], data["version"]) == (expected["layout"], 2)
         elif change["layout"]:
             assert data == {**expected, "layout": {"defaultPeriod": "year", "showRankPeriodSelector": True}}
         else:

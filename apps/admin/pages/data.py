@@ -14,7 +14,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from apps.admin.pages import files
-from apps.admin.pages.access import SEE_RECORDS, json_problem, message_of, page, staff_view
+from apps.admin.pages.access import (
+    CHANGE_COLLECTIONS,
+    SEE_RECORDS,
+    json_problem,
+    message_of,
+    page,
+    staff_view,
+)
 from apps.admin.pages.data_charts import charts_of
 from apps.admin.pages.data_facts import describe_miss, failed_collection, freshness_of
 from apps.admin.pages.data_form import (
@@ -26,14 +33,14 @@ from apps.admin.pages.data_form import (
     read_query,
     recent_records,
 )
-from apps.core.admin_base.rights import name_of_user
+from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput, NotFound
 from apps.mengla.choices import CollectionStatus, EmptyReason
 from apps.mengla.selectors import find_collection, queue_position
 from apps.mengla.services.answers import EMPTY, FRESHNESS_HEADER
 from apps.mengla.services.figure_tables import Table, tables_of
 from apps.mengla.services.parameters import DataQuery
-from apps.mengla.services.query import Hit, Miss, read
+from apps.mengla.services.query import Hit, Miss, read, read_stored
 
 _MAX_SORT = 80
 _NAMES = ("action", "category", "granularity", "period", "from", "to")
@@ -52,8 +59,14 @@ class Shown:
 @require_safe
 @staff_view(sees=SEE_RECORDS)
 def data_page(request: HttpRequest) -> HttpResponse:
-    """Show figures, or that they are being collected; without a question, what was stored last."""
-    context: dict[str, Any] = {"form": form_of(request.GET, None)}
+    """Show figures, or that they are being collected; without a question, what was stored last.
+
+    Only who may change collections has something collected by looking.
+    """
+    context: dict[str, Any] = {
+        "form": form_of(request.GET, None),
+        "can_collect": may(request, CHANGE_COLLECTIONS),
+    }
     if not any(request.GET.get(name) for name in _NAMES):
         context["recent"] = recent_records()
         return page(request, "data.html", context, title=_("Data"))
@@ -68,8 +81,8 @@ def data_page(request: HttpRequest) -> HttpResponse:
     except DomainError as error:
         context |= {"problem": message_of(error)}
         return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)
-    if isinstance(answer, Miss):
-        context["miss"] = describe_miss(query, answer)
+    if not isinstance(answer, Hit):
+        context |= {"is_unknown": True} if answer is None else {"miss": describe_miss(query, answer)}
         return page(request, "data.html", context, title=_("Data"))
     shown = _shown(query, answer, request.GET)
     context |= {
@@ -110,7 +123,7 @@ def export(request: HttpRequest) -> HttpResponse:
             raise InvalidInput(_("There is no such format. Use csv or xlsx."))
         query = read_query(request.GET)
         answer = _read(query, request)
-        if isinstance(answer, Miss):
+        if not isinstance(answer, Hit):
             return redirect(address_of("admin:collector_data", parameters_of(query)))
         shown = _shown(query, answer, request.GET)
         if form == "xlsx":
@@ -125,8 +138,10 @@ def export(request: HttpRequest) -> HttpResponse:
         return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)
 
 
-def _read(query: DataQuery, request: HttpRequest) -> Hit | Miss:
-    return read(query, requested_by=name_of_user(request))
+def _read(query: DataQuery, request: HttpRequest) -> Hit | Miss | None:
+    if may(request, CHANGE_COLLECTIONS):
+        return read(query, requested_by=name_of_user(request))
+    return read_stored(query)
 
 
 def _shown(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:

@@ -101,14 +101,13 @@ class OperationsMixin(_Base[M]):
 
     def operation_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
         """Ask whether the operation shall be done; done is it when the question is posted."""
-        operation = next((one for one in self.operations if one.slug == slug), None)
-        if operation is None:
-            raise Http404
-        if not self.may_operate(request, operation):
+        named = [one for one in self.operations if one.slug == slug]
+        if not any(self.may_operate(request, one) for one in named or self.operations):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
-        if row is None:
+        if row is None or not named:
             raise Http404
+        (operation,) = named
         here = reverse(self._url_name("change"), args=[quote(str(row.pk), safe="")])
         if request.method != "POST":
             return self._question(request, operation, [row], {}, back=here)

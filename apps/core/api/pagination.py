@@ -59,6 +59,8 @@ def newest_first(
     conditions: list[Mapping[str, Any]] = [criteria] if criteria else []
     if cursor:
         instant, key = _decode(cursor)
+        # The first says nothing more, and lets an index begin there.
+        conditions.append({by: {"$lte": instant}})
         conditions.append({"$or": [{by: {"$lt": instant}}, {by: instant, "_id": {"$lt": key}}]})
     found = list(
         collection.find({"$and": conditions} if conditions else {}, projection)

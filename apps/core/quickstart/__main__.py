@@ -97,8 +97,8 @@ def _start(report: Report, stack: Stack, *, has_new_password: bool) -> Prepared:
     stack.start_web()
     prepared = stack.prepare(has_new_password=has_new_password)
     report.prepared(prepared)
-    stack.start_worker()
     stack.wait_until_ready()
+    stack.start_worker()
     if stack.simulator_url:
         report.line("Simulator", f"{stack.simulator_url} (set COLLECT_SERVICE_URL to use a real service)")
     report.line("Worker", "started")

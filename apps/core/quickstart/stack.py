@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from apps.core.embedded import EmbeddedServer, start_mongo, start_redis
-from apps.core.ports import free_port
-from apps.core.processes import ManagedProcess, ProcessGroup, bound_to_parent
+from apps.core.ports import free_port, is_listening, listen_problem, url_answers
+from apps.core.processes import ManagedProcess, ProcessFailedError, ProcessGroup, bound_to_parent
 from apps.core.quickstart import QuickstartError
 from apps.core.quickstart.env_file import EnvFile
 from apps.core.quickstart.session import Session
@@ -34,6 +35,7 @@ SHARED_VARIABLES = (
 )
 PREPARE_TIMEOUT_SECONDS = 900
 START_TIMEOUT_SECONDS = 90.0
+PORT_ATTEMPTS = 3
 LOG_LINES = 15
 MAX_REVIVALS = 10
 NO_CHECKS = "--skip-checks"  # `prepare` runs Django's checks once for all parts
@@ -61,8 +63,9 @@ class Stack:
         self.logs = self.local / "logs"
         self.notes: list[str] = []
         self.processes = processes
-        self.web_url = f"http://127.0.0.1:{self._port('the web server', port)}"
+        self.web_url = ""
         self.simulator_url: str | None = None
+        self._wanted_port = port
         self._env_file = env_file
         self._session = session
         self._environment = self._base_environment()
@@ -134,29 +137,44 @@ class Stack:
 
     def start_web(self) -> None:
         """Begin to start the simulator (unless a collection service is given) and the web server."""
+        self.web_url = f"http://127.0.0.1:{self._port('the web server', self._wanted_port)}"
+        if not (self._env_file.is_set("APP_BASEURL") or self._env_file.is_set("MENGLA_WEBHOOK_URL")):
+            self._environment["APP_BASEURL"] = self.web_url
         if not self._env_file.is_set("COLLECT_SERVICE_URL"):
             port = self._port("the simulator", SIMULATOR_PORT)
             self.simulator_url = f"http://127.0.0.1:{port}"
             self._environment |= self._simulator_environment(self.simulator_url)
             self._simulator = self._start("simulator", "simulate_collector", "--port", str(port))
-        web_port = self.web_url.rpartition(":")[2]
+        web_port = str(_port_of(self.web_url))
         self._web = self._start("web", "serve", "--host", "127.0.0.1", "--port", web_port, NO_CHECKS)
 
     def start_worker(self) -> None:
-        """Begin to start the worker, which reads the database from its first moment on."""
+        """Begin to start the worker, which reads the database from its first moment on.
+
+        Only now, because it must know the ports that the others have got.
+        """
         self._start("worker", "qcluster", NO_CHECKS)
 
     def wait_until_ready(self) -> None:
-        """Wait until the simulator and the web server answer, and tell shells how to join them."""
-        if self._simulator is not None:
-            self._simulator.wait_until_ready(
-                f"{self.simulator_url}/stats", timeout_seconds=START_TIMEOUT_SECONDS
-            )
+        """Wait until the simulator and the web server answer, and tell shells how to join them.
+
+        A port that was free when it was chosen may be somebody else's by the time a part listens: then both
+        begin again on other ports.
+        """
+        for attempt in range(1, PORT_ATTEMPTS + 1):
+            try:
+                for process, url in self._listeners():
+                    process.wait_until_ready(_answers(process, url), timeout_seconds=START_TIMEOUT_SECONDS)
+                break
+            except ProcessFailedError:
+                if attempt == PORT_ATTEMPTS or not self._has_lost_a_port():
+                    raise
+                for process, _url in self._listeners():
+                    self.processes.end(process)
+                self.start_web()
         self._session.write_env_script(
             {name: self._environment[name] for name in SHARED_VARIABLES if name in self._environment}
         )
-        if self._web is not None:
-            self._web.wait_until_ready(f"{self.web_url}/health", timeout_seconds=START_TIMEOUT_SECONDS)
 
     def check(self) -> None:
         """Raise when a part has ended by itself."""
@@ -200,10 +218,23 @@ class Stack:
         self._session.remember(process)
         return process
 
+    def _listeners(self) -> list[tuple[ManagedProcess, str]]:
+        """The parts that listen, each with an address that answers once it does."""
+        parts = ((self._simulator, f"{self.simulator_url}/stats"), (self._web, f"{self.web_url}/health"))
+        return [(process, url) for process, url in parts if process is not None]
+
+    def _has_lost_a_port(self) -> bool:
+        return any(
+            not process.is_alive() and listen_problem(_port_of(url)) is not None
+            for process, url in self._listeners()
+        )
+
     def _port(self, owner: str, wanted: int) -> int:
         port = free_port(wanted)
+        taken = f"Port {wanted} is taken, so {owner} listens on"
+        self.notes = [note for note in self.notes if not note.startswith(taken)]
         if port != wanted:
-            self.notes.append(f"Port {wanted} is taken, so {owner} listens on {port} instead.")
+            self.notes.append(f"{taken} {port} instead.")
         return port
 
     def _base_environment(self) -> dict[str, str]:
@@ -217,8 +248,6 @@ class Stack:
         local = "127.0.0.1,localhost"
         for name in ("NO_PROXY", "no_proxy"):
             environment[name] = f"{environment[name]},{local}" if environment.get(name) else local
-        if not (self._env_file.is_set("APP_BASEURL") or self._env_file.is_set("MENGLA_WEBHOOK_URL")):
-            environment["APP_BASEURL"] = self.web_url
         return environment
 
     def _simulator_environment(self, url: str) -> dict[str, str]:
@@ -230,3 +259,12 @@ class Stack:
         if not self._env_file.is_set("COLLECT_SERVICE_API_KEY"):
             environment["COLLECT_SERVICE_API_KEY"] = "simulator"
         return environment
+
+
+def _answers(process: ManagedProcess, url: str) -> Callable[[], bool]:
+    """Tell whether this part, and not somebody else on its port, answers there."""
+    return lambda: is_listening(process.pid, _port_of(url)) and url_answers(url)
+
+
+def _port_of(url: str) -> int:
+    return urlsplit(url).port or 0

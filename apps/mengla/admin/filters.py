@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.periods import Granularity
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, Priority
+from apps.mengla.models import ANY_KIND
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -40,7 +41,22 @@ class ActionFilter(ChoiceFilter):
     choices_of_field = Action.choices
 
 
-class GranularityFilter(ChoiceFilter):
+class KindFilter(ChoiceFilter):
+    """For records: names every value of what is not chosen, so that one index finds any choice."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the rows with the chosen value."""
+        chosen = super().queryset(request, queryset)
+        if chosen is queryset:
+            return queryset
+        return chosen.filter(**{f"{name}__in": values for name, values in ANY_KIND.items()})
+
+
+class RecordActionFilter(KindFilter, ActionFilter):
+    """By action."""
+
+
+class GranularityFilter(KindFilter):
     """By granularity."""
 
     title = _("granularity")
@@ -53,7 +69,7 @@ class GranularityFilter(ChoiceFilter):
     )
 
 
-class EmptyFilter(ChoiceFilter):
+class EmptyFilter(KindFilter):
     """By whether there are figures."""
 
     title = _("is empty")

@@ -15,7 +15,7 @@ from apps.categories.selectors import category_names, is_cat_id
 from apps.core.admin_base.display import Coloured, coloured, local_time
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.mengla.admin.figures import figures_of
-from apps.mengla.admin.filters import ActionFilter, EmptyFilter, GranularityFilter
+from apps.mengla.admin.filters import EmptyFilter, GranularityFilter, RecordActionFilter
 from apps.mengla.models import Record
 
 
@@ -24,7 +24,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     """The newest records first; the figures are read only for the page of one record."""
 
     list_display = ("id", "action", "cat_id", "granularity", "period_key", "state", "updated")
-    list_filter = (ActionFilter, GranularityFilter, EmptyFilter)
+    list_filter = (RecordActionFilter, GranularityFilter, EmptyFilter)
     search_fields = ("id",)  # shows the box; get_search_results says what it finds
     search_help_text = _("Category id, or the beginning of a key such as hot:1001:month")
     ordering = ("-updated_at", "-id")

@@ -2,7 +2,8 @@
 
 from django.db import migrations
 
-COLLECTION_HISTORY_SECONDS = 90 * 24 * 3600
+# As long as the sync tasks they belong to: a failure and its reason are known as long as its sync task is.
+COLLECTION_HISTORY_SECONDS = 180 * 24 * 3600
 
 
 def create_indexes(apps, schema_editor):

@@ -20,13 +20,14 @@ from pymongo.errors import PyMongoError
 
 from apps.categories.selectors import category_exists
 from apps.core.cache import Entry, Lookup, get_cache
-from apps.core.mongo import utc_now
+from apps.core.mongo import collection_of, utc_now
 from apps.core.outages import is_mongo_outage, mongo_outage
 from apps.core.web_threads import Places
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
+from apps.mengla.models import Collection
 from apps.mengla.services import measures, queue
 from apps.mengla.services.answer_caches import RECORD_FIELD
 from apps.mengla.services.answers import (
@@ -82,6 +83,26 @@ def read(
         answer = _answer(query, requested_by=requested_by, wait_seconds=wait_seconds, is_refresh=is_refresh)
         _note(reading, answer)
     return answer
+
+
+def read_stored(query: DataQuery) -> Hit | Miss | None:
+    """Answer from what is stored, for somebody who may look and may put nothing into the queue.
+
+    Nothing is collected, renewed or counted by it. A miss tells of a collection that others have started;
+    None: nothing is stored, and nothing is under way.
+
+    :raises UnknownCategory: when nothing is stored and there is no such category.
+    """
+    lookup = get_cache().lookup(query.cache_group, cache_field(query))
+    if lookup.entry is not None and lookup.tier is not None:
+        return Hit(lookup.entry, lookup.tier, is_fresh=lookup.entry.is_fresh(time.time()))
+    built = _load(query)
+    if built is not None:
+        get_cache().fill(lookup.ticket, built.entry)
+        return Hit(built.entry, "l3", is_fresh=not built.wanted)
+    _check_category(query)
+    collection = collection_of(Collection).find_one(queue.active_filter(query.identity))
+    return None if collection is None else Miss(collection)
 
 
 def _note(reading: measures.Reading, answer: Hit | Miss) -> None:

@@ -2,6 +2,7 @@
 
 from django.db import migrations
 
+# Its collections are kept as long: with them go the reasons of its failures, and what could be retried.
 RUN_HISTORY_SECONDS = 180 * 24 * 3600
 
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mengla", "0003_lists_of_records")]
+    dependencies = [("mengla", "0005_answered_collections")]
 
     operations = [
         migrations.RemoveIndex(model_name="record", name="record_category"),

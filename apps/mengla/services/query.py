@@ -40,6 +40,7 @@ from apps.mengla.services.answers import (
     standing_of,
 )
 from apps.mengla.services.measures import ReadResult
+from apps.mengla.services.queue_documents import active_filter
 from apps.mengla.services.wakeup import wake_dispatcher
 
 logger = structlog.get_logger(__name__)
@@ -101,7 +102,7 @@ def read_stored(query: DataQuery) -> Hit | Miss | None:
         get_cache().fill(lookup.ticket, built.entry)
         return Hit(built.entry, "l3", is_fresh=not built.wanted)
     _check_category(query)
-    collection = collection_of(Collection).find_one(queue.active_filter(query.identity))
+    collection = collection_of(Collection).find_one(active_filter(query.identity))
     return None if collection is None else Miss(collection)
 
 

@@ -38,6 +38,7 @@ _OWNER_KEY = "collector-tests:this-database-is-emptied-by-tests"
 # What migrations fill once and no test changes.
 _KEPT_COLLECTIONS = frozenset({"django_migrations", "django_content_type", "auth_permission"})
 _FLUSH_TIMEOUT_SECONDS = 60
+_PATIENCE_SECONDS = 20
 
 
 # --- Clean servers --------------------------------------------------------------------------------
@@ -49,6 +50,24 @@ def _faster_than_django() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(django_settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: empty_collections())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Take a server on a busy machine for slow and not for down: no test in this process has one that hangs.
+
+    Tests of what hangs start processes with the product's own limits, or use clients of their own.
+    """
+    pool = django_settings.CACHES["default"]["OPTIONS"]["CONNECTION_POOL_KWARGS"]
+    mongo = connection.settings_dict["OPTIONS"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connectTimeoutMS", "serverSelectionTimeoutMS", "timeoutMS"):
+            patch.setitem(mongo, name, _PATIENCE_SECONDS * 1000)
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            patch.setitem(pool, name, _PATIENCE_SECONDS)
+        for module in (facts, services):
+            patch.setattr(module, "LOAD_TIMEOUT_SECONDS", _PATIENCE_SECONDS)
         yield
 
 

@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 PATH = "/api/webhook/mengla-notify"
 TICK_SECONDS = 0.5
-# The shared stack waits 3 s for an answer, and tries twice.
+# The shared stack waits 3 s for an answer, and tries twice. How many tries a late answer finds depends on the
+# machine; what it does to each is tested below, by hand.
 SCENARIOS: Mapping[str, Mapping[str, Any]] = {
-    "too late": {"late_seconds": 8},
     "late": {"late_seconds": 4},
     "forged": {"wrong_signature_rate": 1},
     "html": {"garbage_rate": 1, "garbage_kind": "html"},
@@ -65,7 +65,7 @@ def outcomes(crowd: Stack) -> dict[str, Outcome]:
     ids = dict(zip(questions, asked, strict=True))
     history: dict[str, list[str]] = {collection_id: ["PENDING"] for collection_id in asked}
     deadline, ticked_at = time.monotonic() + 60, 0.0
-    while not (_all_ended(history) and crowd.statuses([ids["too late"]]) == {ids["too late"]: "SUCCEEDED"}):
+    while not (_all_ended(history) and crowd.statuses([ids["late"]]) == {ids["late"]: "SUCCEEDED"}):
         assert time.monotonic() < deadline, history
         if time.monotonic() - ticked_at > TICK_SECONDS:
             crowd.tick()
@@ -98,22 +98,13 @@ def test_an_answer_is_stored_once_and_ends_the_collection(
     assert outcome.answer.status_code == 200
 
 
-def test_a_late_answer_ends_the_collection_that_waits_again(
+def test_a_late_answer_is_stored_and_ends_the_collection(
     crowd: Stack, outcomes: Mapping[str, Outcome]
 ) -> None:
     outcome = outcomes["late"]
-    assert outcome.summary() == ("SUCCEEDED", 2, "")
-    assert "FAILED" not in outcome.history
+    assert (outcome.collection["status"], outcome.collection["error_code"]) == ("SUCCEEDED", "")
     crowd.assert_stored_once([outcome.question])
-
-
-def test_an_answer_after_the_collection_was_given_up_is_stored(
-    crowd: Stack, outcomes: Mapping[str, Outcome]
-) -> None:
-    outcome = outcomes["too late"]
-    assert outcome.history[-2:] == ["FAILED", "SUCCEEDED"]
-    assert outcome.summary() == ("SUCCEEDED", 2, "")
-    crowd.assert_stored_once([outcome.question])
+    assert outcome.answer.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -210,6 +201,27 @@ def test_each_call_is_told_what_became_of_it(
     assert receipt(call(stack, body)) == (200, "duplicate")  # found by its execution id alone
     stack.assert_stored_once([question])
     assert stack.get(PATH).status_code == 200
+
+
+@pytest.mark.parametrize("is_given_up", [False, True], ids=["asked again", "given up"])
+def test_the_answer_to_an_earlier_try_ends_the_collection(
+    stack: Stack, unanswered: tuple[Question, dict[str, Any]], is_given_up: bool
+) -> None:
+    question, first_try = unanswered
+    collection_id = str(first_try["_id"])
+
+    def comes_to_its_second_try() -> bool:
+        stack.tick()
+        now = stack.collection(collection_id)
+        is_asked_again = now["attempts"] == 2 and bool(now["execution_id"])
+        return is_asked_again and (now["status"] == "FAILED" or not is_given_up)
+
+    wait_until(comes_to_its_second_try, timeout_seconds=30, what="it is asked again, or given up")
+    answer = call(stack, result_body(question, first_try["execution_id"]), **origin_of(first_try))
+    assert answer.json()["data"] == {"status": "stored"}
+    ended = stack.collection(collection_id)
+    assert (ended["status"], ended["attempts"], ended["error_code"]) == ("SUCCEEDED", 2, "")
+    stack.assert_stored_once([question])
 
 
 def test_an_execution_is_found_by_its_id_alone(

@@ -53,6 +53,6 @@ def check_alert_webhook(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         Warning(
             "ALERT_WEBHOOK_URL is set without ALERT_WEBHOOK_SECRET: alerts are posted unsigned.",
             hint="Set ALERT_WEBHOOK_SECRET (or ALERT_WEBHOOK_SECRET_FILE).",
-            id="collector.W003",
+            id="collector.W004",
         )
     ]

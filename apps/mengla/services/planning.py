@@ -26,6 +26,7 @@ from apps.mengla.services import run_state, warm_up_work
 from apps.mengla.services.bulk_enqueue import enqueue_many
 from apps.mengla.services.wakeup import wake_dispatcher
 from apps.sync_tasks import services as runs
+from apps.sync_tasks.words import PLAN_UNREADABLE
 
 logger = structlog.get_logger(__name__)
 
@@ -87,9 +88,8 @@ def plan_run(run_id: str) -> int:
     except (KeyError, ValueError, TypeError) as error:
         logger.exception("plan_unreadable", run_id=run_id)
         counts = run_state.count(run_id)
-        runs.fail_run(
-            run_id, error_message=f"The plan cannot be read: {type(error).__name__}.", counts=counts
-        )
+        reason = PLAN_UNREADABLE % {"error": type(error).__name__}
+        runs.fail_run(run_id, error_message=reason, counts=counts)
         return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -162,7 +163,7 @@ class TestFullCrawl:
         assert {one["granularity"] for one in wanted} == {"day", "month", "quarter", "year"}
         assert {one["action"] for one in wanted} == set(Action.values)
         day = previous_closed_period(
-            business_date(run["started_at"].astimezone(), settings.BUSINESS_TIME_ZONE), Granularity.DAY
+            business_date(run["started_at"].replace(tzinfo=UTC), settings.BUSINESS_TIME_ZONE), Granularity.DAY
         )
         assert {one["end_key"] for one in wanted if one["granularity"] == "day"} == {day.key}
 

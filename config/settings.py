@@ -145,7 +145,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [BASE_DIR / "apps/core/theme"],  # what replaces templates of the theme
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -158,6 +158,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 UNFOLD = _admin_site.UNFOLD  # the look of the admin
 LOGIN_URL = "admin:login"
+CSRF_FAILURE_VIEW = "apps.core.api.views.csrf_failure"
 LOGIN_REDIRECT_URL = "admin:index"  # of a login page that was opened by itself
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the first start

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import TextChoices
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.admin.alerts.silences import end_silence, find_silence, silence_rule
-from apps.admin.choices import AlertRule, Severity
+from apps.admin.alerts.words import shown_message
+from apps.admin.choices import AlertEventKind, AlertRule, Severity
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
 from apps.core.admin_base.display import Coloured, coloured, local_time
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
@@ -51,7 +53,7 @@ def _end_silence(alert: Alert, user: str) -> str:
 class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
     """Every alert that has ever fired, the firing ones first."""
 
-    list_display = ("rule", "action", "state", "level", "message", "fired", "resolved", "episode")
+    list_display = ("rule", "action", "state", "level", "text", "fired", "resolved", "episode")
     list_filter = ("is_firing", "severity")
     ordering = ("-is_firing", "-fired_at", "id")
     fields = (
@@ -59,7 +61,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
         "action",
         "state",
         "level",
-        "message",
+        "text",
         "value",
         "threshold",
         "fired",
@@ -90,6 +92,11 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
         """Return how bad it is."""
         return Coloured((alert.severity, str(Severity(alert.severity).label)))
 
+    @admin.display(description=_("message"))
+    def text(self, alert: Alert) -> str:
+        """Return what is wrong."""
+        return shown_message(alert.message)
+
     @admin.display(description=_("fired at"))
     def fired(self, alert: Alert) -> str:
         """Return when it began to fire."""
@@ -114,8 +121,8 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
 class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
     """The history, newest first; MongoDB keeps 1000 events."""
 
-    list_display = ("instant", "kind", "rule", "action", "level", "message", "is_silenced")
-    fields = ("instant", "kind", "rule", "action", "level", "message", "value", "threshold", "is_silenced")
+    list_display = ("instant", "kind", "rule", "action", "level", "text", "is_silenced")
+    fields = ("instant", "kind", "rule", "action", "level", "text", "value", "threshold", "is_silenced")
     ordering = ("-id",)
 
     @admin.display(description=_("at"))
@@ -127,6 +134,11 @@ class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
     def level(self, event: AlertEvent) -> Coloured:
         """Return how bad it was."""
         return Coloured((event.severity, str(Severity(event.severity).label)))
+
+    @admin.display(description=_("message"))
+    def text(self, event: AlertEvent) -> str:
+        """Return what is wrong."""
+        return shown_message(event.message)
 
 
 @admin.register(AlertSilence)
@@ -169,4 +181,10 @@ class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
     @admin.display(description=_("event"))
     def what(self, notice: AlertNotice) -> str:
         """Return the event in words."""
-        return f"{notice.event.get('rule', '')} {notice.event.get('kind', '')}"
+        rule, kind = notice.event.get("rule", ""), notice.event.get("kind", "")
+        names = (_name(AlertRule, rule), _name(AlertEventKind, kind))
+        return " ".join(filter(None, names))
+
+
+def _name(choices: type[TextChoices], value: str) -> str:
+    return str(choices(value).label) if value in choices.values else value

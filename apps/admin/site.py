@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
+from apps.admin.script_texts import ScriptTexts
+
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite as UnfoldAdminSite
 else:
@@ -29,6 +31,13 @@ class CollectorAdminSite(UnfoldAdminSite):
         from apps.admin.pages.urls import urlpatterns  # they use the site, so they come after it
 
         return urlpatterns
+
+    def i18n_javascript(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Answer the texts of the scripts, those too that Django lacks in the reader's language."""
+        answer: HttpResponse = ScriptTexts.as_view()(request)  # type: ignore[assignment]
+        return answer
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Answer a login that came too often with 429, and one that cannot be checked with 503."""

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.auth import rules, services
 from apps.auth.choices import TokenScope
 from apps.auth.models import ApiToken
+from apps.auth.permission_names import PermissionsField
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.forms import themed
 from apps.core.admin_base.model_admin import CollectorModelAdmin, ReadOnlyAdmin
@@ -134,8 +135,20 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
         return created
 
 
+class _NamedPermissions:
+    """A model admin whose form names the permissions in the reader's language."""
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """Return the form field; that of permissions is our own."""
+        if db_field.related_model is Permission:
+            kwargs["form_class"] = PermissionsField
+        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, CollectorModelAdmin[User]):  # type: ignore[type-arg]
+class UserAdmin(_NamedPermissions, DjangoUserAdmin, CollectorModelAdmin[User]):  # type: ignore[type-arg]
     """Who may log in. Users are switched off, never deleted: the history log refers to them."""
 
     form = UserChangeForm
@@ -160,7 +173,7 @@ class UserAdmin(DjangoUserAdmin, CollectorModelAdmin[User]):  # type: ignore[typ
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, CollectorModelAdmin[Group]):
+class GroupAdmin(_NamedPermissions, DjangoGroupAdmin, CollectorModelAdmin[Group]):
     """Rights that several users share; superusers alone change them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

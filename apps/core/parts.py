@@ -14,6 +14,7 @@ from typing import Any
 
 import pymongo
 import structlog
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from apps.core.outages import is_mongo_outage, is_redis_silent, mongo_outage, redis_outage
@@ -61,11 +62,12 @@ def read_parts(
     A dependency that failed to answer a moment ago is not asked again. Whatever goes wrong in one part, the
     others are told.
     """
+    language = get_language()  # of the reader; a thread begins without one
     limit_seconds = deadline_seconds - _OPERATIONS_END_BEFORE_SECONDS
     pool = ThreadPoolExecutor(max_workers=max(1, len(parts)), thread_name_prefix="part")
     try:
         futures = {
-            name: pool.submit(contextvars.copy_context().run, _read, name, part, limit_seconds)
+            name: pool.submit(contextvars.copy_context().run, _read, name, part, limit_seconds, language)
             for name, part in parts.items()
         }
         wait(futures.values(), timeout=deadline_seconds)
@@ -79,7 +81,12 @@ def _outcome_of(future: Future[Outcome]) -> Outcome:
     return future.result() if future.done() else Outcome(error=_("No answer in time."))
 
 
-def _read(name: str, part: Part, limit_seconds: float) -> Outcome:
+def _read(name: str, part: Part, limit_seconds: float, language: str | None) -> Outcome:
+    with override(language):
+        return _ask(name, part, limit_seconds)
+
+
+def _ask(name: str, part: Part, limit_seconds: float) -> Outcome:
     outage = mongo_outage if part.needs is Dependency.MONGODB else redis_outage
     if outage.is_known:
         return Outcome(error=_("No answer a moment ago."))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.periods import Granularity
+
 ALL_CATEGORIES = "all"  # how clients call all categories taken together, which are "" here
 
 
@@ -16,6 +18,14 @@ class Action(models.TextChoices):
     CHANCE = "chance", _("Rising")
     INDUSTRY_VIEW = "industryViewV2", _("Distribution")
     INDUSTRY_TREND = "industryTrendRange", _("Trend")
+
+
+GRANULARITIES = (
+    (Granularity.DAY.value, _("Day")),
+    (Granularity.MONTH.value, _("Month")),
+    (Granularity.QUARTER.value, _("Quarter")),
+    (Granularity.YEAR.value, _("Year")),
+)
 
 
 class CollectionStatus(models.TextChoices):

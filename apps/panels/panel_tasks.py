@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.periods import Granularity, previous_closed_period
 from apps.mengla.services import collect
 from apps.mengla.services.collect import PERIOD_TASK_IDS, TASK_NAMES, Order
+from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
 
 
@@ -24,6 +25,7 @@ class PanelTask:
     id: str
     description: str | Promise
     start: Callable[[Order, date], Started]  # who wants it, and the calendar day it is for the market
+    count: Callable[[date], int] | None = None  # its collections, of a task so large that people are asked
 
     @property
     def name(self) -> str:
@@ -33,6 +35,10 @@ class PanelTask:
 
 def _collect_all(order: Order, today: date, *, is_forced: bool) -> Started:
     return collect.run_granular_collect(order=order, today=today, is_forced=is_forced)
+
+
+def _count_all(today: date) -> int:
+    return collect.granular_plan(today=today, is_forced=True, trigger=Trigger.MANUAL).count()
 
 
 def _collect_day(order: Order, today: date) -> Started:
@@ -62,6 +68,7 @@ _ALL = (
         "mengla_granular_force",
         _("The last closed day, month, quarter and year, all of it again."),
         partial(_collect_all, is_forced=True),
+        _count_all,
     ),
     PanelTask("mengla_single_day", _("Yesterday; what is fresh is left out."), _collect_day),
     _period_task(Granularity.DAY, _("Yesterday, as the daily schedule collects it.")),

@@ -22,6 +22,7 @@ from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection, select
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.words import shown_error
 
 _MAX_TEXT = 64
 _MAX_LIST = 20
@@ -126,7 +127,7 @@ class PanelTaskSerializer(serializers.Serializer[Any]):
         if view.run is None or view.progress is None:
             return None
         progress = {"percent": view.progress.percent, "failed": view.progress.failed}
-        run = {**view.run, **progress, "error_message": view.run["error_message"] or None}
+        run = {**view.run, **progress, "error_message": shown_error(view.run["error_message"]) or None}
         return PanelTaskRunSerializer(run).data
 
 

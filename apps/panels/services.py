@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import structlog
@@ -107,8 +108,16 @@ def run_task(task_id: str, *, order: Order) -> Started:
     :raises UnknownTask: when there is no such task.
     :raises AlreadyRunning: when its last run has not ended.
     """
-    today = business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
-    return find_task(task_id).start(order, today)
+    return find_task(task_id).start(order, _today())
+
+
+def count_task(task_id: str) -> int | None:
+    """Return how many collections a task means that people are asked about first; None for any other.
+
+    :raises UnknownTask: when there is no such task.
+    """
+    count = find_task(task_id).count
+    return None if count is None else count(_today())
 
 
 def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection) -> Started:
@@ -118,6 +127,10 @@ def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection)
     :raises AlreadyRunning: when another fill has not ended.
     """
     return run_fill(order=order, start=start, end=end, selection=selection)
+
+
+def _today() -> date:
+    return business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
 
 
 def _change(

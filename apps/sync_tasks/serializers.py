@@ -14,6 +14,7 @@ from apps.core.api.pagination import PageQuerySerializer
 from apps.core.api.serializers import DayField, StrictBooleanField, UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.selectors import failures_of, midnight_after_utc, midnight_utc, progress_of
+from apps.sync_tasks.words import shown_error
 
 _MAX_TASK_ID = 40
 
@@ -92,7 +93,7 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
 
     def get_error_message(self, run: Mapping[str, Any]) -> str | None:
         """Return why it failed or ended early, None when all went well."""
-        return run["error_message"] or None
+        return shown_error(run["error_message"]) or None
 
     def get_retry_of(self, run: Mapping[str, Any]) -> str | None:
         """Return the id of the run this one repeats, None for most."""

@@ -41,7 +41,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A collection that failed, and why; the names are the API's."""
+    """A collection that failed, and why; the names are the API's, but for the two in words for people."""
 
     collection_id: str
     action: str
@@ -51,6 +51,8 @@ class Failure:
     error: str
     message: str
     attempts: int
+    action_name: str = ""
+    error_name: str = ""
 
 
 class Work(Protocol):

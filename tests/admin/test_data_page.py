@@ -88,6 +88,7 @@ def test_a_ranking(site: Client) -> None:
             f"{figures['monthSales']:,}",
         ]
         arrow = "▲" if figures["monthSalesDynamics"] > 0 else "▼"
+        assert f"{figures['monthGmv']:,.2f}" in row
         assert row[4].startswith(arrow) or figures["monthSalesDynamics"] == 0
     drawn = charts(page)["ranking"]
     assert drawn["labels"] == [row["catNameCn"] for row in wanted[:12]]
@@ -125,6 +126,7 @@ def test_the_distributions_and_the_share_of_brands(site: Client) -> None:
     assert brands["series"][0]["values"] == [
         one["brandGmvRate"] for one in figures["industryBrandRateDtoList"]
     ]
+    assert {charts(page)[name]["is_percent"] for name in ("sales", "turnover", "prices", "brands")} == {True}
     assert len(table(page, "brands")) == 1 + len(figures["industryBrandRateDtoList"])
 
 
@@ -293,6 +295,7 @@ def test_an_xlsx(site: Client) -> None:
     assert [row[1] for row in rows[1:]] == [one["itemCount"] for one in figures["industrySalesRangeDtoList"]]
     about = dict(book["About"].values)
     assert about["State"] == "fresh"
+    assert about["Empty because"] in (None, "")
     assert "2025-06" in about["Figures"]
 
 
@@ -408,3 +411,11 @@ def test_all_categories_and_defaults(site: Client) -> None:
     (collection,) = collections()
     assert (collection["cat_id"], collection["granularity"]) == ("", "month")
     assert "All categories" in page
+
+
+def test_what_is_wrong_is_told_in_the_words_of_the_form(site: Client) -> None:
+    page = site.get(PAGE, TREND | {"from": "2025-06", "to": "2025-01"}).content.decode()
+    assert "Trend from: Must not be after Trend to." in page
+    page = site.get(PAGE, HOT | {"period": "nonsense"}).content.decode()
+    assert "Period: " in page
+    assert "timest" not in page

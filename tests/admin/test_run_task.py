@@ -30,7 +30,7 @@ def site(client: Client) -> Client:
 @pytest.mark.parametrize("task_id", sorted(TASKS))
 def test_every_panel_task_is_started_and_its_run_is_shown(site: Client, task_id: str) -> None:
     assert f'data-task="{task_id}"' in site.get(PAGE).content.decode()
-    answer = site.post(PAGE, {"task": task_id})
+    answer = site.post(PAGE, {"task": task_id, "confirmed": "yes"})
     run = last_run_of(task_id)
     assert run is not None
     assert (run["trigger"], run["requested_by"]) == ("manual", "chief")
@@ -39,6 +39,15 @@ def test_every_panel_task_is_started_and_its_run_is_shown(site: Client, task_id:
     entry = LogEntry.objects.get()
     assert (entry.user.get_username(), entry.object_id) == ("chief", str(run["_id"]))
     assert f'data-task="{task_id}"' not in site.get(PAGE).content.decode()  # it runs
+
+
+def test_a_large_task_is_asked_about_with_the_number_of_its_collections(site: Client) -> None:
+    page = site.post(PAGE, {"task": "mengla_granular_force"}).content.decode()
+    assert last_run_of("mengla_granular_force") is None
+    site.post(PAGE, {"task": "mengla_granular_force", "confirmed": "yes"})
+    run = last_run_of("mengla_granular_force")
+    assert run is not None
+    assert f"It makes {run['expected_total']} collections." in page
 
 
 def test_a_task_that_runs_is_not_started_again(site: Client) -> None:

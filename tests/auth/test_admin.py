@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -218,3 +219,22 @@ def test_users_without_the_staff_flag_stay_outside(client: Client) -> None:
 def test_the_login_takes_anything(client: Client, username: str, password: str) -> None:
     answer = client.post(LOGIN, {"username": username, "password": password})
     assert answer.status_code in {200, 429}
+
+
+# --- In the reader's language ---------------------------------------------------------------------
+
+
+def test_permissions_are_named_in_the_readers_language(site: Client) -> None:
+    for path in ("/admin/auth/group/add/", f"/admin/auth/user/{User.objects.get().pk}/change/"):
+        page = site.get(path, headers={"Accept-Language": "zh-CN"}).content.decode()
+        assert "可查看同步任务" in page
+        assert "Can view" not in page
+    assert "Can view sync task" in site.get("/admin/auth/group/add/").content.decode()
+
+
+def test_the_scripts_of_the_forms_speak_the_readers_language(site: Client) -> None:
+    answer = site.get("/admin/jsi18n/", headers={"Accept-Language": "zh-CN"})
+    (catalogue,) = re.findall(r"newcatalog = (\{.*?\});", answer.content.decode(), re.DOTALL)
+    texts = json.loads(catalogue)
+    assert texts["(click to clear)"] == "（点击清除）"
+    assert texts["Filter"] == "过滤"  # Django's own

@@ -55,6 +55,7 @@ class Watched:
         self.context = context
         self.base_url = base_url
         self.faults: list[str] = []
+        self.expected_status = 0  # of a page that is opened to be refused
         context.set_default_timeout(TIMEOUT_MILLISECONDS)
         self.page: Page = context.new_page()
         self.page.on("console", lambda one: self._note_console(one.type, one.text))
@@ -62,11 +63,12 @@ class Watched:
         self.page.on("request", self._note_request)
         self.page.on("response", self._note_response)
 
-    def open(self, path: str) -> Page:
+    def open(self, path: str, *, status: int = 200) -> Page:
         """Open a page of the stack and check that everybody can use it."""
+        self.expected_status = status
         answer = self.page.goto(self.base_url + path, wait_until="load")
         assert answer is not None
-        assert answer.ok, f"{path}: HTTP {answer.status}"
+        assert answer.status == status, f"{path}: HTTP {answer.status}"
         self.check()
         return self.page
 
@@ -99,7 +101,8 @@ class Watched:
             self.faults.append(fault)
 
     def _note_console(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
+        is_expected = f"the server responded with a status of {self.expected_status} " in text
+        if kind in ("error", "warning") and not is_expected:
             self._note(f"{urlsplit(self.page.url).path}: console {kind}: {text}")
 
     def _note_request(self, request: Request) -> None:
@@ -108,5 +111,7 @@ class Watched:
             self._note(f"asks another host: {request.url}")
 
     def _note_response(self, response: Response) -> None:
-        if response.status >= 400 and not re.search(r"/admin/login/", response.url):
+        is_page = response.request.is_navigation_request()
+        is_expected = is_page and response.status == self.expected_status
+        if response.status >= 400 and not is_expected and not re.search(r"/admin/login/", response.url):
             self._note(f"HTTP {response.status} of {response.url}")

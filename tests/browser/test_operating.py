@@ -73,11 +73,11 @@ def test_a_task_is_started_and_its_bar_reaches_the_end_without_a_reload(
         what="the bar is seen on its way",
     )
     watched.screenshot("sync-task")
+    assert page.evaluate("window.isTheSamePage") is True
     expect(bar).to_have_attribute("aria-valuenow", re.compile(r"100(\.0)?"), timeout=RUN_TIMEOUT_MILLISECONDS)
     expect(page.locator("[data-field=status]").first).to_have_text(
         "Completed", timeout=RUN_TIMEOUT_MILLISECONDS
     )
-    assert page.evaluate("window.isTheSamePage") is True
     told = site.get(f"/api/sync-tasks/{run_id_of(page)}").json()["data"]
     assert (told["status"], told["progress"]["percent"]) == ("COMPLETED", 100.0)
     shown = {
@@ -88,6 +88,57 @@ def test_a_task_is_started_and_its_bar_reaches_the_end_without_a_reload(
         told["progress"]["failed"],
     ]
     watched.check()
+
+
+def test_the_page_of_a_run_follows_its_failures_to_the_end(watched: Watched, site: Stack) -> None:
+    site.simulator.set_knobs(execute_error_rate=0.5, execute_status=400, hang_seconds=1)
+    page = start_task(watched, "quarterly_collect")
+    page.evaluate("window.isTheSamePage = true")
+    reasons, failures = page.locator("[data-piece=reasons]"), page.locator("[data-piece=failures]")
+    expect(reasons).to_contain_text("rejected the request", timeout=RUN_TIMEOUT_MILLISECONDS)
+    expect(failures.locator("tbody tr").first).to_be_visible()
+    assert page.evaluate("window.isTheSamePage") is True
+    # Then the page is another one, once, with what belongs to an ended run.
+    page.get_by_role("link", name="Retry what failed").wait_for(timeout=RUN_TIMEOUT_MILLISECONDS)
+    assert page.evaluate("window.isTheSamePage") is None
+    assert page.get_by_role("link", name="Cancel").count() == 0
+    failed = site.get(f"/api/sync-tasks/{run_id_of(page)}").json()["data"]
+    assert failed["error_message"] in page.locator("#content").inner_text()
+    assert page.locator("[data-field=status][data-colour]").first.get_attribute("data-colour") == "warning"
+    page.evaluate("window.isTheSamePage = true")
+    watched.check()
+    assert page.evaluate("window.isTheSamePage") is True
+
+
+def test_a_page_that_lost_its_contact_says_so(watched: Watched, site: Stack) -> None:
+    site.simulator.set_knobs(delay_seconds=2, concurrency=1)
+    page = start_task(watched, "mengla_single_day")
+    note = page.locator("[data-contact]")
+    expect(note).to_be_hidden()
+    page.route("**/synctask/live/**", lambda route: route.fulfill(json={}))  # no answer of ours
+    expect(note).to_contain_text("No answer; trying again")
+    page.unroute("**/synctask/live/**")
+    expect(note).to_be_hidden(timeout=RUN_TIMEOUT_MILLISECONDS)
+    page.context.clear_cookies()
+    expect(note.get_by_role("link", name="Log in again")).to_be_visible(timeout=RUN_TIMEOUT_MILLISECONDS)
+    note.get_by_role("link", name="Log in again").click()
+    page.wait_for_url("**/admin/login/**")
+
+
+def test_a_large_task_is_started_after_a_question(watched: Watched, site: Stack) -> None:
+    page = watched.open(TASKS)
+    page.locator("form[data-task=mengla_granular_force] button").click()
+    page.get_by_text(re.compile(r"It makes \d+ collections")).wait_for()
+    watched.check()
+    page.get_by_role("link", name="Back").click()
+    page.wait_for_url(f"**{TASKS}")
+    assert site.database.sync_tasks.count_documents({"task_id": "mengla_granular_force"}) == 0
+    page.locator("form[data-task=mengla_granular_force] button").click()
+    page.get_by_role("button", name="Run now").click()
+    page.wait_for_url("**/admin/sync_tasks/synctask/*/change/**")
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_url("**/synctask/*/change/**")
 
 
 def test_a_running_task_is_cancelled_after_a_question(watched: Watched, site: Stack) -> None:
@@ -196,6 +247,67 @@ def test_the_data_page_shows_the_figures_of_the_api(watched: Watched, site: Stac
         page.locator(f"table[data-table=ranking] tbody td:nth-child({index + 1})").all_inner_texts()
     )
     assert shown == sorted((row["monthSales"] for row in rows), reverse=True)
+
+
+def test_the_ink_of_the_charts_follows_the_theme(watched: Watched) -> None:
+    page = watched.open("/admin/")
+    chart_of(page, "hours")
+    inks = """() => {
+        const options = document.querySelector('[data-chart=hours]').collectorChart.options;
+        return {
+            page: getComputedStyle(document.querySelector('.cp')).color,
+            drawn: [options.scales.x.ticks.color, options.plugins.legend.labels.color],
+        };
+    }"""
+    light = page.evaluate(inks)
+    page.evaluate("document.documentElement.classList.add('dark')")
+    dark = page.evaluate(inks)
+    assert light["page"] != dark["page"]
+    assert [light["drawn"], dark["drawn"]] == [[light["page"]] * 2, [dark["page"]] * 2]
+
+
+def test_a_narrow_chart_has_short_numbers_and_no_titles_beside_its_axes(
+    new_page: NewPage, site: Stack
+) -> None:
+    site.collect(Question(Action.INDUSTRY_TREND, CATEGORIES[0], "2020-06", start="2020-01"))
+    watched = new_page(language="zh-CN")
+    page = watched.open(
+        f"/admin/data/?action=industryTrendRange&granularity=month&category={CATEGORIES[0]}"
+        "&from=2020-01&to=2020-06"
+    )
+    chart_of(page, "trend")
+    axis = """() => {
+        const axis = document.querySelector('[data-chart=trend]').collectorChart.scales.y2;
+        return { title: axis.options.title.display, ticks: axis.ticks.map((tick) => tick.label) };
+    }"""
+    wide = page.evaluate(axis)
+    assert wide["title"] is True
+    assert any(re.fullmatch(r"[\d.]+[万亿]", tick) for tick in wide["ticks"]), wide
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.wait_for_function(f"() => !({axis})().title")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_form_of_the_data_asks_for_what_belongs_to_the_action(watched: Watched) -> None:
+    page = watched.open("/admin/data/")
+    single, first = page.get_by_label("Period", exact=True), page.get_by_label("Trend from")
+    expect(single).to_be_visible()
+    expect(first).to_be_hidden()
+    page.locator("select[name=action]").select_option("industryTrendRange")
+    expect(single).to_be_hidden()
+    expect(first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/admin/data/?action=hot&granularity=month&period=2020-08", TASKS])
+def test_a_page_fits_a_telephone(path: str, watched: Watched) -> None:
+    page = watched.open(path)
+    page.set_viewport_size({"width": 400, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate(
+        """() => [...document.querySelectorAll('.cp-card select, .cp-card input:not([type=hidden])')].every(
+            (field) => field.getBoundingClientRect().right
+                <= field.closest('.cp-card').getBoundingClientRect().right)"""
+    )
 
 
 def test_the_gaps_of_a_trend_stay_visible(watched: Watched, site: Stack) -> None:

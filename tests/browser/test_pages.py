@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import Watched
 from tests.browser.conftest import NewPage
@@ -16,9 +17,12 @@ LISTS = sorted(f"/admin/{one._meta.app_label}/{one._meta.model_name}/" for one i
 # What stands on a Chinese page in Latin letters: names, codes and values of the data.
 LATIN = re.compile(
     r"""[A-Z][A-Z0-9_]+ | https?://\S+ | [\w./-]*[\d_./:*@%-][\w./:*@%-]* | MengLa | Collector | MongoDB
-    | Redis | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc | Enter | Shift""",
+    | Redis | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc | Enter | Shift
+    | Control | Command | Mac""",
     re.VERBOSE,
 )
+# What a message to a worker was called with, and what came back, is shown as Python wrote it.
+RAW = ("/admin/django_q/success/", "/admin/django_q/failure/")
 PAGES = ("/admin/", "/admin/coverage/", "/admin/data/", "/admin/run-task/")
 WORDS = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+)*")
 
@@ -88,6 +92,47 @@ def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> 
     watched = new_page(language="zh-CN")
     page = watched.open(path)
     assert page.locator("html").get_attribute("lang") == "zh-hans"
+    assert english_of(page) == set()
+
+
+@pytest.mark.parametrize("path", [one for one in LISTS if one not in RAW])
+def test_a_row_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
+    watched = new_page(language="zh-CN")
+    page = watched.open(path)
+    rows = page.locator("#result_list tbody th a, #result_list tbody td a")
+    add = page.locator("a[href$='/add/']")
+    addresses = [rows.first.get_attribute("href") if rows.count() else None]
+    addresses += [f"{path}add/" if add.count() else None]
+    for address in filter(None, addresses):
+        assert english_of(watched.open(address)) == set(), address
+
+
+def test_a_run_that_failed_is_told_in_chinese(new_page: NewPage, site: Stack) -> None:
+    site.simulator.set_knobs(execute_error_rate=1, execute_status=400)
+    try:
+        watched = new_page(language="zh-CN")
+        page = watched.open("/admin/run-task/")
+        page.locator("form[data-task=yearly_collect] button").click()
+        page.wait_for_url("**/admin/sync_tasks/synctask/*/change/**")
+        expect(page.locator("[data-field=status]").first).to_have_text("失败", timeout=60_000)
+        page.get_by_role("link", name="重试失败部分").wait_for()
+        watched.check()
+        assert "次采集中有" in page.locator("#content").inner_text()
+        assert english_of(page) == set()
+    finally:
+        site.reset()
+
+
+def test_what_is_not_there_is_told_with_a_way_back(new_page: NewPage) -> None:
+    watched = new_page(language="zh-CN")
+    for path in ("/admin/nothing/at/all/", "/nothing/"):
+        assert english_of(watched.open(path, status=404)) == set()
+    watched.page.get_by_role("link", name="返回仪表盘").click()
+    watched.page.wait_for_url("**/admin/")
+
+
+def english_of(page: Page) -> set[str]:
+    """The English words that a page shows, apart from names and values of the data."""
     shown = page.evaluate(
         """() => {
             const words = [];
@@ -106,5 +151,4 @@ def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> 
             return words;
         }"""
     )
-    left = {one for text in shown for one in WORDS.findall(LATIN.sub(" ", text))}
-    assert left == set()
+    return {one for text in shown for one in WORDS.findall(LATIN.sub(" ", text))}

@@ -17,6 +17,7 @@ PUBLIC = frozenset({"services", "selectors", "choices", "errors", "permissions",
 PUBLIC_MODULES = frozenset(
     {
         "apps.auth.principal",  # what request.user is, for every view
+        "apps.sync_tasks.words",  # what is stored of runs, as people read it
         "apps.sync_tasks.work",  # what the app that does the work of runs has to offer
     }
 )

@@ -178,3 +178,30 @@ def test_the_history_tells_who_did_what(site: Client) -> None:
         assert "Paused daily_collect." in shown
         assert "chief" in shown
     assert site.post(f"/admin/admin/logentry/{entry.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+# --- The look of lists ----------------------------------------------------------------------------
+
+
+def test_all_is_offered_only_where_rows_are_hidden(site: Client) -> None:
+    path = "/admin/auth/user/"
+    assert "Show all" not in text(site, path)
+    assert "Show all" in text(site, f"{path}?is_staff__exact=1")
+    assert "Show all" in text(site, f"{path}?q=chief")
+
+
+def test_an_empty_list_gives_no_advice_that_nobody_can_follow(site: Client) -> None:
+    page = text(site, "/admin/django_q/failure/")
+    assert "No results found" in page
+    assert "Create a new item" not in page
+    assert "Reset filters" not in page
+    assert "Reset filters" in text(site, "/admin/django_q/failure/?q=nothing")
+    assert "Add user" in text(site, "/admin/auth/user/?q=nobody-of-this-name")
+
+
+def test_the_way_to_a_page_keeps_names_as_they_are(site: Client) -> None:
+    title = text(site, f"{page_of('daily_collect')}change/").split("<h1")[1].split("</h1>")[0]
+    assert "daily_collect" in title
+    assert "Daily_collect" not in title
+    sync_tasks = text(site, "/admin/sync_tasks/synctask/").split("<h1")[1].split("</h1>")[0]
+    assert sync_tasks.count("Sync tasks") == 1

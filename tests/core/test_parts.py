@@ -10,6 +10,7 @@ from typing import Any
 import pymongo
 import pytest
 import redis
+from django.utils.translation import gettext, override
 from pymongo.errors import ServerSelectionTimeoutError
 
 from apps.core.outages import mongo_outage, redis_outage
@@ -93,3 +94,9 @@ def test_a_dependency_that_has_just_failed_is_not_asked_again() -> None:
     assert found["mongodb"].error == "No answer a moment ago."
     redis_outage.note()
     assert not read_parts({"redis": part(lambda: 1, Dependency.REDIS)})["redis"].available
+
+
+def test_parts_speak_the_language_of_who_asks() -> None:
+    with override("zh-hans"):
+        told = read_parts({"words": part(lambda: gettext("Dashboard"), Dependency.REDIS)})
+    assert told["words"].data == "仪表盘"

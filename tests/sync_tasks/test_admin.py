@@ -13,7 +13,7 @@ from django.test import Client
 
 from apps.sync_tasks import services
 from apps.sync_tasks.work import Counts, Failure
-from tests.sync_tasks.conftest import FakeWork, count_runs, end, get, start, start_planned
+from tests.sync_tasks.conftest import FakeWork, change, count_runs, end, get, start, start_planned
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
@@ -258,3 +258,29 @@ def test_who_may_only_look_changes_no_run(looker: Client, work: FakeWork) -> Non
     assert services.is_running(running)
     assert count_runs() == 2
     assert list(live(looker, running)) == [running]
+
+
+def test_a_run_is_told_in_the_readers_language(site: Client, work: FakeWork) -> None:
+    run_id = start_planned()
+    work.failed = failures("timeout")
+    change(run_id, skipped={"fresh": 53})
+    end(run_id, Counts(total=97, completed=52, failed=45))
+    page = site.get(f"{LIST}{run_id}/change/", headers={"Accept-Language": "zh-CN"}).content.decode()
+    assert "97 次采集中有 45 次失败。" in page
+    assert "53 项因仍新鲜而略过" in page
+
+
+def test_a_run_with_failures_is_no_full_success(site: Client) -> None:
+    good, bad = (end(start_planned(task_id)) for task_id in ("daily_collect", "fill"))
+    change(bad, totals={"total": 2, "completed": 1, "failed": 1, "empty": 0, "cancelled": 0})
+    told = live(site, good, bad)
+    assert [told[one]["status"] for one in (good, bad)] == ["Completed", "Completed"]
+    assert [told[one]["colour"] for one in (good, bad)] == ["success", "warning"]
+
+
+def test_the_lists_of_failures_are_told_when_they_are_asked_for(site: Client) -> None:
+    run_id = start_planned()
+    assert "pieces" not in live(site, run_id)[run_id]
+    (told,) = site.get(f"{LIST}live/", {"ids": run_id, "pieces": "yes"}).json()["runs"]
+    assert set(told["pieces"]) == {"reasons", "failures"}
+    assert all(f'data-run="{run_id}"' in html_ for html_ in told["pieces"].values())

@@ -10,10 +10,19 @@ from enum import Enum
 import redis
 import structlog
 from django.conf import settings
-from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
 from apps.admin.alerts.hit_window import note_lookups
+from apps.admin.alerts.words import (
+    ANSWERED,
+    AT_ONCE,
+    EMPTY,
+    NO_WORKER,
+    OLD_REPORT,
+    SLOW,
+    UNANSWERED,
+    WAITING,
+)
 from apps.admin.choices import SEVERITIES, AlertRule, Severity
 from apps.core.heartbeats import list_heartbeats
 from apps.mengla.services import breaker_control, monitoring, throughput
@@ -73,7 +82,7 @@ def _judge_collections(now: datetime) -> Iterator[Judgement]:
     recent = throughput.recent_collections(within_seconds=settings.ALERT_WINDOW_MINUTES * 60)
     total = recent.answered + recent.failed
     rate = recent.answered / total if total else None
-    message = _("%(answered)d of %(total)d collections of the last %(minutes)d min got an answer.") % {
+    message = ANSWERED % {
         "answered": recent.answered,
         "total": total,
         "minutes": settings.ALERT_WINDOW_MINUTES,
@@ -95,8 +104,7 @@ def _judge_collections(now: datetime) -> Iterator[Judgement]:
         ),
         mean,
         limit,
-        _("Collections of the last %(minutes)d min took %(seconds).1f s in the mean.")
-        % {"minutes": settings.ALERT_WINDOW_MINUTES, "seconds": mean or 0.0},
+        SLOW % {"minutes": settings.ALERT_WINDOW_MINUTES, "seconds": mean or 0.0},
     )
 
 
@@ -114,7 +122,7 @@ def _judge_cache(now: datetime) -> Iterator[Judgement]:
         ),
         rate,
         threshold,
-        _("%(hits)d of %(total)d questions of the last %(minutes)d min were answered at once.")
+        AT_ONCE
         % {
             "hits": lookups.hits if lookups else 0,
             "total": total,
@@ -131,7 +139,7 @@ def _judge_empty_streaks(now: datetime) -> Iterator[Judgement]:
             _verdict(streak, is_bad=streak >= threshold),
             float(streak),
             float(threshold),
-            _("The last %(count)d answers were empty.") % {"count": streak},
+            EMPTY % {"count": streak},
             action=action,
         )
 
@@ -148,7 +156,7 @@ def _judge_queue(now: datetime) -> Iterator[Judgement]:
         _verdict(minutes, is_bad=is_bad),
         minutes,
         float(settings.ALERT_QUEUE_STUCK_MINUTES),
-        _("The oldest collection has been waiting for %(minutes).0f min.") % {"minutes": minutes},
+        WAITING % {"minutes": minutes},
     )
 
 
@@ -161,7 +169,7 @@ def _judge_breaker(now: datetime) -> Iterator[Judgement]:
         _verdict(breaker.failures if is_known else None, is_bad=breaker.state == "open"),
         float(breaker.failures),
         float(breaker.failure_threshold),
-        _("The collection service did not answer %(count)d times in a row.") % {"count": breaker.failures},
+        UNANSWERED % {"count": breaker.failures},
     )
 
 
@@ -169,11 +177,7 @@ def _judge_workers(now: datetime) -> Iterator[Judgement]:
     limit_seconds = float(settings.ALERT_WORKER_SILENT_SECONDS)
     newest = next(iter(list_heartbeats()), None)
     age = newest.age_seconds if newest else None
-    message = (
-        _("No worker has ever reported.")
-        if age is None
-        else _("The last report of a worker is %(seconds).0f s old.") % {"seconds": age}
-    )
+    message = NO_WORKER if age is None else OLD_REPORT % {"seconds": age}
     yield Judgement(
         AlertRule.WORKER_SILENT,
         Verdict.BAD if age is None or age > limit_seconds else Verdict.GOOD,

@@ -7,11 +7,20 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.admin.alerts.silences import MAX_MINUTES
+from apps.admin.alerts.words import shown_message
 from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
 from apps.core.api.serializers import QuerySerializer, StrictIntegerField, UtcDateTimeField
 
 MAX_HISTORY = 1000
 _DEFAULT_HISTORY = 100
+
+
+class MessageField(serializers.CharField):
+    """What an alert says, in the language of the reader."""
+
+    def to_representation(self, value: str) -> str:
+        """Translate what is stored."""
+        return shown_message(super().to_representation(value))
 
 
 class AlertSerializer(serializers.Serializer[Any]):
@@ -22,7 +31,7 @@ class AlertSerializer(serializers.Serializer[Any]):
     severity = serializers.ChoiceField(choices=Severity.choices)
     status = serializers.ChoiceField(choices=AlertStatus.choices)
     is_firing = serializers.BooleanField(help_text="Whether the condition holds, silenced or not.")
-    message = serializers.CharField()
+    message = MessageField()
     value = serializers.FloatField(allow_null=True)
     threshold = serializers.FloatField(allow_null=True)
     fired_at = UtcDateTimeField(allow_null=True)
@@ -62,7 +71,7 @@ class AlertEventSerializer(serializers.Serializer[Any]):
     rule = serializers.ChoiceField(choices=AlertRule.choices)
     action = serializers.CharField()
     severity = serializers.ChoiceField(choices=Severity.choices)
-    message = serializers.CharField()
+    message = MessageField()
     value = serializers.FloatField(allow_null=True)
     threshold = serializers.FloatField(allow_null=True)
     is_silenced = serializers.BooleanField()

@@ -12,7 +12,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from apps.core.admin_base.rights import may, may_look
@@ -21,6 +23,19 @@ from apps.core.errors import DomainError
 SEE_RECORDS = "mengla.view_record"
 SEE_COLLECTIONS = "mengla.view_collection"
 CHANGE_COLLECTIONS = "mengla.change_collection"
+# What the forms of these pages call the fields of the input.
+_LABELS: Mapping[str, str | Promise] = {
+    "action": gettext_lazy("Action"),
+    "category": gettext_lazy("Category"),
+    "granularity": gettext_lazy("Granularity"),
+    "period": gettext_lazy("Period"),
+    "from": gettext_lazy("From"),
+    "to": gettext_lazy("To"),
+    "timest": gettext_lazy("Period"),
+    "starRange": gettext_lazy("Trend from"),
+    "endRange": gettext_lazy("Trend to"),
+}
+_API_NAMES = ("timest", "starRange", "endRange")
 
 View = Callable[..., HttpResponse]
 
@@ -68,7 +83,13 @@ def page(
 
 
 def message_of(error: DomainError) -> str:
-    """Return what is wrong with an input, as one text for people."""
-    if error.fields:
-        return " ".join(f"{name}: {' '.join(messages)}" for name, messages in error.fields.items())
-    return error.message
+    """Return what is wrong with an input, as one text for people, who know the form and not the API."""
+    if not error.fields:
+        return error.message
+    text = " ".join(
+        _("%(label)s: %(problem)s") % {"label": _LABELS.get(name, name), "problem": " ".join(problems)}
+        for name, problems in error.fields.items()
+    )
+    for name in _API_NAMES:
+        text = text.replace(name, str(_LABELS[name]))
+    return text

@@ -27,12 +27,12 @@ from apps.admin.pages.access import (
     wants_json,
 )
 from apps.admin.pages.cell import describe_cell, plan_cell, read_cell
-from apps.admin.pages.today import granularity_choices, today
+from apps.admin.pages.today import today
 from apps.categories.selectors import parents_of
 from apps.core.admin_base.operations import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
-from apps.mengla.choices import Action
+from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.services.collect import TASK_NAMES, Order, Selection, run_fill
 from apps.mengla.services.fill_cost import fill_cost
 from apps.sync_tasks.errors import AlreadyRunning
@@ -155,7 +155,7 @@ def _fill_now(request: HttpRequest, asked: matrix.Asked, selection: Selection) -
 def _choices() -> dict[str, Any]:
     return {
         "actions": Action.choices,
-        "granularities": granularity_choices(),
+        "granularities": GRANULARITIES,
     }
 
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 
 from apps.admin.alerts.selectors import list_alerts
+from apps.admin.alerts.words import shown_message
 from apps.admin.choices import AlertRule
 from apps.core import counters, mongo
 from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
@@ -150,7 +151,7 @@ def _alerts() -> Document:
                 "rule": str(AlertRule(alert["rule"]).label),
                 "action": alert["action"],
                 "severity": alert["severity"],
-                "message": alert["message"],
+                "message": shown_message(alert["message"]),
                 "fired_at": local_text(alert["fired_at"]),
                 "silenced_until": local_text(alert["silenced_until"]),
             }

@@ -186,5 +186,5 @@ def _about(shown: Shown) -> list[tuple[str, str]]:
         (_("Fresh until"), freshness["fresh_until"]),
         (_("State"), _("due for renewal") if freshness["is_stale"] else _("fresh")),
         (_("Source"), freshness["source"]),
-        (_("Empty because"), shown.empty_reason or "-"),
+        (_("Empty because"), shown.empty_reason),
     ]

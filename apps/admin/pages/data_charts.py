@@ -21,11 +21,10 @@ def charts_of(query: DataQuery, tables: Sequence[Table]) -> Mapping[str, Chart]:
         if table.name == "ranking":
             found = _bars(table, {"monthSales": _("Sales")})
         elif table.name in _RANGES:
-            found = _ranges(table)
+            found = _in_percent(_ranges(table))
         elif table.name == "brands":
-            found = _bars(
-                table, {"brandGmvRate": _("Share of turnover, %"), "brandSalesRate": _("Share of sales, %")}
-            )
+            shares = {"brandGmvRate": _("Share of turnover, %"), "brandSalesRate": _("Share of sales, %")}
+            found = _in_percent(_bars(table, shares))
         elif table.name == "trend":
             found = _trend(query, table)
         else:
@@ -57,6 +56,10 @@ def _trend(query: DataQuery, table: Table) -> Chart | None:
         return None
     drawn["series"][1]["axis"] = "y2"
     return drawn | {"unit": wanted["monthSales"], "unit2": wanted["monthGmv"]}
+
+
+def _in_percent(drawn: Chart | None) -> Chart | None:
+    return drawn and drawn | {"is_percent": True}
 
 
 def _names(table: Table) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.data_form import address_of, parameters_of
-from apps.mengla.choices import CollectionStatus
+from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.selectors import find_collection, queue_position
 from apps.mengla.services.answers import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
 from apps.mengla.services.parameters import DataQuery
@@ -77,9 +78,15 @@ def failed_collection(collection_id: str, query: DataQuery) -> dict[str, Any] | 
         return None
     return {
         "status": str(CollectionStatus(collection["status"]).label),
-        "reason": f"{collection['error_code']} {collection['error_message']}".strip(),
+        "reason": _reason_of(collection),
         "finished_at": local_text(collection["finished_at"]),
     }
+
+
+def _reason_of(collection: Mapping[str, Any]) -> str:
+    code, message = collection["error_code"], collection["error_message"]
+    name = str(CollectionError(code).label) if code in CollectionError.values else code
+    return ": ".join(filter(None, (name, message)))
 
 
 def _local(unix_seconds: float) -> str:

@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 
 from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.matrix import DEFAULT_PERIODS
-from apps.admin.pages.today import granularity_choices, today
+from apps.admin.pages.today import today
 from apps.categories.selectors import NamedCategory, find_named, list_named_children, parents_of
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, PeriodError, parse_granularity, previous_closed_period
-from apps.mengla.choices import Action
+from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.services.monitoring import list_recent_records
 from apps.mengla.services.parameters import DataQuery, build_query
 
@@ -57,7 +57,7 @@ def form_of(given: Mapping[str, str], query: DataQuery | None) -> dict[str, Any]
     category = find_named(query.cat_id) if query else None
     return {
         "actions": Action.choices,
-        "granularities": granularity_choices(),
+        "granularities": GRANULARITIES,
         "action": query.action.value if query else given.get("action", Action.HOT.value),
         "granularity": query.granularity.value if query else given.get("granularity", "month"),
         "category": category,

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.admin.pages.access import page, staff_view
 from apps.core.admin_base.display import local_time
@@ -25,11 +26,15 @@ _LOOK, _START = "sync_tasks.view_synctask", "sync_tasks.change_synctask"
 
 @staff_view(sees=_LOOK)
 def run_task_page(request: HttpRequest) -> HttpResponse:
-    """List the tasks with their last runs; a POST starts the one it names and shows its run."""
+    """List the tasks with their last runs; a POST starts the one it names and shows its run.
+
+    Before a large one it asks, and starts it when the question is posted.
+    """
     if request.method == "POST":
         if not may(request, _START):
             raise PermissionDenied
-        return _start(request, request.POST.get("task", ""))
+        task_id = request.POST.get("task", "")
+        return _question(request, task_id) or _start(request, task_id)
     context = {
         "tasks": [_shown(view) for view in selectors.list_tasks()],
         "may_start": may(request, _START),
@@ -37,12 +42,33 @@ def run_task_page(request: HttpRequest) -> HttpResponse:
     return page(request, "run_task.html", context, title=_("Run a task"))
 
 
+def _question(request: HttpRequest, task_id: str) -> HttpResponse | None:
+    """Return the question before a large task; None when it was answered, or there is none."""
+    try:
+        count = services.count_task(task_id)
+    except NotFound as error:
+        raise Http404 from error
+    if count is None or request.POST.get("confirmed") == "yes":
+        return None
+    name = selectors.find_task(task_id).name
+    text = ngettext(
+        "Shall “%(name)s” be started? It makes %(count)s collection.",
+        "Shall “%(name)s” be started? It makes %(count)s collections.",
+        count,
+    )
+    context = {
+        "questions": [text % {"name": name, "count": f"{count:,}"}],
+        "hidden": [("task", task_id)],
+        "label": _("Run now"),
+        "back": reverse("admin:collector_run_task"),
+    }
+    return page(request, "question.html", context, title=name)
+
+
 def _start(request: HttpRequest, task_id: str) -> HttpResponse:
     order = Order(name_of_user(request), Trigger.MANUAL)
     try:
         run_id = services.run_task(task_id, order=order).run_id
-    except NotFound as error:
-        raise Http404 from error
     except DomainError as error:
         messages.error(request, error.message)
         return HttpResponseRedirect(reverse("admin:collector_run_task"))

@@ -85,22 +85,14 @@ def severity_name(key: str) -> str:
 @register.filter
 def cell(value: Any, column: Column) -> str:
     """Write one value of a table: a change with an arrow, and in words for who cannot see it."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is None:
-        return NOTHING
-    if not is_number or not column.is_number:
-        return str(value)
-    if column.kind is Kind.PERCENT:
-        return percent(value)
-    if column.kind is not Kind.CHANGE:
-        return number(value)
-    if value == 0:
-        return percent(value)
+    is_change = column.kind is Kind.CHANGE and isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_change or value == 0:
+        return column.written(value)
     style, arrow, word = ("up", "▲", _("up")) if value > 0 else ("down", "▼", _("down"))
     return format_html(
         '<span class="cp-{}"><span aria-hidden="true">{}</span> <span class="cp-sr">{}</span> {}</span>',
         style,
         arrow,
         word,
-        percent(abs(value)),
+        column.written(abs(value)),
     )

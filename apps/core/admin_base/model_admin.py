@@ -29,6 +29,25 @@ else:
             return cls
 
 
+class CollectorChangeList(UnfoldChangeList):
+    """A list that offers to show all only where a filter or a search hides something."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page; the theme takes two different numbers for a sign that rows are hidden."""
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
+
+
+class UncountedChangeList(UnfoldChangeList):
+    """A list that does not say how many rows it has, since nobody has counted them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page; the bound of the pager is no number of results to show."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 class CollectorModelAdmin(UnfoldModelAdmin[M]):
     """Lists without sorting by arbitrary columns, and without filters that it has not declared."""
 
@@ -42,6 +61,10 @@ class CollectorModelAdmin(UnfoldModelAdmin[M]):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the declared filters only: Django would take any lookup of any field, and search it all."""
         return lookup in self._declared_parameters(request)
+
+    def get_changelist(self, request: HttpRequest, **_named: Any) -> type[ChangeList]:
+        """Return the list that tells how many rows a filter has left."""
+        return CollectorChangeList
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M], *arguments: Any, **named: Any
@@ -79,15 +102,6 @@ class ReadOnlyAdmin(CollectorModelAdmin[M]):
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         """Refuse: services write these rows."""
         return False
-
-
-class UncountedChangeList(UnfoldChangeList):
-    """A list that does not say how many rows it has, since nobody has counted them."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Read the page; the bound of the pager is no number of results to show."""
-        super().get_results(request)
-        self.full_result_count = self.result_count
 
 
 class LargeReadOnlyAdmin(ReadOnlyAdmin[M]):

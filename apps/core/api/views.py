@@ -1,4 +1,7 @@
-"""Views that belong to no domain: unknown API paths, Django's error handlers, process health."""
+"""Views that belong to no domain: unknown API paths, Django's error handlers, process health.
+
+The handlers answer the API with the envelope, and people with a page in the look of the admin.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
+from apps.core.admin_base.problem_page import problem_page
 from apps.core.api.envelope import error_response
 from apps.core.api.middleware import is_api_path
 from apps.core.errors import ErrorCode
@@ -26,21 +30,38 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400."""
     if is_api_path(request.path):
         return error_response(ErrorCode.VALIDATION_ERROR, _("The request cannot be read."))
-    return defaults.bad_request(request, exception)
+    return problem_page(
+        request, 400, _("Not readable"), _("The address or the form holds something that cannot be read.")
+    )
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403."""
     if is_api_path(request.path):
         return error_response(ErrorCode.PERMISSION_DENIED, _("Permission denied."))
-    return defaults.permission_denied(request, exception)
+    return problem_page(
+        request,
+        403,
+        _("No permission"),
+        _("Who administers the users can give you the permission for this page."),
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that was sent from a page of another session, or of none."""
+    return problem_page(
+        request,
+        403,
+        _("Out of date"),
+        _("Open the page of this form again: you have logged in or out since."),
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if is_api_path(request.path):
         return error_response(ErrorCode.NOT_FOUND, _("Not found."))
-    return defaults.page_not_found(request, exception)
+    return problem_page(request, 404, _("Not found"), _("There is nothing at this address, or no longer."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

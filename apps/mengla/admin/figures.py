@@ -11,7 +11,7 @@ from apps.core.periods import Granularity, parse_period
 from apps.mengla.choices import Action
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Record
-from apps.mengla.services.figure_tables import Column, Kind, Table, Value, tables_of
+from apps.mengla.services.figure_tables import Table, tables_of
 
 _MAX_ROWS = 200
 _MAX_COLUMNS = 40
@@ -36,12 +36,4 @@ def record_tables(record: Record) -> list[Table]:
 
 
 def _rows(table: Table) -> list[list[str]]:
-    return [[_cell(column, value) for column, value in row] for row in table.described_rows]
-
-
-def _cell(column: Column, value: Value) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,} %" if column.kind in (Kind.PERCENT, Kind.CHANGE) else f"{value:,}"
+    return [[column.written(value) for column, value in row] for row in table.described_rows]

@@ -11,8 +11,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.periods import Granularity
-from apps.mengla.choices import Action, CollectionError, CollectionStatus, Priority
+from apps.mengla.choices import GRANULARITIES, Action, CollectionError, CollectionStatus, Priority
 from apps.mengla.models import ANY_KIND
 
 
@@ -61,12 +60,7 @@ class GranularityFilter(KindFilter):
 
     title = _("granularity")
     parameter_name = "granularity"
-    choices_of_field = (
-        (Granularity.DAY.value, _("Day")),
-        (Granularity.MONTH.value, _("Month")),
-        (Granularity.QUARTER.value, _("Quarter")),
-        (Granularity.YEAR.value, _("Year")),
-    )
+    choices_of_field = GRANULARITIES
 
 
 class EmptyFilter(KindFilter):

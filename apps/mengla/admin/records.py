@@ -16,6 +16,7 @@ from apps.core.admin_base.display import Coloured, coloured, local_time
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.mengla.admin.figures import figures_of
 from apps.mengla.admin.filters import EmptyFilter, GranularityFilter, RecordActionFilter
+from apps.mengla.choices import GRANULARITIES
 from apps.mengla.models import Record
 
 
@@ -23,7 +24,7 @@ from apps.mengla.models import Record
 class RecordAdmin(LargeReadOnlyAdmin[Record]):
     """The newest records first; the figures are read only for the page of one record."""
 
-    list_display = ("id", "action", "cat_id", "granularity", "period_key", "state", "updated")
+    list_display = ("id", "action", "cat_id", "length", "period_key", "state", "updated")
     list_filter = (RecordActionFilter, GranularityFilter, EmptyFilter)
     search_fields = ("id",)  # shows the box; get_search_results says what it finds
     search_help_text = _("Category id, or the beginning of a key such as hot:1001:month")
@@ -32,7 +33,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         "id",
         "action",
         "category",
-        "granularity",
+        "length",
         "period_key",
         "variant",
         "state",
@@ -83,6 +84,11 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     def kept_until(self, record: Record) -> str:
         """Return when the record is deleted."""
         return local_time(record.expired_at)
+
+    @admin.display(description=_("granularity"))
+    def length(self, record: Record) -> str:
+        """Return the length of the period in words."""
+        return str(dict(GRANULARITIES).get(record.granularity, record.granularity))
 
     @admin.display(description=_("category"))
     def category(self, record: Record) -> str:

@@ -19,7 +19,6 @@ from apps.mengla.management.run_reports import (
     describe_run,
     exit_code_of,
     facts_of,
-    skipped_text,
     summary_of,
 )
 from apps.mengla.plans import Plan
@@ -30,6 +29,7 @@ from apps.mengla.services.service_state import unavailable_reason
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.selectors import failures_of
 from apps.sync_tasks.services import Started
+from apps.sync_tasks.words import skipped_text
 
 Outcome = tuple[Mapping[str, Any], str, ExitCode]
 Options = Mapping[str, Any]

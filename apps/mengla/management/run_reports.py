@@ -14,6 +14,7 @@ from apps.core.management.base import ExitCode
 from apps.core.management.tables import format_table, printable
 from apps.mengla.services.follow import RunView
 from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.words import shown_error, skipped_text
 from apps.sync_tasks.work import Failure
 
 Document = Mapping[str, Any]
@@ -33,7 +34,7 @@ def describe_run(view: RunView) -> dict[str, Any]:
         "skipped": run["skipped"],
         "started_at": _instant(run["started_at"]),
         "finished_at": _instant(run["finished_at"]),
-        "error_message": run["error_message"] or None,
+        "error_message": shown_error(run["error_message"]) or None,
         "requested_by": run["requested_by"],
         "retry_of": run["retry_of"] or None,
     }
@@ -42,7 +43,8 @@ def describe_run(view: RunView) -> dict[str, Any]:
 def describe_failure(failure: Failure) -> dict[str, Any]:
     """Return a failed collection as the API shows it."""
     described = dataclasses.asdict(failure)
-    return {"catId" if name == "cat_id" else name: value for name, value in described.items()}
+    names = [name for name in described if name not in ("action_name", "error_name")]
+    return {"catId" if name == "cat_id" else name: described[name] for name in names}
 
 
 def exit_code_of(view: RunView) -> ExitCode:
@@ -82,22 +84,12 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
         line += "; " + skipped_text(run["skipped"])
     lines = [f"{line}."]
     if run["error_message"]:
-        lines.append(printable(run["error_message"]))
+        lines.append(printable(shown_error(run["error_message"])))
     if failures:
         lines += ["", failures_table(failures)]
         if len(failures) < view.progress.failed:
             lines.append(_("... and %(count)d more.") % {"count": view.progress.failed - len(failures)})
     return "\n".join(lines)
-
-
-def skipped_text(skipped: Mapping[str, int]) -> str:
-    """Return what a plan leaves out, and why."""
-    reasons = {
-        "fresh": _("%(count)d left out because they are fresh"),
-        "present": _("%(count)d left out because they are stored"),
-    }
-    other = _("%(count)d left out")
-    return ", ".join(reasons.get(reason, other) % {"count": count} for reason, count in skipped.items())
 
 
 def failures_table(failures: Sequence[Failure]) -> str:
@@ -137,7 +129,7 @@ def runs_table(views: Sequence[RunView]) -> str:
                 _local(view.run["started_at"]),
                 f"{view.ended_count}/{view.progress.total}",
                 view.progress.failed,
-                view.run["error_message"],
+                shown_error(view.run["error_message"]),
             )
             for view in views
         ],

@@ -92,8 +92,7 @@ def run_period_collect(
 
 def run_granular_collect(*, order: Order, today: date, is_forced: bool = False) -> Started:
     """Collect the last closed period of every granularity."""
-    spans = [_span_of(previous_closed_period(today, granularity)) for granularity in reversed(Granularity)]
-    plan = _plan(spans, Selection(), _skip(is_forced), _priority(order.trigger))
+    plan = granular_plan(today=today, is_forced=is_forced, trigger=order.trigger)
     return _start("mengla_granular_force" if is_forced else "mengla_granular", plan, order=order)
 
 
@@ -148,6 +147,12 @@ def run_full_crawl(*, order: Order, today: date, selection: Selection | None = N
 def period_plan(period: Period, *, selection: Selection | None, is_forced: bool, trigger: Trigger) -> Plan:
     """Return the plan of one period's collection."""
     return _plan([_span_of(period)], selection, _skip(is_forced), _priority(trigger))
+
+
+def granular_plan(*, today: date, is_forced: bool, trigger: Trigger) -> Plan:
+    """Return the plan of the last closed period of every granularity."""
+    spans = [_span_of(previous_closed_period(today, granularity)) for granularity in reversed(Granularity)]
+    return _plan(spans, Selection(), _skip(is_forced), _priority(trigger))
 
 
 def range_plan(start: Period, end: Period, *, selection: Selection | None, skip: SkipPolicy) -> Plan:

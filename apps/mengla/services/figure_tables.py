@@ -29,7 +29,9 @@ class Kind(StrEnum):
     """How a column is shown."""
 
     TEXT = "text"
+    LINE = "line"  # a short text, never broken
     NUMBER = "number"
+    MONEY = "money"  # with its hundredths
     PERCENT = "percent"
     CHANGE = "change"  # percent, against the period before: with an arrow
 
@@ -45,7 +47,18 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether its values are written to the right."""
-        return self.kind is not Kind.TEXT
+        return self.kind not in (Kind.TEXT, Kind.LINE)
+
+    def written(self, value: Value) -> str:
+        """Return a value as people read it: thousands apart, a dash for none."""
+        if value is None:
+            return "–"
+        if isinstance(value, bool | str) or not self.is_number:
+            return str(value)
+        if self.kind is Kind.MONEY:
+            return f"{value:,.2f}"
+        text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
+        return text if self.kind is Kind.NUMBER else f"{text} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,7 @@ class Table:
         return [list(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-_N, _P, _C, _T = Kind.NUMBER, Kind.PERCENT, Kind.CHANGE, Kind.TEXT
+_N, _M, _P, _C, _T = Kind.NUMBER, Kind.MONEY, Kind.PERCENT, Kind.CHANGE, Kind.TEXT
 _RANKING: Mapping[str, tuple[str | Promise, Kind]] = {
     "rank": (gettext_lazy("Rank"), _N),
     "catNameCn": (gettext_lazy("Chinese name"), _T),
@@ -96,39 +109,39 @@ _RANKING: Mapping[str, tuple[str | Promise, Kind]] = {
     "monthSales": (gettext_lazy("Sales"), _N),
     "monthSalesDynamics": (gettext_lazy("Change of sales"), _C),
     "monthSalesRating": (gettext_lazy("Share of sales"), _P),
-    "monthGmv": (gettext_lazy("Turnover, ₽"), _N),
-    "monthGmvRmb": (gettext_lazy("Turnover, ¥"), _N),
+    "monthGmv": (gettext_lazy("Turnover, ₽"), _M),
+    "monthGmvRmb": (gettext_lazy("Turnover, ¥"), _M),
     "monthGmvDynamics": (gettext_lazy("Change of turnover"), _C),
     "monthGmvRating": (gettext_lazy("Share of turnover"), _P),
     "skuNum": (gettext_lazy("Items"), _N),
     "saleSkuNum": (gettext_lazy("Items sold"), _N),
     "saleRatio": (gettext_lazy("Share of items sold"), _P),
     "brand": (gettext_lazy("Brands"), _N),
-    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _N),
-    "brandGmvRmb": (gettext_lazy("Turnover of brands, ¥"), _N),
+    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _M),
+    "brandGmvRmb": (gettext_lazy("Turnover of brands, ¥"), _M),
     "brandGmvRating": (gettext_lazy("Share of brands"), _P),
-    "topGmv": (gettext_lazy("Turnover of the best, ₽"), _N),
+    "topGmv": (gettext_lazy("Turnover of the best, ₽"), _M),
     "topGmvRating": (gettext_lazy("Share of the best"), _P),
-    "topAvgPrice": (gettext_lazy("Price of the best, ₽"), _N),
-    "topAvgPriceRmb": (gettext_lazy("Price of the best, ¥"), _N),
+    "topAvgPrice": (gettext_lazy("Price of the best, ₽"), _M),
+    "topAvgPriceRmb": (gettext_lazy("Price of the best, ¥"), _M),
     "catTag": (gettext_lazy("Tag"), _N),
     "catId1": (gettext_lazy("Level 1"), _T),
     "catId2": (gettext_lazy("Level 2"), _T),
     "catId3": (gettext_lazy("Level 3"), _T),
 }
 _RANGE: Mapping[str, tuple[str | Promise, Kind]] = {
-    "title": (gettext_lazy("Range"), _T),
+    "title": (gettext_lazy("Range"), Kind.LINE),
     "itemCount": (gettext_lazy("Items"), _N),
     "itemCountRate": (gettext_lazy("Share of items"), _P),
     "sales": (gettext_lazy("Sales"), _N),
     "salesRate": (gettext_lazy("Share of sales"), _P),
-    "gmv": (gettext_lazy("Turnover, ₽"), _N),
+    "gmv": (gettext_lazy("Turnover, ₽"), _M),
     "gmvRate": (gettext_lazy("Share of turnover"), _P),
 }
 _BRANDS: Mapping[str, tuple[str | Promise, Kind]] = {
     "catNameCn": (gettext_lazy("Chinese name"), _T),
     "catName": (gettext_lazy("Russian name"), _T),
-    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _N),
+    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _M),
     "brandGmvRate": (gettext_lazy("Share of turnover"), _P),
     "brandSales": (gettext_lazy("Sales of brands"), _N),
     "brandSalesRate": (gettext_lazy("Share of sales"), _P),
@@ -137,14 +150,14 @@ _BRANDS: Mapping[str, tuple[str | Promise, Kind]] = {
     "catId": (gettext_lazy("Category"), _T),
 }
 _TREND: Mapping[str, tuple[str | Promise, Kind]] = {
-    "timest": (gettext_lazy("Period"), _T),
+    "timest": (gettext_lazy("Period"), Kind.LINE),
     "monthSales": (gettext_lazy("Sales"), _N),
     "monthSalesRatio": (gettext_lazy("Share of sales"), _P),
-    "monthGmv": (gettext_lazy("Turnover, ₽"), _N),
+    "monthGmv": (gettext_lazy("Turnover, ₽"), _M),
     "monthGmvRatio": (gettext_lazy("Share of turnover"), _P),
     "salesSkuCount": (gettext_lazy("Items sold"), _N),
     "salesSkuRatio": (gettext_lazy("Share of items sold"), _P),
-    "currentDayPrice": (gettext_lazy("Price, ₽"), _N),
+    "currentDayPrice": (gettext_lazy("Price, ₽"), _M),
 }
 VIEWS: Mapping[str, tuple[str, str | Promise]] = {
     "industrySalesRangeDtoList": ("sales", gettext_lazy("By sales")),

@@ -31,6 +31,7 @@ from apps.mengla.services.run_work import cancel_pending_of
 from apps.mengla.services.wakeup import wake_dispatcher
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
+from apps.sync_tasks.words import PLAN_UNREADABLE
 
 logger = structlog.get_logger(__name__)
 
@@ -113,9 +114,8 @@ def plan_run(run_id: str) -> int:
     except (KeyError, ValueError, TypeError, BSONError) as error:
         logger.exception("plan_unreadable", run_id=run_id)
         counts = run_state.count(run_id)
-        runs.fail_run(
-            run_id, error_message=f"The plan cannot be read: {type(error).__name__}.", counts=counts
-        )
+        reason = PLAN_UNREADABLE % {"error": type(error).__name__}
+        runs.fail_run(run_id, error_message=reason, counts=counts)
         return 0
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pymongo
 from bson import ObjectId
+from django.db.models import TextChoices
 
 from apps.core.broker import send_task
 from apps.core.cache import get_cache
 from apps.core.mongo import collection_of, utc_now
-from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.choices import Action, CollectionError, CollectionStatus
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.services import queue, run_state
 from apps.mengla.services.deletions import demand_told
@@ -69,8 +70,7 @@ class CollectionWork:
         grouped = collection_of(Collection).aggregate(
             [{"$match": failed}, {"$group": {"_id": "$error_code", "count": {"$sum": 1}}}], hint=RUNS_INDEX
         )
-        words = {str(value): str(label) for value, label in CollectionError.choices}
-        return {words.get(one["_id"], one["_id"]): one["count"] for one in grouped}
+        return {_label(CollectionError, one["_id"]): one["count"] for one in grouped}
 
     def count_own_records(self, run_id: str) -> int:
         """Count the records whose figures this run alone wanted: those :func:`delete_records_of` deletes."""
@@ -162,6 +162,10 @@ def _batches_of_records(criteria: Document) -> Iterator[list[Document]]:
         yield batch
 
 
+def _label(choices: type[TextChoices], value: str) -> str:
+    return str(choices(value).label) if value in choices.values else value
+
+
 def _failure(document: Document) -> Failure:
     start, end = document["start_key"], document["end_key"]
     return Failure(
@@ -173,4 +177,6 @@ def _failure(document: Document) -> Failure:
         error=document["error_code"],
         message=document["error_message"],
         attempts=document["attempts"],
+        action_name=_label(Action, document["action"]),
+        error_name=_label(CollectionError, document["error_code"]),
     )

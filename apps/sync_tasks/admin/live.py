@@ -57,7 +57,7 @@ def live_run(task: SyncTask) -> LiveRun:
         id=str(task.pk),
         is_running=is_running,
         status=str(RunStatus(task.status).label),
-        colour=COLOURS[task.status],
+        colour=_colour_of(task.status, failed=progress.failed),
         percent=progress.percent,
         ended=progress.completed + progress.empty + progress.failed + progress.cancelled,
         total=progress.total,
@@ -69,6 +69,11 @@ def live_run(task: SyncTask) -> LiveRun:
         time_left=short_duration(eta_seconds) if is_running else "-",
         took=short_duration((until - task.started_at).total_seconds()),
     )
+
+
+def _colour_of(status: str, *, failed: int) -> str:
+    is_incomplete = status == RunStatus.COMPLETED and failed > 0
+    return "warning" if is_incomplete else COLOURS[status]
 
 
 def _document_of(task: SyncTask) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from apps.sync_tasks import selectors, services
 from apps.sync_tasks.admin.live import live_run
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.words import shown_error, skipped_text
 
 MAX_WATCHED = 100
 
@@ -111,7 +112,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         "requested_by",
         "started",
         "finished",
-        "error_message",
+        "error",
         "retry_of",
     )
     operations = (
@@ -177,16 +178,24 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         return queryset.filter(**{"pk" if ObjectId.is_valid(text) else "task_id": text}), False
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
-        """Tell how the named runs stand; those that are gone are left out."""
+        """Tell how the named runs stand; those that are gone are left out.
+
+        With ``pieces`` also the parts of the page that list the failures, which take longer to find.
+        """
         if not self.has_view_permission(request):
             raise PermissionDenied
         ids = request.GET.get("ids", "").split(",")
         if len(ids) > MAX_WATCHED or not all(ObjectId.is_valid(one) for one in ids):
             raise BadRequest("ids: up to a hundred ids with commas between")
         tasks = self.get_queryset(request).filter(pk__in=ids)
-        answer = JsonResponse({"runs": [live_run(task).to_json() for task in tasks]})
+        has_pieces = request.GET.get("pieces") == "yes"
+        runs = [live_run(task).to_json() | (self._pieces(task) if has_pieces else {}) for task in tasks]
+        answer = JsonResponse({"runs": runs})
         add_never_cache_headers(answer)
         return answer
+
+    def _pieces(self, task: SyncTask) -> dict[str, Any]:
+        return {"pieces": {"reasons": self.reasons(task), "failures": self.failures(task)}}
 
     @admin.display(description=_("status"))
     def state(self, task: SyncTask) -> SafeString:
@@ -231,25 +240,30 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     @admin.display(description=_("progress"))
     def numbers(self, task: SyncTask) -> SafeString:
         """Return the bar with all its numbers."""
-        context = {"run": _seen(task), "address": _live_address()}
+        context = {"run": _seen(task), "address": f"{_live_address()}?pieces=yes"}
         return render_to_string("sync_tasks/numbers.html", context)
 
     @admin.display(description=_("failures by reason"))
     def reasons(self, task: SyncTask) -> SafeString:
         """Return how many collections failed for each reason."""
         reasons = selectors.count_failures(task.task_id, str(task.pk))
-        return render_to_string("sync_tasks/reasons.html", {"reasons": reasons})
+        return render_to_string("sync_tasks/reasons.html", {"run_id": task.pk, "reasons": reasons})
 
     @admin.display(description=_("first failures"))
     def failures(self, task: SyncTask) -> SafeString:
         """Return the first failed collections."""
         found = selectors.failures_of({"_id": task.pk, "task_id": task.task_id})
-        return render_to_string("sync_tasks/failures.html", {"failures": found})
+        return render_to_string("sync_tasks/failures.html", {"run_id": task.pk, "failures": found})
 
     @admin.display(description=_("left out"))
     def left_out(self, task: SyncTask) -> str:
         """Return how many collections were not planned, by reason."""
-        return ", ".join(f"{reason}: {count}" for reason, count in task.skipped.items()) or "-"
+        return skipped_text(task.skipped) or "-"
+
+    @admin.display(description=_("error message"))
+    def error(self, task: SyncTask) -> str:
+        """Return why it failed or ended early."""
+        return shown_error(task.error_message) or "-"
 
 
 def _field(task: SyncTask, name: str, *, colour: str = "") -> SafeString:

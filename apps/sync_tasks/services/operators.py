@@ -18,6 +18,7 @@ from apps.sync_tasks.progress import settled
 from apps.sync_tasks.selectors import find_run, find_unplanned_retry, run_key
 from apps.sync_tasks.services.lifecycle import clip, totals_of
 from apps.sync_tasks.signals import run_deleted
+from apps.sync_tasks.words import CANCELLED_BY
 from apps.sync_tasks.work import Started, get_work
 
 audit = structlog.get_logger("collector.audit")
@@ -47,7 +48,7 @@ def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
             "$set": {
                 "status": RunStatus.CANCELLED.value,
                 "running_key": None,
-                "error_message": clip("error_message", f"Cancelled by {cancelled_by}."),
+                "error_message": clip("error_message", CANCELLED_BY % {"user": cancelled_by}),
                 "finished_at": now,
                 "updated_at": now,
             }

@@ -5,6 +5,7 @@
     good: "#16a34a", bad: "#dc2626", quiet: "#60a5fa", calm: "#a78bfa", dim: "#9ca3af",
     one: "#6d28d9", two: "#2563eb", three: "#0891b2", four: "#d97706",
   };
+  const NARROW = 480;
   const PATTERNS = { bad: 4, quiet: 6, calm: 8, three: 6, four: 8 };
 
   // Stripes tell series apart where colours do not.
@@ -42,21 +43,34 @@
     }));
   }
 
+  // Long numbers are shortened as the reader's language does: 350M, 3.5亿.
+  const language = document.documentElement.lang || "en";
+  const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
+
   function options(data) {
     const ink = getComputedStyle(document.querySelector(".cp")).color;
     const isStacked = data.kind === "stacked";
-    const scale = (extra) => ({ stacked: isStacked, ticks: { color: ink }, grid: { color: "rgba(128,128,128,.2)" }, beginAtZero: true, ...extra });
-    const scales = data.kind === "bars"
-      ? { x: scale({}), y: scale({ beginAtZero: false }) }
-      : { x: scale({ ticks: { color: ink, maxRotation: 60, autoSkip: true } }), y: scale({ title: { display: Boolean(data.unit), text: data.unit, color: ink } }) };
+    const isLying = data.kind === "bars";
+    const sign = data.is_percent ? " %" : "";
+    const scale = (extra) => ({ stacked: isStacked, ticks: { color: ink }, grid: { color: "rgba(128,128,128,.2)" }, ...extra });
+    const names = scale({ ticks: { color: ink, maxRotation: 60, autoSkip: true } });
+    const values = (title, extra) => scale({
+      beginAtZero: true,
+      ticks: { color: ink, precision: data.is_percent ? undefined : 0, callback: (value) => short.format(value) + sign },
+      // On a narrow screen the legend alone names the series.
+      title: { display: (context) => Boolean(title) && context.chart.width > NARROW, text: title, color: ink },
+      ...extra,
+    });
+    const scales = isLying ? { x: values(), y: scale() } : { x: names, y: values(data.unit) };
     if (data.series.some((series) => series.axis === "y2")) {
-      scales.y2 = scale({ position: "right", grid: { drawOnChartArea: false }, title: { display: Boolean(data.unit2), text: data.unit2, color: ink } });
+      scales.y2 = values(data.unit2, { position: "right", grid: { drawOnChartArea: false } });
     }
+    const label = (item) => `${item.dataset.label}: ${item.formattedValue}${item.formattedValue ? sign : ""}`;
     return {
-      animation: false, maintainAspectRatio: false, responsive: true,
-      indexAxis: data.kind === "bars" ? "y" : "x",
-      interaction: { mode: "index", intersect: false, axis: data.kind === "bars" ? "y" : "x" },
-      plugins: { legend: { labels: { color: ink, boxWidth: 14 }, position: "bottom" }, tooltip: { enabled: true } },
+      animation: false, maintainAspectRatio: false, responsive: true, locale: language,
+      indexAxis: isLying ? "y" : "x",
+      interaction: { mode: "index", intersect: false, axis: isLying ? "y" : "x" },
+      plugins: { legend: { labels: { color: ink, boxWidth: 14 }, position: "bottom" }, tooltip: { enabled: true, callbacks: { label } } },
       scales,
     };
   }
@@ -70,6 +84,7 @@
     const isFirst = holder.hidden;
     holder.hidden = false;
     const canvas = holder.querySelector("canvas");
+    holder.collectorData = data;
     if (holder.collectorChart) {
       const chart = holder.collectorChart;
       chart.data.labels = data.labels;
@@ -93,6 +108,15 @@
     document.querySelectorAll("[data-chart]").forEach((holder) => draw(holder, charts[holder.dataset.chart]));
   }
 
+  // The ink comes from the theme, which can be changed while the page is open.
+  function renewColours() {
+    for (const { collectorChart: chart, collectorData: data } of document.querySelectorAll("[data-chart]")) {
+      if (!chart) continue;
+      chart.options = options(data);
+      chart.update("none");
+    }
+  }
+
   function read(id) {
     const element = document.getElementById(id);
     return element ? JSON.parse(element.textContent) : null;
@@ -102,5 +126,6 @@
   document.addEventListener("DOMContentLoaded", () => {
     const charts = read("charts");
     if (charts) drawAll(charts);
+    new MutationObserver(renewColours).observe(document.documentElement, { attributeFilter: ["class"] });
   });
 })();

@@ -5,6 +5,7 @@
   const place = document.querySelector("[data-miss]");
   if (!holder || !place) return;
   const awaited = JSON.parse(holder.textContent);
+  let timer = null;
   let failures = 0;
 
   async function ask() {
@@ -30,9 +31,13 @@
   }
 
   function plan() {
-    if (!document.hidden) window.setTimeout(ask, awaited.seconds * 1000 * Math.min(1 + failures, 10));
+    window.clearTimeout(timer);
+    if (!document.hidden) timer = window.setTimeout(ask, awaited.seconds * 1000 * Math.min(1 + failures, 10));
   }
 
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  document.addEventListener("visibilitychange", () => {
+    window.clearTimeout(timer);
+    if (!document.hidden) ask();
+  });
   plan();
 })();

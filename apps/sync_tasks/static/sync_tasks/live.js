@@ -26,9 +26,24 @@
                 bar.style.width = `${run.percent}%`;
                 bar.parentElement.setAttribute("aria-valuenow", run.percent);
             }
+            if (part.dataset.piece && run.pieces) {
+                part.outerHTML = run.pieces[part.dataset.piece];
+            }
             if (part.dataset.live) {
                 part.dataset.running = run.is_running ? "yes" : "no";
             }
+        }
+        // Its own page has more than these fields: the end, the reason, and other buttons.
+        if (!run.is_running && document.querySelector(`[data-page-of="${run.id}"]`)) {
+            window.location.reload();
+        }
+    }
+
+    // Says that the numbers stand still: "lost" while nobody answers, "out" when the session is over.
+    function tell(state) {
+        for (const note of document.querySelectorAll("[data-contact]")) {
+            note.hidden = state === "";
+            note.dataset.state = state;
         }
     }
 
@@ -39,10 +54,17 @@
         }
         const ids = parts.map((part) => part.dataset.run);
         try {
-            const answer = await fetch(`${parts[0].dataset.live}?ids=${ids.join(",")}`, {
+            const address = new URL(parts[0].dataset.live, window.location.origin);
+            address.searchParams.set("ids", ids.join(","));
+            const answer = await fetch(address, {
                 credentials: "same-origin",
                 headers: { Accept: "application/json" },
             });
+            // Who is logged out, or may not look any more, would only be sent to the login again and again.
+            if (answer.redirected || answer.status === 403) {
+                tell("out");
+                return;
+            }
             if (!answer.ok) {
                 throw new Error(`status ${answer.status}`);
             }
@@ -52,8 +74,10 @@
             // A run that was deleted meanwhile is not asked for again.
             parts.filter((part) => !seen.has(part.dataset.run)).forEach((part) => { part.dataset.running = "no"; });
             failures = 0;
+            tell("");
         } catch {
             failures += 1;
+            tell("lost");
         }
         plan();
     }

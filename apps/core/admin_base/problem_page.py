@@ -1,0 +1,34 @@
+"""The page people get instead of one that is not there, or not for them: with a way back."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.utils import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from pymongo.errors import PyMongoError
+
+from apps.core.admin_base.outage_page import outage_page
+
+
+def problem_page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
+    """Say what is wrong: staff inside of the admin, with its menu, anybody else on a page of its own."""
+    context = {"title": title, "text": text, "back": reverse("admin:index")}
+    try:
+        if _is_staff(request):
+            frame = admin.site.each_context(request)
+            body = render_to_string("collector/problem.html", {**frame, **context}, request)
+        else:
+            body = render_to_string("collector/problem_bare.html", context)
+    except (PyMongoError, DatabaseError) as error:  # nobody's rights can be looked up
+        outage = outage_page(error)
+        if outage is None:
+            raise
+        return outage
+    return HttpResponse(body, status=status)
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    # A request that was refused early has no user.
+    return hasattr(request, "user") and admin.site.has_permission(request)

@@ -26,6 +26,7 @@ from tests.mengla.support import (
     reload,
     result_for,
 )
+from tests.mengla.test_figures_outages import closed_redis
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -151,10 +152,13 @@ class TestCollections:
         ((labels, count),) = measures.each({"collection:-:-:cancelled:-": 3}, measures.COLLECTION)
         assert (labels, count) == (["", "", "cancelled", ""], 3)
 
-    def test_without_redis_the_answer_is_stored_and_nothing_is_counted(self) -> None:
+    def test_without_redis_the_answer_is_stored_and_nothing_is_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         attempt = begin_attempt(hot())
-        redis_outage.note()
-        answer(attempt, result_for(hot()))
+        with monkeypatch.context() as without:
+            without.setattr("apps.core.redis.get_redis", closed_redis)
+            answer(attempt, result_for(hot()))
         redis_outage.forget()
         assert counted("collection") == {}
         assert reload(attempt)["status"] == "SUCCEEDED"

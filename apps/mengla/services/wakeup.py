@@ -38,7 +38,7 @@ class Alarm:
         self._timer: threading.Timer | None = None
 
     def set(self, seconds: float) -> None:
-        """Wake the dispatcher then, and no more when it was to be before; what is later is the tick's."""
+        """Wake the dispatcher then, and not when it was to be woken before; beyond a minute the tick does."""
         self.cancel()
         if seconds > _TICK_SECONDS:
             return

@@ -21,6 +21,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client, TransactionTestCase
+from django.utils import translation
 from rest_framework.test import APIClient
 
 from apps.auth import facts, services, slots, throttle
@@ -117,7 +118,8 @@ def _clean_state(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def forget_process_state() -> None:
-    """Clear everything a process remembers by itself: caches, limits, outages, log context."""
+    """Clear everything a process remembers by itself: caches, limits, outages, log context, language."""
+    translation.deactivate()  # a request of a test client leaves its language behind
     cache_debts.debts.forget()
     cache._process_cache.__dict__.pop("tiers", None)
     wakeup.alarm.cancel()

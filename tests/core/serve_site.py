@@ -15,6 +15,7 @@ from config.settings import *  # noqa: F403
 ROOT_URLCONF = __name__
 INSTALLED_APPS = ["apps.core"]
 MIDDLEWARE: list[str] = []
+CSRF_FAILURE_VIEW = "django.views.csrf.csrf_failure"  # the product's needs the apps that are left out
 
 
 def about(request: HttpRequest) -> HttpResponse:

@@ -12,7 +12,8 @@ from apps.core.sentences import Sentences
 SOME_FAILED = gettext_noop("%(failed)s of %(total)s collections failed.")
 CANCELLED_BY = gettext_noop("Cancelled by %(user)s.")
 PLAN_UNREADABLE = gettext_noop("The plan cannot be read: %(error)s.")
-_ERRORS = Sentences(SOME_FAILED, CANCELLED_BY, PLAN_UNREADABLE)
+ORIGINAL_DELETED = gettext_noop("The sync task that this one repeats has been deleted.")
+_ERRORS = Sentences(SOME_FAILED, CANCELLED_BY, PLAN_UNREADABLE, ORIGINAL_DELETED)
 
 
 def shown_error(stored: str) -> str:

@@ -31,7 +31,7 @@ from apps.mengla.services.run_work import cancel_pending_of
 from apps.mengla.services.wakeup import wake_dispatcher
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
-from apps.sync_tasks.words import PLAN_UNREADABLE
+from apps.sync_tasks.words import ORIGINAL_DELETED, PLAN_UNREADABLE
 
 logger = structlog.get_logger(__name__)
 
@@ -107,8 +107,7 @@ def plan_run(run_id: str) -> int:
         if run["task_id"] == warm_up_work.TASK_ID:
             return warm_up_work.warm_up(run_id, run, token=token)
         if _is_orphan(run):
-            message = "The sync task that this one repeats has been deleted."
-            runs.fail_run(run_id, error_message=message, counts=run_state.count(run_id))
+            runs.fail_run(run_id, error_message=ORIGINAL_DELETED, counts=run_state.count(run_id))
             return 0
         return _plan(run_id, run, token)
     except (KeyError, ValueError, TypeError, BSONError) as error:

@@ -123,8 +123,16 @@ def test_settings_that_do_not_fit_together_are_warned_of() -> None:
     assert result.returncode == 0
     assert "(collector.W001) COLLECT_SERVICE_URL is set without COLLECT_SERVICE_API_KEY." in result.stderr
     assert "(collector.W002) The webhook address is a loopback address" in result.stderr
-    assert "(collector.W003) ALERT_WEBHOOK_URL is set without ALERT_WEBHOOK_SECRET" in result.stderr
+    assert "(collector.W004) ALERT_WEBHOOK_URL is set without ALERT_WEBHOOK_SECRET" in result.stderr
     assert "s3cret" not in result.stderr
+
+
+def test_a_proxy_that_nobody_has_named_is_warned_of() -> None:
+    https = {"APP_BASEURL": "https://mengla.example.com"}
+    warned = manage("check", **NOWHERE, **https)
+    assert "(collector.W003) APP_BASEURL is https" in warned.stderr
+    named = manage("check", **NOWHERE, **https, TRUSTED_PROXIES="10.0.0.1")
+    assert "W003" not in named.stderr
 
 
 def test_the_web_server_application_refuses_too() -> None:

@@ -40,7 +40,7 @@ class Alert(models.Model):
         verbose_name_plural = _("alerts")
 
     def __str__(self) -> str:
-        return self.id
+        return f"{self.get_rule_display()} {self.action}".strip()
 
 
 class AlertSilence(models.Model):
@@ -58,7 +58,7 @@ class AlertSilence(models.Model):
         verbose_name_plural = _("silences")
 
     def __str__(self) -> str:
-        return self.id
+        return str(self.get_id_display())
 
 
 class AlertEvent(models.Model):
@@ -81,7 +81,7 @@ class AlertEvent(models.Model):
         verbose_name_plural = _("alert history")
 
     def __str__(self) -> str:
-        return f"{self.rule} {self.kind}"
+        return f"{self.get_rule_display()}: {self.get_kind_display()}"
 
 
 class AlertNotice(models.Model):

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils import translation
 
 from apps.admin.alerts.silences import find_silence
-from apps.admin.choices import AlertRule
+from apps.admin.choices import AlertEventKind, AlertRule
 from apps.admin.models import Alert, AlertEvent
 from apps.core.mongo import collection_of, utc_now
 
@@ -50,6 +51,18 @@ def test_a_firing_alert_and_its_history_are_shown(site: Client) -> None:
         assert "5 empty answers &lt;b&gt;." in page
     assert "Firing" in text(site, LIST)
     assert LIST in text(site, "/admin/mengla/record/")
+
+
+@pytest.mark.usefixtures("_firing")
+def test_alerts_and_events_are_named_in_the_readers_language(site: Client) -> None:
+    (event,) = collection_of(AlertEvent).find()
+    with translation.override("zh-hans"):
+        rule, fired = str(AlertRule.EMPTY_STREAK.label), str(AlertEventKind.FIRED.label)
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    assert f"{rule} hot" in text(site, f"{LIST}{KEY}/change/")
+    page = text(site, f"/admin/collector_admin/alertevent/{event['_id']}/change/")
+    assert f"{rule}: {fired}" in page
+    assert "empty_streak" not in page
 
 
 @pytest.mark.usefixtures("_firing")

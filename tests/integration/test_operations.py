@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -60,37 +61,51 @@ def test_l1_is_emptied_in_every_process_within_a_second(stack: Stack) -> None:
         answer = first.post("/api/admin/cache/clear-l1")
         assert answer.json()["data"] == {"cleared": True}
 
-        def learn(client: httpx.Client) -> None:
-            wait_until(
-                lambda: source_of(stack, question, client) == "l2",
-                timeout_seconds=CLEARED_SECONDS + MACHINE_SECONDS,
-                what="this process has emptied its cache, and finds the answer in the shared one",
-            )
-
-        at_once([partial(learn, client) for client in clients.values()])
+        at_once(
+            [
+                partial(wait_for_source, stack, question, client, lambda source: source == "l2")
+                for client in clients.values()
+            ]
+        )
         l2 = [stats_of(client)["l2"] for client in clients.values()]
         assert all(one == l2[0] for one in l2)
         assert l2[0]["entries"] >= 1
 
 
 def test_a_warm_up_by_a_worker_spares_every_process_the_database(stack: Stack) -> None:
-    questions = stack.questions.some(3)
-    for question in questions:
+    known, *questions = stack.questions.some(4)
+    for question in (known, *questions):
         stack.collect(question)
-    stack.caller.call("apps.core.cache.clear_all")
-    started = stack.post("/api/admin/cache/warmup", limit=10_000)
-    assert started.status_code == 202, started.text
-    address = started.headers["Location"]
-    run = wait_until(
-        lambda: found if (found := stack.get(address).json()["data"])["status"] != "RUNNING" else None,
-        timeout_seconds=20,
-        what="the warm-up ends",
-    )
-    assert run["status"] == "COMPLETED"
-    assert run["progress"]["completed"] >= len(questions)
     with stack.web.clients(stack.token) as by_worker:
-        for (client,) in by_worker.values():
+        clients = [client for (client,) in by_worker.values()]
+        for client in clients:
+            wait_for_source(stack, known, client, lambda source: source == "l1")
+        stack.caller.call("apps.core.cache.clear_all")
+        for client in clients:
+            wait_for_source(stack, known, client, lambda source: source != "l1")
+        started = stack.post("/api/admin/cache/warmup", limit=10_000)
+        assert started.status_code == 202, started.text
+        address = started.headers["Location"]
+        run = wait_until(
+            lambda: found if (found := stack.get(address).json()["data"])["status"] != "RUNNING" else None,
+            timeout_seconds=20,
+            what="the warm-up ends",
+        )
+        assert run["status"] == "COMPLETED"
+        assert run["progress"]["completed"] >= len(questions)
+        for client in clients:
             assert {source_of(stack, question, client) for question in questions} == {"l2"}
+
+
+def wait_for_source(
+    stack: Stack, question: Question, client: httpx.Client, is_wanted: Callable[[str], bool]
+) -> None:
+    """Ask until the process answers from where it should, for as long as it may take to hear of a change."""
+    wait_until(
+        lambda: is_wanted(source_of(stack, question, client)),
+        timeout_seconds=CLEARED_SECONDS + MACHINE_SECONDS,
+        what="this process has heard of the last change of the caches",
+    )
 
 
 def assert_told(client: httpx.Client, path: str, silent: set[str]) -> None:

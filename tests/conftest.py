@@ -33,6 +33,7 @@ from apps.core.outages import mongo_outage, redis_outage, redis_refusal
 from apps.core.redis import get_redis
 from apps.mengla.services import query, wakeup
 from tests.factories.categories import Node, make_tree, store_tree
+from tests.missing import leave_out
 
 # Says that a Redis database belongs to the tests, which empty it again and again.
 _OWNER_KEY = "collector-tests:this-database-is-emptied-by-tests"
@@ -165,7 +166,7 @@ def own_redis(redis_server: redis.Redis, tmp_path: Path, settings: Any) -> Itera
     try:
         server = start_redis(tmp_path / "redis")
     except EmbeddedError as error:
-        pytest.skip(f"this test needs a Redis of its own, and there is none: {error}")
+        leave_out(f"this test needs a Redis of its own, and there is none: {error}")
     settings.REDIS_URI = server.uri
     default = {**settings.CACHES["default"], "LOCATION": server.uri}
     settings.CACHES = {**settings.CACHES, "default": default}  # Django connects anew

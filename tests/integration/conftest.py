@@ -10,6 +10,7 @@ import pytest
 from apps.core.embedded import EmbeddedError
 from tests.integration.databases import Databases, OwnServers
 from tests.integration.stack import Shape, Stack
+from tests.missing import leave_out
 
 _running: list[Stack] = []
 
@@ -67,7 +68,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
     try:
         return OwnServers(tmp_path_factory.mktemp("servers"))
     except EmbeddedError as error:
-        pytest.skip(f"these tests stop and kill servers of their own, and there are none: {error}")
+        leave_out(f"these tests stop and kill servers of their own, and there are none: {error}")
 
 
 @pytest.fixture(scope="package")

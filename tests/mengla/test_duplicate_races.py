@@ -10,6 +10,7 @@ import pytest
 from pymongo.client_session import ClientSession
 
 from apps.core.mongo import in_transaction, named_collection, utc_now
+from tests.integration.waiting import at_once
 from tests.mengla.duplicate_support import (
     BEGIN,
     LEGACY,
@@ -125,11 +126,7 @@ def test_figures_are_never_lost_to_writers_who_empty_what_is_kept() -> None:
         begin.wait(10)
         remove()
 
-    threads = [threading.Thread(target=work) for work in (write, clean, clean)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    at_once([write, clean, clean])
     assert set(seen) <= keys()
     assert len({one["cat_id"] for one in documents.find({"data": ROWS})}) == 300
 
@@ -157,11 +154,7 @@ def test_what_others_write_at_the_same_time_is_never_lost() -> None:
         begin.wait(10)
         remove()
 
-    threads = [threading.Thread(target=work) for work in (write, clean, clean)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    at_once([write, clean, clean])
     remove()
     left = keys()
     assert len(left) == groups

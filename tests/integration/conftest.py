@@ -72,7 +72,15 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
 
 
 @pytest.fixture(scope="package")
-def exposed(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
-    """A stack on servers that are stopped and killed."""
+def on_own_servers(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
+    """A stack on servers that are stopped and killed; shared by the tests that do so."""
     shape = Shape(variables={"MENGLA_TIMEOUT_SECONDS": "60"})
     yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)
+
+
+@pytest.fixture
+def exposed(on_own_servers: Stack) -> Stack:
+    """The stack on servers that may be stopped and killed, at rest and recovered from the test before."""
+    on_own_servers.wait_until_well()
+    on_own_servers.reset()
+    return on_own_servers

@@ -40,6 +40,7 @@ QUICK = {
     "MENGLA_TIMEOUT_SECONDS": "5",
     "TTL_YEAR_SECONDS": "1",
 }
+UP_SAMPLES = {f'collector_up{{dependency="{name}"}} 1.0' for name in ("mongodb", "redis")}
 FORK = re.compile(r"\bfork|after_in_child", re.IGNORECASE)
 Document = dict[str, Any]
 
@@ -326,6 +327,16 @@ class Stack:
         with self.redis() as client:
             client.delete("mengla:breaker:collection_service", "mengla:interval")
         self.simulator.reset_stats()
+
+    def wait_until_well(self) -> None:
+        """Wait until no web process remembers an outage that a test before has made."""
+        with self.web.clients(self.token) as by_worker:
+            for (client,) in by_worker.values():
+                wait_until(
+                    lambda client=client: set(client.get("/metrics").text.splitlines()) >= UP_SAMPLES,
+                    timeout_seconds=30,
+                    what="this process knows of no outage",
+                )
 
     # --- Logs -------------------------------------------------------------------------------------
 

@@ -21,7 +21,6 @@ JSON = {"Accept": "application/json"}
 @pytest.fixture
 def browsers(exposed: Stack) -> Iterator[list[httpx.Client]]:
     """A browser of the admin at each of the web processes, with one login for all."""
-    exposed.reset()
     with exposed.web.clients(None) as by_worker:
         clients = [client for (client,) in by_worker.values()]
         first = clients[0]

@@ -137,7 +137,6 @@ def assert_ready_says(client: httpx.Client, silent: set[str]) -> None:
 def test_operators_get_answers_whatever_hangs(
     exposed: Stack, servers: OwnServers, hanging: tuple[str, ...]
 ) -> None:
-    exposed.reset()
     exposed.tick()  # a worker's sign of life
     with exposed.web.clients(exposed.token, per_worker=2) as by_worker:
         clients = [client for some in by_worker.values() for client in some]

@@ -29,11 +29,6 @@ PROMISED_SECONDS = 3.0
 Answer = httpx.Response
 
 
-@pytest.fixture(autouse=True)
-def _at_rest(exposed: Stack) -> None:
-    exposed.reset()
-
-
 def in_time(call: Callable[[], Answer]) -> Answer:
     """Call and assert that the answer came within the promised time."""
     answer, seconds = timed(call)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import multiprocessing
 import signal
 
-from django.apps import apps as django_apps
-
-from apps.core.processes import end_with_parent
-
 if multiprocessing.parent_process() is not None:
     # Until granian sets its own handlers, a worker has the ones of its parent, which swallow the signal:
     # a stop during the imports below would be lost, and the parent would wait until it may kill.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from django.apps import apps as django_apps
+
+from apps.core.processes import end_with_parent
+
+if multiprocessing.parent_process() is not None:
     end_with_parent()
 
 from apps.core.mongo import open_client

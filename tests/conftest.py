@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pymongo
 import pytest
 import redis
@@ -24,14 +26,16 @@ from django.test import Client, TransactionTestCase
 from django.utils import translation
 from rest_framework.test import APIClient
 
+from apps.admin.alerts import evaluation
 from apps.auth import facts, services, slots, throttle
 from apps.auth.choices import TokenScope
-from apps.core import cache, cache_debts, web_threads
+from apps.core import cache, cache_debts, health, parts, web_threads
 from apps.core.api import bodies
+from apps.core.database import base as database
 from apps.core.embedded import EmbeddedError, start_redis
 from apps.core.outages import mongo_outage, redis_outage, redis_refusal
 from apps.core.redis import get_redis
-from apps.mengla.services import query, wakeup
+from apps.mengla.services import diagnose, diagnose_checks, query, run_work, wakeup
 from tests.factories.categories import Node, make_tree, store_tree
 from tests.missing import leave_out
 
@@ -41,9 +45,17 @@ _OWNER_KEY = "collector-tests:this-database-is-emptied-by-tests"
 _KEPT_COLLECTIONS = frozenset({"django_migrations", "django_content_type", "auth_permission"})
 _FLUSH_TIMEOUT_SECONDS = 60
 _PATIENCE_SECONDS = 20
+_HOUR_SECONDS = 3600
+# A test that counts by the hour or the day does not begin in the last seconds of one.
+_LEFT_OF_THE_HOUR_SECONDS = 10
 
 
 # --- Clean servers --------------------------------------------------------------------------------
+
+
+# A busy machine makes no example fail; everything else is as the profile of this environment says.
+hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,7 +71,8 @@ def _faster_than_django() -> Iterator[None]:
 def _patience() -> Iterator[None]:
     """Take a server on a busy machine for slow and not for down: no test in this process has one that hangs.
 
-    Tests of what hangs start processes with the product's own limits, or use clients of their own.
+    Tests of what hangs start processes with the product's own limits, or use clients of their own. An outage
+    that a test notes lasts until it is over, however slow the test is.
     """
     pool = django_settings.CACHES["default"]["OPTIONS"]["CONNECTION_POOL_KWARGS"]
     mongo = connection.settings_dict["OPTIONS"]
@@ -70,6 +83,15 @@ def _patience() -> Iterator[None]:
             patch.setitem(pool, name, _PATIENCE_SECONDS)
         for module in (facts, services):
             patch.setattr(module, "LOAD_TIMEOUT_SECONDS", _PATIENCE_SECONDS)
+        patch.setattr(database, "_AWAKE_TIMEOUT_SECONDS", _PATIENCE_SECONDS)
+        patch.setattr(run_work, "_CANCEL_SECONDS", _PATIENCE_SECONDS)
+        patch.setattr(evaluation, "_REQUEST_SECONDS", _PATIENCE_SECONDS)
+        patch.setattr(health, "CHECK_TIMEOUT_SECONDS", _PATIENCE_SECONDS)
+        patch.setattr(diagnose_checks, "_REQUEST_SECONDS", _PATIENCE_SECONDS)
+        for limited, name in ((parts.read_parts, "deadline_seconds"), (diagnose.diagnose, "limit_seconds")):
+            patch.setitem(limited.__kwdefaults__, name, _PATIENCE_SECONDS)
+        for outage in (mongo_outage, redis_outage, redis_refusal):
+            patch.setattr(outage, "_remember_seconds", _HOUR_SECONDS)
         yield
 
 
@@ -112,10 +134,18 @@ def _uses_servers(request: pytest.FixtureRequest) -> bool:
 def _clean_state(request: pytest.FixtureRequest) -> Iterator[None]:
     """Begin as a process that has just started, beside an empty Redis."""
     if _uses_servers(request):
+        _leave_the_hour_behind()
         empty_redis(request.getfixturevalue("redis_server"))
     forget_process_state()
     yield
     forget_process_state()
+
+
+def _leave_the_hour_behind() -> None:
+    """Wait until the hour is over if it ends in this very moment, and with it maybe the market's day."""
+    left_seconds = _HOUR_SECONDS - time.time() % _HOUR_SECONDS
+    if left_seconds < _LEFT_OF_THE_HOUR_SECONDS:
+        time.sleep(left_seconds)
 
 
 def forget_process_state() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +88,7 @@ class TestDelivery:
         }
         assert (body["severity"], body["threshold"]) == ("critical", 180.0)
         assert body["value"] == pytest.approx(1000, abs=5)
-        assert body["message"].startswith("The last report of a worker is 1000")
+        assert re.match(r"The last report of a worker is 100\d ", body["message"])
         assert datetime.fromisoformat(body["at"]).utcoffset() == timedelta(0)
         assert body["source"] == settings.APP_BASEURL
 
@@ -236,9 +237,7 @@ class TestFailure:
             let_it_be_due()
             outbox.deliver_due()
             waits.append(round((waiting()[0]["not_before"] - utc_now()).total_seconds()))
-        assert waits == sorted(waits)
-        assert waits[0] == pytest.approx(30, abs=3)
-        assert waits[-1] == pytest.approx(900, abs=3)
+        assert waits == pytest.approx([30, 60, 120, 240, 480, 900, 900, 900, 900], abs=20)
 
     def test_what_is_older_than_a_day_is_given_up(self, receiver: Receiver, written_log: Log) -> None:
         fire()

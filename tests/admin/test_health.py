@@ -58,8 +58,8 @@ class TestCollectHealth:
         assert (found.pop("date"), found.pop("is_complete")) == (today.isoformat(), True)
         assert set(found) == DEPENDENCIES["/collect-health"]["mongodb"] | {"redis", "breaker"}
         assert all(set(one) == {"ok", "error", "data"} and one["ok"] for one in found.values())
-        assert found["mongodb"]["data"]["latency_ms"] > 0
-        assert found["redis"]["data"]["latency_ms"] > 0
+        assert found["mongodb"]["data"]["latency_ms"] >= 0
+        assert found["redis"]["data"]["latency_ms"] >= 0
 
     def test_what_ended_today_is_counted_by_action(self, admin: APIClient) -> None:
         store(hot("202501"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -87,7 +87,7 @@ class TestStatus:
         )
         last = schedule(admin, "tick")["last_task"]
         assert last["state"] == "failed"
-        assert last["started_at"] <= last["finished_at"]
+        assert datetime.fromisoformat(last["started_at"]) <= datetime.fromisoformat(last["finished_at"])
         Task.objects.filter(id=task_id).update(success=True)
         assert schedule(admin, "tick")["last_task"]["state"] == "succeeded"
 

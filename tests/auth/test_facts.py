@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pymongo
@@ -16,7 +17,7 @@ from apps.auth import facts as facts_module
 from apps.auth.choices import TokenScope
 from apps.auth.facts import FactsCache, FactsUnknownError, SubjectFacts
 from apps.core import redis as core_redis
-from apps.core.outages import mongo_outage
+from apps.core.outages import REMEMBER_SECONDS, mongo_outage
 from tests.auth.conftest import CLOSED_PORT, FakeClock
 
 FACTS = SubjectFacts(
@@ -67,7 +68,8 @@ def cache(clock: FakeClock) -> FactsCache:
 def outage_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     """The clock of the memory of outages, which the tests move."""
     moved = FakeClock()
-    monkeypatch.setattr("apps.core.outages.time.monotonic", moved)
+    monkeypatch.setattr("apps.core.outages.time", SimpleNamespace(monotonic=moved))
+    monkeypatch.setattr(mongo_outage, "_remember_seconds", REMEMBER_SECONDS)
     yield moved
     mongo_outage.forget()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -109,17 +108,18 @@ class TestLogIn:
 
     def test_at_most_two_passwords_are_hashed_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         lock, inside, peak = threading.Lock(), 0, 0
+        pair = threading.Barrier(2, timeout=20)  # so that none is done before another one has come
 
-        def hash_for_a_while(**_: Any) -> None:
+        def hash_in_pairs(**_: Any) -> None:
             nonlocal inside, peak
             with lock:
                 inside += 1
                 peak = max(peak, inside)
-            time.sleep(0.02)
+            pair.wait()
             with lock:
                 inside -= 1
 
-        monkeypatch.setattr(services, "authenticate", hash_for_a_while)
+        monkeypatch.setattr(services, "authenticate", hash_in_pairs)
 
         def attempt(number: int) -> str:
             try:

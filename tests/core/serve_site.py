@@ -30,4 +30,16 @@ def slow(request: HttpRequest, milliseconds: int) -> HttpResponse:
     return HttpResponse("done")
 
 
-urlpatterns = [path("about", about), path("slow/<int:milliseconds>", slow)]
+def together(request: HttpRequest) -> HttpResponse:
+    """Answer when as many requests as there are threads are here at the same moment."""
+    _all_threads.wait(timeout=20)
+    return HttpResponse("together")
+
+
+_all_threads = threading.Barrier(settings.WEB_THREADS)
+
+urlpatterns = [
+    path("about", about),
+    path("slow/<int:milliseconds>", slow),
+    path("together", together),
+]

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,7 +225,8 @@ def test_the_handlers_of_before_are_there_again() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_second_signal_does_not_disturb_the_clean_up() -> None:
+def test_a_second_signal_does_not_disturb_the_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.core.management.stopping._IMPATIENCE_SECONDS", 60)
     steps: list[str] = []
 
     def work(**_options: Any) -> None:
@@ -361,7 +363,7 @@ def test_without_a_bar_there_are_lines(stream: io.StringIO) -> None:
 
 def test_lines_come_at_changes_and_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("apps.core.management.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("apps.core.management.progress.time", SimpleNamespace(monotonic=lambda: now))
     stream = io.StringIO()
     with open_display(OutputWrapper(stream), title="x", is_bar_wanted=True) as display:
         for second in range(3600):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -62,7 +62,7 @@ class TestReady:
             assert set(state) == {"ok", "latency_ms", "error"}, name
             assert state["ok"] is True
             assert state["error"] is None
-            assert 0 <= state["latency_ms"] < 2000
+            assert state["latency_ms"] >= 0
 
     def test_no_mongodb(self, client: Client, mongo_is_down: None) -> None:
         note_heartbeat()
@@ -100,19 +100,16 @@ class TestReady:
         assert body["checks"]["mongodb"]["ok"] is body["checks"]["redis"]["ok"] is True
 
     def test_they_are_asked_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        delay_seconds = 0.3
+        together = threading.Barrier(2, timeout=20)  # nobody gets through before both are there
 
-        class Slow:
+        class Meeting:
             def ping(self) -> None:
-                time.sleep(delay_seconds)
+                together.wait()
 
-        monkeypatch.setattr(health.mongo, "ping", Slow().ping)
-        monkeypatch.setattr(health, "get_redis", Slow)
-        started = time.monotonic()
+        monkeypatch.setattr(health.mongo, "ping", Meeting().ping)
+        monkeypatch.setattr(health, "get_redis", Meeting)
         states = health.check_dependencies()
         assert states["mongodb"]["ok"] and states["redis"]["ok"]
-        assert time.monotonic() - started < 2 * delay_seconds
-        assert states["mongodb"]["latency_ms"] >= delay_seconds * 1000
 
     def test_a_mistake_of_ours_is_no_outage(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail() -> None:

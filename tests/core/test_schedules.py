@@ -193,7 +193,10 @@ class TestSync:
 
     def test_they_can_be_listed(self) -> None:
         sync_schedules([DAILY, TICK])
-        Schedule.objects.filter(name="daily").update(cron="30 5 * * *")
+        soon = timezone.now() + timedelta(minutes=1)
+        Schedule.objects.filter(name="tick").update(next_run=soon)
+        later = soon + timedelta(hours=1)
+        Schedule.objects.filter(name="daily").update(cron="30 5 * * *", next_run=later)
         Schedule.objects.create(name="theirs", func="math.copysign", schedule_type=Schedule.DAILY)
         tick, daily = schedules.list_schedules()
         assert (tick.name, tick.is_edited, tick.obeys_pause) == ("tick", False, False)

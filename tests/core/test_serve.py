@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ import pytest
 
 from apps.core.management.commands.serve import Command
 from apps.core.processes import ManagedProcess, free_port
+from tests.integration.waiting import at_once
 
 ROOT = Path(__file__).resolve().parents[2]
 # Nothing connects to these: the little site of these tests has no data.
@@ -104,21 +106,14 @@ class TestServing:
 
     def test_a_stop_during_the_start_is_not_lost(self, serve: Serve) -> None:
         server, _ = serve("--workers", "6")  # some of them are still importing when the first one answers
-        stopped = time.monotonic()
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
-        assert time.monotonic() - stopped < 10
+        assert server.wait(30) == 0  # a lost one would be made up for after 40 seconds
 
     def test_threads_reach_the_processes_and_work_at_once(self, serve: Serve) -> None:
         _, url = serve("--workers", "1", "--threads", "7")
         assert httpx.get(f"{url}/about").text.split()[1] == "7"
-        started = time.monotonic()
-        requests = [threading.Thread(target=httpx.get, args=(f"{url}/slow/1000",)) for _ in range(7)]
-        for request in requests:
-            request.start()
-        for request in requests:
-            request.join()
-        assert time.monotonic() - started < 3
+        answers = at_once([partial(httpx.get, f"{url}/together", timeout=30)] * 7)
+        assert [answer.text for answer in answers] == ["together"] * 7
 
     def test_a_process_that_dies_is_replaced(self, serve: Serve) -> None:
         server, url = serve("--workers", "1")
@@ -130,8 +125,9 @@ class TestServing:
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
     def test_no_process_outlives_the_killed_server(self, serve: Serve) -> None:
         server, url = serve("--workers", "2")
+        pids = answering_pids(url)  # by then both are there
         children = psutil.Process(server.pid).children(recursive=True)
-        assert {child.pid for child in children} >= answering_pids(url)
+        assert {child.pid for child in children} >= pids
         os.kill(server.pid, signal.SIGKILL)
         wait_for(lambda: not any(child.is_running() for child in children))
 

@@ -28,8 +28,11 @@ REQUEST_TIMEOUT_SECONDS = 2.0  # COLLECT_REQUEST_TIMEOUT_SECONDS of the shared s
 def hanging(stack: Stack) -> Iterator[None]:
     """Let the service hang, from the moment it really does."""
     stack.simulator.set_knobs(hang_seconds=HANG_SECONDS)
+    before = stack.simulator.stats()["execute_requests"]
     stack.ask_all([stack.questions.one()])
-    wait_until(lambda: stack.simulator.stats()["execute_requests"], timeout_seconds=10, what="it hangs")
+    wait_until(
+        lambda: stack.simulator.stats()["execute_requests"] > before, timeout_seconds=10, what="it hangs"
+    )
     yield
     stack.simulator.set_knobs(hang_seconds=0)
 
@@ -98,7 +101,8 @@ def test_waiting_readers_take_at_most_half_of_the_threads(stack: Stack) -> None:
         with steady_reader(stack, stored, clients[0]) as hits:
             waited = at_once(partial(wait, client) for client in clients[1:])
     assert Counter(status for status, _ in waited) == {200: THREADS // 2, 202: THREADS // 2}
-    assert max(seconds for status, seconds in waited if status == 202) < 1.0
-    assert min(seconds for status, seconds in waited if status == 200) > 1.5
+    without_a_place = [seconds for status, seconds in waited if status == 202]
+    waited_to_the_end = [seconds for status, seconds in waited if status == 200]
+    assert max(without_a_place) < min(waited_to_the_end)
     assert {status for status, _ in hits} == {200}
-    assert max(seconds for _, seconds in hits) < 1.0
+    assert max(seconds for _, seconds in hits) < min(waited_to_the_end)

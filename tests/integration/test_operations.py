@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,13 +13,12 @@ import pytest
 from tests.integration.databases import OwnServers, stopped
 from tests.integration.questions import Question
 from tests.integration.stack import Stack
-from tests.integration.waiting import at_once, timed, wait_until
+from tests.integration.waiting import MACHINE_SECONDS, at_once, timed, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 PROMISED_SECONDS = 4.0
 CLEARED_SECONDS = 1.0
-MACHINE_SECONDS = 0.5  # what a loaded machine may add to the promise
 ON_MONGODB = {
     "/api/admin/collect-health": {
         "mongodb", "counts", "empty_streaks", "queue", "in_flight", "recent_records", "workers",
@@ -100,18 +100,22 @@ def test_a_warm_up_by_a_worker_spares_every_process_the_database(stack: Stack) -
 def wait_for_source(
     stack: Stack, question: Question, client: httpx.Client, is_wanted: Callable[[str], bool]
 ) -> None:
-    """Ask until the process answers from where it should, for as long as it may take to hear of a change."""
-    wait_until(
-        lambda: is_wanted(source_of(stack, question, client)),
-        timeout_seconds=CLEARED_SECONDS + MACHINE_SECONDS,
-        what="this process has heard of the last change of the caches",
-    )
+    """Ask until the process answers from where it should; a second after the change it must."""
+    changed_at = time.monotonic()
+
+    def is_heard() -> bool:
+        began = time.monotonic()
+        is_heard = is_wanted(source_of(stack, question, client))
+        assert is_heard or began - changed_at < CLEARED_SECONDS
+        return is_heard
+
+    wait_until(is_heard, timeout_seconds=10, what="this process has heard of the last change of the caches")
 
 
 def assert_told(client: httpx.Client, path: str, silent: set[str]) -> None:
     """The address answers in time, says which parts are silent and why, and has the data of the others."""
     answer, seconds = timed(lambda: client.get(path))
-    assert seconds < PROMISED_SECONDS, f"{path} took {seconds:.1f} s"
+    assert seconds < PROMISED_SECONDS + MACHINE_SECONDS, f"{path} took {seconds:.1f} s"
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]
     parts = {name: one for name, one in data.items() if isinstance(one, dict) and "ok" in one}
@@ -124,7 +128,7 @@ def assert_told(client: httpx.Client, path: str, silent: set[str]) -> None:
 def assert_ready_says(client: httpx.Client, silent: set[str]) -> None:
     assert client.get("/health").status_code == 200
     answer, seconds = timed(lambda: client.get("/ready"))
-    assert seconds < PROMISED_SECONDS
+    assert seconds < PROMISED_SECONDS + MACHINE_SECONDS
     checks = answer.json()["checks"]
     assert answer.status_code == (503 if silent else 200), checks
     assert {name for name, one in checks.items() if not one["ok"]} == silent

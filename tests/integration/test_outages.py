@@ -20,19 +20,20 @@ from tests.integration.databases import OwnServers, stopped
 from tests.integration.parts import ROOT
 from tests.integration.questions import Question
 from tests.integration.stack import Stack
-from tests.integration.waiting import at_once, timed, wait_until
+from tests.integration.waiting import MACHINE_SECONDS, at_once, timed, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 AT_ONCE = 3  # of the four threads of a process
 PROMISED_SECONDS = 3.0
+LIMIT_SECONDS = PROMISED_SECONDS + MACHINE_SECONDS
 Answer = httpx.Response
 
 
 def in_time(call: Callable[[], Answer]) -> Answer:
     """Call and assert that the answer came within the promised time."""
     answer, seconds = timed(call)
-    assert seconds < PROMISED_SECONDS, f"{answer.request.url} took {seconds:.1f} s: {answer.status_code}"
+    assert seconds < LIMIT_SECONDS, f"{answer.request.url} took {seconds:.1f} s: {answer.status_code}"
     return answer
 
 
@@ -46,6 +47,19 @@ def assert_unavailable(answer: Answer, dependency: str = "MongoDB") -> None:
 def accepted(stack: Stack, question: Question) -> Mapping[str, Any]:
     """Ask, and wait until the service has accepted it; returns the collection."""
     (collection_id,) = stack.ask_all([question])
+    return when_accepted(stack, collection_id)
+
+
+def accepted_refresh(stack: Stack, question: Question) -> Mapping[str, Any]:
+    """Have figures renewed by a service that never calls back; returns the collection when it is accepted."""
+    stack.simulator.set_knobs(drop_rate=1)
+    collection_id = stack.collection_id_of(question, stack.ask(question, refresh="true"))
+    collection = when_accepted(stack, collection_id)
+    stack.simulator.reset_knobs()
+    return collection
+
+
+def when_accepted(stack: Stack, collection_id: str) -> Mapping[str, Any]:
     wait_until(
         lambda: stack.collection(collection_id)["execution_id"], timeout_seconds=15, what="it is accepted"
     )
@@ -194,7 +208,7 @@ def told_slow(client: httpx.Client, call: tuple[str, str, Any]) -> str:
     method, path, body = call
     sent = {} if method in ("get", "delete") else {"json": body}
     answer, seconds = timed(partial(client.request, method, path, **sent))
-    if seconds < PROMISED_SECONDS and answer.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
+    if seconds < LIMIT_SECONDS and answer.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
         return ""
     return f"{method} {path}: {answer.status_code} after {seconds:.1f} s"
 
@@ -202,13 +216,15 @@ def told_slow(client: httpx.Client, call: tuple[str, str, Any]) -> str:
 def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, servers: OwnServers) -> None:
     unknown, waited_for = exposed.questions.one(), exposed.questions.one(drop_rate=1)
     collection = accepted(exposed, waited_for)
-    readers = [partial(timed, partial(exposed.ask, unknown))] * 24  # three times as many as threads
 
     def wait_for_a_collection() -> tuple[Answer, float]:
         answer = exposed.ask(waited_for, wait=30)
         return answer, time.monotonic()
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, exposed.web.clients(exposed.token, per_worker=8) as by_worker:
+        # Twice as many in each process as it has threads.
+        clients = [client for some in by_worker.values() for client in some]
+        readers = [partial(timed, partial(exposed.ask, unknown, client=client)) for client in clients]
         waiting = pool.submit(wait_for_a_collection)
         wait_until(
             lambda: exposed.collection(str(collection["_id"]))["updated_at"] > collection["updated_at"],
@@ -219,10 +235,10 @@ def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, serv
             stopped_at = time.monotonic()
             for answer, seconds in at_once(readers):
                 assert_unavailable(answer)
-                assert seconds < PROMISED_SECONDS
+                assert seconds < LIMIT_SECONDS
             answer, ended_at = waiting.result()
             assert_unavailable(answer)
-            assert ended_at - stopped_at < PROMISED_SECONDS
+            assert ended_at - stopped_at < LIMIT_SECONDS
     assert exposed.collect(unknown).status_code == 200
 
 
@@ -232,11 +248,7 @@ def test_while_redis_hangs_everything_stored_is_served_and_logins_stay_limited(
     renewed, stored, unknown = exposed.questions.some(3)
     old = exposed.collect(renewed)
     exposed.store([stored])
-    exposed.simulator.set_knobs(echo=True, delay_seconds=1.5)
-    collection_id = exposed.ask(renewed, refresh="true").json()["data"]["collection"]["id"]
-    wait_until(
-        lambda: exposed.collection(collection_id)["execution_id"], timeout_seconds=15, what="it is accepted"
-    )
+    refreshed = accepted_refresh(exposed, renewed)
     with exposed.web.clients(exposed.token) as by_worker:
         clients = [client for (client,) in by_worker.values()]
         for client in clients:
@@ -248,7 +260,8 @@ def test_while_redis_hangs_everything_stored_is_served_and_logins_stay_limited(
                     assert answer.status_code == status
                 assert in_time(partial(client.get, "/api/auth/me")).status_code == 200
                 assert in_time(partial(client.get, "/ready")).status_code == 503
-            exposed.wait_until_ended([collection_id])  # its answer came meanwhile
+            taken = in_time(partial(call_webhook, exposed, clients[0], refreshed, [{"catName": "new"}]))
+            assert taken.json()["data"] == {"status": "stored"}
             for client in clients:
                 assert (
                     in_time(partial(exposed.ask, renewed, client=client)).headers["ETag"]
@@ -283,11 +296,7 @@ def test_after_redis_died_with_all_it_held_everything_goes_on(exposed: Stack, se
     old = exposed.collect(renewed)
     exposed.store([stored])
     waiting = exposed.questions.some(3)
-    exposed.simulator.set_knobs(echo=True, delay_seconds=1.0)
-    refreshed = exposed.ask(renewed, refresh="true").json()["data"]["collection"]["id"]
-    wait_until(
-        lambda: exposed.collection(refreshed)["execution_id"], timeout_seconds=15, what="it is accepted"
-    )
+    refreshed = accepted_refresh(exposed, renewed)
     with exposed.web.clients(exposed.token) as by_worker:
         clients = [client for (client,) in by_worker.values()]
         for client in clients:
@@ -296,7 +305,8 @@ def test_after_redis_died_with_all_it_held_everything_goes_on(exposed: Stack, se
         asked = exposed.ask_all([*waiting, unknown])
         for client in clients:
             assert in_time(partial(exposed.ask, stored, client=client)).status_code == 200
-        exposed.wait_until_ended([refreshed])
+        taken = in_time(partial(call_webhook, exposed, clients[0], refreshed, [{"catName": "new"}]))
+        assert taken.json()["data"] == {"status": "stored"}
         servers.bring_redis_back()
         for client in clients:  # an empty Redis is another one: no process trusts what it kept
             wait_until(
@@ -312,5 +322,4 @@ def test_after_redis_died_with_all_it_held_everything_goes_on(exposed: Stack, se
         return set(exposed.statuses(asked).values()) == {"SUCCEEDED"}
 
     wait_until(all_end_when_ticked, timeout_seconds=40, what="what was queued meanwhile is collected")
-    exposed.simulator.set_knobs(echo=False)
     assert exposed.collect(exposed.questions.one()).status_code == 200

@@ -54,7 +54,7 @@ def test_requests_keep_their_distance_even_if_several_dispatchers_run(bare: Stac
             caller.call,
             "tests.integration.jobs.dispatch_without_lease",
             name=str(number),
-            max_seconds=8,
+            max_seconds=60,
             slot_count=14,
         )
         for number, caller in enumerate(callers)

@@ -45,8 +45,8 @@ def kill_in_the_middle(stack: Stack, **knobs: float) -> str:
 
     The knobs hold for this request only.
     """
-    before = stack.simulator.stats()["execute_requests"]
     stack.simulator.set_knobs(hang_seconds=1.5, **knobs)
+    before = stack.simulator.stats()["execute_requests"]  # those that came by now may not hang
     wait_until(
         lambda: stack.simulator.stats()["execute_requests"] > before,
         timeout_seconds=30,
@@ -67,6 +67,7 @@ def assert_all_there_once(stack: Stack, asked: Mapping[str, Question]) -> None:
 
 
 def test_killed_workers_and_a_killed_web_process_lose_nothing(fragile: Stack) -> None:
+    fragile.simulator.set_knobs(delay_seconds=0.5)
     questions = [*fragile.questions.some(12), fragile.questions.trend(6)]
     asked = fragile.ask_all(questions)
     wait_until(lambda: ended_count(fragile, asked) >= 2, timeout_seconds=30, what="some have ended")

@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 def test_a_waiting_request_is_finished_after_sigterm(stack: Stack) -> None:
     question = stack.questions.one(delay_seconds=2)
-    answers: list[httpx.Response] = []
-    reader = threading.Thread(target=lambda: answers.append(stack.ask(question, wait=3)))
+    answers: list[tuple[httpx.Response, float]] = []
+    reader = threading.Thread(target=lambda: answers.append((stack.ask(question, wait=3), time.monotonic())))
     reader.start()
     criteria = {"identity": question.identity, "status": "DISPATCHED"}
     wait_until(
@@ -31,10 +31,10 @@ def test_a_waiting_request_is_finished_after_sigterm(stack: Stack) -> None:
     stack.web.process.send_signal(signal.SIGTERM)
     assert stack.web.process.wait(20) == 0
     reader.join(20)
-    (answer,) = answers
+    ((answer, answered_at),) = answers
     assert answer.status_code in (200, 202)  # the answer of the service may have come before the stop
     assert answer.json()["success"] is True
-    assert time.monotonic() - stopped_at > 1.0  # it was really under way when the signal came
+    assert answered_at > stopped_at  # it was really under way when the signal came
     with pytest.raises(httpx.ConnectError):
         stack.get("/health")
 
@@ -46,7 +46,7 @@ def test_a_waiting_request_is_finished_after_sigterm(stack: Stack) -> None:
 
 
 def test_a_stopped_cluster_finishes_the_request_it_has_begun(stack: Stack) -> None:
-    stack.simulator.set_knobs(hang_seconds=1.0)
+    stack.simulator.set_knobs(hang_seconds=0.6)
     questions = stack.questions.some(3)
     asked = stack.ask_all(questions)
     cluster = stack.dispatching_cluster()

@@ -18,13 +18,14 @@ from tests.admin.receiver import Receiver
 from tests.integration.conftest import run_stack
 from tests.integration.databases import OwnServers, stopped
 from tests.integration.stack import Shape, Stack
-from tests.integration.waiting import at_once, timed, wait_until
+from tests.integration.waiting import MACHINE_SECONDS, at_once, timed, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 METRICS_TOKEN = "metrics-token-of-the-tests-0123456789"
 ALERT_SECRET = "alert-secret-of-the-tests-0123456789"
-ONE_MINUTE_AND_A_BIT = 100
+# Checked each minute, by whoever looks every half a minute; one check may find the breaker half open.
+TWO_CHECKS_SECONDS = 220
 PROMISED_SECONDS = 3.0
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -74,6 +75,12 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples[name, frozenset(labels.items())]
 
 
+def living(samples: Samples) -> tuple[float, ...]:
+    """How many web processes, clusters and workers are counted."""
+    names = ("collector_web_workers", "collector_worker_clusters", "collector_queue_workers")
+    return tuple(value(samples, name) for name in names)
+
+
 def of_rule(receiver: Receiver, rule: str) -> list[str]:
     return [status for told, status in receiver.facts if told == rule]
 
@@ -114,13 +121,10 @@ class TestMetrics:
     def test_processes_are_counted_while_they_live(self, watched: Stack) -> None:
         with watched.client() as client:
             wait_until(
-                lambda: value(scrape(client), "collector_web_workers") == 2,
+                lambda: living(scrape(client)) == (2, 2, 4),
                 timeout_seconds=20,
-                what="both web processes are seen",
+                what="both web processes and both clusters with their workers are seen",
             )
-            samples = scrape(client)
-            assert value(samples, "collector_worker_clusters") == 2
-            assert value(samples, "collector_queue_workers") == 4
         killed = next(iter(watched.web.worker_pids()))
         os.kill(killed, signal.SIGKILL)
         psutil.wait_procs([psutil.Process(killed)] if psutil.pid_exists(killed) else [], timeout=10)
@@ -157,7 +161,7 @@ class TestAlerts:
                 watched.ask_all(watched.questions.some(2))
             return bool(of_rule(receiver, "breaker_open"))
 
-        wait_until(keep_it_open, timeout_seconds=ONE_MINUTE_AND_A_BIT, what="the receiver is told")
+        wait_until(keep_it_open, timeout_seconds=TWO_CHECKS_SECONDS, what="the receiver is told")
         shown = watched.get("/api/admin/alerts").json()["data"]
         (breaker,) = [one for one in shown["alerts"] if one["rule"] == "breaker_open"]
         assert breaker["is_firing"]
@@ -177,7 +181,7 @@ class TestAlerts:
         )
         wait_until(
             lambda: len(of_rule(receiver, "breaker_open")) > 1,
-            timeout_seconds=ONE_MINUTE_AND_A_BIT,
+            timeout_seconds=TWO_CHECKS_SECONDS,
             what="the receiver is told of the end",
         )
         assert of_rule(receiver, "breaker_open") == ["firing", "resolved"]
@@ -210,7 +214,7 @@ class TestAlerts:
         assert "No worker has reported for" in ready.json()["checks"]["worker"]["error"]
         wait_until(
             lambda: of_rule(receiver, "worker_silent"),
-            timeout_seconds=ONE_MINUTE_AND_A_BIT,
+            timeout_seconds=TWO_CHECKS_SECONDS,
             what="a web process tells of the dead workers",
         )
         watched.start_cluster().wait_until_ready()
@@ -222,7 +226,7 @@ class TestAlerts:
         watched.post("/api/admin/alerts/check")
         wait_until(
             lambda: len(of_rule(receiver, "worker_silent")) > 1,
-            timeout_seconds=ONE_MINUTE_AND_A_BIT,
+            timeout_seconds=TWO_CHECKS_SECONDS,
             what="the receiver is told of the end",
         )
         assert of_rule(receiver, "worker_silent") == ["firing", "resolved"]
@@ -252,7 +256,7 @@ ASKED = (
 
 def answer_in_time(client: httpx.Client, method: str, path: str) -> httpx.Response:
     answer, seconds = timed(lambda: client.request(method, path))
-    assert seconds < PROMISED_SECONDS, f"{path} took {seconds:.1f} s: {answer.status_code}"
+    assert seconds < PROMISED_SECONDS + MACHINE_SECONDS, f"{path} took {seconds:.1f} s: {answer.status_code}"
     return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -43,18 +44,22 @@ def status_of(reader: APIClient) -> Status:
     return get
 
 
+instant = datetime.fromisoformat
+
+
 def test_each_step_is_told(status_of: Status) -> None:
     attempt = begin_attempt(hot())
     waiting = enqueue(hot("202507"), Priority.BACKFILL)
     first = status_of(attempt["_id"])
     assert (first["status"], first["attempts"], first["result"]) == ("DISPATCHED", 1, None)
-    assert first["created_at"] <= first["dispatched_at"] and first["finished_at"] is None
+    assert instant(first["created_at"]) <= instant(first["dispatched_at"])
+    assert first["finished_at"] is None
     second = status_of(waiting)
     assert (second["status"], second["priority"], second["attempts"]) == ("PENDING", 30, 0)
     answer(attempt, result_for(hot()))
     ended = status_of(attempt["_id"])
     assert (ended["status"], ended["error"]) == ("SUCCEEDED", None)
-    assert ended["dispatched_at"] <= ended["finished_at"]
+    assert instant(ended["dispatched_at"]) <= instant(ended["finished_at"])
 
 
 def test_the_result_address_answers_with_the_very_figures(reader: APIClient, status_of: Status) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 from apps.mengla.services import dispatch, queue
 from apps.mengla.services.dispatch import run_dispatch
 from apps.mengla.services.upkeep import run_tick
+from apps.mengla.simulator.sender import WebhookSender
 from apps.mengla.simulator.server import Simulator
 from tests.mengla.support import collections, figures_of, hot, make_overdue, make_stale, records, statuses
 
@@ -155,17 +157,25 @@ def test_when_it_never_comes_at_all_the_reader_learns_why(
 
 
 def test_an_answer_after_the_retry_was_sent_ends_it(
-    service: Simulator, ask: Callable[..., Any], collect_all: CollectAll
+    service: Simulator, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first execution is slow: its answer comes while the second one runs."""
-    service.set_knobs(late_seconds=0.3, concurrency=2)
+    is_second_sent, post = threading.Event(), WebhookSender.post
+
+    def post_late(*arguments: Any, **options: Any) -> None:
+        assert is_second_sent.wait(20)
+        post(*arguments, **options)
+
+    monkeypatch.setattr(WebhookSender, "post", post_late)
+    service.set_knobs(concurrency=2)
     ask()
     run_dispatch()
     (first,) = collections()
     make_overdue(first)
     run_tick()
-    service.set_knobs(late_seconds=0.0, drop_rate=1.0)
+    service.set_knobs(drop_rate=1.0)
     assert run_dispatch() == 1
+    is_second_sent.set()
     assert service.wait_idle(20)
     (ended,) = collections()
     assert (ended["status"], ended["attempts"]) == ("SUCCEEDED", 2)

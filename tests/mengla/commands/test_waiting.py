@@ -226,6 +226,8 @@ class _signal_when_followed:
         self._handler.join()
 
     def _send(self) -> None:
-        wait_until(lambda: "0/" in self.screen.getvalue(), timeout_seconds=20, what="the run is followed")
-        assert isinstance(signal.getsignal(self._signal).__self__, StopSignals)  # type: ignore[union-attr]
-        os.kill(os.getpid(), self._signal)
+        try:
+            wait_until(lambda: "0/" in self.screen.getvalue(), timeout_seconds=20, what="the run is followed")
+            assert isinstance(signal.getsignal(self._signal).__self__, StopSignals)  # type: ignore[union-attr]
+        finally:  # else it would be followed for ever
+            os.kill(os.getpid(), self._signal)

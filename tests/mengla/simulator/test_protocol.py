@@ -195,7 +195,7 @@ def test_broken_http_is_answered_and_harms_nobody(ask: Asker, raw: bytes) -> Non
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_executions_queue_behind_each_other(ask: Asker, concurrency: int) -> None:
-    ask.simulator.set_knobs(concurrency=concurrency, delay_seconds=0.1)
+    ask.simulator.set_knobs(concurrency=concurrency, delay_seconds=0.3)
     ids = [ask.execute(catId=str(number)) for number in range(6)]
     assert ask.simulator.wait_idle(10)
     assert {call.json["executionId"] for call in ask.receiver.posts} == set(ids)

@@ -47,7 +47,7 @@ _FLUSH_TIMEOUT_SECONDS = 60
 _PATIENCE_SECONDS = 20
 _HOUR_SECONDS = 3600
 # A test that counts by the hour or the day does not begin in the last seconds of one.
-_LEFT_OF_THE_HOUR_SECONDS = 10
+_QUICK_TEST_SECONDS, _SLOW_TEST_SECONDS = 10, 60
 
 
 # --- Clean servers --------------------------------------------------------------------------------
@@ -134,17 +134,19 @@ def _uses_servers(request: pytest.FixtureRequest) -> bool:
 def _clean_state(request: pytest.FixtureRequest) -> Iterator[None]:
     """Begin as a process that has just started, beside an empty Redis."""
     if _uses_servers(request):
-        _leave_the_hour_behind()
+        _leave_the_hour_behind(
+            _SLOW_TEST_SECONDS if request.node.get_closest_marker("slow") else _QUICK_TEST_SECONDS
+        )
         empty_redis(request.getfixturevalue("redis_server"))
     forget_process_state()
     yield
     forget_process_state()
 
 
-def _leave_the_hour_behind() -> None:
-    """Wait until the hour is over if it ends in this very moment, and with it maybe the market's day."""
+def _leave_the_hour_behind(needed_seconds: float) -> None:
+    """Wait until the hour is over if the test does not fit in it; its end may be that of the market's day."""
     left_seconds = _HOUR_SECONDS - time.time() % _HOUR_SECONDS
-    if left_seconds < _LEFT_OF_THE_HOUR_SECONDS:
+    if left_seconds < needed_seconds:
         time.sleep(left_seconds)
 
 

@@ -19,7 +19,6 @@ PROMISED_SECONDS = 1.0
 
 def test_a_revoked_token_is_refused_by_every_process_within_a_second(stack: Stack) -> None:
     text, token_id = stack.create_token()
-
     deadline = time.monotonic() + 60
     revoked_at: list[float] = []
 

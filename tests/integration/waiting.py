@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 POLL_SECONDS = 0.03
-MACHINE_SECONDS = 1.0  # what a loaded machine may add to a promise of the product
 T = TypeVar("T")
 
 

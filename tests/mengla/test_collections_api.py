@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.usefixtures("sample_tree"),
 ]
 Status = Callable[[Any], dict[str, Any]]
+instant = datetime.fromisoformat
 
 
 @pytest.fixture
@@ -42,9 +43,6 @@ def status_of(reader: APIClient) -> Status:
         return data
 
     return get
-
-
-instant = datetime.fromisoformat
 
 
 def test_each_step_is_told(status_of: Status) -> None:

@@ -201,6 +201,22 @@ CACHES = {
 }
 SESSION_ENGINE = "apps.core.sessions"
 
+# --- How long a process waits for a server that may hang ------------------------------------------
+
+# They hold only together, which is why no variable of the environment changes one: a request has three
+# seconds for all that it waits for, and a check of `diagnose` has three of its own.
+OUTAGE_REMEMBERED_SECONDS = 2.0  # so long nobody else pays for a server that did not answer
+MONGO_AWAKE_TIMEOUT_SECONDS = 0.3  # one question before each operation meanwhile
+AUTH_TIMEOUT_SECONDS = 1.0  # to learn of MongoDB whose token it is, and to note that it is used
+# Together with the one second that authentication may lose to a hanging MongoDB, and the half to Redis.
+PARTS_DEADLINE_SECONDS = 2.4
+# Together with the second that authentication may take; an alert that cannot be had in time is a 503.
+ALERTS_TIMEOUT_SECONDS = 1.8
+RUN_CANCEL_SECONDS = 1.0  # a request cancels collections of a run so long; a worker goes on with the rest
+HEALTH_CHECK_TIMEOUT_SECONDS = 2.0
+DIAGNOSIS_LIMIT_SECONDS = 3.0
+DIAGNOSIS_REQUEST_SECONDS = 2.5  # so that what a check asks over HTTP ends in order before
+
 # --- Worker cluster -------------------------------------------------------------------------------
 
 Q_CLUSTER = {

@@ -26,16 +26,11 @@ from django.test import Client, TransactionTestCase
 from django.utils import translation
 from rest_framework.test import APIClient
 
-from apps.admin.alerts import evaluation
-from apps.auth import facts, services, slots, throttle
+from apps.auth import services
 from apps.auth.choices import TokenScope
-from apps.core import cache, cache_debts, health, parts, web_threads
-from apps.core.api import bodies
-from apps.core.database import base as database
+from apps.core import process_state
 from apps.core.embedded import EmbeddedError, start_redis
-from apps.core.outages import mongo_outage, redis_outage, redis_refusal
 from apps.core.redis import get_redis
-from apps.mengla.services import diagnose, diagnose_checks, query, run_work, wakeup
 from tests.factories.categories import Node, make_tree, store_tree
 from tests.missing import leave_out
 
@@ -45,6 +40,16 @@ _OWNER_KEY = "collector-tests:this-database-is-emptied-by-tests"
 _KEPT_COLLECTIONS = frozenset({"django_migrations", "django_content_type", "auth_permission"})
 _FLUSH_TIMEOUT_SECONDS = 60
 _PATIENCE_SECONDS = 20
+_WAITS = (
+    "MONGO_AWAKE_TIMEOUT_SECONDS",
+    "AUTH_TIMEOUT_SECONDS",
+    "PARTS_DEADLINE_SECONDS",
+    "ALERTS_TIMEOUT_SECONDS",
+    "RUN_CANCEL_SECONDS",
+    "HEALTH_CHECK_TIMEOUT_SECONDS",
+    "DIAGNOSIS_LIMIT_SECONDS",
+    "DIAGNOSIS_REQUEST_SECONDS",
+)
 _HOUR_SECONDS = 3600
 # A test that counts by the hour or the day does not begin in the last seconds of one.
 _QUICK_TEST_SECONDS, _SLOW_TEST_SECONDS = 10, 60
@@ -81,17 +86,9 @@ def _patience() -> Iterator[None]:
             patch.setitem(mongo, name, _PATIENCE_SECONDS * 1000)
         for name in ("socket_timeout", "socket_connect_timeout"):
             patch.setitem(pool, name, _PATIENCE_SECONDS)
-        for module in (facts, services):
-            patch.setattr(module, "LOAD_TIMEOUT_SECONDS", _PATIENCE_SECONDS)
-        patch.setattr(database, "_AWAKE_TIMEOUT_SECONDS", _PATIENCE_SECONDS)
-        patch.setattr(run_work, "_CANCEL_SECONDS", _PATIENCE_SECONDS)
-        patch.setattr(evaluation, "_REQUEST_SECONDS", _PATIENCE_SECONDS)
-        patch.setattr(health, "CHECK_TIMEOUT_SECONDS", _PATIENCE_SECONDS)
-        patch.setattr(diagnose_checks, "_REQUEST_SECONDS", _PATIENCE_SECONDS)
-        for limited, name in ((parts.read_parts, "deadline_seconds"), (diagnose.diagnose, "limit_seconds")):
-            patch.setitem(limited.__kwdefaults__, name, _PATIENCE_SECONDS)
-        for outage in (mongo_outage, redis_outage, redis_refusal):
-            patch.setattr(outage, "_remember_seconds", _HOUR_SECONDS)
+        for name in _WAITS:
+            patch.setattr(django_settings, name, _PATIENCE_SECONDS)
+        patch.setattr(django_settings, "OUTAGE_REMEMBERED_SECONDS", _HOUR_SECONDS)
         yield
 
 
@@ -138,9 +135,9 @@ def _clean_state(request: pytest.FixtureRequest) -> Iterator[None]:
             _SLOW_TEST_SECONDS if request.node.get_closest_marker("slow") else _QUICK_TEST_SECONDS
         )
         empty_redis(request.getfixturevalue("redis_server"))
-    forget_process_state()
+    _forget_everything()
     yield
-    forget_process_state()
+    _forget_everything()
 
 
 def _leave_the_hour_behind(needed_seconds: float) -> None:
@@ -150,23 +147,10 @@ def _leave_the_hour_behind(needed_seconds: float) -> None:
         time.sleep(left_seconds)
 
 
-def forget_process_state() -> None:
-    """Clear everything a process remembers by itself: caches, limits, outages, log context, language."""
-    translation.deactivate()  # a request of a test client leaves its language behind
-    cache_debts.debts.forget()
-    cache._process_cache.__dict__.pop("tiers", None)
-    wakeup.alarm.cancel()
-    query._recently_refreshed.clear()
-    query._waiters._places = None
-    facts.known_facts.clear()
-    services._noted_uses.clear()
-    throttle._local_storage().reset()
-    slots.process_slots.cache_clear()
-    web_threads._all_places.cache_clear()
-    bodies.reading_places.cache_clear()
-    mongo_outage.forget()
-    redis_outage.forget()
-    redis_refusal.forget()
+def _forget_everything() -> None:
+    """Forget what the process remembers, and what a request of a test client leaves in its thread."""
+    process_state.forget_all()
+    translation.deactivate()
     structlog.contextvars.clear_contextvars()
 
 

@@ -22,11 +22,13 @@ import pymongo
 import redis
 import structlog
 from cachetools import TTLCache
+from django.conf import settings
 from django.core import signing
 from django.db import Error as DatabaseError
 from pymongo.errors import PyMongoError
 
 from apps.auth.choices import TokenScope
+from apps.core import process_state
 from apps.core.outages import is_mongo_outage, mongo_outage
 from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
 
@@ -35,7 +37,6 @@ logger = structlog.get_logger(__name__)
 FRESH_SECONDS = 0.8  # a revocation is promised to hold everywhere within one second
 LAST_KNOWN_SECONDS = 3600
 COPY_AGAIN_SECONDS = 60
-LOAD_TIMEOUT_SECONDS = 1.0
 MAX_SUBJECTS = 10_000
 _SALT = "apps.auth.facts"
 
@@ -133,7 +134,7 @@ class FactsCache:
             # One request finds out whether MongoDB is back; the others do not wait for it meanwhile.
             mongo_outage.note()
         try:
-            with pymongo.timeout(LOAD_TIMEOUT_SECONDS):
+            with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
                 facts = load()
         except (DatabaseError, PyMongoError) as error:
             if is_mongo_outage(error):
@@ -179,6 +180,7 @@ class FactsCache:
 
 
 known_facts = FactsCache()
+process_state.register(known_facts.clear)
 
 
 def token_key(token_hash: str) -> str:

@@ -24,11 +24,12 @@ from apps.auth import rules
 from apps.auth.choices import LoginOutcome, TokenScope
 from apps.auth.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
 from apps.auth.errors import Unauthenticated
-from apps.auth.facts import LOAD_TIMEOUT_SECONDS, MAX_SUBJECTS, known_facts, token_key
+from apps.auth.facts import MAX_SUBJECTS, known_facts, token_key
 from apps.auth.models import ApiToken
 from apps.auth.selectors import password_mark_of, scope_of
 from apps.auth.slots import HashingBusy, process_slots
 from apps.auth.throttle import take_login_try
+from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
 from apps.core.outages import is_mongo_outage, mongo_outage
 
@@ -46,6 +47,7 @@ _OUTCOME_OF_ERROR: dict[type[DomainError], LoginOutcome] = {
 
 _noted_uses: TTLCache[str, bool] = TTLCache(MAX_SUBJECTS, USE_NOTED_EVERY_SECONDS)
 _noted_uses_lock = threading.Lock()
+process_state.register(_noted_uses.clear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,7 @@ def record_token_use(*, token_id: str, now: datetime) -> None:
         _noted_uses[token_id] = True
     a_minute_ago = now - timedelta(seconds=USE_NOTED_EVERY_SECONDS)
     try:
-        with pymongo.timeout(LOAD_TIMEOUT_SECONDS):
+        with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
             ApiToken.objects.filter(
                 Q(last_used_at__isnull=True) | Q(last_used_at__lte=a_minute_ago), pk=token_id
             ).update(last_used_at=now)

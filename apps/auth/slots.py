@@ -9,6 +9,7 @@ from functools import cache
 
 from django.utils.translation import gettext as _
 
+from apps.core import process_state
 from apps.core.errors import RateLimited
 from apps.core.web_threads import Places, threads_that_may_wait
 
@@ -54,6 +55,9 @@ def process_slots() -> HashingSlots:
     return HashingSlots(
         concurrent=CONCURRENT_HASHES, admitted=threads_that_may_wait(), wait_seconds=WAIT_SECONDS
     )
+
+
+process_state.register(process_slots.cache_clear)
 
 
 def _busy() -> HashingBusy:

@@ -16,6 +16,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from apps.core import process_state
 from apps.core import redis as core_redis
 from apps.core.errors import RateLimited
 from apps.core.outages import redis_outage
@@ -89,6 +90,9 @@ def _forget_ended_windows(storage: MemoryStorage) -> None:
 @cache
 def _local_storage() -> MemoryStorage:
     return MemoryStorage()
+
+
+process_state.register(_local_storage.cache_clear)
 
 
 def _address_key(address: str) -> str:

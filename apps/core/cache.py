@@ -28,6 +28,7 @@ import redis
 from cachetools import TTLCache
 from django.conf import settings
 
+from apps.core import process_state
 from apps.core.cache_debts import debts
 from apps.core.cache_entry import Entry, build_entry
 from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
@@ -338,8 +339,12 @@ class _ProcessCache:
     def tiers(self) -> TieredCache:
         return TieredCache(l1_max_entries=settings.L1_CACHE_MAX_SIZE, l1_ttl_seconds=settings.L1_CACHE_TTL)
 
+    def forget(self) -> None:
+        self.__dict__.pop("tiers", None)
+
 
 _process_cache = _ProcessCache()
+process_state.register(_process_cache.forget)
 
 
 def get_cache() -> TieredCache:

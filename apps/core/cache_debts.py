@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from apps.core import process_state
+
 RETRY_SECONDS = 0.4
 _MAX_OWED = 10_000
 
@@ -71,3 +73,4 @@ class Debts:
 
 
 debts = Debts()
+process_state.register(debts.forget)

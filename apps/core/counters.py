@@ -25,6 +25,7 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
+from apps.core import process_state
 from apps.core.periods import business_date
 from apps.core.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
@@ -125,3 +126,6 @@ def _gone_at(day: date) -> int:
     """Return when the counts of a day expire: when it is ``RETENTION_DAYS + 1`` days old."""
     gone_on = day + timedelta(days=RETENTION_DAYS + 1)
     return int(datetime.combine(gone_on, time.min, tzinfo=settings.BUSINESS_TIME_ZONE).timestamp())
+
+
+process_state.register(_gone_at.cache_clear)

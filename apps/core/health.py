@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 import pymongo
 import structlog
+from django.conf import settings
 from django.db.utils import DatabaseError
 from pymongo.errors import PyMongoError
 from redis import RedisError
@@ -19,8 +20,6 @@ from apps.core.heartbeats import worker_problem
 from apps.core.redis import get_redis
 
 logger = structlog.get_logger(__name__)
-
-CHECK_TIMEOUT_SECONDS = 2.0
 
 
 class DependencyState(TypedDict):
@@ -36,7 +35,7 @@ class NoWorkerError(Exception):
 
 
 def check_dependencies() -> dict[str, DependencyState]:
-    """Ask for MongoDB, Redis and a worker's heartbeat at once, each for about ``CHECK_TIMEOUT_SECONDS``."""
+    """Ask for MongoDB, Redis and a worker's heartbeat at once, each for a bounded time."""
     checks: dict[str, Callable[[], Any]] = {
         "mongodb": _ping_mongo,
         "redis": lambda: get_redis().ping(),
@@ -52,12 +51,12 @@ def check_dependencies() -> dict[str, DependencyState]:
 
 
 def _ping_mongo() -> None:
-    with pymongo.timeout(CHECK_TIMEOUT_SECONDS):
+    with pymongo.timeout(settings.HEALTH_CHECK_TIMEOUT_SECONDS):
         mongo.ping()
 
 
 def _look_for_worker() -> None:
-    with pymongo.timeout(CHECK_TIMEOUT_SECONDS):
+    with pymongo.timeout(settings.HEALTH_CHECK_TIMEOUT_SECONDS):
         problem = worker_problem()
     if problem is not None:
         raise NoWorkerError(problem)

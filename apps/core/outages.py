@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterator
 
 import redis
+from django.conf import settings
 from pymongo import errors as pymongo_errors
 
-REMEMBER_SECONDS = 2.0
+from apps.core import process_state
 
 # Its own classes, and for what has none the first word of the reply; older servers wrap it into more text.
 _REFUSALS = (
@@ -30,8 +31,7 @@ _REFUSAL_WORDS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|BUSY) ")
 class Outage:
     """Remembers for a moment that a dependency did not answer; one per process, safe between threads."""
 
-    def __init__(self, *, remember_seconds: float = REMEMBER_SECONDS) -> None:
-        self._remember_seconds = remember_seconds
+    def __init__(self) -> None:
         self._until = 0.0
 
     @property
@@ -41,7 +41,7 @@ class Outage:
 
     def note(self) -> None:
         """Remember a failure that has just happened."""
-        self._until = time.monotonic() + self._remember_seconds
+        self._until = time.monotonic() + settings.OUTAGE_REMEMBERED_SECONDS
 
     def forget(self) -> None:
         """Forget it: the dependency has answered."""
@@ -51,6 +51,9 @@ class Outage:
 mongo_outage = Outage()
 redis_outage = Outage()
 redis_refusal = Outage()  # Redis answers, and does not take a command; whoever only reads goes on
+process_state.register(mongo_outage.forget)
+process_state.register(redis_outage.forget)
+process_state.register(redis_refusal.forget)
 
 
 def is_mongo_outage(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pymongo
 import structlog
+from django.conf import settings
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
@@ -21,8 +22,6 @@ from apps.core.outages import is_mongo_outage, is_redis_silent, mongo_outage, re
 
 logger = structlog.get_logger(__name__)
 
-# Together with the one second that authentication may lose to a hanging MongoDB, and the half to Redis.
-DEADLINE_SECONDS = 2.4
 _OPERATIONS_END_BEFORE_SECONDS = 0.2
 
 
@@ -54,15 +53,14 @@ class Outcome:
         return self.error is None
 
 
-def read_parts(
-    parts: Mapping[str, Part], *, deadline_seconds: float = DEADLINE_SECONDS
-) -> dict[str, Outcome]:
+def read_parts(parts: Mapping[str, Part]) -> dict[str, Outcome]:
     """Read all parts at once; returns at the deadline at the latest, with every part's outcome by name.
 
     A dependency that failed to answer a moment ago is not asked again. Whatever goes wrong in one part, the
     others are told.
     """
     language = get_language()  # of the reader; a thread begins without one
+    deadline_seconds = settings.PARTS_DEADLINE_SECONDS
     limit_seconds = deadline_seconds - _OPERATIONS_END_BEFORE_SECONDS
     pool = ThreadPoolExecutor(max_workers=max(1, len(parts)), thread_name_prefix="part")
     try:

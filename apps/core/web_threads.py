@@ -14,6 +14,8 @@ from functools import cache
 
 from django.conf import settings
 
+from apps.core import process_state
+
 
 class Places:
     """The places of one kind of waiting."""
@@ -48,3 +50,6 @@ def threads_that_may_wait() -> int:
 @cache
 def _all_places() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(threads_that_may_wait())
+
+
+process_state.register(_all_places.cache_clear)

@@ -13,7 +13,6 @@ from django.test import Client
 from django_mongodb_backend.base import DatabaseWrapper
 from pymongo import MongoClient
 
-from apps.core.parts import read_parts
 from tests.admin.receiver import Receiver
 
 CLOSED_PORT = 1
@@ -41,15 +40,12 @@ def viewer(staff: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture
-def mongo_gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+def mongo_gone(settings: Any) -> Iterator[Callable[[], None]]:
     """Return what makes MongoDB be not there, in all threads of this process."""
-    for limit in (
-        "apps.core.database.base._AWAKE_TIMEOUT_SECONDS",
-        "apps.core.health.CHECK_TIMEOUT_SECONDS",
-        "apps.auth.facts.LOAD_TIMEOUT_SECONDS",
-    ):
-        monkeypatch.setattr(limit, 0.3)  # nobody need be patient with what is not there
-    monkeypatch.setitem(read_parts.__kwdefaults__, "deadline_seconds", 1)
+    # Nobody need be patient with what is not there.
+    settings.MONGO_AWAKE_TIMEOUT_SECONDS = settings.AUTH_TIMEOUT_SECONDS = 0.3
+    settings.HEALTH_CHECK_TIMEOUT_SECONDS = 0.3
+    settings.PARTS_DEADLINE_SECONDS = 1
     connection = connections["default"]
     pools, alias = DatabaseWrapper._connection_pools, connection.alias
     connection.ensure_connection()

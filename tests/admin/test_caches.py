@@ -8,7 +8,7 @@ import pytest
 import redis
 from rest_framework.test import APIClient
 
-from apps.core import cache
+from apps.core import process_state
 from apps.core.cache import TieredCache, get_cache
 from apps.core.outages import redis_outage
 from apps.mengla.services import warm_up_work
@@ -51,11 +51,6 @@ def read(client: APIClient, query: Any) -> str:
     return str(response.headers["X-MengLa-Source"])
 
 
-def begin_as_another_process() -> None:
-    """Forget what this process's L1 holds, as a process that has just started."""
-    cache._process_cache.__dict__.pop("tiers", None)
-
-
 def warm_up(admin: APIClient, **body: Any) -> dict[str, Any]:
     """Warm up as a worker would, and return the run as the API tells it."""
     response = admin.post(f"{BASE}/cache/warmup", body)
@@ -79,7 +74,7 @@ class TestStats:
     def test_every_entry_is_counted_once(self, admin: APIClient, redis_client: redis.Redis) -> None:
         for query in (hot("202501"), hot("202502"), trend("202501", "202503")):
             store(query)
-        begin_as_another_process()
+        process_state.forget_all()  # another process
         questions = [hot("202501"), hot("202502"), trend("202501", "202503"), trend("202501", "202502")]
         for query in questions:
             assert read(admin, query) in ("l2", "l3")
@@ -137,7 +132,7 @@ class TestWarmUp:
             "total": 3, "completed": 3, "failed": 0, "empty": 0, "cancelled": 0, "percent": 100.0,
             "per_minute": run["progress"]["per_minute"], "eta_seconds": None,
         }  # fmt: skip
-        begin_as_another_process()
+        process_state.forget_all()  # another process
         assert [read(admin, query) for query in queries] == ["l2"] * 3
 
     def test_the_newest_records_first_up_to_the_limit(self, admin: APIClient) -> None:
@@ -145,7 +140,7 @@ class TestWarmUp:
             store(query)
         get_cache().clear_all()
         assert warm_up(admin, limit=2)["progress"]["completed"] == 2
-        begin_as_another_process()
+        process_state.forget_all()  # another process
         tiers = [read(admin, query) for query in (hot("202501"), hot("202502"), hot("202503"))]
         assert tiers == ["l3", "l2", "l2"]
 
@@ -156,7 +151,7 @@ class TestWarmUp:
         get_cache().clear_all()
         run = warm_up(admin, actions=["hot"], cat_ids=["1001", "1001"], granularities=["month"])
         assert run["progress"]["completed"] == 1
-        begin_as_another_process()
+        process_state.forget_all()  # another process
         assert [read(admin, query) for query in queries] == ["l2", "l3", "l3", "l3"]
 
     def test_null_and_empty_lists_mean_all_and_all_means_together(self, admin: APIClient) -> None:

@@ -17,7 +17,8 @@ from apps.auth import facts as facts_module
 from apps.auth.choices import TokenScope
 from apps.auth.facts import FactsCache, FactsUnknownError, SubjectFacts
 from apps.core import redis as core_redis
-from apps.core.outages import REMEMBER_SECONDS, mongo_outage
+from apps.core.outages import mongo_outage
+from config.settings import AUTH_TIMEOUT_SECONDS, OUTAGE_REMEMBERED_SECONDS
 from tests.auth.conftest import CLOSED_PORT, FakeClock
 
 FACTS = SubjectFacts(
@@ -65,11 +66,11 @@ def cache(clock: FakeClock) -> FactsCache:
 
 
 @pytest.fixture
-def outage_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
+def outage_clock(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FakeClock]:
     """The clock of the memory of outages, which the tests move."""
     moved = FakeClock()
     monkeypatch.setattr("apps.core.outages.time", SimpleNamespace(monotonic=moved))
-    monkeypatch.setattr(mongo_outage, "_remember_seconds", REMEMBER_SECONDS)
+    settings.OUTAGE_REMEMBERED_SECONDS = OUTAGE_REMEMBERED_SECONDS  # the tests remember longer
     yield moved
     mongo_outage.forget()
 
@@ -177,9 +178,9 @@ class TestMongoDown:
         assert cache.look_up("k", source) == FACTS
 
     def test_the_wait_for_mongodb_is_bounded(
-        self, cache: FactsCache, redis_is_down: None, monkeypatch: pytest.MonkeyPatch
+        self, cache: FactsCache, redis_is_down: None, settings: Any
     ) -> None:
-        monkeypatch.setattr(facts_module, "LOAD_TIMEOUT_SECONDS", 1.0)  # the tests wait longer
+        settings.AUTH_TIMEOUT_SECONDS = AUTH_TIMEOUT_SECONDS  # the tests wait longer
         client: pymongo.MongoClient[Any] = pymongo.MongoClient(
             f"mongodb://127.0.0.1:{CLOSED_PORT}/", serverSelectionTimeoutMS=30_000, connect=False
         )

@@ -21,6 +21,7 @@ from apps.auth.credentials import hash_api_token
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
 from apps.auth.slots import HashingBusy, HashingSlots
+from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound, RateLimited
 from apps.core.outages import mongo_outage
 from tests.auth.conftest import PASSWORD
@@ -250,7 +251,7 @@ class TestRecordTokenUse:
     def test_once_a_minute_across_processes(self, reader_credential: services.CreatedToken) -> None:
         first = datetime(2026, 1, 1, tzinfo=UTC)
         for seconds, noted in ((0, 0), (30, 0), (59, 0), (60, 60), (90, 60)):
-            services._noted_uses.clear()  # each time another process
+            process_state.forget_all()  # each time another process
             services.record_token_use(token_id=reader_credential.id, now=first + timedelta(seconds=seconds))
             assert self.last_use(reader_credential) == first + timedelta(seconds=noted)
 

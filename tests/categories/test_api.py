@@ -27,12 +27,7 @@ from tests.factories.categories import (
     store_tree,
 )
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.mongo,
-    pytest.mark.redis,
-    pytest.mark.usefixtures("nothing_cached"),
-]
+pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
 TREE = "/api/categories"
 ODD_IDS = [

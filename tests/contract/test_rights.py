@@ -9,8 +9,8 @@ from bson import ObjectId
 from django.contrib.auth.models import Group, Permission, User
 from rest_framework.test import APIClient
 
-from apps.auth import services
-from apps.auth.facts import FRESH_SECONDS, known_facts
+from apps.auth import selectors, services
+from apps.auth.facts import FRESH_SECONDS, FactsCache
 from apps.mengla.models import Record
 from tests.conftest import bearer_client
 from tests.contract.routes import Route, api_routes, assert_contract
@@ -157,6 +157,8 @@ def test_duplicates_are_counted_by_everybody_and_deleted_by_superusers(viewer: A
 
 
 def test_rights_of_a_group_count_and_end_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed_seconds = 0.0
+    monkeypatch.setattr(selectors, "known_facts", FactsCache(timer=lambda: passed_seconds))
     group = Group.objects.create(name="designers")
     group.permissions.set([permission_of("panels.change_panelmodule")])
     user = User.objects.create_user("designer", is_staff=True)
@@ -165,8 +167,7 @@ def test_rights_of_a_group_count_and_end_within_a_second(monkeypatch: pytest.Mon
     body = {"layout": {"defaultPeriod": "day"}}
     assert client.put("/api/panel-config", body).status_code == 200
     user.groups.clear()
-    real = known_facts._timer
-    monkeypatch.setattr(known_facts, "_timer", lambda: real() + FRESH_SECONDS)
+    passed_seconds = FRESH_SECONDS
     refused = client.put("/api/panel-config", {"layout": {"defaultPeriod": "year"}})
     assert refused.status_code == 403
     assert client.get("/api/panel-config").json()["data"]["layout"]["defaultPeriod"] == "day"

@@ -40,9 +40,10 @@ def test_nothing_to_read() -> None:
     assert read_parts({}) == {}
 
 
-def test_they_are_read_at_once() -> None:
+def test_they_are_read_at_once(settings: Any) -> None:
+    settings.PARTS_DEADLINE_SECONDS = 20
     together = threading.Barrier(3, timeout=10)  # nobody gets through before all are there
-    found = read_parts({str(number): part(together.wait) for number in range(3)}, deadline_seconds=20)
+    found = read_parts({str(number): part(together.wait) for number in range(3)})
     assert all(outcome.available for outcome in found.values())
 
 
@@ -59,8 +60,9 @@ def test_one_that_hangs_does_not_hold_the_others(
     assert found["lives"].data == "here"
 
 
-def test_mongodb_is_given_less_time_than_there_is() -> None:
-    found = read_parts({"limit": part(pymongo._csot.remaining)}, deadline_seconds=5)
+def test_mongodb_is_given_less_time_than_there_is(settings: Any) -> None:
+    settings.PARTS_DEADLINE_SECONDS = 5
+    found = read_parts({"limit": part(pymongo._csot.remaining)})
     assert 0 < found["limit"].data < 5
 
 

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from apps.core.outages import REMEMBER_SECONDS
 from apps.mengla.upstream.signature import sign
+from config.settings import OUTAGE_REMEMBERED_SECONDS
 from tests.integration.databases import OwnServers, stopped
 from tests.integration.parts import ROOT
 from tests.integration.questions import Question
@@ -197,7 +197,7 @@ def walk(clients: list[httpx.Client], calls: list[tuple[str, str, Any]]) -> list
     """
     slow: list[str] = []
     for first in range(0, len(calls), len(clients)):
-        time.sleep(REMEMBER_SECONDS + 0.1)
+        time.sleep(OUTAGE_REMEMBERED_SECONDS + 0.1)
         part = calls[first : first + len(clients)]
         slow += filter(None, at_once(partial(told_slow, *one) for one in zip(clients, part, strict=False)))
     return slow

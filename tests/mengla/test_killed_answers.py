@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.core.cache import clear_all, get_cache
+from apps.core import process_state
+from apps.core.cache import clear_all
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services import answer_caches, queue
 from apps.mengla.services import query as query_service
@@ -100,8 +101,7 @@ class Scene:
         return attempt
 
     def become_another_process(self) -> None:
-        get_cache().clear_l1()
-        query_service._recently_refreshed.clear()
+        process_state.forget_all()
 
     def read(self, *, is_behind_refreshed: bool = True) -> Any:
         """What a reader gets; ``is_behind_refreshed`` false: nobody looks into the database behind it."""

@@ -12,11 +12,10 @@ from bson import ObjectId
 
 from apps.core.mongo import collection_of
 from apps.sync_tasks import services
-from apps.sync_tasks import work as work_module
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import find_run
-from apps.sync_tasks.work import Counts, Failure, Started, register_work
+from apps.sync_tasks.work import Counts, Failure, Started, get_work, register_work
 
 
 class Killed(BaseException):
@@ -93,11 +92,11 @@ class FakeWork:
 @pytest.fixture
 def work() -> Iterator[FakeWork]:
     """A stand-in for the work of every run."""
-    before = work_module._registered
+    before = get_work()
     fake = FakeWork()
     register_work(fake)
     yield fake
-    work_module._registered = before
+    register_work(before)
 
 
 def start(task_id: str = "daily_collect", **given: Any) -> str:

@@ -29,8 +29,6 @@ _CHECKS = "alert_checks"
 _KEY = "alerts"
 # A check waits in the queue behind other tasks, and the cluster looks for due schedules now and then.
 _LATE_SLACK = timedelta(seconds=60)
-# Within a request: together with the second that authentication may take.
-_REQUEST_SECONDS = 1.8
 
 
 @dataclass(slots=True)
@@ -49,7 +47,7 @@ def run_scheduled_check() -> CheckResult | None:
 
 def check_by_hand() -> CheckResult:
     """Check now, within the time of a request."""
-    with pymongo.timeout(_REQUEST_SECONDS):
+    with pymongo.timeout(settings.ALERTS_TIMEOUT_SECONDS):
         _note_check(utc_now())
         return check()
 

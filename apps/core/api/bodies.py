@@ -15,6 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from apps.core import process_state
 from apps.core.errors import InvalidInput, PayloadTooLarge, RateLimited
 from apps.core.web_threads import Places
 
@@ -63,6 +64,9 @@ class RequestBody:
 def reading_places() -> Places:
     """Return the places of this process for threads that wait for a body: half of its threads."""
     return Places(max(1, settings.WEB_THREADS // 2))
+
+
+process_state.register(reading_places.cache_clear)
 
 
 def guard_body(request: HttpRequest) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pymongo
+from django.conf import settings
 from django_mongodb_backend import base
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import ExecutionTimeout
 
 from apps.core.outages import mongo_outage
-
-_AWAKE_TIMEOUT_SECONDS = 0.3
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
@@ -33,7 +32,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         """
         if mongo_outage.is_known:
             try:
-                with pymongo.timeout(_AWAKE_TIMEOUT_SECONDS):
+                with pymongo.timeout(settings.MONGO_AWAKE_TIMEOUT_SECONDS):
                     self.database.command("ping")
             except ExecutionTimeout:
                 # Just back: the driver asks nothing in less time than the slow round trips it has seen at the

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
 from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
@@ -22,8 +23,6 @@ from apps.mengla.services import diagnose_checks as checks
 from apps.mengla.services.diagnose_checks import CheckFailed
 
 logger = structlog.get_logger(__name__)
-
-LIMIT_SECONDS = 3.0
 
 CHECKS: Mapping[str, Callable[[], str]] = {
     "environment": checks.check_environment,
@@ -51,8 +50,9 @@ class CheckResult:
     advice: str = ""
 
 
-def diagnose(*, limit_seconds: float = LIMIT_SECONDS) -> list[CheckResult]:
-    """Run all checks side by side; takes hardly longer than ``limit_seconds``."""
+def diagnose() -> list[CheckResult]:
+    """Run all checks side by side; takes hardly longer than ``DIAGNOSIS_LIMIT_SECONDS``."""
+    limit_seconds = settings.DIAGNOSIS_LIMIT_SECONDS
     results: dict[str, CheckResult] = {}
     # Daemons and no pool: a pool's threads would keep the process from ending while a server hangs.
     threads = {

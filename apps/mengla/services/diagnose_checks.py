@@ -37,7 +37,6 @@ REDIS_ADVICE = gettext_lazy(
 )
 _OLDEST_MONGO = (6, 0)
 _OLDEST_REDIS = (6, 2)
-_REQUEST_SECONDS = 2.5
 _TURN_WAIT_SECONDS = 0.1
 _TICK_LATE_SECONDS = 180
 _OVERDUE_SECONDS = 180
@@ -102,7 +101,7 @@ def check_collection_service() -> str:
             _("No collection service is configured: nothing is collected."), _("Set COLLECT_SERVICE_URL.")
         )
     with _ImpatientClient() as service:
-        deadline = time.monotonic() + _REQUEST_SECONDS
+        deadline = time.monotonic() + settings.DIAGNOSIS_REQUEST_SECONDS
         while service.take_turn() > 0:
             if time.monotonic() > deadline:
                 return _("not asked: other requests to it are under way")
@@ -220,7 +219,7 @@ def check_webhook() -> str:
     url = settings.MENGLA_WEBHOOK_URL
     advice = _("Start the web server, and set APP_BASEURL or MENGLA_WEBHOOK_URL to where it is reached.")
     try:
-        answer = httpx.get(url, timeout=_REQUEST_SECONDS, trust_env=False)
+        answer = httpx.get(url, timeout=settings.DIAGNOSIS_REQUEST_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         detail = _("%(place)s cannot be reached (%(error)s).")
         raise CheckFailed(detail % {"place": _place(url), "error": type(error).__name__}, advice) from error
@@ -235,7 +234,7 @@ class _ImpatientClient(CollectionServiceClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self._http.timeout = httpx.Timeout(_REQUEST_SECONDS)
+        self._http.timeout = httpx.Timeout(settings.DIAGNOSIS_REQUEST_SECONDS)
 
 
 def _is_ours(answer: httpx.Response) -> bool:

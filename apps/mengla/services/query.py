@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
 from apps.categories.selectors import category_exists
+from apps.core import process_state
 from apps.core.cache import Entry, Lookup, get_cache
 from apps.core.mongo import collection_of, utc_now
 from apps.core.outages import is_mongo_outage, mongo_outage
@@ -186,6 +187,7 @@ def _enqueue(query: DataQuery, *, requested_by: str, is_forced: bool = False) ->
 
 _recently_refreshed: TTLCache[str, None] = TTLCache(maxsize=10_000, ttl=_REFRESH_PAUSE_SECONDS)
 _recently_refreshed_lock = threading.Lock()
+process_state.register(_recently_refreshed.clear)
 
 
 def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
@@ -254,8 +256,12 @@ class _Waiters:
         with self._places.take() as has_place:
             return wait() if has_place else otherwise()
 
+    def forget(self) -> None:
+        self._places = None
+
 
 _waiters = _Waiters()
+process_state.register(_waiters.forget)
 
 
 def _wait_for_end(collection_id: Any, wait_seconds: float) -> dict[str, Any]:

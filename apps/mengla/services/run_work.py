@@ -9,6 +9,7 @@ from typing import Any
 
 import pymongo
 from bson import ObjectId
+from django.conf import settings
 from django.db.models import TextChoices
 
 from apps.core.broker import send_task
@@ -27,7 +28,6 @@ from apps.sync_tasks.work import Counts, Failure
 
 _RATE_WINDOW_SECONDS = 300
 _DELETE_BATCH = 1000
-_CANCEL_SECONDS = 1.0
 _CANCEL_BATCH = 2000
 _PULL_TIMEOUT_SECONDS = 240
 SETTLE_TASK = "apps.mengla.tasks.settle_run"
@@ -78,7 +78,7 @@ class CollectionWork:
 
     def cancel(self, run_id: str) -> bool:
         """Cancel what nobody else wants, for a moment; a worker goes on when that was not all."""
-        is_done = cancel_pending_of(run_id, max_seconds=_CANCEL_SECONDS)
+        is_done = cancel_pending_of(run_id, max_seconds=settings.RUN_CANCEL_SECONDS)
         if not is_done:
             send_task(SETTLE_TASK, run_id, group="settle")
         return is_done

@@ -6,6 +6,7 @@ import threading
 
 import redis
 
+from apps.core import process_state
 from apps.core.broker import send_task
 from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
 
@@ -56,6 +57,7 @@ class Alarm:
 
 
 alarm = Alarm()
+process_state.register(alarm.cancel)
 
 
 def begin_dispatch(client: redis.Redis) -> None:

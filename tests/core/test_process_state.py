@@ -1,0 +1,76 @@
+"""What a process remembers, and how it begins anew."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from apps.auth.slots import process_slots
+from apps.core import process_state
+from apps.core.cache import get_cache
+from apps.core.cache_debts import debts
+from apps.core.outages import mongo_outage, redis_outage
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.cls is TestRegistry:
+        monkeypatch.setattr(process_state, "_memories", [])
+
+
+class TestRegistry:
+    def test_everything_registered_is_forgotten_each_time(self) -> None:
+        one, other = {"a": 1}, [1, 2]
+        process_state.register(one.clear)
+        process_state.register(other.clear)
+        process_state.forget_all()
+        assert (one, other) == ({}, [])
+        one["b"] = 2
+        process_state.forget_all()
+        assert one == {}
+
+    def test_what_came_later_is_forgotten_first(self) -> None:
+        forgotten: list[str] = []
+        process_state.register(lambda: forgotten.append("first"))
+        process_state.register(lambda: forgotten.append("second"))
+        process_state.forget_all()
+        assert forgotten == ["second", "first"]
+
+    def test_it_decorates_a_function(self) -> None:
+        @process_state.register
+        def forget() -> str:
+            return "still itself"
+
+        assert forget() == "still itself"
+
+    def test_nothing_to_forget(self) -> None:
+        process_state.forget_all()
+
+
+def test_a_process_begins_anew(settings: Any) -> None:
+    tiers, slots = get_cache(), process_slots()
+    mongo_outage.note()
+    settings.L1_CACHE_MAX_SIZE = 7
+    process_state.forget_all()
+    assert not mongo_outage.is_known
+    assert process_slots() is not slots
+    assert get_cache() is not tiers
+    assert get_cache().l1_usage().max_entries == 7
+
+
+def test_a_thread_that_ends_meanwhile_leaves_no_memory() -> None:
+    telling = threading.Event()
+
+    def note_an_outage_at_the_end() -> bool:
+        telling.set()
+        time.sleep(0.1)  # while the process forgets
+        redis_outage.note()
+        return False
+
+    debts.owe("news", note_an_outage_at_the_end)
+    assert telling.wait(10)
+    process_state.forget_all()
+    assert not redis_outage.is_known

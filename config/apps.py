@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from django.contrib.admin.apps import AdminConfig
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.contrib.auth.apps import AuthConfig
 from django.contrib.contenttypes.apps import ContentTypesConfig
+from django.core import checks
 from django_q.apps import DjangoQConfig
 
 _OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
 
 
-class MongoAdminConfig(AdminConfig):
-    """The Django admin with ObjectId keys, and with our site."""
+class MongoAdminConfig(SimpleAdminConfig):
+    """The Django admin with ObjectId keys, and with our site.
+
+    Its pages are loaded with the addresses and by the system checks: no other process needs them.
+    """
 
     default_site = "apps.admin.site.CollectorAdminSite"
     default_auto_field = _OBJECT_ID
+
+    def ready(self) -> None:
+        """Register Django's checks of admins."""
+        checks.register(check_dependencies, checks.Tags.admin)
+        checks.register(_check_admin_pages, checks.Tags.admin)
+
+
+def _check_admin_pages(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check the pages, once there are any."""
+    admin.autodiscover()
+    return check_admin_app(app_configs, **kwargs)
 
 
 class MongoAuthConfig(AuthConfig):

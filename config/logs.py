@@ -8,7 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
+from apps.core.unwanted import unwanted
+
+# For tracebacks that we let nobody write: ours are plain text by the time a line is rendered.
+with unwanted("rich", "better_exceptions"):
+    import structlog
 
 _SECRET_KEYS = re.compile(r"password|secret|token|authorization|api_?key|cookie|signature", re.IGNORECASE)
 # Credentials inside URLs (mongodb://user:pass@host), bearer headers and our own tokens inside free text.

@@ -5,16 +5,20 @@ Kept apart from ``config.wsgi`` because only a worker of ``manage.py serve`` may
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
+from importlib import import_module
 
 if multiprocessing.parent_process() is not None:
     # Until granian sets its own handlers, a worker has the ones of its parent, which swallow the signal:
     # a stop during the imports below would be lost, and the parent would wait until it may kill.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # nothing of what is loaded is garbage, and to look for some takes a tenth of the time
 
 from django.apps import apps as django_apps
+from django.conf import settings
 
 from apps.core.processes import end_with_parent
 
@@ -24,6 +28,9 @@ if multiprocessing.parent_process() is not None:
 from apps.core.mongo import open_client
 from config.wsgi import application
 
+import_module(settings.ROOT_URLCONF)  # all that the first request would wait for, before there is one
+gc.freeze()
+gc.enable()
 open_client()
 if multiprocessing.parent_process() is not None and django_apps.is_installed("apps.admin"):
     # After the settings are read, and only in the processes that answer requests.

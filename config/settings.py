@@ -240,7 +240,7 @@ Q_CLUSTER = {
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.auth.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.auth.permissions.IsReader"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.core.api.envelope.EnvelopeRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.core.api.renderers.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.core.api.parsers.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.core.api.negotiation.AlwaysJSON",
     "EXCEPTION_HANDLER": "apps.core.api.exceptions.envelope_exception_handler",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +26,12 @@ class CollectorAdminSite(UnfoldAdminSite):
     site_header = _("MengLa Collector")
     index_title = _("Dashboard")
     enable_nav_sidebar = True
+
+    def get_urls(self) -> list[Any]:
+        """Return the addresses of all pages, which are loaded now: only who has addresses needs pages."""
+        admin.autodiscover()
+        urls: list[Any] = super().get_urls()
+        return urls
 
     def extra_urls(self) -> list[URLPattern]:
         """Return the pages of the control room; the theme puts them before those of the models."""

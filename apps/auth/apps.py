@@ -12,7 +12,3 @@ class AuthConfig(AppConfig):
     name = "apps.auth"
     label = "collector_auth"
     verbose_name = _("API access")
-
-    def ready(self) -> None:
-        """Tell the OpenAPI generator about bearer tokens."""
-        from apps.auth import schema  # noqa: F401 - importing registers the extension

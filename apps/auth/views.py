@@ -25,7 +25,7 @@ from apps.auth.serializers import (
     TokenPageSerializer,
     TokenSerializer,
 )
-from apps.core.api.pagination import PageQuerySerializer
+from apps.core.api.serializers import PageQuerySerializer
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import DomainError
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from apps.sync_tasks.work import Work
 
 
 class MengLaConfig(AppConfig):
@@ -17,27 +20,39 @@ class MengLaConfig(AppConfig):
     verbose_name = _("Market figures")
 
     def ready(self) -> None:
-        """Say what runs are made of, and connect to the start of queue workers."""
+        """Say what runs are made of, and connect to the start of queue workers.
+
+        Nothing of it is loaded before it is used: most commands have nothing to do with runs.
+        """
         from django_q.signals import post_spawn
 
-        from apps.mengla.services.run_work import CollectionWork, delete_records_of
-        from apps.mengla.services.warm_up_work import TASK_ID as WARM_UP_TASK_ID
-        from apps.mengla.services.warm_up_work import WarmUpWork
+        from apps.mengla.choices import WARM_UP_TASK_ID
         from apps.sync_tasks.signals import run_deleted
         from apps.sync_tasks.work import register_work
 
-        register_work(CollectionWork())
-        register_work(WarmUpWork(), task_id=WARM_UP_TASK_ID)
-        run_deleted.connect(_delete_run_data(delete_records_of), weak=False, dispatch_uid="mengla.run_data")
+        register_work(SimpleLazyObject(_collection_work))
+        register_work(SimpleLazyObject(_warm_up_work), task_id=WARM_UP_TASK_ID)
+        run_deleted.connect(_delete_run_data, dispatch_uid="mengla.run_data")
         post_spawn.connect(_report_worker, dispatch_uid="mengla.report_worker")
         post_spawn.connect(_wake_dispatcher, dispatch_uid="mengla.wake_dispatcher")
 
 
-def _delete_run_data(delete_records_of: Callable[[str], int]) -> Callable[..., int]:
-    def receive(*, run_id: str, is_data_deleted: bool, **_kwargs: Any) -> int:
-        return delete_records_of(run_id) if is_data_deleted else 0
+def _collection_work() -> Work:
+    from apps.mengla.services.run_work import CollectionWork
 
-    return receive
+    return CollectionWork()
+
+
+def _warm_up_work() -> Work:
+    from apps.mengla.services.warm_up_work import WarmUpWork
+
+    return WarmUpWork()
+
+
+def _delete_run_data(*, run_id: str, is_data_deleted: bool, **_kwargs: Any) -> int:
+    from apps.mengla.services.run_work import delete_records_of
+
+    return delete_records_of(run_id) if is_data_deleted else 0
 
 
 def _report_worker(**_kwargs: Any) -> None:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.periods import Granularity
 
 ALL_CATEGORIES = "all"  # how clients call all categories taken together, which are "" here
+WARM_UP_TASK_ID = "cache_warmup"
 
 
 class Action(models.TextChoices):

@@ -9,9 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
-from apps.core.api.pagination import PageQuerySerializer
 from apps.core.api.parsers import loads_shallow
-from apps.core.api.serializers import QuerySerializer
+from apps.core.api.serializers import PageQuerySerializer, QuerySerializer
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.services.query import MAX_WAIT_SECONDS
 

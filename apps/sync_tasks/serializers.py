@@ -10,8 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from apps.core.api.pagination import PageQuerySerializer
-from apps.core.api.serializers import DayField, StrictBooleanField, UtcDateTimeField
+from apps.core.api.serializers import DayField, PageQuerySerializer, StrictBooleanField, UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.selectors import failures_of, midnight_after_utc, midnight_utc, progress_of
 from apps.sync_tasks.words import shown_error

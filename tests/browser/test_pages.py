@@ -13,6 +13,7 @@ from tests.browser.chromium import Watched
 from tests.browser.conftest import NewPage
 from tests.integration.stack import Stack
 
+admin.autodiscover()
 LISTS = sorted(f"/admin/{one._meta.app_label}/{one._meta.model_name}/" for one in admin.site._registry)
 # What stands on a Chinese page in Latin letters: names, codes and values of the data.
 LATIN = re.compile(

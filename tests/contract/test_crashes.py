@@ -100,7 +100,7 @@ def test_a_crash_outside_of_every_view(
 def test_a_crash_while_an_answer_is_written(
     client: APIClient, written_log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.core.api.envelope.success_body", crash)
+    monkeypatch.setattr("apps.core.api.renderers.success_body", crash)
     assert_crash_is_told(client.get("/api/auth/me"), written_log, of="the renderer")
 
 

@@ -229,6 +229,7 @@ def shown_names(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
 
 def test_every_shown_column_and_field_has_a_translated_name() -> None:
     unmarked = []
+    admin.autodiscover()
     ours = [one for one in admin.site._registry.values() if type(one).__module__.startswith("apps.")]
     assert len(ours) > 5
     for model_admin in ours:

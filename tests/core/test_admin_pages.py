@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
 # An address that a browser would fetch by itself.
 LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']([^\"']*)", re.IGNORECASE)
+admin.autodiscover()
 MODELS = sorted(model._meta.label_lower for model in admin.site._registry)
 
 

@@ -22,9 +22,10 @@ from pymongo import errors as pymongo_errors
 from rest_framework import exceptions, serializers
 
 from apps.core import errors
-from apps.core.api.envelope import EnvelopeRenderer, dump_json, error_body, error_response, success_body
+from apps.core.api.envelope import dump_json, error_body, error_response, success_body
 from apps.core.api.exceptions import code_of_status, envelope_exception_handler
 from apps.core.api.parsers import MAX_DEPTH, StrictJSONParser
+from apps.core.api.renderers import EnvelopeRenderer
 from apps.core.api.serializers import (
     MongoModelSerializer,
     ObjectIdStringField,

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
 from django.conf import settings
 
 from apps.admin.choices import AlertEventKind, AlertStatus
@@ -66,6 +65,8 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
 
 def _send(body: bytes, headers: Mapping[str, str]) -> NotDeliveredError | None:
     """Send; returns why that failed."""
+    import httpx  # the processes that answer requests hardly ever send
+
     try:
         with (
             httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv as csv_format
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from apps.mengla.services.figure_tables import Table, Value
 
 FORMATS = ("csv", "xlsx")
 # What a spreadsheet program may take for the beginning of a formula, also in its full-width spelling.
 _FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MAX_SHEET_NAME = 31
 
@@ -31,6 +31,8 @@ def csv(name: str, table: Table) -> HttpResponse:
 
 def xlsx(name: str, tables: Sequence[Table], *, about: Iterable[tuple[str, str]]) -> HttpResponse:
     """Answer all tables as a workbook, one sheet each, and one that says where the figures are from."""
+    from openpyxl import Workbook  # takes long to load, and few ask for it
+
     book = Workbook(write_only=True)
     for table in tables:
         sheet = book.create_sheet(table.name[:_MAX_SHEET_NAME])
@@ -49,7 +51,7 @@ def safe_value(value: Value) -> Value:
     """Return a value that no program runs: a text that looks like a formula gets a quote before it."""
     if not isinstance(value, str):
         return value
-    clean = ILLEGAL_CHARACTERS_RE.sub("", value)
+    clean = _NOT_IN_XML.sub("", value)
     return f"'{clean}" if clean.lstrip(" ").startswith(_FORMULA_BEGINNINGS) else clean
 
 

@@ -13,7 +13,6 @@ import orjson
 from bson import ObjectId
 from django.http import HttpResponse
 from django.utils.functional import Promise
-from rest_framework.renderers import BaseRenderer
 
 from apps.core.errors import DomainError, ErrorCode
 
@@ -77,20 +76,3 @@ def error_response(
 def domain_error_body(error: DomainError) -> EnvelopeBody:
     """Build the error envelope of a service's error."""
     return error_body(error.code, error.message, detail=error.detail, fields=error.fields)
-
-
-class EnvelopeRenderer(BaseRenderer):
-    """Renders whatever a view returns inside the envelope."""
-
-    media_type = JSON_CONTENT_TYPE
-    format = "json"
-    charset = None
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return the bytes of the envelope around ``data``."""
-        return dump_json(data if isinstance(data, EnvelopeBody) else success_body(data))

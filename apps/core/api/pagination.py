@@ -14,25 +14,12 @@ from bson.errors import InvalidId
 from django.utils.translation import gettext as _
 from pymongo import DESCENDING
 from pymongo.collection import Collection as MongoCollection
-from rest_framework import serializers
 
-from apps.core.api.serializers import QuerySerializer
 from apps.core.errors import InvalidInput
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-_MAX_CURSOR_LENGTH = 512
-
-
-class PageQuerySerializer(QuerySerializer):
-    """The query parameters of every list."""
-
-    cursor = serializers.CharField(
-        required=False, max_length=_MAX_CURSOR_LENGTH, help_text="The next_cursor of the page before."
-    )
-    limit = serializers.IntegerField(
-        required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT, help_text="Rows per page."
-    )
+MAX_CURSOR_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)

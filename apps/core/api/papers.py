@@ -16,7 +16,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.core.api.entries import entry_response
-from apps.core.api.envelope import EnvelopeRenderer, dump_json
+from apps.core.api.envelope import dump_json
+from apps.core.api.renderers import EnvelopeRenderer
 from apps.core.cache import Entry, build_entry
 
 _HTTP_OK = 200

@@ -14,6 +14,7 @@ from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
+from apps.core.api.pagination import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
 
 _MAX_SHOWN_NAMES = 5
@@ -170,3 +171,14 @@ class QuerySerializer(serializers.Serializer[Any]):
                 message = self.error_messages["repeated"]
                 raise serializers.ValidationError({name: [message] for name in repeated})
         return super().to_internal_value(data)
+
+
+class PageQuerySerializer(QuerySerializer):
+    """The query parameters of every list."""
+
+    cursor = serializers.CharField(
+        required=False, max_length=MAX_CURSOR_LENGTH, help_text="The next_cursor of the page before."
+    )
+    limit = serializers.IntegerField(
+        required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT, help_text="Rows per page."
+    )

@@ -6,11 +6,18 @@ from typing import Any
 
 import pymongo
 from django.conf import settings
-from django_mongodb_backend import base
+from django.core.exceptions import ImproperlyConfigured
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import ExecutionTimeout
 
 from apps.core.outages import mongo_outage
+from apps.core.unwanted import unwanted
+
+# The backend imports GeoDjango three times. Where GDAL is missing, ldconfig and a compiler look for it each
+# time, under a dozen names: half a second of every process, for fields that no model of ours has. Where it is
+# installed, every process would load it. What is raised here is what the backend takes as "no GDAL".
+with unwanted("django.contrib.gis", error=ImproperlyConfigured):
+    from django_mongodb_backend import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]

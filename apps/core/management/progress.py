@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Protocol, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from django.core.management.base import OutputWrapper
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 # The next line comes when this share of the time so far has passed: a run of days writes a hundred or two.
 _GROWTH = 0.1
@@ -36,6 +37,9 @@ def open_display(stderr: OutputWrapper, *, title: str, is_bar_wanted: bool) -> I
         finally:
             lines.show_last()
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     # No thread redraws it: the caller does, and signals find the caller awake.
     progress = Progress(
         TextColumn("{task.description}", markup=False),

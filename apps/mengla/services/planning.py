@@ -20,7 +20,7 @@ from bson.errors import BSONError
 from apps.core.broker import send_task
 from apps.core.mongo import collection_of, utc_now
 from apps.mengla import selectors
-from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.choices import WARM_UP_TASK_ID, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection
 from apps.mengla.plans import Plan, SkipPolicy
@@ -104,7 +104,7 @@ def plan_run(run_id: str) -> int:
     if run is None:
         return 0
     try:
-        if run["task_id"] == warm_up_work.TASK_ID:
+        if run["task_id"] == WARM_UP_TASK_ID:
             return warm_up_work.warm_up(run_id, run, token=token)
         if _is_orphan(run):
             runs.fail_run(run_id, error_message=ORIGINAL_DELETED, counts=run_state.count(run_id))

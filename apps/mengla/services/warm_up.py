@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apps.core.periods import Granularity
+from apps.mengla.choices import WARM_UP_TASK_ID
 from apps.mengla.services.collect import TASK_NAMES, Order, Selection
 from apps.mengla.services.planning import request_planning
-from apps.mengla.services.warm_up_work import TASK_ID, Wanted
+from apps.mengla.services.warm_up_work import Wanted
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.services import Started
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "TASK_ID", "start_warm_up"]
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "start_warm_up"]
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
@@ -32,8 +33,8 @@ def start_warm_up(
     """
     wanted = Wanted(selection.actions, selection.cat_ids, tuple(dict.fromkeys(granularities)), limit)
     started = runs.start_run(
-        task_id=TASK_ID,
-        name=TASK_NAMES[TASK_ID],
+        task_id=WARM_UP_TASK_ID,
+        name=TASK_NAMES[WARM_UP_TASK_ID],
         trigger=order.trigger,
         requested_by=order.requested_by,
         parameters=wanted.to_json(),

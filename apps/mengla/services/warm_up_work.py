@@ -38,7 +38,6 @@ from apps.sync_tasks.work import Counts, Failure, Started
 
 logger = structlog.get_logger(__name__)
 
-TASK_ID = "cache_warmup"
 _BATCH = 50
 _LOOKUP_BATCH = 500
 # The list is kept in the run's document, of which MongoDB takes 16 MB.

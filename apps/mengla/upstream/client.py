@@ -10,19 +10,23 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
 import orjson
 import redis
 import structlog
 from django.conf import settings
 
 from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.core.unwanted import unwanted
 from apps.mengla.choices import CollectionError
 from apps.mengla.simulator import SIMULATOR_HEADER
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.errors import UpstreamError
 from apps.mengla.upstream.spacing import Turn
 from apps.mengla.upstream.wire_values import error_text, execution_id_in
+
+# The library's own command line, which takes longer to load than the library.
+with unwanted("click"):
+    import httpx
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")

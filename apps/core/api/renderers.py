@@ -1,0 +1,27 @@
+"""How DRF writes answers; apart from the envelope, which processes without DRF write, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.renderers import BaseRenderer
+
+from apps.core.api.envelope import JSON_CONTENT_TYPE, EnvelopeBody, dump_json, success_body
+
+
+class EnvelopeRenderer(BaseRenderer):
+    """Renders whatever a view returns inside the envelope."""
+
+    media_type = JSON_CONTENT_TYPE
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the bytes of the envelope around ``data``."""
+        return dump_json(data if isinstance(data, EnvelopeBody) else success_body(data))

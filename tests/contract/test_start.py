@@ -1,0 +1,110 @@
+"""What our processes load when they start, which every user waits for, and every test that starts one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django_mongodb_backend import features, operations
+
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY_WANTS = {"django.contrib.gis.db", "django.contrib.gis.gdal", "django.contrib.gis.geos"}
+FEW_WANT = {"click", "httpx", "openpyxl", "pygments", "rich.console"}
+WEB_WANTS = {
+    "apps.auth.services",
+    "apps.mengla.services",
+    "django.test",
+    "limits",
+    "rest_framework.serializers",
+    "rest_framework_simplejwt.tokens",
+    "unfold.admin",
+    "yaml",
+}
+NOTHING_SPECIAL = NOBODY_WANTS | FEW_WANT | WEB_WANTS
+SETUP = "import django; django.setup()"
+WEB = "import config.wsgi, config.urls"
+
+pytestmark = pytest.mark.slow
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with our settings; nothing listens where they point to."""
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "MONGO_URI": "mongodb://127.0.0.1:1",
+        "REDIS_URI": "redis://127.0.0.1:1/0",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that the code loads, until Python ends."""
+    tell = "import atexit, sys; atexit.register(lambda: print('\\n', *sys.modules))"
+    return set(python(f"{tell}; {code}").stdout.splitlines()[-1].split())
+
+
+def manage(*arguments: str) -> str:
+    """The code that runs a command of manage.py."""
+    return f"sys.argv = {['manage.py', *arguments]}; import manage; manage.main()"
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        (manage("--help"), NOTHING_SPECIAL),
+        (manage("serve", "--help"), NOTHING_SPECIAL),
+        (manage("qcluster", "--help"), NOTHING_SPECIAL),
+        (manage("migrate", "--help"), NOTHING_SPECIAL),
+        (manage("collect", "--help"), NOTHING_SPECIAL - {"apps.mengla.services"}),
+        (SETUP, NOTHING_SPECIAL),
+        (
+            f"{SETUP}; import apps.mengla.tasks, apps.admin.tasks",
+            NOTHING_SPECIAL - {"apps.mengla.services", "httpx"},
+        ),
+        (WEB, NOBODY_WANTS | FEW_WANT - {"pygments"}),
+    ],
+    ids=["help", "serve", "qcluster", "migrate", "collect", "setup", "tasks", "web"],
+)
+def test_a_start_loads_only_what_it_needs(code: str, unwanted: set[str]) -> None:
+    loaded = loaded_by(code)
+    assert "config.settings" in loaded
+    assert loaded & unwanted == set()
+
+
+def test_no_process_of_ours_looks_for_libraries_of_the_system() -> None:
+    ended = python(f"import ctypes.util; ctypes.util.find_library = None; {WEB}; print('done')")
+    assert ended.stdout == "done\n"
+
+
+def test_the_database_backend_goes_without_geography() -> None:
+    """It takes what :mod:`apps.core.database.base` raises as the lack of GDAL, and has nothing instead."""
+    for module, name in ((features, "GISFeatures"), (operations, "GISOperations")):
+        assert vars(module)[name].__module__ == module.__name__
+
+
+def test_the_checks_load_the_pages_of_the_admin_before_they_check_them() -> None:
+    checks = "from django.core import checks; checks.run_checks(tags=['admin'])"
+    registry = "from django.contrib import admin; print(len(admin.site._registry))"
+    assert int(python(f"{SETUP}; {checks}; {registry}").stdout) > 10
+
+
+def test_the_queue_loads_its_tasks_before_it_forks() -> None:
+    """Or else each worker would, again and again."""
+    pretend = "from django_q.management.commands import qcluster; import sys; qcluster.Command.handle = tell"
+    tell = "tell = lambda *_, **__: print({'apps.mengla.tasks', 'apps.admin.tasks'} <= sys.modules.keys())"
+    servers = "from apps.core.worker_command.management.commands import qcluster as ours"
+    up = "ours.demand_mongo = ours.demand_redis = lambda: None"
+    call = "from django.core.management import call_command; call_command('qcluster', skip_checks=True)"
+    ended = python("\n".join((SETUP, tell, pretend, servers, up, call)))
+    assert ended.stdout == "True\n"

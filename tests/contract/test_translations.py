@@ -18,8 +18,8 @@ from django.utils.functional import Promise
 
 from apps.core.errors import DomainError
 from apps.panels.choices import ModuleId
-from tests.messages import catalogue, marks, sources
-from tests.messages.sources import Text
+from tools.messages import catalogue, marks, sources
+from tools.messages.sources import Text
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from tests.messages.catalogue import MO_PATH, PO_PATH, mo_bytes, po_bytes, problems_of, read_catalogue, update
-from tests.messages.sources import ROOT, foreign_texts, our_texts
+from tools.messages.catalogue import MO_PATH, PO_PATH, mo_bytes, po_bytes, problems_of, read_catalogue, update
+from tools.messages.sources import ROOT, foreign_texts, our_texts
 
 
 def main() -> int:

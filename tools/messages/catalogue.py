@@ -12,7 +12,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from tests.messages.sources import LANGUAGE, ROOT, Text
+from tools.messages.sources import LANGUAGE, ROOT, Text
 
 PO_PATH = ROOT / "locale" / LANGUAGE / "LC_MESSAGES" / "django.po"
 MO_PATH = PO_PATH.with_suffix(".mo")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.template.base import Lexer, TokenType
 
-from tests.messages.sources import ROOT, marks_of
+from tools.messages.sources import ROOT, marks_of
 
 # Arguments that are text for people wherever they are given.
 _TEXT_ARGUMENTS = frozenset(

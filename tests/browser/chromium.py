@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request,
 
 from tests.missing import leave_out
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+# The first one draws the same and opens a page in a third of the time, having no windows.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -38,7 +39,8 @@ def chromium() -> Iterator[Browser]:
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         leave_out(
-            "The tests of the admin's pages need Chromium: sudo apt-get install chromium fonts-noto-cjk"
+            "The tests of the admin's pages need a Chromium: "
+            "sudo apt-get install chromium-headless-shell fonts-noto-cjk"
         )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(FLAGS))

@@ -51,16 +51,8 @@ def test_a_wrong_password_is_told(new_page: NewPage) -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 def test_a_list_and_its_first_row(path: str, watched: Watched) -> None:
-    page = watched.open(path)
-    rows = page.locator("#result_list tbody th a, #result_list tbody td a")
-    if rows.count():
-        address = rows.first.get_attribute("href")
-        assert address is not None
+    for address in row_and_form(watched.open(path), path):
         watched.open(address)
-    page = watched.open(path)
-    add = page.locator("a[href$='/add/']")
-    if add.count():
-        watched.open(f"{path}add/")
 
 
 def test_the_links_of_the_sidebar(watched: Watched) -> None:
@@ -99,12 +91,7 @@ def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> 
 @pytest.mark.parametrize("path", [one for one in LISTS if one not in RAW])
 def test_a_row_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
     watched = new_page(language="zh-CN")
-    page = watched.open(path)
-    rows = page.locator("#result_list tbody th a, #result_list tbody td a")
-    add = page.locator("a[href$='/add/']")
-    addresses = [rows.first.get_attribute("href") if rows.count() else None]
-    addresses += [f"{path}add/" if add.count() else None]
-    for address in filter(None, addresses):
+    for address in row_and_form(watched.open(path), path):
         assert english_of(watched.open(address)) == set(), address
 
 
@@ -130,6 +117,19 @@ def test_what_is_not_there_is_told_with_a_way_back(new_page: NewPage) -> None:
         assert english_of(watched.open(path, status=404)) == set()
     watched.page.get_by_role("link", name="返回仪表盘").click()
     watched.page.wait_for_url("**/admin/")
+
+
+def row_and_form(page: Page, path: str) -> list[str]:
+    """The addresses of the first row of a list, and of the form for a new one, where there are such."""
+    rows = page.locator("#result_list tbody th a, #result_list tbody td a")
+    addresses = []
+    if rows.count():
+        address = rows.first.get_attribute("href")
+        assert address is not None
+        addresses.append(address)
+    if page.locator("a[href$='/add/']").count():
+        addresses.append(f"{path}add/")
+    return addresses
 
 
 def english_of(page: Page) -> set[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from apps.core.embedded import EmbeddedError, start_redis
 from apps.core.redis import get_redis
 from tests.factories.categories import Node, make_tree, store_tree
 from tests.missing import leave_out
+from tests.parallel import own_port
 
 # Says that a Redis database belongs to the tests, which empty it again and again.
 _OWNER_KEY = "collector-tests:this-database-is-emptied-by-tests"
@@ -50,9 +50,7 @@ _WAITS = (
     "DIAGNOSIS_LIMIT_SECONDS",
     "DIAGNOSIS_REQUEST_SECONDS",
 )
-_HOUR_SECONDS = 3600
-# A test that counts by the hour or the day does not begin in the last seconds of one.
-_QUICK_TEST_SECONDS, _SLOW_TEST_SECONDS = 10, 60
+_OUTAGE_REMEMBERED_SECONDS = 3600
 
 
 # --- Clean servers --------------------------------------------------------------------------------
@@ -65,8 +63,13 @@ hypothesis.settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def _faster_than_django() -> Iterator[None]:
-    """Hash passwords cheaply, and empty collections without recreating every permission each time."""
+    """Hash passwords cheaply, and empty collections without recreating every permission each time.
+
+    Static files are looked up when one is asked for: each client of a test would look through all of them
+    at its first request, which takes longer than most tests.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(django_settings, "WHITENOISE_AUTOREFRESH", True, raising=False)
         patch.setattr(django_settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: empty_collections())
         yield
@@ -88,8 +91,13 @@ def _patience() -> Iterator[None]:
             patch.setitem(pool, name, _PATIENCE_SECONDS)
         for name in _WAITS:
             patch.setattr(django_settings, name, _PATIENCE_SECONDS)
-        patch.setattr(django_settings, "OUTAGE_REMEMBERED_SECONDS", _HOUR_SECONDS)
+        patch.setattr(django_settings, "OUTAGE_REMEMBERED_SECONDS", _OUTAGE_REMEMBERED_SECONDS)
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Leave the name of the database alone: :mod:`tests.environment` has given each worker its own."""
 
 
 def empty_collections() -> None:
@@ -97,9 +105,23 @@ def empty_collections() -> None:
     with pymongo.timeout(_FLUSH_TIMEOUT_SECONDS):
         database = connection.database
         assert database.name.startswith("test_"), "this is not the tests' own database"
-        for name in database.list_collection_names(filter={"type": "collection"}):  # views are empty then
-            if name not in _KEPT_COLLECTIONS and not name.startswith("system."):
-                database[name].delete_many({})
+        names = database.list_collection_names(filter={"type": "collection"})  # views are empty then
+        emptied = [one for one in names if one not in _KEPT_COLLECTIONS and not one.startswith("system.")]
+        for name in _filled_of(database, emptied):
+            database[name].delete_many({})
+
+
+def _filled_of(database: pymongo.database.Database[Any], names: list[str]) -> list[str]:
+    """Return the collections that hold a document; one question for all of them costs a tenth of one each."""
+
+    def name_if_filled(name: str) -> list[dict[str, Any]]:
+        return [{"$limit": 1}, {"$project": {"_id": 0, "name": {"$literal": name}}}]
+
+    if not names:
+        return []
+    first, *others = names
+    unions = [{"$unionWith": {"coll": name, "pipeline": name_if_filled(name)}} for name in others]
+    return [found["name"] for found in database[first].aggregate(name_if_filled(first) + unions)]
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +134,7 @@ def redis_server() -> Iterator[redis.Redis]:
             "Name another one (redis://host:port/15), or empty this one yourself.",
             returncode=pytest.ExitCode.USAGE_ERROR,
         )
+    empty_redis(client)
     yield client
     client.flushdb()
 
@@ -131,20 +154,10 @@ def _uses_servers(request: pytest.FixtureRequest) -> bool:
 def _clean_state(request: pytest.FixtureRequest) -> Iterator[None]:
     """Begin as a process that has just started, beside an empty Redis."""
     if _uses_servers(request):
-        _leave_the_hour_behind(
-            _SLOW_TEST_SECONDS if request.node.get_closest_marker("slow") else _QUICK_TEST_SECONDS
-        )
         empty_redis(request.getfixturevalue("redis_server"))
     _forget_everything()
     yield
     _forget_everything()
-
-
-def _leave_the_hour_behind(needed_seconds: float) -> None:
-    """Wait until the hour is over if the test does not fit in it; its end may be that of the market's day."""
-    left_seconds = _HOUR_SECONDS - time.time() % _HOUR_SECONDS
-    if left_seconds < needed_seconds:
-        time.sleep(left_seconds)
 
 
 def _forget_everything() -> None:
@@ -180,7 +193,7 @@ def redis_client(redis_server: redis.Redis) -> redis.Redis:
 def own_redis(redis_server: redis.Redis, tmp_path: Path, settings: Any) -> Iterator[redis.Redis]:
     """A Redis that nobody else uses, for tests that let it refuse or stop; the product uses it meanwhile."""
     try:
-        server = start_redis(tmp_path / "redis")
+        server = start_redis(tmp_path / "redis", port=own_port())
     except EmbeddedError as error:
         leave_out(f"this test needs a Redis of its own, and there is none: {error}")
     settings.REDIS_URI = server.uri

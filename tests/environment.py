@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+from tests.parallel import own_mongo_db, own_redis_uri
+
 # No developer's .env file reaches a test; the servers come from bin/test or the caller.
 os.environ["ENV_FILE"] = ""
-os.environ.setdefault("MONGO_DB", "collector_tests")
+os.environ["MONGO_DB"] = own_mongo_db(os.environ.get("MONGO_DB") or "collector_tests")
+if os.environ.get("REDIS_URI"):
+    os.environ["REDIS_URI"] = own_redis_uri(os.environ["REDIS_URI"])
 os.environ.update(
     {
         "ENV": "test",

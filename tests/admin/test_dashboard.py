@@ -63,7 +63,9 @@ def claim_of(query: Any) -> dict[str, Any]:
 # --- What it tells ---------------------------------------------------------------------------------
 
 
-def test_collections_per_hour_by_outcome(site: Client) -> None:
+def test_collections_per_hour_by_outcome(site: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    half_past = utc_now().replace(minute=30)
+    monkeypatch.setattr(hourly, "utc_now", lambda: half_past)
     store(hot("202501"))
     store(hot("202502"))
     store_empty(hot("202503"))
@@ -71,9 +73,8 @@ def test_collections_per_hour_by_outcome(site: Client) -> None:
     enqueue(hot("202505"))
     queue.cancel_pending({})
     for one in collections():
-        change(one, execution_id="x")
-    first = collections()[0]
-    change(first, finished_at=first["finished_at"] - timedelta(hours=3))
+        change(one, execution_id="x", finished_at=half_past)
+    change(collections()[0], finished_at=half_past - timedelta(hours=3))
     told = live(site)["parts"]["hours"]["data"]
     assert len(told["hours"]) == 24
     assert told["totals"] == {"succeeded": 2, "empty": 1, "failed": 1, "spared": 0, "cancelled": 1}

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
@@ -16,6 +15,7 @@ from apps.auth.credentials import new_api_token
 from apps.auth.facts import FactsCache
 from apps.auth.models import ApiToken
 from tests.auth.conftest import PASSWORD, Api, FakeClock, nested
+from tests.factories import UNKNOWN_ID
 
 BAD_TOKENS: list[tuple[dict[str, Any], str]] = [
     ({}, "label"),
@@ -254,7 +254,7 @@ class TestTokens:
         [
             ("post", "generate-token", {"label": "mine", "scope": "admin"}),
             ("get", "tokens", None),
-            ("delete", f"tokens/{ObjectId()}", None),
+            ("delete", f"tokens/{UNKNOWN_ID}", None),
         ],
     )
     @pytest.mark.usefixtures("user")
@@ -312,7 +312,7 @@ class TestTokens:
             ("get", "login"),
             ("get", "generate-token"),
             ("post", "tokens"),
-            ("get", f"tokens/{ObjectId()}"),
+            ("get", f"tokens/{UNKNOWN_ID}"),
             ("post", "me"),
         ):
             answer = http.call(method, path, token=admin_credential.token)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError
 from pymongo.errors import ServerSelectionTimeoutError
@@ -25,6 +24,7 @@ from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound, RateLimited
 from apps.core.outages import mongo_outage
 from tests.auth.conftest import PASSWORD
+from tests.factories import UNKNOWN_ID
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
@@ -233,7 +233,7 @@ class TestRevokeToken:
         assert revoked_at is not None
         assert ApiToken.objects.get(pk=reader_credential.id).revoked_at == revoked_at
 
-    @pytest.mark.parametrize("token_id", ["", "x", "0" * 24, str(ObjectId()), "é" * 24, "1" * 100_000, "\0"])
+    @pytest.mark.parametrize("token_id", ["", "x", "0" * 24, UNKNOWN_ID, "é" * 24, "1" * 100_000, "\0"])
     def test_unknown_and_malformed_ids_are_not_found(self, token_id: str) -> None:
         with pytest.raises(NotFound):
             services.revoke_token(token_id=token_id, revoked_by="boss")

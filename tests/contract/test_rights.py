@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from django.contrib.auth.models import Group, Permission, User
 from rest_framework.test import APIClient
 
@@ -14,6 +13,7 @@ from apps.auth.facts import FRESH_SECONDS, FactsCache
 from apps.mengla.models import Record
 from tests.conftest import bearer_client
 from tests.contract.routes import Route, api_routes, assert_contract
+from tests.factories import UNKNOWN_ID
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -33,18 +33,17 @@ READING = {
     ("post", "api/admin/duplicates/remove"),  # only counts, unless it is to apply
 }
 SUPERUSER = ""
-NOBODY = str(ObjectId())
 # method, address, body, the permission that is enough (none: superusers alone)
 CHANGES: list[tuple[str, str, Any, str]] = [
     ("put", "panel-config", {"layout": {"defaultPeriod": "day"}}, "panels.change_panelmodule"),
     ("put", "panel/config", {"layout": {"defaultPeriod": "day"}}, "panels.change_panelmodule"),
     ("post", "panel/tasks/mengla_single_day/run", {}, "sync_tasks.change_synctask"),
     ("post", "panel/data/fill", {}, "mengla.change_collection"),
-    ("post", f"sync-tasks/{NOBODY}/cancel", {}, "sync_tasks.change_synctask"),
-    ("post", f"sync-tasks/{NOBODY}/retry", {}, "sync_tasks.change_synctask"),
-    ("delete", f"sync-tasks/{NOBODY}", {}, "sync_tasks.delete_synctask"),
+    ("post", f"sync-tasks/{UNKNOWN_ID}/cancel", {}, "sync_tasks.change_synctask"),
+    ("post", f"sync-tasks/{UNKNOWN_ID}/retry", {}, "sync_tasks.change_synctask"),
+    ("delete", f"sync-tasks/{UNKNOWN_ID}", {}, "sync_tasks.delete_synctask"),
     ("post", "auth/generate-token", {"label": "mine", "scope": "admin"}, "collector_auth.add_apitoken"),
-    ("delete", f"auth/tokens/{NOBODY}", {}, "collector_auth.change_apitoken"),
+    ("delete", f"auth/tokens/{UNKNOWN_ID}", {}, "collector_auth.change_apitoken"),
     ("post", "admin/mengla/enqueue-full-crawl", {}, "sync_tasks.change_synctask"),
     ("post", "admin/backfill", {}, "mengla.change_collection"),
     ("post", "admin/cache/warmup", {}, "sync_tasks.change_synctask"),
@@ -90,7 +89,7 @@ def viewer(db: None) -> APIClient:
 @pytest.mark.parametrize("route", api_routes(), ids=str)
 def test_who_may_only_look_changes_nothing(route: Route, viewer: APIClient) -> None:
     for method in UNSAFE_METHODS:
-        answer = getattr(viewer, method)(route.path(NOBODY), data={})
+        answer = getattr(viewer, method)(route.path(UNKNOWN_ID), data={})
         told = f"{method} {route}: {answer.content[:300]!r}"
         assert_contract(answer, of=told)  # that a 405 is one, too
         if (method, route.template) in READING:
@@ -101,7 +100,7 @@ def test_who_may_only_look_changes_nothing(route: Route, viewer: APIClient) -> N
 
 @pytest.mark.parametrize("route", api_routes(), ids=str)
 def test_who_may_only_look_sees_everything(route: Route, viewer: APIClient) -> None:
-    assert viewer.get(route.path(NOBODY)).status_code in (200, 202, 400, 404, 405)
+    assert viewer.get(route.path(UNKNOWN_ID)).status_code in (200, 202, 400, 404, 405)
 
 
 def test_the_reading_addresses_are_there() -> None:
@@ -137,7 +136,7 @@ def test_an_api_token_of_scope_admin_may_do_everything(
 
 def test_deleting_the_records_of_a_run_takes_the_right_to_delete_records() -> None:
     client = staff_with("sync_tasks.delete_synctask")
-    address = f"/api/sync-tasks/{NOBODY}"
+    address = f"/api/sync-tasks/{UNKNOWN_ID}"
     assert client.delete(address, {"delete_data": False}).status_code == 404
     for given in (True, "true", 1, None):
         assert client.delete(address, {"delete_data": given}).status_code == 403

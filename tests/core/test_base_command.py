@@ -30,6 +30,7 @@ from apps.core.management.tables import format_table, printable
 from apps.core.periods import parse_granularity
 
 ROOT = Path(__file__).resolve().parents[2]
+DRIVER_WAITS_SECONDS = 30  # for a MongoDB that is down, unless it is told otherwise
 
 
 class Doing(CollectorCommand):
@@ -159,35 +160,35 @@ def test_a_database_that_is_down_is_noticed_before_anything_is_done(monkeypatch:
     ids=lambda command: command[0],
 )
 def test_no_command_waits_for_a_database_that_is_down(command: list[str]) -> None:
-    ended, seconds = run_in_a_child(command, MONGO_URI="mongodb://user:secret-word@127.0.0.1:1/")
+    started = time.monotonic()
+    ended = run_in_a_child(command, MONGO_URI="mongodb://user:secret-word@127.0.0.1:1/")
+    assert time.monotonic() - started < DRIVER_WAITS_SECONDS
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.count("\n") == 1
     assert "does not answer" in ended.stderr
     assert "secret-word" not in ended.stderr
-    assert seconds < 20
 
 
 @pytest.mark.slow
 @pytest.mark.mongo
 def test_the_worker_says_in_one_line_that_redis_is_down() -> None:
-    ended, _seconds = run_in_a_child(["qcluster"], REDIS_URI="redis://:secret-word@127.0.0.1:1/0")
+    ended = run_in_a_child(["qcluster"], REDIS_URI="redis://:secret-word@127.0.0.1:1/0")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "CommandError: MongoDB or Redis does not answer (ConnectionError).\n"
 
 
 @pytest.mark.slow
 def test_a_traceback_is_there_for_whoever_asks() -> None:
-    ended, _seconds = run_in_a_child(
+    ended = run_in_a_child(
         ["showmigrations", "--traceback"], MONGO_URI="mongodb://user:secret-word@127.0.0.1:1/"
     )
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr
 
 
-def run_in_a_child(command: list[str], **environment: str) -> tuple[subprocess.CompletedProcess[str], float]:
-    """Run a command of manage.py; returns how it ended and how long it took."""
-    started = time.monotonic()
-    ended = subprocess.run(
+def run_in_a_child(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of manage.py to its end."""
+    return subprocess.run(
         [sys.executable, "manage.py", *command],
         cwd=ROOT,
         env=os.environ | environment,
@@ -196,7 +197,6 @@ def run_in_a_child(command: list[str], **environment: str) -> tuple[subprocess.C
         timeout=60,
         check=False,
     )
-    return ended, time.monotonic() - started
 
 
 # --- Signals ---------------------------------------------------------------------------------------

@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from apps.core.ports import free_port, url_answers
+from apps.core.ports import url_answers
 from apps.core.processes import ManagedProcess, ProcessFailedError, ProcessGroup
 from apps.core.quickstart import QuickstartError
 from apps.core.quickstart.env_file import EnvFile
 from apps.core.quickstart.first_figures import last_closed_month
 from apps.core.quickstart.session import Session
 from apps.core.quickstart.stack import Stack
+from tests.parallel import own_port
 
 # Stands for both parts that listen: it does so once it is let go, and answers every address.
 LISTENER = """
@@ -167,7 +168,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     (tmp_path / "manage.py").write_text(LISTENER)
     with Session(tmp_path / ".local") as session, ProcessGroup() as processes:
         env_file = EnvFile(tmp_path / ".env", {})
-        yield Stack(root=tmp_path, env_file=env_file, session=session, processes=processes, port=free_port())
+        yield Stack(root=tmp_path, env_file=env_file, session=session, processes=processes, port=own_port())
 
 
 class TestPorts:

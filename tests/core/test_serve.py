@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from apps.core.management.commands.serve import Command
-from apps.core.processes import ManagedProcess, free_port
+from apps.core.processes import ManagedProcess
 from tests.integration.waiting import at_once
+from tests.parallel import own_port
 
 ROOT = Path(__file__).resolve().parents[2]
 # Nothing connects to these: the little site of these tests has no data.
@@ -38,7 +39,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     servers: list[ManagedProcess] = []
 
     def start(*options: str) -> tuple[ManagedProcess, str]:
-        port = free_port()
+        port = own_port()
         server = ManagedProcess(
             [sys.executable, "manage.py", "serve", "--port", str(port), *options],
             name="serve",

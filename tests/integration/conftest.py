@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.core.embedded import EmbeddedError
-from tests.integration.databases import Databases, OwnServers
+from tests.integration.databases import Databases
 from tests.integration.stack import Shape, Stack
-from tests.missing import leave_out
 
 _running: list[Stack] = []
 
@@ -37,9 +35,8 @@ def run_stack(
     assert leaks == []
 
 
-@pytest.fixture(scope="package")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Four web processes and two worker clusters; shared by the tests that only use it."""
+def run_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Run four web processes and two worker clusters, for the tests of a folder that only use them."""
     shape = Shape(
         web_workers=4,
         clusters=2,
@@ -56,31 +53,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(crowd: Stack) -> Iterator[Stack]:
-    """The shared stack, at rest before and after the test."""
+    """The stack of the folder, at rest before and after the test."""
     crowd.reset()
     yield crowd
     crowd.reset()
-
-
-@pytest.fixture(scope="package")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
-    """A MongoDB and a Redis that nobody else uses, so that they may hang and die; the stack stops them."""
-    try:
-        return OwnServers(tmp_path_factory.mktemp("servers"))
-    except EmbeddedError as error:
-        leave_out(f"these tests stop and kill servers of their own, and there are none: {error}")
-
-
-@pytest.fixture(scope="package")
-def on_own_servers(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
-    """A stack on servers that are stopped and killed; shared by the tests that do so."""
-    shape = Shape(variables={"MENGLA_TIMEOUT_SECONDS": "60"})
-    yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)
-
-
-@pytest.fixture
-def exposed(on_own_servers: Stack) -> Stack:
-    """The stack on servers that may be stopped and killed, at rest and recovered from the test before."""
-    on_own_servers.wait_until_well()
-    on_own_servers.reset()
-    return on_own_servers

@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 import pymongo
 import redis
 
 from apps.core.embedded import EmbeddedServer, start_mongo, start_redis
+from tests.parallel import own_port, stack_redis_uris
 
-REDIS_DATABASES = 16
 # Says that a Redis database is in use by a stack of these tests, and by which process.
 OWNER_KEY = "collector-tests:stack-of-process"
 
@@ -41,7 +40,7 @@ class SharedServers:
         # The name is the same in every run, so that a killed run leaves nothing that is not found again.
         self.mongo_name = f"{os.environ['MONGO_DB']}_stack_{name}"
         self._drop()
-        self.redis_uri, self._redis = _claim_redis_database(os.environ["REDIS_URI"])
+        self.redis_uri, self._redis = _claim_redis_database()
 
     def close(self) -> None:
         self._redis.flushdb()
@@ -58,9 +57,9 @@ class OwnServers:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.mongo = start_mongo(directory / "mongo")
+        self.mongo = start_mongo(directory / "mongo", port=own_port())
         try:
-            self.redis = start_redis(directory / "redis")
+            self.redis = start_redis(directory / "redis", port=own_port())
         except BaseException:
             self.mongo.stop()
             raise
@@ -103,21 +102,16 @@ def wait_for_end(server: EmbeddedServer) -> None:
     assert not server.is_alive()
 
 
-def _claim_redis_database(uri: str) -> tuple[str, redis.Redis]:
-    """Take the first database after the given one that is empty, or that a dead run of ours has left."""
-    parts = urlsplit(uri)
-    own = int(parts.path.strip("/") or 0)
+def _claim_redis_database() -> tuple[str, redis.Redis]:
+    """Take the first of this worker's databases that is empty, or that a dead run of ours has left."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    for step in range(1, REDIS_DATABASES):
-        number = (own + step) % REDIS_DATABASES
-        candidate = urlunsplit(parts._replace(path=f"/{number}"))
+    candidates = stack_redis_uris()
+    for candidate in candidates:
         client = redis.Redis.from_url(candidate, socket_timeout=5, decode_responses=True)
         if client.transaction(_take(client, owner), OWNER_KEY, value_from_callable=True):
             return candidate, client
         client.close()
-    raise RuntimeError(
-        f"None of the other databases of {parts.hostname}:{parts.port} is empty; these tests need some."
-    )
+    raise RuntimeError(f"None of these databases is empty, and these tests need some: {candidates}")
 
 
 def _take(client: redis.Redis, owner: str) -> Callable[[Any], bool]:

@@ -18,7 +18,6 @@ import pymongo
 import redis
 from bson import ObjectId
 
-from apps.core.ports import free_port
 from apps.core.processes import ManagedProcess, ProcessGroup
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.services.answers import PARTIAL_HEADER
@@ -28,6 +27,7 @@ from tests.integration.databases import Databases, SharedServers
 from tests.integration.parts import ROOT, Caller, Cluster, WebServer, new_client
 from tests.integration.questions import Question, Questions
 from tests.integration.waiting import wait_until
+from tests.parallel import own_port
 
 HEALTHY = Knobs(delay_seconds=0.05, concurrency=16)
 LOG_LINES = 40
@@ -88,7 +88,7 @@ class Stack:
             )
         )
         self.token = ""
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://127.0.0.1:{own_port()}"
         self.clusters: list[Cluster] = []
         self._secrets = {self.simulator.config.api_key, self.simulator.config.webhook_secret}
         self._processes = ProcessGroup()

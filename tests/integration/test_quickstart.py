@@ -23,13 +23,15 @@ import pytest
 import redis
 from django.conf import settings
 
-from apps.core.processes import ManagedProcess, free_port
+from apps.core.processes import ManagedProcess
 from tests.integration.waiting import wait_until
+from tests.parallel import own_port
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = [sys.executable, "-m", "apps.core.quickstart"]
+# The bytecode comes along, or each process of each test would compile the whole product again.
 NOT_IN_A_CLONE = shutil.ignore_patterns(
-    ".git", ".venv", ".env", ".local", "__pycache__", ".*_cache", ".hypothesis", ".coverage*", "staticfiles"
+    ".git", ".venv", ".env", ".local", ".*_cache", ".hypothesis", ".coverage*", "staticfiles"
 )
 RUN_TIMEOUT_SECONDS = 240
 TOLD = "Ctrl-C stops everything"
@@ -62,15 +64,15 @@ def processes_of(clone: Path) -> list[psutil.Process]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment of a newcomer: nothing of this test run's own settings."""
+    """The environment of a newcomer, with few processes: nothing of this test run's own settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return kept | {"LANG": "C.UTF-8"} | variables
+    return kept | {"LANG": "C.UTF-8", "WEB_WORKERS": "1", "QUEUE_WORKERS": "2"} | variables
 
 
 def quickstart(clone: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run quickstart to its end, on a web port that is probably free."""
     return subprocess.run(
-        [*QUICKSTART, "--port", str(free_port()), *options],
+        [*QUICKSTART, "--port", str(own_port()), *options],
         cwd=clone,
         env=environment(**variables),
         capture_output=True,
@@ -178,7 +180,7 @@ def test_it_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
 
 
 def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[..., ManagedProcess]) -> None:
-    port = str(free_port())
+    port = str(own_port())
     running = stay("--port", port)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
@@ -207,7 +209,7 @@ def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[...,
 def test_parts_whose_own_parent_was_killed_too_are_ended(
     clone: Path, stay: Callable[..., ManagedProcess]
 ) -> None:
-    running = stay("--port", str(free_port()))
+    running = stay("--port", str(own_port()))
     worker = pid_of(clone, "worker")
     # Stopped, they cannot follow their parent into its death.
     group = [one.pid for one in processes_of(clone) if os.getpgid(one.pid) == worker]
@@ -249,7 +251,7 @@ def test_a_collection_that_fails_is_told(clone: Path) -> None:
     result = quickstart(
         clone,
         "--once",
-        COLLECT_SERVICE_URL=f"http://127.0.0.1:{free_port()}",
+        COLLECT_SERVICE_URL=f"http://127.0.0.1:{own_port()}",
         COLLECT_MAX_ATTEMPTS="1",
     )
     assert result.returncode == 1
@@ -293,7 +295,7 @@ class TestRefusals:
 
     def test_a_server_that_does_not_answer_is_told_without_its_password(self, clone: Path) -> None:
         result = quickstart(
-            clone, "--once", MONGO_URI=f"mongodb://me:s3cret@127.0.0.1:{free_port()}/?replicaSet=rs0"
+            clone, "--once", MONGO_URI=f"mongodb://me:s3cret@127.0.0.1:{own_port()}/?replicaSet=rs0"
         )
         assert result.returncode == 1
         assert "The MongoDB of MONGO_URI cannot be used" in result.stderr

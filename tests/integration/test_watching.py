@@ -12,13 +12,12 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.admin.receiver import Receiver
 from tests.integration.conftest import run_stack
-from tests.integration.databases import OwnServers, stopped
+from tests.integration.samples import Samples, samples_of, value
 from tests.integration.stack import Shape, Stack
-from tests.integration.waiting import at_once, timed, wait_until
+from tests.integration.waiting import at_once, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
@@ -26,8 +25,6 @@ METRICS_TOKEN = "metrics-token-of-the-tests-0123456789"
 ALERT_SECRET = "alert-secret-of-the-tests-0123456789"
 # Checked each minute, by whoever looks every half a minute; one check may find the breaker half open.
 TWO_CHECKS_SECONDS = 220
-PROMISED_SECONDS = 3.0
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +58,6 @@ def scrape(client: httpx.Client) -> Samples:
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
     assert answer.status_code == 200, answer.text
     return samples_of(answer.text)
-
-
-def samples_of(text: str) -> Samples:
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def value(samples: Samples, name: str, **labels: str) -> float:
-    return samples[name, frozenset(labels.items())]
 
 
 def living(samples: Samples) -> tuple[float, ...]:
@@ -245,52 +230,3 @@ def test_no_log_holds_a_secret_of_alerts_or_metrics(watched: Stack) -> None:
     for event in ("alert_fired", "alert_resolved", "alert_notice_delivered", "alert_check_late"):
         assert f'"event": "{event}"' in text
     assert watched.find_leaks() == []
-
-
-ASKED = (
-    ("get", "/api/admin/alerts"),
-    ("post", "/api/admin/alerts/check"),
-    ("get", "/api/admin/alerts/history"),
-)
-
-
-def answer_in_time(client: httpx.Client, method: str, path: str) -> httpx.Response:
-    answer, seconds = timed(lambda: client.request(method, path))
-    assert seconds < PROMISED_SECONDS, f"{path} took {seconds:.1f} s: {answer.status_code}"
-    return answer
-
-
-@pytest.mark.parametrize("hanging", [("mongo",), ("redis",), ("mongo", "redis")], ids="+".join)
-def test_whatever_hangs_what_is_known_is_told_in_time(
-    exposed: Stack, servers: OwnServers, hanging: tuple[str, ...]
-) -> None:
-    exposed.tick()  # a worker's sign of life
-    with exposed.web.clients(exposed.token) as by_worker:
-        clients = [client for (client,) in by_worker.values()]
-        for client in clients:
-            assert client.get("/api/auth/me").status_code == 200
-        with stopped(*(getattr(servers, name) for name in hanging)):
-            for _ in range(2):  # the first ones learn of the outage, the others know of it
-                for scraped in at_once([partial(answer_in_time, one, "get", "/metrics") for one in clients]):
-                    assert scraped.status_code == 200
-                    samples = samples_of(scraped.text)
-                    is_mongo_up, is_redis_up = "mongo" not in hanging, "redis" not in hanging
-                    assert value(samples, "collector_up", dependency="mongodb") == is_mongo_up
-                    assert value(samples, "collector_up", dependency="redis") == is_redis_up
-                    names = {name for name, _ in samples}
-                    assert ("collector_in_flight" in names) == is_mongo_up
-                    assert ("collector_alert_firing" in names) == is_mongo_up
-                    assert ("collector_web_workers" in names) == is_redis_up
-                    assert ("collector_breaker_state" in names) == is_redis_up
-                for method, path in ASKED:
-                    for answer in at_once([partial(answer_in_time, one, method, path) for one in clients]):
-                        if "mongo" in hanging:  # alerts are in MongoDB
-                            assert (answer.status_code, answer.json()["detail"]) == (503, "MongoDB")
-                        else:
-                            assert answer.status_code == 200, answer.text
-                for path in ("/api/admin/metrics", "/api/admin/metrics/latency"):
-                    for answer in at_once([partial(answer_in_time, one, "get", path) for one in clients]):
-                        if "redis" in hanging:  # counters are in Redis
-                            assert (answer.status_code, answer.json()["detail"]) == (503, "Redis")
-                        else:
-                            assert answer.status_code == 200, answer.text

@@ -6,13 +6,13 @@ import html
 import json
 
 import pytest
-from bson import ObjectId
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from apps.core.mongo import collection_of
 from apps.mengla.admin.figures import figures_of as shown_figures
 from apps.mengla.models import Collection, Record
+from tests.factories import UNKNOWN_ID
 from tests.mengla.support import (
     begin_attempt,
     claim,
@@ -229,6 +229,6 @@ def test_who_may_only_look_changes_no_collection(looker: Client) -> None:
     assert statuses() == ["PENDING"]
 
 
-@pytest.mark.parametrize("key", [str(ObjectId()), "x", "%00", "..", "a" * 3000])
+@pytest.mark.parametrize("key", [UNKNOWN_ID, "x", "%00", "..", "a" * 3000])
 def test_operations_on_nothing_are_not_found(site: Client, key: str) -> None:
     assert site.post(f"{COLLECTIONS}{key}/operation/cancel/").status_code == 404

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import redis
 
-from apps.core.processes import free_port
 from apps.mengla.choices import CollectionError
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
 from apps.mengla.upstream.errors import UpstreamError
 from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
+from tests.parallel import own_port
 
 pytestmark = pytest.mark.redis
 HOOK = "http://hook/x?collection=c&token=t"
@@ -222,7 +222,7 @@ class TestFailures:
         )
 
     def test_nobody_listens(self, settings: Any) -> None:
-        settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{free_port()}"
+        settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{own_port()}"
         with CollectionServiceClient() as client:
             assert failure_of(client).error is CollectionError.CONNECT_ERROR
         assert breaker.snapshot().failures == 1

@@ -9,7 +9,6 @@ import pytest
 import redis
 from pymongo.errors import ServerSelectionTimeoutError
 
-from apps.core.processes import free_port
 from apps.mengla.services import dispatch, queue
 from apps.mengla.services.dispatch import run_dispatch
 from apps.mengla.simulator.server import Simulator
@@ -17,6 +16,7 @@ from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
 from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
 from tests.mengla.support import change, collections, enqueue, hot, statuses
+from tests.parallel import own_port
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 CollectAll = Callable[[], int]
@@ -134,7 +134,7 @@ class TestRefusals:
 
 class TestServiceIsDown:
     def test_after_some_failures_nothing_is_sent_and_nothing_fails(self, settings: Any) -> None:
-        settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{free_port()}"
+        settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{own_port()}"
         settings.CB_FAILURE_THRESHOLD = 3
         for month in MONTHS:
             enqueue(hot(month))

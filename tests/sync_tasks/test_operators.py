@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from django.db import connections
 from structlog.testing import capture_logs
 
@@ -19,13 +18,14 @@ from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.selectors import find_run
 from apps.sync_tasks.signals import run_deleted
 from apps.sync_tasks.work import Counts
+from tests.factories import UNKNOWN_ID
 from tests.sync_tasks.conftest import FakeWork, Killed, change, end, get, start, start_planned
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
 HALFWAY = Counts(total=10, completed=3, failed=1, empty=1, active=5)
 STOPPED = {"total": 10, "completed": 3, "failed": 1, "empty": 1, "cancelled": 5}
-UNKNOWN_IDS = [str(ObjectId()), "", "x", "é" * 12, "$ne", "0" * 23]
+UNKNOWN_IDS = [UNKNOWN_ID, "", "x", "é" * 12, "$ne", "0" * 23]
 
 
 def cancel(run_id: str) -> dict[str, Any]:

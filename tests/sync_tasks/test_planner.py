@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from bson import ObjectId
 from django.db import connections
 
 from apps.core.mongo import utc_now
 from apps.sync_tasks import selectors, services
+from tests.factories import UNKNOWN_ID
 from tests.sync_tasks.conftest import FakeWork, change, end, get, start, start_planned
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
@@ -97,7 +97,7 @@ def test_an_ended_run_is_planned_no_more(work: FakeWork) -> None:
         assert unplanned_ids() == []
 
 
-@pytest.mark.parametrize("run_id", [str(ObjectId()), "", "x", "é" * 12])
+@pytest.mark.parametrize("run_id", [UNKNOWN_ID, "", "x", "é" * 12])
 def test_unknown_ids_give_no_lease(run_id: str) -> None:
     start()
     assert services.take_planner_lease(run_id, token="a", seconds=60) is None

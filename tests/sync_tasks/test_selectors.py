@@ -15,6 +15,7 @@ from apps.sync_tasks import selectors, services
 from apps.sync_tasks import work as work_module
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.work import Failure, get_work
+from tests.factories import UNKNOWN_ID
 from tests.sync_tasks.conftest import FakeWork, change, end, get, start, start_planned
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
@@ -160,7 +161,7 @@ class TestOneRun:
         end_id = end(start_planned("other"))
         assert not services.is_running(end_id)
 
-    @pytest.mark.parametrize("run_id", [str(ObjectId()), "", "x", "é" * 12, "$ne", "\x00"])
+    @pytest.mark.parametrize("run_id", [UNKNOWN_ID, "", "x", "é" * 12, "$ne", "\x00"])
     def test_an_unknown_id_is_nobody(self, run_id: str) -> None:
         start()
         assert selectors.find_run(run_id) is None

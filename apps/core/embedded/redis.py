@@ -30,6 +30,7 @@ def _arguments(port: int) -> list[str]:
         *("--appendonly", "no"),
         *("--save", *SNAPSHOT_RULE),
         *("--daemonize", "no"),
+        *("--databases", "64"),  # enough for the tests, whose processes use four each
     ]
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from apps.core.ports import free_port
 from apps.core.processes import ManagedProcess
 from apps.mengla.upstream.payloads import build_parameters
 from tests.integration.parts import ROOT, new_client
 from tests.integration.stack import Stack
 from tests.integration.waiting import wait_until
+from tests.parallel import own_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
@@ -160,7 +160,7 @@ def test_every_line_of_a_request_and_of_a_task_names_it(stack: Stack) -> None:
 
 
 def test_the_simulator_as_a_process_writes_no_secret_either(stack: Stack) -> None:
-    port, token = free_port(), stack.remember("attempt-token-given-to-a-simulator-0123456789")
+    port, token = own_port(), stack.remember("attempt-token-given-to-a-simulator-0123456789")
     password = stack.remember("passw0rd-in-an-address")
     simulator = ManagedProcess(
         [

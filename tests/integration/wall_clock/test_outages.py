@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from tests.integration.waiting import at_once, timed, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
-AT_ONCE = 3  # of the four threads of a process
+AT_ONCE = 6  # of the eight threads of a process
 PROMISED_SECONDS = 3.0
 Answer = httpx.Response
 
@@ -120,18 +120,25 @@ def test_while_mongodb_hangs_hits_go_on_and_the_rest_is_told_in_time(
         clients = [client for (client,) in by_worker.values()]
         for client in clients:
             exposed.ask(in_l1, client=client)
+
+        def meet_the_outage(client: httpx.Client, checks: Iterable[Callable[[httpx.Client], None]]) -> None:
+            for check in checks:
+                check(client)
+            assert_unavailable(in_time(partial(client.get, "/api/mengla/records")))
+            assert_unavailable(in_time(partial(client.get, "/api/auth/tokens")))
+            assert in_time(partial(client.get, "/health")).status_code == 200
+            assert in_time(partial(client.get, "/ready")).status_code == 503
+            password = exposed.environment["ADMIN_PASSWORD"]
+            assert_unavailable(in_time(partial(log_in, exposed, client, password)))
+
         with stopped(servers.mongo):
-            for check in (*hits, *misses):  # the first process learns of the outage by a hit ...
-                check(clients[0])
-            for check in (*misses, *hits):  # ... the second one by a miss
-                check(clients[1])
-            for client in clients:
-                assert_unavailable(in_time(partial(client.get, "/api/mengla/records")))
-                assert_unavailable(in_time(partial(client.get, "/api/auth/tokens")))
-                assert in_time(partial(client.get, "/health")).status_code == 200
-                assert in_time(partial(client.get, "/ready")).status_code == 503
-                password = exposed.environment["ADMIN_PASSWORD"]
-                assert_unavailable(in_time(partial(log_in, exposed, client, password)))
+            at_once(
+                [
+                    # One process learns of the outage by a hit, the other one by a miss.
+                    partial(meet_the_outage, clients[0], (*hits, *misses)),
+                    partial(meet_the_outage, clients[1], (*misses, *hits)),
+                ]
+            )
             answer = in_time(partial(call_webhook, exposed, clients[0], waited_for, [{"catName": "kept"}]))
             assert answer.json()["data"] == {"status": "parked"}
         for client in clients:
@@ -220,7 +227,7 @@ def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, serv
         answer = exposed.ask(waited_for, wait=30)
         return answer, time.monotonic()
 
-    with ThreadPoolExecutor(1) as pool, exposed.web.clients(exposed.token, per_worker=8) as by_worker:
+    with ThreadPoolExecutor(1) as pool, exposed.web.clients(exposed.token, per_worker=16) as by_worker:
         # Twice as many in each process as it has threads.
         clients = [client for some in by_worker.values() for client in some]
         readers = [partial(timed, partial(exposed.ask, unknown, client=client)) for client in clients]
@@ -252,13 +259,16 @@ def test_while_redis_hangs_everything_stored_is_served_and_logins_stay_limited(
         clients = [client for (client,) in by_worker.values()]
         for client in clients:
             assert exposed.ask(renewed, client=client).headers["ETag"] == old.headers["ETag"]
+
+        def meet_the_outage(client: httpx.Client) -> None:
+            for question, status in ((stored, 200), (unknown, 202), (stored, 200)):
+                answer = in_time(partial(exposed.ask, question, client=client))
+                assert answer.status_code == status
+            assert in_time(partial(client.get, "/api/auth/me")).status_code == 200
+            assert in_time(partial(client.get, "/ready")).status_code == 503
+
         with stopped(servers.redis):
-            for client in clients:
-                for question, status in ((stored, 200), (unknown, 202), (stored, 200)):
-                    answer = in_time(partial(exposed.ask, question, client=client))
-                    assert answer.status_code == status
-                assert in_time(partial(client.get, "/api/auth/me")).status_code == 200
-                assert in_time(partial(client.get, "/ready")).status_code == 503
+            at_once(partial(meet_the_outage, client) for client in clients)
             taken = in_time(partial(call_webhook, exposed, clients[0], refreshed, [{"catName": "new"}]))
             assert taken.json()["data"] == {"status": "stored"}
             for client in clients:

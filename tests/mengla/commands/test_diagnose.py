@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,39 +15,17 @@ from redis.exceptions import InvalidResponse
 
 from apps.core.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.mongo import named_collection, utc_now
-from apps.core.ports import free_port
 from apps.core.schedules import schedule_id, sync_schedules
 from apps.mengla.services import diagnose as service
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker
-from tests.mengla.commands.support import Ended, run
+from tests.mengla.commands.diagnosis import CHECKS, SECRET, checks_of
+from tests.mengla.commands.support import run
 from tests.mengla.support import change, claim, enqueue, hot
+from tests.parallel import own_port
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 ROOT = Path(__file__).resolve().parents[3]
-CHECKS = [
-    *("environment", "mongodb", "migrations", "redis", "collection_service", "breaker"),
-    *("worker", "tick", "schedules", "queue", "webhook"),
-]
-# What the product promises for a diagnosis when nothing answers, start of Python included.
-PROMISED_SECONDS = 15
-SECRET = "secret-word"
-
-
-def checks_of(ended: Ended) -> dict[str, dict[str, Any]]:
-    """The checks by name, each well-formed."""
-    result = ended.result
-    assert [one["name"] for one in result["checks"]] == CHECKS
-    for one in result["checks"]:
-        assert set(one) == {"name", "is_ok", "latency_ms", "detail", "advice"}
-        assert one["detail"]
-        assert one["latency_ms"] >= 0
-        assert (
-            bool(one["advice"]) is not one["is_ok"]
-        )  # what to do is said of what fails, and of nothing else
-    assert result["is_ok"] is all(one["is_ok"] for one in result["checks"])
-    assert ended.code == (0 if result["is_ok"] else 1)
-    return {one["name"]: one for one in result["checks"]}
 
 
 def diagnose() -> dict[str, dict[str, Any]]:
@@ -97,7 +68,7 @@ def test_nothing_is_executed_and_nothing_is_changed(service: Simulator) -> None:
 @pytest.fixture
 def _unreachable(settings: Any) -> None:
     """Whatever else listens on this machine, our own webhook does not."""
-    settings.MENGLA_WEBHOOK_URL = f"http://127.0.0.1:{free_port()}/api/webhook/mengla-notify"
+    settings.MENGLA_WEBHOOK_URL = f"http://127.0.0.1:{own_port()}/api/webhook/mengla-notify"
 
 
 @pytest.mark.usefixtures("_unreachable")
@@ -200,85 +171,3 @@ def test_a_server_that_refuses_us_is_told_with_the_variable_to_correct(
 def test_it_takes_no_arguments(given: tuple[str, ...]) -> None:
     ended = run("diagnose", *given)
     assert (ended.code, ended.out) == (2, "")
-
-
-# --- Servers that do not answer -------------------------------------------------------------------
-
-
-@contextmanager
-def black_hole() -> Iterator[int]:
-    """A port that takes every connection and never says anything."""
-    kept: list[socket.socket] = []
-
-    def accept() -> None:
-        with ExitStack() as stack:
-            while True:
-                try:
-                    kept.append(stack.enter_context(listener.accept()[0]))
-                except OSError:
-                    return
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield int(listener.getsockname()[1])
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-
-
-def diagnose_process(**environment: str) -> Ended:
-    """Run the real command, for no longer than is promised."""
-    ended = subprocess.run(
-        [sys.executable, "manage.py", "diagnose", "--json"],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=PROMISED_SECONDS,
-        check=False,
-    )
-    assert SECRET not in ended.stdout + ended.stderr
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
-
-
-def addresses(port: int) -> dict[str, str]:
-    return {
-        "MONGO_URI": f"mongodb://user:{SECRET}@127.0.0.1:{port}/",
-        "REDIS_URI": f"redis://:{SECRET}@127.0.0.1:{port}/0",
-        "COLLECT_SERVICE_URL": f"http://127.0.0.1:{port}",
-        "MENGLA_WEBHOOK_URL": f"http://127.0.0.1:{port}/api/webhook/mengla-notify",
-    }
-
-
-DEPENDING = {
-    "MONGO_URI": {"mongodb", "migrations", "tick", "schedules", "queue"},
-    "REDIS_URI": {"redis", "breaker", "worker"},
-    "COLLECT_SERVICE_URL": {"collection_service"},
-    "MENGLA_WEBHOOK_URL": {"webhook"},
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_hanging", [True, False])
-def test_it_ends_in_time_when_nothing_answers(is_hanging: bool) -> None:
-    with ExitStack() as stack:
-        port = stack.enter_context(black_hole()) if is_hanging else 1
-        checks = checks_of(diagnose_process(**addresses(port)))
-    assert [name for name, one in checks.items() if one["is_ok"]] == ["environment"]
-    for variable in ("MONGO_URI", "REDIS_URI"):
-        assert all(variable in checks[name]["advice"] for name in DEPENDING[variable])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("variable", list(DEPENDING))
-def test_one_that_hangs_is_told_apart_from_the_others(variable: str) -> None:
-    with black_hole() as port:
-        checks = checks_of(diagnose_process(**{variable: addresses(port)[variable]}))
-    assert all(not checks[name]["is_ok"] for name in DEPENDING[variable])
-    if variable != "MONGO_URI":
-        assert checks["mongodb"]["is_ok"]
-    if variable != "REDIS_URI":
-        assert checks["redis"]["is_ok"]

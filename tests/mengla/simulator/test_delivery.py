@@ -119,7 +119,7 @@ def test_too_many_connections_are_closed_and_room_comes_back(
 
 
 def test_a_fault_of_the_simulator_costs_one_execution_only(
-    ask: Asker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ask: Asker, monkeypatch: pytest.MonkeyPatch, written_log: Any
 ) -> None:
     real = plan.result_of
 
@@ -132,7 +132,7 @@ def test_a_fault_of_the_simulator_costs_one_execution_only(
     ask.execute(catId="13")
     assert ask.collect(catId="14")["status"] == "completed"
     assert len(ask.receiver.posts) == 1
-    assert "ZeroDivisionError" in caplog.text
+    assert "ZeroDivisionError" in str(written_log())
 
 
 def test_production_is_refused() -> None:

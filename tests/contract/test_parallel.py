@@ -1,0 +1,96 @@
+"""The tests' own rules: workers share nothing, and nothing runs beside a test of the wall clock."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.parallel import (
+    REDIS_DATABASES_PER_WORKER,
+    Scheduling,
+    own_mongo_db,
+    own_port,
+    own_redis_uri,
+    redis_database,
+    stack_redis_uris,
+    turn,
+)
+
+PATIENCE_SECONDS = 20
+REDIS = "redis://:secret@127.0.0.1:6379/2"
+
+
+def become(monkeypatch: pytest.MonkeyPatch, worker: str) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+
+
+def test_no_two_workers_share_a_database_or_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, databases, ports = [], [], []
+    for worker in ("gw0", "gw1", "gw12"):
+        become(monkeypatch, worker)
+        names.append(own_mongo_db("tests"))
+        monkeypatch.setenv("REDIS_URI", own_redis_uri(REDIS))
+        databases += [redis_database(own_redis_uri(REDIS)), *map(redis_database, stack_redis_uris())]
+        ports += [own_port(), own_port()]
+    assert names == ["tests_gw0", "tests_gw1", "tests_gw12"]
+    assert len(set(databases)) == len(databases) == 3 * REDIS_DATABASES_PER_WORKER
+    assert len(set(ports)) == len(ports)
+    assert min(databases) == 2
+
+
+def test_one_process_alone_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    assert own_mongo_db("tests") == "tests"
+    assert own_redis_uri(REDIS) == REDIS
+
+
+def test_others_run_together_and_one_of_the_wall_clock_alone(tmp_path: Path) -> None:
+    entered: list[str] = []
+    alone_is_in, alone_may_end = threading.Event(), threading.Event()
+
+    def run_alone() -> None:
+        with turn(tmp_path, is_alone=True):
+            entered.append("alone")
+            alone_is_in.set()
+            assert alone_may_end.wait(PATIENCE_SECONDS)
+
+    def run_with_others() -> None:
+        with turn(tmp_path, is_alone=False):
+            entered.append("late")
+
+    alone, late = threading.Thread(target=run_alone), threading.Thread(target=run_with_others)
+    with turn(tmp_path, is_alone=False), turn(tmp_path, is_alone=False):
+        entered.append("together")
+        alone.start()
+        assert not alone_is_in.wait(0.1)
+    assert alone_is_in.wait(PATIENCE_SECONDS)
+    late.start()
+    late.join(0.1)
+    assert entered == ["together", "alone"]
+    alone_may_end.set()
+    late.join(PATIENCE_SECONDS)
+    alone.join(PATIENCE_SECONDS)
+    assert entered == ["together", "alone", "late"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_together"),
+    [
+        (
+            "tests/integration/wall_clock/test_a.py::test_x",
+            "tests/integration/wall_clock/test_b.py::test_y",
+            True,
+        ),
+        ("tests/integration/crowd/test_a.py::test_x", "tests/integration/crowd/test_b.py::test_y", True),
+        ("tests/browser/test_pages.py::test_x", "tests/browser/test_operating.py::test_y[a/b::c]", True),
+        ("tests/integration/test_runs.py::test_x", "tests/integration/test_runs.py::test_y", True),
+        ("tests/integration/test_runs.py::test_x", "tests/integration/test_commands.py::test_x", False),
+        ("tests/core/test_cron.py::TestIt::test_x[1::2]", "tests/core/test_cron.py::TestIt::test_x[2]", True),
+        ("tests/core/test_cron.py::TestIt::test_x", "tests/core/test_cron.py::TestIt::test_y", False),
+    ],
+)
+def test_tests_of_one_stack_stay_together(one: str, other: str, are_together: bool) -> None:
+    split = Scheduling.__new__(Scheduling)._split_scope
+    assert (split(one) == split(other)) == are_together

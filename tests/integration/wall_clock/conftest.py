@@ -1,0 +1,52 @@
+"""Tests of promised seconds: each runs while no other test does, so it measures the product alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from apps.core.embedded import EmbeddedError
+from tests.integration.conftest import run_crowd, run_stack
+from tests.integration.databases import OwnServers
+from tests.integration.stack import Shape, Stack
+from tests.missing import leave_out
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("wall_clock")
+
+
+@pytest.fixture(scope="package")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    yield from run_crowd(tmp_path_factory)
+
+
+@pytest.fixture(scope="package")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
+    """A MongoDB and a Redis that nobody else uses, so that they may hang and die; the stack stops them."""
+    try:
+        return OwnServers(tmp_path_factory.mktemp("servers"))
+    except EmbeddedError as error:
+        leave_out(f"these tests stop and kill servers of their own, and there are none: {error}")
+
+
+@pytest.fixture(scope="package")
+def on_own_servers(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
+    """A stack on servers that are stopped and killed; shared by the tests that do so."""
+    shape = Shape(web_threads=8, variables={"MENGLA_TIMEOUT_SECONDS": "60"})
+    yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)
+
+
+@pytest.fixture
+def exposed(on_own_servers: Stack) -> Stack:
+    """The stack on servers that may be stopped and killed, at rest and recovered from the test before."""
+    on_own_servers.wait_until_well()
+    on_own_servers.reset()
+    return on_own_servers

@@ -1,0 +1,174 @@
+"""How the tests share a machine: several processes at once, each with databases and ports of its own.
+
+pytest-xdist runs the processes (*workers*). Tests that share a stack of processes stay on one worker. The
+tests marked ``wall_clock`` come last, all on one worker, and each waits until no other test runs: the seconds
+they measure are those of the product and not of its neighbours.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import redis
+from xdist.scheduler import LoadScopeScheduling
+
+from apps.core.ports import listen_problem
+
+# One for the tests of a worker, the others for the stacks that it runs at the same time.
+REDIS_DATABASES_PER_WORKER = 4
+_REDIS_DATABASES = 16  # of a Redis that nobody has configured
+# Tests of processes mostly wait for them, so more than one shares a core.
+_WORKERS_PER_CORE = 2.5
+# So few files are done before more workers would have started.
+_FEW_FILES = 3
+_GARBAGE_THRESHOLD = 10_000  # new objects between two looks for garbage; requests make many
+# Below the ports that systems give to whoever asks for any, so nobody gets one by chance.
+_FIRST_PORT, _PORTS_PER_WORKER = 20_000, 500
+# One stack serves all tests of these folders, and of each file of that one.
+_TOGETHER = ("tests/browser/", "tests/integration/crowd/", "tests/integration/wall_clock/")
+_BY_FILE = "tests/integration/"
+
+
+def worker_number() -> int:
+    """The number of this worker, from 0; also 0 where one process runs all tests."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+# --- What each worker has of its own --------------------------------------------------------------
+
+
+def own_mongo_db(name: str) -> str:
+    """Return the name of this worker's MongoDB database."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    return f"{name}_{worker}" if worker else name
+
+
+def own_redis_uri(uri: str) -> str:
+    """Return the URI of this worker's own Redis database."""
+    return with_redis_database(uri, redis_database(uri) + worker_number() * REDIS_DATABASES_PER_WORKER)
+
+
+def stack_redis_uris() -> list[str]:
+    """Return the URIs of the databases that the stacks of this worker may use."""
+    uri = os.environ["REDIS_URI"]
+    own = redis_database(uri)
+    return [with_redis_database(uri, own + step) for step in range(1, REDIS_DATABASES_PER_WORKER)]
+
+
+def redis_database(uri: str) -> int:
+    """Return the number of the database in a Redis URI."""
+    return int(urlsplit(uri).path.strip("/") or 0)
+
+
+def with_redis_database(uri: str, number: int) -> str:
+    """Return a Redis URI with another database."""
+    return urlunsplit(urlsplit(uri)._replace(path=f"/{number}"))
+
+
+_next_ports = itertools.count(os.getpid())  # two runs on one machine begin at different ports
+
+
+def own_port() -> int:
+    """Return a port on which nothing listens and which no other worker takes meanwhile."""
+    first = _FIRST_PORT + worker_number() * _PORTS_PER_WORKER
+    for _ in range(_PORTS_PER_WORKER):
+        port = first + next(_next_ports) % _PORTS_PER_WORKER
+        if listen_problem(port) is None:
+            return port
+    raise RuntimeError(f"None of the {_PORTS_PER_WORKER} ports from {first} on is free.")
+
+
+# --- Which worker runs what, and when -------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many workers ``-n auto`` starts; none for a few files, which begin sooner without."""
+    if len(config.args) <= _FEW_FILES and all("::" in one or one.endswith(".py") for one in config.args):
+        return 0
+    wanted = int((os.cpu_count() or 1) * _WORKERS_PER_CORE)
+    return max(1, min(wanted, _redis_databases() // REDIS_DATABASES_PER_WORKER))
+
+
+def _redis_databases() -> int:
+    try:
+        with redis.Redis.from_url(os.environ["REDIS_URI"]) as client:
+            return int(client.config_get("databases")["databases"])
+    except (KeyError, ValueError, redis.RedisError):
+        return _REDIS_DATABASES
+
+
+class Scheduling(LoadScopeScheduling):
+    """Hands out the tests of one stack together, those of the wall clock too, and others by function."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        for folder in _TOGETHER:
+            if nodeid.startswith(folder):
+                return folder
+        path, _, name = nodeid.partition("::")
+        return path if path.startswith(_BY_FILE) else f"{path}::{name.partition('[')[0]}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Hand out the tests in their order, which is that of :func:`pytest_collection_modifyitems`."""
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long tests first, so that short ones fill the gaps at the end, and those of the wall clock last."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
+        is_marked = [item.get_closest_marker(name) is not None for name in ("slow", "hypothesis")]
+        return is_of_wall_clock(item), not is_marked[0], not is_marked[1]
+
+    items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking through thousands of tests, which stay to the end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
+
+
+def is_of_wall_clock(item: pytest.Item) -> bool:
+    """Whether a test measures promised seconds."""
+    return item.get_closest_marker("wall_clock") is not None
+
+
+# --- Alone or together ----------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test of the wall clock while no other test of this run does, in any worker."""
+    directory = item.config._tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent  # the one directory of all workers
+    with turn(directory, is_alone=is_of_wall_clock(item)):
+        return (yield)
+
+
+@contextmanager
+def turn(directory: Path, *, is_alone: bool) -> Iterator[None]:
+    """Hold a lock that one test of the wall clock, or any number of others, can hold at a time.
+
+    Everybody passes the gate first: who waits there for the lock lets no new test overtake it.
+    """
+    kind = fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH
+    with (directory / "wall_clock.lock").open("a") as lock:
+        with (directory / "wall_clock.gate").open("a") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(lock, kind)
+        yield

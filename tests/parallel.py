@@ -120,19 +120,13 @@ class Scheduling(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Hand out the tests in their order, which is that of :func:`pytest_collection_modifyitems`."""
-    config.option.loadscopereorder = False
     return Scheduling(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put long tests first, so that short ones fill the gaps at the end, and those of the wall clock last."""
-
-    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
-        is_marked = [item.get_closest_marker(name) is not None for name in ("slow", "hypothesis")]
-        return is_of_wall_clock(item), not is_marked[0], not is_marked[1]
-
-    items.sort(key=place)
+    items.sort(key=lambda one: (is_of_wall_clock(one), not _has(one, "slow"), not _has(one, "hypothesis")))
 
 
 def pytest_collection_finish() -> None:
@@ -144,7 +138,11 @@ def pytest_collection_finish() -> None:
 
 def is_of_wall_clock(item: pytest.Item) -> bool:
     """Whether a test measures promised seconds."""
-    return item.get_closest_marker("wall_clock") is not None
+    return _has(item, "wall_clock")
+
+
+def _has(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
 
 
 # --- Alone or together ----------------------------------------------------------------------------

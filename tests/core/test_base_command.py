@@ -30,7 +30,6 @@ from apps.core.management.tables import format_table, printable
 from apps.core.periods import parse_granularity
 
 ROOT = Path(__file__).resolve().parents[2]
-DRIVER_WAITS_SECONDS = 30  # for a MongoDB that is down, unless it is told otherwise
 
 
 class Doing(CollectorCommand):
@@ -162,11 +161,12 @@ def test_a_database_that_is_down_is_noticed_before_anything_is_done(monkeypatch:
 def test_no_command_waits_for_a_database_that_is_down(command: list[str]) -> None:
     started = time.monotonic()
     ended = run_in_a_child(command, MONGO_URI="mongodb://user:secret-word@127.0.0.1:1/")
-    assert time.monotonic() - started < DRIVER_WAITS_SECONDS
+    seconds = time.monotonic() - started
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.count("\n") == 1
     assert "does not answer" in ended.stderr
     assert "secret-word" not in ended.stderr
+    assert seconds < 20
 
 
 @pytest.mark.slow

@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx
 import pymongo
 import redis
 from bson import ObjectId
 
+from apps.core.periods import business_date
 from apps.core.processes import ManagedProcess, ProcessGroup
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.services.answers import PARTIAL_HEADER
@@ -52,6 +54,7 @@ QUICK = {
 }
 UP_SAMPLES = {f'collector_up{{dependency="{name}"}} 1.0' for name in ("mongodb", "redis")}
 FORK = re.compile(r"\bfork|after_in_child", re.IGNORECASE)
+MARKET_ZONE = ZoneInfo("Asia/Shanghai")
 Document = dict[str, Any]
 
 
@@ -293,6 +296,15 @@ class Stack:
         """Create an API token; returns its text and its id."""
         data = self.post("/api/auth/generate-token", label="integration", scope=scope).json()["data"]
         return self.remember(data["token"]), data["id"]
+
+    def told_today(self, run: Document) -> Document:
+        """Return a run as today's list tells it, or as it is when the market's day has ended meanwhile."""
+        tasks = self.get("/api/sync-tasks/today").json()["data"]["tasks"]
+        listed = next((one for one in tasks if one["id"] == run["id"]), None)
+        if listed is None:
+            began, now = datetime.fromisoformat(run["started_at"]), datetime.now(UTC)
+            assert business_date(began, MARKET_ZONE) < business_date(now, MARKET_ZONE), run
+        return listed or run
 
     # --- Looking into the databases ---------------------------------------------------------------
 

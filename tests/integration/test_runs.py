@@ -82,8 +82,7 @@ def test_a_killed_worker_is_followed_by_one_that_ends_the_same_run(runs: Stack) 
     assert ended["status"] == "COMPLETED"
     assert ended["progress"]["completed"] == ended["progress"]["total"] == 15
     assert_each_figure_once(runs, run_id)
-    listed = runs.get("/api/sync-tasks").json()["data"]["tasks"]
-    assert next(one for one in listed if one["id"] == run_id)["progress"] == ended["progress"]
+    assert runs.told_today(ended)["progress"] == ended["progress"]
 
 
 def test_two_clusters_fire_one_slot_once_and_ask_nothing_twice(runs: Stack) -> None:

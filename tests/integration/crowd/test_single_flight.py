@@ -44,10 +44,8 @@ def test_fifty_misses_at_once_over_four_processes_make_one_request(stack: Stack)
     # ends without a request.
     collections = list(stack.database.mengla_collections.find({"identity": question.identity}))
     stack.wait_until_ended(str(one["_id"]) for one in collections)
-    ids = [one["_id"] for one in collections]
-    (asked,) = stack.database.mengla_collections.find({"_id": {"$in": ids}, "execution_id": {"$ne": ""}})
-    # One, unless the machine was so slow that the answer came too late and was asked for again.
-    assert stack.simulator.stats()["execute_requests"] == asked["attempts"]
+    assert stack.simulator.stats()["execute_requests"] == 1
+    assert [bool(one["execution_id"]) for one in collections].count(True) == 1
     stack.assert_stored_once([question])
 
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import httpx
 import psutil
 
 from apps.core.processes import ManagedProcess, bound_to_parent
+from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,7 @@ def new_client(base_url: str, token: str | None = None) -> httpx.Client:
         timeout=REQUEST_TIMEOUT_SECONDS,
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
         trust_env=False,
+        verify=NO_CERTIFICATES,
     )
 
 
@@ -52,17 +54,16 @@ class WebServer:
 
         The kernel spreads connections over the workers, so they are opened until every worker has enough.
         """
-        found: dict[int, list[httpx.Client]] = {}
+        by_port: dict[int, httpx.Client] = {}
         with contextlib.ExitStack() as opened:
-            for _ in range(MAX_CONNECTIONS):
-                if len(found) == self.worker_count and all(
-                    len(some) >= per_worker for some in found.values()
-                ):
+            while len(by_port) < MAX_CONNECTIONS:
+                for _ in range(self.worker_count * per_worker):
+                    client = opened.enter_context(new_client(self.url, token))
+                    stream = client.get("/health").extensions["network_stream"]
+                    by_port[stream.get_extra_info("client_addr")[1]] = client
+                found = {pid: [by_port[port] for port in ports] for pid, ports in self._ports(by_port)}
+                if len(found) == self.worker_count and min(map(len, found.values())) >= per_worker:
                     break
-                client = opened.enter_context(new_client(self.url, token))
-                stream = client.get("/health").extensions["network_stream"]
-                pid = self._worker_of(stream.get_extra_info("client_addr")[1])
-                found.setdefault(pid, []).append(client)
             else:
                 raise AssertionError(f"the connections did not reach {self.worker_count} workers: {found}")
             yield {pid: some[:per_worker] for pid, some in found.items()}
@@ -71,13 +72,13 @@ class WebServer:
         with self.clients(None) as by_worker:
             return set(by_worker)
 
-    def _worker_of(self, client_port: int) -> int:
+    def _ports(self, client_ports: Container[int]) -> Iterator[tuple[int, list[int]]]:
+        """Give the pid of each worker with those of these ports that are connected to it."""
         for child in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                for connection in child.net_connections("tcp"):
-                    if connection.raddr and connection.raddr.port == client_port:
-                        return child.pid
-        raise AssertionError("no process of the web server has this connection")
+                remote = [one.raddr.port for one in child.net_connections("tcp") if one.raddr]
+                if ports := [port for port in remote if port in client_ports]:
+                    yield child.pid, ports
 
 
 class Cluster:

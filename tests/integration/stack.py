@@ -20,7 +20,7 @@ import redis
 from bson import ObjectId
 
 from apps.core.periods import business_date
-from apps.core.processes import ManagedProcess, ProcessGroup
+from apps.core.processes import ManagedProcess, Stoppable
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.services.answers import PARTIAL_HEADER
 from apps.mengla.simulator.knobs import Knobs
@@ -28,7 +28,7 @@ from apps.mengla.simulator.server import Simulator, SimulatorConfig
 from tests.integration.databases import Databases, SharedServers
 from tests.integration.parts import ROOT, Caller, Cluster, WebServer, new_client
 from tests.integration.questions import Question, Questions
-from tests.integration.waiting import wait_until
+from tests.integration.waiting import at_once, wait_until
 from tests.parallel import own_port
 
 HEALTHY = Knobs(delay_seconds=0.05, concurrency=16)
@@ -94,7 +94,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{own_port()}"
         self.clusters: list[Cluster] = []
         self._secrets = {self.simulator.config.api_key, self.simulator.config.webhook_secret}
-        self._processes = ProcessGroup()
+        self._processes: list[Stoppable] = []
         self._callers = 0
         self._mongo: pymongo.MongoClient[Document] = pymongo.MongoClient(self.databases.mongo_uri)
 
@@ -112,9 +112,9 @@ class Stack:
         self.close()
 
     def close(self) -> None:
-        """Stop all processes and delete the databases."""
+        """Stop all processes, which takes as long as the slowest, and delete the databases."""
         try:
-            self._processes.stop_all()
+            at_once(process.stop for process in self._processes)
         finally:
             self.simulator.stop()
             self._mongo.close()
@@ -165,18 +165,20 @@ class Stack:
         """Start a child process that calls functions of the product."""
         self._callers += 1
         log_path = self.directory / f"caller-{self._callers}.log"
-        return self._processes.add(Caller(self.environment, log_path))
+        caller = Caller(self.environment, log_path)
+        self._processes.append(caller)
+        return caller
 
     def _start_command(self, name: str, *command: str) -> ManagedProcess:
-        return self._processes.start(
-            ManagedProcess(
-                [sys.executable, "manage.py", *command],
-                name=name,
-                log_path=self.directory / f"{name}.log",
-                env=self.environment,
-                cwd=ROOT,
-            )
+        process = ManagedProcess(
+            [sys.executable, "manage.py", *command],
+            name=name,
+            log_path=self.directory / f"{name}.log",
+            env=self.environment,
+            cwd=ROOT,
         )
+        self._processes.append(process)
+        return process.start()
 
     def _environment(self) -> dict[str, str]:
         hidden = {name: _secret() for name in ("SECRET_KEY", "JWT_SECRET", "ADMIN_PASSWORD")}

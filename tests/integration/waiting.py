@@ -23,7 +23,7 @@ def wait_until(condition: Callable[[], T], *, timeout_seconds: float, what: str)
 def at_once(calls: Iterable[Callable[[], T]]) -> list[T]:
     """Run all calls at the same time, each in a thread of its own, and return their results in order."""
     wanted = list(calls)
-    with ThreadPoolExecutor(len(wanted)) as pool:
+    with ThreadPoolExecutor(max(1, len(wanted))) as pool:
         return [future.result() for future in [pool.submit(call) for call in wanted]]
 
 

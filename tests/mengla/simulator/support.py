@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from apps.mengla.simulator.server import Simulator
+from tests.http import NO_CERTIFICATES
 
 SECRET = "hook-secret-für-tests"
 TASK_ID = "sim-mengla-collect"
@@ -103,7 +104,12 @@ class Asker:
     def __init__(self, simulator: Simulator, receiver: Receiver) -> None:
         self.simulator = simulator
         self.receiver = receiver
-        self.http = httpx.Client(base_url=simulator.url, timeout=10, headers={"Authorization": "Bearer key"})
+        self.http = httpx.Client(
+            base_url=simulator.url,
+            timeout=10,
+            headers={"Authorization": "Bearer key"},
+            verify=NO_CERTIFICATES,
+        )
 
     def close(self) -> None:
         self.http.close()

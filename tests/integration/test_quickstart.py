@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -39,16 +40,38 @@ TOLD = "Ctrl-C stops everything"
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the project; whatever a test left running in it is a failure."""
-    path = tmp_path / "a clone (with spaces, größer)"
+@contextmanager
+def copied_to(directory: Path) -> Iterator[Path]:
+    """A copy of the project; whatever was left running in it is a failure."""
+    path = directory / "a clone (with spaces, größer)"
     shutil.copytree(ROOT, path, ignore=NOT_IN_A_CLONE)
     yield path
     left = processes_of(path)
     for process in left:
         process.kill()
     assert left == []
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Path]:
+    """A new copy of the project."""
+    with copied_to(tmp_path) as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
+    """A copy that quickstart has been run in once, and how that ended; for the tests of later runs."""
+    with copied_to(tmp_path_factory.mktemp("used")) as path:
+        first = quickstart(path, "--once")
+        assert first.returncode == 0, first.stdout + first.stderr
+        yield path, first
+
+
+@pytest.fixture
+def used_clone(used: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
+    """The copy that quickstart has been run in."""
+    return used[0]
 
 
 def processes_of(clone: Path) -> list[psutil.Process]:
@@ -118,9 +141,8 @@ def pid_of(clone: Path, part: str) -> int:
     return next(int(entry["pid"]) for entry in entries if entry["name"] == part)
 
 
-def test_first_and_second_run(clone: Path) -> None:
-    first = quickstart(clone, "--once")
-    assert first.returncode == 0, first.stdout + first.stderr
+def test_first_and_second_run(used: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    clone, first = used
     assert "Best sellers of" in first.stdout
     assert len(re.findall(r"^│ .*\d", first.stdout, re.MULTILINE)) == 10
     assert "X-MengLa-Source: fresh" in first.stdout
@@ -227,23 +249,21 @@ def test_parts_whose_own_parent_was_killed_too_are_ended(
     assert not set(orphans) & {one.pid for one in processes_of(clone)}
 
 
-def test_a_changed_password_of_the_admin_is_told_with_the_way_out(clone: Path) -> None:
-    assert quickstart(clone, "--once").returncode == 0
-    env_file = clone / ".env"
+def test_a_changed_password_of_the_admin_is_told_with_the_way_out(used_clone: Path) -> None:
+    env_file = used_clone / ".env"
     lines = [line for line in env_file.read_text().splitlines() if not line.startswith("ADMIN_PASSWORD=")]
     env_file.write_text("\n".join([*lines, "ADMIN_PASSWORD=another-password"]))
-    refused = quickstart(clone, "--once")
+    refused = quickstart(used_clone, "--once")
     assert refused.returncode == 1
     assert "has another password than ADMIN_PASSWORD" in refused.stderr
     assert "another-password" not in refused.stdout + refused.stderr
     env_file.write_text("\n".join(lines))  # the way out that it has told
-    assert quickstart(clone, "--once").returncode == 0
+    assert quickstart(used_clone, "--once").returncode == 0
 
 
-def test_a_new_env_file_gives_the_admin_of_the_embedded_database_a_new_password(clone: Path) -> None:
-    assert quickstart(clone, "--once").returncode == 0
-    (clone / ".env").unlink()
-    second = quickstart(clone, "--once")
+def test_a_new_env_file_gives_the_admin_of_the_embedded_database_a_new_password(used_clone: Path) -> None:
+    (used_clone / ".env").unlink()
+    second = quickstart(used_clone, "--once")
     assert second.returncode == 0, second.stdout + second.stderr
 
 

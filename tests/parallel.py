@@ -12,7 +12,7 @@ import gc
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -150,23 +150,30 @@ def _has(item: pytest.Item, marker: str) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Run a test of the wall clock while no other test of this run does, in any worker."""
-    directory = item.config._tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        directory = directory.parent  # the one directory of all workers
-    with turn(directory, is_alone=is_of_wall_clock(item)):
+    """Run a test while none of the wall clock does, in any worker."""
+    with nullcontext() if is_of_wall_clock(item) else turn(_common_directory(item), is_alone=False):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run a test of the wall clock while no other test does; its processes start before, beside others."""
+    with turn(_common_directory(item), is_alone=True) if is_of_wall_clock(item) else nullcontext():
+        return (yield)
+
+
+def _common_directory(item: pytest.Item) -> Path:
+    """The temporary directory that all workers of this run share."""
+    directory: Path = item.config._tmp_path_factory.getbasetemp()
+    return directory.parent if "PYTEST_XDIST_WORKER" in os.environ else directory
 
 
 @contextmanager
 def turn(directory: Path, *, is_alone: bool) -> Iterator[None]:
     """Hold a lock that one test of the wall clock, or any number of others, can hold at a time.
 
-    Everybody passes the gate first: who waits there for the lock lets no new test overtake it.
+    Who waits to be alone holds nobody up: that comes when the others have nothing left to do.
     """
-    kind = fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH
     with (directory / "wall_clock.lock").open("a") as lock:
-        with (directory / "wall_clock.gate").open("a") as gate:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            fcntl.flock(lock, kind)
+        fcntl.flock(lock, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
         yield

@@ -40,7 +40,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
 @pytest.fixture(scope="package")
 def on_own_servers(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
     """A stack on servers that are stopped and killed; shared by the tests that do so."""
-    shape = Shape(web_threads=8, variables={"MENGLA_TIMEOUT_SECONDS": "60"})
+    shape = Shape(web_threads=12, variables={"MENGLA_TIMEOUT_SECONDS": "60"})
     yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)
 
 

@@ -9,17 +9,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 
 import pytest
-import redis
 
 from tests.integration.parts import ROOT
 from tests.integration.waiting import at_once
 from tests.mengla.commands.diagnosis import SECRET, checks_of
 from tests.mengla.commands.support import Ended
 
-pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.mongo,
+    pytest.mark.redis,
+    pytest.mark.usefixtures("django_db_setup", "redis_server"),
+]
 
 # What the product promises for a diagnosis when nothing answers, start of Python included.
 PROMISED_SECONDS = 15
@@ -81,8 +85,8 @@ DEPENDING = {
 }
 
 
-@pytest.fixture(scope="module")
-def diagnoses(django_db_setup: None, redis_server: redis.Redis) -> dict[str, Ended]:
+@cache
+def diagnoses() -> dict[str, Ended]:
     """How the command ended when nothing answered, and when one server hung; all of them run at once."""
     with black_hole() as port:
         silent = addresses(port)
@@ -94,16 +98,16 @@ def diagnoses(django_db_setup: None, redis_server: redis.Redis) -> dict[str, End
 
 
 @pytest.mark.parametrize("case", ["all hang", "all are down"])
-def test_it_ends_in_time_when_nothing_answers(diagnoses: dict[str, Ended], case: str) -> None:
-    checks = checks_of(diagnoses[case])
+def test_it_ends_in_time_when_nothing_answers(case: str) -> None:
+    checks = checks_of(diagnoses()[case])
     assert [name for name, one in checks.items() if one["is_ok"]] == ["environment"]
     for variable in ("MONGO_URI", "REDIS_URI"):
         assert all(variable in checks[name]["advice"] for name in DEPENDING[variable])
 
 
 @pytest.mark.parametrize("variable", list(DEPENDING))
-def test_one_that_hangs_is_told_apart_from_the_others(diagnoses: dict[str, Ended], variable: str) -> None:
-    checks = checks_of(diagnoses[variable])
+def test_one_that_hangs_is_told_apart_from_the_others(variable: str) -> None:
+    checks = checks_of(diagnoses()[variable])
     assert all(not checks[name]["is_ok"] for name in DEPENDING[variable])
     if variable != "MONGO_URI":
         assert checks["mongodb"]["is_ok"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from functools import partial
 
 import httpx
@@ -15,11 +16,12 @@ from tests.integration.waiting import at_once, timed
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 PROMISED_SECONDS = 3.0
-ASKED = (
+ALERTS = (
     ("get", "/api/admin/alerts"),
     ("post", "/api/admin/alerts/check"),
     ("get", "/api/admin/alerts/history"),
 )
+COUNTERS = (("get", "/api/admin/metrics"), ("get", "/api/admin/metrics/latency"))
 
 
 def answer_in_time(client: httpx.Client, method: str, path: str) -> httpx.Response:
@@ -28,37 +30,43 @@ def answer_in_time(client: httpx.Client, method: str, path: str) -> httpx.Respon
     return answer
 
 
+def assert_scraped(hanging: Collection[str], client: httpx.Client) -> None:
+    """A scrape has what the servers that answer know, and says which ones do not."""
+    scraped = answer_in_time(client, "get", "/metrics")
+    assert scraped.status_code == 200
+    samples = samples_of(scraped.text)
+    is_mongo_up, is_redis_up = "mongo" not in hanging, "redis" not in hanging
+    assert value(samples, "collector_up", dependency="mongodb") == is_mongo_up
+    assert value(samples, "collector_up", dependency="redis") == is_redis_up
+    names = {name for name, _ in samples}
+    assert ("collector_in_flight" in names) == is_mongo_up
+    assert ("collector_alert_firing" in names) == is_mongo_up
+    assert ("collector_web_workers" in names) == is_redis_up
+    assert ("collector_breaker_state" in names) == is_redis_up
+
+
+def assert_told(method: str, path: str, unavailable: str, client: httpx.Client) -> None:
+    """The address answers in time; where it needs the unavailable server, 503 names that."""
+    answer = answer_in_time(client, method, path)
+    if unavailable:
+        assert (answer.status_code, answer.json()["detail"]) == (503, unavailable)
+    else:
+        assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("hanging", [("mongo",), ("redis",), ("mongo", "redis")], ids="+".join)
 def test_whatever_hangs_what_is_known_is_told_in_time(
     exposed: Stack, servers: OwnServers, hanging: tuple[str, ...]
 ) -> None:
     exposed.tick()  # a worker's sign of life
-    with exposed.web.clients(exposed.token) as by_worker:
-        clients = [client for (client,) in by_worker.values()]
-        for client in clients:
-            assert client.get("/api/auth/me").status_code == 200
+    needed = [*((one, "mongo", "MongoDB") for one in ALERTS), *((one, "redis", "Redis") for one in COUNTERS)]
+    checks: list[Callable[[httpx.Client], None]] = [partial(assert_scraped, hanging)]
+    for (method, path), server, name in needed:
+        checks.append(partial(assert_told, method, path, name if server in hanging else ""))
+    with exposed.web.clients(exposed.token, per_worker=len(checks)) as by_worker:
+        calls = [partial(*one) for some in by_worker.values() for one in zip(checks, some, strict=True)]
+        for some in by_worker.values():
+            assert some[0].get("/api/auth/me").status_code == 200
         with stopped(*(getattr(servers, name) for name in hanging)):
-            for _ in range(2):  # the first ones learn of the outage, the others know of it
-                for scraped in at_once([partial(answer_in_time, one, "get", "/metrics") for one in clients]):
-                    assert scraped.status_code == 200
-                    samples = samples_of(scraped.text)
-                    is_mongo_up, is_redis_up = "mongo" not in hanging, "redis" not in hanging
-                    assert value(samples, "collector_up", dependency="mongodb") == is_mongo_up
-                    assert value(samples, "collector_up", dependency="redis") == is_redis_up
-                    names = {name for name, _ in samples}
-                    assert ("collector_in_flight" in names) == is_mongo_up
-                    assert ("collector_alert_firing" in names) == is_mongo_up
-                    assert ("collector_web_workers" in names) == is_redis_up
-                    assert ("collector_breaker_state" in names) == is_redis_up
-                for method, path in ASKED:
-                    for answer in at_once([partial(answer_in_time, one, method, path) for one in clients]):
-                        if "mongo" in hanging:  # alerts are in MongoDB
-                            assert (answer.status_code, answer.json()["detail"]) == (503, "MongoDB")
-                        else:
-                            assert answer.status_code == 200, answer.text
-                for path in ("/api/admin/metrics", "/api/admin/metrics/latency"):
-                    for answer in at_once([partial(answer_in_time, one, "get", path) for one in clients]):
-                        if "redis" in hanging:  # counters are in Redis
-                            assert (answer.status_code, answer.json()["detail"]) == (503, "Redis")
-                        else:
-                            assert answer.status_code == 200, answer.text
+            at_once(calls)  # these learn of the outage
+            at_once(calls)  # these know of it

@@ -142,7 +142,7 @@ def test_operators_get_answers_whatever_hangs(
     exposed: Stack, servers: OwnServers, hanging: tuple[str, ...]
 ) -> None:
     exposed.tick()  # a worker's sign of life
-    with exposed.web.clients(exposed.token, per_worker=2) as by_worker:
+    with exposed.web.clients(exposed.token, per_worker=3) as by_worker:
         clients = [client for some in by_worker.values() for client in some]
         for client in clients:
             assert client.get("/api/auth/me").status_code == 200
@@ -155,10 +155,13 @@ def test_operators_get_answers_whatever_hangs(
             unready = ({"mongodb", "worker"} if "mongo" in hanging else set()) | (
                 {"redis"} if "redis" in hanging else set()
             )
-            for _ in range(2):  # the first ones learn of the outage, the others know of it
-                asked = zip(clients, [*silent] * 2, strict=True)
-                at_once([partial(assert_told, client, path, silent[path]) for client, path in asked])
-                at_once([partial(assert_ready_says, client, unready) for client in clients])
+            checks: list[Callable[[httpx.Client], None]] = [
+                partial(assert_told, path=path, silent=names) for path, names in silent.items()
+            ]
+            checks.append(partial(assert_ready_says, silent=unready))
+            calls = [partial(*one) for some in by_worker.values() for one in zip(checks, some, strict=True)]
+            at_once(calls)  # these learn of the outage
+            at_once(calls)  # these know of it
         for client in clients:
             for path in ON_MONGODB:
                 wait_until(

@@ -24,7 +24,7 @@ from tests.integration.waiting import at_once, timed, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
-AT_ONCE = 6  # of the eight threads of a process
+AT_ONCE = 9  # of the twelve threads of a process
 PROMISED_SECONDS = 3.0
 Answer = httpx.Response
 
@@ -102,60 +102,6 @@ def log_in(stack: Stack, client: httpx.Client, password: str) -> Answer:
     return client.post("/api/auth/login", json={"username": "admin", "password": password})
 
 
-def test_while_mongodb_hangs_hits_go_on_and_the_rest_is_told_in_time(
-    exposed: Stack, servers: OwnServers
-) -> None:
-    in_l1, in_l2, uncached, unknown = exposed.questions.some(4)
-    # Not read, only collected: what is stored is put into L2.
-    exposed.wait_until_ended(exposed.ask_all([in_l1, in_l2]))
-    exposed.store([uncached])
-    waited_for = accepted(exposed, exposed.questions.one(drop_rate=1))
-    hits = [partial(assert_hit, exposed, question) for question in (in_l1, in_l2)]
-    misses = [
-        partial(assert_unavailable_read, exposed, uncached),
-        partial(assert_unavailable_read, exposed, unknown),
-        partial(assert_unavailable_read, exposed, unknown, wait=20),
-    ]
-    with exposed.web.clients(exposed.token) as by_worker:
-        clients = [client for (client,) in by_worker.values()]
-        for client in clients:
-            exposed.ask(in_l1, client=client)
-
-        def meet_the_outage(client: httpx.Client, checks: Iterable[Callable[[httpx.Client], None]]) -> None:
-            for check in checks:
-                check(client)
-            assert_unavailable(in_time(partial(client.get, "/api/mengla/records")))
-            assert_unavailable(in_time(partial(client.get, "/api/auth/tokens")))
-            assert in_time(partial(client.get, "/health")).status_code == 200
-            assert in_time(partial(client.get, "/ready")).status_code == 503
-            password = exposed.environment["ADMIN_PASSWORD"]
-            assert_unavailable(in_time(partial(log_in, exposed, client, password)))
-
-        with stopped(servers.mongo):
-            at_once(
-                [
-                    # One process learns of the outage by a hit, the other one by a miss.
-                    partial(meet_the_outage, clients[0], (*hits, *misses)),
-                    partial(meet_the_outage, clients[1], (*misses, *hits)),
-                ]
-            )
-            answer = in_time(partial(call_webhook, exposed, clients[0], waited_for, [{"catName": "kept"}]))
-            assert answer.json()["data"] == {"status": "parked"}
-        for client in clients:
-            wait_until(
-                lambda client=client: exposed.ask(uncached, client=client).status_code == 200,
-                timeout_seconds=10,
-                what="all is well again",
-            )
-    exposed.tick()
-    assert exposed.wait_until_ended([str(waited_for["_id"])]) == {"SUCCEEDED"}
-    stored = exposed.database.mengla_data.find_one({"collection_id": str(waited_for["_id"])})
-    assert stored is not None
-    assert stored["data"]["list"] == [{"catName": "kept"}]
-    exposed.collect(unknown)
-    exposed.assert_stored_once([in_l1, in_l2, uncached, unknown])
-
-
 def test_every_address_answers_in_time_while_mongodb_hangs(exposed: Stack, servers: OwnServers) -> None:
     """Each request finds a process that has forgotten the outage, as those do that come after a pause."""
     calls = operations()
@@ -219,6 +165,60 @@ def told_slow(client: httpx.Client, call: tuple[str, str, Any]) -> str:
     return f"{method} {path}: {answer.status_code} after {seconds:.1f} s"
 
 
+def test_while_mongodb_hangs_hits_go_on_and_the_rest_is_told_in_time(
+    exposed: Stack, servers: OwnServers
+) -> None:
+    in_l1, in_l2, uncached, unknown = exposed.questions.some(4)
+    # Not read, only collected: what is stored is put into L2.
+    exposed.wait_until_ended(exposed.ask_all([in_l1, in_l2]))
+    exposed.store([uncached])
+    waited_for = accepted(exposed, exposed.questions.one(drop_rate=1))
+    hits = [partial(assert_hit, exposed, question) for question in (in_l1, in_l2)]
+    misses = [
+        partial(assert_unavailable_read, exposed, uncached),
+        partial(assert_unavailable_read, exposed, unknown),
+        partial(assert_unavailable_read, exposed, unknown, wait=20),
+    ]
+    with exposed.web.clients(exposed.token) as by_worker:
+        clients = [client for (client,) in by_worker.values()]
+        for client in clients:
+            exposed.ask(in_l1, client=client)
+
+        def meet_the_outage(client: httpx.Client, checks: Iterable[Callable[[httpx.Client], None]]) -> None:
+            for check in checks:
+                check(client)
+            assert_unavailable(in_time(partial(client.get, "/api/mengla/records")))
+            assert_unavailable(in_time(partial(client.get, "/api/auth/tokens")))
+            assert in_time(partial(client.get, "/health")).status_code == 200
+            assert in_time(partial(client.get, "/ready")).status_code == 503
+            password = exposed.environment["ADMIN_PASSWORD"]
+            assert_unavailable(in_time(partial(log_in, exposed, client, password)))
+
+        with stopped(servers.mongo):
+            at_once(
+                [
+                    # One process learns of the outage by a hit, the other one by a miss.
+                    partial(meet_the_outage, clients[0], (*hits, *misses)),
+                    partial(meet_the_outage, clients[1], (*misses, *hits)),
+                ]
+            )
+            answer = in_time(partial(call_webhook, exposed, clients[0], waited_for, [{"catName": "kept"}]))
+            assert answer.json()["data"] == {"status": "parked"}
+        for client in clients:
+            wait_until(
+                lambda client=client: exposed.ask(uncached, client=client).status_code == 200,
+                timeout_seconds=10,
+                what="all is well again",
+            )
+    exposed.tick()
+    assert exposed.wait_until_ended([str(waited_for["_id"])]) == {"SUCCEEDED"}
+    stored = exposed.database.mengla_data.find_one({"collection_id": str(waited_for["_id"])})
+    assert stored is not None
+    assert stored["data"]["list"] == [{"catName": "kept"}]
+    exposed.collect(unknown)
+    exposed.assert_stored_once([in_l1, in_l2, uncached, unknown])
+
+
 def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, servers: OwnServers) -> None:
     unknown, waited_for = exposed.questions.one(), exposed.questions.one(drop_rate=1)
     collection = accepted(exposed, waited_for)
@@ -227,8 +227,8 @@ def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, serv
         answer = exposed.ask(waited_for, wait=30)
         return answer, time.monotonic()
 
-    with ThreadPoolExecutor(1) as pool, exposed.web.clients(exposed.token, per_worker=16) as by_worker:
-        # Twice as many in each process as it has threads.
+    many = 2 * exposed.shape.web_threads  # in each process
+    with ThreadPoolExecutor(1) as pool, exposed.web.clients(exposed.token, per_worker=many) as by_worker:
         clients = [client for some in by_worker.values() for client in some]
         readers = [partial(timed, partial(exposed.ask, unknown, client=client)) for client in clients]
         waiting = pool.submit(wait_for_a_collection)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from django.utils.translation import gettext as _
 
@@ -49,15 +48,12 @@ class HashingSlots:
                 self._hashing.release()
 
 
-@cache
+@process_state.made_once
 def process_slots() -> HashingSlots:
     """Return the slots of this process; a quarter of its threads stay free of logins."""
     return HashingSlots(
         concurrent=CONCURRENT_HASHES, admitted=threads_that_may_wait(), wait_seconds=WAIT_SECONDS
     )
-
-
-process_state.register(process_slots.cache_clear)
 
 
 def _busy() -> HashingBusy:

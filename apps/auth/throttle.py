@@ -7,7 +7,6 @@ import ipaddress
 import math
 import time
 import unicodedata
-from functools import cache
 
 import redis
 import structlog
@@ -87,12 +86,9 @@ def _forget_ended_windows(storage: MemoryStorage) -> None:
                 storage.events.pop(key, None)
 
 
-@cache
+@process_state.made_once
 def _local_storage() -> MemoryStorage:
     return MemoryStorage()
-
-
-process_state.register(_local_storage.cache_clear)
 
 
 def _address_key(address: str) -> str:

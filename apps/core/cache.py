@@ -21,7 +21,6 @@ import time
 import uuid
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal, cast
 
 import redis
@@ -332,24 +331,10 @@ def _as_pair(identifier: bytes | str) -> tuple[int, int]:
     return int(milliseconds), int(number)
 
 
-class _ProcessCache:
-    """Builds the cache at its first use, when the settings are there."""
-
-    @cached_property
-    def tiers(self) -> TieredCache:
-        return TieredCache(l1_max_entries=settings.L1_CACHE_MAX_SIZE, l1_ttl_seconds=settings.L1_CACHE_TTL)
-
-    def forget(self) -> None:
-        self.__dict__.pop("tiers", None)
-
-
-_process_cache = _ProcessCache()
-process_state.register(_process_cache.forget)
-
-
+@process_state.made_once
 def get_cache() -> TieredCache:
     """Return this process's view of the tiers."""
-    return _process_cache.tiers
+    return TieredCache(l1_max_entries=settings.L1_CACHE_MAX_SIZE, l1_ttl_seconds=settings.L1_CACHE_TTL)
 
 
 def clear_all() -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from django.conf import settings
 
@@ -47,9 +46,11 @@ def threads_that_may_wait() -> int:
     return settings.WEB_THREADS - max(1, settings.WEB_THREADS // 4)
 
 
-@cache
+def places_for_half() -> Places:
+    """Return places for one kind of waiting that may take half of this process's threads."""
+    return Places(max(1, settings.WEB_THREADS // 2))
+
+
+@process_state.made_once
 def _all_places() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(threads_that_may_wait())
-
-
-process_state.register(_all_places.cache_clear)

@@ -13,6 +13,7 @@ from apps.core import process_state
 from apps.core.cache import get_cache
 from apps.core.cache_debts import debts
 from apps.core.outages import mongo_outage, redis_outage
+from tests.integration.waiting import at_once
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,37 @@ class TestRegistry:
             return "still itself"
 
         assert forget() == "still itself"
+
+    def test_what_is_made_once_is_made_by_one_of_many_threads(self) -> None:
+        begin, made = threading.Barrier(8, timeout=10), []
+
+        @process_state.made_once
+        def thing() -> object:
+            made.append(object())
+            time.sleep(0.05)  # while the others ask for it
+            return made[-1]
+
+        def ask() -> object:
+            begin.wait()
+            return thing()
+
+        assert set(at_once([ask] * 8)) == set(made)
+        assert len(made) == 1
+        process_state.forget_all()
+        assert thing() is made[-1]
+        assert len(made) == 2
+
+    def test_what_could_not_be_made_is_tried_again(self) -> None:
+        tries: list[int] = []
+
+        @process_state.made_once
+        def thing() -> int:
+            tries.append(1)
+            return 1 // (len(tries) - 1)
+
+        with pytest.raises(ZeroDivisionError):
+            thing()
+        assert (thing(), thing(), len(tries)) == (1, 1, 2)
 
     def test_nothing_to_forget(self) -> None:
         process_state.forget_all()

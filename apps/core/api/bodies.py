@@ -7,7 +7,6 @@ when the client goes away. Nothing is read before somebody wants it, so that a s
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from io import BytesIO
 from typing import IO, Any
 
@@ -17,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from apps.core import process_state
 from apps.core.errors import InvalidInput, PayloadTooLarge, RateLimited
-from apps.core.web_threads import Places
+from apps.core.web_threads import Places, places_for_half
 
 RETRY_AFTER_SECONDS = 2
 # Stands for the length of a body sent in chunks, which Django and DRF would take for empty without one.
@@ -60,13 +59,10 @@ class RequestBody:
         return data
 
 
-@cache
+@process_state.made_once
 def reading_places() -> Places:
-    """Return the places of this process for threads that wait for a body: half of its threads."""
-    return Places(max(1, settings.WEB_THREADS // 2))
-
-
-process_state.register(reading_places.cache_clear)
+    """Return the places of this process for threads that wait for a body."""
+    return places_for_half()
 
 
 def guard_body(request: HttpRequest) -> None:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
 from cachetools import TTLCache
-from django.conf import settings
 from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
@@ -23,7 +21,7 @@ from apps.core import process_state
 from apps.core.cache import Entry, Lookup, get_cache
 from apps.core.mongo import collection_of, utc_now
 from apps.core.outages import is_mongo_outage, mongo_outage
-from apps.core.web_threads import Places
+from apps.core.web_threads import Places, places_for_half
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
@@ -239,29 +237,10 @@ def _refresh(query: DataQuery, standing: Standing | None, *, requested_by: str) 
 # --- Waiting --------------------------------------------------------------------------------------
 
 
-class _Waiters:
-    """Bounds how many of this process's threads may wait for collections: half of them."""
-
-    def __init__(self) -> None:
-        self._places: Places | None = None
-        self._lock = threading.Lock()
-
-    def run(
-        self, wait: Callable[[], dict[str, Any]], otherwise: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """Run the wait if a place is free, else do not wait."""
-        with self._lock:
-            if self._places is None:
-                self._places = Places(max(1, settings.WEB_THREADS // 2))
-        with self._places.take() as has_place:
-            return wait() if has_place else otherwise()
-
-    def forget(self) -> None:
-        self._places = None
-
-
-_waiters = _Waiters()
-process_state.register(_waiters.forget)
+@process_state.made_once
+def _waiting_places() -> Places:
+    """Return the places of this process for threads that wait for collections."""
+    return places_for_half()
 
 
 def _wait_for_end(collection_id: Any, wait_seconds: float) -> dict[str, Any]:
@@ -282,7 +261,10 @@ def _wait_for_end(collection_id: Any, wait_seconds: float) -> dict[str, Any]:
                 return collection
             time.sleep(min(_WAIT_POLL_SECONDS, remaining))
 
-    return _waiters.run(wait, current) if wait_seconds > 0 else current()
+    if wait_seconds <= 0:
+        return current()
+    with _waiting_places().take() as has_place:
+        return wait() if has_place else current()
 
 
 def _await_or_miss(query: DataQuery, collection_id: Any, wait_seconds: float) -> Hit | Miss:

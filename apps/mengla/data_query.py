@@ -14,7 +14,7 @@ from typing import Any
 
 from apps.core.periods import Granularity, Period, count_periods, period_range
 from apps.mengla.choices import ALL_CATEGORIES, Action
-from apps.mengla.upstream.payloads import variant_of
+from apps.mengla.upstream.payloads import build_parameters, variant_of
 
 __all__ = ["ALL_CATEGORIES", "DataQuery"]
 
@@ -78,6 +78,20 @@ class DataQuery:
     def record_id(self, period: Period) -> str:
         """Return the key of the record of one period."""
         return ":".join([*self._prefix, period.key, *self._suffix])
+
+    def service_parameters(self) -> dict[str, object]:
+        """Return what the collection service is asked: the ``parameters`` of one execution.
+
+        :raises ValueError: when it takes no such range, or ``extra`` would override a parameter.
+        """
+        return build_parameters(
+            action=self.action,
+            product_id=self.product_id,
+            cat_id=self.cat_id,
+            start=self.start,
+            end=self.end,
+            extra=self.extra,
+        )
 
     def narrowed(self, start: Period, end: Period) -> DataQuery:
         """Return the same question for another range."""

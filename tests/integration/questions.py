@@ -14,7 +14,7 @@ from apps.mengla.choices import Action
 from apps.mengla.data_query import DataQuery
 from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
-from apps.mengla.upstream.payloads import build_parameters, split_trend_points, unwrap
+from apps.mengla.upstream.payloads import split_trend_points, unwrap
 
 CATEGORIES = ("4200", "4300", "4400")  # of the sample tree
 RANKINGS = (Action.HIGH, Action.HOT, Action.CHANCE)
@@ -58,15 +58,7 @@ class Question:
     def expected_records(self) -> dict[str, Any]:
         """The figures the simulator sends for it, by the key of the record that should hold them."""
         query = self.query
-        parameters = build_parameters(
-            action=query.action,
-            product_id="",
-            cat_id=query.cat_id,
-            start=query.start,
-            end=query.end,
-            extra=query.extra,
-        )
-        data = unwrap(query.action, result_of(parse_parameters(parameters))).data
+        data = unwrap(query.action, result_of(parse_parameters(query.service_parameters()))).data
         if not query.is_trend:
             return {query.record_id(query.start): data}
         points = split_trend_points(data, granularity=query.granularity)

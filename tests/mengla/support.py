@@ -15,7 +15,7 @@ from apps.mengla.services import queue
 from apps.mengla.services.receive import Receipt, receive_webhook
 from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
-from apps.mengla.upstream.payloads import build_parameters, split_trend_points, unwrap
+from apps.mengla.upstream.payloads import split_trend_points, unwrap
 
 Document = dict[str, Any]
 SLOTS = 10
@@ -86,15 +86,7 @@ def make_overdue(collection: Document) -> None:
 
 def result_for(query: DataQuery) -> Document:
     """What the collection service sends for a question: deterministic figures."""
-    parameters = build_parameters(
-        action=query.action,
-        product_id=query.product_id,
-        cat_id=query.cat_id,
-        start=query.start,
-        end=query.end,
-        extra=query.extra,
-    )
-    return result_of(parse_parameters(parameters))
+    return result_of(parse_parameters(query.service_parameters()))
 
 
 def figures_of(query: DataQuery) -> Any:

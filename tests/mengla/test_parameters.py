@@ -19,7 +19,6 @@ from apps.mengla.services.parameters import (
     build_query,
     build_record_filter,
 )
-from apps.mengla.upstream.payloads import build_parameters
 
 TREND = Action.INDUSTRY_TREND.value
 TEXTS = ("action", "cat_id", "date_type", "timest", "start_range", "end_range")
@@ -239,15 +238,7 @@ class TestExtra:
     def test_is_passed_on(self) -> None:
         extra = {"a": 1, "b": [True, None, 1.5, {"c": "з"}], "-": -(2**63) + 1}
         query = build(extra=extra, product_id="p")
-        asked = build_parameters(
-            action=query.action,
-            product_id=query.product_id,
-            cat_id=query.cat_id,
-            start=query.start,
-            end=query.end,
-            extra=query.extra,
-        )
-        assert asked.items() >= {**extra, "product_id": "p"}.items()
+        assert query.service_parameters().items() >= {**extra, "product_id": "p"}.items()
 
     @pytest.mark.parametrize("name", sorted(RESERVED_PARAMETERS))
     def test_may_not_change_what_is_asked(self, name: str) -> None:

@@ -28,7 +28,6 @@ from apps.mengla.services import answer_caches, queue, receive, wakeup
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
 from apps.mengla.upstream.errors import UpstreamError
-from apps.mengla.upstream.payloads import build_parameters
 
 logger = structlog.get_logger(__name__)
 
@@ -187,7 +186,9 @@ def _is_answered_already(collection: Document) -> bool:
 def _send(service: CollectionServiceClient, collection: Document, task_id: str) -> None:
     try:
         execution_id = service.execute(
-            task_id=task_id, parameters=_parameters_of(collection), webhook_url=_webhook_url(collection)
+            task_id=task_id,
+            parameters=selectors.query_of(collection).service_parameters(),
+            webhook_url=_webhook_url(collection),
         )
     except UpstreamError as error:
         _fail_or_put_back(collection, error)
@@ -202,18 +203,6 @@ def _send(service: CollectionServiceClient, collection: Document, task_id: str) 
         collection["_id"], attempt_token=collection["attempt_token"], execution_id=execution_id
     )
     receive.take_parked_answer(execution_id)
-
-
-def _parameters_of(collection: Document) -> dict[str, object]:
-    query = selectors.query_of(collection)
-    return build_parameters(
-        action=query.action,
-        product_id=query.product_id,
-        cat_id=query.cat_id,
-        start=query.start,
-        end=query.end,
-        extra=query.extra,
-    )
 
 
 def _fail_or_put_back(collection: Document, error: UpstreamError) -> None:

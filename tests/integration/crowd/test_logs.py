@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from apps.core.processes import ManagedProcess
-from apps.mengla.upstream.payloads import build_parameters
 from tests.integration.parts import ROOT, new_client
 from tests.integration.stack import Stack
 from tests.integration.waiting import wait_until
@@ -175,15 +174,7 @@ def test_the_simulator_as_a_process_writes_no_secret_either(stack: Stack) -> Non
     try:
         simulator.wait_until_ready(f"http://127.0.0.1:{port}/stats", timeout_seconds=30)
         key = stack.environment["COLLECT_SERVICE_API_KEY"]
-        query = stack.questions.one().query
-        parameters = build_parameters(
-            action=query.action,
-            product_id=query.product_id,
-            cat_id=query.cat_id,
-            start=query.start,
-            end=query.end,
-            extra={},
-        )
+        parameters = stack.questions.one().query.service_parameters()
         with new_client(f"http://127.0.0.1:{port}", key) as client:
             (*_, task) = client.get("/api/managed-tasks").json()["data"]["tasks"]
             for address in (stack.url, f"http://user:{password}@127.0.0.1:1"):

@@ -13,7 +13,6 @@ import pytest
 
 from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
-from apps.mengla.upstream.payloads import build_parameters
 from apps.mengla.upstream.signature import sign
 from tests.integration.questions import Question
 from tests.integration.stack import ENDED, Stack
@@ -164,11 +163,7 @@ def origin_of(collection: Mapping[str, Any]) -> dict[str, str]:
 
 
 def result_body(question: Question, execution_id: str) -> bytes:
-    query = question.query
-    parameters = build_parameters(
-        action=query.action, product_id="", cat_id=query.cat_id, start=query.start, end=query.end, extra={}
-    )
-    result = result_of(parse_parameters(parameters))
+    result = result_of(parse_parameters(question.query.service_parameters()))
     return json.dumps({"executionId": execution_id, "status": "completed", "resultData": result}).encode()
 
 

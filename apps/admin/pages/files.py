@@ -15,6 +15,7 @@ from apps.mengla.services.figure_tables import Table, Value
 FORMATS = ("csv", "xlsx")
 # What a spreadsheet program may take for the beginning of a formula, also in its full-width spelling.
 _FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# As openpyxl.cell.cell.ILLEGAL_CHARACTERS_RE, without loading all of openpyxl for a CSV file.
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MAX_SHEET_NAME = 31

@@ -6,15 +6,14 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib import admin
 from playwright.sync_api import Page, expect
 
+from tests.admin_pages import model_admins
 from tests.browser.chromium import Watched
 from tests.browser.conftest import NewPage
 from tests.integration.stack import Stack
 
-admin.autodiscover()
-LISTS = sorted(f"/admin/{one._meta.app_label}/{one._meta.model_name}/" for one in admin.site._registry)
+LISTS = sorted(f"/admin/{one.opts.app_label}/{one.opts.model_name}/" for one in model_admins())
 # What stands on a Chinese page in Latin letters: names, codes and values of the data.
 LATIN = re.compile(
     r"""[A-Z][A-Z0-9_]+ | https?://\S+ | [\w./-]*[\d_./:*@%-][\w./:*@%-]* | MengLa | Collector | MongoDB
@@ -61,10 +60,8 @@ def test_the_links_of_the_sidebar(watched: Watched) -> None:
     addresses = {link.get_attribute("href") for link in links.all()}
     assert len(addresses) >= 8
     for address in sorted(filter(None, addresses)):
-        if address in (*PAGES, *LISTS):
-            watched.visit(address)
-        else:
-            watched.open(address)
+        open_page = watched.visit if address in (*PAGES, *LISTS) else watched.open
+        open_page(address)
 
 
 def test_the_dark_theme_is_as_usable(watched: Watched) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -37,15 +38,7 @@ pytestmark = pytest.mark.slow
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with these variables of ours and no others."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={**environment, "ENV_FILE": "", **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_python("manage.py", *arguments, env={**environment, "ENV_FILE": "", **variables})
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> None:
@@ -137,15 +130,7 @@ def test_a_proxy_that_nobody_has_named_is_warned_of() -> None:
 
 def test_the_web_server_application_refuses_too() -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    result = subprocess.run(
-        [sys.executable, "-c", "import config.wsgi"],
-        cwd=ROOT,
-        env={**environment, "ENV_FILE": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    result = run_python("-c", "import config.wsgi", env={**environment, "ENV_FILE": ""})
     assert result.returncode == 1
     assert "MONGO_URI is missing" in result.stderr
     assert "REDIS_URI is missing" in result.stderr

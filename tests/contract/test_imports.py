@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ROOT / "apps"
@@ -59,14 +59,8 @@ def imported_by(tree: ast.Module) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_contracts_of_import_linter_hold() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    result = run_python("-c", program, timeout_seconds=120)
     assert result.returncode == 0, result.stdout
     assert " 0 broken" in result.stdout
 

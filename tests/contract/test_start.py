@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django_mongodb_backend import features, operations
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.programs import run_python
+
 NOBODY_WANTS = {"django.contrib.gis.db", "django.contrib.gis.gdal", "django.contrib.gis.geos"}
 FEW_WANT = {"click", "httpx", "openpyxl", "pygments", "rich.console"}
 WEB_WANTS = {
@@ -37,15 +36,9 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         "MONGO_URI": "mongodb://127.0.0.1:1",
         "REDIS_URI": "redis://127.0.0.1:1/0",
     }
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    ended = run_python("-c", code, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    return ended
 
 
 def loaded_by(code: str) -> set[str]:

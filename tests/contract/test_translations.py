@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 
 from apps.core.errors import DomainError
 from apps.panels.choices import ModuleId
+from tests.admin_pages import model_admins
 from tools.messages import catalogue, marks, sources
 from tools.messages.sources import Text
 
@@ -229,8 +230,7 @@ def shown_names(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
 
 def test_every_shown_column_and_field_has_a_translated_name() -> None:
     unmarked = []
-    admin.autodiscover()
-    ours = [one for one in admin.site._registry.values() if type(one).__module__.startswith("apps.")]
+    ours = [one for one in model_admins() if type(one).__module__.startswith("apps.")]
     assert len(ours) > 5
     for model_admin in ours:
         fields = {one.name: one for one in model_admin.opts.get_fields() if isinstance(one, Field)}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.programs import run_python
 
 pytestmark = pytest.mark.slow
 
@@ -29,15 +29,7 @@ print(json.dumps(told))
 
 def ask(*paths: str, language: str = "en", **variables: str) -> list[Any]:
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"} | variables
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, language, *paths],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_python("-c", ASK, language, *paths, env=environment)
     assert done.returncode == 0, done.stderr
     answers: list[Any] = json.loads(done.stdout.splitlines()[-1])
     return answers

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+
+from tests.admin_pages import model_admins
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
 # An address that a browser would fetch by itself.
 LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']([^\"']*)", re.IGNORECASE)
-admin.autodiscover()
-MODELS = sorted(model._meta.label_lower for model in admin.site._registry)
+MODELS = sorted(one.opts.label_lower for one in model_admins())
 
 
 def list_address(label: str) -> str:

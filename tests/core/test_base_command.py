@@ -28,6 +28,7 @@ from apps.core.management.base import CollectorCommand, ExitCode, Stopped
 from apps.core.management.progress import open_display
 from apps.core.management.tables import format_table, printable
 from apps.core.periods import parse_granularity
+from tests.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -188,15 +189,7 @@ def test_a_traceback_is_there_for_whoever_asks() -> None:
 
 def run_in_a_child(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command of manage.py to its end."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *command],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_python("manage.py", *command, env=os.environ | environment)
 
 
 # --- Signals ---------------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,8 @@ from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.utils import translation
 from rest_framework.test import APIClient
+
+from tests.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 CHINESE = {"HTTP_ACCEPT_LANGUAGE": "zh-CN,zh;q=0.9,en;q=0.5"}
@@ -91,13 +91,9 @@ def test_a_command_speaks_the_language_of_the_installation(
 
 @pytest.mark.slow
 def test_the_help_of_a_command_is_in_the_language_of_the_installation() -> None:
-    shown = subprocess.run(
-        [sys.executable, "manage.py", "collect", "--help"],
-        cwd=ROOT,
-        env={**os.environ, "LANGUAGE_CODE": "zh-hans", "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    chinese = {**os.environ, "LANGUAGE_CODE": "zh-hans", "PYTHONIOENCODING": "utf-8"}
+    ended = run_python("manage.py", "collect", "--help", env=chinese)
+    assert ended.returncode == 0, ended.stderr
+    shown = ended.stdout
     assert "采集一个周期的数据" in shown
     assert "以 JSON 输出结果" in shown

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from config.logs import line_formatter, scrub_text
+from tests.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "mongodb://root:s3cret@db/"
@@ -177,10 +177,8 @@ def run_with(level: str, log_format: str) -> str:
         "logging.getLogger('other').warning('mongodb://root:s3cret@db/')\n"
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('failing')\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert result.stdout == ""
+    result = run_python("-c", program)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
     assert "s3cret" not in result.stderr
     return result.stderr
 

@@ -21,6 +21,7 @@ from apps.core.processes import ManagedProcess
 from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import at_once
 from tests.parallel import own_port
+from tests.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 # Nothing connects to these: the little site of these tests has no data.
@@ -58,15 +59,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=ENVIRONMENT | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_python("manage.py", *arguments, env=ENVIRONMENT | environment)
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:

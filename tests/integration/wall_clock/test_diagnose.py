@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,10 +11,10 @@ from functools import cache, partial
 
 import pytest
 
-from tests.integration.parts import ROOT
 from tests.integration.waiting import at_once
 from tests.mengla.commands.diagnosis import SECRET, checks_of
 from tests.mengla.commands.support import Ended
+from tests.programs import run_python
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,14 +53,8 @@ def black_hole() -> Iterator[int]:
 
 def diagnose_process(**environment: str) -> Ended:
     """Run the real command, for no longer than is promised."""
-    ended = subprocess.run(
-        [sys.executable, "manage.py", "diagnose", "--json"],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=PROMISED_SECONDS,
-        check=False,
+    ended = run_python(
+        "manage.py", "diagnose", "--json", env=os.environ | environment, timeout_seconds=PROMISED_SECONDS
     )
     assert SECRET not in ended.stdout + ended.stderr
     return Ended(ended.returncode, ended.stdout, ended.stderr)

@@ -11,11 +11,10 @@ import pytest
 from tests.integration.databases import OwnServers, stopped
 from tests.integration.samples import samples_of, value
 from tests.integration.stack import Stack
-from tests.integration.waiting import at_once, timed
+from tests.integration.wall_clock.promises import check_in_an_outage, in_time
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
-PROMISED_SECONDS = 3.0
 ALERTS = (
     ("get", "/api/admin/alerts"),
     ("post", "/api/admin/alerts/check"),
@@ -24,15 +23,9 @@ ALERTS = (
 COUNTERS = (("get", "/api/admin/metrics"), ("get", "/api/admin/metrics/latency"))
 
 
-def answer_in_time(client: httpx.Client, method: str, path: str) -> httpx.Response:
-    answer, seconds = timed(lambda: client.request(method, path))
-    assert seconds < PROMISED_SECONDS, f"{path} took {seconds:.1f} s: {answer.status_code}"
-    return answer
-
-
 def assert_scraped(hanging: Collection[str], client: httpx.Client) -> None:
     """A scrape has what the servers that answer know, and says which ones do not."""
-    scraped = answer_in_time(client, "get", "/metrics")
+    scraped = in_time(partial(client.get, "/metrics"))
     assert scraped.status_code == 200
     samples = samples_of(scraped.text)
     is_mongo_up, is_redis_up = "mongo" not in hanging, "redis" not in hanging
@@ -47,7 +40,7 @@ def assert_scraped(hanging: Collection[str], client: httpx.Client) -> None:
 
 def assert_told(method: str, path: str, unavailable: str, client: httpx.Client) -> None:
     """The address answers in time; where it needs the unavailable server, 503 names that."""
-    answer = answer_in_time(client, method, path)
+    answer = in_time(partial(client.request, method, path))
     if unavailable:
         assert (answer.status_code, answer.json()["detail"]) == (503, unavailable)
     else:
@@ -64,9 +57,7 @@ def test_whatever_hangs_what_is_known_is_told_in_time(
     for (method, path), server, name in needed:
         checks.append(partial(assert_told, method, path, name if server in hanging else ""))
     with exposed.web.clients(exposed.token, per_worker=len(checks)) as by_worker:
-        calls = [partial(*one) for some in by_worker.values() for one in zip(checks, some, strict=True)]
         for some in by_worker.values():
             assert some[0].get("/api/auth/me").status_code == 200
         with stopped(*(getattr(servers, name) for name in hanging)):
-            at_once(calls)  # these learn of the outage
-            at_once(calls)  # these know of it
+            check_in_an_outage(by_worker, checks)

@@ -13,7 +13,8 @@ import pytest
 from tests.integration.databases import OwnServers, stopped
 from tests.integration.questions import Question
 from tests.integration.stack import Stack
-from tests.integration.waiting import at_once, timed, wait_until
+from tests.integration.waiting import at_once, wait_until
+from tests.integration.wall_clock.promises import check_in_an_outage, in_time
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
@@ -114,8 +115,7 @@ def wait_for_source(
 
 def assert_told(client: httpx.Client, path: str, silent: set[str]) -> None:
     """The address answers in time, says which parts are silent and why, and has the data of the others."""
-    answer, seconds = timed(lambda: client.get(path))
-    assert seconds < PROMISED_SECONDS, f"{path} took {seconds:.1f} s"
+    answer = in_time(partial(client.get, path), seconds=PROMISED_SECONDS)
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]
     parts = {name: one for name, one in data.items() if isinstance(one, dict) and "ok" in one}
@@ -127,8 +127,7 @@ def assert_told(client: httpx.Client, path: str, silent: set[str]) -> None:
 
 def assert_ready_says(client: httpx.Client, silent: set[str]) -> None:
     assert client.get("/health").status_code == 200
-    answer, seconds = timed(lambda: client.get("/ready"))
-    assert seconds < PROMISED_SECONDS
+    answer = in_time(partial(client.get, "/ready"), seconds=PROMISED_SECONDS)
     checks = answer.json()["checks"]
     assert answer.status_code == (503 if silent else 200), checks
     assert {name for name, one in checks.items() if not one["ok"]} == silent
@@ -159,9 +158,7 @@ def test_operators_get_answers_whatever_hangs(
                 partial(assert_told, path=path, silent=names) for path, names in silent.items()
             ]
             checks.append(partial(assert_ready_says, silent=unready))
-            calls = [partial(*one) for some in by_worker.values() for one in zip(checks, some, strict=True)]
-            at_once(calls)  # these learn of the outage
-            at_once(calls)  # these know of it
+            check_in_an_outage(by_worker, checks)
         for client in clients:
             for path in ON_MONGODB:
                 wait_until(

@@ -21,19 +21,12 @@ from tests.integration.parts import ROOT
 from tests.integration.questions import Question
 from tests.integration.stack import Stack
 from tests.integration.waiting import at_once, timed, wait_until
+from tests.integration.wall_clock.promises import PROMISED_SECONDS, in_time
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 AT_ONCE = 9  # of the twelve threads of a process
-PROMISED_SECONDS = 3.0
 Answer = httpx.Response
-
-
-def in_time(call: Callable[[], Answer]) -> Answer:
-    """Call and assert that the answer came within the promised time."""
-    answer, seconds = timed(call)
-    assert seconds < PROMISED_SECONDS, f"{answer.request.url} took {seconds:.1f} s: {answer.status_code}"
-    return answer
 
 
 def assert_unavailable(answer: Answer, dependency: str = "MongoDB") -> None:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import signal
 from importlib import import_module
 
+from config.web_server import hear_stops
+
 if multiprocessing.parent_process() is not None:
-    # Until granian sets its own handlers, a worker has the ones of its parent, which swallow the signal:
-    # a stop during the imports below would be lost, and the parent would wait until it may kill.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    hear_stops()
     gc.disable()  # nothing of what is loaded is garbage, and to look for some takes a tenth of the time
 
 from django.apps import apps as django_apps

@@ -40,7 +40,7 @@ Serve = Callable[..., tuple[ManagedProcess, str]]
 def serve(tmp_path: Path) -> Iterator[Serve]:
     servers: list[ManagedProcess] = []
 
-    def start(*options: str) -> tuple[ManagedProcess, str]:
+    def start(*options: str, said: str = "") -> tuple[ManagedProcess, str]:
         port = own_port()
         server = ManagedProcess(
             [sys.executable, "manage.py", "serve", "--port", str(port), *options],
@@ -50,7 +50,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             cwd=ROOT,
         )
         servers.append(server)
-        server.start().wait_until_ready(f"http://127.0.0.1:{port}/about", timeout_seconds=60)
+        is_ready = (lambda: said in server.log_text()) if said else f"http://127.0.0.1:{port}/about"
+        server.start().wait_until_ready(is_ready, timeout_seconds=60)
         return server, f"http://127.0.0.1:{port}"
 
     yield start
@@ -100,8 +101,11 @@ class TestServing:
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/about")
 
-    def test_a_stop_during_the_start_is_not_lost(self, serve: Serve) -> None:
-        server, _ = serve("--workers", "6")  # some of them are still importing when the first one answers
+    @pytest.mark.parametrize(
+        "said", ["Spawning worker-1", "Spawning worker-6", "Started worker-1", "Started worker-6"]
+    )
+    def test_a_stop_during_the_start_is_not_lost(self, said: str, serve: Serve) -> None:
+        server, _ = serve("--workers", "6", said=said)
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0  # a lost one would be made up for after 40 seconds
 

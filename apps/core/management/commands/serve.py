@@ -72,7 +72,7 @@ class Command(TranslatedCommand):
         os.chdir(settings.BASE_DIR)
         os.execve(  # noqa: S606
             sys.executable,
-            [sys.executable, "-m", "granian", *_granian_arguments(host, port, workers, threads)],
+            [sys.executable, "-m", "config.web_server", *_granian_arguments(host, port, workers, threads)],
             environment,
         )
 

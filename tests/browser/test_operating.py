@@ -18,7 +18,8 @@ from tests.integration.waiting import wait_until
 
 RUN_TIMEOUT_MILLISECONDS = 60_000
 TASKS = "/admin/run-task/"
-FIGURES = f"/admin/data/?action=hot&granularity=month&category={CATEGORIES[0]}&period=2020-08"
+SHOWN = Question(Action.HOT, CATEGORIES[0], "2020-08")
+FIGURES = f"/admin/data/?action=hot&granularity=month&category={SHOWN.cat_id}&period=2020-08"
 PANELS = "/admin/panels/panelmodule/"
 # A chart takes its new size a moment after the window: whoever asks waits for it.
 NOTHING_STICKS_OUT = "() => document.documentElement.scrollWidth <= window.innerWidth"
@@ -243,8 +244,7 @@ def test_the_dashboard_goes_on_by_itself(watched: Watched, site: Stack) -> None:
 
 
 def test_the_data_page_shows_the_figures_of_the_api(watched: Watched, site: Stack) -> None:
-    question = Question(Action.HOT, CATEGORIES[0], "2020-08")
-    rows = site.collect(question).json()["data"]["list"]
+    rows = site.collect(SHOWN).json()["data"]["list"]
     page = watched.open(FIGURES)
     assert page.locator("table[data-table=ranking] tbody tr").count() == len(rows)
     drawn = chart_of(page, "ranking")
@@ -314,7 +314,7 @@ def test_the_form_of_the_data_asks_for_what_belongs_to_the_action(watched: Watch
 @pytest.mark.parametrize("path", [FIGURES, TASKS])
 def test_a_page_fits_a_telephone(path: str, watched: Watched, site: Stack) -> None:
     # Without its figures the page would leave for them while it is measured.
-    site.collect(Question(Action.HOT, CATEGORIES[0], "2020-08"))
+    site.collect(SHOWN)
     watched.page.set_viewport_size({"width": 400, "height": 900})
     page = watched.open(path)
     page.wait_for_function(NOTHING_STICKS_OUT)

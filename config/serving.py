@@ -18,7 +18,7 @@ if multiprocessing.parent_process() is not None:
 from django.apps import apps as django_apps
 from django.conf import settings
 
-from apps.core.processes import end_with_parent
+from apps.launcher.processes import end_with_parent
 
 if multiprocessing.parent_process() is not None:
     end_with_parent()

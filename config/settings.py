@@ -102,7 +102,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "apps.core.worker_command",  # before django-q2, whose command it replaces
+    "apps.launcher",  # before django-q2, whose command it replaces
     "config.apps.MongoDjangoQConfig",
     "apps.core",
     "apps.auth",

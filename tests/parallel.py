@@ -21,7 +21,7 @@ import pytest
 import redis
 from xdist.scheduler import LoadScopeScheduling
 
-from apps.core.ports import listen_problem
+from apps.launcher.ports import listen_problem
 
 # One for the tests of a worker, the others for the stacks that it runs at the same time.
 REDIS_DATABASES_PER_WORKER = 4

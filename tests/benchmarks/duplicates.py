@@ -1,6 +1,6 @@
 """What the remover of duplicates needs for a large collection: seconds, and memory of the command.
 
-    bin/_run -m apps.core.embedded exec -- .venv/bin/python -m tests.benchmarks duplicates
+    bin/_run -m apps.launcher.embedded exec -- .venv/bin/python -m tests.benchmarks duplicates
 
 1,000,000 documents in the forms of the former program and ours, 100,000 of them duplicates, in a collection
 of its own in the database ``collector_tests``; the command runs as operators run it. Results of a run stand

@@ -1,6 +1,6 @@
 """How much faster a stored answer is served than a built one, measured over HTTP in one run.
 
-    bin/_run -m apps.core.embedded exec -- .venv/bin/python -m tests.benchmarks
+    bin/_run -m apps.launcher.embedded exec -- .venv/bin/python -m tests.benchmarks
 
 One web process, one client on one connection, real MongoDB and Redis. Each way of answering
 is asked in turn, round after round, so that whatever else the machine does slows all of them alike. Printed

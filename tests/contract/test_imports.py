@@ -32,11 +32,11 @@ HTTP_CLIENTS = (
 )
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (
-    "apps/core/embedded/",
+    "apps/launcher/embedded/",
     "apps/core/heartbeats.py",
-    "apps/core/ports.py",
-    "apps/core/processes.py",
-    "apps/core/quickstart/",
+    "apps/launcher/ports.py",
+    "apps/launcher/processes.py",
+    "apps/launcher/quickstart/",
     "apps/mengla/simulator/",
 )
 
@@ -111,10 +111,10 @@ def test_only_the_readers_of_the_environment_read_it() -> None:
         "config/env.py",
         "config/wsgi.py",  # sets DJANGO_SETTINGS_MODULE
         # These pass an environment on to the processes they start.
-        "apps/core/embedded/",
-        "apps/core/management/commands/serve.py",
-        "apps/core/processes.py",
-        "apps/core/quickstart/",
+        "apps/launcher/embedded/",
+        "apps/launcher/management/commands/serve.py",
+        "apps/launcher/processes.py",
+        "apps/launcher/quickstart/",
     )
     for folder in (APPS, ROOT / "config"):
         for path, tree in sources(folder):

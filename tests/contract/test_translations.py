@@ -114,7 +114,7 @@ def error_names() -> frozenset[str]:
 
 
 # Tools of developers, which run without Django's translations.
-IN_ENGLISH = ("apps/core/embedded/", "apps/core/quickstart/", "apps/mengla/simulator/")
+IN_ENGLISH = ("apps/launcher/embedded/", "apps/launcher/quickstart/", "apps/mengla/simulator/")
 
 
 def test_no_text_of_the_python_sources_is_unmarked() -> None:

@@ -18,10 +18,10 @@ from django.conf import settings
 from apps.core import counters
 from apps.core import redis as shared_redis
 from apps.core.counters import DayCounts
-from apps.core.embedded import EmbeddedError, EmbeddedServer, start_redis
 from apps.core.latency import LATENCY, fields_of, histogram_of
 from apps.core.outages import redis_outage
-from apps.core.processes import ManagedProcess, ProcessGroup
+from apps.launcher.embedded import EmbeddedError, EmbeddedServer, start_redis
+from apps.launcher.processes import ManagedProcess, ProcessGroup
 from tests.missing import leave_out
 
 pytestmark = pytest.mark.redis

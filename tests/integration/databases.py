@@ -14,7 +14,7 @@ import psutil
 import pymongo
 import redis
 
-from apps.core.embedded import EmbeddedServer, start_mongo, start_redis
+from apps.launcher.embedded import EmbeddedServer, start_mongo, start_redis
 from tests.parallel import own_port, stack_redis_uris
 
 # Says that a Redis database is in use by a stack of these tests, and by which process.

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from apps.categories.models import Category
 from apps.core.mongo import collection_of
 from apps.core.periods import Granularity, parse_period, period_range
-from apps.core.quickstart.prepare import SAMPLE_TREE
+from apps.launcher.quickstart.prepare import SAMPLE_TREE
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection

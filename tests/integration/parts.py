@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from apps.core.processes import ManagedProcess, bound_to_parent
+from apps.launcher.processes import ManagedProcess, bound_to_parent
 from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import wait_until
 

@@ -20,7 +20,7 @@ import redis
 from bson import ObjectId
 
 from apps.core.periods import business_date
-from apps.core.processes import ManagedProcess, Stoppable
+from apps.launcher.processes import ManagedProcess, Stoppable
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.services.answers import PARTIAL_HEADER
 from apps.mengla.simulator.knobs import Knobs

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from apps.core.processes import ManagedProcess
+from apps.launcher.processes import ManagedProcess
 from tests.integration.conftest import run_stack
 from tests.integration.parts import ROOT
 from tests.integration.stack import Shape, Stack

@@ -24,12 +24,12 @@ import pytest
 import redis
 from django.conf import settings
 
-from apps.core.processes import ManagedProcess
+from apps.launcher.processes import ManagedProcess
 from tests.integration.waiting import wait_until
 from tests.parallel import own_port
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICKSTART = [sys.executable, "-m", "apps.core.quickstart"]
+QUICKSTART = [sys.executable, "-m", "apps.launcher.quickstart"]
 # The bytecode comes along, or each process of each test would compile the whole product again.
 NOT_IN_A_CLONE = shutil.ignore_patterns(
     ".git", ".venv", ".env", ".local", ".*_cache", ".hypothesis", ".coverage*", "staticfiles"

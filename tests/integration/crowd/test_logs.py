@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apps.core.processes import ManagedProcess
+from apps.launcher.processes import ManagedProcess
 from tests.integration.parts import ROOT, new_client
 from tests.integration.stack import Stack
 from tests.integration.waiting import wait_until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.core.embedded import EmbeddedError
+from apps.launcher.embedded import EmbeddedError
 from tests.integration.conftest import run_crowd, run_stack
 from tests.integration.databases import OwnServers
 from tests.integration.stack import Shape, Stack

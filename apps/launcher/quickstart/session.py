@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped]
 
-from apps.core.processes import ManagedProcess
-from apps.core.quickstart import QuickstartError
+from apps.launcher.processes import ManagedProcess
+from apps.launcher.quickstart import QuickstartError
 
 END_TIMEOUT_SECONDS = 8.0
 CLOCK_TOLERANCE_SECONDS = 2.0

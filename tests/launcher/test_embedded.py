@@ -18,7 +18,7 @@ import pymongo
 import pytest
 import redis
 
-from apps.core.embedded import (
+from apps.launcher.embedded import (
     EmbeddedError,
     EmbeddedServer,
     binaries,
@@ -27,11 +27,11 @@ from apps.core.embedded import (
     start_mongo,
     start_redis,
 )
-from apps.core.embedded import server as embedded_server
-from apps.core.embedded.server import STATE_FILE
+from apps.launcher.embedded import server as embedded_server
+from apps.launcher.embedded.server import STATE_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
-EXEC = [sys.executable, "-m", "apps.core.embedded", "exec", "--"]
+EXEC = [sys.executable, "-m", "apps.launcher.embedded", "exec", "--"]
 Start = Callable[..., EmbeddedServer]
 
 
@@ -290,7 +290,7 @@ class TestFormerRuns:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
 def test_servers_end_when_their_starter_is_killed(directory: Path) -> None:
     script = (
-        "import sys, time, pathlib; from apps.core.embedded import start_mongo, start_redis\n"
+        "import sys, time, pathlib; from apps.launcher.embedded import start_mongo, start_redis\n"
         "base = pathlib.Path(sys.argv[1])\n"
         "print(start_mongo(base / 'mongo').pid, start_redis(base / 'redis').pid, flush=True)\n"
         "time.sleep(600)\n"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from apps.core.embedded.binaries import EmbeddedError
-from apps.core.ports import free_port
-from apps.core.processes import ManagedProcess, ProcessFailedError, Stoppable
+from apps.launcher.embedded.binaries import EmbeddedError
+from apps.launcher.ports import free_port
+from apps.launcher.processes import ManagedProcess, ProcessFailedError, Stoppable
 
 STATE_FILE = "embedded.json"
 PORT_ATTEMPTS = 3

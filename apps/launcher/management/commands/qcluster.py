@@ -9,7 +9,7 @@ from django.utils.module_loading import autodiscover_modules
 from django_q.management.commands import qcluster
 
 from apps.core.management.servers import demand_mongo, demand_redis
-from apps.core.processes import end_with_parent
+from apps.launcher.processes import end_with_parent
 
 
 class Command(qcluster.Command):  # type: ignore[misc]

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from apps.core.embedded import EmbeddedServer, start_mongo, start_redis
-from apps.core.ports import free_port, is_listening, listen_problem, url_answers
-from apps.core.processes import ManagedProcess, ProcessFailedError, ProcessGroup, bound_to_parent
-from apps.core.quickstart import QuickstartError
-from apps.core.quickstart.env_file import EnvFile
-from apps.core.quickstart.session import Session
+from apps.launcher.embedded import EmbeddedServer, start_mongo, start_redis
+from apps.launcher.ports import free_port, is_listening, listen_problem, url_answers
+from apps.launcher.processes import ManagedProcess, ProcessFailedError, ProcessGroup, bound_to_parent
+from apps.launcher.quickstart import QuickstartError
+from apps.launcher.quickstart.env_file import EnvFile
+from apps.launcher.quickstart.session import Session
 
 MONGO_PORT = 27117
 REDIS_PORT = 26379
@@ -110,7 +110,7 @@ class Stack:
         options = ["--set-admin-password"] if may_set_password else []
         with log_path.open("ab") as log:
             result = subprocess.run(
-                bound_to_parent([sys.executable, "-m", "apps.core.quickstart.prepare", *options]),
+                bound_to_parent([sys.executable, "-m", "apps.launcher.quickstart.prepare", *options]),
                 cwd=self.root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""``python -m apps.core.embedded exec -- COMMAND``: run a command with an embedded MongoDB and Redis.
+"""``python -m apps.launcher.embedded exec -- COMMAND``: run a command with an embedded MongoDB and Redis.
 
 Each of the two is started in a temporary directory unless MONGO_URI or REDIS_URI is set. The command
 finds both variables in its environment; its exit status is passed on.
@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from apps.core.embedded import EmbeddedError, start_mongo, start_redis
-from apps.core.processes import ProcessGroup, bound_to_parent
+from apps.launcher.embedded import EmbeddedError, start_mongo, start_redis
+from apps.launcher.processes import ProcessGroup, bound_to_parent
 
-USAGE = "usage: python -m apps.core.embedded exec [--] COMMAND [ARGUMENT...]"
+USAGE = "usage: python -m apps.launcher.embedded exec [--] COMMAND [ARGUMENT...]"
 BAD_ARGUMENTS = 2
 NOT_FOUND = 127
 SIGNAL_BASE = 128

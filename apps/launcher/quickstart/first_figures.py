@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from apps.core.quickstart import QuickstartError
+from apps.launcher.quickstart import QuickstartError
 
 ACTION = "hot"
 WAIT_SECONDS = 30

@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from apps.core.management.commands.serve import Command
-from apps.core.processes import ManagedProcess
+from apps.launcher.management.commands.serve import Command
+from apps.launcher.processes import ManagedProcess
 from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import at_once
 from tests.parallel import own_port
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
     **os.environ,
     "ENV_FILE": "",
-    "DJANGO_SETTINGS_MODULE": "tests.core.serve_site",
+    "DJANGO_SETTINGS_MODULE": "tests.launcher.serve_site",
     "MONGO_URI": "mongodb://127.0.0.1:1/?replicaSet=rs0",
     "REDIS_URI": "redis://127.0.0.1:1/0",
     "ALLOWED_HOSTS": "127.0.0.1",

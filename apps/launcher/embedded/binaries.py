@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.core.processes import describe_status
+from apps.launcher.processes import describe_status
 
 VERSION_TIMEOUT_SECONDS = 30
 USE_YOUR_SERVERS = (

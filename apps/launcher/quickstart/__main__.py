@@ -14,14 +14,14 @@ from types import FrameType
 
 import httpx
 
-from apps.core.embedded import EmbeddedError
-from apps.core.processes import ProcessFailedError, ProcessGroup
-from apps.core.quickstart import QuickstartError
-from apps.core.quickstart.env_file import EnvFile
-from apps.core.quickstart.first_figures import Api, Figures, LoginRefusedError, collect_first_figures
-from apps.core.quickstart.report import Report
-from apps.core.quickstart.session import Session
-from apps.core.quickstart.stack import Prepared, Stack
+from apps.launcher.embedded import EmbeddedError
+from apps.launcher.processes import ProcessFailedError, ProcessGroup
+from apps.launcher.quickstart import QuickstartError
+from apps.launcher.quickstart.env_file import EnvFile
+from apps.launcher.quickstart.first_figures import Api, Figures, LoginRefusedError, collect_first_figures
+from apps.launcher.quickstart.report import Report
+from apps.launcher.quickstart.session import Session
+from apps.launcher.quickstart.stack import Prepared, Stack
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFAULT_PORT = 8000

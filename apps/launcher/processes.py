@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
-from apps.core.ports import free_port, url_answers
+from apps.launcher.ports import free_port, url_answers
 
 __all__ = [
     "ManagedProcess",

@@ -10,10 +10,10 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from apps.core.embedded.binaries import USE_YOUR_SERVERS, find_mongod
-from apps.core.embedded.server import EmbeddedServer, ServerKind, start_server
-from apps.core.ports import port_answers
-from apps.core.processes import ProcessFailedError
+from apps.launcher.embedded.binaries import USE_YOUR_SERVERS, find_mongod
+from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_server
+from apps.launcher.ports import port_answers
+from apps.launcher.processes import ProcessFailedError
 
 REPLICA_SET = "rs0"
 DEFAULT_PORT = 27117

@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from apps.core.ports import url_answers
-from apps.core.processes import ManagedProcess, ProcessFailedError, ProcessGroup
-from apps.core.quickstart import QuickstartError
-from apps.core.quickstart.env_file import EnvFile
-from apps.core.quickstart.first_figures import last_closed_month
-from apps.core.quickstart.session import Session
-from apps.core.quickstart.stack import Stack
+from apps.launcher.ports import url_answers
+from apps.launcher.processes import ManagedProcess, ProcessFailedError, ProcessGroup
+from apps.launcher.quickstart import QuickstartError
+from apps.launcher.quickstart.env_file import EnvFile
+from apps.launcher.quickstart.first_figures import last_closed_month
+from apps.launcher.quickstart.session import Session
+from apps.launcher.quickstart.stack import Stack
 from tests.parallel import own_port
 
 # Stands for both parts that listen: it does so once it is let go, and answers every address.

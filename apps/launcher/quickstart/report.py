@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from apps.core.quickstart.first_figures import Figures
-from apps.core.quickstart.stack import Prepared, Stack
+from apps.launcher.quickstart.first_figures import Figures
+from apps.launcher.quickstart.stack import Prepared, Stack
 
 WIDTH = 100
 SHOWN_ROWS = 10

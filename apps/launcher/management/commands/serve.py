@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core.management.base import TranslatedCommand
-from apps.core.ports import listen_problem
+from apps.launcher.ports import listen_problem
 
 logger = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from apps.core.ports import free_port, listen_problem
-from apps.core.processes import ManagedProcess, ProcessFailedError, ProcessGroup, describe_status
+from apps.launcher.ports import free_port, listen_problem
+from apps.launcher.processes import ManagedProcess, ProcessFailedError, ProcessGroup, describe_status
 
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"

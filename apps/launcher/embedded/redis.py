@@ -7,10 +7,10 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from apps.core.embedded.binaries import USE_YOUR_SERVERS, find_redis_server
-from apps.core.embedded.server import EmbeddedServer, ServerKind, start_server
-from apps.core.ports import port_answers
-from apps.core.processes import ProcessFailedError
+from apps.launcher.embedded.binaries import USE_YOUR_SERVERS, find_redis_server
+from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_server
+from apps.launcher.ports import port_answers
+from apps.launcher.processes import ProcessFailedError
 
 DEFAULT_PORT = 26379
 SNAPSHOT_RULE = ("300", "1")  # after 300 s with one change, and at a clean stop

@@ -1,1 +1,0 @@
-"""Commands that stand in for those of django-q2."""

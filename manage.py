@@ -26,7 +26,7 @@ def main() -> int:
     except Exception as error:
         # Our own commands have said it already; this is for those of Django, such as createsuperuser.
         from apps.core.management.servers import silence_message
-        from apps.core.outages import is_mongo_outage, is_redis_outage
+        from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 
         if "--traceback" in sys.argv or not (is_mongo_outage(error) or is_redis_outage(error)):
             raise

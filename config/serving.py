@@ -23,7 +23,7 @@ from apps.launcher.processes import end_with_parent
 if multiprocessing.parent_process() is not None:
     end_with_parent()
 
-from apps.core.mongo import open_client
+from apps.core.storage.mongo import open_client
 from config.wsgi import application
 
 import_module(settings.ROOT_URLCONF)  # all that the first request would wait for, before there is one

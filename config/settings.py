@@ -171,7 +171,7 @@ WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the firs
 MONGO_OPERATION_TIMEOUT_MS = 1500
 DATABASES = {
     "default": {
-        "ENGINE": "apps.core.database",
+        "ENGINE": "apps.core.storage.database",
         "HOST": ENVIRONMENT.MONGO_URI,
         "NAME": ENVIRONMENT.MONGO_DB,
         "OPTIONS": {
@@ -199,7 +199,7 @@ CACHES = {
         },
     },
 }
-SESSION_ENGINE = "apps.core.sessions"
+SESSION_ENGINE = "apps.core.storage.sessions"
 
 # --- How long a process waits for a server that may hang ------------------------------------------
 
@@ -222,7 +222,7 @@ DIAGNOSIS_REQUEST_SECONDS = 2.5  # so that what a check asks over HTTP ends in o
 Q_CLUSTER = {
     "name": "mengla",
     "label": gettext_lazy("Worker messages"),  # how the admin names its pages
-    "broker_class": "apps.core.broker.RedisBroker",
+    "broker_class": "apps.core.scheduling.broker.RedisBroker",
     "workers": ENVIRONMENT.QUEUE_WORKERS,
     "queue_limit": 50,
     "timeout": 600,
@@ -303,7 +303,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.APP_BASEURL.startswith("https://")
 # Stops DEBUG error pages from looking for settings such as MONGO_URI that hold a password.
-DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.api.reports.SecretFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.api.secret_filter.SecretFilter"
 
 # --- Language, time, logs -------------------------------------------------------------------------
 

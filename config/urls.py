@@ -7,7 +7,7 @@ from django.urls import include, path, re_path
 
 from apps.admin.metrics.views import prometheus
 from apps.core.api import views as core_views
-from apps.core.api.papers import DocsView, SchemaView
+from apps.core.api.openapi_views import DocsView, SchemaView
 
 handler400 = "apps.core.api.views.bad_request"
 handler403 = "apps.core.api.views.permission_denied"

@@ -28,7 +28,7 @@ from rest_framework.test import APIClient
 from apps.auth import services
 from apps.auth.choices import TokenScope
 from apps.core import process_state
-from apps.core.redis import get_redis
+from apps.core.storage.redis import get_redis
 from apps.launcher.embedded import EmbeddedError, start_redis
 from tests.factories.categories import Node, make_tree, store_tree
 from tests.missing import leave_out

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.core.api.serializers import DayField, QuerySerializer, UtcDateTimeField
-from apps.core.parts import Outcome
+from apps.core.liveness.bounded_reads import Outcome
 
 
 class HealthQuerySerializer(QuerySerializer):

@@ -17,7 +17,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.auth import rules, services
+from apps.auth import services, validation
 from apps.auth.choices import TokenScope
 from apps.auth.models import ApiToken
 from apps.auth.permission_names import PermissionsField
@@ -44,14 +44,14 @@ class NewTokenForm(forms.Form):
     """What a new token is for, how long it lasts and what it may do."""
 
     label = forms.CharField(
-        label=_("label"), min_length=rules.LABEL_MIN_LENGTH, max_length=rules.LABEL_MAX_LENGTH
+        label=_("label"), min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH
     )
     scope = forms.ChoiceField(label=_("scope"), choices=TokenScope.choices, initial=TokenScope.READER)
     expires_hours = forms.IntegerField(
         label=_("lasts (hours)"),
-        min_value=rules.EXPIRES_HOURS_MIN,
-        max_value=rules.EXPIRES_HOURS_MAX,
-        initial=rules.EXPIRES_HOURS_DEFAULT,
+        min_value=validation.EXPIRES_HOURS_MIN,
+        max_value=validation.EXPIRES_HOURS_MAX,
+        initial=validation.EXPIRES_HOURS_DEFAULT,
     )
 
 

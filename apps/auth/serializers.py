@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.auth import rules
+from apps.auth import validation
 from apps.auth.choices import CredentialKind, TokenScope
 from apps.core.api.serializers import (
     ExactSerializer,
@@ -21,9 +21,9 @@ from apps.core.errors import InvalidInput
 class LoginSerializer(ExactSerializer):
     """A username and its password."""
 
-    username = StrictTextField(max_length=rules.USERNAME_MAX_LENGTH)
+    username = StrictTextField(max_length=validation.USERNAME_MAX_LENGTH)
     password = StrictTextField(
-        max_length=rules.PASSWORD_MAX_LENGTH,
+        max_length=validation.PASSWORD_MAX_LENGTH,
         trim_whitespace=False,
         write_only=True,
         style={"input_type": "password"},
@@ -42,19 +42,19 @@ class NewTokenSerializer(ExactSerializer):
     """What an API token shall be."""
 
     label = StrictTextField(  # type: ignore[assignment]
-        min_length=rules.LABEL_MIN_LENGTH, max_length=rules.LABEL_MAX_LENGTH
+        min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH
     )
     expires_hours = StrictIntegerField(
-        min_value=rules.EXPIRES_HOURS_MIN,
-        max_value=rules.EXPIRES_HOURS_MAX,
-        default=rules.EXPIRES_HOURS_DEFAULT,
+        min_value=validation.EXPIRES_HOURS_MIN,
+        max_value=validation.EXPIRES_HOURS_MAX,
+        default=validation.EXPIRES_HOURS_DEFAULT,
     )
     scope = StrictChoiceField(choices=TokenScope.choices, default=TokenScope.READER)
 
     def validate_label(self, value: str) -> str:
         """Apply the rule of the service, so that its message comes with the others."""
         try:
-            return rules.clean_label(value)
+            return validation.clean_label(value)
         except InvalidInput as error:
             raise serializers.ValidationError((error.fields or {})["label"]) from error
 

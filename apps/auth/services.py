@@ -20,18 +20,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
-from apps.auth import rules
+from apps.auth import validation
+from apps.auth.caller_cache import MAX_SUBJECTS, known_facts, token_key
 from apps.auth.choices import LoginOutcome, TokenScope
 from apps.auth.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
 from apps.auth.errors import Unauthenticated
-from apps.auth.facts import MAX_SUBJECTS, known_facts, token_key
+from apps.auth.hashing_limit import HashingBusy, process_slots
 from apps.auth.models import ApiToken
 from apps.auth.selectors import password_mark_of, scope_of
-from apps.auth.slots import HashingBusy, process_slots
 from apps.auth.throttle import take_login_try
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
-from apps.core.outages import is_mongo_outage, mongo_outage
+from apps.core.storage.outages import is_mongo_outage, mongo_outage
 
 audit = structlog.get_logger("collector.audit")
 logger = structlog.get_logger(__name__)
@@ -116,8 +116,8 @@ def check_credentials(*, username: str, password: str, address: str) -> User:
     tried: str | None = None
     try:
         # What no user can be called may be anything, a password in the wrong place too: it is not logged.
-        username = tried = rules.clean_username(username)
-        rules.check_password_form(password)
+        username = tried = validation.clean_username(username)
+        validation.check_password_form(password)
         if mongo_outage.is_known:
             # Nothing can be checked: neither a try nor a thread of the web server is spent on it.
             raise _mongo_unavailable()
@@ -144,15 +144,15 @@ def create_token(
     *,
     label: str,
     created_by: str,
-    expires_hours: int = rules.EXPIRES_HOURS_DEFAULT,
+    expires_hours: int = validation.EXPIRES_HOURS_DEFAULT,
     scope: str = TokenScope.READER,
 ) -> CreatedToken:
     """Create an API token and return its text, which is not stored.
 
     :raises InvalidInput: when label, lifetime or scope is out of bounds.
     """
-    label = rules.clean_label(label)
-    rules.check_expires_hours(expires_hours)
+    label = validation.clean_label(label)
+    validation.check_expires_hours(expires_hours)
     if scope not in TokenScope.values:
         raise InvalidInput(
             _("The input is not valid."), fields={"scope": [_("Must be one of: reader, admin.")]}
@@ -173,7 +173,7 @@ def create_token(
         label=label,
         scope=scope,
         expires_at=token.expires_at.isoformat(),
-        created_by=rules.printable(created_by),
+        created_by=validation.printable(created_by),
     )
     return CreatedToken(token=text, id=str(token.pk), label=label, expires_at=token.expires_at)
 
@@ -193,7 +193,7 @@ def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
     known_facts.mark_revoked(token_key(token.token_hash))
     if was_active:
         audit.info(
-            "token_revoked", id=str(token.pk), label=token.label, revoked_by=rules.printable(revoked_by)
+            "token_revoked", id=str(token.pk), label=token.label, revoked_by=validation.printable(revoked_by)
         )
     return RevokedToken(id=str(token.pk), revoked=True, was_active=was_active)
 
@@ -223,8 +223,8 @@ def ensure_admin() -> FirstAdmin:
     """
     if not settings.ADMIN_PASSWORD:
         raise InvalidInput(_("ADMIN_PASSWORD is not set, so no admin user can be created."))
-    username = rules.clean_username(settings.ADMIN_USERNAME)
-    rules.check_password_form(settings.ADMIN_PASSWORD)
+    username = validation.clean_username(settings.ADMIN_USERNAME)
+    validation.check_password_form(settings.ADMIN_PASSWORD)
     user = User.objects.filter(username=username).first()
     created = False
     if user is None:
@@ -234,15 +234,15 @@ def ensure_admin() -> FirstAdmin:
         except IntegrityError:  # another process was faster
             user = User.objects.get(username=username)
     if created:
-        audit.info("admin_created", username=rules.printable(username))
+        audit.info("admin_created", username=validation.printable(username))
     return FirstAdmin(username=username, created=created, is_admin=user.is_active and user.is_staff)
 
 
 def _audit_login(username: str | None, *, address: str, outcome: LoginOutcome) -> None:
     audit.info(
         "login",
-        username=username and rules.printable(username),
-        address=rules.printable(address),
+        username=username and validation.printable(username),
+        address=validation.printable(address),
         outcome=outcome.value,
     )
 

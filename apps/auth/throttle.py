@@ -16,9 +16,9 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from apps.core import process_state
-from apps.core import redis as core_redis
 from apps.core.errors import RateLimited
-from apps.core.outages import redis_outage
+from apps.core.storage import redis as core_redis
+from apps.core.storage.outages import redis_outage
 
 logger = structlog.get_logger(__name__)
 

@@ -18,8 +18,8 @@ from pymongo.errors import PyMongoError
 from apps.categories import selectors
 from apps.categories.errors import CategoryNotFound
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.cache import Entry, build_entry, get_cache
-from apps.core.outages import is_mongo_outage, mongo_outage
+from apps.core.caching.tiers import Entry, build_entry, get_cache
+from apps.core.storage.outages import is_mongo_outage, mongo_outage
 
 FRESH_SECONDS: Final = 60
 SERVE_SECONDS: Final = 30 * 24 * 3600

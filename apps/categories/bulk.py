@@ -14,7 +14,7 @@ from pymongo import ReplaceOne
 
 from apps.categories.models import Category
 from apps.categories.tree_file import CategoryRow
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 
 
 def upsert_rows(rows: Sequence[CategoryRow], *, updated_at: datetime) -> None:

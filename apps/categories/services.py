@@ -18,9 +18,9 @@ from redis import RedisError
 from apps.categories import bulk, tree_file
 from apps.categories.models import Category
 from apps.categories.tree_file import CategoryRow
-from apps.core.cache import clear_all
+from apps.core.caching.tiers import clear_all
 from apps.core.errors import Conflict, DependencyUnavailable
-from apps.core.locks import Lease
+from apps.core.storage.locks import Lease
 
 IMPORT_TIMEOUT_SECONDS: Final = 25.0
 # Longer than the writes may take, so that a lease never runs out under its owner; a killed import holds

@@ -9,7 +9,7 @@ from rest_framework.viewsets import ViewSet
 
 from apps.categories.answers import category_answer, tree_answer
 from apps.categories.serializers import CategorySerializer
-from apps.core.api.entries import entry_response
+from apps.core.api.cached_response import entry_response
 
 
 @extend_schema(tags=["categories"])

@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from apps.core import cron, schedules
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import CollectorModelAdmin, LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import InvalidInput
-from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.core.scheduling import cron, schedules
+from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 
 for _model in (Success, Failure, Schedule, OrmQ):
     if admin.site.is_registered(_model):  # some only in certain configurations

@@ -22,7 +22,7 @@ class CoreConfig(AppConfig):
         from django_q.signals import pre_execute
 
         from apps.core import checks  # noqa: F401 - importing registers them
-        from apps.core.mongo import forget_clients_after_fork
+        from apps.core.storage.mongo import forget_clients_after_fork
 
         forget_clients_after_fork()
         pre_execute.connect(_name_task_in_logs, dispatch_uid="core.name_task_in_logs")

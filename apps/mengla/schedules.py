@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from apps.core.schedules import WantedSchedule
+from apps.core.scheduling.schedules import WantedSchedule
 
 _INTENDED = "intended_at"
 

@@ -11,8 +11,8 @@ from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 
 from apps.core.api.pagination import Page, newest_first
-from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import Granularity, Period, count_periods, parse_period, period_range
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import ANY_KIND, Collection, Record

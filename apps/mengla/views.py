@@ -14,7 +14,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api.entries import entry_response
+from apps.core.api.cached_response import entry_response
 from apps.core.api.envelope import success_body
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound

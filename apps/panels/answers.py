@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from apps.core.api.entries import is_named_by
+from apps.core.api.cached_response import is_named_by
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.cache import Entry, build_entry
+from apps.core.caching.tiers import Entry, build_entry
 from apps.panels.config import PanelConfig
 from apps.panels.errors import VersionConflict
 from apps.panels.selectors import read_config

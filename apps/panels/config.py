@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidInput
 from apps.core.plain_json import is_plain
-from apps.core.texts import has_unprintable
+from apps.core.printable import has_unprintable
 from apps.panels.choices import DefaultPeriod, ModuleId
 
 NAME_MAX_LENGTH = 50

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.panels.config import DEFAULT_CONFIG, Module, PanelConfig
 from apps.panels.errors import UnknownModule, UnknownTask
 from apps.panels.models import PanelLayout

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from pymongo.errors import DuplicateKeyError
 
 from apps.core.errors import Conflict, InvalidInput
-from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import Period, business_date
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.services.collect import Order, Selection, run_fill
 from apps.panels.config import DEFAULT_CONFIG, PanelConfig, changed, differences
 from apps.panels.errors import UnknownModule, VersionConflict

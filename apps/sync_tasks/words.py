@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext, gettext_noop
 
-from apps.core.sentences import Sentences
+from apps.core.stored_messages import Sentences
 
 # Why runs end early or incomplete.
 SOME_FAILED = gettext_noop("%(failed)s of %(total)s collections failed.")

@@ -9,9 +9,9 @@ from typing import Any, cast
 from apps.admin.alerts import evaluation
 from apps.admin.alerts.hit_window import KEY as LOOKUPS_KEY
 from apps.admin.models import Alert
-from apps.core import counters
-from apps.core.mongo import collection_of, named_collection, utc_now
-from apps.core.redis import get_redis
+from apps.core.storage import counters
+from apps.core.storage.mongo import collection_of, named_collection, utc_now
+from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import Collection
 from apps.mengla.upstream import breaker

@@ -18,11 +18,11 @@ from django_q.signing import SignedPackage
 from apps.admin import tasks
 from apps.admin.alerts import notifiers, outbox
 from apps.admin.models import AlertNotice
-from apps.core import counters
-from apps.core.broker import RedisBroker
-from apps.core.heartbeats import note_heartbeat
-from apps.core.mongo import collection_of, utc_now
-from apps.core.redis import get_redis
+from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.scheduling.broker import RedisBroker
+from apps.core.storage import counters
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action, CollectionStatus
 from tests.admin.alert_support import (
     check,

@@ -14,7 +14,7 @@ from django.utils import translation
 from apps.admin.alerts.silences import find_silence
 from apps.admin.choices import AlertEventKind, AlertRule
 from apps.admin.models import Alert, AlertEvent
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 LIST = "/admin/collector_admin/alert/"

@@ -10,10 +10,10 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.admin.choices import AlertRule
-from apps.core.heartbeats import note_heartbeat
-from apps.core.mongo import named_collection, utc_now
-from apps.core.outages import redis_outage
-from apps.core.schedules import declared_schedules
+from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.scheduling.schedules import declared_schedules
+from apps.core.storage.mongo import named_collection, utc_now
+from apps.core.storage.outages import redis_outage
 from tests.admin.alert_support import let_last_check_be, let_worker_be_silent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]

@@ -9,8 +9,8 @@ import redis
 from rest_framework.test import APIClient
 
 from apps.core import process_state
-from apps.core.cache import TieredCache, get_cache
-from apps.core.outages import redis_outage
+from apps.core.caching.tiers import TieredCache, get_cache
+from apps.core.storage.outages import redis_outage
 from apps.mengla.services import warm_up_work
 from apps.mengla.services.answers import build_answer
 from apps.mengla.services.planning import plan_run
@@ -249,7 +249,7 @@ class TestClearL1:
         assert read(admin, hot("202501")) == "l2"
 
     def test_another_process_learns_of_it(self, admin: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("apps.core.cache.SYNC_INTERVAL_SECONDS", 0)
+        monkeypatch.setattr("apps.core.caching.tiers.SYNC_INTERVAL_SECONDS", 0)
         query = hot("202501")
         store(query)
         other = TieredCache(l1_max_entries=10, l1_ttl_seconds=60)
@@ -275,7 +275,7 @@ class TestClearL1:
 
 
 def build_answer_of(query: Any) -> Any:
-    from apps.core.mongo import utc_now
+    from apps.core.storage.mongo import utc_now
     from apps.mengla.selectors import find_answer_records
 
     built = build_answer(query, find_answer_records(query), now=utc_now())

@@ -10,8 +10,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from apps.core.mongo import collection_of
 from apps.core.periods import parse_period
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Priority
 from apps.mengla.models import Collection
 from apps.mengla.services.throughput import Pace, present_pace

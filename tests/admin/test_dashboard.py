@@ -14,10 +14,10 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from apps.admin.models import Alert
-from apps.core.cache import clear_all
-from apps.core.mongo import collection_of, utc_now
-from apps.core.outages import mongo_outage
+from apps.core.caching.tiers import clear_all
 from apps.core.periods import parse_period
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.outages import mongo_outage
 from apps.mengla.choices import CollectionError, Priority
 from apps.mengla.models import Collection
 from apps.mengla.services import hourly, queue
@@ -155,7 +155,7 @@ def test_running_tasks_with_their_progress(site: Client) -> None:
 
 
 def test_schedules_with_their_last_run(site: Client) -> None:
-    from apps.core.schedules import sync_schedules
+    from apps.core.scheduling.schedules import sync_schedules
 
     sync_schedules()
     rows = {row["name"]: row for row in live(site)["parts"]["schedules"]["data"]["rows"]}

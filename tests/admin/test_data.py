@@ -9,8 +9,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.admin import views_data
-from apps.core.mongo import named_collection, utc_now
-from apps.core.outages import mongo_outage
+from apps.core.storage.mongo import named_collection, utc_now
+from apps.core.storage.outages import mongo_outage
 from tests.admin.calls import BASE, assert_hostile_is_invalid, assert_invalid, data_of, error_of
 from tests.mengla.support import hot, records, store
 

@@ -13,9 +13,9 @@ import pytest
 from django.test import Client
 from openpyxl import load_workbook
 
-from apps.core.cache import clear_all, get_cache
-from apps.core.counters import STATS, read_days
+from apps.core.caching.tiers import clear_all, get_cache
 from apps.core.periods import parse_period
+from apps.core.storage.counters import STATS, read_days
 from apps.mengla.choices import Action, CollectionError, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services import queue

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from apps.core.cache import clear_all
+from apps.core.caching.tiers import clear_all
 from tests.admin.test_data_page import EXPORT, HOT, PAGE, TREND, text
 from tests.mengla.support import answer, claim, collections, hot, make_stale, points, store, trend
 

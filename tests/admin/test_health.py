@@ -12,10 +12,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.admin.services import health
-from apps.core.heartbeats import note_heartbeat
-from apps.core.outages import mongo_outage
+from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.presence import forget_web_process, note_web_process
 from apps.core.periods import business_date
-from apps.core.presence import forget_web_process, note_web_process
+from apps.core.storage.outages import mongo_outage
 from apps.mengla.services import monitoring
 from apps.mengla.upstream import breaker
 from tests.admin.calls import BASE, data_of, error_of

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.core import counters
-from apps.core.latency import LATENCY, fields_of
-from apps.core.outages import redis_outage
+from apps.core.storage import counters
+from apps.core.storage.latency import LATENCY, fields_of
+from apps.core.storage.outages import redis_outage
 from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.services import queue
 from apps.mengla.services.query import read

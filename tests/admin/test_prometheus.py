@@ -10,10 +10,11 @@ import redis
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.core import counters, presence
-from apps.core.heartbeats import note_heartbeat
-from apps.core.latency import LATENCY, fields_of
-from apps.core.outages import mongo_outage, redis_outage
+from apps.core.liveness import presence
+from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.storage import counters
+from apps.core.storage.latency import LATENCY, fields_of
+from apps.core.storage.outages import mongo_outage, redis_outage
 from apps.mengla.choices import Priority
 from apps.mengla.upstream import breaker
 from apps.sync_tasks.choices import RunStatus

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.core.mongo import collection_of
 from apps.core.periods import Granularity, business_date, previous_closed_period
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, Priority
 from apps.mengla.models import Collection
 from apps.mengla.services import cancel_all as cancel_all_service

@@ -12,9 +12,9 @@ from django_q.models import Schedule, Task
 from django_q.scheduler import scheduler
 from rest_framework.test import APIClient
 
-from apps.core.heartbeats import note_heartbeat
-from apps.core.mongo import utc_now
-from apps.core.schedules import sync_schedules
+from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.scheduling.schedules import sync_schedules
+from apps.core.storage.mongo import utc_now
 from apps.mengla import tasks
 from apps.mengla.services.upkeep import run_tick
 from apps.sync_tasks.services import cancel_run
@@ -100,7 +100,7 @@ class TestStatus:
         assert 0 <= beat["age_seconds"] < 60
 
     def test_a_silent_worker_is_stale(self, admin: APIClient) -> None:
-        from apps.core.mongo import named_collection
+        from apps.core.storage.mongo import named_collection
 
         note_heartbeat()
         named_collection("core_heartbeats").update_one(

@@ -13,7 +13,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from apps.auth import selectors, services
 from apps.auth.choices import TokenScope
-from apps.core import redis as core_redis
+from apps.core.storage import redis as core_redis
 
 PASSWORD = "correct horse battery staple"
 CLOSED_PORT = 1

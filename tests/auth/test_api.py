@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.auth import selectors, services
+from apps.auth.caller_cache import FactsCache
 from apps.auth.credentials import new_api_token
-from apps.auth.facts import FactsCache
 from apps.auth.models import ApiToken
 from tests.auth.conftest import PASSWORD, Api, FakeClock, nested
 from tests.factories import UNKNOWN_ID

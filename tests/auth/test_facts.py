@@ -13,11 +13,11 @@ import pytest
 from django.core import signing
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
-from apps.auth import facts as facts_module
+from apps.auth import caller_cache as facts_module
+from apps.auth.caller_cache import FactsCache, FactsUnknownError, SubjectFacts
 from apps.auth.choices import TokenScope
-from apps.auth.facts import FactsCache, FactsUnknownError, SubjectFacts
-from apps.core import redis as core_redis
-from apps.core.outages import mongo_outage
+from apps.core.storage import redis as core_redis
+from apps.core.storage.outages import mongo_outage
 from config.settings import AUTH_TIMEOUT_SECONDS, OUTAGE_REMEMBERED_SECONDS
 from tests.auth.conftest import CLOSED_PORT, FakeClock
 
@@ -69,7 +69,7 @@ def cache(clock: FakeClock) -> FactsCache:
 def outage_clock(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FakeClock]:
     """The clock of the memory of outages, which the tests move."""
     moved = FakeClock()
-    monkeypatch.setattr("apps.core.outages.time", SimpleNamespace(monotonic=moved))
+    monkeypatch.setattr("apps.core.storage.outages.time", SimpleNamespace(monotonic=moved))
     settings.OUTAGE_REMEMBERED_SECONDS = OUTAGE_REMEMBERED_SECONDS  # the tests remember longer
     yield moved
     mongo_outage.forget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.auth import rules
+from apps.auth import validation
 from apps.core.errors import InvalidInput
 
 
@@ -19,7 +19,7 @@ from apps.core.errors import InvalidInput
     ],
 )
 def test_labels_are_trimmed_and_kept(text: str, label: str) -> None:
-    assert rules.clean_label(text) == label
+    assert validation.clean_label(text) == label
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_labels_are_trimmed_and_kept(text: str, label: str) -> None:
 )
 def test_bad_labels_are_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        rules.clean_label(text)
+        validation.clean_label(text)
     assert caught.value.fields is not None
     assert list(caught.value.fields) == ["label"]
     if text.strip():
@@ -37,19 +37,19 @@ def test_bad_labels_are_refused_without_being_repeated(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "   ", "u" * 151, "u" * 1_000_000, "a\0", "a\ud800", "a\nb"])
 def test_impossible_usernames_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        rules.clean_username(text)
+        validation.clean_username(text)
     assert caught.value.fields is not None
     assert list(caught.value.fields) == ["username"]
 
 
 def test_usernames_are_normalised_as_django_does() -> None:
-    assert rules.clean_username(" ａｎａ ") == "ana"
+    assert validation.clean_username(" ａｎａ ") == "ana"
 
 
 @pytest.mark.parametrize("text", ["", "p" * 1025, "p" * 1_000_000, "secret\0word", "secret\udfffword"])
 def test_impossible_passwords_are_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        rules.check_password_form(text)
+        validation.check_password_form(text)
     told = f"{caught.value.message} {caught.value.detail} {caught.value.fields}"
     assert "secret" not in told
     assert "ppp" not in told
@@ -57,17 +57,17 @@ def test_impossible_passwords_are_refused_without_being_repeated(text: str) -> N
 
 @pytest.mark.parametrize("text", ["p", " spaces kept ", "p" * 1024, "密码", "\n"])
 def test_possible_passwords_pass(text: str) -> None:
-    rules.check_password_form(text)
+    validation.check_password_form(text)
 
 
 @pytest.mark.parametrize("hours", [0, -1, 8761, 10**30, True])
 def test_lifetimes_out_of_bounds_are_refused(hours: int) -> None:
     with pytest.raises(InvalidInput):
-        rules.check_expires_hours(hours)
+        validation.check_expires_hours(hours)
 
 
 def test_text_for_the_log_cannot_forge_a_line() -> None:
     assert (
-        rules.printable("a\nlogin outcome=accepted\x1b[2J" + "x" * 500)
+        validation.printable("a\nlogin outcome=accepted\x1b[2J" + "x" * 500)
         == ("a\ufffdlogin outcome=accepted\ufffd[2J" + "x" * 500)[:150]
     )

@@ -18,11 +18,11 @@ from apps.auth import services
 from apps.auth.choices import TokenScope
 from apps.auth.credentials import hash_api_token
 from apps.auth.errors import Unauthenticated
+from apps.auth.hashing_limit import HashingBusy, HashingSlots
 from apps.auth.models import ApiToken
-from apps.auth.slots import HashingBusy, HashingSlots
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound, RateLimited
-from apps.core.outages import mongo_outage
+from apps.core.storage.outages import mongo_outage
 from tests.auth.conftest import PASSWORD
 from tests.factories import UNKNOWN_ID
 

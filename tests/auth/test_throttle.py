@@ -11,8 +11,8 @@ import pytest
 
 from apps.auth import throttle
 from apps.auth.throttle import take_login_try
-from apps.core import redis as core_redis
 from apps.core.errors import RateLimited
+from apps.core.storage import redis as core_redis
 from tests.auth.conftest import redis_client
 
 

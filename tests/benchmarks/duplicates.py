@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from apps.core.mongo import named_collection
+from apps.core.storage.mongo import named_collection
 from tests.integration.parts import ROOT
 
 COLLECTION = "benchmark_duplicates"

@@ -17,8 +17,8 @@ from pymongo.errors import ServerSelectionTimeoutError
 from rest_framework.test import APIClient
 
 from apps.categories import answers, selectors
-from apps.core.cache import get_cache
-from apps.core.outages import mongo_outage
+from apps.core.caching.tiers import get_cache
+from apps.core.storage.outages import mongo_outage
 from tests.factories.categories import (
     SAMPLE_PATH,
     make_full_size_tree,

@@ -16,7 +16,7 @@ from apps.categories.errors import InvalidCategoryFile
 from apps.categories.models import Category
 from apps.categories.services import ImportResult, import_categories
 from apps.core.errors import Conflict, DependencyUnavailable
-from apps.core.locks import Lease
+from apps.core.storage.locks import Lease
 from tests.factories.categories import (
     SAMPLE_PATH,
     count_nodes,

@@ -12,11 +12,11 @@ from pymongo.synchronous.mongo_client import MongoClient
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
-from apps.auth import facts, services
+from apps.auth import caller_cache, services
 from apps.auth.credentials import new_api_token
-from apps.core import outages
 from apps.core.api import middleware, views
 from apps.core.errors import ErrorCode
+from apps.core.storage import outages
 from tests.contract.routes import METHODS, Route, api_routes, assert_contract
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -108,7 +108,7 @@ def test_a_crash_while_an_answer_is_written(
 def test_a_crash_of_the_authentication(
     client: APIClient, written_log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts.known_facts, "look_up", crash)
+    monkeypatch.setattr(caller_cache.known_facts, "look_up", crash)
     assert_crash_is_told(client.get("/api/auth/me"), written_log, of="the authentication")
 
 

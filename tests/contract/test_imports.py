@@ -33,7 +33,7 @@ HTTP_CLIENTS = (
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (
     "apps/launcher/embedded/",
-    "apps/core/heartbeats.py",
+    "apps/core/liveness/heartbeats.py",
     "apps/launcher/ports.py",
     "apps/launcher/processes.py",
     "apps/launcher/quickstart/",

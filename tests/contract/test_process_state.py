@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
     "apps.auth.credentials._backend": "follows from its argument alone",
-    "apps.core.api.papers._document": "follows from the code alone",
-    "apps.core.mongo._inherited_clients": "keeps a parent's clients from being closed, and is never read",
-    "apps.core.mongo._is_registered": "what is registered with the system cannot be taken back",
+    "apps.core.api.openapi_views._document": "follows from the code alone",
+    "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
+    "apps.core.storage.mongo._is_registered": "what is registered with the system cannot be taken back",
     "apps.core.process_state._memories": "tells how the others are forgotten",
     "apps.mengla.simulator.market.segments_of": "follows from its argument alone",
     "apps.sync_tasks.work._registered": "a process that has just started registers the same",
@@ -94,9 +94,9 @@ def test_what_the_tests_share_names_nothing_private_of_the_product() -> None:
         "patch.setattr(cache, '_SECONDS', 1)",
         "setattr(cache, '_SECONDS', 1)",
         "for one in (cache,): patch.setattr(one, '_SECONDS', 1)",
-        "patch.setattr('apps.core.cache._SECONDS', 1)",
-        "for name in ('apps.core.cache._SECONDS',): patch.setattr(name, 1)",
-        "from apps.core.cache import _tiers",
+        "patch.setattr('apps.core.caching.tiers._SECONDS', 1)",
+        "for name in ('apps.core.caching.tiers._SECONDS',): patch.setattr(name, 1)",
+        "from apps.core.caching.tiers import _tiers",
     ],
 )
 def test_each_way_of_naming_it_is_found(line: str) -> None:
@@ -110,7 +110,7 @@ def test_each_way_of_naming_it_is_found(line: str) -> None:
         "self._client = cache",
         "pymongo._csot.remaining()",
         "patch.setattr(pymongo, '_csot', None)",
-        "patch.setattr('apps.core.cache.SECONDS', 1)",
+        "patch.setattr('apps.core.caching.tiers.SECONDS', 1)",
         "cache.__doc__",
         "def _own(): return _own()",
     ],

@@ -81,7 +81,7 @@ def test_no_process_of_ours_looks_for_libraries_of_the_system() -> None:
 
 
 def test_the_database_backend_goes_without_geography() -> None:
-    """It takes what :mod:`apps.core.database.base` raises as the lack of GDAL, and has nothing instead."""
+    """It takes what ``storage.database.base`` raises as the lack of GDAL, and has nothing instead."""
     for module, name in ((features, "GISFeatures"), (operations, "GISOperations")):
         assert vars(module)[name].__module__ == module.__name__
 

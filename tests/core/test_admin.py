@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import Schedule, Task
 
-from apps.core.cron import describe_cron
-from apps.core.flags import SCHEDULER_PAUSED, set_flag
-from apps.core.schedules import list_schedules, sync_schedules
+from apps.core.scheduling.cron import describe_cron
+from apps.core.scheduling.schedules import list_schedules, sync_schedules
+from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 

@@ -21,13 +21,13 @@ from django.db.utils import DatabaseError
 from pymongo.errors import AutoReconnect
 from redis import ConnectionError as RedisDown
 
-from apps.core import mongo
 from apps.core.errors import Conflict, DomainError, InvalidInput
 from apps.core.management.arguments import argument, one_of, whole_number
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
 from apps.core.management.progress import open_display
 from apps.core.management.tables import format_table, printable
 from apps.core.periods import parse_granularity
+from apps.core.storage import mongo
 from tests.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -33,7 +33,7 @@ from apps.core.api.serializers import (
     UtcDateTimeField,
 )
 from apps.core.errors import HTTP_STATUS, DomainError, ErrorCode
-from apps.core.outages import mongo_outage
+from apps.core.storage.outages import mongo_outage
 from apps.mengla.models import Collection
 from tests.contract.routes import assert_envelope
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from apps.auth.slots import process_slots
+from apps.auth.hashing_limit import process_slots
 from apps.core import process_state
-from apps.core.cache import get_cache
-from apps.core.cache_debts import debts
-from apps.core.outages import mongo_outage, redis_outage
+from apps.core.caching.debts import debts
+from apps.core.caching.tiers import get_cache
+from apps.core.storage.outages import mongo_outage, redis_outage
 from tests.integration.waiting import at_once
 
 

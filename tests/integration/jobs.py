@@ -8,8 +8,8 @@ from django.conf import settings
 from django.core.management import call_command
 
 from apps.categories.models import Category
-from apps.core.mongo import collection_of
 from apps.core.periods import Granularity, parse_period, period_range
+from apps.core.storage.mongo import collection_of
 from apps.launcher.quickstart.prepare import SAMPLE_TREE
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from apps.core.mongo import named_collection
 from apps.core.periods import parse_period
-from apps.core.schedules import schedule_id
+from apps.core.scheduling.schedules import schedule_id
+from apps.core.storage.mongo import named_collection
 from apps.mengla.choices import Action
 from apps.mengla.services.collect import Order, Selection, run_backfill, run_period_collect
 

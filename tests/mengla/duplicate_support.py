@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.core.mongo import named_collection
+from apps.core.storage.mongo import named_collection
 from apps.mengla.services import duplicates as service
 from apps.mengla.services.duplicates import DuplicateReport, remove_duplicates
 

@@ -10,7 +10,7 @@ from typing import Any
 import pymongo
 from django.conf import settings
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.models import Record
 
 Documents = pymongo.collection.Collection[dict[str, Any]]

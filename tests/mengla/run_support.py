@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import Period
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.data_query import DataQuery

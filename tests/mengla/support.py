@@ -6,8 +6,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import parse_period
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection, Record

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.mengla.admin.figures import figures_of as shown_figures
 from apps.mengla.models import Collection, Record
 from tests.factories import UNKNOWN_ID

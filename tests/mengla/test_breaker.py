@@ -167,7 +167,7 @@ def test_without_redis_counts_are_lost_and_nothing_else(monkeypatch: pytest.Monk
     def refuse() -> redis.Redis:
         raise redis.ConnectionError("down")
 
-    monkeypatch.setattr("apps.core.redis.get_redis", refuse)
+    monkeypatch.setattr("apps.core.storage.redis.get_redis", refuse)
     breaker.record_failure()
     breaker.record_success()
     assert state() is BreakerState.CLOSED

@@ -303,7 +303,7 @@ class TestTurns:
         def refuse() -> redis.Redis:
             raise redis.ConnectionError("down")
 
-        monkeypatch.setattr("apps.core.locks.get_redis", refuse)
+        monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
         with pytest.raises(redis.RedisError):
             execute(client)
         assert stub.asked == []
@@ -317,8 +317,8 @@ class TestTurns:
         def refuse() -> redis.Redis:
             raise redis.ConnectionError("down")
 
-        monkeypatch.setattr("apps.core.locks.get_redis", refuse)
-        monkeypatch.setattr("apps.core.redis.get_redis", refuse)
+        monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
+        monkeypatch.setattr("apps.core.storage.redis.get_redis", refuse)
         assert execute(client) == "x1"
 
 

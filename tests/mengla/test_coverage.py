@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from apps.core.errors import InvalidInput
-from apps.core.mongo import collection_of
 from apps.core.periods import Period, PeriodError, parse_period
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection, Record
 from apps.mengla.services import coverage as service

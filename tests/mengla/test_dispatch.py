@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import redis
 
-from apps.core.broker import RedisBroker
-from apps.core.locks import Lease
+from apps.core.scheduling.broker import RedisBroker
+from apps.core.storage.locks import Lease
 from apps.mengla.choices import Priority
 from apps.mengla.services import dispatch, wakeup
 from apps.mengla.services.dispatch import LEASE_NAME, run_dispatch

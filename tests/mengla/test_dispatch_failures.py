@@ -216,8 +216,8 @@ class TestOurSideIsDown:
         def send_and_lose_redis(client: Any, method: str, *arguments: Any, **options: Any) -> Any:
             answer = send(client, method, *arguments, **options)
             if method == "POST":
-                monkeypatch.setattr("apps.core.locks.get_redis", refuse)
-                monkeypatch.setattr("apps.core.redis.get_redis", refuse)
+                monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
+                monkeypatch.setattr("apps.core.storage.redis.get_redis", refuse)
             return answer
 
         monkeypatch.setattr(CollectionServiceClient, "_send", send_and_lose_redis)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.client_session import ClientSession
 
-from apps.core.mongo import in_transaction, named_collection, utc_now
+from apps.core.storage.mongo import in_transaction, named_collection, utc_now
 from tests.integration.waiting import at_once
 from tests.mengla.duplicate_support import (
     BEGIN,

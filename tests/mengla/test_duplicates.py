@@ -12,10 +12,10 @@ from bson.datetime_ms import DatetimeMS
 from pymongo.errors import AutoReconnect
 from rest_framework.test import APIClient
 
-from apps.core.cache import EPOCH_KEY, get_cache
+from apps.core.caching.tiers import EPOCH_KEY, get_cache
 from apps.core.errors import DependencyUnavailable, NotFound
-from apps.core.mongo import named_collection, utc_now
-from apps.core.redis import get_redis
+from apps.core.storage.mongo import named_collection, utc_now
+from apps.core.storage.redis import get_redis
 from apps.mengla.services import duplicates as service
 from tests.factories.categories import Node
 from tests.mengla.duplicate_support import (
@@ -321,7 +321,7 @@ def test_it_is_not_done_while_the_caches_may_serve_what_was_removed(
         raise redis.ConnectionError
 
     with monkeypatch.context() as without:
-        without.setattr("apps.core.cache._begin_new_epoch", lose_redis)
+        without.setattr("apps.core.caching.tiers._begin_new_epoch", lose_redis)
         with pytest.raises(DependencyUnavailable, match="Repeat the deletion"):
             remove(None)
     epoch = get_redis().get(EPOCH_KEY)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.core.cache import clear_all
-from apps.core.mongo import utc_now
+from apps.core.caching.tiers import clear_all
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action, Priority
 from apps.mengla.upstream import breaker
 from tests.mengla.support import (

@@ -10,8 +10,8 @@ import pytest
 import redis
 from rest_framework.test import APIClient
 
-from apps.core.cache import clear_all, get_cache
-from apps.core.mongo import utc_now
+from apps.core.caching.tiers import clear_all, get_cache
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services import query as query_service

@@ -10,10 +10,10 @@ import redis
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 from rest_framework.test import APIClient
 
-from apps.core import mongo as core_mongo
-from apps.core.cache import clear_all, get_cache
-from apps.core.cache_debts import debts
-from apps.core.outages import mongo_outage, redis_outage
+from apps.core.caching.debts import debts
+from apps.core.caching.tiers import clear_all, get_cache
+from apps.core.storage import mongo as core_mongo
+from apps.core.storage.outages import mongo_outage, redis_outage
 from apps.mengla.services import answer_caches, receive
 from apps.mengla.services import query as query_service
 from tests.mengla.support import (
@@ -73,14 +73,14 @@ def closed_redis() -> redis.Redis:
 
 @pytest.fixture
 def mongo() -> Iterator[Outage]:
-    outage = Outage("apps.core.mongo._connection", no_mongo, mongo_outage.forget)
+    outage = Outage("apps.core.storage.mongo._connection", no_mongo, mongo_outage.forget)
     yield outage
     outage.end()
 
 
 @pytest.fixture
 def redis_down() -> Iterator[Outage]:
-    outage = Outage("apps.core.redis.get_redis", closed_redis, redis_outage.forget)
+    outage = Outage("apps.core.storage.redis.get_redis", closed_redis, redis_outage.forget)
     yield outage
     outage.end()
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 from rest_framework.test import APIClient
 
-from apps.core.cache import get_cache
+from apps.core.caching.tiers import get_cache
 from apps.mengla.services import answer_caches
 from tests.integration.waiting import wait_until
 from tests.mengla.support import begin_attempt, body_for, hot, ranking, reload, statuses, store

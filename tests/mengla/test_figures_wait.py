@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import CollectionError
 from apps.mengla.models import Collection
 from apps.mengla.services import query as query_service

@@ -9,8 +9,8 @@ from django.db.utils import DatabaseError
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from apps.core.errors import NotFound
-from apps.core.mongo import collection_of
 from apps.core.periods import parse_period
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.services import follow
 from apps.mengla.services.collect import Order, Selection, run_period_collect

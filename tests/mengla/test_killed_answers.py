@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.core import process_state
-from apps.core.cache import clear_all
+from apps.core.caching.tiers import clear_all
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services import answer_caches, queue
 from apps.mengla.services import query as query_service

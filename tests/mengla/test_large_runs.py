@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.core.mongo import collection_of
 from apps.core.periods import parse_period
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection
 from apps.mengla.services import planning

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pymongo.errors import ServerSelectionTimeoutError
 
-from apps.core import counters
-from apps.core.latency import LATENCY, histogram_of
-from apps.core.outages import redis_outage
+from apps.core.storage import counters
+from apps.core.storage.latency import LATENCY, histogram_of
+from apps.core.storage.outages import redis_outage
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
 from apps.mengla.services import measures, queue
@@ -157,7 +157,7 @@ class TestCollections:
     ) -> None:
         attempt = begin_attempt(hot())
         with monkeypatch.context() as without:
-            without.setattr("apps.core.redis.get_redis", closed_redis)
+            without.setattr("apps.core.storage.redis.get_redis", closed_redis)
             answer(attempt, result_for(hot()))
         redis_outage.forget()
         assert counted("collection") == {}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.core.mongo import collection_of
 from apps.core.periods import parse_period
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection

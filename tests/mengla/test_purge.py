@@ -15,12 +15,12 @@ from pymongo.errors import AutoReconnect
 
 from apps.auth import services as auth
 from apps.categories.models import Category
-from apps.core.cache import build_entry, get_cache
+from apps.core.caching.tiers import build_entry, get_cache
 from apps.core.errors import DependencyUnavailable
-from apps.core.flags import SCHEDULER_PAUSED, set_flag
-from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import parse_period
-from apps.core.schedules import sync_schedules
+from apps.core.scheduling.schedules import sync_schedules
+from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection, Record
 from apps.mengla.services import purge as service
@@ -184,7 +184,7 @@ class TestService:
         def lose_redis(_client: redis.Redis) -> bool:
             raise redis.ConnectionError
 
-        monkeypatch.setattr("apps.core.cache._begin_new_epoch", lose_redis)
+        monkeypatch.setattr("apps.core.caching.tiers._begin_new_epoch", lose_redis)
         with pytest.raises(DependencyUnavailable):
             clean()
 

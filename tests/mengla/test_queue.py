@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apps.core.mongo import utc_now
+from apps.core.storage.mongo import utc_now
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason, Priority
 from apps.mengla.services import queue

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.mengla.models import Record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]

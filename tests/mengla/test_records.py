@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from apps.core.mongo import utc_now
 from apps.core.periods import parse_period
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import EmptyReason
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services.records import Answer, Provenance, store_answers

@@ -14,9 +14,9 @@ from bson.raw_bson import RawBSONDocument
 from django.conf import settings
 from django.core.management import call_command
 
-from apps.core import cache
+from apps.core.caching import tiers
 from apps.core.errors import Conflict, DependencyUnavailable, InvalidInput
-from apps.core.mongo import collection_of, named_collection, utc_now
+from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.mengla.models import Record
 from apps.mengla.services import reference_import
 from apps.mengla.services.reference_import import ImportResult, import_reference_data
@@ -93,7 +93,7 @@ def test_imported_figures_are_served(source: Documents, reader: Any, sample_tree
     source.insert_one(make(0))
     reader.get("/api/mengla/?action=high&primaryCatId=1000&timest=2025-06")  # a miss, which may be cached
     run(source)
-    cache.get_cache()._synced_at = float("-inf")
+    tiers.get_cache()._synced_at = float("-inf")
     answer = reader.get("/api/mengla/?action=high&primaryCatId=1000&timest=2025-06")
     assert answer.status_code == 200
     assert answer.json()["data"]["list"] == [{"monthSales": 0}]

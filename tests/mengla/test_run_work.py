@@ -10,10 +10,10 @@ import redis
 from bson import ObjectId
 from rest_framework.test import APIClient
 
-from apps.core.cache import EPOCH_KEY
-from apps.core.mongo import collection_of, utc_now
+from apps.core.caching.tiers import EPOCH_KEY
 from apps.core.periods import parse_period
-from apps.core.redis import get_redis
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection, Record
@@ -228,7 +228,7 @@ def test_data_is_not_called_deleted_while_the_caches_may_serve_it(
         return answer.status_code, answer.json().get("error")
 
     with monkeypatch.context() as without:
-        without.setattr("apps.core.cache._begin_new_epoch", lose_redis)
+        without.setattr("apps.core.caching.tiers._begin_new_epoch", lose_redis)
         assert delete() == (503, "DEPENDENCY_UNAVAILABLE")
     assert admin.get(f"/api/sync-tasks/{run_id}").status_code == 200  # to be deleted again
     epoch = get_redis().get(EPOCH_KEY)

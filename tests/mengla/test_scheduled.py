@@ -6,10 +6,10 @@ from datetime import date
 
 import pytest
 
-from apps.core.flags import SCHEDULER_PAUSED, set_flag
-from apps.core.mongo import collection_of
 from apps.core.periods import parse_period
-from apps.core.schedules import pause_schedule, sync_schedules
+from apps.core.scheduling.schedules import pause_schedule, sync_schedules
+from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
+from apps.core.storage.mongo import collection_of
 from apps.mengla import tasks
 from apps.mengla.choices import Action, Priority
 from apps.mengla.data_query import DataQuery

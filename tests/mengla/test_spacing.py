@@ -106,7 +106,7 @@ def test_without_redis_nobody_gets_a_turn(monkeypatch: pytest.MonkeyPatch) -> No
 
     turn = Turn()
     turn.take()
-    monkeypatch.setattr("apps.core.locks.get_redis", refuse)
+    monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
     turn.end()  # what the request brought is worth more than the turn
     with pytest.raises(redis.RedisError):
         turn.take()

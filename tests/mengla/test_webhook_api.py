@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 from rest_framework.test import APIClient
 
-from apps.core.outages import mongo_outage
+from apps.core.storage.outages import mongo_outage
 from apps.mengla.services import kept_answers, receive
 from apps.mengla.services.receive import receive_deferred
 from apps.mengla.upstream.signature import sign

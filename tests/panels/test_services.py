@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.utils import DatabaseError
 
 from apps.core.errors import Conflict, InvalidInput
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.panels import selectors, services
 from apps.panels.config import DEFAULT_CONFIG, PanelConfig
 from apps.panels.errors import UnknownModule, VersionConflict

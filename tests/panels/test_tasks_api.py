@@ -11,9 +11,9 @@ import redis
 from rest_framework.test import APIClient
 
 from apps.core.errors import NotFound
-from apps.core.flags import SCHEDULER_PAUSED, set_flag
-from apps.core.mongo import collection_of
 from apps.core.periods import Granularity, parse_period
+from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.services.collect import PERIOD_TASK_IDS, TASK_NAMES, Order

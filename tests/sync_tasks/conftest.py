@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.sync_tasks import services
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.models import SyncTask

@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 from rest_framework.test import APIClient
 
-from apps.core.mongo import utc_now
+from apps.core.storage.mongo import utc_now
 from apps.sync_tasks import services
 from apps.sync_tasks.selectors import find_run
 from apps.sync_tasks.signals import run_deleted

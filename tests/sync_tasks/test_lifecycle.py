@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from structlog.testing import capture_logs
 
 from apps.core.errors import Conflict
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks import services
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.errors import AlreadyRunning

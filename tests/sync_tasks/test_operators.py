@@ -12,7 +12,7 @@ from django.db import connections
 from structlog.testing import capture_logs
 
 from apps.core.errors import Conflict, NotFound
-from apps.core.mongo import utc_now
+from apps.core.storage.mongo import utc_now
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.selectors import find_run

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 
-from apps.core.mongo import utc_now
+from apps.core.storage.mongo import utc_now
 from apps.sync_tasks import selectors, services
 from tests.factories import UNKNOWN_ID
 from tests.sync_tasks.conftest import FakeWork, change, end, get, start, start_planned

@@ -10,7 +10,7 @@ from bson import ObjectId
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.core.errors import InvalidInput
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks import work as work_module
 from apps.sync_tasks.models import SyncTask

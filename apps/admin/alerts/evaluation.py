@@ -19,9 +19,9 @@ from apps.admin.alerts.events import hand_over_events
 from apps.admin.alerts.rules import Judgement, judge_all
 from apps.admin.choices import AlertEventKind
 from apps.admin.models import Alert, AlertSilence
-from apps.core.broker import send_task
-from apps.core.mongo import collection_of, named_collection, utc_now
-from apps.core.schedules import next_run_of
+from apps.core.scheduling.broker import send_task
+from apps.core.scheduling.schedules import next_run_of
+from apps.core.storage.mongo import collection_of, named_collection, utc_now
 
 SEND_TASK = "apps.admin.tasks.send_alert_notices"
 _CHECKS = "alert_checks"

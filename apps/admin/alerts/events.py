@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.admin.choices import AlertEventKind
 from apps.admin.models import Alert, AlertEvent, AlertNotice
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 
 logger = structlog.get_logger("collector.alerts")
 

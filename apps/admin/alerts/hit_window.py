@@ -12,8 +12,8 @@ from typing import cast
 import redis
 from django.conf import settings
 
-from apps.core import counters
-from apps.core.redis import KEY_PREFIX, get_redis
+from apps.core.storage import counters
+from apps.core.storage.redis import KEY_PREFIX, get_redis
 from apps.mengla.services.measures import Lookups, lookups_of
 
 KEY = f"{KEY_PREFIX}alerts:lookups"

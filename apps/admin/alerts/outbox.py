@@ -17,8 +17,8 @@ from django.conf import settings
 
 from apps.admin.alerts.notifiers import NotDeliveredError, post_notice
 from apps.admin.models import AlertNotice
-from apps.core import counters
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage import counters
+from apps.core.storage.mongo import collection_of, utc_now
 
 logger = structlog.get_logger("collector.alerts")
 

@@ -24,7 +24,7 @@ from apps.admin.alerts.words import (
     WAITING,
 )
 from apps.admin.choices import SEVERITIES, AlertRule, Severity
-from apps.core.heartbeats import list_heartbeats
+from apps.core.liveness.heartbeats import list_heartbeats
 from apps.mengla.services import breaker_control, monitoring, throughput
 
 logger = structlog.get_logger(__name__)

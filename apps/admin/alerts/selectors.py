@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.admin.choices import SEVERITIES, AlertRule, AlertStatus
 from apps.admin.models import Alert, AlertSilence
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 
 Document = dict[str, Any]
 _NEVER_FIRED: Mapping[str, Any] = {

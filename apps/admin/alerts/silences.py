@@ -9,7 +9,7 @@ import structlog
 
 from apps.admin.choices import AlertRule
 from apps.admin.models import AlertSilence
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 
 audit = structlog.get_logger("collector.audit")
 

@@ -26,7 +26,7 @@ from pymongo.errors import DuplicateKeyError
 from apps.admin.alerts.rules import Judgement, Verdict
 from apps.admin.choices import AlertEventKind
 from apps.admin.models import Alert
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 
 Document = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop
 
-from apps.core.sentences import Sentences
+from apps.core.stored_messages import Sentences
 
 ANSWERED = gettext_noop("%(answered)d of %(total)d collections of the last %(minutes)d min got an answer.")
 SLOW = gettext_noop("Collections of the last %(minutes)d min took %(seconds).1f s in the mean.")

@@ -16,9 +16,10 @@ from prometheus_client.registry import Collector
 
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.metrics import families
-from apps.core import counters, heartbeats, presence, workers
-from apps.core.latency import LATENCY
-from apps.core.parts import Dependency, Outcome, Part, read_parts
+from apps.core.liveness import heartbeats, presence, workers
+from apps.core.liveness.bounded_reads import Dependency, Outcome, Part, read_parts
+from apps.core.storage import counters
+from apps.core.storage.latency import LATENCY
 from apps.mengla.services import breaker_control, monitoring
 from apps.sync_tasks import selectors as runs
 
@@ -70,7 +71,7 @@ class _Scrape(Collector):
 
 
 def expose() -> bytes:
-    """Return the whole text; within about the deadline of :mod:`apps.core.parts`, whatever hangs."""
+    """Return the whole text, whatever hangs, within about the deadline of ``bounded_reads``."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Scrape(read_parts(_PARTS)))
     return generate_latest(registry)

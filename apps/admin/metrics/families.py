@@ -13,9 +13,9 @@ from prometheus_client.core import (
 )
 
 from apps.admin.alerts.outbox import NOTICE
-from apps.core.heartbeats import Heartbeat
-from apps.core.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
-from apps.core.workers import Cluster
+from apps.core.liveness.heartbeats import Heartbeat
+from apps.core.liveness.workers import Cluster
+from apps.core.storage.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
 from apps.mengla.services.breaker_control import BreakerStatus
 from apps.mengla.services.measures import (
     COLLECTION,

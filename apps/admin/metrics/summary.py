@@ -10,9 +10,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.core import counters
 from apps.core.errors import DependencyUnavailable
-from apps.core.latency import LATENCY, Latency, histogram_of
+from apps.core.storage import counters
+from apps.core.storage.latency import LATENCY, Latency, histogram_of
 from apps.mengla.services.measures import (
     COLLECTION,
     COLLECTION_SECONDS,

@@ -12,7 +12,7 @@ from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.matrix import mark_of
 from apps.categories.selectors import category_exists, find_named
 from apps.core.errors import InvalidInput
-from apps.core.mongo import utc_now
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action, EmptyReason, Priority
 from apps.mengla.selectors import find_answer_records
 from apps.mengla.services import queue

@@ -23,7 +23,7 @@ from apps.admin.pages.charts import cache_chart, hours_chart
 from apps.admin.pages.dashboard_parts import read_dashboard
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.admin_base.rights import may_look
-from apps.core.outages import is_mongo_outage, mongo_outage, redis_outage
+from apps.core.storage.outages import is_mongo_outage, mongo_outage, redis_outage
 
 logger = structlog.get_logger(__name__)
 

@@ -14,13 +14,13 @@ from django.utils.translation import gettext
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.alerts.words import shown_message
 from apps.admin.choices import AlertRule
-from apps.core import counters, mongo
-from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
-from apps.core.heartbeats import list_heartbeats
-from apps.core.latency import LATENCY, histogram_of
-from apps.core.parts import Dependency, Part, read_parts
-from apps.core.redis import get_redis
-from apps.core.schedules import list_schedules
+from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
+from apps.core.liveness.heartbeats import list_heartbeats
+from apps.core.scheduling.schedules import list_schedules
+from apps.core.storage import counters, mongo
+from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.core.storage.latency import LATENCY, histogram_of
+from apps.core.storage.redis import get_redis
 from apps.mengla.services import measures
 from apps.mengla.services.breaker_control import read_breaker
 from apps.mengla.services.hourly import SHOWN_HOURS, collections_by_hour

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apps.admin.metrics.summary import read_metrics
-from apps.core.cache import get_cache
-from apps.core.cache_stats import SharedTierUsage, shared_tier_usage
+from apps.core.caching.stats import SharedTierUsage, shared_tier_usage
+from apps.core.caching.tiers import get_cache
 from apps.core.errors import DependencyUnavailable
 
 audit = structlog.get_logger("collector.audit")

@@ -13,15 +13,15 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from apps.core import mongo
 from apps.core.apps import STARTED_AT
-from apps.core.cache import get_cache
-from apps.core.flags import SCHEDULER_PAUSED, read_flag
-from apps.core.heartbeats import list_heartbeats
-from apps.core.parts import Dependency, Outcome, Part, read_parts
-from apps.core.presence import count_web_processes
-from apps.core.redis import get_redis
-from apps.core.workers import list_clusters
+from apps.core.caching.tiers import get_cache
+from apps.core.liveness.bounded_reads import Dependency, Outcome, Part, read_parts
+from apps.core.liveness.heartbeats import list_heartbeats
+from apps.core.liveness.presence import count_web_processes
+from apps.core.liveness.workers import list_clusters
+from apps.core.storage import mongo
+from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
+from apps.core.storage.redis import get_redis
 from apps.mengla.services import monitoring
 from apps.mengla.services.breaker_control import read_breaker
 from apps.sync_tasks.selectors import count_by_status

@@ -9,10 +9,10 @@ from typing import Any
 import redis
 import structlog
 
-from apps.core.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
-from apps.core.heartbeats import Heartbeat, list_heartbeats
-from apps.core.schedules import StoredSchedule, list_schedules
-from apps.core.workers import Cluster, list_clusters
+from apps.core.liveness.heartbeats import Heartbeat, list_heartbeats
+from apps.core.liveness.workers import Cluster, list_clusters
+from apps.core.scheduling.schedules import StoredSchedule, list_schedules
+from apps.core.storage.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
 from apps.sync_tasks.selectors import last_run_of
 
 audit = structlog.get_logger("collector.audit")

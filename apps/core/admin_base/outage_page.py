@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.api.middleware import GetResponse, is_api_path
 from apps.core.errors import DependencyUnavailable
-from apps.core.outages import is_mongo_outage, is_redis_outage, mongo_outage
+from apps.core.storage.outages import is_mongo_outage, is_redis_outage, mongo_outage
 
 logger = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from django.db import connections
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 
 if TYPE_CHECKING:
     _Paginator = Paginator[Any]

@@ -14,7 +14,7 @@ from rest_framework.views import exception_handler
 
 from apps.core.api.envelope import domain_error_body, error_body
 from apps.core.errors import HTTP_STATUS, DependencyUnavailable, DomainError, ErrorCode, PayloadTooLarge
-from apps.core.outages import is_mongo_outage, is_redis_outage, mongo_outage
+from apps.core.storage.outages import is_mongo_outage, is_redis_outage, mongo_outage
 
 logger = structlog.get_logger(__name__)
 

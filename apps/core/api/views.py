@@ -17,7 +17,7 @@ from apps.core.admin_base.problem_page import problem_page
 from apps.core.api.envelope import error_response
 from apps.core.api.middleware import is_api_path
 from apps.core.errors import ErrorCode
-from apps.core.health import check_dependencies
+from apps.core.liveness.health import check_dependencies
 
 
 @csrf_exempt

@@ -22,11 +22,11 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core import mongo
 from apps.core.errors import DomainError
 from apps.core.management.progress import Display, open_display
 from apps.core.management.servers import silence_message
 from apps.core.management.stopping import Stopped, StopSignals, stop_signals
+from apps.core.storage import mongo
 
 __all__ = ["CollectorCommand", "ExitCode", "Stopped", "TranslatedCommand", "dump"]
 

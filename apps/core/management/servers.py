@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core import mongo
-from apps.core.redis import get_redis
+from apps.core.storage import mongo
+from apps.core.storage.redis import get_redis
 
 
 def silence_message(error: BaseException) -> str:

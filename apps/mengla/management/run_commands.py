@@ -12,8 +12,8 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from apps.core.errors import Conflict, InvalidInput, NotFound
+from apps.core.liveness.workers import has_clusters
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
-from apps.core.workers import has_clusters
 from apps.mengla.management.run_reports import (
     describe_failure,
     describe_run,

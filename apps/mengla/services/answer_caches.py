@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bson import ObjectId
 
-from apps.core.cache import get_cache
-from apps.core.mongo import collection_of, utc_now
+from apps.core.caching.tiers import get_cache
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla import selectors
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection

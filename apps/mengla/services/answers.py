@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.categories.selectors import list_children
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.cache import Entry, build_entry
+from apps.core.caching.tiers import Entry, build_entry
 from apps.core.periods import Period
 from apps.mengla.data_query import DataQuery
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 
-from apps.core.mongo import utc_now
+from apps.core.storage.mongo import utc_now
 from apps.mengla.services.wakeup import wake_dispatcher_anew
 from apps.mengla.upstream import breaker
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Priority
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from apps.core.errors import Conflict, NotFound
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.models import Collection
 from apps.mengla.services import queue

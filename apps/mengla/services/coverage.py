@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from apps.categories.selectors import check_categories, list_level1_ids
 from apps.core.errors import InvalidInput
-from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import Granularity, Period, count_periods, period_range
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action
 from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Collection

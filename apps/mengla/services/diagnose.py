@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core.outages import is_mongo_outage, is_redis_silent
+from apps.core.storage.outages import is_mongo_outage, is_redis_silent
 from apps.mengla.services import diagnose_checks as checks
 from apps.mengla.services.diagnose_checks import CheckFailed
 

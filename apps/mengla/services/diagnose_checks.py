@@ -17,11 +17,11 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
-from apps.core.mongo import collection_of, named_collection, utc_now
-from apps.core.redis import get_redis
-from apps.core.schedules import declared_schedules, schedule_id
-from apps.core.workers import list_clusters
+from apps.core.liveness.workers import list_clusters
+from apps.core.scheduling.schedules import declared_schedules, schedule_id
+from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.core.storage.mongo import collection_of, named_collection, utc_now
+from apps.core.storage.redis import get_redis
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.models import Collection
 from apps.mengla.upstream import breaker

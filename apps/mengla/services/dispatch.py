@@ -19,9 +19,9 @@ import structlog
 from django.conf import settings
 
 from apps.core.errors import DomainError
-from apps.core.locks import Lease
-from apps.core.mongo import utc_now
-from apps.core.redis import get_redis
+from apps.core.storage.locks import Lease
+from apps.core.storage.mongo import utc_now
+from apps.core.storage.redis import get_redis
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.services import answer_caches, queue, receive, wakeup

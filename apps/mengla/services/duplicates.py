@@ -24,10 +24,10 @@ from django.utils.translation import gettext as _
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
-from apps.core import mongo
-from apps.core.cache import get_cache
+from apps.core.caching.tiers import get_cache
 from apps.core.errors import DependencyUnavailable, NotFound
-from apps.core.mongo import has_collection, in_transaction, named_collection
+from apps.core.storage import mongo
+from apps.core.storage.mongo import has_collection, in_transaction, named_collection
 from apps.mengla.duplicate_ranking import duplicate_stages
 from apps.mengla.models import Record
 from apps.mengla.services.deletions import demand_told

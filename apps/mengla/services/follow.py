@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
 from apps.core.errors import NotFound
-from apps.core.outages import is_mongo_outage
+from apps.core.storage.outages import is_mongo_outage
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.selectors import Progress, find_run, progress_of
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pymongo import DESCENDING
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.models import Collection
 from apps.mengla.services.measures import Outcome

@@ -13,7 +13,7 @@ import orjson
 import redis
 import structlog
 
-from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
 

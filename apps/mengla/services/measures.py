@@ -1,6 +1,6 @@
 """What is counted of reads and collections, and under which names; all names stand in this module.
 
-Counts are kept by :mod:`apps.core.counters`, one number per event and combination of labels:
+Counts are kept by :mod:`apps.core.storage.counters`, one number per event and combination of labels:
 
 * ``read:{action}:{source}:{result}``: a question that was answered. The source is a tier (``l1``, ``l2``,
   ``l3``) with the result ``fresh``, ``stale`` or ``empty``; or ``miss`` (nothing was stored) or ``refresh``
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from apps.core import counters
 from apps.core.errors import InvalidInput
-from apps.core.latency import LATENCY, fields_of
-from apps.core.mongo import utc_now
+from apps.core.storage import counters
+from apps.core.storage.latency import LATENCY, fields_of
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.errors import CollectFailed, CollectTimeout
 

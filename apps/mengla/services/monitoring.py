@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from pymongo import ASCENDING, DESCENDING
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import ANSWERED_INDEX, Collection, Record
 

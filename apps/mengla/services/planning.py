@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 from bson.errors import BSONError
 
-from apps.core.broker import send_task
-from apps.core.mongo import collection_of, utc_now
+from apps.core.scheduling.broker import send_task
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla import selectors
 from apps.mengla.choices import WARM_UP_TASK_ID, CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery

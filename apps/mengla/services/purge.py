@@ -16,9 +16,9 @@ from typing import Any
 
 import structlog
 
-from apps.core.cache import get_cache
-from apps.core.mongo import collection_of, utc_now
-from apps.core.redis import get_redis
+from apps.core.caching.tiers import get_cache
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.redis import get_redis
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.models import Collection, Record
 from apps.mengla.services.deletions import demand_told

@@ -18,9 +18,9 @@ from pymongo.errors import PyMongoError
 
 from apps.categories.selectors import category_exists
 from apps.core import process_state
-from apps.core.cache import Entry, Lookup, get_cache
-from apps.core.mongo import collection_of, utc_now
-from apps.core.outages import is_mongo_outage, mongo_outage
+from apps.core.caching.tiers import Entry, Lookup, get_cache
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.outages import is_mongo_outage, mongo_outage
 from apps.core.web_threads import Places, places_for_half
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority

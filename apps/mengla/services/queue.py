@@ -28,7 +28,7 @@ from django.conf import settings
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import (
     ACTIVE_STATUSES,
     CollectionError,

@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from apps.core.mongo import utc_now
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.data_query import DataQuery
 

@@ -14,8 +14,8 @@ import structlog
 from django.db.utils import DatabaseError
 from pymongo.errors import PyMongoError
 
-from apps.core.mongo import utc_now
-from apps.core.outages import is_mongo_outage, mongo_outage
+from apps.core.storage.mongo import utc_now
+from apps.core.storage.outages import is_mongo_outage, mongo_outage
 from apps.mengla import selectors
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.data_query import DataQuery

@@ -12,9 +12,9 @@ from bson.errors import BSONError
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, OperationFailure
 
-from apps.core.mongo import collection_of
-from apps.core.outages import is_mongo_outage
 from apps.core.periods import Period
+from apps.core.storage.mongo import collection_of
+from apps.core.storage.outages import is_mongo_outage
 from apps.mengla import policies
 from apps.mengla.choices import EmptyReason
 from apps.mengla.data_query import DataQuery

@@ -20,9 +20,9 @@ from django.utils.translation import gettext as _
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from apps.core.cache import clear_all
+from apps.core.caching.tiers import clear_all
 from apps.core.errors import Conflict
-from apps.core.mongo import collection_of, named_collection, utc_now
+from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.mengla.models import Record
 from apps.mengla.services.reference_document import ImportedRecord, NothingInIt, Unreadable, read_document
 from apps.mengla.services.reference_source import ReferenceSource, SourceDocument, is_same_id

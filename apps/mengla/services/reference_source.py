@@ -18,7 +18,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import InvalidName, OperationFailure, PyMongoError
 
 from apps.core.errors import DependencyUnavailable, InvalidInput
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.mengla.models import Record
 
 _CONNECT_TIMEOUT_MS = 5000

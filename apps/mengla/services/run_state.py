@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pymongo.client_session import ClientSession
 
-from apps.core.mongo import collection_of, snapshot_session
+from apps.core.storage.mongo import collection_of, snapshot_session
 from apps.mengla.choices import ACTIVE_STATUSES, CollectionStatus
 from apps.mengla.models import Collection
 from apps.sync_tasks import selectors as run_selectors

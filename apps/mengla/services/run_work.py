@@ -12,9 +12,9 @@ from bson import ObjectId
 from django.conf import settings
 from django.db.models import TextChoices
 
-from apps.core.broker import send_task
-from apps.core.cache import get_cache
-from apps.core.mongo import collection_of, utc_now
+from apps.core.caching.tiers import get_cache
+from apps.core.scheduling.broker import send_task
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionError, CollectionStatus
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.services import queue, run_state

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, time
 import structlog
 from django.conf import settings
 
-from apps.core.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.periods import Granularity, business_date, previous_closed_period
-from apps.core.schedules import list_schedules, next_run_of
+from apps.core.scheduling.schedules import list_schedules, next_run_of
+from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.mengla.services.collect import PERIOD_TASK_IDS, Order, run_backfill_check, run_period_collect
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.errors import AlreadyRunning

@@ -13,7 +13,7 @@ from math import ceil
 from django.conf import settings
 from pymongo import ASCENDING
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.models import Collection
 

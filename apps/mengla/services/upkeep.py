@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.core.heartbeats import note_heartbeat
+from apps.core.liveness.heartbeats import note_heartbeat
 from apps.mengla.services import answer_caches, queue, receive, run_state
 from apps.mengla.services.planning import request_planning
 from apps.mengla.services.wakeup import wake_dispatcher_anew

@@ -7,8 +7,8 @@ import threading
 import redis
 
 from apps.core import process_state
-from apps.core.broker import send_task
-from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.core.scheduling.broker import send_task
+from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 
 DISPATCH_TASK = "apps.mengla.tasks.dispatch"
 _PENDING_KEY = f"{KEY_PREFIX}dispatch:pending"

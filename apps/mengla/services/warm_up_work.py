@@ -22,10 +22,10 @@ from bson import ObjectId
 from django.utils.translation import gettext as _
 from pymongo import DESCENDING
 
-from apps.core.cache import TieredCache
+from apps.core.caching.tiers import TieredCache
 from apps.core.errors import Conflict
-from apps.core.mongo import collection_of, utc_now
 from apps.core.periods import Granularity, PeriodError, parse_period
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla import selectors
 from apps.mengla.choices import Action
 from apps.mengla.data_query import ALL_CATEGORIES, DataQuery

@@ -17,7 +17,7 @@ from typing import cast
 import redis
 from django.conf import settings
 
-from apps.core.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
+from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 KEY = f"{KEY_PREFIX}breaker:collection_service"
 

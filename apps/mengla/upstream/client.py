@@ -15,7 +15,7 @@ import redis
 import structlog
 from django.conf import settings
 
-from apps.core.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 from apps.core.unwanted import unwanted
 from apps.mengla.choices import CollectionError
 from apps.mengla.simulator import SIMULATOR_HEADER

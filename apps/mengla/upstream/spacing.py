@@ -11,7 +11,7 @@ import redis
 import structlog
 from django.conf import settings
 
-from apps.core.locks import Lease
+from apps.core.storage.locks import Lease
 
 logger = structlog.get_logger(__name__)
 

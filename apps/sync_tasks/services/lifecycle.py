@@ -10,7 +10,7 @@ from bson import ObjectId
 from django.db.models import CharField
 from pymongo.errors import DuplicateKeyError
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.models import SyncTask

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from pymongo import ReturnDocument
 
 from apps.core.errors import Conflict, NotFound
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import settled

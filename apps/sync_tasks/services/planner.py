@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo import ReturnDocument
 
-from apps.core.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import run_key, without_planner

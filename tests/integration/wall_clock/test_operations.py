@@ -81,7 +81,7 @@ def test_a_warm_up_by_a_worker_spares_every_process_the_database(stack: Stack) -
         clients = [client for (client,) in by_worker.values()]
         for client in clients:
             wait_for_source(stack, known, client, lambda source: source == "l1")
-        stack.caller.call("apps.core.cache.clear_all")
+        stack.caller.call("apps.core.caching.tiers.clear_all")
         for client in clients:
             wait_for_source(stack, known, client, lambda source: source != "l1")
         started = stack.post("/api/admin/cache/warmup", limit=10_000)

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from apps.core.mongo import collection_of
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import CollectionError
 from apps.mengla.models import Collection
 from apps.mengla.services import planning

@@ -13,9 +13,9 @@ from django_q.status import Stat, Status
 from pymongo.errors import OperationFailure
 from redis.exceptions import InvalidResponse
 
-from apps.core.flags import SCHEDULER_PAUSED, set_flag
-from apps.core.mongo import named_collection, utc_now
-from apps.core.schedules import schedule_id, sync_schedules
+from apps.core.scheduling.schedules import schedule_id, sync_schedules
+from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
+from apps.core.storage.mongo import named_collection, utc_now
 from apps.mengla.services import diagnose as service
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker

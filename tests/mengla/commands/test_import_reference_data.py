@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from apps.core.mongo import collection_of, named_collection, utc_now
+from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.mengla.models import Record
 from tests.integration.waiting import wait_until
 from tests.mengla.commands.support import Ended, run

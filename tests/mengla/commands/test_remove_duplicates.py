@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.core.mongo import named_collection
+from apps.core.storage.mongo import named_collection
 from tests.mengla.duplicate_support import (
     BEGIN,
     LEGACY,

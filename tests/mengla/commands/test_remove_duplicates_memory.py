@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.core.mongo import named_collection
+from apps.core.storage.mongo import named_collection
 from tests.benchmarks.duplicates import fill, run_command
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis, pytest.mark.slow]

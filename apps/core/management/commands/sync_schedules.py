@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core.management.base import CollectorCommand, ExitCode
-from apps.core.schedules import sync_schedules
+from apps.core.scheduling.schedules import sync_schedules
 
 
 class Command(CollectorCommand):

@@ -1,0 +1,63 @@
+"""Sends a cached answer as it is: no JSON work, 304 when the client has it, gzip when it reads that."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+
+from apps.core.api.envelope import JSON_CONTENT_TYPE
+from apps.core.caching.tiers import Entry
+
+
+def entry_response(
+    request: HttpRequest, entry: Entry, *, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Build the answer to a GET or POST from finished bytes."""
+    sent = {
+        "ETag": entry.etag,
+        "Cache-Control": "private, no-cache",
+        "Age": str(max(0, int(time.time() - entry.stored_at))),
+        **entry.headers,
+        **(headers or {}),
+    }
+    if _has_it(request, entry):
+        response = HttpResponse(status=304, headers=sent)
+        del response.headers["Content-Type"]
+    elif entry.gzip_body and _accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        sent["Content-Encoding"] = "gzip"
+        response = HttpResponse(entry.gzip_body, content_type=JSON_CONTENT_TYPE, headers=sent)
+    else:
+        response = HttpResponse(entry.body, content_type=JSON_CONTENT_TYPE, headers=sent)
+    patch_vary_headers(response, ["Accept-Encoding"])
+    return response
+
+
+def _has_it(request: HttpRequest, entry: Entry) -> bool:
+    header = request.headers.get("If-None-Match", "")
+    if not header or request.method not in ("GET", "HEAD"):
+        return False
+    return is_named_by(header, entry)
+
+
+def is_named_by(header: str, entry: Entry) -> bool:
+    """Whether an If-Match or If-None-Match header names the answer.
+
+    Weak tags are enough for both: proxies that compress answers make strong ones weak.
+    """
+    known = {tag.removeprefix("W/") for tag in parse_etags(header)}
+    return bool(known & {"*", entry.etag.removeprefix("W/")})
+
+
+def _accepts_gzip(header: str) -> bool:
+    """Whether the Accept-Encoding header allows gzip; its own weight goes before that of ``*``."""
+    weights: dict[str, bool] = {}
+    for item in header.lower().split(","):
+        name, _, weight = item.partition(";")
+        is_refused = re.fullmatch(r"q=0(\.0{0,3})?", weight.replace(" ", "")) is not None
+        weights[name.strip()] = not is_refused
+    return weights.get("gzip", weights.get("*", False))

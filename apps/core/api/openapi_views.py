@@ -1,0 +1,56 @@
+"""The API's own documentation: the OpenAPI document and the page that shows it; both are open."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularSwaggerView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.core.api.cached_response import entry_response
+from apps.core.api.envelope import dump_json
+from apps.core.api.renderers import EnvelopeRenderer
+from apps.core.caching.tiers import Entry, build_entry
+
+_HTTP_OK = 200
+
+
+class SchemaView(APIView):
+    """Serves the OpenAPI document as JSON, without the envelope, as its readers expect."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponse:
+        """Answer ``GET /schema``."""
+        return entry_response(request._request, _document())
+
+
+class DocsView(SpectacularSwaggerView):
+    """Serves the page that shows the OpenAPI document; whatever is not that page is in the envelope."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Let only the page itself be rendered as HTML."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        is_page = request.method in ("GET", "HEAD") and response.status_code == _HTTP_OK
+        if not is_page:
+            response.accepted_renderer = EnvelopeRenderer()
+            response.accepted_media_type = EnvelopeRenderer.media_type
+        return response
+
+
+@cache
+def _document() -> Entry:
+    """Generate the document, once in each process: it takes a while, and nothing changes it."""
+    document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    now = time.time()
+    return build_entry(dump_json(document), stored_at=now, fresh_until=now, serve_until=now)

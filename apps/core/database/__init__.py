@@ -1,1 +1,0 @@
-"""The database engine of the settings: the ORM's way to MongoDB, and that of :mod:`apps.core.mongo`."""

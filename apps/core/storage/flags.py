@@ -1,0 +1,43 @@
+"""Switches stored in MongoDB: seen by every process, kept over restarts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.core.storage.mongo import named_collection, utc_now
+
+_FLAGS = "core_flags"
+SCHEDULER_PAUSED = "scheduler_paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A switch, and who turned it last; ``changed_at`` is UTC without zone."""
+
+    is_set: bool = False
+    changed_by: str | None = None
+    changed_at: datetime | None = None
+
+
+def read_flag(name: str) -> Flag:
+    """Return the switch; one that nobody has ever turned is off."""
+    flag = named_collection(_FLAGS).find_one({"_id": name})
+    return Flag() if flag is None else Flag(bool(flag["is_set"]), flag["changed_by"], flag["changed_at"])
+
+
+def is_flag_set(name: str) -> bool:
+    """Whether the switch is on."""
+    flag = named_collection(_FLAGS).find_one({"_id": name}, {"is_set": 1})
+    return flag is not None and bool(flag["is_set"])
+
+
+def set_flag(name: str, *, is_set: bool, changed_by: str) -> bool:
+    """Turn the switch on or off; returns whether that changed anything."""
+    before: dict[str, Any] | None = named_collection(_FLAGS).find_one_and_update(
+        {"_id": name},
+        {"$set": {"is_set": is_set, "changed_by": changed_by, "changed_at": utc_now()}},
+        upsert=True,
+    )
+    return is_set != (before is not None and bool(before["is_set"]))

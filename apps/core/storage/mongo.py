@@ -1,0 +1,125 @@
+"""The one door to PyMongo, for what the ORM cannot say: atomic claims, bulk upserts, cursors.
+
+Also makes forks safe: a MongoClient must not be used on both sides of a fork (PyMongo warns of a possible
+deadlock), and django-q2 forks its workers from a process that reads schedules.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+from django.db import connections
+from django.db.models import Model
+from pymongo import MongoClient
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection as MongoCollection
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from apps.core.storage.database.base import DatabaseWrapper
+
+_DB_ALIAS = "default"
+_inherited_clients: list[Any] = []
+_is_registered = False
+T = TypeVar("T")
+
+
+def collection_of(model: type[Model]) -> MongoCollection[dict[str, Any]]:
+    """Return the PyMongo collection behind a model."""
+    return named_collection(model._meta.db_table)
+
+
+def named_collection(name: str) -> MongoCollection[dict[str, Any]]:
+    """Return a PyMongo collection of our database by its name.
+
+    :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not.
+    """
+    return _connection().get_collection(name)
+
+
+def run_command(name: str, **options: Any) -> dict[str, Any]:
+    """Run a command of the server on our database, such as ``dbStats``."""
+    answer: dict[str, Any] = _awake_connection().database.command(name, **options)
+    return answer
+
+
+def has_collection(name: str) -> bool:
+    """Whether our database has a collection of documents of this name."""
+    return name in _awake_connection().database.list_collection_names(
+        filter={"type": "collection", "name": name}
+    )
+
+
+def snapshot_session() -> ClientSession:
+    """Return a session (a context manager) in which all reads see the database at one instant."""
+    client: MongoClient[dict[str, Any]] = _awake_connection().connection
+    return client.start_session(snapshot=True)
+
+
+def in_transaction(work: Callable[[ClientSession], T]) -> T:
+    """Do the work in one transaction: it sees one instant, and is done as a whole or not at all.
+
+    It is repeated when it meets another writer of the same documents, so it must change nothing else.
+    """
+    client: MongoClient[dict[str, Any]] = _connection().connection
+    with client.start_session() as session:
+        return session.with_transaction(
+            work, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+        )
+
+
+def utc_now() -> datetime:
+    """Return the present as PyMongo stores and returns it: UTC without zone, whole milliseconds."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def ping() -> None:
+    """Ask MongoDB for a sign of life.
+
+    :raises pymongo.errors.PyMongoError: when it gives none in time.
+    """
+    _connection().database.command("ping")
+
+
+def open_client() -> None:
+    """Open this process's client without asking the server anything; call it before there are threads.
+
+    The first two threads that need a client would otherwise open one each, and one of them would leak.
+    """
+    connection = connections[_DB_ALIAS]
+    if isinstance(connection, DatabaseWrapper):
+        connection.get_new_connection(connection.get_connection_params())
+
+
+def _connection() -> DatabaseWrapper:
+    connection = cast(DatabaseWrapper, connections[_DB_ALIAS])
+    connection.ensure_connection()
+    return connection
+
+
+def _awake_connection() -> DatabaseWrapper:
+    connection = _connection()
+    connection.demand_awake()
+    return connection
+
+
+def forget_clients_after_fork() -> None:
+    """Arrange that a forked child opens its own MongoDB client instead of using its parent's."""
+    global _is_registered  # noqa: PLW0603 - os.register_at_fork cannot be undone, so once is enough
+    if not _is_registered:
+        os.register_at_fork(after_in_child=_forget_clients)
+        _is_registered = True
+
+
+def _forget_clients() -> None:
+    # The parent's client is kept referenced and never closed: closing it here would end the parent's
+    # server sessions over a shared socket.
+    _inherited_clients.extend(DatabaseWrapper._connection_pools.values())
+    DatabaseWrapper._connection_pools.clear()
+    for connection in connections.all(initialized_only=True):
+        connection.connection = None
+        connection.__dict__.pop("database", None)

@@ -1,0 +1,55 @@
+"""The shared Redis connection, strict or tolerant of Redis being down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import redis
+import structlog
+from django_redis import get_redis_connection
+
+from apps.core.storage.outages import is_redis_outage, is_redis_refusal, redis_outage, redis_refusal
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+KEY_PREFIX = "mengla:"
+
+
+def get_redis() -> redis.Redis:
+    """Return this process's Redis client; its operations time out quickly and raise ``redis.RedisError``."""
+    return cast(redis.Redis, get_redis_connection("default"))
+
+
+def tolerate_redis_outage(operation: Callable[[redis.Redis], T], default: T, *, must_try: bool = False) -> T:
+    """Run the operation; when Redis does not answer or does not take it, return the default, never raise.
+
+    For caches, counters and wake-ups: things that may be lost. After a failure the process does not try
+    again for a moment, so that a hanging Redis costs one timeout and not one per call; with ``must_try``
+    it does, because others would go on with what is no longer true.
+    """
+    if redis_outage.is_known and not must_try:
+        return default
+    try:
+        result = operation(get_redis())
+    except redis.RedisError as error:
+        if not note_redis_outage(error):
+            raise
+        return default
+    redis_outage.forget()
+    return result
+
+
+def note_redis_outage(error: BaseException) -> bool:
+    """Remember for a moment that Redis cannot serve, and log it once; False if the error means no such thing.
+
+    A Redis that answers and refuses (full, read-only) is not remembered as down: what it holds can be read.
+    """
+    if not is_redis_outage(error):
+        return False
+    memory = redis_refusal if is_redis_refusal(error) else redis_outage
+    if not memory.is_known:
+        logger.warning("redis_unavailable", error=type(error).__name__)
+    memory.note()
+    return True

@@ -1,0 +1,63 @@
+"""Sessions in MongoDB with a copy in Redis, like Django's ``cached_db``, that bear Redis being down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedSessionStore
+from django.core.cache import caches
+from django_redis.exceptions import ConnectionInterrupted
+from redis import RedisError
+
+from apps.core.storage.outages import redis_outage
+from apps.core.storage.redis import note_redis_outage
+
+T = TypeVar("T")
+
+
+class _TolerantCache:
+    """The cache without its failures: what it cannot tell, MongoDB can."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the copy, or the default."""
+        return _tolerate(lambda: self._cache.get(key, default), default)
+
+    def set(self, key: str, value: Any, timeout: int | None = None) -> None:
+        """Keep a copy."""
+        _tolerate(lambda: self._cache.set(key, value, timeout), None)
+
+    def delete(self, key: str) -> None:
+        """Forget the copy."""
+        _tolerate(lambda: self._cache.delete(key), None)
+
+    def __contains__(self, key: str) -> bool:
+        return _tolerate(lambda: key in self._cache, False)
+
+
+class SessionStore(CachedSessionStore):
+    """The store named by ``SESSION_ENGINE``."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self._cache: Any = _TolerantCache(caches[settings.SESSION_CACHE_ALIAS])
+
+    @classmethod
+    def get_model_class(cls) -> Any:
+        """Return Django's model of sessions."""
+        return CachedSessionStore.get_model_class()
+
+
+def _tolerate(operation: Callable[[], T], default: T) -> T:
+    if redis_outage.is_known:
+        return default
+    try:
+        return operation()
+    except (RedisError, ConnectionInterrupted) as error:
+        if not note_redis_outage(error):
+            raise
+        return default

@@ -1,0 +1,93 @@
+"""Signs of life: workers in MongoDB, written by a task; web processes in Redis, gone by themselves."""
+
+from __future__ import annotations
+
+import platform
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.test import Client
+
+from apps.core.liveness import presence
+from apps.core.liveness.heartbeats import STALE_AFTER_SECONDS, list_heartbeats, note_heartbeat
+from apps.core.storage.mongo import named_collection, utc_now
+from apps.core.storage.outages import redis_outage
+from apps.mengla import tasks
+
+pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
+
+
+def ready(client: Client) -> tuple[int, dict[str, Any]]:
+    answer = client.get("/ready")
+    return answer.status_code, answer.json()["checks"]["worker"]
+
+
+def age(host: str, seconds: float) -> None:
+    """Let the last report of a host be so old."""
+    named_collection("core_heartbeats").update_one(
+        {"_id": host}, {"$set": {"beat_at": utc_now() - timedelta(seconds=seconds)}}, upsert=True
+    )
+
+
+class TestWorkers:
+    def test_without_any_report_ready_says_so(self, client: Client) -> None:
+        status, worker = ready(client)
+        assert status == 503
+        assert (worker["ok"], worker["error"]) == (False, "No worker has ever reported.")
+
+    def test_the_task_of_every_minute_reports(self, client: Client) -> None:
+        tasks.tick()
+        status, worker = ready(client)
+        assert (status, worker["ok"], worker["error"]) == (200, True, None)
+        (beat,) = list_heartbeats()
+        assert (beat.host, beat.is_stale) == (platform.node(), False)
+
+    def test_after_three_minutes_of_silence_ready_says_since_when(self, client: Client) -> None:
+        age(platform.node(), STALE_AFTER_SECONDS - 30)
+        assert ready(client)[0] == 200
+        age(platform.node(), STALE_AFTER_SECONDS + 60)
+        status, worker = ready(client)
+        assert status == 503
+        assert worker["error"].startswith("No worker has reported for 24")
+
+    def test_one_living_host_is_enough(self, client: Client) -> None:
+        age("a-dead-host", 3600)
+        age("another-host", 10)
+        assert ready(client)[0] == 200
+        assert [beat.host for beat in list_heartbeats()] == ["another-host", "a-dead-host"]
+
+    def test_a_host_that_is_gone_is_forgotten_after_a_week(self) -> None:
+        age("gone", 8 * 86_400)
+        age("away", 6 * 86_400)
+        note_heartbeat()
+        assert {beat.host for beat in list_heartbeats()} == {platform.node(), "away"}
+
+
+class TestWebProcesses:
+    def test_one_counts_while_it_renews_its_name(self, redis_client: redis.Redis) -> None:
+        assert presence.count_web_processes() == 0
+        presence.note_web_process()
+        presence.note_web_process()
+        assert presence.count_web_processes() == 1
+        presence.forget_web_process()
+        assert presence.count_web_processes() == 0
+
+    def test_one_that_was_killed_does_not(self, redis_client: redis.Redis) -> None:
+        redis_client.zadd(presence.KEY, {"host:1": time.time() - presence.GONE_AFTER_SECONDS - 1})
+        redis_client.zadd(presence.KEY, {"host:2": time.time() - presence.GONE_AFTER_SECONDS + 10})
+        assert presence.count_web_processes() == 1
+        presence.note_web_process()
+        assert redis_client.zcard(presence.KEY) == 2
+
+    def test_the_names_do_not_outlive_the_installation(self, redis_client: redis.Redis) -> None:
+        presence.note_web_process()
+        seconds = redis_client.ttl(presence.KEY)
+        assert isinstance(seconds, int) and 0 < seconds <= 3600
+
+    def test_without_redis_nobody_fails(self) -> None:
+        redis_outage.note()
+        presence.note_web_process()
+        presence.forget_web_process()

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from apps.admin.metrics.serializers import ReadsSerializer
 from apps.admin.serializers_runs import ActionsField
 from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
-from apps.mengla.services.warm_up import DEFAULT_LIMIT, MAX_LIMIT
+from apps.mengla.runs.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 
 _MAX_TEXT = 64
 _MAX_CATEGORIES = 1000

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.core.api.serializers import ConfirmationField, StrictBooleanField, StrictChoiceField
-from apps.mengla.services.purge import PurgeTarget
+from apps.mengla.maintenance.purge import PurgeTarget
 
 
 class PurgeSerializer(serializers.Serializer[dict[str, Any]]):

@@ -16,8 +16,8 @@ from apps.core.api.serializers import (
     StrictTextField,
 )
 from apps.mengla.choices import Action
-from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection, select
-from apps.mengla.services.coverage import CellState, Coverage
+from apps.mengla.monitoring.coverage import CellState, Coverage
+from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Selection, select
 
 _MAX_TEXT = 64
 _STATES = [state.value for state in CellState]

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from apps.admin.serializers_breaker import BreakersSerializer
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
-from apps.mengla.services.breaker_control import read_breaker, reset_breaker
+from apps.mengla.dispatch.breaker_control import read_breaker, reset_breaker
 
 
 @extend_schema(tags=["admin"])

@@ -14,8 +14,8 @@ from apps.admin.serializers_runs import StartedRunSerializer
 from apps.admin.services.caches import clear_l1, read_cache_stats
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
-from apps.mengla.services.collect import select
-from apps.mengla.services.warm_up import start_warm_up
+from apps.mengla.runs.collect import select
+from apps.mengla.runs.warm_up import start_warm_up
 
 
 @extend_schema(tags=["admin"])

@@ -16,8 +16,8 @@ from apps.admin.serializers_data import (
 )
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
-from apps.mengla.services.duplicates import remove_duplicate_records
-from apps.mengla.services.purge import PurgeTarget, purge
+from apps.mengla.former.duplicates import remove_duplicate_records
+from apps.mengla.maintenance.purge import PurgeTarget, purge
 
 _MAX_SECONDS = 20.0
 

@@ -23,9 +23,9 @@ from apps.admin.serializers_runs import (
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.core.periods import business_date
-from apps.mengla.services.cancel_all import cancel_all
-from apps.mengla.services.collect import run_backfill, run_full_crawl
-from apps.mengla.services.coverage import coverage
+from apps.mengla.dispatch.cancel_all import cancel_all
+from apps.mengla.monitoring.coverage import coverage
+from apps.mengla.runs.collect import run_backfill, run_full_crawl
 
 
 @extend_schema(tags=["admin"])

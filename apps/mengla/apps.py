@@ -38,19 +38,19 @@ class MengLaConfig(AppConfig):
 
 
 def _collection_work() -> Work:
-    from apps.mengla.services.run_work import CollectionWork
+    from apps.mengla.runs.work import CollectionWork
 
     return CollectionWork()
 
 
 def _warm_up_work() -> Work:
-    from apps.mengla.services.warm_up_work import WarmUpWork
+    from apps.mengla.runs.warm_up_work import WarmUpWork
 
     return WarmUpWork()
 
 
 def _delete_run_data(*, run_id: str, is_data_deleted: bool, **_kwargs: Any) -> int:
-    from apps.mengla.services.run_work import delete_records_of
+    from apps.mengla.runs.work import delete_records_of
 
     return delete_records_of(run_id) if is_data_deleted else 0
 
@@ -63,7 +63,7 @@ def _report_worker(**_kwargs: Any) -> None:
 
 
 def _wake_dispatcher(**_kwargs: Any) -> None:
-    from apps.mengla.services.wakeup import wake_dispatcher_anew
+    from apps.mengla.queue.wakeup import wake_dispatcher_anew
 
     # A worker killed with a wake-up in its hands has lost it: whoever starts next makes it good.
     wake_dispatcher_anew()

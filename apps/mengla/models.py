@@ -1,6 +1,6 @@
 """What is stored of the market figures: records, and the collections that bring them.
 
-Only ``services/records.py`` writes records and only ``services/queue.py`` moves collections; both use
+Only ``ingest/records.py`` writes records and only ``queue/jobs.py`` moves collections; both use
 conditional PyMongo updates, because the ORM has no upsert and no find-and-update here.
 """
 

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ParseError
 from apps.core.api.parsers import loads_shallow
 from apps.core.api.serializers import PageQuerySerializer, QuerySerializer
 from apps.mengla.choices import Action, CollectionStatus
-from apps.mengla.services.query import MAX_WAIT_SECONDS
+from apps.mengla.reading.read import MAX_WAIT_SECONDS
 
 _MAX_TEXT = 64
 DATE_TYPES = ["day", "month", "quarter", "year"]

@@ -7,9 +7,9 @@ import dataclasses
 import pymongo
 
 from apps.core.periods import Granularity
-from apps.mengla.services import planning, scheduled
-from apps.mengla.services.dispatch import run_dispatch
-from apps.mengla.services.upkeep import run_tick
+from apps.mengla.dispatch.dispatcher import run_dispatch
+from apps.mengla.maintenance.tick import run_tick
+from apps.mengla.runs import planning, scheduled
 from apps.sync_tasks.services import settle_cancelled
 
 # A worker may wait longer for MongoDB than a web request, yet never for ever.

@@ -18,9 +18,11 @@ from apps.core.api.cached_response import entry_response
 from apps.core.api.envelope import success_body
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
-from apps.mengla import selectors
 from apps.mengla.choices import Action, CollectionStatus
+from apps.mengla.dispatch.service_state import unavailable_reason
 from apps.mengla.errors import UnknownCategory
+from apps.mengla.queries.parameters import build_query, build_record_filter
+from apps.mengla.reading.read import Hit, Miss, read
 from apps.mengla.serializers import (
     CollectingSerializer,
     CollectionSerializer,
@@ -31,10 +33,8 @@ from apps.mengla.serializers import (
     RecordSerializer,
     RecordsQuerySerializer,
 )
-from apps.mengla.services.answers import FRESHNESS_HEADER
-from apps.mengla.services.parameters import build_query, build_record_filter
-from apps.mengla.services.query import Hit, Miss, read
-from apps.mengla.services.service_state import unavailable_reason
+from apps.mengla.store import selectors
+from apps.mengla.store.answers import FRESHNESS_HEADER
 
 SOURCE_HEADER = "X-MengLa-Source"
 _RETRY_AFTER_SECONDS = 2

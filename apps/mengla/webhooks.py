@@ -18,8 +18,8 @@ from rest_framework.viewsets import ViewSet
 from apps.core.api.bodies import read_body
 from apps.core.api.parsers import loads
 from apps.core.errors import InvalidInput, PermissionDenied
+from apps.mengla.ingest.receive import has_valid_token, receive_or_defer
 from apps.mengla.serializers import WebhookReceiptSerializer
-from apps.mengla.services.receive import has_valid_token, receive_or_defer
 from apps.mengla.upstream.signature import is_valid
 
 SIGNATURE_HEADER = "X-Signature-256"

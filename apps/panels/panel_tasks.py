@@ -12,8 +12,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.periods import Granularity, previous_closed_period
-from apps.mengla.services import collect
-from apps.mengla.services.collect import PERIOD_TASK_IDS, TASK_NAMES, Order
+from apps.mengla.runs import collect
+from apps.mengla.runs.collect import PERIOD_TASK_IDS, TASK_NAMES, Order
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
 

@@ -18,7 +18,7 @@ from apps.core.api.serializers import (
     UtcDateTimeField,
 )
 from apps.mengla.choices import Action
-from apps.mengla.services.collect import MAX_RANGE_PERIODS, Selection, select
+from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Selection, select
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import RunStatus, Trigger

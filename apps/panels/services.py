@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from apps.core.errors import Conflict, InvalidInput
 from apps.core.periods import Period, business_date
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.mengla.services.collect import Order, Selection, run_fill
+from apps.mengla.runs.collect import Order, Selection, run_fill
 from apps.panels.config import DEFAULT_CONFIG, PanelConfig, changed, differences
 from apps.panels.errors import UnknownModule, VersionConflict
 from apps.panels.models import PanelLayout

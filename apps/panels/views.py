@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from apps.auth.permissions import IsAdmin, IsAdminToChange, Needs
 from apps.core.api.cached_response import entry_response
 from apps.core.api.viewsets import ViewSet
-from apps.mengla.services.collect import Order
+from apps.mengla.runs.collect import Order
 from apps.panels import selectors, services
 from apps.panels.answers import config_answer, expected_version
 from apps.panels.serializers import (

@@ -11,9 +11,9 @@ from rest_framework.test import APIClient
 from apps.core import process_state
 from apps.core.caching.tiers import TieredCache, get_cache
 from apps.core.storage.outages import redis_outage
-from apps.mengla.services import warm_up_work
-from apps.mengla.services.answers import build_answer
-from apps.mengla.services.planning import plan_run
+from apps.mengla.runs import warm_up_work
+from apps.mengla.runs.planning import plan_run
+from apps.mengla.store.answers import build_answer
 from apps.sync_tasks.selectors import find_run
 from tests.admin.calls import (
     BASE,
@@ -215,7 +215,7 @@ class TestWarmUp:
         get_cache().clear_all()
         run_id = data_of(admin.post(f"{BASE}/cache/warmup", {}), 202)["sync_task_id"]
         with monkeypatch.context() as without:
-            without.setattr("apps.mengla.services.planning._LEASE_SECONDS", 0)
+            without.setattr("apps.mengla.runs.planning._LEASE_SECONDS", 0)
             redis_outage.note()
             plan_run(run_id)
             run = find_run(run_id)
@@ -276,7 +276,7 @@ class TestClearL1:
 
 def build_answer_of(query: Any) -> Any:
     from apps.core.storage.mongo import utc_now
-    from apps.mengla.selectors import find_answer_records
+    from apps.mengla.store.selectors import find_answer_records
 
     built = build_answer(query, find_answer_records(query), now=utc_now())
     assert built is not None

@@ -14,11 +14,11 @@ from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Priority
 from apps.mengla.models import Collection
-from apps.mengla.services.throughput import Pace, present_pace
+from apps.mengla.monitoring.throughput import Pace, present_pace
 from apps.sync_tasks.selectors import find_run, list_running
 from tests.admin.conftest import JSON
 from tests.factories.categories import make_tree, store_tree
-from tests.mengla.run_support import identities_of, plan_now
+from tests.mengla.runs.support import identities_of, plan_now
 from tests.mengla.support import collections, enqueue, hot, make_stale, store, store_empty, trend
 
 pytestmark = [

@@ -20,11 +20,12 @@ from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.outages import mongo_outage
 from apps.mengla.choices import CollectionError, Priority
 from apps.mengla.models import Collection
-from apps.mengla.services import hourly, queue
-from apps.mengla.services.collect import Order, run_fill
-from apps.mengla.services.query import read
+from apps.mengla.monitoring import hourly
+from apps.mengla.queue import jobs
+from apps.mengla.reading.read import read
+from apps.mengla.runs.collect import Order, run_fill
 from tests.admin.conftest import JSON
-from tests.mengla.run_support import end_all, plan_now
+from tests.mengla.runs.support import end_all, plan_now
 from tests.mengla.support import change, claim, collections, enqueue, hot, store, store_empty
 
 pytestmark = [
@@ -46,7 +47,7 @@ def live(client: Client) -> Any:
 
 def fail(query: Any) -> None:
     attempt = claim_of(query)
-    queue.fail_attempt(
+    jobs.fail_attempt(
         attempt["_id"],
         attempt_token=attempt["attempt_token"],
         error=CollectionError.EXECUTION_FAILED,
@@ -71,7 +72,7 @@ def test_collections_per_hour_by_outcome(site: Client, monkeypatch: pytest.Monke
     store_empty(hot("202503"))
     fail(hot("202504"))
     enqueue(hot("202505"))
-    queue.cancel_pending({})
+    jobs.cancel_pending({})
     for one in collections():
         change(one, execution_id="x", finished_at=half_past)
     change(collections()[0], finished_at=half_past - timedelta(hours=3))

@@ -17,8 +17,8 @@ from apps.core.caching.tiers import clear_all, get_cache
 from apps.core.periods import parse_period
 from apps.core.storage.counters import STATS, read_days
 from apps.mengla.choices import Action, CollectionError, Priority
-from apps.mengla.data_query import DataQuery
-from apps.mengla.services import queue
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue import jobs
 from tests.admin.conftest import JSON
 from tests.mengla.support import (
     answer,
@@ -167,7 +167,7 @@ def test_unknown_shapes_are_shown_as_they_are(site: Client, result: Any, shown: 
 def test_no_shape_at_all_breaks_the_tables(action: str, data: Any) -> None:
     from apps.admin.pages.data import read_query
     from apps.admin.pages.data_charts import charts_of
-    from apps.mengla.services.figure_tables import tables_of
+    from apps.mengla.monitoring.figure_tables import tables_of
 
     query = read_query({"action": action, "category": "1001", "granularity": "month"})
     tables = tables_of(query, data)
@@ -242,7 +242,7 @@ def test_a_miss_is_collected_and_shown_when_it_has_come(site: Client) -> None:
 def test_a_failure_is_told_and_not_repeated_by_itself(site: Client) -> None:
     text(site.get(PAGE, HOT))
     attempt = claim()
-    queue.fail_attempt(
+    jobs.fail_attempt(
         attempt["_id"],
         attempt_token=attempt["attempt_token"],
         error=CollectionError.EXECUTION_FAILED,

@@ -16,7 +16,7 @@ from apps.core.liveness.heartbeats import note_heartbeat
 from apps.core.liveness.presence import forget_web_process, note_web_process
 from apps.core.periods import business_date
 from apps.core.storage.outages import mongo_outage
-from apps.mengla.services import monitoring
+from apps.mengla.monitoring import queue_state
 from apps.mengla.upstream import breaker
 from tests.admin.calls import BASE, data_of, error_of
 from tests.mengla.support import change, claim, collections, enqueue, hot, store, store_empty, trend
@@ -172,7 +172,7 @@ class TestOutages:
         def fail() -> Any:
             raise KeyError("secret detail")
 
-        monkeypatch.setattr(monitoring, "queue_depth", fail)
+        monkeypatch.setattr(queue_state, "queue_depth", fail)
         found = look(admin, path)
         self.assert_told(found, {"queue"})
         assert "secret detail" not in str(found)

@@ -12,8 +12,8 @@ from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY, fields_of
 from apps.core.storage.outages import redis_outage
 from apps.mengla.choices import CollectionError, CollectionStatus
-from apps.mengla.services import queue
-from apps.mengla.services.query import read
+from apps.mengla.queue import jobs
+from apps.mengla.reading.read import read
 from tests.mengla.support import claim, enqueue, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -50,11 +50,11 @@ class TestWhatIsCounted:
         settings.COLLECT_MAX_ATTEMPTS = 2
         read(hot(), requested_by="tests")  # a miss, which is queued
         attempt = claim()
-        queue.finish(attempt["_id"], status=CollectionStatus.EMPTY, attempt_token=attempt["attempt_token"])
+        jobs.finish(attempt["_id"], status=CollectionStatus.EMPTY, attempt_token=attempt["attempt_token"])
         enqueue(hot("202505"))
         for _ in range(2):
             attempt = claim()
-            queue.fail_attempt(
+            jobs.fail_attempt(
                 attempt["_id"],
                 attempt_token=attempt["attempt_token"],
                 error=CollectionError.TIMEOUT,

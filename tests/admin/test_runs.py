@@ -11,9 +11,9 @@ from rest_framework.test import APIClient
 from apps.core.periods import Granularity, business_date, previous_closed_period
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, Priority
+from apps.mengla.dispatch import cancel_all as cancel_all_service
 from apps.mengla.models import Collection
-from apps.mengla.services import cancel_all as cancel_all_service
-from apps.mengla.services.planning import plan_run
+from apps.mengla.runs.planning import plan_run
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import find_run
 from tests.admin.calls import BASE, assert_hostile_is_invalid, assert_invalid, data_of, error_of

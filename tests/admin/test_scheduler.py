@@ -16,7 +16,7 @@ from apps.core.liveness.heartbeats import note_heartbeat
 from apps.core.scheduling.schedules import sync_schedules
 from apps.core.storage.mongo import utc_now
 from apps.mengla import tasks
-from apps.mengla.services.upkeep import run_tick
+from apps.mengla.maintenance.tick import run_tick
 from apps.sync_tasks.services import cancel_run
 from tests.admin.calls import BASE, data_of
 from tests.factories.categories import Node

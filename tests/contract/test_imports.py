@@ -27,7 +27,7 @@ SERVER_MODULES = frozenset(
 # The same list stands in pyproject.toml, in the contract "socket".
 HTTP_CLIENTS = (
     "apps/mengla/upstream/client.py",
-    "apps/mengla/services/diagnose_checks.py",
+    "apps/mengla/monitoring/diagnose_checks.py",
     "apps/admin/alerts/notifiers.py",
 )
 # These talk to this machine's own servers, or are the stand-in for the collection service.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.mengla.services.planning import plan_run
+from apps.mengla.runs.planning import plan_run
 from tests.contract.routes import assert_contract
 
 pytestmark = [

@@ -12,9 +12,10 @@ from apps.core.periods import Granularity, parse_period, period_range
 from apps.core.storage.mongo import collection_of
 from apps.launcher.quickstart.prepare import SAMPLE_TREE
 from apps.mengla.choices import Action, CollectionStatus, Priority
-from apps.mengla.data_query import DataQuery
+from apps.mengla.dispatch import dispatcher
 from apps.mengla.models import Collection
-from apps.mengla.services import dispatch, queue, queue_documents
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue import documents, jobs
 
 
 def prepare() -> None:
@@ -30,8 +31,8 @@ def insert_collections(count: int) -> None:
     """Put this many different collections into the queue."""
     start = parse_period("20200101", Granularity.DAY)
     end = start.shift(count - 1)
-    documents = [
-        queue_documents.new_document(
+    new = [
+        documents.new_document(
             DataQuery(Action.HOT, "4200", day, day),
             priority=Priority.BACKFILL,
             requested_by="tests",
@@ -40,24 +41,24 @@ def insert_collections(count: int) -> None:
         )
         for day in period_range(start, end)
     ]
-    collection_of(Collection).insert_many(documents)
+    collection_of(Collection).insert_many(new)
 
 
 def claim_until_empty(slot_count: int) -> list[str]:
     """Claim and finish collections until the queue is empty; returns the ids in the order of the claims."""
     claimed: list[str] = []
-    documents = collection_of(Collection)
+    stored = collection_of(Collection)
     while True:
-        collection = queue.claim(slot_count=slot_count)
+        collection = jobs.claim(slot_count=slot_count)
         if collection is not None:
             claimed.append(str(collection["_id"]))
-            queue.finish(collection["_id"], status=CollectionStatus.SUCCEEDED)
-        elif not documents.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}):
+            jobs.finish(collection["_id"], status=CollectionStatus.SUCCEEDED)
+        elif not stored.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}):
             return claimed
 
 
 def dispatch_without_lease(name: str, max_seconds: float, slot_count: int) -> int:
     """Dispatch as if the lease were broken: every process believes it is the only dispatcher."""
     settings.MAX_INFLIGHT_REQUESTS = slot_count
-    with mock.patch.object(dispatch, "LEASE_NAME", f"dispatch-{name}"):
-        return dispatch.run_dispatch(max_seconds=max_seconds)
+    with mock.patch.object(dispatcher, "LEASE_NAME", f"dispatch-{name}"):
+        return dispatcher.run_dispatch(max_seconds=max_seconds)

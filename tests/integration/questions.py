@@ -11,7 +11,7 @@ from typing import Any
 
 from apps.core.periods import parse_period
 from apps.mengla.choices import Action
-from apps.mengla.data_query import DataQuery
+from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
 from apps.mengla.upstream.payloads import split_trend_points, unwrap

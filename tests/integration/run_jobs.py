@@ -8,7 +8,7 @@ from apps.core.periods import parse_period
 from apps.core.scheduling.schedules import schedule_id
 from apps.core.storage.mongo import named_collection
 from apps.mengla.choices import Action
-from apps.mengla.services.collect import Order, Selection, run_backfill, run_period_collect
+from apps.mengla.runs.collect import Order, Selection, run_backfill, run_period_collect
 
 
 def start_month(month: str) -> str:

@@ -22,9 +22,9 @@ from bson import ObjectId
 from apps.core.periods import business_date
 from apps.launcher.processes import ManagedProcess, Stoppable
 from apps.mengla.choices import FINAL_STATUSES
-from apps.mengla.services.answers import PARTIAL_HEADER
 from apps.mengla.simulator.knobs import Knobs
 from apps.mengla.simulator.server import Simulator, SimulatorConfig
+from apps.mengla.store.answers import PARTIAL_HEADER
 from tests.integration.databases import Databases, SharedServers
 from tests.integration.parts import ROOT, Caller, Cluster, WebServer, new_client
 from tests.integration.questions import Question, Questions

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apps.mengla.selectors import query_of
+from apps.mengla.store.selectors import query_of
 from tests.integration.conftest import run_stack
 from tests.integration.parts import Caller
 from tests.integration.stack import Shape, Stack

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
-from apps.mengla.services.dispatch import run_dispatch
+from apps.mengla.dispatch.dispatcher import run_dispatch
 from apps.mengla.simulator.knobs import Knobs
 from apps.mengla.simulator.server import Simulator, SimulatorConfig
 from tests.mengla.stub_service import StubService

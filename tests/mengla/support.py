@@ -9,10 +9,10 @@ from typing import Any
 from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, Priority
-from apps.mengla.data_query import DataQuery
+from apps.mengla.ingest.receive import Receipt, receive_webhook
 from apps.mengla.models import Collection, Record
-from apps.mengla.services import queue
-from apps.mengla.services.receive import Receipt, receive_webhook
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue import jobs
 from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
 from apps.mengla.upstream.payloads import split_trend_points, unwrap
@@ -37,12 +37,12 @@ def trend(start: str, end: str, *, cat_id: str = "1001", **changes: Any) -> Data
 
 def enqueue(query: DataQuery, priority: Priority = Priority.READER, **options: Any) -> Any:
     """Put a question into the queue and return the collection's id."""
-    return queue.enqueue(query, priority=priority, requested_by="tests", **options).collection_id
+    return jobs.enqueue(query, priority=priority, requested_by="tests", **options).collection_id
 
 
 def claim() -> Document:
     """Begin the next attempt."""
-    claimed = queue.claim(slot_count=SLOTS)
+    claimed = jobs.claim(slot_count=SLOTS)
     assert claimed is not None
     return claimed
 

@@ -15,15 +15,15 @@ from apps.core.periods import Granularity, parse_period
 from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, Priority
-from apps.mengla.data_query import DataQuery
-from apps.mengla.services.collect import PERIOD_TASK_IDS, TASK_NAMES, Order
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.runs.collect import PERIOD_TASK_IDS, TASK_NAMES, Order
 from apps.panels import selectors, services
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import list_unplanned
 from tests.conftest import bearer_client
 from tests.factories.categories import Node
-from tests.mengla.run_support import collections_of, end_all, identities_of, plan_now, run_document, store
+from tests.mengla.runs.support import collections_of, end_all, identities_of, plan_now, run_document, store
 from tests.panels.support import data_of, error_of
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from apps.core.storage import counters
 from apps.core.storage.redis import KEY_PREFIX, get_redis
-from apps.mengla.services.measures import Lookups, lookups_of
+from apps.mengla.store.outcomes import Lookups, lookups_of
 
 KEY = f"{KEY_PREFIX}alerts:lookups"
 _EXPIRY_SECONDS = 3 * 86_400

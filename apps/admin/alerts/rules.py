@@ -25,7 +25,8 @@ from apps.admin.alerts.words import (
 )
 from apps.admin.choices import SEVERITIES, AlertRule, Severity
 from apps.core.liveness.heartbeats import list_heartbeats
-from apps.mengla.services import breaker_control, monitoring, throughput
+from apps.mengla.dispatch import breaker_control
+from apps.mengla.monitoring import queue_state, throughput
 
 logger = structlog.get_logger(__name__)
 
@@ -133,7 +134,7 @@ def _judge_cache(now: datetime) -> Iterator[Judgement]:
 
 def _judge_empty_streaks(now: datetime) -> Iterator[Judgement]:
     threshold = settings.ALERT_EMPTY_STREAK
-    for action, streak in monitoring.empty_streaks().items():
+    for action, streak in queue_state.empty_streaks().items():
         yield Judgement(
             AlertRule.EMPTY_STREAK,
             _verdict(streak, is_bad=streak >= threshold),

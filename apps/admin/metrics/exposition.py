@@ -20,7 +20,8 @@ from apps.core.liveness import heartbeats, presence, workers
 from apps.core.liveness.bounded_reads import Dependency, Outcome, Part, read_parts
 from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY
-from apps.mengla.services import breaker_control, monitoring
+from apps.mengla.dispatch import breaker_control
+from apps.mengla.monitoring import queue_state
 from apps.sync_tasks import selectors as runs
 
 _PARTS = {
@@ -29,7 +30,7 @@ _PARTS = {
     "breaker": Part(Dependency.REDIS, breaker_control.read_breaker),
     "counts": Part(Dependency.REDIS, lambda: counters.read_total(counters.STATS)),
     "durations": Part(Dependency.REDIS, lambda: counters.read_total(LATENCY)),
-    "queue": Part(Dependency.MONGODB, monitoring.queue_depth),
+    "queue": Part(Dependency.MONGODB, queue_state.queue_depth),
     "runs": Part(Dependency.MONGODB, runs.count_by_status),
     "heartbeats": Part(Dependency.MONGODB, heartbeats.list_heartbeats),
     "alerts": Part(Dependency.MONGODB, list_alerts),

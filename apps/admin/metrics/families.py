@@ -16,16 +16,9 @@ from apps.admin.alerts.outbox import NOTICE
 from apps.core.liveness.heartbeats import Heartbeat
 from apps.core.liveness.workers import Cluster
 from apps.core.storage.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
-from apps.mengla.services.breaker_control import BreakerStatus
-from apps.mengla.services.measures import (
-    COLLECTION,
-    COLLECTION_SECONDS,
-    READ,
-    READ_SECONDS,
-    RETRY,
-    each,
-)
-from apps.mengla.services.monitoring import QueueDepth
+from apps.mengla.dispatch.breaker_control import BreakerStatus
+from apps.mengla.monitoring.queue_state import QueueDepth
+from apps.mengla.store.outcomes import COLLECTION, COLLECTION_SECONDS, READ, READ_SECONDS, RETRY, each
 
 _BREAKER_STATES = ("closed", "open", "half_open")
 # Five bounds in each power of ten from 1 ms to 1000 s; each is the bound of a bucket that we count in.

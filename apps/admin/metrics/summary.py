@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.core.errors import DependencyUnavailable
 from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY, Latency, histogram_of
-from apps.mengla.services.measures import (
+from apps.mengla.store.outcomes import (
     COLLECTION,
     COLLECTION_SECONDS,
     MISS,

@@ -14,14 +14,14 @@ from apps.categories.selectors import category_exists, find_named
 from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action, EmptyReason, Priority
-from apps.mengla.selectors import find_answer_records
-from apps.mengla.services import queue
-from apps.mengla.services.collect import Selection
-from apps.mengla.services.coverage import coverage
-from apps.mengla.services.figure_tables import tables_of
-from apps.mengla.services.parameters import DataQuery, build_query
-from apps.mengla.services.queue import Enqueued
-from apps.mengla.services.wakeup import wake_dispatcher
+from apps.mengla.monitoring.coverage import coverage
+from apps.mengla.monitoring.figure_tables import tables_of
+from apps.mengla.queries.parameters import DataQuery, build_query
+from apps.mengla.queue import jobs
+from apps.mengla.queue.jobs import Enqueued
+from apps.mengla.queue.wakeup import wake_dispatcher
+from apps.mengla.runs.collect import Selection
+from apps.mengla.store.selectors import find_answer_records
 
 SHOWN_ROWS = 5
 SHOWN_COLUMNS = 6
@@ -65,7 +65,7 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
 
 def plan_cell(query: DataQuery, *, requested_by: str) -> Enqueued:
     """Put the cell's question into the queue, to be asked even if its record is fresh."""
-    enqueued = queue.enqueue(query, priority=Priority.MANUAL, requested_by=requested_by, is_forced=True)
+    enqueued = jobs.enqueue(query, priority=Priority.MANUAL, requested_by=requested_by, is_forced=True)
     wake_dispatcher()
     return enqueued
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.mengla.services.measures import MISS, TIERS, Outcome
+from apps.mengla.store.outcomes import MISS, TIERS, Outcome
 
 Chart = dict[str, Any]
 

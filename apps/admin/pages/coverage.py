@@ -33,8 +33,8 @@ from apps.core.admin_base.operations import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
 from apps.mengla.choices import GRANULARITIES, Action
-from apps.mengla.services.collect import TASK_NAMES, Order, Selection, run_fill
-from apps.mengla.services.fill_cost import fill_cost
+from apps.mengla.monitoring.fill_cost import fill_cost
+from apps.mengla.runs.collect import TASK_NAMES, Order, Selection, run_fill
 from apps.sync_tasks.errors import AlreadyRunning
 
 _LOOK_SECONDS = 10.0

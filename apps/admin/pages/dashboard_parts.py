@@ -21,11 +21,11 @@ from apps.core.storage import counters, mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.latency import LATENCY, histogram_of
 from apps.core.storage.redis import get_redis
-from apps.mengla.services import measures
-from apps.mengla.services.breaker_control import read_breaker
-from apps.mengla.services.hourly import SHOWN_HOURS, collections_by_hour
-from apps.mengla.services.measures import Outcome
-from apps.mengla.services.monitoring import queue_depth
+from apps.mengla.dispatch.breaker_control import read_breaker
+from apps.mengla.monitoring.hourly import SHOWN_HOURS, collections_by_hour
+from apps.mengla.monitoring.queue_state import queue_depth
+from apps.mengla.store import outcomes
+from apps.mengla.store.outcomes import Outcome
 from apps.sync_tasks.selectors import last_run_of, list_running, progress_of
 
 CACHE_DAYS = 7
@@ -67,7 +67,7 @@ def _latency() -> Document:
     return {
         "series": [
             {"name": name, **asdict(histogram_of(name, today.counts).summary())}
-            for name in (measures.READ_SECONDS, measures.COLLECTION_SECONDS)
+            for name in (outcomes.READ_SECONDS, outcomes.COLLECTION_SECONDS)
         ]
     }
 
@@ -75,13 +75,13 @@ def _latency() -> Document:
 def _cache() -> Document:
     days: list[Document] = []
     for day in reversed(_days(counters.STATS, CACHE_DAYS)):
-        by_source = dict.fromkeys((*measures.TIERS, measures.MISS), 0)
-        for (_action, source, _result), count in measures.each(day.counts, measures.READ):
+        by_source = dict.fromkeys((*outcomes.TIERS, outcomes.MISS), 0)
+        for (_action, source, _result), count in outcomes.each(day.counts, outcomes.READ):
             if source in by_source:
                 by_source[source] += count
         days.append({"day": day.day.isoformat(), "counts": by_source})
     total = sum(sum(day["counts"].values()) for day in days)
-    missed = sum(day["counts"][measures.MISS] for day in days)
+    missed = sum(day["counts"][outcomes.MISS] for day in days)
     return {"days": days, "hit_rate": _percent((total - missed) / total if total else None), "reads": total}
 
 

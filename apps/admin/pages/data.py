@@ -36,11 +36,11 @@ from apps.admin.pages.data_form import (
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput, NotFound
 from apps.mengla.choices import CollectionStatus, EmptyReason
-from apps.mengla.selectors import find_collection, queue_position
-from apps.mengla.services.answers import EMPTY, FRESHNESS_HEADER
-from apps.mengla.services.figure_tables import Table, tables_of
-from apps.mengla.services.parameters import DataQuery
-from apps.mengla.services.query import Hit, Miss, read, read_stored
+from apps.mengla.monitoring.figure_tables import Table, tables_of
+from apps.mengla.queries.parameters import DataQuery
+from apps.mengla.reading.read import Hit, Miss, read, read_stored
+from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER
+from apps.mengla.store.selectors import find_collection, queue_position
 
 _MAX_SORT = 80
 _NAMES = ("action", "category", "granularity", "period", "from", "to")

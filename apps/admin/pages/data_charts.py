@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.charts import Chart, chart
-from apps.mengla.services.figure_tables import Table, Value
-from apps.mengla.services.parameters import DataQuery
+from apps.mengla.monitoring.figure_tables import Table, Value
+from apps.mengla.queries.parameters import DataQuery
 
 MAX_BARS = 12
 _RANGES = ("sales", "turnover", "prices")

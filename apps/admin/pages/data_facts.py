@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.data_form import address_of, parameters_of
 from apps.mengla.choices import CollectionError, CollectionStatus
-from apps.mengla.selectors import find_collection, queue_position
-from apps.mengla.services.answers import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
-from apps.mengla.services.parameters import DataQuery
-from apps.mengla.services.query import Hit, Miss
-from apps.mengla.services.service_state import unavailable_reason
+from apps.mengla.dispatch.service_state import unavailable_reason
+from apps.mengla.queries.parameters import DataQuery
+from apps.mengla.reading.read import Hit, Miss
+from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
+from apps.mengla.store.selectors import find_collection, queue_position
 
 _POLL_SECONDS = 2
 _RELOAD_SECONDS = 10  # of a page without JavaScript

@@ -16,8 +16,8 @@ from apps.categories.selectors import NamedCategory, find_named, list_named_chil
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, PeriodError, parse_granularity, previous_closed_period
 from apps.mengla.choices import GRANULARITIES, Action
-from apps.mengla.services.monitoring import list_recent_records
-from apps.mengla.services.parameters import DataQuery, build_query
+from apps.mengla.monitoring.queue_state import list_recent_records
+from apps.mengla.queries.parameters import DataQuery, build_query
 
 _RECENT_ROWS = 12
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
-from apps.mengla.services.figure_tables import Table, Value
+from apps.mengla.monitoring.figure_tables import Table, Value
 
 FORMATS = ("csv", "xlsx")
 # What a spreadsheet program may take for the beginning of a formula, also in its full-width spelling.

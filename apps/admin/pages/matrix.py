@@ -29,8 +29,8 @@ from apps.core.periods import (
     previous_closed_period,
 )
 from apps.mengla.choices import Action
-from apps.mengla.services.collect import Selection
-from apps.mengla.services.coverage import Cell, CellState, Totals, count_cells, coverage
+from apps.mengla.monitoring.coverage import Cell, CellState, Totals, count_cells, coverage
+from apps.mengla.runs.collect import Selection
 
 DEFAULT_PERIODS = {Granularity.DAY: 30, Granularity.MONTH: 12, Granularity.QUARTER: 8, Granularity.YEAR: 5}
 MAX_PERIODS = {Granularity.DAY: 366, Granularity.MONTH: 120, Granularity.QUARTER: 40, Granularity.YEAR: 20}

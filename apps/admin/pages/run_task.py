@@ -17,7 +17,7 @@ from apps.core.admin_base.display import local_time
 from apps.core.admin_base.operations import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, NotFound
-from apps.mengla.services.collect import Order
+from apps.mengla.runs.collect import Order
 from apps.panels import selectors, services
 from apps.sync_tasks.choices import RunStatus, Trigger
 

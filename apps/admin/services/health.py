@@ -22,8 +22,8 @@ from apps.core.liveness.workers import list_clusters
 from apps.core.storage import mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.storage.redis import get_redis
-from apps.mengla.services import monitoring
-from apps.mengla.services.breaker_control import read_breaker
+from apps.mengla.dispatch.breaker_control import read_breaker
+from apps.mengla.monitoring import queue_state
 from apps.sync_tasks.selectors import count_by_status
 
 Facts = dict[str, Any]
@@ -50,11 +50,11 @@ def collect_health(day: date) -> Report:
             {
                 "mongodb": on_mongo(partial(_timed, mongo.ping)),
                 "redis": on_redis(partial(_timed, _ping_redis)),
-                "counts": on_mongo(partial(monitoring.day_counts, day)),
-                "empty_streaks": on_mongo(monitoring.empty_streaks),
-                "queue": on_mongo(lambda: asdict(monitoring.queue_depth())),
-                "in_flight": on_mongo(monitoring.list_in_flight),
-                "recent_records": on_mongo(monitoring.list_recent_records),
+                "counts": on_mongo(partial(queue_state.day_counts, day)),
+                "empty_streaks": on_mongo(queue_state.empty_streaks),
+                "queue": on_mongo(lambda: asdict(queue_state.queue_depth())),
+                "in_flight": on_mongo(queue_state.list_in_flight),
+                "recent_records": on_mongo(queue_state.list_recent_records),
                 "breaker": on_redis(lambda: asdict(read_breaker())),
                 "workers": on_mongo(_heartbeats),
             }
@@ -74,7 +74,7 @@ def system_status() -> Report:
                 "web_processes": on_redis(count_web_processes),
                 "clusters": on_redis(lambda: [asdict(cluster) for cluster in list_clusters()]),
                 "workers": on_mongo(_heartbeats),
-                "queue": on_mongo(lambda: asdict(monitoring.queue_depth())),
+                "queue": on_mongo(lambda: asdict(queue_state.queue_depth())),
                 "sync_tasks": on_mongo(count_by_status),
                 "scheduler": on_mongo(_scheduler_facts),
                 "breaker": on_redis(lambda: asdict(read_breaker())),

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
 from apps.mengla.choices import Priority
-from apps.mengla.services.figure_tables import Column, Kind
+from apps.mengla.monitoring.figure_tables import Column, Kind
 from apps.sync_tasks.choices import RunStatus
 
 register = template.Library()

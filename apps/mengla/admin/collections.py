@@ -15,8 +15,8 @@ from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
 from apps.mengla.choices import CollectionStatus
+from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
 from apps.mengla.models import Collection
-from apps.mengla.services.collection_control import cancel_collection, is_repeatable, retry_collection
 
 COLOURS: dict[str, str] = {
     CollectionStatus.PENDING: "info",

@@ -9,9 +9,9 @@ from django.utils.safestring import SafeString
 
 from apps.core.periods import Granularity, parse_period
 from apps.mengla.choices import Action
-from apps.mengla.data_query import DataQuery
 from apps.mengla.models import Record
-from apps.mengla.services.figure_tables import Table, tables_of
+from apps.mengla.monitoring.figure_tables import Table, tables_of
+from apps.mengla.queries.data_query import DataQuery
 
 _MAX_ROWS = 200
 _MAX_COLUMNS = 40

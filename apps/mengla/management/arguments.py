@@ -24,8 +24,8 @@ from apps.core.periods import (
     parse_period,
 )
 from apps.mengla.choices import Action
-from apps.mengla.data_query import ALL_CATEGORIES
-from apps.mengla.services.collect import Selection, select
+from apps.mengla.queries.data_query import ALL_CATEGORIES
+from apps.mengla.runs.collect import Selection, select
 
 granularity_argument = argument(parse_granularity)
 

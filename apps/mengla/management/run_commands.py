@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.workers import has_clusters
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
+from apps.mengla.dispatch.service_state import unavailable_reason
 from apps.mengla.management.run_reports import (
     describe_failure,
     describe_run,
@@ -21,11 +22,10 @@ from apps.mengla.management.run_reports import (
     facts_of,
     summary_of,
 )
-from apps.mengla.plans import Plan
-from apps.mengla.services.collect import Order
-from apps.mengla.services.follow import RunView, follow_run, look_at_run
-from apps.mengla.services.planning import Preview, preview_plan
-from apps.mengla.services.service_state import unavailable_reason
+from apps.mengla.queries.plans import Plan
+from apps.mengla.reading.follow import RunView, follow_run, look_at_run
+from apps.mengla.runs.collect import Order
+from apps.mengla.runs.planning import Preview, preview_plan
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.selectors import failures_of
 from apps.sync_tasks.services import Started

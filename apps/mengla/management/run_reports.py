@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.management.base import ExitCode
 from apps.core.management.tables import format_table, printable
-from apps.mengla.services.follow import RunView
+from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.words import shown_error, skipped_text
 from apps.sync_tasks.work import Failure

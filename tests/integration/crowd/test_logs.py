@@ -125,7 +125,7 @@ def test_one_question_is_followed_through_all_processes(stack: Stack) -> None:
     assert asked["milliseconds"] > 0
     # The worker's request to the service.
     (sent,) = written("cluster*.log", "collection_sent", collection_id=collection_id)
-    assert (sent["task"], sent["logger"]) == ("apps.mengla.tasks.dispatch", "apps.mengla.services.dispatch")
+    assert (sent["task"], sent["logger"]) == ("apps.mengla.tasks.dispatch", "apps.mengla.dispatch.dispatcher")
     assert sent["task_id"]
     # The webhook: what was done and its access line, tied by the id of the request.
     (taken,) = written("web*.log", "webhook_taken", collection_id=collection_id)
@@ -150,7 +150,7 @@ def test_every_line_of_a_request_and_of_a_task_names_it(stack: Stack) -> None:
     workers = [
         line for line in lines_of(stack, "cluster*.log") if line["logger"].startswith("apps.mengla.services")
     ]
-    assert {"collector.access", "apps.mengla.services.receive"} <= {line["logger"] for line in web}
+    assert {"collector.access", "apps.mengla.ingest.receive"} <= {line["logger"] for line in web}
     assert workers
     assert [line for line in web if not line.get("request_id")] == []
     assert [line for line in workers if not (line.get("task") and line.get("task_id"))] == []

@@ -16,10 +16,10 @@ from django.core.management.base import BaseCommand
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import CollectionError
 from apps.mengla.models import Collection
-from apps.mengla.services import planning
+from apps.mengla.runs import planning
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks.models import SyncTask
-from tests.mengla.run_support import end_next
+from tests.mengla.runs.support import end_next
 
 Document = dict[str, Any]
 END_TIMEOUT_SECONDS = 30

@@ -9,10 +9,10 @@ import pytest
 
 from apps.core.periods import parse_period
 from apps.mengla.choices import Action, Priority
-from apps.mengla.data_query import DataQuery
+from apps.mengla.queries.data_query import DataQuery
 from tests.mengla.commands.support import assert_nothing_started, run, stored_runs, the_run
-from tests.mengla.run_support import collections_of, identities_of, plan_now
-from tests.mengla.run_support import store as store_figures
+from tests.mengla.runs.support import collections_of, identities_of, plan_now
+from tests.mengla.runs.support import store as store_figures
 from tests.mengla.support import make_stale
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]

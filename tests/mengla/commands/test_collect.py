@@ -9,9 +9,9 @@ from rest_framework.test import APIClient
 
 from apps.core.periods import Granularity, parse_period
 from apps.mengla.choices import Action, Priority
-from apps.mengla.data_query import DataQuery
+from apps.mengla.queries.data_query import DataQuery
 from tests.mengla.commands.support import assert_nothing_started, run, stored_runs, the_run
-from tests.mengla.run_support import collections_of, identities_of, plan_now, store
+from tests.mengla.runs.support import collections_of, identities_of, plan_now, store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 JUNE = ("month", "--date", "2025-06")

@@ -16,7 +16,7 @@ from redis.exceptions import InvalidResponse
 from apps.core.scheduling.schedules import schedule_id, sync_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.storage.mongo import named_collection, utc_now
-from apps.mengla.services import diagnose as service
+from apps.mengla.monitoring import diagnose as service
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker
 from tests.mengla.commands.diagnosis import CHECKS, SECRET, checks_of

@@ -19,7 +19,7 @@ from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.mengla.models import Record
 from tests.integration.waiting import wait_until
 from tests.mengla.commands.support import Ended, run
-from tests.mengla.reference_support import Documents, make, reference_source, stored
+from tests.mengla.former.reference_support import Documents, make, reference_source, stored
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 ROOT = Path(__file__).resolve().parents[3]
@@ -112,7 +112,7 @@ def test_the_address_may_come_from_standard_input(source: Documents, monkeypatch
 
 
 def test_a_source_that_does_not_answer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.mengla.services.reference_source._CONNECT_TIMEOUT_MS", 300)
+    monkeypatch.setattr("apps.mengla.former.reference_source._CONNECT_TIMEOUT_MS", 300)
     ended = run("import_reference_data", "--uri", "mongodb://user:secret-word@127.0.0.1:1/")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("The source 127.0.0.1:1/industry_monitor.mengla_data cannot be read")

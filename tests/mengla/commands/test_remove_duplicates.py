@@ -11,13 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.core.storage.mongo import named_collection
-from tests.mengla.duplicate_support import (
-    BEGIN,
-    LEGACY,
-    changed_meanwhile,
-    keys,
-    put,
-)
+from tests.mengla.former.duplicate_support import BEGIN, LEGACY, changed_meanwhile, keys, put
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 

@@ -12,12 +12,12 @@ from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection
-from apps.mengla.selectors import query_of
-from apps.mengla.services import planning
-from apps.mengla.services.collect import Order, Selection, run_fill, run_period_collect
+from apps.mengla.runs import planning
+from apps.mengla.runs.collect import Order, Selection, run_fill, run_period_collect
+from apps.mengla.store.selectors import query_of
 from apps.sync_tasks.choices import RunStatus
 from tests.mengla.commands.support import Ended, run, stored_runs, working
-from tests.mengla.run_support import end_all, identities_of, plan_now, run_document, store
+from tests.mengla.runs.support import end_all, identities_of, plan_now, run_document, store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 UNKNOWN_ID = "0123456789abcdef01234567"

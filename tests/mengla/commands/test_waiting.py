@@ -12,11 +12,11 @@ import pytest
 
 from apps.core.management.stopping import StopSignals
 from apps.mengla.management import run_commands
-from apps.mengla.services import collect
+from apps.mengla.runs import collect
 from apps.sync_tasks import services as runs
 from tests.integration.waiting import wait_until
 from tests.mengla.commands.support import Ended, Terminal, run, stored_runs, the_run, working
-from tests.mengla.run_support import run_document
+from tests.mengla.runs.support import run_document
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 HOT = ("month", "--date", "2025-06", "--category", "1000", "1001", "2000", "--action", "hot")

@@ -6,8 +6,8 @@ from django.utils.translation import gettext_noop
 
 from apps.mengla.management.arguments import business_today
 from apps.mengla.management.run_commands import ORDER, Options, RunCommand
-from apps.mengla.plans import Plan
-from apps.mengla.services.collect import backfill_check_plan, run_backfill_check
+from apps.mengla.queries.plans import Plan
+from apps.mengla.runs.collect import backfill_check_plan, run_backfill_check
 from apps.sync_tasks.services import Started
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 
 from apps.core.management.arguments import one_of
 from apps.core.management.base import CollectorCommand, ExitCode
-from apps.mengla.services.purge import Collected, Purged, PurgeTarget, count_collected, purge
+from apps.mengla.maintenance.purge import Collected, Purged, PurgeTarget, count_collected, purge
 
 _PURGED_BY = "manage.py"
 _YES = "yes"

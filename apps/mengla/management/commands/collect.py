@@ -16,8 +16,8 @@ from apps.mengla.management.arguments import (
     read_selection,
 )
 from apps.mengla.management.run_commands import ORDER, Options, RunCommand
-from apps.mengla.plans import Plan
-from apps.mengla.services.collect import period_plan, run_period_collect
+from apps.mengla.queries.plans import Plan
+from apps.mengla.runs.collect import period_plan, run_period_collect
 from apps.sync_tasks.services import Started
 
 

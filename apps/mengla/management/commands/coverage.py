@@ -14,9 +14,9 @@ from django.utils.translation import gettext_noop
 from apps.core.errors import InvalidInput
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.periods import Period
-from apps.mengla.data_query import ALL_CATEGORIES
 from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
-from apps.mengla.services.coverage import Cell, CellState, Coverage, count_cells, coverage
+from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, count_cells, coverage
+from apps.mengla.queries.data_query import ALL_CATEGORIES
 
 # present, present but due for renewal, empty, missing, missing and being collected
 _MARKS = "█▒E·+"

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.tables import format_table
-from apps.mengla.services.diagnose import CheckResult, diagnose
+from apps.mengla.monitoring.diagnose import CheckResult, diagnose
 
 
 class Command(CollectorCommand):

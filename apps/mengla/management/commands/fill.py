@@ -7,8 +7,8 @@ from django.utils.translation import gettext_noop
 
 from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
 from apps.mengla.management.run_commands import ORDER, Options, RunCommand
-from apps.mengla.plans import Plan, SkipPolicy
-from apps.mengla.services.collect import range_plan, run_fill
+from apps.mengla.queries.plans import Plan, SkipPolicy
+from apps.mengla.runs.collect import range_plan, run_fill
 from apps.sync_tasks.services import Started
 
 

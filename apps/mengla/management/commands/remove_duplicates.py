@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop
 from apps.core.errors import NotFound
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.tables import format_table
-from apps.mengla.services.duplicates import MAX_EXAMPLES, DuplicateReport, remove_duplicates
+from apps.mengla.former.duplicates import MAX_EXAMPLES, DuplicateReport, remove_duplicates
 
 _REQUESTED_BY = "manage.py"
 _MAX_NAME_LENGTH = 120

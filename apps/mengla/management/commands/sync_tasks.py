@@ -18,9 +18,9 @@ from apps.mengla.management.run_reports import (
     runs_table,
     summary_of,
 )
-from apps.mengla.services.collect import TASK_NAMES
-from apps.mengla.services.follow import RunView, look_at_run
-from apps.mengla.services.planning import preview_retry
+from apps.mengla.reading.follow import RunView, look_at_run
+from apps.mengla.runs.collect import TASK_NAMES
+from apps.mengla.runs.planning import preview_retry
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.selectors import failures_of, list_runs, progress_of

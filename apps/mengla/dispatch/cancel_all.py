@@ -1,0 +1,79 @@
+"""Stops everything that runs or waits: the lever for a queue filled by mistake.
+
+Collections that a reader waits for are cancelled too, so that the queue is empty afterwards: whoever holds a
+request for one is told at once that it was cancelled (502), and asking again enqueues it again. What the
+collection service is working on cannot be recalled; its answers are paid for, and stored when they come.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from apps.core.errors import Conflict, NotFound
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import CollectionStatus
+from apps.mengla.models import Collection
+from apps.mengla.queue import jobs
+from apps.sync_tasks import selectors as run_selectors
+from apps.sync_tasks import services as runs
+
+audit = structlog.get_logger("collector.audit")
+
+_RUNS_AT_ONCE = 100
+_MAX_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledAll:
+    """What was stopped; ``is_complete`` is false when the time was over before everything was.
+
+    ``collections`` are all that were cancelled meanwhile, by the runs that wanted them too.
+    """
+
+    runs: int
+    collections: int
+    in_flight: int
+    is_complete: bool
+
+
+def cancel_all(*, cancelled_by: str, max_seconds: float = _MAX_SECONDS) -> CancelledAll:
+    """Cancel every running run and every pending collection; may be repeated."""
+    begun_at, deadline = utc_now(), time.monotonic() + max_seconds
+    # The runs first: a planner that finds its run cancelled enqueues nothing more.
+    stopped_runs = _cancel_runs(cancelled_by, deadline)
+    while time.monotonic() < deadline and jobs.cancel_pending({}):
+        pass
+    documents = collection_of(Collection)
+    is_left = documents.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}) is not None
+    result = CancelledAll(
+        runs=stopped_runs,
+        # Not added up: what a run wanted is taken back by the run, or by a worker that goes on with it.
+        collections=documents.count_documents(
+            {"status": CollectionStatus.CANCELLED.value, "finished_at": {"$gte": begun_at}}
+        ),
+        in_flight=documents.count_documents({"status": CollectionStatus.DISPATCHED.value}),
+        is_complete=not is_left and not run_selectors.list_running(1),
+    )
+    audit.info(
+        "everything_cancelled",
+        runs=result.runs,
+        collections=result.collections,
+        is_complete=result.is_complete,
+        cancelled_by=cancelled_by,
+    )
+    return result
+
+
+def _cancel_runs(cancelled_by: str, deadline: float) -> int:
+    stopped = 0
+    while time.monotonic() < deadline and (running := run_selectors.list_running(_RUNS_AT_ONCE)):
+        for run in running:
+            try:
+                runs.cancel_run(run_id=str(run["_id"]), cancelled_by=cancelled_by)
+            except (Conflict, NotFound):
+                continue  # it ended, or was deleted, this very moment
+            stopped += 1
+    return stopped

@@ -1,0 +1,62 @@
+"""What an operator does with one collection: stop it, or ask again."""
+
+from __future__ import annotations
+
+import structlog
+from django.utils.translation import gettext as _
+
+from apps.core.errors import Conflict, NotFound
+from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.queue import jobs, run_state
+from apps.mengla.queue.wakeup import wake_dispatcher
+from apps.mengla.store.selectors import find_collection, query_of
+
+audit = structlog.get_logger("collector.audit")
+
+
+_REPEATABLE = (CollectionStatus.FAILED, CollectionStatus.EMPTY, CollectionStatus.CANCELLED)
+
+
+def is_repeatable(status: str) -> bool:
+    """Whether a collection in this state can be asked again: it brought no figures, and has ended."""
+    return status in _REPEATABLE
+
+
+def cancel_collection(*, collection_id: str, cancelled_by: str) -> None:
+    """Cancel a collection that waits; whoever waits for it is told so.
+
+    :raises NotFound: when there is no such collection.
+    :raises Conflict: when it has been sent or has ended.
+    """
+    collection = find_collection(collection_id)
+    if collection is None:
+        raise NotFound(_("There is no such collection."))
+    if not jobs.cancel_pending({"_id": collection["_id"]}, limit=1):
+        status = collection["status"]
+        raise Conflict(_("Only a collection that waits can be cancelled."), detail=f"status={status}")
+    run_state.close_done(collection["run_ids"])
+    audit.info("collection_cancelled", collection_id=collection_id, cancelled_by=cancelled_by)
+
+
+def retry_collection(*, collection_id: str, requested_by: str) -> str:
+    """Ask the same question again and return the id of the collection that stands for it now.
+
+    :raises NotFound: when there is no such collection.
+    :raises Conflict: when it has not ended, or has succeeded.
+    """
+    collection = find_collection(collection_id)
+    if collection is None:
+        raise NotFound(_("There is no such collection."))
+    if not is_repeatable(collection["status"]):
+        detail = f"status={collection['status']}"
+        raise Conflict(_("Only a failed, empty or cancelled collection can be retried."), detail=detail)
+    # Forced: an empty answer counts as fresh for a while, and asking again is just what is wanted.
+    enqueued = jobs.enqueue(
+        query_of(collection), priority=Priority.MANUAL, requested_by=requested_by, is_forced=True
+    )
+    wake_dispatcher()
+    new_id = str(enqueued.collection_id)
+    audit.info(
+        "collection_retried", collection_id=collection_id, new_collection_id=new_id, requested_by=requested_by
+    )
+    return new_id

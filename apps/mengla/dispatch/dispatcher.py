@@ -1,0 +1,284 @@
+"""The dispatcher: sends the queue to the collection service, one request at a time.
+
+It runs as a task of the worker cluster and holds a lease, so that one dispatcher works in the whole
+installation. Nothing depends on the lease for correctness: claims, slots and turns are atomic themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import redis
+import structlog
+from django.conf import settings
+
+from apps.core.errors import DomainError
+from apps.core.storage.locks import Lease
+from apps.core.storage.mongo import utc_now
+from apps.core.storage.redis import get_redis
+from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
+from apps.mengla.ingest import cache_sync, receive
+from apps.mengla.queue import jobs, wakeup
+from apps.mengla.store import selectors
+from apps.mengla.upstream import breaker
+from apps.mengla.upstream.client import CollectionServiceClient
+from apps.mengla.upstream.errors import UpstreamError
+
+logger = structlog.get_logger(__name__)
+
+# Short, so that a worker told to stop is not kept by a long queue; the next wake-up goes on.
+MAX_RUN_SECONDS = 10.0
+LEASE_NAME = "dispatch"
+_LEASE_TTL_SECONDS = 6.0
+_LEASE_RENEW_SECONDS = 1.5
+_MAX_NAP_SECONDS = 0.25
+# During a longer wait the dispatcher does not hold a worker: it is woken when the time has come.
+_MAX_IDLE_WAIT_SECONDS = 10.0
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """Nothing can be sent now; ``seconds`` says when to look again, None that somebody will wake us."""
+
+    seconds: float | None
+
+
+def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
+    """Send what is due until nothing is left or the time is up; returns how many requests were sent.
+
+    :raises redis.RedisError: when Redis does not answer; the tick starts the next try.
+    """
+    if not settings.COLLECT_SERVICE_URL:
+        logger.info("dispatch_skipped", reason="COLLECT_SERVICE_URL is not set")
+        return 0
+    client = get_redis()
+    wakeup.begin_dispatch(client)
+    deadline = time.monotonic() + max_seconds
+    sent = 0
+    while True:
+        lease = Lease(LEASE_NAME, ttl_seconds=_LEASE_TTL_SECONDS)
+        if not lease.acquire():
+            wakeup.leave_for_holder(client)
+            if not lease.acquire():  # the holder may have left between our try and our word
+                return sent
+        with _held(lease, until=deadline) as is_lost, CollectionServiceClient() as service:
+            wakeup.was_asked_again(client)
+            sent += _send_all_due(service, deadline=deadline, is_lost=is_lost)
+        if is_lost.is_set() or time.monotonic() >= deadline:
+            wakeup.wake_dispatcher_anew()
+            return sent
+        if not wakeup.was_asked_again(client):
+            return sent
+
+
+def _send_all_due(service: CollectionServiceClient, *, deadline: float, is_lost: threading.Event) -> int:
+    sent = 0
+    while time.monotonic() < deadline and not is_lost.is_set():
+        step = _send_next(service)
+        if not isinstance(step, _Pause):
+            sent += step
+        elif step.seconds is None:
+            break
+        elif step.seconds > _MAX_IDLE_WAIT_SECONDS:
+            wakeup.alarm.set(step.seconds)
+            break
+        else:
+            # Short naps: a reader's miss that comes meanwhile is looked at right after.
+            time.sleep(min(step.seconds, _MAX_NAP_SECONDS))
+    return sent
+
+
+def _send_next(service: CollectionServiceClient) -> bool | _Pause:
+    """Send the next due collection; True when one was sent, False when something else was done."""
+    if (pause := _pause_before_request(service)) is not None:
+        return pause
+    if (task_id := service.known_task_id()) is None:
+        return _look_up_task(service)
+    collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS)
+    if collection is None:
+        _give_back(service)
+        return _Pause(None)
+    with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
+        return _send_claimed(service, collection, task_id)
+
+
+def _send_claimed(service: CollectionServiceClient, collection: Document, task_id: str) -> bool:
+    try:
+        if not _is_answered_already(collection):
+            _send(service, collection, task_id)
+            return True
+    except (DomainError, KeyError, TypeError, ValueError) as error:
+        # A document that says nothing askable, written by somebody else: it must not stop the queue.
+        logger.exception("collection_unusable")
+        message = f"This collection cannot be asked for: {type(error).__name__}."
+        _fail(collection, UpstreamError(CollectionError.UNKNOWN, message, is_permanent=True))
+    _give_back(service)
+    return False
+
+
+def _pause_before_request(service: CollectionServiceClient) -> _Pause | None:
+    """Take the turn and the breaker's permission for a request, or say how long there is none."""
+    due_in_seconds = selectors.seconds_until_due()
+    if due_in_seconds is None or due_in_seconds > 0:
+        return _Pause(due_in_seconds)
+    if not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
+        return _Pause(None)
+    if (wait_seconds := breaker.seconds_until_allowed()) > 0:
+        return _Pause(wait_seconds)
+    if (wait_seconds := service.take_turn()) > 0:
+        breaker.return_permission()
+        return _Pause(wait_seconds)
+    return None
+
+
+def _give_back(service: CollectionServiceClient) -> None:
+    service.give_turn_back()
+    breaker.return_permission()
+
+
+def _look_up_task(service: CollectionServiceClient) -> bool | _Pause:
+    """Find the task before anything is claimed; when that fails, the next collection fails with it."""
+    try:
+        service.look_up_task_id()
+    except UpstreamError as error:
+        collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS)
+        if collection is None:
+            return _Pause(None)
+        _fail(collection, error)
+    return False
+
+
+def _is_answered_already(collection: Document) -> bool:
+    """Whether another collection has stored a fresh answer since this one was enqueued; then it ends."""
+    if collection["is_forced"]:
+        return False
+    query = selectors.query_of(collection)
+    stored = selectors.find_fresh_answer(query, now=utc_now())
+    if stored is None:
+        return False
+    # It may be its own answer, of a process that was killed before it told the caches.
+    are_caches_told = cache_sync.refresh_cache(query)
+    if any(not record["is_empty"] for record in stored):
+        jobs.finish(
+            collection["_id"],
+            status=CollectionStatus.SUCCEEDED,
+            was_asked=False,
+            are_caches_told=are_caches_told,
+        )
+    else:
+        jobs.finish(
+            collection["_id"],
+            status=CollectionStatus.EMPTY,
+            empty_reason=EmptyReason(stored[0]["empty_reason"]),
+            attempt_token=collection["attempt_token"],
+            was_asked=False,
+            are_caches_told=are_caches_told,
+        )
+    return True
+
+
+def _send(service: CollectionServiceClient, collection: Document, task_id: str) -> None:
+    try:
+        execution_id = service.execute(
+            task_id=task_id,
+            parameters=selectors.query_of(collection).service_parameters(),
+            webhook_url=_webhook_url(collection),
+        )
+    except UpstreamError as error:
+        _fail_or_put_back(collection, error)
+        return
+    logger.info(
+        "collection_sent",
+        identity=collection["identity"],
+        attempt=collection["attempts"],
+        execution_id=execution_id,
+    )
+    jobs.mark_accepted(
+        collection["_id"], attempt_token=collection["attempt_token"], execution_id=execution_id
+    )
+    receive.take_parked_answer(execution_id)
+
+
+def _fail_or_put_back(collection: Document, error: UpstreamError) -> None:
+    """Let one whose task has got another id wait until that is looked up; the second time it is permanent.
+
+    The lookup and another request take turns, of up to an hour each: too long to hold the collection.
+    """
+    if (
+        error.error is not CollectionError.UNKNOWN_TASK
+        or collection["error_code"] == CollectionError.UNKNOWN_TASK
+    ):
+        _fail(collection, error)
+        return
+    status = jobs.put_back(
+        collection["_id"],
+        attempt_token=collection["attempt_token"],
+        error=error.error,
+        message=error.message,
+    )
+    _log_refusal(collection, error, status)
+
+
+def _fail(collection: Document, error: UpstreamError) -> None:
+    status = jobs.fail_attempt(
+        collection["_id"],
+        attempt_token=collection["attempt_token"],
+        error=error.error,
+        message=error.message,
+        is_permanent=error.is_permanent,
+        retry_after_seconds=error.retry_after_seconds,
+    )
+    _log_refusal(collection, error, status)
+
+
+def _log_refusal(collection: Document, error: UpstreamError, status: CollectionStatus | None) -> None:
+    logger.warning(
+        "collection_not_accepted",
+        collection_id=str(collection["_id"]),
+        identity=collection["identity"],
+        error=error.error.value,
+        reason=error.message,
+        new_status=status and status.value,
+    )
+
+
+def _webhook_url(collection: Document) -> str:
+    name = urlencode({"collection": str(collection["_id"]), "token": collection["attempt_token"]})
+    return f"{settings.MENGLA_WEBHOOK_URL}?{name}"
+
+
+@contextmanager
+def _held(lease: Lease, *, until: float) -> Iterator[threading.Event]:
+    """Keep the lease alive from a thread while a request is slow; the event says that it was lost.
+
+    A request that never ends does not hold the lease for ever: some time after ``until`` it lapses.
+    """
+    is_lost, is_over = threading.Event(), threading.Event()
+    give_up_at = until + 3 * settings.COLLECT_REQUEST_TIMEOUT_SECONDS
+
+    def renew() -> None:
+        while not is_over.wait(_LEASE_RENEW_SECONDS):
+            try:
+                is_kept = time.monotonic() < give_up_at and lease.renew()
+            except redis.RedisError:
+                is_kept = False
+            if not is_kept:
+                is_lost.set()
+                return
+
+    thread = threading.Thread(target=renew, name="dispatch-lease", daemon=True)
+    thread.start()
+    try:
+        yield is_lost
+    finally:
+        is_over.set()
+        thread.join()
+        with suppress(redis.RedisError):  # then it lapses by itself
+            lease.release()

@@ -1,0 +1,51 @@
+"""Tells the caches what is stored, and sees to it that they hear of it whoever is killed.
+
+Before an answer is stored its collection is marked; the mark goes when the caches know. What is still marked
+is told by the tick.
+"""
+
+from __future__ import annotations
+
+from bson import ObjectId
+
+from apps.core.caching.tiers import get_cache
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.models import Collection
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.store import selectors
+from apps.mengla.store.answers import build_answer
+
+RECORD_FIELD = "-"
+
+
+def mark_cache_pending(collection_id: ObjectId) -> None:
+    """Note that the caches do not know what this collection stores from now on."""
+    collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
+
+
+def refresh_cache(query: DataQuery) -> bool:
+    """Replace what the caches hold of this answer by what is stored; False when Redis is down."""
+    cache = get_cache()
+    is_told = cache.invalidate(query.cache_group)
+    if is_told and not query.is_trend:  # of a trend nobody knows which ranges will be read
+        lookup = cache.lookup(query.cache_group, RECORD_FIELD)
+        built = build_answer(query, selectors.find_answer_records(query), now=utc_now())
+        if built is not None:
+            cache.fill(lookup.ticket, built.entry)
+    return is_told
+
+
+def tell_caches_again(*, limit: int = 200) -> int:
+    """Tell the caches of answers whose process was killed, or Redis down, before they knew; returns how many.
+
+    Part of the tick.
+    """
+    documents = collection_of(Collection)
+    pending = documents.find({"is_cache_pending": True}).limit(limit)
+    told = [one["_id"] for one in pending if refresh_cache(selectors.query_of(one))]
+    if told:
+        # One under way keeps its mark: it may be about to store.
+        documents.update_many(
+            {"_id": {"$in": told}, "active_key": None}, {"$set": {"is_cache_pending": False}}
+        )
+    return len(told)

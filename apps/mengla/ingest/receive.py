@@ -1,0 +1,253 @@
+"""Takes the answers of the collection service: stores them, tells the caches, ends the collection.
+
+Every step may be repeated: a duplicate writes the same records again and finds the collection ended.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, cast
+
+import structlog
+from django.db.utils import DatabaseError
+from pymongo.errors import PyMongoError
+
+from apps.core.storage.mongo import utc_now
+from apps.core.storage.outages import is_mongo_outage, mongo_outage
+from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
+from apps.mengla.ingest import cache_sync, parked, records
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue import jobs
+from apps.mengla.queue.documents import wanters_of
+from apps.mengla.queue.wakeup import wake_dispatcher
+from apps.mengla.store import selectors
+from apps.mengla.upstream.payloads import (
+    UnreadablePayload,
+    UnstorablePayload,
+    Unwrapped,
+    split_trend_points,
+    unwrap,
+)
+from apps.mengla.upstream.webhook_messages import WebhookKind, WebhookMessage, parse_webhook
+
+logger = structlog.get_logger(__name__)
+
+Document = Mapping[str, Any]
+
+
+class Receipt(StrEnum):
+    """What became of a webhook; told to the caller as ``data.status``."""
+
+    HEARTBEAT = "heartbeat"
+    STORED = "stored"
+    EMPTY = "empty"
+    FAILED = "failed"
+    DUPLICATE = "duplicate"
+    PARKED = "parked"
+
+
+def has_valid_token(*, collection_id: str | None, token: str | None) -> bool:
+    """Whether the webhook's URL carries the token of an attempt at this collection."""
+    if not collection_id or not token:
+        return False
+    collection = selectors.find_collection(collection_id)
+    return collection is not None and any(
+        secrets.compare_digest(token.encode(), known.encode()) for known in collection["past_tokens"]
+    )
+
+
+def receive_webhook(body: dict[str, Any], *, collection_id: str | None, token: str | None) -> Receipt:
+    """Act on one verified webhook body; ``collection_id`` and ``token`` come from its URL.
+
+    An answer whose collection is not known (yet) is kept for half an hour: the request that started the
+    execution may still be under way.
+    """
+    message = parse_webhook(body)
+    if message.kind is WebhookKind.HEARTBEAT:
+        return Receipt.HEARTBEAT
+    collection = _find(message, collection_id=collection_id, token=token)
+    if collection is not None:
+        return _take(message, collection, token=token)
+    if message.execution_id is None:
+        logger.warning("webhook_unknown", collection_id=collection_id)
+        return Receipt.PARKED
+    parked.park(message.execution_id, body)
+    # The execution id may have been noted between our search and the parking.
+    found = selectors.find_collection_by_execution(message.execution_id)
+    if found is not None and parked.unpark(message.execution_id) is not None:
+        return _take(message, found, token=None)
+    logger.warning("webhook_unknown", execution_id=message.execution_id)
+    return Receipt.PARKED
+
+
+def receive_or_defer(body: dict[str, Any], *, collection_id: str | None, token: str | None) -> Receipt:
+    """Act on a verified webhook; while MongoDB is down the answer is kept in Redis for the tick.
+
+    :raises pymongo.errors.PyMongoError: when it can be kept nowhere; then the caller should call again.
+    """
+    try:
+        return receive_webhook(body, collection_id=collection_id, token=token)
+    except (PyMongoError, DatabaseError) as error:
+        if not is_mongo_outage(error) or not parked.defer([body, collection_id, token]):
+            raise
+        mongo_outage.note()
+        logger.warning("webhook_deferred", collection_id=collection_id, error=type(error).__name__)
+        return Receipt.PARKED
+
+
+def receive_deferred(*, limit: int = 100) -> int:
+    """Act on the answers that came while MongoDB was down; returns how many. Part of the tick."""
+    packed_answers = parked.list_deferred(limit=limit)
+    for packed in packed_answers:
+        try:
+            body, collection_id, token = parked.unpack(packed)
+            receive_webhook(body, collection_id=collection_id, token=token)
+        except Exception as error:
+            if is_mongo_outage(error):
+                raise
+            # It would fail for ever, and keep the rest of the tick from its work.
+            logger.exception("deferred_answer_dropped")
+        # Removed only now: killed before, the next tick does it again, which changes nothing.
+        parked.forget_deferred(packed)
+    return len(packed_answers)
+
+
+def take_parked_answer(execution_id: str) -> None:
+    """Act on an answer that came before its execution id was known."""
+    body = parked.unpark(execution_id)
+    if body is not None:
+        receive_or_defer(body, collection_id=None, token=None)
+
+
+def _find(message: WebhookMessage, *, collection_id: str | None, token: str | None) -> Document | None:
+    collection = selectors.find_collection(collection_id) if collection_id else None
+    if collection is not None and token in collection["past_tokens"]:
+        return collection
+    return selectors.find_collection_by_execution(message.execution_id or "")
+
+
+def _take(message: WebhookMessage, collection: Document, *, token: str | None) -> Receipt:
+    # Without a token the execution id has named the collection: then it is its present attempt.
+    is_named = token is not None and token in collection["past_tokens"]
+    attempt_token: str = token if is_named else collection["attempt_token"]  # type: ignore[assignment]
+    with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
+        if message.kind is WebhookKind.FAILURE:
+            receipt = _fail(
+                collection,
+                attempt_token,
+                CollectionError.EXECUTION_FAILED,
+                message.error_message or "The collection service reported a failure.",
+            )
+        else:
+            receipt = _store(message, collection, attempt_token)
+        logger.info("webhook_taken", receipt=receipt.value, identity=collection["identity"])
+    if receipt is not Receipt.DUPLICATE:
+        wake_dispatcher()
+    return receipt
+
+
+def _store(message: WebhookMessage, collection: Document, attempt_token: str) -> Receipt:
+    if collection["status"] == CollectionStatus.SUCCEEDED:
+        return Receipt.DUPLICATE  # storing it again would make old figures look new
+    is_late = (
+        collection["status"] != CollectionStatus.DISPATCHED or attempt_token != collection["attempt_token"]
+    )
+    query = selectors.query_of(collection)
+    try:
+        answers = _answers(query, unwrap(query.action, message.result))
+        is_empty = all(answer.empty_reason is not None for answer in answers)
+        if is_late and is_empty:
+            return Receipt.DUPLICATE  # a late "nothing" says nothing new
+        if not (is_late and _has_fresh_figures(query)):
+            # Before the figures: killed right after them, nobody else would know that the caches do not.
+            cache_sync.mark_cache_pending(collection["_id"])
+            records.store_answers(query, answers, _provenance(collection))
+    except UnreadablePayload as error:
+        return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, str(error))
+    except UnstorablePayload as error:
+        return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, str(error))
+    are_caches_told = cache_sync.refresh_cache(query)
+    empty_reason = answers[0].empty_reason if is_empty else None
+    if not _finish(query, collection, attempt_token, empty_reason, are_caches_told=are_caches_told):
+        return Receipt.DUPLICATE
+    return Receipt.EMPTY if is_empty else Receipt.STORED
+
+
+def _finish(
+    query: DataQuery,
+    collection: Document,
+    attempt_token: str,
+    empty_reason: EmptyReason | None,
+    *,
+    are_caches_told: bool,
+) -> bool:
+    """End the collection; who joined it while its answer was being stored is noted on the records first."""
+    while not jobs.finish(
+        collection["_id"],
+        status=CollectionStatus.EMPTY if empty_reason else CollectionStatus.SUCCEEDED,
+        empty_reason=empty_reason,
+        attempt_token=attempt_token,
+        wanters=wanters_of(collection),
+        are_caches_told=are_caches_told,
+    ):
+        now = selectors.find_collection(str(collection["_id"]))
+        if now is None or wanters_of(now) == wanters_of(collection):
+            return False
+        records.add_wanters(query, now)
+        collection = now
+    return True
+
+
+def _has_fresh_figures(query: DataQuery) -> bool:
+    """Whether a later collection has brought the whole answer, which is then newer than a late one."""
+    stored = selectors.find_fresh_answer(query, now=utc_now())
+    return stored is not None and not any(record["is_empty"] for record in stored)
+
+
+def _answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answer]:
+    if query.is_trend:
+        return _trend_answers(query, unwrapped)
+    return [records.Answer(query.start, unwrapped.data, unwrapped.empty_reason)]
+
+
+def _trend_answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answer]:
+    """Return one answer per period asked for; points outside the range were not asked for and are left."""
+    if unwrapped.empty_reason is not None:
+        return [records.Answer(period, None, unwrapped.empty_reason) for period in query.periods]
+    points = split_trend_points(
+        cast("list[Mapping[str, Any]]", unwrapped.data), granularity=query.granularity
+    )
+    answers = [
+        records.Answer(
+            period,
+            points.get(period.key),
+            None if period.key in points else EmptyReason.MISSING_POINT,
+        )
+        for period in query.periods
+    ]
+    strange = len(points) - sum(answer.empty_reason is None for answer in answers)
+    if strange:
+        logger.warning("trend_points_outside_range", count=strange)
+    return answers
+
+
+def _provenance(collection: Document) -> records.Provenance:
+    now = utc_now()
+    sent_at = collection["dispatched_at"]
+    return records.Provenance(
+        collection_id=str(collection["_id"]),
+        run_ids=collection["run_ids"],
+        has_reader=collection["has_reader"],
+        collected_at=now,
+        duration_ms=int((now - sent_at).total_seconds() * 1000) if sent_at else None,
+    )
+
+
+def _fail(collection: Document, attempt_token: str, error: CollectionError, message: str) -> Receipt:
+    status = jobs.fail_attempt(collection["_id"], attempt_token=attempt_token, error=error, message=message)
+    if status is None:
+        return Receipt.DUPLICATE
+    logger.warning("collection_attempt_failed", error=error.value, reason=message, new_status=status.value)
+    return Receipt.FAILED

@@ -1,0 +1,151 @@
+"""Deletes what was collected, and nothing else: records, and what is told of ended collections and runs.
+
+Categories, settings, schedules, users, tokens and panels are never touched. What is under way goes on, and
+what it brings is stored: cancel it first to have nothing left. With the records the caches are emptied, for
+no reader shall get from a cache what is stored no more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from apps.core.caching.tiers import get_cache
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.redis import get_redis
+from apps.mengla.choices import FINAL_STATUSES
+from apps.mengla.ingest.deletions import demand_told
+from apps.mengla.models import Collection, Record
+from apps.sync_tasks import selectors as run_selectors
+from apps.sync_tasks import services as runs
+
+audit = structlog.get_logger("collector.audit")
+
+_BATCH = 500
+_MAX_RUNNING = 1000
+Document = dict[str, Any]
+OnProgress = Callable[[int], None]
+
+
+class PurgeTarget(StrEnum):
+    """What may be emptied."""
+
+    MONGODB = "mongodb"
+    REDIS = "redis"
+    L1 = "l1"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How much there is of everything that a purge of MongoDB deletes."""
+
+    records: int
+    collections: int
+    runs: int
+
+    @property
+    def total(self) -> int:
+        """All of it together."""
+        return self.records + self.collections + self.runs
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What was deleted; ``is_complete`` is false when the time was over before everything was."""
+
+    records: int
+    collections: int
+    runs: int
+    are_caches_cleared: bool
+    is_l1_cleared: bool
+    is_complete: bool
+
+
+def count_collected() -> Collected:
+    """Count what a purge of MongoDB would delete now."""
+    return Collected(
+        records=collection_of(Record).estimated_document_count(),
+        collections=collection_of(Collection).count_documents(_ended_collections()),
+        runs=run_selectors.count_ended(),
+    )
+
+
+def purge(
+    *,
+    targets: AbstractSet[PurgeTarget],
+    purged_by: str,
+    max_seconds: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> Purged:
+    """Empty the targets; may be repeated, and killed at any point.
+
+    ``on_progress`` is told how many documents of MongoDB are deleted so far.
+
+    :raises DependencyUnavailable: when the caches of the processes cannot be told.
+    """
+    # Before anything is deleted: without Redis the caches would go on serving it.
+    get_redis().ping()
+    deleted = {"records": 0, "collections": 0, "runs": 0}
+    is_complete = True
+    are_caches_cleared = bool(targets & {PurgeTarget.MONGODB, PurgeTarget.REDIS})
+    is_l1_cleared = are_caches_cleared or PurgeTarget.L1 in targets
+    try:
+        if PurgeTarget.MONGODB in targets:
+            deadline = None if max_seconds is None else time.monotonic() + max_seconds
+            for name, count in _delete_collected():
+                deleted[name] += count
+                if on_progress is not None:
+                    on_progress(sum(deleted.values()))
+                if deadline is not None and time.monotonic() > deadline:
+                    is_complete = False
+                    break
+    finally:
+        # Also when it stopped half way: what was deleted until then is served no more.
+        if are_caches_cleared:
+            demand_told(get_cache().clear_all())
+        elif is_l1_cleared:
+            demand_told(get_cache().clear_l1_everywhere())
+    audit.info(
+        "collected_data_purged",
+        targets=sorted(targets),
+        is_complete=is_complete,
+        purged_by=purged_by,
+        **deleted,
+    )
+    return Purged(
+        **deleted,
+        are_caches_cleared=are_caches_cleared,
+        is_l1_cleared=is_l1_cleared,
+        is_complete=is_complete,
+    )
+
+
+def _delete_collected() -> Iterator[tuple[str, int]]:
+    """Delete in batches; what is written from now on stays. Yields what was deleted and how many of it."""
+    begun_at = utc_now()
+    for model, criteria in (
+        (Record, {"updated_at": {"$not": {"$gt": begun_at}}}),  # also those of others, without it
+        (Collection, _ended_collections() | {"finished_at": {"$lte": begun_at}}),
+    ):
+        name = "records" if model is Record else "collections"
+        documents = collection_of(model)
+        while found := [one["_id"] for one in documents.find(criteria, {"_id": 1}).limit(_BATCH)]:
+            # The condition again: one that is written anew between the two steps stays.
+            yield name, documents.delete_many({"_id": {"$in": found}, **criteria}).deleted_count
+    while count := runs.delete_ended_rows(before=begun_at, limit=_BATCH):
+        yield "runs", count
+
+
+def _ended_collections() -> Document:
+    """Return the search for ended collections, but for those that the progress of a running run counts."""
+    running = [str(run["_id"]) for run in run_selectors.list_running(_MAX_RUNNING)]
+    return {
+        "status": {"$in": [status.value for status in FINAL_STATUSES]},
+        "run_ids": {"$nin": running},
+    }

@@ -1,0 +1,45 @@
+"""The one-minute tick: makes good whatever a killed process or a lost message has left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.core.liveness.heartbeats import note_heartbeat
+from apps.mengla.ingest import cache_sync, receive
+from apps.mengla.queue import jobs, run_state
+from apps.mengla.queue.wakeup import wake_dispatcher_anew
+from apps.mengla.runs.planning import request_planning
+from apps.sync_tasks import selectors as run_selectors
+from apps.sync_tasks import services as runs
+
+_RUNS_PER_TICK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TickResult:
+    """How many collections and runs each part of the tick acted on."""
+
+    deferred: int
+    overdue: int
+    caches_told: int
+    runs_to_plan: int
+    runs_closed: int
+    runs_settled: int
+
+
+def run_tick() -> TickResult:
+    """Show that a worker lives, make good what was left behind, then wake the dispatcher."""
+    note_heartbeat()
+    # Before the overdue ones: their answers may be among those that waited for MongoDB.
+    deferred = receive.receive_deferred()
+    overdue = jobs.fail_overdue()
+    caches_told = cache_sync.tell_caches_again()
+    unplanned = run_selectors.list_unplanned(_RUNS_PER_TICK)
+    for run in unplanned:
+        request_planning(str(run["_id"]))
+    closed = run_state.close_done(str(run["_id"]) for run in run_selectors.list_running(_RUNS_PER_TICK))
+    settled = sum(
+        runs.settle_cancelled(str(run["_id"])) for run in run_selectors.list_unsettled(_RUNS_PER_TICK)
+    )
+    wake_dispatcher_anew()
+    return TickResult(deferred, overdue, caches_told, len(unplanned), closed, settled)

@@ -1,0 +1,210 @@
+"""Which figures are stored, period by period: present, empty or missing; due for renewal; being collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import TypeVar
+
+from django.utils.translation import gettext as _
+
+from apps.categories.selectors import check_categories, list_level1_ids
+from apps.core.errors import InvalidInput
+from apps.core.periods import Granularity, Period, count_periods, period_range
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import Action
+from apps.mengla.models import Collection
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queries.plans import ALL_ACTIONS
+from apps.mengla.runs.collect import Selection
+from apps.mengla.store.selectors import record_states
+
+MAX_CELLS = 200_000
+_BATCH_RECORDS = 5000
+_BATCH_TRENDS = 200
+T = TypeVar("T")
+
+
+class CellState(StrEnum):
+    """What is stored of one period."""
+
+    PRESENT = "present"
+    EMPTY = "empty"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How one action, category and period stands."""
+
+    state: CellState = CellState.MISSING
+    is_stale: bool = False  # stored, and due for renewal
+    is_in_flight: bool = False  # a collection of it waits or is under way
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many cells are in each state; ``stale`` and ``in_flight`` are among the others."""
+
+    present: int
+    empty: int
+    missing: int
+    stale: int
+    in_flight: int
+
+    @property
+    def all(self) -> int:
+        """How many cells there are."""
+        return self.present + self.empty + self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The cells of some actions, categories ("" for all together) and periods, first to last."""
+
+    granularity: Granularity
+    actions: tuple[Action, ...]
+    cat_ids: tuple[str, ...]
+    periods: tuple[Period, ...]
+    cells: Mapping[tuple[str, str, str], Cell]  # by action, category and period key; what is missing is not
+
+    def cell(self, action: str, cat_id: str, period_key: str) -> Cell:
+        """Return one cell."""
+        return self.cells.get((action, cat_id, period_key), _MISSING)
+
+    def rows(self) -> Iterator[tuple[Action, str, list[Cell]]]:
+        """Yield each action and category with its cells, first period to last."""
+        for action in self.actions:
+            for cat_id in self.cat_ids:
+                yield action, cat_id, [self.cell(action, cat_id, period.key) for period in self.periods]
+
+    def combined(self) -> dict[str, dict[str, CellState]]:
+        """Return, by action and period key, how all categories together stand.
+
+        Missing as long as any category's figures are; empty when there are none in any category.
+        """
+        states: dict[str, dict[str, CellState]] = {action.value: {} for action in self.actions}
+        for period in self.periods:
+            for action in self.actions:
+                found = {self.cell(action, cat_id, period.key).state for cat_id in self.cat_ids}
+                states[action][period.key] = next(state for state in _WORST_FIRST if state in found)
+        return states
+
+    def totals(self) -> Totals:
+        """Count all cells."""
+        return count_cells(cell for _action, _cat_id, cells in self.rows() for cell in cells)
+
+
+_MISSING = Cell()
+_WORST_FIRST = (CellState.MISSING, CellState.PRESENT, CellState.EMPTY)
+
+
+def count_cells(cells: Iterable[Cell]) -> Totals:
+    """Count these cells."""
+    listed = list(cells)
+    by_state = dict.fromkeys(CellState, 0)
+    for cell in listed:
+        by_state[cell.state] += 1
+    return Totals(
+        present=by_state[CellState.PRESENT],
+        empty=by_state[CellState.EMPTY],
+        missing=by_state[CellState.MISSING],
+        stale=sum(cell.is_stale for cell in listed),
+        in_flight=sum(cell.is_in_flight for cell in listed),
+    )
+
+
+def coverage(*, start: Period, end: Period, selection: Selection | None = None) -> Coverage:
+    """Look up what is stored of the selected figures; by default every action and level-1 category.
+
+    Only figures without a product and extra parameters are looked at: those that runs collect.
+
+    :raises InvalidInput: for unknown categories, a reversed range, or more than :data:`MAX_CELLS` cells.
+    """
+    selection = selection or Selection()
+    actions = selection.actions or ALL_ACTIONS
+    check_categories(selection.cat_ids, field="category")
+    cat_ids = tuple(dict.fromkeys(selection.cat_ids)) or tuple(list_level1_ids())
+    _check_size(count_periods(start, end) * len(actions) * len(cat_ids))
+    periods = tuple(period_range(start, end))
+    found = _stored(actions, cat_ids, periods)
+    for key in _in_flight(actions, cat_ids, periods):
+        cell = found.get(key, _MISSING)
+        found[key] = Cell(cell.state, is_stale=cell.is_stale, is_in_flight=True)
+    return Coverage(start.granularity, tuple(actions), cat_ids, periods, found)
+
+
+Key = tuple[str, str, str]
+
+
+def _stored(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence[Period]) -> dict[Key, Cell]:
+    now = utc_now()
+    found: dict[Key, Cell] = {}
+    for batch in _batches(_singles(actions, cat_ids, periods), _BATCH_RECORDS):
+        key_of = {query.record_id(query.start): _key(query) for query in batch}
+        for record_id, state in record_states(list(key_of), now=now).items():
+            found[key_of[record_id]] = Cell(
+                CellState.EMPTY if state.is_empty else CellState.PRESENT, is_stale=not state.is_fresh
+            )
+    return found
+
+
+def _in_flight(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence[Period]) -> Iterator[Key]:
+    singles = [action for action in actions if action != Action.INDUSTRY_TREND]
+    for batch in _batches(_singles(singles, cat_ids, periods), _BATCH_RECORDS):
+        key_of = {query.identity: _key(query) for query in batch}
+        active = {"active_key": {"$in": list(key_of), "$type": "string"}}
+        for document in collection_of(Collection).find(active, {"_id": 0, "active_key": 1}):
+            yield key_of[document["active_key"]]
+    if Action.INDUSTRY_TREND in actions:
+        for cat_batch in _batches(iter(cat_ids), _BATCH_TRENDS):
+            yield from _trends_in_flight(cat_batch, periods)
+
+
+def _trends_in_flight(cat_ids: Sequence[str], periods: Sequence[Period]) -> Iterator[Key]:
+    """Yield the periods of all ranges under way: a range may begin and end anywhere."""
+    trend = Action.INDUSTRY_TREND.value
+    group_of = {
+        DataQuery(Action.INDUSTRY_TREND, cat_id, periods[0], periods[0]).cache_group: cat_id
+        for cat_id in cat_ids
+    }
+    ranges = [
+        {"active_key": {"$gte": f"{group}:", "$lt": f"{group};", "$type": "string"}} for group in group_of
+    ]
+    for document in collection_of(Collection).find({"$or": ranges}, {"_id": 0, "active_key": 1}):
+        group, _colon, range_key = document["active_key"].rpartition(":")
+        if group not in group_of:
+            continue  # of a product, or with extra parameters
+        first, _tilde, last = range_key.partition("~")
+        # Within one granularity the keys sort as the periods do.
+        for period in periods:
+            if first <= period.key <= last:
+                yield trend, group_of[group], period.key
+
+
+def _singles(
+    actions: Iterable[Action], cat_ids: Sequence[str], periods: Sequence[Period]
+) -> Iterator[DataQuery]:
+    for action in actions:
+        for cat_id in cat_ids:
+            for period in periods:
+                yield DataQuery(action, cat_id, period, period)
+
+
+def _key(query: DataQuery) -> Key:
+    return query.action.value, query.cat_id, query.start.key
+
+
+def _check_size(count: int) -> None:
+    if count > MAX_CELLS:
+        text = _(
+            "That are %(count)d cells; at most %(limit)d are allowed. Ask for fewer periods or categories."
+        )
+        raise InvalidInput(text % {"count": count, "limit": MAX_CELLS})
+
+
+def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch

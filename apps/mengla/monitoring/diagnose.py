@@ -1,0 +1,101 @@
+"""Looks at everything the product depends on, all at once, and says what to do about what fails.
+
+Each check has three seconds. A server that hangs is a failed check, never a diagnosis that hangs. Nothing is
+changed, nothing is collected, and no message holds a secret.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+from django.db.utils import DatabaseError
+from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
+from redis import RedisError
+
+from apps.core.storage.outages import is_mongo_outage, is_redis_silent
+from apps.mengla.monitoring import diagnose_checks as checks
+from apps.mengla.monitoring.diagnose_checks import CheckFailed
+
+logger = structlog.get_logger(__name__)
+
+CHECKS: Mapping[str, Callable[[], str]] = {
+    "environment": checks.check_environment,
+    "mongodb": checks.check_mongodb,
+    "migrations": checks.check_migrations,
+    "redis": checks.check_redis,
+    "collection_service": checks.check_collection_service,
+    "breaker": checks.check_breaker,
+    "worker": checks.check_worker,
+    "tick": checks.check_tick,
+    "schedules": checks.check_schedules,
+    "queue": checks.check_queue,
+    "webhook": checks.check_webhook,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check found; ``advice`` says what to do, and is empty when all is well."""
+
+    name: str
+    is_ok: bool
+    latency_ms: float
+    detail: str
+    advice: str = ""
+
+
+def diagnose() -> list[CheckResult]:
+    """Run all checks side by side; takes hardly longer than ``DIAGNOSIS_LIMIT_SECONDS``."""
+    limit_seconds = settings.DIAGNOSIS_LIMIT_SECONDS
+    results: dict[str, CheckResult] = {}
+    # Daemons and no pool: a pool's threads would keep the process from ending while a server hangs.
+    threads = {
+        name: threading.Thread(target=_run, args=(name, check, results), name=f"diagnose-{name}", daemon=True)
+        for name, check in CHECKS.items()
+    }
+    started = time.monotonic()
+    for thread in threads.values():
+        thread.start()
+    for thread in threads.values():
+        thread.join(max(0.0, started + limit_seconds - time.monotonic()))
+    return [results.get(name) or _overdue(name, limit_seconds) for name in CHECKS]
+
+
+def _run(name: str, check: Callable[[], str], results: dict[str, CheckResult]) -> None:
+    started = time.monotonic()
+    try:
+        is_ok, detail, advice = True, check(), ""
+    except CheckFailed as failure:
+        is_ok, detail, advice = False, failure.detail, failure.advice
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is what the diagnosis is for
+        is_ok, detail, advice = False, *_explain(error)
+    latency_ms = round((time.monotonic() - started) * 1000, 1)
+    results[name] = CheckResult(name, is_ok, latency_ms, detail, advice)
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    name = type(error).__name__
+    if is_mongo_outage(error):
+        return _("MongoDB does not answer (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
+    if is_redis_silent(error):
+        return _("Redis does not answer (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
+    # It answers, and refuses: a password or a right that is missing, or something else at this address.
+    if isinstance(error, PyMongoError | DatabaseError):
+        return _("MongoDB refuses (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
+    if isinstance(error, RedisError):
+        return _("Redis refuses (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
+    logger.warning("diagnosis_failed", error=name, exc_info=error)
+    return _("The check failed (%(error)s).") % {"error": name}, _("See the log above.")
+
+
+def _overdue(name: str, limit_seconds: float) -> CheckResult:
+    detail = _("No answer within %(seconds)g seconds.") % {"seconds": limit_seconds}
+    return CheckResult(
+        name, False, limit_seconds * 1000, detail, _("It hangs: look at its log and its host.")
+    )

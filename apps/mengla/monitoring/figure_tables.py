@@ -1,0 +1,270 @@
+"""Turns the figures of an answer into tables for people (pure); what has an unknown shape stays readable.
+
+Known fields come first, in an order and under names that make sense; unknown ones follow as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.core.periods import Granularity, Period, PeriodError, parse_bound
+from apps.mengla.choices import Action
+from apps.mengla.queries.data_query import DataQuery
+
+MAX_TEXT = 500
+MAX_EXTRA_COLUMNS = 30
+_HIDDEN = frozenset({"secondaryCategories"})
+Value = str | int | float | bool | None
+
+
+class Kind(StrEnum):
+    """How a column is shown."""
+
+    TEXT = "text"
+    LINE = "line"  # a short text, never broken
+    NUMBER = "number"
+    MONEY = "money"  # with its hundredths
+    PERCENT = "percent"
+    CHANGE = "change"  # percent, against the period before: with an arrow
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of the rows."""
+
+    key: str
+    title: str
+    kind: Kind
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are written to the right."""
+        return self.kind not in (Kind.TEXT, Kind.LINE)
+
+    def written(self, value: Value) -> str:
+        """Return a value as people read it: thousands apart, a dash for none."""
+        if value is None:
+            return "–"
+        if isinstance(value, bool | str) or not self.is_number:
+            return str(value)
+        if self.kind is Kind.MONEY:
+            return f"{value:,.2f}"
+        text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
+        return text if self.kind is Kind.NUMBER else f"{text} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of figures; ``name`` is short and safe in an address and as the name of a sheet."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+    def clipped(self, *, rows: int, columns: int) -> Table:
+        """Return the upper left corner."""
+        cut = tuple(row[:columns] for row in self.rows[:rows])
+        return replace(self, columns=self.columns[:columns], rows=cut)
+
+    def sorted_by(self, key: str, *, is_descending: bool) -> Table:
+        """Return the table in the order of a column; as it is when there is no such column.
+
+        Empty cells come last in both directions, numbers before text.
+        """
+        keys = [column.key for column in self.columns]
+        if key not in keys:
+            return self
+        index = keys.index(key)
+        filled = [row for row in self.rows if row[index] is not None]
+        empty = [row for row in self.rows if row[index] is None]
+        filled.sort(key=lambda row: _order(row[index]), reverse=is_descending)
+        return replace(self, rows=(*filled, *empty))
+
+    def values(self, key: str) -> list[Value]:
+        """Return a column; Nones when there is none of this key."""
+        keys = [column.key for column in self.columns]
+        index = keys.index(key) if key in keys else None
+        return [None if index is None else row[index] for row in self.rows]
+
+    @property
+    def described_rows(self) -> list[list[tuple[Column, Value]]]:
+        """Every row as its columns with their values, for templates."""
+        return [list(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+_N, _M, _P, _C, _T = Kind.NUMBER, Kind.MONEY, Kind.PERCENT, Kind.CHANGE, Kind.TEXT
+_RANKING: Mapping[str, tuple[str | Promise, Kind]] = {
+    "rank": (gettext_lazy("Rank"), _N),
+    "catNameCn": (gettext_lazy("Chinese name"), _T),
+    "catName": (gettext_lazy("Russian name"), _T),
+    "monthSales": (gettext_lazy("Sales"), _N),
+    "monthSalesDynamics": (gettext_lazy("Change of sales"), _C),
+    "monthSalesRating": (gettext_lazy("Share of sales"), _P),
+    "monthGmv": (gettext_lazy("Turnover, ₽"), _M),
+    "monthGmvRmb": (gettext_lazy("Turnover, ¥"), _M),
+    "monthGmvDynamics": (gettext_lazy("Change of turnover"), _C),
+    "monthGmvRating": (gettext_lazy("Share of turnover"), _P),
+    "skuNum": (gettext_lazy("Items"), _N),
+    "saleSkuNum": (gettext_lazy("Items sold"), _N),
+    "saleRatio": (gettext_lazy("Share of items sold"), _P),
+    "brand": (gettext_lazy("Brands"), _N),
+    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _M),
+    "brandGmvRmb": (gettext_lazy("Turnover of brands, ¥"), _M),
+    "brandGmvRating": (gettext_lazy("Share of brands"), _P),
+    "topGmv": (gettext_lazy("Turnover of the best, ₽"), _M),
+    "topGmvRating": (gettext_lazy("Share of the best"), _P),
+    "topAvgPrice": (gettext_lazy("Price of the best, ₽"), _M),
+    "topAvgPriceRmb": (gettext_lazy("Price of the best, ¥"), _M),
+    "catTag": (gettext_lazy("Tag"), _N),
+    "catId1": (gettext_lazy("Level 1"), _T),
+    "catId2": (gettext_lazy("Level 2"), _T),
+    "catId3": (gettext_lazy("Level 3"), _T),
+}
+_RANGE: Mapping[str, tuple[str | Promise, Kind]] = {
+    "title": (gettext_lazy("Range"), Kind.LINE),
+    "itemCount": (gettext_lazy("Items"), _N),
+    "itemCountRate": (gettext_lazy("Share of items"), _P),
+    "sales": (gettext_lazy("Sales"), _N),
+    "salesRate": (gettext_lazy("Share of sales"), _P),
+    "gmv": (gettext_lazy("Turnover, ₽"), _M),
+    "gmvRate": (gettext_lazy("Share of turnover"), _P),
+}
+_BRANDS: Mapping[str, tuple[str | Promise, Kind]] = {
+    "catNameCn": (gettext_lazy("Chinese name"), _T),
+    "catName": (gettext_lazy("Russian name"), _T),
+    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _M),
+    "brandGmvRate": (gettext_lazy("Share of turnover"), _P),
+    "brandSales": (gettext_lazy("Sales of brands"), _N),
+    "brandSalesRate": (gettext_lazy("Share of sales"), _P),
+    "brandItemCount": (gettext_lazy("Items of brands"), _N),
+    "brandItemCountRate": (gettext_lazy("Share of items"), _P),
+    "catId": (gettext_lazy("Category"), _T),
+}
+_TREND: Mapping[str, tuple[str | Promise, Kind]] = {
+    "timest": (gettext_lazy("Period"), Kind.LINE),
+    "monthSales": (gettext_lazy("Sales"), _N),
+    "monthSalesRatio": (gettext_lazy("Share of sales"), _P),
+    "monthGmv": (gettext_lazy("Turnover, ₽"), _M),
+    "monthGmvRatio": (gettext_lazy("Share of turnover"), _P),
+    "salesSkuCount": (gettext_lazy("Items sold"), _N),
+    "salesSkuRatio": (gettext_lazy("Share of items sold"), _P),
+    "currentDayPrice": (gettext_lazy("Price, ₽"), _M),
+}
+VIEWS: Mapping[str, tuple[str, str | Promise]] = {
+    "industrySalesRangeDtoList": ("sales", gettext_lazy("By sales")),
+    "industryGmvRangeDtoList": ("turnover", gettext_lazy("By turnover")),
+    "industryPriceRangeDtoList": ("prices", gettext_lazy("By price")),
+    "industryBrandRateDtoList": ("brands", gettext_lazy("Share of brands")),
+}
+Fields = Mapping[str, tuple[str | Promise, Kind]]
+
+
+def tables_of(query: DataQuery, data: Any) -> list[Table]:
+    """Return the figures of an answer as tables; whatever the data is, something readable comes out."""
+    tables: list[Table] = []
+    rest: dict[str, Any] = {}
+    if query.action == Action.INDUSTRY_TREND:
+        if _is_rows(data):
+            return [_trend_table(query, data)]
+    elif isinstance(data, Mapping):
+        rest = {key: value for key, value in data.items() if key not in _HIDDEN}
+        if query.action == Action.INDUSTRY_VIEW:
+            for key, (name, title) in VIEWS.items():
+                if _is_rows(rest.get(key)):
+                    fields = _BRANDS if name == "brands" else _RANGE
+                    tables.append(_table(name, str(title), fields, rest.pop(key)))
+        elif _is_rows(rest.get("list")):
+            rows = [{"rank": rank, **row} for rank, row in enumerate(rest.pop("list"), start=1)]
+            tables.append(_table("ranking", str(Action(query.action).label), _RANKING, rows))
+    elif data is not None:
+        rest = {_("Answer"): data}
+    if not tables and not rest and data is not None:
+        rest = {_("Answer"): data}
+    rest = {key: value for key, value in rest.items() if value not in ([], {})}
+    return tables + ([_raw_table(rest, is_all=not tables)] if rest else [])
+
+
+def points_by_period(query: DataQuery, points: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the points of a trend by the keys of their periods; unreadable ones are left out."""
+    placed: dict[str, Mapping[str, Any]] = {}
+    for point in points:
+        period = _period_of(point.get("timest"), query.granularity) if isinstance(point, Mapping) else None
+        if period is not None:
+            placed[period.key] = point
+    return placed
+
+
+def _trend_table(query: DataQuery, points: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row per period, the gaps with nothing but their name."""
+    placed = points_by_period(query, points)
+    rows = [{**placed.get(period.key, {}), "timest": period.dashed} for period in query.periods]
+    return _table("trend", str(Action.INDUSTRY_TREND.label), _TREND, rows)
+
+
+def _table(name: str, title: str, fields: Fields, rows: Sequence[Mapping[str, Any]]) -> Table:
+    found = dict.fromkeys(key for row in rows for key in row)
+    known = [Column(key, str(fields[key][0]), fields[key][1]) for key in fields if key in found]
+    unknown = [
+        Column(key, shown_text(key, 60), _kind_of(row.get(key) for row in rows))
+        for key in found
+        if key not in fields
+    ]
+    columns = (*known, *unknown[:MAX_EXTRA_COLUMNS])
+    return Table(
+        name, title, columns, tuple(tuple(_value(row.get(one.key)) for one in columns) for row in rows)
+    )
+
+
+def _raw_table(rest: Mapping[str, Any], *, is_all: bool) -> Table:
+    columns = (Column("field", _("Field"), Kind.TEXT), Column("value", _("Value"), Kind.TEXT))
+    title = _("The answer as it came") if is_all else _("Further fields")
+    rows = tuple((shown_text(str(key), 100), _value(value)) for key, value in list(rest.items())[:200])
+    return Table("raw", title, columns, rows)
+
+
+def shown_text(text: str, limit: int = MAX_TEXT) -> str:
+    """Return a text short enough for a cell, without what no page and no file can hold."""
+    clean = text.encode("utf-8", "replace").decode()
+    return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
+
+
+def _value(value: Any) -> Value:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return shown_text(value)
+    return shown_text(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _kind_of(values: Iterable[Any]) -> Kind:
+    known = [value for value in values if value is not None]
+    is_number = known and all(isinstance(one, int | float) and not isinstance(one, bool) for one in known)
+    return Kind.NUMBER if is_number else Kind.TEXT
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _order(value: Value) -> tuple[int, float, str]:
+    if isinstance(value, int | float):
+        return (0, float(value), "")
+    return (1, 0.0, str(value))
+
+
+def _period_of(text: Any, granularity: Granularity) -> Period | None:
+    for is_end in (False, True):
+        try:
+            return parse_bound(text, granularity, is_end=is_end)
+        except PeriodError:
+            continue
+    return None

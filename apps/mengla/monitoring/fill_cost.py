@@ -1,0 +1,46 @@
+"""What filling the gaps of a range would mean: how many collections, and how long at the present rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.core.periods import Period
+from apps.mengla.monitoring.queue_state import queue_depth
+from apps.mengla.monitoring.throughput import Pace, present_pace
+from apps.mengla.queries.plans import SkipPolicy
+from apps.mengla.runs.collect import Selection, range_plan
+from apps.mengla.runs.planning import preview_plan
+
+
+@dataclass(frozen=True, slots=True)
+class FillCost:
+    """The collections a fill would make or join, and those in the queue that go before them."""
+
+    to_collect: int
+    skipped: int
+    waiting: int
+    pace: Pace
+
+    @property
+    def seconds(self) -> int:
+        """How long the fill itself takes at the present rate."""
+        return self.pace.seconds_for(self.to_collect)
+
+    @property
+    def seconds_with_waiting(self) -> int:
+        """How long until it is done: a fill has the lowest priority, so all that waits goes before it."""
+        return self.pace.seconds_for(self.to_collect + self.waiting)
+
+
+def fill_cost(*, start: Period, end: Period, selection: Selection) -> FillCost:
+    """Look at what :func:`apps.mengla.runs.collect.run_fill` would do; nothing is changed.
+
+    :raises InvalidInput: for a reversed or too long range, or unknown categories.
+    """
+    preview = preview_plan(range_plan(start, end, selection=selection, skip=SkipPolicy.PRESENT))
+    return FillCost(
+        to_collect=preview.to_collect,
+        skipped=sum(preview.skipped.values()),
+        waiting=queue_depth().pending,
+        pace=present_pace(),
+    )

@@ -1,0 +1,85 @@
+"""How the collections of the last hours ended, hour by hour, counted from the collections themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pymongo import DESCENDING
+
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import CollectionStatus
+from apps.mengla.models import Collection
+from apps.mengla.store.outcomes import Outcome
+
+SHOWN_HOURS = 24
+MAX_COUNTED = 200_000
+OUTCOMES = (Outcome.SUCCEEDED, Outcome.EMPTY, Outcome.FAILED, Outcome.SPARED, Outcome.CANCELLED)
+_ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One hour, from its full hour (UTC without zone), with how many collections ended how."""
+
+    began_at: datetime
+    counts: dict[Outcome, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LastHours:
+    """The hours, the oldest first; not complete when so many ended that the oldest were not counted."""
+
+    hours: tuple[Hour, ...]
+    is_complete: bool
+
+    def total(self, *outcomes: Outcome) -> int:
+        """Return how many ended in one of these ways."""
+        return sum(hour.counts[outcome] for hour in self.hours for outcome in outcomes)
+
+    @property
+    def success_rate(self) -> float | None:
+        """The share of the requests to the service that were answered, None without any."""
+        answered = self.total(Outcome.SUCCEEDED, Outcome.EMPTY)
+        asked = answered + self.total(Outcome.FAILED)
+        return answered / asked if asked else None
+
+
+def collections_by_hour(*, hours: int = SHOWN_HOURS) -> LastHours:
+    """Count the collections that ended in the present hour and those before it.
+
+    The newest :data:`MAX_COUNTED` are looked at, by the index of their end.
+    """
+    this_hour = utc_now().replace(minute=0, second=0, microsecond=0)
+    began = [this_hour - timedelta(hours=age) for age in reversed(range(hours))]
+    rows = collection_of(Collection).aggregate(
+        [
+            {"$match": {"finished_at": {"$gte": began[0]}}},
+            {"$sort": {"finished_at": DESCENDING}},
+            {"$limit": MAX_COUNTED},
+            {
+                "$group": {
+                    "_id": {
+                        "hour": {"$dateTrunc": {"date": "$finished_at", "unit": "hour"}},
+                        "status": "$status",
+                        "was_asked": {"$ne": ["$execution_id", ""]},
+                    },
+                    "count": {"$sum": 1},
+                }
+            },
+        ]
+    )
+    found = {hour: dict.fromkeys(OUTCOMES, 0) for hour in began}
+    counted = 0
+    for row in rows:
+        counted += row["count"]
+        of_hour = found.get(row["_id"]["hour"])
+        if of_hour is not None:
+            of_hour[_outcome(row["_id"]["status"], was_asked=row["_id"]["was_asked"])] += row["count"]
+    return LastHours(tuple(Hour(*one) for one in found.items()), is_complete=counted < MAX_COUNTED)
+
+
+def _outcome(status: str, *, was_asked: bool) -> Outcome:
+    if status in _ANSWERED and not was_asked:
+        return Outcome.SPARED
+    return Outcome(status.lower())

@@ -1,0 +1,75 @@
+"""What a collection looks like in the queue: a new one, what joining changes, who wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson import ObjectId
+
+from apps.core.storage.mongo import utc_now
+from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.queries.data_query import DataQuery
+
+Document = dict[str, Any]
+
+
+def new_document(
+    query: DataQuery, *, priority: Priority, requested_by: str, run_id: str | None, is_forced: bool
+) -> Document:
+    """Return the document of a new PENDING collection."""
+    now = utc_now()
+    return {
+        "_id": ObjectId(),
+        "action": query.action.value,
+        "cat_id": query.cat_id,
+        "granularity": query.granularity.value,
+        "start_key": query.start.key,
+        "end_key": query.end.key,
+        "product_id": query.product_id,
+        "extra": dict(query.extra),
+        "identity": query.identity,
+        "active_key": query.identity,
+        "is_forced": is_forced,
+        "priority": int(priority),
+        "status": CollectionStatus.PENDING.value,
+        "attempts": 0,
+        "not_before": now,
+        "lease_until": None,
+        "attempt_token": "",
+        "past_tokens": [],
+        "slot": None,
+        "execution_id": "",
+        "run_ids": [run_id] if run_id else [],
+        "has_reader": run_id is None,
+        "requested_by": requested_by,
+        "error_code": "",
+        "error_message": "",
+        "empty_reason": "",
+        "is_cache_pending": False,
+        "created_at": now,
+        "dispatched_at": None,
+        "finished_at": None,
+        "updated_at": now,
+    }
+
+
+def joining_changes(*, run_id: str | None, is_forced: bool) -> Document:
+    """Return what joining a collection under way sets, besides its priority and its runs."""
+    changes: Document = {"updated_at": utc_now()}
+    if is_forced:
+        changes["is_forced"] = True
+    if run_id is None:
+        changes["has_reader"] = True
+    return changes
+
+
+def wanters_of(collection: Mapping[str, Any]) -> Document:
+    """Return who wants a collection: its runs, and whether somebody does who is no run."""
+    return {"run_ids": collection["run_ids"], "has_reader": collection["has_reader"]}
+
+
+def active_filter(identity: str) -> Document:
+    """Return the search for the collection under way for a question."""
+    # The index is partial (it leaves nulls out); naming the type lets MongoDB use it for this search.
+    return {"active_key": {"$eq": identity, "$type": "string"}}

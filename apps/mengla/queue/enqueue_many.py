@@ -1,0 +1,88 @@
+"""Enqueues many questions of a run in a few round trips; the same rules as one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from apps.core.storage.mongo import collection_of
+from apps.mengla.choices import Priority
+from apps.mengla.models import Collection
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue.documents import active_filter, joining_changes, new_document
+from apps.mengla.queue.jobs import enqueue
+
+_DUPLICATE_KEY = 11000
+
+
+def enqueue_many(
+    queries: Sequence[DataQuery],
+    *,
+    priority: Priority,
+    requested_by: str,
+    run_id: str,
+    is_forced: bool = False,
+) -> None:
+    """Put the questions of a run into the queue, joining the collections already under way.
+
+    Safe to repeat and to be killed at any point: a question is under way at most once.
+    """
+    if not queries:
+        return
+    documents = collection_of(Collection)
+    join = {
+        "$min": {"priority": int(priority)},
+        "$set": joining_changes(run_id=run_id, is_forced=is_forced),
+        "$addToSet": {"run_ids": run_id},
+    }
+    documents.bulk_write([UpdateOne(active_filter(query.identity), join) for query in queries], ordered=False)
+    joined = {
+        document["active_key"]
+        for document in documents.find(
+            {
+                "active_key": {"$in": [query.identity for query in queries], "$type": "string"},
+                "run_ids": run_id,
+            },
+            {"active_key": 1},
+        )
+    }
+    new = [query for query in queries if query.identity not in joined]
+    if not new:
+        return
+    try:
+        documents.insert_many(
+            [
+                new_document(
+                    query,
+                    priority=priority,
+                    requested_by=requested_by,
+                    run_id=run_id,
+                    is_forced=is_forced,
+                )
+                for query in new
+            ],
+            ordered=False,
+        )
+    except BulkWriteError as error:
+        for index in _duplicates(error):
+            # Somebody else began this flight between our two steps: join it, one by one.
+            enqueue(
+                new[index],
+                priority=priority,
+                requested_by=requested_by,
+                run_id=run_id,
+                is_forced=is_forced,
+            )
+
+
+def _duplicates(error: BulkWriteError) -> list[int]:
+    """Return the positions that met a duplicate key.
+
+    :raises BulkWriteError: the error itself, when anything else went wrong.
+    """
+    errors = (error.details or {}).get("writeErrors", [])
+    if not errors or any(one.get("code") != _DUPLICATE_KEY for one in errors):
+        raise error
+    return [one["index"] for one in errors]

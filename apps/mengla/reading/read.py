@@ -1,0 +1,299 @@
+"""The read path: L1, L2, then the stored records; what is missing or stale is collected behind the reader.
+
+A reader never waits for the collection service unless it asks to (``wait``).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+from cachetools import TTLCache
+from django.db.utils import DatabaseError
+from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
+
+from apps.categories.selectors import category_exists
+from apps.core import process_state
+from apps.core.caching.tiers import Entry, Lookup, get_cache
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.outages import is_mongo_outage, mongo_outage
+from apps.core.web_threads import Places, places_for_half
+from apps.mengla.choices import CollectionError, CollectionStatus, Priority
+from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
+from apps.mengla.ingest.cache_sync import RECORD_FIELD
+from apps.mengla.models import Collection
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue import jobs
+from apps.mengla.queue.documents import active_filter
+from apps.mengla.queue.wakeup import wake_dispatcher
+from apps.mengla.store import outcomes, selectors
+from apps.mengla.store.answers import (
+    EMPTY,
+    FRESHNESS_HEADER,
+    PARTIAL_HEADER,
+    BuiltAnswer,
+    Standing,
+    build_answer,
+    standing_of,
+)
+from apps.mengla.store.outcomes import ReadResult
+
+logger = structlog.get_logger(__name__)
+
+Source = Literal["l1", "l2", "l3", "fresh"]
+MAX_WAIT_SECONDS = 30
+_WAIT_POLL_SECONDS = 0.1
+_REFRESH_PAUSE_SECONDS = 5.0
+_REFRESH_PAUSE_AFTER_FAILURE_SECONDS = 60.0
+_FRUITLESS_STATUSES = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Figures (or the knowledge that there are none), ready to be sent."""
+
+    entry: Entry
+    source: Source
+    is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Nothing is stored; this collection is under way."""
+
+    collection: dict[str, Any]
+
+
+def read(
+    query: DataQuery, *, requested_by: str, wait_seconds: float = 0, is_refresh: bool = False
+) -> Hit | Miss:
+    """Answer a question at once from what is stored, and see to it that the rest gets collected.
+
+    With ``wait_seconds`` a miss (or an incomplete trend, or a refresh) waits that long for its collection.
+
+    :raises UnknownCategory: when nothing is stored and there is no such category.
+    :raises CollectFailed: when the awaited collection failed or was cancelled.
+    :raises CollectTimeout: when it failed because the collection service gave no answer in time.
+    """
+    with outcomes.reading(query.action, is_refresh=is_refresh, is_timed=wait_seconds == 0) as reading:
+        answer = _answer(query, requested_by=requested_by, wait_seconds=wait_seconds, is_refresh=is_refresh)
+        _note(reading, answer)
+    return answer
+
+
+def read_stored(query: DataQuery) -> Hit | Miss | None:
+    """Answer from what is stored, for somebody who may look and may put nothing into the queue.
+
+    Nothing is collected, renewed or counted by it. A miss tells of a collection that others have started;
+    None: nothing is stored, and nothing is under way.
+
+    :raises UnknownCategory: when nothing is stored and there is no such category.
+    """
+    lookup = get_cache().lookup(query.cache_group, cache_field(query))
+    if lookup.entry is not None and lookup.tier is not None:
+        return Hit(lookup.entry, lookup.tier, is_fresh=lookup.entry.is_fresh(time.time()))
+    built = _load(query)
+    if built is not None:
+        get_cache().fill(lookup.ticket, built.entry)
+        return Hit(built.entry, "l3", is_fresh=not built.wanted)
+    _check_category(query)
+    collection = collection_of(Collection).find_one(active_filter(query.identity))
+    return None if collection is None else Miss(collection)
+
+
+def _note(reading: outcomes.Reading, answer: Hit | Miss) -> None:
+    """Tell the counters what came of the question."""
+    if isinstance(answer, Miss):
+        reading.result = ReadResult.COLLECTING
+    elif answer.source == "fresh":
+        reading.result = ReadResult.COLLECTED
+    else:
+        is_empty = answer.entry.headers.get(FRESHNESS_HEADER) == EMPTY
+        found = ReadResult.FRESH if answer.is_fresh else ReadResult.STALE
+        reading.source, reading.result = answer.source, ReadResult.EMPTY if is_empty else found
+
+
+def _answer(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refresh: bool) -> Hit | Miss:
+    if is_refresh:
+        _check_category(query)
+        enqueued = _enqueue(query, requested_by=requested_by, is_forced=True)
+        return _await_or_miss(query, enqueued.collection_id, wait_seconds)
+    lookup = get_cache().lookup(query.cache_group, cache_field(query))
+    if lookup.entry is not None and lookup.tier is not None:
+        if lookup.entry.is_fresh(time.time()):
+            return Hit(lookup.entry, lookup.tier, is_fresh=True)
+        if wait_seconds == 0 or PARTIAL_HEADER not in lookup.entry.headers:
+            newer = _refresh_behind(query, lookup.entry, requested_by=requested_by)
+            return newer or Hit(lookup.entry, lookup.tier, is_fresh=False)
+    if mongo_outage.is_known and (hit := _last_known(query)) is not None:
+        return hit
+    try:
+        return _read_records(query, lookup, requested_by=requested_by, wait_seconds=wait_seconds)
+    except (PyMongoError, DatabaseError) as error:
+        if not is_mongo_outage(error):
+            raise
+        mongo_outage.note()
+        if (hit := _last_known(query)) is None:
+            raise
+        return hit
+
+
+def _last_known(query: DataQuery) -> Hit | None:
+    entry = get_cache().last_known(query.cache_group, cache_field(query))
+    return Hit(entry, "l1", is_fresh=entry.is_fresh(time.time())) if entry is not None else None
+
+
+def _read_records(query: DataQuery, lookup: Lookup, *, requested_by: str, wait_seconds: float) -> Hit | Miss:
+    built = _load(query)
+    if built is None:
+        _check_category(query)
+        enqueued = _enqueue(query, requested_by=requested_by)
+        return _await_or_miss(query, enqueued.collection_id, wait_seconds)
+    get_cache().fill(lookup.ticket, built.entry)
+    if built.wanted:
+        enqueued_id = _refresh(query, built.standing, requested_by=requested_by)
+        if built.is_missing and wait_seconds > 0 and enqueued_id is not None:
+            return _await_or_stored(query, enqueued_id, wait_seconds, built)
+    return Hit(built.entry, "l3", is_fresh=not built.wanted)
+
+
+def _load(query: DataQuery) -> BuiltAnswer | None:
+    return build_answer(query, selectors.find_answer_records(query), now=utc_now())
+
+
+def cache_field(query: DataQuery) -> str:
+    """Return the name of the answer within its cache group."""
+    return query.range_key if query.is_trend else RECORD_FIELD
+
+
+def _check_category(query: DataQuery) -> None:
+    if query.cat_id and not category_exists(query.cat_id):
+        raise UnknownCategory
+
+
+def _enqueue(query: DataQuery, *, requested_by: str, is_forced: bool = False) -> jobs.Enqueued:
+    enqueued = jobs.enqueue(query, priority=Priority.READER, requested_by=requested_by, is_forced=is_forced)
+    wake_dispatcher()
+    return enqueued
+
+
+# --- Refreshing behind the reader -----------------------------------------------------------------
+
+_recently_refreshed: TTLCache[str, None] = TTLCache(maxsize=10_000, ttl=_REFRESH_PAUSE_SECONDS)
+_recently_refreshed_lock = threading.Lock()
+process_state.register(_recently_refreshed.clear)
+
+
+def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
+    """Have a stale answer of the caches renewed; returns a newer one when it is stored already.
+
+    A failure of this never reaches the reader, who has its answer.
+    """
+    with _recently_refreshed_lock:
+        if query.identity in _recently_refreshed or mongo_outage.is_known:
+            return None
+        _recently_refreshed[query.identity] = None
+    try:
+        standing = standing_of(query, selectors.find_answer_standing(query), now=utc_now())
+        if standing is None or standing.wanted:
+            _refresh(query, standing, requested_by=requested_by)
+        if standing is not None and standing.version != entry.version:
+            return _replace_cached(query)
+    except (PyMongoError, DatabaseError) as error:
+        if is_mongo_outage(error):
+            mongo_outage.note()
+        logger.warning("refresh_not_enqueued", error=type(error).__name__, identity=query.identity)
+    return None
+
+
+def _replace_cached(query: DataQuery) -> Hit | None:
+    """Replace what all caches hold: whoever stored the newer answer was killed before it did so."""
+    logger.warning("cache_behind_store", identity=query.identity)
+    cache = get_cache()
+    cache.invalidate(query.cache_group)
+    lookup = cache.lookup(query.cache_group, cache_field(query))
+    built = _load(query)
+    if built is None:
+        return None
+    cache.fill(lookup.ticket, built.entry)
+    return Hit(built.entry, "l3", is_fresh=not built.wanted)
+
+
+def _refresh(query: DataQuery, standing: Standing | None, *, requested_by: str) -> Any:
+    """Enqueue what is missing or due; None when the last try failed only a moment ago."""
+    wanted = query.narrowed(standing.wanted[0], standing.wanted[-1]) if standing and query.is_trend else query
+    is_missing = standing is None or standing.is_missing
+    if not is_missing and selectors.failed_recently(
+        wanted.identity, within_seconds=_REFRESH_PAUSE_AFTER_FAILURE_SECONDS
+    ):
+        return None
+    return _enqueue(wanted, requested_by=requested_by).collection_id
+
+
+# --- Waiting --------------------------------------------------------------------------------------
+
+
+@process_state.made_once
+def _waiting_places() -> Places:
+    """Return the places of this process for threads that wait for collections."""
+    return places_for_half()
+
+
+def _wait_for_end(collection_id: Any, wait_seconds: float) -> dict[str, Any]:
+    """Return the collection when it has ended, or as it stands after the time or without a place to wait."""
+
+    def current() -> dict[str, Any]:
+        collection = selectors.find_collection(str(collection_id))
+        if collection is None:  # only a purge deletes an active collection
+            raise CollectFailed(_("The collection was deleted."))
+        return collection
+
+    def wait() -> dict[str, Any]:
+        deadline = time.monotonic() + min(wait_seconds, MAX_WAIT_SECONDS)
+        while True:
+            collection = current()
+            remaining = deadline - time.monotonic()
+            if collection["active_key"] is None or remaining <= 0:
+                return collection
+            time.sleep(min(_WAIT_POLL_SECONDS, remaining))
+
+    if wait_seconds <= 0:
+        return current()
+    with _waiting_places().take() as has_place:
+        return wait() if has_place else current()
+
+
+def _await_or_miss(query: DataQuery, collection_id: Any, wait_seconds: float) -> Hit | Miss:
+    collection = _wait_for_end(collection_id, wait_seconds)
+    if collection["active_key"] is not None:
+        return Miss(collection)
+    if wait_seconds > 0 and collection["status"] in _FRUITLESS_STATUSES:
+        raise _failure_of(collection)
+    built = _load(query)
+    if built is None:
+        # It failed, was cancelled or is outdated already: the next question starts anew.
+        return Miss(collection)
+    return Hit(built.entry, "fresh", is_fresh=not built.wanted)
+
+
+def _await_or_stored(query: DataQuery, collection_id: Any, wait_seconds: float, stored: BuiltAnswer) -> Hit:
+    """Wait for the missing points of a trend; whatever happens to them, the stored ones are served."""
+    collection = _wait_for_end(collection_id, wait_seconds)
+    if collection["active_key"] is not None or collection["status"] in _FRUITLESS_STATUSES:
+        return Hit(stored.entry, "l3", is_fresh=False)
+    built = _load(query) or stored
+    return Hit(built.entry, "fresh", is_fresh=not built.wanted)
+
+
+def _failure_of(collection: dict[str, Any]) -> CollectFailed | CollectTimeout:
+    if collection["status"] == CollectionStatus.CANCELLED:
+        return CollectFailed(_("The collection of these figures was cancelled."))
+    error = CollectTimeout if collection["error_code"] == CollectionError.TIMEOUT else CollectFailed
+    return error(
+        _("The collection service could not deliver these figures."),
+        detail=f"{collection['error_code']}: {collection['error_message']}",
+    )

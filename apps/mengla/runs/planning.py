@@ -1,0 +1,256 @@
+"""Turns the plan of a run into collections, in batches, so that a run of any size needs little memory.
+
+A planner holds a lease on its run and notes how far it came. Killed at any point, another one goes on:
+a question that has a collection of this run already is never planned twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import structlog
+from bson.errors import BSONError
+
+from apps.core.scheduling.broker import send_task
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import WARM_UP_TASK_ID, CollectionStatus, Priority
+from apps.mengla.models import Collection
+from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queries.plans import Plan, SkipPolicy
+from apps.mengla.queue import run_state
+from apps.mengla.queue.enqueue_many import enqueue_many
+from apps.mengla.queue.wakeup import wake_dispatcher
+from apps.mengla.runs import warm_up_work
+from apps.mengla.runs.work import cancel_pending_of
+from apps.mengla.store import selectors
+from apps.mengla.store.selectors import RecordState
+from apps.sync_tasks import selectors as run_selectors
+from apps.sync_tasks import services as runs
+from apps.sync_tasks.words import ORIGINAL_DELETED, PLAN_UNREADABLE
+
+logger = structlog.get_logger(__name__)
+
+PLAN_TASK = "apps.mengla.tasks.plan_run"
+_BATCH_QUERIES = 500
+_BATCH_RECORDS = 5000
+_LEASE_SECONDS = 60
+_CANCEL_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A question of a run, and which stored answer would make it unnecessary to ask."""
+
+    query: DataQuery
+    skip: SkipPolicy
+    is_forced: bool
+    stored_after: datetime | None = None  # only an answer newer than this counts; UTC without zone
+
+    def is_granted_by(self, state: RecordState | None) -> bool:
+        """Whether a record in this state need not be collected."""
+        if state is None or self.skip is SkipPolicy.NOTHING:
+            return False
+        if self.stored_after is not None and state.collected_at <= self.stored_after:
+            return False
+        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not state.is_empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a plan would do now: how many questions it has, and how many are left out for which reason."""
+
+    total: int
+    skipped: dict[str, int]
+
+    @property
+    def to_collect(self) -> int:
+        """How many collections the plan would make (or join)."""
+        return self.total - sum(self.skipped.values())
+
+
+def preview_plan(plan: Plan) -> Preview:
+    """Look at the plan without changing anything."""
+    return _preview(_wishes_of(plan), plan.skip)
+
+
+def preview_retry(run_id: str) -> Preview:
+    """Look at what a retry of the run would collect, without changing anything."""
+    return _preview(_failed_wishes(run_id), SkipPolicy.FRESH)
+
+
+def _preview(wishes: Iterable[_Wish], skip: SkipPolicy) -> Preview:
+    total, skipped = 0, Counter[str]()
+    for batch in _batches(wishes):
+        wanted = _without_stored(batch)
+        _count_skipped(skipped, skip, len(batch) - len(wanted))
+        total += len(batch)
+    return Preview(total, dict(skipped))
+
+
+def request_planning(run_id: str) -> None:
+    """Have a worker plan the run; without Redis the tick does it."""
+    send_task(PLAN_TASK, run_id, group="plan")
+
+
+def plan_run(run_id: str) -> int:
+    """Plan a run to its end, or go on where a killed planner stopped; returns how many were planned now."""
+    token = secrets.token_hex(16)
+    run = runs.take_planner_lease(run_id, token=token, seconds=_LEASE_SECONDS)
+    if run is None:
+        return 0
+    try:
+        if run["task_id"] == WARM_UP_TASK_ID:
+            return warm_up_work.warm_up(run_id, run, token=token)
+        if _is_orphan(run):
+            runs.fail_run(run_id, error_message=ORIGINAL_DELETED, counts=run_state.count(run_id))
+            return 0
+        return _plan(run_id, run, token)
+    except (KeyError, ValueError, TypeError, BSONError) as error:
+        logger.exception("plan_unreadable", run_id=run_id)
+        counts = run_state.count(run_id)
+        reason = PLAN_UNREADABLE % {"error": type(error).__name__}
+        runs.fail_run(run_id, error_message=reason, counts=counts)
+        return 0
+
+
+def _is_orphan(run: Mapping[str, Any]) -> bool:
+    """Whether it repeats a run that is gone, and with it the note of what failed there."""
+    original = run["parameters"].get("retry_of")
+    return original is not None and run_selectors.find_run(original) is None
+
+
+def _plan(run_id: str, run: Mapping[str, Any], token: str) -> int:
+    source = _source_of(run)
+    planned, skipped = source.begin_at, Counter(run["skipped"] if source.begin_at else {})
+    added = 0
+    for batch in _batches(islice(source.wishes, source.begin_at, None)):
+        # Before each batch, and so never on a lease that ran out while this process slept.
+        if not runs.note_planned(run_id, token=token, planned_count=planned, skipped=dict(skipped)):
+            _after_lost_lease(run_id)
+            return added
+        new = _without_planned(run_id, batch)
+        wanted = _without_stored(new)
+        _count_skipped(skipped, source.skip, len(new) - len(wanted))
+        _enqueue(wanted, source, run_id=run_id, requested_by=run["requested_by"])
+        planned += len(batch)
+        added += len(wanted)
+        wake_dispatcher()
+    is_noted = runs.note_planned(run_id, token=token, planned_count=planned, skipped=dict(skipped))
+    if is_noted and runs.mark_planned(run_id, token=token):
+        logger.info("run_planned", run_id=run_id, collections=added, skipped=dict(skipped))
+        run_state.close_if_done(run_id)
+    else:
+        _after_lost_lease(run_id)
+    return added
+
+
+def _enqueue(wishes: list[_Wish], source: _Source, *, run_id: str, requested_by: str) -> None:
+    for is_forced in (False, True):
+        enqueue_many(
+            [wish.query for wish in wishes if wish.is_forced is is_forced],
+            priority=source.priority,
+            requested_by=requested_by,
+            run_id=run_id,
+            is_forced=is_forced,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the questions of a run come from, and how they are planned."""
+
+    wishes: Iterator[_Wish]
+    begin_at: int
+    skip: SkipPolicy
+    priority: Priority
+
+
+def _source_of(run: Mapping[str, Any]) -> _Source:
+    parameters = run["parameters"]
+    if "retry_of" in parameters:
+        # Always from the start: the set of failed collections shrinks when late answers come.
+        wishes = _failed_wishes(parameters["retry_of"])
+        return _Source(wishes, 0, SkipPolicy.FRESH, Priority.MANUAL)
+    plan = Plan.from_json(parameters)
+    return _Source(_wishes_of(plan), run["planned_count"], plan.skip, plan.priority)
+
+
+def _wishes_of(plan: Plan) -> Iterator[_Wish]:
+    is_forced = plan.skip is SkipPolicy.NOTHING
+    return (_Wish(query, plan.skip, is_forced) for query in plan.queries())
+
+
+def _failed_wishes(run_id: str) -> Iterator[_Wish]:
+    """Yield what failed in a run; what has been collected since need not be asked again.
+
+    A forced question failed although its answer may have been fresh: only a newer one counts.
+    """
+    criteria = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
+    seen: set[str] = set()
+    for failed in collection_of(Collection).find(criteria).sort("_id"):
+        if failed["identity"] not in seen:
+            seen.add(failed["identity"])
+            is_forced = failed["is_forced"]
+            yield _Wish(
+                selectors.query_of(failed),
+                SkipPolicy.FRESH,
+                is_forced,
+                stored_after=failed["finished_at"] if is_forced else None,
+            )
+
+
+def _batches(wishes: Iterable[_Wish]) -> Iterator[list[_Wish]]:
+    """Cut the questions into batches that need a bounded number of records to be looked up."""
+    batch: list[_Wish] = []
+    record_count = 0
+    for wish in wishes:
+        batch.append(wish)
+        record_count += wish.query.period_count
+        if len(batch) >= _BATCH_QUERIES or record_count >= _BATCH_RECORDS:
+            yield batch
+            batch, record_count = [], 0
+    if batch:
+        yield batch
+
+
+def _without_planned(run_id: str, batch: list[_Wish]) -> list[_Wish]:
+    """Leave out what a killed planner had enqueued before it could note how far it came."""
+    identities = [wish.query.identity for wish in batch]
+    found = collection_of(Collection).find(
+        {"identity": {"$in": identities}, "run_ids": run_id}, {"identity": 1}
+    )
+    planned = {document["identity"] for document in found}
+    return [wish for wish in batch if wish.query.identity not in planned]
+
+
+def _without_stored(batch: list[_Wish]) -> list[_Wish]:
+    record_ids = [
+        record_id
+        for wish in batch
+        if wish.skip is not SkipPolicy.NOTHING
+        for record_id in wish.query.record_ids
+    ]
+    states = selectors.record_states(record_ids, now=utc_now()) if record_ids else {}
+    return [
+        wish
+        for wish in batch
+        if not all(wish.is_granted_by(states.get(record_id)) for record_id in wish.query.record_ids)
+    ]
+
+
+def _count_skipped(skipped: Counter[str], skip: SkipPolicy, count: int) -> None:
+    if count:
+        skipped[skip.value] += count
+
+
+def _after_lost_lease(run_id: str) -> None:
+    """The run has ended, or another planner has it: what was just enqueued must not outlive an ended run."""
+    if not runs.is_running(run_id):
+        runs.settle_cancelled(run_id)
+        cancel_pending_of(run_id, max_seconds=_CANCEL_SECONDS)

@@ -1,0 +1,94 @@
+"""What the schedules start: the period comes from the planned instant, never from the clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+
+import structlog
+from django.conf import settings
+
+from apps.core.periods import Granularity, business_date, previous_closed_period
+from apps.core.scheduling.schedules import list_schedules, next_run_of
+from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.mengla.runs.collect import PERIOD_TASK_IDS, Order, run_backfill_check, run_period_collect
+from apps.sync_tasks.choices import Trigger
+from apps.sync_tasks.errors import AlreadyRunning
+
+logger = structlog.get_logger(__name__)
+
+SCHEDULER = "scheduler"
+
+
+def run_scheduled_collect(granularity: Granularity, *, intended_at: str | None) -> str | None:
+    """Collect the period that was over at the planned instant; returns the run's id, None when left out.
+
+    A schedule that fires twice for one period starts one run: the period is the slot.
+    """
+    period = previous_closed_period(_intended_day(intended_at), granularity)
+    order = Order(SCHEDULER, Trigger.SCHEDULED, slot=period.key)
+    task_id = PERIOD_TASK_IDS[granularity]
+    if _is_paused(task_id):
+        return None
+    try:
+        return run_period_collect(granularity, order=order, period=period).run_id
+    except AlreadyRunning as error:
+        _note_overlap(task_id, error)
+        return None
+
+
+def run_scheduled_backfill_check(*, intended_at: str | None) -> str | None:
+    """Look for gaps; one run per planned instant.
+
+    A period whose own schedule has not been due by then is no gap: its figures may not be complete yet.
+    """
+    if _is_paused("backfill_check"):
+        return None
+    instant = _intended(intended_at)
+    slot = intended_at and instant.astimezone(UTC).strftime("%Y%m%dT%H%M")
+    order = Order(SCHEDULER, Trigger.SCHEDULED, slot=slot or None)
+    try:
+        return run_backfill_check(
+            order=order, today=_intended_day(intended_at), not_due=_not_due(instant)
+        ).run_id
+    except AlreadyRunning as error:
+        _note_overlap("backfill_check", error)
+        return None
+
+
+def _not_due(instant: datetime) -> frozenset[Granularity]:
+    """Return the granularities whose newest closed period its own schedule has yet to come for."""
+    crons = {schedule.name: schedule.cron for schedule in list_schedules() if not schedule.is_paused}
+    today = business_date(instant, settings.BUSINESS_TIME_ZONE)
+
+    def is_due(granularity: Granularity) -> bool:
+        cron = crons.get(PERIOD_TASK_IDS[granularity])
+        if cron is None:
+            return True
+        last_day = previous_closed_period(today, granularity).last_day
+        before_midnight = datetime.combine(last_day, time.max, tzinfo=settings.BUSINESS_TIME_ZONE)
+        return next_run_of(cron, after=before_midnight).replace(tzinfo=UTC) <= instant
+
+    return frozenset(granularity for granularity in Granularity if not is_due(granularity))
+
+
+def _intended(intended_at: str | None) -> datetime:
+    if intended_at is None:
+        return datetime.now(UTC)
+    instant = datetime.fromisoformat(intended_at)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _intended_day(intended_at: str | None) -> date:
+    return business_date(_intended(intended_at), settings.BUSINESS_TIME_ZONE)
+
+
+def _is_paused(task_id: str) -> bool:
+    if not is_flag_set(SCHEDULER_PAUSED):
+        return False
+    logger.info("schedule_paused", task_id=task_id)
+    return True
+
+
+def _note_overlap(task_id: str, error: AlreadyRunning) -> None:
+    """The run before has not ended: the backfill check closes the gap this leaves."""
+    logger.warning("schedule_overlaps", task_id=task_id, running=error.run_id)

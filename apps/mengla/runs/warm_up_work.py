@@ -1,0 +1,276 @@
+"""The work of a cache warm-up: answers built from stored records, put into L2 as if readers had asked.
+
+A warm-up is a run whose planning is all its work, so that it needs nothing but what every run has: a planner
+with a lease takes answer after answer and notes how many are done, and when it dies the next one goes on
+there. Nothing but these notes is counted: ``expected_total`` answers, ``planned_count`` of them dealt with,
+and ``skipped`` those that had nothing to keep. So the numbers are exact after any crash; what was done after
+the last note is done again, which changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import bson
+import structlog
+from bson import ObjectId
+from django.utils.translation import gettext as _
+from pymongo import DESCENDING
+
+from apps.core.caching.tiers import TieredCache
+from apps.core.errors import Conflict
+from apps.core.periods import Granularity, PeriodError, parse_period
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import Action
+from apps.mengla.models import Collection, Record
+from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
+from apps.mengla.reading.read import cache_field
+from apps.mengla.store import selectors
+from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER, build_answer
+from apps.sync_tasks import selectors as run_selectors
+from apps.sync_tasks import services as runs
+from apps.sync_tasks.work import Counts, Failure, Started
+
+logger = structlog.get_logger(__name__)
+
+_BATCH = 50
+_LOOKUP_BATCH = 500
+# The list is kept in the run's document, of which MongoDB takes 16 MB.
+_MAX_PLAN_BYTES = 8 * 1024 * 1024
+_NEWEST_FIRST = [("updated_at", DESCENDING), ("_id", DESCENDING)]
+Document = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class CachesUnavailable(Exception):
+    """Redis does not answer: there is nowhere to keep anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records are looked at: the newest of these; what is empty means all."""
+
+    actions: tuple[Action, ...]
+    cat_ids: tuple[str, ...]
+    granularities: tuple[Granularity, ...]
+    limit: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, to be stored with the run."""
+        return {
+            "actions": [action.value for action in self.actions],
+            "cat_ids": list(self.cat_ids),
+            "granularities": [granularity.value for granularity in self.granularities],
+            "limit": self.limit,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Wanted:
+        """Read back what :meth:`to_json` wrote."""
+        return cls(
+            actions=tuple(map(Action, stored["actions"])),
+            cat_ids=tuple(stored["cat_ids"]),
+            granularities=tuple(map(Granularity, stored["granularities"])),
+            limit=stored["limit"],
+        )
+
+    def includes(self, query: DataQuery) -> bool:
+        """Whether an answer is among the wanted ones."""
+        return (
+            (not self.actions or query.action in self.actions)
+            and (not self.cat_ids or query.cat_id in self.cat_ids)
+            and (not self.granularities or query.granularity in self.granularities)
+        )
+
+
+class WarmUpWork:
+    """What a warm-up is to the app of runs (see ``apps.sync_tasks.work.Work``)."""
+
+    def count(self, run_id: str) -> Counts:
+        """Return the counts the run itself keeps."""
+        planning = run_selectors.planning_of(run_id)
+        if planning is None:
+            return Counts()
+        return _counts(planning["expected_total"], planning["planned_count"], planning["skipped"])
+
+    def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
+        """Return how many answers were kept per minute since the start."""
+        minutes = (utc_now() - started_at).total_seconds() / 60
+        return self.count(run_id).completed / minutes if minutes > 0 else 0.0
+
+    def failures(self, run_id: str, limit: int) -> list[Failure]:
+        """Return nothing: an answer is kept or there is none to keep."""
+        return []
+
+    def count_failures(self, run_id: str) -> dict[str, int]:
+        """Return nothing: nothing of a warm-up fails."""
+        return {}
+
+    def count_own_records(self, run_id: str) -> int:
+        """Return none: a warm-up writes no records."""
+        return 0
+
+    def cancel(self, run_id: str) -> bool:
+        """Do nothing: the worker at it notices after its present batch."""
+        return True
+
+    def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
+        """Refuse: nothing of a warm-up fails.
+
+        :raises Conflict: always.
+        """
+        raise Conflict(_("A warm-up has nothing to retry; start another one."))
+
+
+def warm_up(run_id: str, run: Document, *, token: str) -> int:
+    """Go on with a warm-up as the holder of its planner lease; returns how many answers were dealt with.
+
+    Without Redis it stops, and goes on when the lease is over and Redis is back.
+    """
+    answers = _planned_answers(run_id, run, token)
+    if answers is None:
+        return 0
+    begun_at: int = run["planned_count"]
+    done, skipped = begun_at, Counter[str](run["skipped"])
+    # A cache of its own: the worker has readers' answers in its L1 no more than a web process has these.
+    cache = TieredCache(l1_max_entries=1, l1_ttl_seconds=1)
+    try:
+        for batch in _batches(answers[done:], _BATCH):
+            skipped.update(reason for one in batch if (reason := _keep(cache, _query_of(one))) is not None)
+            done += len(batch)
+            if not runs.note_planned(run_id, token=token, planned_count=done, skipped=dict(skipped)):
+                return done - begun_at
+    except CachesUnavailable:
+        logger.warning("warm_up_interrupted", run_id=run_id, done=done, reason="Redis does not answer")
+        return done - begun_at
+    counts = _counts(len(answers), done, skipped)
+    runs.finish_run(run_id, counts=counts, planner_token=token)
+    return done - begun_at
+
+
+def _counts(total: int, done: int, skipped: Mapping[str, int]) -> Counts:
+    left_out = sum(skipped.values())
+    return Counts(total=total - left_out, completed=done - left_out, active=total - done)
+
+
+def _keep(cache: TieredCache, query: DataQuery) -> str | None:
+    """Put one answer into L2; returns why there is none to put, None when it is there now."""
+    lookup = cache.lookup(query.cache_group, cache_field(query))
+    if lookup.ticket.epoch is None:
+        raise CachesUnavailable
+    now = utc_now()
+    if lookup.entry is not None and lookup.entry.is_fresh(now.replace(tzinfo=UTC).timestamp()):
+        return None
+    built = build_answer(query, selectors.find_answer_records(query), now=now)
+    if built is None:
+        return "gone"
+    if built.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
+        return "empty"
+    cache.fill(lookup.ticket, built.entry)
+    return None
+
+
+# --- Which answers --------------------------------------------------------------------------------
+
+
+def _planned_answers(run_id: str, run: Document, token: str) -> list[list[Any]] | None:
+    """Return the answers of the run, listed once and stored with it; None when the lease was lost."""
+    parameters = run["parameters"]
+    if "answers" in parameters:
+        answers: list[list[Any]] = parameters["answers"]
+        return answers
+    listed = _storable(list_newest_answers(Wanted.from_json(parameters)))
+    stored = parameters | {"answers": listed}
+    is_ours = runs.store_plan(run_id, token=token, parameters=stored, expected_total=len(listed))
+    return listed if is_ours else None
+
+
+def _storable(queries: Iterable[DataQuery]) -> list[list[Any]]:
+    """Return the questions as they are stored, up to the bytes that a run has room for."""
+    listed: list[list[Any]] = []
+    size_bytes = 0
+    for query in queries:
+        one = [
+            *(query.action.value, query.cat_id, query.granularity.value, query.start.key, query.end.key),
+            *(query.product_id, dict(query.extra)),
+        ]
+        size_bytes += len(bson.encode({"answer": one}))
+        if size_bytes > _MAX_PLAN_BYTES:
+            logger.warning("warm_up_shortened", answers=len(listed), limit_bytes=_MAX_PLAN_BYTES)
+            break
+        listed.append(one)
+    return listed
+
+
+def _query_of(stored: list[Any]) -> DataQuery:
+    action, cat_id, granularity, start, end, product_id, extra = stored
+    length = Granularity(granularity)
+    return DataQuery(
+        Action(action), cat_id, parse_period(start, length), parse_period(end, length), product_id, extra
+    )
+
+
+def list_newest_answers(wanted: Wanted) -> list[DataQuery]:
+    """Return the answers that hold the newest of the wanted records, the newest first, each once.
+
+    A trend is asked for by ranges that readers choose; taken is the range that was collected last.
+    """
+    answers: dict[str, DataQuery] = {}
+    for batch in _batches(_newest_records(wanted), _LOOKUP_BATCH):
+        for query in _answers_of(batch):
+            answers.setdefault(query.identity, query)
+    return list(answers.values())
+
+
+def _newest_records(wanted: Wanted) -> Iterator[tuple[str, DataQuery]]:
+    """Yield the keys of the newest of the wanted records, each with the question of its period."""
+    # Keys only: so the index alone answers, without the figures.
+    found = collection_of(Record).find({}, {"_id": 1}).sort(_NEWEST_FIRST)
+    with found:
+        readable = ((one["_id"], _query_in(one["_id"])) for one in found)
+        named = ((key, query) for key, query in readable if query is not None and wanted.includes(query))
+        yield from islice(named, wanted.limit)
+
+
+def _query_in(record_id: Any) -> DataQuery | None:
+    """Return the question of one period that a record's key names; None for a key that is not ours."""
+    try:
+        action, category, granularity, period_key = record_id.split(":")[:4]
+        period = parse_period(period_key, Granularity(granularity))
+        return DataQuery(Action(action), "" if category == ALL_CATEGORIES else category, period, period)
+    except (AttributeError, ValueError, PeriodError):
+        return None
+
+
+def _answers_of(batch: Iterable[tuple[str, DataQuery]]) -> Iterator[DataQuery]:
+    """Yield the answers of records; of trends and variants as the collection that brought them says."""
+    records = list(batch)
+    # The key of such a record does not tell the whole question.
+    unclear = {key for key, query in records if query.is_trend or key != query.record_ids[0]}
+    brought = _collected_with(unclear)
+    for key, query in records:
+        if key not in unclear:
+            yield query
+        elif key in brought:
+            yield brought[key]
+
+
+def _collected_with(record_ids: Set[str]) -> dict[str, DataQuery]:
+    """Return the questions of the collections that brought these records, as far as they are known."""
+    records = collection_of(Record).find({"_id": {"$in": list(record_ids)}}, {"collection_id": 1})
+    collection_ids = {one["_id"]: one["collection_id"] for one in records}
+    wanted = [ObjectId(one) for one in set(collection_ids.values()) if ObjectId.is_valid(one)]
+    found = collection_of(Collection).find({"_id": {"$in": wanted}})
+    queries = {str(one["_id"]): selectors.query_of(one) for one in found}
+    return {key: queries[one] for key, one in collection_ids.items() if one in queries}
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

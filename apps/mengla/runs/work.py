@@ -1,0 +1,182 @@
+"""What a run is to the app of runs: the collections behind it (see ``apps.sync_tasks.work.Work``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Set
+from datetime import datetime, timedelta
+from typing import Any
+
+import pymongo
+from bson import ObjectId
+from django.conf import settings
+from django.db.models import TextChoices
+
+from apps.core.caching.tiers import get_cache
+from apps.core.scheduling.broker import send_task
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import Action, CollectionError, CollectionStatus
+from apps.mengla.ingest.deletions import demand_told
+from apps.mengla.ingest.records import own_records_of
+from apps.mengla.models import RUNS_INDEX, Collection, Record
+from apps.mengla.queue import jobs, run_state
+from apps.sync_tasks import selectors as run_selectors
+from apps.sync_tasks import services as runs
+from apps.sync_tasks.choices import Trigger
+from apps.sync_tasks.services import Started
+from apps.sync_tasks.work import Counts, Failure
+
+_RATE_WINDOW_SECONDS = 300
+_DELETE_BATCH = 1000
+_CANCEL_BATCH = 2000
+_PULL_TIMEOUT_SECONDS = 240
+SETTLE_TASK = "apps.mengla.tasks.settle_run"
+Document = dict[str, Any]
+
+
+class CollectionWork:
+    """Runs of this product are made of collections."""
+
+    def count(self, run_id: str) -> Counts:
+        """Count the run's collections by how they stand."""
+        return run_state.count(run_id)
+
+    def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
+        """Return how many collections ended per minute, over the last five minutes at most."""
+        now = utc_now()
+        window_seconds = min(_RATE_WINDOW_SECONDS, max(1.0, (now - started_at).total_seconds()))
+        ended = collection_of(Collection).count_documents(
+            {
+                "run_ids": run_id,
+                "finished_at": {"$gte": now - timedelta(seconds=window_seconds)},
+                "status": {"$ne": CollectionStatus.CANCELLED.value},  # that took nobody any time
+            }
+        )
+        return ended * 60 / window_seconds
+
+    def failures(self, run_id: str, limit: int) -> list[Failure]:
+        """Return the run's first failed collections with their reasons.
+
+        They come in the order of the index, in which they were planned: to sort them, MongoDB would have to
+        read them all.
+        """
+        failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
+        found = collection_of(Collection).find(failed).hint(RUNS_INDEX).limit(limit)
+        return [_failure(document) for document in found]
+
+    def count_failures(self, run_id: str) -> dict[str, int]:
+        """Count the run's failed collections by their reason, in words."""
+        failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
+        grouped = collection_of(Collection).aggregate(
+            [{"$match": failed}, {"$group": {"_id": "$error_code", "count": {"$sum": 1}}}], hint=RUNS_INDEX
+        )
+        return {_label(CollectionError, one["_id"]): one["count"] for one in grouped}
+
+    def count_own_records(self, run_id: str) -> int:
+        """Count the records whose figures this run alone wanted: those :func:`delete_records_of` deletes."""
+        return collection_of(Record).count_documents(own_records_of(run_id))
+
+    def cancel(self, run_id: str) -> bool:
+        """Cancel what nobody else wants, for a moment; a worker goes on when that was not all."""
+        is_done = cancel_pending_of(run_id, max_seconds=settings.RUN_CANCEL_SECONDS)
+        if not is_done:
+            send_task(SETTLE_TASK, run_id, group="settle")
+        return is_done
+
+    def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
+        """Start a run that collects what failed in this one."""
+        from apps.mengla.runs.planning import request_planning
+
+        run_id = str(run["_id"])
+        started = runs.start_run(
+            task_id=run["task_id"],
+            name=run["name"],
+            trigger=Trigger.MANUAL,
+            requested_by=requested_by,
+            parameters={"retry_of": run_id},
+            period=run["period"],
+            expected_total=run_state.count(run_id).failed,
+            retry_of=run_id,
+        )
+        request_planning(started.run_id)
+        return started
+
+
+def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
+    """Cancel the PENDING collections that only ended runs want; False when the time was over before the end.
+
+    One that a reader waits for stays, and one that a running run wants too. A run may start, and join, at any
+    moment: each is cancelled only if its runs are still those that were found to have ended.
+    """
+    deadline = time.monotonic() + max_seconds
+    rivals: set[str] = set()
+    while waiting := _waiting_for(run_id, rivals):
+        running = run_selectors.running_among({one for run_ids in waiting for one in run_ids} - {run_id})
+        rivals |= running
+        for run_ids, ids in waiting.items():
+            if running.isdisjoint(run_ids):
+                jobs.cancel_pending({"_id": {"$in": ids}, "run_ids": list(run_ids), "has_reader": False})
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def _waiting_for(run_id: str, rivals: Set[str]) -> dict[tuple[str, ...], list[ObjectId]]:
+    """Return some of the PENDING collections that this run wants and no reader or rival, by their runs."""
+    wanted = {
+        "run_ids": {"$in": [run_id], "$nin": list(rivals)},
+        "status": CollectionStatus.PENDING.value,
+        "has_reader": False,
+    }
+    waiting: dict[tuple[str, ...], list[ObjectId]] = {}
+    for one in collection_of(Collection).find(wanted, {"run_ids": 1}).limit(_CANCEL_BATCH):
+        waiting.setdefault(tuple(one["run_ids"]), []).append(one["_id"])
+    return waiting
+
+
+def delete_records_of(run_id: str) -> int:
+    """Delete exactly the records whose figures this run alone wanted; returns how many.
+
+    A record that a reader or another run asked for (too) stays, and so does one renewed since by others.
+
+    :raises DependencyUnavailable: when the caches cannot be told; repeating it makes that good.
+    """
+    records = collection_of(Record)
+    deleted = 0
+    own = own_records_of(run_id)
+    for batch in _batches_of_records(own):
+        ids = [record["_id"] for record in batch]
+        # The condition again: a record renewed by others between the two steps is left alone.
+        deleted += records.delete_many({"_id": {"$in": ids}} | own).deleted_count
+    # Also when nothing was deleted now: a deletion killed before this line may be being repeated.
+    demand_told(get_cache().clear_all())
+    with pymongo.timeout(_PULL_TIMEOUT_SECONDS):
+        for model in (Record, Collection):
+            collection_of(model).update_many({"run_ids": run_id}, {"$pull": {"run_ids": run_id}})
+    return deleted
+
+
+def _batches_of_records(criteria: Document) -> Iterator[list[Document]]:
+    records = collection_of(Record)
+    while batch := list(records.find(criteria, {"_id": 1}).limit(_DELETE_BATCH)):
+        yield batch
+
+
+def _label(choices: type[TextChoices], value: str) -> str:
+    return str(choices(value).label) if value in choices.values else value
+
+
+def _failure(document: Document) -> Failure:
+    start, end = document["start_key"], document["end_key"]
+    return Failure(
+        collection_id=str(document["_id"]),
+        action=document["action"],
+        cat_id=document["cat_id"],
+        dateType=document["granularity"],
+        period=start if start == end else f"{start}~{end}",
+        error=document["error_code"],
+        message=document["error_message"],
+        attempts=document["attempts"],
+        action_name=_label(Action, document["action"]),
+        error_name=_label(CollectionError, document["error_code"]),
+    )

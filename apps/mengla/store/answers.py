@@ -1,0 +1,123 @@
+"""Builds the final bytes of an answer from records, for the caches and for the reader alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from apps.categories.selectors import list_children
+from apps.core.api.envelope import dump_json, success_body
+from apps.core.caching.tiers import Entry, build_entry
+from apps.core.periods import Period
+from apps.mengla.queries.data_query import DataQuery
+
+FRESHNESS_HEADER = "X-MengLa-Freshness"
+PARTIAL_HEADER = "X-MengLa-Trend-Partial"
+EMPTY = "empty"
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the stored records of an answer stand, whatever their figures are.
+
+    ``wanted`` are the periods that should be asked for (missing, or due for renewal); ``version`` changes
+    with every change of a record.
+    """
+
+    stored: list[Document]  # in the order of their periods
+    filled: list[Document]  # those with figures
+    wanted: list[Period]
+    is_missing: bool
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltAnswer:
+    """An answer, and how the records stand that it was built from."""
+
+    entry: Entry
+    standing: Standing
+
+    @property
+    def wanted(self) -> list[Period]:
+        """The periods that should be asked for."""
+        return self.standing.wanted
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether a period has no record."""
+        return self.standing.is_missing
+
+
+def standing_of(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> Standing | None:
+    """Tell how the records (in any order, with or without their figures) stand; None if they say nothing yet.
+
+    That is when none is there, and when some are and hold no figures: what is missing may hold some.
+    ``now`` is UTC without zone. Records past their ``expired_at`` are not served even if MongoDB's TTL
+    monitor has not deleted them yet.
+    """
+    by_id = {document["_id"]: document for document in documents if document["expired_at"] > now}
+    found = [(period, by_id.get(query.record_id(period))) for period in query.periods]
+    stored = [document for _, document in found if document is not None]
+    filled = [document for document in stored if not document["is_empty"]]
+    is_missing = len(stored) < len(found)
+    if not stored or (is_missing and not filled):
+        return None
+    wanted = [period for period, document in found if document is None or document["fresh_until"] <= now]
+    return Standing(stored, filled, wanted, is_missing, _version_of(stored))
+
+
+def build_answer(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> BuiltAnswer | None:
+    """Build the answer from its stored records; None when they say nothing yet (see :func:`standing_of`)."""
+    standing = standing_of(query, documents, now=now)
+    if standing is None:
+        return None
+    stored, filled = standing.stored, standing.filled
+    body = _trend_body(filled, stored) if query.is_trend else _record_body(query, stored[0])
+    headers = {}
+    if not filled:
+        headers[FRESHNESS_HEADER] = EMPTY
+    if query.is_trend and len(filled) < query.period_count:
+        headers[PARTIAL_HEADER] = f"{query.period_count},{len(filled)}"
+    fresh_until = now if standing.is_missing else min(document["fresh_until"] for document in stored)
+    entry = build_entry(
+        dump_json(body),
+        stored_at=_unix(min(document["collected_at"] for document in filled or stored)),
+        fresh_until=_unix(fresh_until),
+        serve_until=_unix(min(document["expired_at"] for document in stored)),
+        headers=headers,
+        version=standing.version,
+    )
+    return BuiltAnswer(entry, standing)
+
+
+def _version_of(stored: Sequence[Document]) -> str:
+    facts = ((one["_id"], one["collected_at"], one["fresh_until"]) for one in stored)
+    return hashlib.sha256(repr(list(facts)).encode()).hexdigest()[:32]
+
+
+def _record_body(query: DataQuery, document: Document) -> dict[str, Any]:
+    if document["is_empty"]:
+        return success_body(None, _empty_message(document))
+    data = document["data"]
+    if query.cat_id and isinstance(data, dict):
+        data = {**data, "secondaryCategories": list_children(query.cat_id)}
+    return success_body(data)
+
+
+def _trend_body(filled: Sequence[Document], stored: Sequence[Document]) -> dict[str, Any]:
+    if not filled:
+        return success_body(None, _empty_message(stored[0]))
+    return success_body([document["data"] for document in filled])
+
+
+def _empty_message(document: Document) -> str:
+    return f"empty: {document['empty_reason']}"
+
+
+def _unix(instant: datetime) -> float:
+    return instant.replace(tzinfo=UTC).timestamp()

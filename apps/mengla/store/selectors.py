@@ -1,0 +1,193 @@
+"""Reads of this app; nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ASCENDING, DESCENDING
+
+from apps.core.api.pagination import Page, newest_first
+from apps.core.periods import Granularity, Period, count_periods, parse_period, period_range
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import Action, CollectionStatus
+from apps.mengla.models import ANY_KIND, Collection, Record
+from apps.mengla.queries.data_query import DataQuery
+
+_MAX_POSITION = 1000
+_MAX_NAMED_PERIODS = 100  # MongoDB merges up to 200 ranges of an index
+Document = dict[str, Any]
+
+_STANDING_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired_at": 1}
+_ANSWER_FIELDS = _STANDING_FIELDS | {"data": 1, "empty_reason": 1}
+
+
+def find_answer_records(query: DataQuery) -> list[Document]:
+    """Return the stored records of an answer, by key; at most one per period."""
+    return _records_of(query, _ANSWER_FIELDS)
+
+
+def find_answer_standing(query: DataQuery) -> list[Document]:
+    """Return what :func:`find_answer_records` does, without the figures: cheap however large they are."""
+    return _records_of(query, _STANDING_FIELDS)
+
+
+def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
+    return list(collection_of(Record).find({"_id": {"$in": query.record_ids}}, fields, batch_size=2000))
+
+
+def find_fresh_answer(query: DataQuery, *, now: datetime) -> list[Document] | None:
+    """Return which records of the answer are empty and why; None unless all are stored and none is due.
+
+    ``now`` is UTC without zone.
+    """
+    found = list(
+        collection_of(Record).find(
+            {"_id": {"$in": query.record_ids}, "fresh_until": {"$gt": now}, "expired_at": {"$gt": now}},
+            {"is_empty": 1, "empty_reason": 1},
+            batch_size=2000,
+        )
+    )
+    return found if len(found) == query.period_count else None
+
+
+def find_collection(collection_id: str) -> Document | None:
+    """Return one collection by its id's text, None when there is none."""
+    if not ObjectId.is_valid(collection_id):
+        return None
+    return collection_of(Collection).find_one({"_id": ObjectId(collection_id)})
+
+
+def find_collection_by_execution(execution_id: str) -> Document | None:
+    """Return the collection whose attempt has this execution id, None when there is none."""
+    if not execution_id:
+        return None
+    return collection_of(Collection).find_one({"execution_id": execution_id})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordState:
+    """How a stored record stands."""
+
+    is_empty: bool
+    is_fresh: bool
+    collected_at: datetime  # UTC without zone
+
+
+def record_states(record_ids: Sequence[str], *, now: datetime) -> dict[str, RecordState]:
+    """Return the state of those of the records that are stored and still kept (``now``: UTC, no zone)."""
+    found = collection_of(Record).find(
+        {"_id": {"$in": list(record_ids)}, "expired_at": {"$gt": now}},
+        {"is_empty": 1, "fresh_until": 1, "collected_at": 1},
+        batch_size=5000,
+    )
+    return {
+        document["_id"]: RecordState(
+            document["is_empty"], document["fresh_until"] > now, document["collected_at"]
+        )
+        for document in found
+    }
+
+
+def failed_recently(identity: str, *, within_seconds: float) -> bool:
+    """Whether the last collection of this question failed within the given time."""
+    last = collection_of(Collection).find_one(
+        {"identity": identity}, {"status": 1, "finished_at": 1}, sort=[("created_at", DESCENDING)]
+    )
+    if last is None or last["status"] != CollectionStatus.FAILED:
+        return False
+    return bool(utc_now() - last["finished_at"] < timedelta(seconds=within_seconds))
+
+
+def queue_position(collection: Mapping[str, Any]) -> int:
+    """Return how many PENDING collections go before this one, 0 for none; counted up to a thousand."""
+    if collection["status"] != CollectionStatus.PENDING:
+        return 0
+    return collection_of(Collection).count_documents(
+        {
+            "status": CollectionStatus.PENDING.value,
+            "$or": [
+                {"priority": {"$lt": collection["priority"]}},
+                {"priority": collection["priority"], "created_at": {"$lt": collection["created_at"]}},
+            ],
+        },
+        limit=_MAX_POSITION,
+    )
+
+
+def seconds_until_due() -> float | None:
+    """Return how long until a PENDING collection is due: 0 for now, None when there is none."""
+    earliest = collection_of(Collection).find_one(
+        {"status": CollectionStatus.PENDING.value}, {"not_before": 1}, sort=[("not_before", ASCENDING)]
+    )
+    if earliest is None:
+        return None
+    wait_seconds: float = (earliest["not_before"] - utc_now()).total_seconds()
+    return max(0.0, wait_seconds)
+
+
+def has_free_slot(slot_count: int) -> bool:
+    """Whether another request may be sent to the service."""
+    in_flight = collection_of(Collection).count_documents(
+        {"status": CollectionStatus.DISPATCHED.value}, limit=slot_count
+    )
+    return in_flight < slot_count
+
+
+def list_records(
+    *,
+    action: str | None = None,
+    cat_id: str | None = None,
+    granularity: Granularity | None = None,
+    start: Period | None = None,
+    end: Period | None = None,
+    is_empty: bool | None = None,
+    cursor: str | None,
+    limit: int,
+) -> Page:
+    """Return a page of stored records without their figures, newest first."""
+    criteria: Document = {}
+    if action is not None:
+        criteria["action"] = action
+    if cat_id is not None:
+        criteria["cat_id"] = cat_id
+    if granularity is not None:
+        criteria["granularity"] = granularity.value
+    if start is not None or end is not None:
+        criteria["period_key"] = _keys_between(start, end)
+    if is_empty is not None:
+        criteria["is_empty"] = is_empty
+    if not criteria.keys().isdisjoint(ANY_KIND):
+        criteria = {name: {"$in": values} for name, values in ANY_KIND.items()} | criteria
+    return newest_first(
+        collection_of(Record),
+        criteria,
+        by="updated_at",
+        cursor=cursor,
+        limit=limit,
+        projection={"data": 0, "run_ids": 0},
+    )
+
+
+def _keys_between(start: Period | None, end: Period | None) -> Document:
+    """Return the search for the periods of a range; few ones by name, which an index gives in any order."""
+    if start is not None and end is not None and count_periods(start, end) <= _MAX_NAMED_PERIODS:
+        return {"$in": [period.key for period in period_range(start, end)]}
+    # Within one granularity the keys sort as the periods do.
+    return ({"$gte": start.key} if start else {}) | ({"$lte": end.key} if end else {})
+
+
+def query_of(collection: Mapping[str, Any]) -> DataQuery:
+    """Return the question a collection stands for."""
+    granularity = Granularity(collection["granularity"])
+    return DataQuery(
+        action=Action(collection["action"]),
+        cat_id=collection["cat_id"],
+        start=parse_period(collection["start_key"], granularity),
+        end=parse_period(collection["end_key"], granularity),
+        product_id=collection["product_id"],
+        extra=collection["extra"],
+    )

@@ -32,7 +32,7 @@ gc.enable()
 open_client()
 if multiprocessing.parent_process() is not None and django_apps.is_installed("apps.admin"):
     # After the settings are read, and only in the processes that answer requests.
-    from apps.admin.watch import start_watch
+    from apps.admin.alerts.alert_thread import start_watch
 
     start_watch()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from apps.admin.alerts.views import AlertViewSet
+from apps.admin.breaker.views import BreakerViewSet
+from apps.admin.caches.views import CacheViewSet
+from apps.admin.data.views import DataViewSet
+from apps.admin.health.views import HealthViewSet
 from apps.admin.metrics.views import MetricsViewSet
-from apps.admin.views_breaker import BreakerViewSet
-from apps.admin.views_caches import CacheViewSet
-from apps.admin.views_data import DataViewSet
-from apps.admin.views_health import HealthViewSet
-from apps.admin.views_runs import CollectingViewSet
-from apps.admin.views_scheduler import SchedulerViewSet
+from apps.admin.runs.views import CollectingViewSet
+from apps.admin.scheduler.views import SchedulerViewSet
 
 app_name = "ops"  # `admin` is the namespace of Django's admin site
 urlpatterns: list[URLPattern] = [

@@ -13,7 +13,7 @@ from django.test import Client
 from django_mongodb_backend.base import DatabaseWrapper
 from pymongo import MongoClient
 
-from tests.admin.receiver import Receiver
+from tests.admin.alerts.receiver import Receiver
 
 CLOSED_PORT = 1
 JSON = {"HTTP_ACCEPT": "application/json"}

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.admin.receiver import Receiver
+from tests.admin.alerts.receiver import Receiver
 from tests.integration.conftest import run_stack
 from tests.integration.samples import Samples, samples_of, value
 from tests.integration.stack import Shape, Stack

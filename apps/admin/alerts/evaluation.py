@@ -2,7 +2,7 @@
 
 The schedule ``alert_check`` starts it in a worker, and a claim on the minute keeps a second cluster from
 doing it again. A worker that is dead cannot tell that it is: when checks stay away, the web processes make
-them (:mod:`apps.admin.watch`), and so does whoever asks for the alerts.
+them (:mod:`apps.admin.alerts.alert_thread`), and so does whoever asks for the alerts.
 """
 
 from __future__ import annotations

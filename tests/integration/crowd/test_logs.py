@@ -19,7 +19,7 @@ from tests.parallel import own_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
-OF_NO_REQUEST = ("_granian", "granian", "apps.core.management", "apps.admin.watch")
+OF_NO_REQUEST = ("_granian", "granian", "apps.core.management", "apps.admin.alerts.alert_thread")
 
 
 def test_no_secret_and_no_fork_warning_reaches_a_log(stack: Stack) -> None:

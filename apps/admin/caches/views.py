@@ -8,10 +8,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.answers import order_of, started_response
-from apps.admin.serializers_caches import CacheStatsSerializer, ClearedSerializer, WarmUpSerializer
-from apps.admin.serializers_runs import StartedRunSerializer
-from apps.admin.services.caches import clear_l1, read_cache_stats
+from apps.admin.caches.serializers import CacheStatsSerializer, ClearedSerializer, WarmUpSerializer
+from apps.admin.caches.services import clear_l1, read_cache_stats
+from apps.admin.runs.responses import order_of, started_response
+from apps.admin.runs.serializers import StartedRunSerializer
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.runs.collect import select

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.admin import views_data
+from apps.admin.data import views
 from apps.core.storage.mongo import named_collection, utc_now
 from apps.core.storage.outages import mongo_outage
 from tests.admin.calls import BASE, assert_hostile_is_invalid, assert_invalid, data_of, error_of
@@ -58,7 +58,7 @@ class TestPurge:
             assert data_of(admin.post(f"{BASE}/data/purge", PURGE))["is_complete"] is True
 
     def test_too_much_for_one_time(self, admin: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(views_data, "_MAX_SECONDS", 0.0)
+        monkeypatch.setattr(views, "_MAX_SECONDS", 0.0)
         store(hot("202501"))
         assert data_of(admin.post(f"{BASE}/data/purge", PURGE))["is_complete"] is False
 
@@ -104,7 +104,7 @@ class TestDuplicates:
     def test_more_than_can_be_done_in_time_is_told_and_is_no_outage(
         self, admin: APIClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(views_data, "_MAX_SECONDS", 0.0001)
+        monkeypatch.setattr(views, "_MAX_SECONDS", 0.0001)
         told = error_of(admin.post(f"{BASE}/duplicates/remove", {}), 503, "DEPENDENCY_UNAVAILABLE")
         assert "manage.py remove_duplicates" in told["message"]
         assert not mongo_outage.is_known

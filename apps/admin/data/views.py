@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.serializers_data import (
+from apps.admin.data.serializers import (
     DuplicatesSerializer,
     PurgedSerializer,
     PurgeSerializer,

@@ -18,7 +18,7 @@ from apps.core.storage.outages import mongo_outage, redis_outage
 from apps.mengla.choices import Priority
 from apps.mengla.upstream import breaker
 from apps.sync_tasks.choices import RunStatus
-from tests.admin.alert_support import check
+from tests.admin.alerts.support import check
 from tests.mengla.support import claim, enqueue, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]

@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apps.admin.serializers_health import (
+from apps.admin.health.serializers import (
     CollectHealthSerializer,
     HealthQuerySerializer,
     SystemStatusSerializer,
 )
-from apps.admin.services.health import collect_health, process_facts, system_status
+from apps.admin.health.services import collect_health, process_facts, system_status
 from apps.auth.permissions import IsAdmin
 from apps.core.periods import business_date
 

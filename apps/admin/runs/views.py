@@ -10,8 +10,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.answers import order_of, started_response
-from apps.admin.serializers_runs import (
+from apps.admin.runs.responses import order_of, started_response
+from apps.admin.runs.serializers import (
     BackfillSerializer,
     CancelAllSerializer,
     CancelledAllSerializer,

@@ -22,7 +22,8 @@ from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
 from apps.core.liveness.heartbeats import note_heartbeat
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.redis import get_redis
-from tests.admin.alert_support import (
+from tests.admin.alerts.receiver import Receiver
+from tests.admin.alerts.support import (
     alert,
     change_alert,
     check,
@@ -30,7 +31,6 @@ from tests.admin.alert_support import (
     let_last_check_be,
     let_worker_be_silent,
 )
-from tests.admin.receiver import Receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 

@@ -16,7 +16,7 @@ from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import Collection
 from apps.mengla.upstream import breaker
-from tests.admin.alert_support import (
+from tests.admin.alerts.support import (
     alert,
     ask,
     begin_window,

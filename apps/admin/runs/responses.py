@@ -6,7 +6,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.serializers_runs import StartedRunSerializer
+from apps.admin.runs.serializers import StartedRunSerializer
 from apps.mengla.runs.collect import Order
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started

@@ -14,7 +14,7 @@ from apps.core.liveness.heartbeats import note_heartbeat
 from apps.core.scheduling.schedules import declared_schedules
 from apps.core.storage.mongo import named_collection, utc_now
 from apps.core.storage.outages import redis_outage
-from tests.admin.alert_support import let_last_check_be, let_worker_be_silent
+from tests.admin.alerts.support import let_last_check_be, let_worker_be_silent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.admin.metrics.serializers import ReadsSerializer
-from apps.admin.serializers_runs import ActionsField
+from apps.admin.runs.serializers import ActionsField
 from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
 from apps.mengla.runs.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 

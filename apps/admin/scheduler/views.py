@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.serializers_scheduler import PauseSerializer, SchedulerSerializer
-from apps.admin.services.scheduler import pause_scheduler, read_scheduler, resume_scheduler
+from apps.admin.scheduler.serializers import PauseSerializer, SchedulerSerializer
+from apps.admin.scheduler.services import pause_scheduler, read_scheduler, resume_scheduler
 from apps.auth.permissions import IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 

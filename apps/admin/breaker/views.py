@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.serializers_breaker import BreakersSerializer
+from apps.admin.breaker.serializers import BreakersSerializer
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.breaker_control import read_breaker, reset_breaker

@@ -24,14 +24,8 @@ from apps.core.storage import counters
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action, CollectionStatus
-from tests.admin.alert_support import (
-    check,
-    cool_down,
-    end_collections,
-    let_worker_be_silent,
-    open_breaker,
-)
-from tests.admin.receiver import Receiver
+from tests.admin.alerts.receiver import Receiver
+from tests.admin.alerts.support import check, cool_down, end_collections, let_worker_be_silent, open_breaker
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from apps.admin.services import health
+from apps.admin.health import services
 from apps.core.liveness.heartbeats import note_heartbeat
 from apps.core.liveness.presence import forget_web_process, note_web_process
 from apps.core.periods import business_date
@@ -190,4 +190,4 @@ class TestOutages:
 
 def test_the_process_knows_itself_without_asking_anybody() -> None:
     mongo_outage.note()
-    assert health.process_facts()["pid"] > 0
+    assert services.process_facts()["pid"] > 0

@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.admin.services.scheduler import ScheduleView
+from apps.admin.scheduler.services import ScheduleView
 from apps.core.api.serializers import UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
 

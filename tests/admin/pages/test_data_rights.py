@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from apps.core.caching.tiers import clear_all
-from tests.admin.test_data_page import EXPORT, HOT, PAGE, TREND, text
+from tests.admin.pages.test_data import EXPORT, HOT, PAGE, TREND, text
 from tests.mengla.support import answer, claim, collections, hot, make_stale, points, store, trend
 
 pytestmark = [

@@ -1,0 +1,1 @@
+"""The circuit breaker by hand: its state, and its reset."""

@@ -1,0 +1,1 @@
+"""The caches by hand: their statistics, clearing and warming them."""

@@ -1,0 +1,1 @@
+"""What cannot be undone: purges, and the removal of duplicates."""

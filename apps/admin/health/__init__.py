@@ -1,0 +1,1 @@
+"""Whether everything is well: the health of servers and processes."""

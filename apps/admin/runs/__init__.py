@@ -1,0 +1,1 @@
+"""Sync tasks by hand: starting them, and what they answer."""

@@ -1,0 +1,1 @@
+"""The schedules: their state, pausing and resuming them."""

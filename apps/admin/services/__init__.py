@@ -1,1 +1,0 @@
-"""What operators look at and do, put together from what the other apps offer."""

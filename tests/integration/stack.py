@@ -23,7 +23,8 @@ from apps.core.periods import business_date
 from apps.launcher.processes import ManagedProcess, Stoppable
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.simulator.knobs import Knobs
-from apps.mengla.simulator.server import Simulator, SimulatorConfig
+from apps.mengla.simulator.server import Simulator
+from apps.mengla.simulator.state import SimulatorConfig
 from apps.mengla.store.answers import PARTIAL_HEADER
 from tests.integration.databases import Databases, SharedServers
 from tests.integration.parts import ROOT, Caller, Cluster, WebServer, new_client

@@ -10,7 +10,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from apps.mengla.dispatch.dispatcher import run_dispatch
 from apps.mengla.simulator.knobs import Knobs
-from apps.mengla.simulator.server import Simulator, SimulatorConfig
+from apps.mengla.simulator.server import Simulator
+from apps.mengla.simulator.state import SimulatorConfig
 from tests.mengla.stub_service import StubService
 from tests.mengla.support import collections
 

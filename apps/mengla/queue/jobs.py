@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -49,6 +50,7 @@ _MAX_ERROR_LENGTH = 500
 _MAX_PAST_TOKENS = 20
 _POST_MARGIN_SECONDS = 15
 _ENQUEUE_TRIES = 20
+_CANCEL_BATCH = 2000
 _COUNTED_FIELDS = {"action": 1, "priority": 1, "status": 1, "dispatched_at": 1, "attempt_token": 1}
 Document = dict[str, Any]
 
@@ -325,6 +327,38 @@ def cancel_pending(criteria: Document, *, limit: int = 2000) -> int:
     )
     outcomes.count_cancelled(result.modified_count)
     return result.modified_count
+
+
+def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
+    """Cancel the PENDING collections that only ended runs want; False when the time was over before the end.
+
+    One that a reader waits for stays, and one that a running run wants too. A run may start, and join, at any
+    moment: each is cancelled only if its runs are still those that were found to have ended.
+    """
+    deadline = time.monotonic() + max_seconds
+    rivals: set[str] = set()
+    while waiting := _waiting_for(run_id, rivals):
+        running = run_selectors.running_among({one for run_ids in waiting for one in run_ids} - {run_id})
+        rivals |= running
+        for run_ids, ids in waiting.items():
+            if running.isdisjoint(run_ids):
+                cancel_pending({"_id": {"$in": ids}, "run_ids": list(run_ids), "has_reader": False})
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def _waiting_for(run_id: str, rivals: Set[str]) -> dict[tuple[str, ...], list[ObjectId]]:
+    """Return some of the PENDING collections that this run wants and no reader or rival, by their runs."""
+    wanted = {
+        "run_ids": {"$in": [run_id], "$nin": list(rivals)},
+        "status": CollectionStatus.PENDING.value,
+        "has_reader": False,
+    }
+    waiting: dict[tuple[str, ...], list[ObjectId]] = {}
+    for one in collection_of(Collection).find(wanted, {"run_ids": 1}).limit(_CANCEL_BATCH):
+        waiting.setdefault(tuple(one["run_ids"]), []).append(one["_id"])
+    return waiting
 
 
 def _free_slots(slot_count: int) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pymongo
-from bson import ObjectId
 from django.conf import settings
 from django.db.models import TextChoices
 
@@ -19,8 +17,9 @@ from apps.mengla.choices import Action, CollectionError, CollectionStatus
 from apps.mengla.ingest.deletions import demand_told
 from apps.mengla.ingest.records import own_records_of
 from apps.mengla.models import RUNS_INDEX, Collection, Record
-from apps.mengla.queue import jobs, run_state
-from apps.sync_tasks import selectors as run_selectors
+from apps.mengla.queue import run_state
+from apps.mengla.queue.jobs import cancel_pending_of
+from apps.mengla.runs.planning import request_planning
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
@@ -28,7 +27,6 @@ from apps.sync_tasks.work import Counts, Failure
 
 _RATE_WINDOW_SECONDS = 300
 _DELETE_BATCH = 1000
-_CANCEL_BATCH = 2000
 _PULL_TIMEOUT_SECONDS = 240
 SETTLE_TASK = "apps.mengla.tasks.settle_run"
 Document = dict[str, Any]
@@ -85,8 +83,6 @@ class CollectionWork:
 
     def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
         """Start a run that collects what failed in this one."""
-        from apps.mengla.runs.planning import request_planning
-
         run_id = str(run["_id"])
         started = runs.start_run(
             task_id=run["task_id"],
@@ -100,38 +96,6 @@ class CollectionWork:
         )
         request_planning(started.run_id)
         return started
-
-
-def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
-    """Cancel the PENDING collections that only ended runs want; False when the time was over before the end.
-
-    One that a reader waits for stays, and one that a running run wants too. A run may start, and join, at any
-    moment: each is cancelled only if its runs are still those that were found to have ended.
-    """
-    deadline = time.monotonic() + max_seconds
-    rivals: set[str] = set()
-    while waiting := _waiting_for(run_id, rivals):
-        running = run_selectors.running_among({one for run_ids in waiting for one in run_ids} - {run_id})
-        rivals |= running
-        for run_ids, ids in waiting.items():
-            if running.isdisjoint(run_ids):
-                jobs.cancel_pending({"_id": {"$in": ids}, "run_ids": list(run_ids), "has_reader": False})
-        if time.monotonic() > deadline:
-            return False
-    return True
-
-
-def _waiting_for(run_id: str, rivals: Set[str]) -> dict[tuple[str, ...], list[ObjectId]]:
-    """Return some of the PENDING collections that this run wants and no reader or rival, by their runs."""
-    wanted = {
-        "run_ids": {"$in": [run_id], "$nin": list(rivals)},
-        "status": CollectionStatus.PENDING.value,
-        "has_reader": False,
-    }
-    waiting: dict[tuple[str, ...], list[ObjectId]] = {}
-    for one in collection_of(Collection).find(wanted, {"run_ids": 1}).limit(_CANCEL_BATCH):
-        waiting.setdefault(tuple(one["run_ids"]), []).append(one["_id"])
-    return waiting
 
 
 def delete_records_of(run_id: str) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from apps.mengla.simulator.knobs import add_knob_flags, knobs_from_flags
-from apps.mengla.simulator.server import Simulator, SimulatorConfig
+from apps.mengla.simulator.server import Simulator
+from apps.mengla.simulator.state import SimulatorConfig
 
 MAX_PORT = 65535
 MAX_SECRET_BYTES = 64 * 1024

@@ -6,7 +6,6 @@ import hmac
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
 from apps.mengla.simulator.asked import Asked, InvalidParameters, parse_parameters
@@ -14,10 +13,8 @@ from apps.mengla.simulator.executions import Execution
 from apps.mengla.simulator.knobs import PARAMETERS_KEY, InvalidKnobs, Knobs
 from apps.mengla.simulator.plan import make_plan, roll
 from apps.mengla.simulator.sender import Target, parse_target
+from apps.mengla.simulator.state import SimulatorState
 from apps.mengla.simulator.wire import JsonHandler, Refusal, Silence, parse_json
-
-if TYPE_CHECKING:
-    from apps.mengla.simulator.server import Simulator
 
 TASKS_PATH = "/api/managed-tasks"
 EARLY_SECONDS = 60.0
@@ -40,9 +37,9 @@ class ProtocolHandler(JsonHandler):
     """One connection to the simulator."""
 
     @property
-    def simulator(self) -> Simulator:
+    def simulator(self) -> SimulatorState:
         """The simulator this connection belongs to."""
-        simulator: Simulator = self.server.simulator  # type: ignore[attr-defined]
+        simulator: SimulatorState = self.server.simulator  # type: ignore[attr-defined]
         return simulator
 
     def answer(self) -> None:

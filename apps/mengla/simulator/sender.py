@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from apps.mengla.simulator import SIMULATOR_HEADER
 from apps.mengla.simulator.plan import Message
-from apps.mengla.upstream.signature import sign
+from apps.mengla.upstream.signature import SIMULATOR_HEADER, sign
 
 SIGNATURE_HEADER = "X-Signature-256"
 MAX_URL_CHARACTERS = 4096

@@ -1,4 +1,4 @@
-"""The simulator itself: its configuration, its knobs and statistics, its start and stop."""
+"""The simulator itself: its start and stop, and its listening socket."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import socket
 import socketserver
 import sys
 import threading
-from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
 from apps.mengla.simulator.executions import Executions
 from apps.mengla.simulator.handler import ProtocolHandler
-from apps.mengla.simulator.knobs import Knobs
 from apps.mengla.simulator.sender import WebhookSender
-from apps.mengla.simulator.stats import Stats
+from apps.mengla.simulator.state import SimulatorConfig, SimulatorState
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_TASK_NAME = "萌啦数据采集"
 PRODUCTION = "production"
 MAX_CONNECTIONS = 500
 STOP_SECONDS = 10.0
@@ -31,35 +28,13 @@ class SimulatorRefused(RuntimeError):
     """The simulator will not start here: its figures are made up, and production wants real ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatorConfig:
-    """Everything that is fixed while a simulator runs; ``port`` 0 picks a free one."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    env: str = "development"
-    api_key: str = field(default="", repr=False)
-    webhook_secret: str = field(default="", repr=False)
-    task_name: str = DEFAULT_TASK_NAME
-    seed: int = 0
-    knobs: Knobs = field(default_factory=Knobs)
-    webhook_timeout_seconds: float = 10.0
-    webhook_attempts: int = 4
-    webhook_retry_seconds: float = 0.5
-
-
-class Simulator:
+class Simulator(SimulatorState):
     """A collection service with made-up figures; a context manager, usable inside a test process."""
 
     def __init__(self, config: SimulatorConfig | None = None) -> None:
-        self.config = config or SimulatorConfig()
-        self.stats_counter = Stats()
-        self.is_stopping = threading.Event()
-        self._knobs = self.config.knobs
-        self._knobs_lock = threading.Lock()
+        super().__init__(config or SimulatorConfig())
         self._port = self.config.port
         self._server: _Server | None = None
-        self._executions: Executions | None = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Simulator:
@@ -84,18 +59,6 @@ class Simulator:
     def port(self) -> int:
         """The port it listens on; a stopped simulator starts again on the same one."""
         return self._port
-
-    @property
-    def knobs(self) -> Knobs:
-        """The knobs as they stand now."""
-        return self._knobs
-
-    @property
-    def executions(self) -> Executions:
-        """The executions of a running simulator."""
-        if self._executions is None:
-            raise RuntimeError("the simulator does not run")
-        return self._executions
 
     def start(self) -> None:
         """Listen and serve in background threads; an address in use is an ``OSError``."""
@@ -137,39 +100,9 @@ class Simulator:
         server.server_close()
         self._server = self._executions = self._thread = None
 
-    def set_knobs(self, **changes: Any) -> Knobs:
-        """Change some knobs at run time and return all of them; ``InvalidKnobs`` changes nothing."""
-        return self.change_knobs(changes)
-
-    def change_knobs(self, changes: object) -> Knobs:
-        """Apply a JSON object of knobs, as ``POST /knobs`` does."""
-        with self._knobs_lock:
-            self._knobs = knobs = self._knobs.changed(changes)
-        self._apply_concurrency()
-        return knobs
-
-    def reset_knobs(self) -> Knobs:
-        """Return to the knobs the simulator was made with."""
-        with self._knobs_lock:
-            self._knobs = self.config.knobs
-        self._apply_concurrency()
-        return self.config.knobs
-
-    def stats(self) -> dict[str, Any]:
-        """Return what ``GET /stats`` returns."""
-        return self.stats_counter.snapshot()
-
-    def reset_stats(self) -> None:
-        """Forget all counts; request numbers start again, so that the rates repeat."""
-        self.stats_counter.reset()
-
     def wait_idle(self, timeout_seconds: float = 30.0) -> bool:
         """Wait until no execution runs or queues and no webhook is due; False if that takes too long."""
         return self.executions.wait_idle(timeout_seconds)
-
-    def _apply_concurrency(self) -> None:
-        if self._executions is not None:
-            self._executions.set_concurrency(self._knobs.concurrency)
 
 
 class _Server(ThreadingHTTPServer):
@@ -179,7 +112,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], simulator: Simulator) -> None:
+    def __init__(self, address: tuple[str, int], simulator: SimulatorState) -> None:
         self.simulator = simulator
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._connections_lock = threading.Lock()

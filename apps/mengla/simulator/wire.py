@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from apps.mengla.simulator import SIMULATOR_HEADER
+from apps.mengla.upstream.signature import SIMULATOR_HEADER
 
 logger = logging.getLogger(__name__)
 

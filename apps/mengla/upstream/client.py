@@ -18,9 +18,9 @@ from django.conf import settings
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 from apps.core.unwanted import unwanted
 from apps.mengla.choices import CollectionError
-from apps.mengla.simulator import SIMULATOR_HEADER
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.errors import UpstreamError
+from apps.mengla.upstream.signature import SIMULATOR_HEADER
 from apps.mengla.upstream.spacing import Turn
 from apps.mengla.upstream.wire_values import error_text, execution_id_in
 

@@ -1,4 +1,7 @@
-"""The HMAC-SHA256 signature of webhook bodies (header ``X-Signature-256``)."""
+"""How a message shows who sent it: the signature of webhook bodies, and the header of the simulator.
+
+The signature is an HMAC-SHA256 in the header ``X-Signature-256``.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import re
 
 from apps.core.signing import digest, sign
 
-__all__ = ["is_valid", "sign"]
+__all__ = ["SIMULATOR_HEADER", "is_valid", "sign"]
 
+# On every response and webhook of the simulator: production refuses its made-up figures.
+SIMULATOR_HEADER = "X-MengLa-Simulator"
 # Exactly the characters hex has: bytes.fromhex would also take white space.
 _HEADER = re.compile(r"sha256=([0-9a-fA-F]{64})")
 

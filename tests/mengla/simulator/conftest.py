@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from apps.mengla.simulator.knobs import Knobs
-from apps.mengla.simulator.server import Simulator, SimulatorConfig
+from apps.mengla.simulator.server import Simulator
+from apps.mengla.simulator.state import SimulatorConfig
 from tests.mengla.simulator.support import SECRET, Asker, Receiver
 
 

@@ -15,7 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.mengla.management.commands import simulate_collector
-from apps.mengla.simulator.server import SimulatorConfig
+from apps.mengla.simulator.state import SimulatorConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, "-W", "error", "manage.py", "simulate_collector"]

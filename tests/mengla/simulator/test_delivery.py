@@ -15,7 +15,8 @@ import pytest
 from apps.mengla.simulator import executions, plan, server
 from apps.mengla.simulator.asked import Asked
 from apps.mengla.simulator.knobs import Knobs
-from apps.mengla.simulator.server import Simulator, SimulatorConfig, SimulatorRefused
+from apps.mengla.simulator.server import Simulator, SimulatorRefused
+from apps.mengla.simulator.state import SimulatorConfig
 from tests.mengla.simulator.support import TASK_ID, Asker, Receiver
 
 

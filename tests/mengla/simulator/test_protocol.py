@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from apps.mengla.simulator import SIMULATOR_HEADER, stats
+from apps.mengla.simulator import stats
 from apps.mengla.simulator.asked import request_key
-from apps.mengla.upstream.signature import is_valid
+from apps.mengla.upstream.signature import SIMULATOR_HEADER, is_valid
 from tests.mengla.simulator.support import JUNE, SECRET, TASK_ID, TREND, Asker, Receiver
 
 

@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.mengla.choices import Priority
-from apps.mengla.queue import jobs
+from apps.mengla.queue import removal
 from tests.mengla.support import (
     answer,
     begin_attempt,
@@ -87,7 +87,7 @@ def test_nothing_there_is_told_with_its_reason_and_where_to_read_it(
 
 def test_a_cancelled_one_is_told(status_of: Status) -> None:
     collection_id = enqueue(hot(), Priority.BACKFILL)
-    assert jobs.cancel_pending({"_id": collection_id}) == 1
+    assert removal.cancel_pending({"_id": collection_id}) == 1
     told = status_of(collection_id)
     assert (told["status"], told["result"], told["position"]) == ("CANCELLED", None, 0)
     assert told["finished_at"] is not None

@@ -7,7 +7,7 @@ deadlock), and django-q2 forks its workers from a process that reads schedules.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -21,6 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from apps.core.storage.database.base import DatabaseWrapper
 
+DUPLICATE_KEY = 11000  # the code of the error when a unique index refuses a document
 _DB_ALIAS = "default"
 _inherited_clients: list[Any] = []
 _is_registered = False
@@ -69,6 +70,15 @@ def in_transaction(work: Callable[[ClientSession], T]) -> T:
         return session.with_transaction(
             work, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
         )
+
+
+def delete_matching(
+    documents: MongoCollection[dict[str, Any]], criteria: dict[str, Any], *, batch_size: int
+) -> Iterator[int]:
+    """Delete what matches, batch by batch, however many there are; yields how many each batch deleted."""
+    while found := [one["_id"] for one in documents.find(criteria, {"_id": 1}).limit(batch_size)]:
+        # The condition again: one that is written anew between the two steps stays.
+        yield documents.delete_many({"$and": [{"_id": {"$in": found}}, criteria]}).deleted_count
 
 
 def utc_now() -> datetime:

@@ -16,7 +16,7 @@ from apps.core.errors import Conflict, NotFound
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.models import Collection
-from apps.mengla.queue import jobs
+from apps.mengla.queue import removal
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 
@@ -44,7 +44,7 @@ def cancel_all(*, cancelled_by: str, max_seconds: float = _MAX_SECONDS) -> Cance
     begun_at, deadline = utc_now(), time.monotonic() + max_seconds
     # The runs first: a planner that finds its run cancelled enqueues nothing more.
     stopped_runs = _cancel_runs(cancelled_by, deadline)
-    while time.monotonic() < deadline and jobs.cancel_pending({}):
+    while time.monotonic() < deadline and removal.cancel_pending({}):
         pass
     documents = collection_of(Collection)
     is_left = documents.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}) is not None

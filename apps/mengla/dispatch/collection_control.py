@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import Conflict, NotFound
 from apps.mengla.choices import CollectionStatus, Priority
-from apps.mengla.queue import jobs, run_state
+from apps.mengla.queue import jobs, removal, run_state
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.store.selectors import find_collection, query_of
 
@@ -31,7 +31,7 @@ def cancel_collection(*, collection_id: str, cancelled_by: str) -> None:
     collection = find_collection(collection_id)
     if collection is None:
         raise NotFound(_("There is no such collection."))
-    if not jobs.cancel_pending({"_id": collection["_id"]}, limit=1):
+    if not removal.cancel_pending({"_id": collection["_id"]}, limit=1):
         status = collection["status"]
         raise Conflict(_("Only a collection that waits can be cancelled."), detail=f"status={status}")
     run_state.close_done(collection["run_ids"])

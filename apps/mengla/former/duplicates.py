@@ -31,13 +31,13 @@ from apps.core.storage.mongo import has_collection, in_transaction, named_collec
 from apps.mengla.former.duplicate_contest import identity_of, rank
 from apps.mengla.former.duplicate_ranking import duplicate_stages
 from apps.mengla.ingest.deletions import demand_told
+from apps.mengla.ingest.records import keep_and_delete
 from apps.mengla.models import Record
 
 audit = structlog.get_logger("collector.audit")
 
 MAX_EXAMPLES = 20
 _BATCH = 100
-_HELD = "collector_duplicate_held"
 Document = dict[str, Any]
 OnProgress = Callable[[int], None]
 _NOBODY = object()
@@ -184,16 +184,13 @@ class _Remover:
         """Rank the documents as they are now, and delete all but the first of each question."""
         contests = rank(self._documents, contenders, is_ours=self._is_ours, session=session)
         if contests:
-            self._hold([winner for winner, *_losers in contests], session)
-            losers = [one for _winner, *losers in contests for one in losers]
-            self._documents.delete_many({"_id": {"$in": losers}}, session=session)
+            keep_and_delete(
+                self._documents,
+                keep=[winner for winner, *_losers in contests],
+                delete=[one for _winner, *losers in contests for one in losers],
+                session=session,
+            )
         return contests
-
-    def _hold(self, winners: Sequence[Any], session: ClientSession) -> None:
-        """Write what stays, and leave it as it was: so the transaction fails if somebody else writes it."""
-        held = {"_id": {"$in": list(winners)}}
-        self._documents.update_many(held, {"$set": {_HELD: True}}, session=session)
-        self._documents.update_many(held, {"$unset": {_HELD: ""}}, session=session)
 
 
 def _batches(found: Iterable[Document]) -> Iterator[list[Document]]:

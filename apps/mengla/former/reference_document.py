@@ -7,7 +7,6 @@ one that cannot be read (:class:`Unreadable`). ``docs/operations.md`` lists the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from apps.categories.selectors import is_cat_id
 from apps.core.management.tables import printable
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound, parse_granularity, parse_period
 from apps.mengla.choices import Action, EmptyReason
+from apps.mengla.ingest.records import ImportedRecord
 from apps.mengla.queries import freshness
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.upstream.payloads import (
@@ -51,16 +51,6 @@ class Unreadable(ValueError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {printable(detail)}" if detail else reason)
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedRecord:
-    """A record as it shall stand here: what is set, and what is set only when it is new."""
-
-    id: str
-    collected_at: datetime  # UTC without zone
-    changes: dict[str, Any]
-    first: dict[str, Any]
 
 
 def read_document(source: Document, *, now: datetime) -> list[ImportedRecord]:

@@ -6,21 +6,15 @@ is told by the tick.
 
 from __future__ import annotations
 
-from bson import ObjectId
-
 from apps.core.caching.tiers import get_cache
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue import jobs
 from apps.mengla.store import selectors
 from apps.mengla.store.answers import build_answer
 
 RECORD_FIELD = "-"
-
-
-def mark_cache_pending(collection_id: ObjectId) -> None:
-    """Note that the caches do not know what this collection stores from now on."""
-    collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
 
 
 def refresh_cache(query: DataQuery) -> bool:
@@ -40,12 +34,8 @@ def tell_caches_again(*, limit: int = 200) -> int:
 
     Part of the tick.
     """
-    documents = collection_of(Collection)
-    pending = documents.find({"is_cache_pending": True}).limit(limit)
+    pending = collection_of(Collection).find({"is_cache_pending": True}).limit(limit)
     told = [one["_id"] for one in pending if refresh_cache(selectors.query_of(one))]
     if told:
-        # One under way keeps its mark: it may be about to store.
-        documents.update_many(
-            {"_id": {"$in": told}, "active_key": None}, {"$set": {"is_cache_pending": False}}
-        )
+        jobs.unmark_cache_pending(told)
     return len(told)

@@ -162,7 +162,7 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
             return Receipt.DUPLICATE  # a late "nothing" says nothing new
         if not (is_late and _has_fresh_figures(query)):
             # Before the figures: killed right after them, nobody else would know that the caches do not.
-            cache_sync.mark_cache_pending(collection["_id"])
+            jobs.mark_cache_pending(collection["_id"])
             records.store_answers(query, answers, _provenance(collection))
     except UnreadablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, str(error))

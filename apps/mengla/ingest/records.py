@@ -1,19 +1,22 @@
-"""Stores the answers of the collection service: the only writer of records."""
+"""Stores records and deletes them: the only writer of records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pymongo
+import structlog
 from bson.errors import BSONError
 from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, OperationFailure
 
 from apps.core.periods import Period
-from apps.core.storage.mongo import collection_of
+from apps.core.storage.mongo import DUPLICATE_KEY, collection_of, delete_matching
 from apps.core.storage.outages import is_mongo_outage
 from apps.mengla.choices import EmptyReason
 from apps.mengla.models import Record
@@ -21,10 +24,14 @@ from apps.mengla.queries import freshness
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.upstream.payloads import UnstorablePayload, canonical_json, data_hash
 
+logger = structlog.get_logger(__name__)
+
 _WRITE_TIMEOUT_SECONDS = 30
-_DUPLICATE_KEY = 11000
-# BadValue, Overflow (nested too deep), InvalidBSON and BSONObjectTooLarge: it is the data's fault.
-_REFUSALS = frozenset({2, 15, 22, 10334})
+_WRITE_IMPORT_SECONDS = 120
+_DETACH_SECONDS = 240
+_HELD = "collector_duplicate_held"
+# BadValue, Overflow (nested too deep), InvalidBSON, bad names and BSONObjectTooLarge: it is the data's fault.
+_REFUSALS = frozenset({2, 15, 22, 52, 55, 56, 57, 10334})
 Document = dict[str, Any]
 
 
@@ -46,6 +53,16 @@ class Answer:
     period: Period
     data: Any
     empty_reason: EmptyReason | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRecord:
+    """A record as it shall stand here: what is set, and what is set only when it is new."""
+
+    id: str
+    collected_at: datetime  # UTC without zone
+    changes: dict[str, Any]
+    first: dict[str, Any]
 
 
 def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Provenance) -> None:
@@ -89,9 +106,90 @@ def add_wanters(query: DataQuery, collection: Mapping[str, Any]) -> None:
     )
 
 
+def write_if_newer(records: Sequence[ImportedRecord]) -> tuple[frozenset[int], frozenset[int]]:
+    """Write the records where nothing newer is stored; returns the identities of those written and refused.
+
+    A record that is as new or newer does not match the filter, so MongoDB tries to insert and meets its key:
+    that duplicate key is how it says so.
+    """
+    if not records:
+        return frozenset(), frozenset()
+    operations = [
+        UpdateOne(
+            {"_id": record.id, "collected_at": {"$lt": record.collected_at}},
+            {"$set": record.changes, "$setOnInsert": record.first},
+            upsert=True,
+        )
+        for record in records
+    ]
+    errors: dict[int, int | None] = {}
+    try:
+        with pymongo.timeout(_WRITE_IMPORT_SECONDS):
+            collection_of(Record).bulk_write(operations, ordered=False)
+    except BulkWriteError as error:
+        details = error.details or {}
+        if details.get("writeConcernErrors"):
+            raise
+        errors = {one["index"]: one.get("code") for one in details.get("writeErrors", [])}
+        if strange := set(errors.values()) - {DUPLICATE_KEY} - _REFUSALS:
+            logger.warning("import_write_failed", codes=sorted(map(str, strange)))
+            raise
+    return (
+        frozenset(id(record) for index, record in enumerate(records) if index not in errors),
+        frozenset(
+            id(record)
+            for index, record in enumerate(records)
+            if index in errors and errors[index] != DUPLICATE_KEY
+        ),
+    )
+
+
+def older_or_missing(records: Sequence[ImportedRecord]) -> frozenset[int]:
+    """Return the identities of the records that are not stored, or stored with older figures."""
+    wanted = {"_id": {"$in": [record.id for record in records]}}
+    with pymongo.timeout(_WRITE_IMPORT_SECONDS):
+        found = collection_of(Record).find(wanted, {"collected_at": 1})
+        stored = {document["_id"]: document["collected_at"] for document in found}
+    return frozenset(
+        id(record) for record in records if record.id not in stored or stored[record.id] < record.collected_at
+    )
+
+
 def own_records_of(run_id: str) -> Document:
     """Return the search for the records whose figures a run alone wanted."""
     return {"run_ids": [run_id], "has_reader": {"$ne": True}}
+
+
+def delete_in_batches(criteria: Document, *, batch_size: int) -> Iterator[int]:
+    """Delete the records that match, batch by batch; yields how many each batch deleted.
+
+    The caller tells the caches, see :func:`~apps.mengla.ingest.deletions.demand_told`.
+    """
+    yield from delete_matching(collection_of(Record), criteria, batch_size=batch_size)
+
+
+def detach_run(run_id: str) -> None:
+    """Note on all records that this run is gone."""
+    with pymongo.timeout(_DETACH_SECONDS):
+        collection_of(Record).update_many({"run_ids": run_id}, {"$pull": {"run_ids": run_id}})
+
+
+def keep_and_delete(
+    documents: MongoCollection[Document],
+    *,
+    keep: Sequence[Any],
+    delete: Sequence[Any],
+    session: ClientSession,
+) -> None:
+    """Delete duplicates in a transaction that fails when somebody else writes what is kept.
+
+    ``documents`` are the records, or a MongoDB collection of the same shape that others have filled.
+    """
+    kept = {"_id": {"$in": list(keep)}}
+    # Written, and left as it was: that alone makes another writer a conflict.
+    documents.update_many(kept, {"$set": {_HELD: True}}, session=session)
+    documents.update_many(kept, {"$unset": {_HELD: ""}}, session=session)
+    documents.delete_many({"_id": {"$in": list(delete)}}, session=session)
 
 
 def _bulk_write(operations: list[UpdateOne]) -> None:
@@ -151,4 +249,4 @@ def _checked_hash(data: Any) -> str:
 
 def _is_only_duplicate_keys(error: BulkWriteError) -> bool:
     errors = (error.details or {}).get("writeErrors", [])
-    return bool(errors) and all(one.get("code") == _DUPLICATE_KEY for one in errors)
+    return bool(errors) and all(one.get("code") == DUPLICATE_KEY for one in errors)

@@ -20,8 +20,10 @@ from apps.core.caching.tiers import get_cache
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import FINAL_STATUSES
+from apps.mengla.ingest import records
 from apps.mengla.ingest.deletions import demand_told
 from apps.mengla.models import Collection, Record
+from apps.mengla.queue import removal
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 
@@ -129,15 +131,11 @@ def purge(
 def _delete_collected() -> Iterator[tuple[str, int]]:
     """Delete in batches; what is written from now on stays. Yields what was deleted and how many of it."""
     begun_at = utc_now()
-    for model, criteria in (
-        (Record, {"updated_at": {"$not": {"$gt": begun_at}}}),  # also those of others, without it
-        (Collection, _ended_collections() | {"finished_at": {"$lte": begun_at}}),
-    ):
-        name = "records" if model is Record else "collections"
-        documents = collection_of(model)
-        while found := [one["_id"] for one in documents.find(criteria, {"_id": 1}).limit(_BATCH)]:
-            # The condition again: one that is written anew between the two steps stays.
-            yield name, documents.delete_many({"_id": {"$in": found}, **criteria}).deleted_count
+    # Also those of others, which do not say when they were written.
+    stored = {"updated_at": {"$not": {"$gt": begun_at}}}
+    yield from (("records", count) for count in records.delete_in_batches(stored, batch_size=_BATCH))
+    ended = _ended_collections() | {"finished_at": {"$lte": begun_at}}
+    yield from (("collections", count) for count in removal.delete_ended(ended, batch_size=_BATCH))
     while count := runs.delete_ended_rows(before=begun_at, limit=_BATCH):
         yield "runs", count
 

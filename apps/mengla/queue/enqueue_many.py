@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from apps.core.storage.mongo import collection_of
+from apps.core.storage.mongo import DUPLICATE_KEY, collection_of
 from apps.mengla.choices import Priority
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue.documents import active_filter, joining_changes, new_document
 from apps.mengla.queue.jobs import enqueue
-
-_DUPLICATE_KEY = 11000
 
 
 def enqueue_many(
@@ -83,6 +81,6 @@ def _duplicates(error: BulkWriteError) -> list[int]:
     :raises BulkWriteError: the error itself, when anything else went wrong.
     """
     errors = (error.details or {}).get("writeErrors", [])
-    if not errors or any(one.get("code") != _DUPLICATE_KEY for one in errors):
+    if not errors or any(one.get("code") != DUPLICATE_KEY for one in errors):
         raise error
     return [one["index"] for one in errors]

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import random
 import secrets
-import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -50,7 +49,6 @@ _MAX_ERROR_LENGTH = 500
 _MAX_PAST_TOKENS = 20
 _POST_MARGIN_SECONDS = 15
 _ENQUEUE_TRIES = 20
-_CANCEL_BATCH = 2000
 _COUNTED_FIELDS = {"action": 1, "priority": 1, "status": 1, "dispatched_at": 1, "attempt_token": 1}
 Document = dict[str, Any]
 
@@ -307,58 +305,16 @@ def fail_overdue(*, limit: int = 500) -> int:
     return ended
 
 
-def cancel_pending(criteria: Document, *, limit: int = 2000) -> int:
-    """Cancel PENDING collections that match, up to the limit; returns how many."""
-    documents = collection_of(Collection)
-    pending = criteria | {"status": CollectionStatus.PENDING.value}
-    found = [one["_id"] for one in documents.find(pending, {"_id": 1}).limit(limit)]
-    now = utc_now()
-    result = documents.update_many(
-        # The conditions again: one that was claimed or joined between the two steps is left alone.
-        {"$and": [{"_id": {"$in": found}}, pending]},
-        {
-            "$set": {
-                "status": CollectionStatus.CANCELLED.value,
-                "active_key": None,
-                "finished_at": now,
-                "updated_at": now,
-            }
-        },
+def mark_cache_pending(collection_id: ObjectId) -> None:
+    """Note that the caches do not know what this collection stores from now on."""
+    collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
+
+
+def unmark_cache_pending(collection_ids: Sequence[ObjectId]) -> None:
+    """Note that the caches know what these stored; one under way keeps its mark: it may be about to store."""
+    collection_of(Collection).update_many(
+        {"_id": {"$in": list(collection_ids)}, "active_key": None}, {"$set": {"is_cache_pending": False}}
     )
-    outcomes.count_cancelled(result.modified_count)
-    return result.modified_count
-
-
-def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
-    """Cancel the PENDING collections that only ended runs want; False when the time was over before the end.
-
-    One that a reader waits for stays, and one that a running run wants too. A run may start, and join, at any
-    moment: each is cancelled only if its runs are still those that were found to have ended.
-    """
-    deadline = time.monotonic() + max_seconds
-    rivals: set[str] = set()
-    while waiting := _waiting_for(run_id, rivals):
-        running = run_selectors.running_among({one for run_ids in waiting for one in run_ids} - {run_id})
-        rivals |= running
-        for run_ids, ids in waiting.items():
-            if running.isdisjoint(run_ids):
-                cancel_pending({"_id": {"$in": ids}, "run_ids": list(run_ids), "has_reader": False})
-        if time.monotonic() > deadline:
-            return False
-    return True
-
-
-def _waiting_for(run_id: str, rivals: Set[str]) -> dict[tuple[str, ...], list[ObjectId]]:
-    """Return some of the PENDING collections that this run wants and no reader or rival, by their runs."""
-    wanted = {
-        "run_ids": {"$in": [run_id], "$nin": list(rivals)},
-        "status": CollectionStatus.PENDING.value,
-        "has_reader": False,
-    }
-    waiting: dict[tuple[str, ...], list[ObjectId]] = {}
-    for one in collection_of(Collection).find(wanted, {"run_ids": 1}).limit(_CANCEL_BATCH):
-        waiting.setdefault(tuple(one["run_ids"]), []).append(one["_id"])
-    return waiting
 
 
 def _free_slots(slot_count: int) -> list[str]:

@@ -25,7 +25,7 @@ from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.plans import Plan, SkipPolicy
 from apps.mengla.queue import run_state
 from apps.mengla.queue.enqueue_many import enqueue_many
-from apps.mengla.queue.jobs import cancel_pending_of
+from apps.mengla.queue.removal import cancel_pending_of
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.runs import warm_up_work
 from apps.mengla.store import selectors

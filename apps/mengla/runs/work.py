@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import pymongo
 from django.conf import settings
 from django.db.models import TextChoices
 
@@ -14,11 +13,10 @@ from apps.core.caching.tiers import get_cache
 from apps.core.scheduling.broker import send_task
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionError, CollectionStatus
+from apps.mengla.ingest import records
 from apps.mengla.ingest.deletions import demand_told
-from apps.mengla.ingest.records import own_records_of
 from apps.mengla.models import RUNS_INDEX, Collection, Record
-from apps.mengla.queue import run_state
-from apps.mengla.queue.jobs import cancel_pending_of
+from apps.mengla.queue import removal, run_state
 from apps.mengla.runs.planning import request_planning
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
@@ -72,11 +70,11 @@ class CollectionWork:
 
     def count_own_records(self, run_id: str) -> int:
         """Count the records whose figures this run alone wanted: those :func:`delete_records_of` deletes."""
-        return collection_of(Record).count_documents(own_records_of(run_id))
+        return collection_of(Record).count_documents(records.own_records_of(run_id))
 
     def cancel(self, run_id: str) -> bool:
         """Cancel what nobody else wants, for a moment; a worker goes on when that was not all."""
-        is_done = cancel_pending_of(run_id, max_seconds=settings.RUN_CANCEL_SECONDS)
+        is_done = removal.cancel_pending_of(run_id, max_seconds=settings.RUN_CANCEL_SECONDS)
         if not is_done:
             send_task(SETTLE_TASK, run_id, group="settle")
         return is_done
@@ -105,25 +103,13 @@ def delete_records_of(run_id: str) -> int:
 
     :raises DependencyUnavailable: when the caches cannot be told; repeating it makes that good.
     """
-    records = collection_of(Record)
-    deleted = 0
-    own = own_records_of(run_id)
-    for batch in _batches_of_records(own):
-        ids = [record["_id"] for record in batch]
-        # The condition again: a record renewed by others between the two steps is left alone.
-        deleted += records.delete_many({"_id": {"$in": ids}} | own).deleted_count
+    # One renewed by others between the two steps is left alone: the condition is in both.
+    deleted = sum(records.delete_in_batches(records.own_records_of(run_id), batch_size=_DELETE_BATCH))
     # Also when nothing was deleted now: a deletion killed before this line may be being repeated.
     demand_told(get_cache().clear_all())
-    with pymongo.timeout(_PULL_TIMEOUT_SECONDS):
-        for model in (Record, Collection):
-            collection_of(model).update_many({"run_ids": run_id}, {"$pull": {"run_ids": run_id}})
+    records.detach_run(run_id)
+    removal.detach_run(run_id)
     return deleted
-
-
-def _batches_of_records(criteria: Document) -> Iterator[list[Document]]:
-    records = collection_of(Record)
-    while batch := list(records.find(criteria, {"_id": 1}).limit(_DELETE_BATCH)):
-        yield batch
 
 
 def _label(choices: type[TextChoices], value: str) -> str:

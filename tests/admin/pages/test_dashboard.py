@@ -21,7 +21,7 @@ from apps.core.storage.outages import mongo_outage
 from apps.mengla.choices import CollectionError, Priority
 from apps.mengla.models import Collection
 from apps.mengla.monitoring import hourly
-from apps.mengla.queue import jobs
+from apps.mengla.queue import jobs, removal
 from apps.mengla.reading.read import read
 from apps.mengla.runs.collect import Order, run_fill
 from tests.admin.conftest import JSON
@@ -72,7 +72,7 @@ def test_collections_per_hour_by_outcome(site: Client, monkeypatch: pytest.Monke
     store_empty(hot("202503"))
     fail(hot("202504"))
     enqueue(hot("202505"))
-    jobs.cancel_pending({})
+    removal.cancel_pending({})
     for one in collections():
         change(one, execution_id="x", finished_at=half_past)
     change(collections()[0], finished_at=half_past - timedelta(hours=3))

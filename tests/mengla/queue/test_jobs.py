@@ -11,7 +11,7 @@ import pytest
 
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason, Priority
-from apps.mengla.queue import jobs
+from apps.mengla.queue import jobs, removal
 from apps.mengla.store import selectors
 from tests.mengla.support import (
     Document,
@@ -122,7 +122,7 @@ class TestEnqueue:
     def test_what_has_ended_is_not_joined(self, ending: str) -> None:
         if ending == "cancelled":
             first = enqueue(hot())
-            assert jobs.cancel_pending({"_id": first}) == 1
+            assert removal.cancel_pending({"_id": first}) == 1
         else:
             attempt = begin_attempt(hot())
             first = attempt["_id"]
@@ -286,7 +286,7 @@ class TestEnds:
 
     def test_a_late_success_does_not_revive_what_was_cancelled(self) -> None:
         collection_id = enqueue(hot())
-        jobs.cancel_pending({"_id": collection_id})
+        removal.cancel_pending({"_id": collection_id})
         assert not jobs.finish(collection_id, status=CollectionStatus.SUCCEEDED)
         assert reload({"_id": collection_id})["status"] == "CANCELLED"
 
@@ -378,8 +378,8 @@ class TestCancelling:
         sent = begin_attempt(hot("202501"))
         meant = enqueue(hot("202502"), run_id=RUN)
         other = enqueue(hot("202503"))
-        assert jobs.cancel_pending({"run_ids": RUN}) == 1
-        assert jobs.cancel_pending({"_id": sent["_id"]}) == 0
+        assert removal.cancel_pending({"run_ids": RUN}) == 1
+        assert removal.cancel_pending({"_id": sent["_id"]}) == 0
         cancelled = reload({"_id": meant})
         assert (cancelled["status"], cancelled["active_key"]) == ("CANCELLED", None)
         assert cancelled["finished_at"] is not None

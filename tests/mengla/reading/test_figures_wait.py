@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import CollectionError
 from apps.mengla.models import Collection
-from apps.mengla.queue import jobs
+from apps.mengla.queue import jobs, removal
 from apps.mengla.reading import read as query_service
 from apps.mengla.simulator.server import Simulator
 from tests.conftest import bearer_client
@@ -134,7 +134,7 @@ class TestOne:
         assert response.json()["detail"] == f"{error.value}: Browser crashed"
 
     def test_learns_that_it_was_cancelled(self, reader: APIClient, sleeping: SleepingTime) -> None:
-        sleeping.meanwhile(lambda: jobs.cancel_pending({}))
+        sleeping.meanwhile(lambda: removal.cancel_pending({}))
         response = get(reader, wait=30)
         assert (response.status_code, response.json()["error"]) == (502, "COLLECT_FAILED")
         assert "cancelled" in response.json()["message"]
@@ -208,7 +208,7 @@ class TestTrends:
     def test_whatever_happens_the_stored_ones_are_served(
         self, reader: APIClient, sleeping: SleepingTime
     ) -> None:
-        for event in (lambda: fail(CollectionError.REJECTED, "no"), lambda: jobs.cancel_pending({})):
+        for event in (lambda: fail(CollectionError.REJECTED, "no"), lambda: removal.cancel_pending({})):
             sleeping.meanwhile(event)
             response = get(reader, HALF_YEAR, wait=30)
             assert response.status_code == 200

@@ -19,7 +19,7 @@ from apps.mengla.dispatch.collection_control import cancel_collection
 from apps.mengla.maintenance.tick import run_tick
 from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queue import jobs
+from apps.mengla.queue import jobs, removal
 from apps.mengla.reading.read import Hit, read
 from apps.mengla.runs.collect import Order, Selection, run_backfill, run_period_collect
 from apps.mengla.store.selectors import query_of
@@ -145,7 +145,7 @@ def test_cancel_takes_back_what_nobody_else_wants(run_id: str, admin: APIClient)
 def test_a_run_that_starts_while_another_is_cancelled_keeps_what_it_joined(
     run_id: str, admin: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel_pending = jobs.cancel_pending
+    cancel_pending = removal.cancel_pending
     joined: list[str] = []
 
     def start_meanwhile(criteria: dict[str, Any], **options: Any) -> int:

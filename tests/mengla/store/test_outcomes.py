@@ -13,7 +13,7 @@ from apps.core.storage.latency import LATENCY, histogram_of
 from apps.core.storage.outages import redis_outage
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
-from apps.mengla.queue import jobs
+from apps.mengla.queue import jobs, removal
 from apps.mengla.reading.read import read
 from apps.mengla.store import outcomes
 from tests.mengla.reading.test_figures_outages import closed_redis
@@ -147,8 +147,8 @@ class TestCollections:
     def test_cancelled_together(self) -> None:
         for month in ("202501", "202502", "202503"):
             enqueue(hot(month))
-        assert jobs.cancel_pending({}) == 3
-        assert jobs.cancel_pending({}) == 0
+        assert removal.cancel_pending({}) == 3
+        assert removal.cancel_pending({}) == 0
         assert counted("collection") == {"-:-:cancelled:-": 3}
         ((labels, count),) = outcomes.each({"collection:-:-:cancelled:-": 3}, outcomes.COLLECTION)
         assert (labels, count) == (["", "", "cancelled", ""], 3)

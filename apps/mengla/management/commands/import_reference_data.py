@@ -15,12 +15,8 @@ from apps.core.errors import InvalidInput
 from apps.core.management.arguments import whole_number
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
 from apps.core.management.tables import printable
-from apps.mengla.former.reference_import import (
-    DEFAULT_BATCH_SIZE,
-    ImportCounts,
-    ImportResult,
-    import_reference_data,
-)
+from apps.mengla.former.import_journal import ImportCounts
+from apps.mengla.former.reference_import import DEFAULT_BATCH_SIZE, ImportResult, import_reference_data
 from apps.mengla.former.reference_source import open_source
 
 _MAX_BATCH_SIZE = 10_000

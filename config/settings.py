@@ -185,6 +185,7 @@ DATABASES = {
     },
 }
 REDIS_TIMEOUT_SECONDS = 0.5
+REDIS_KEY_PREFIX = "mengla:"  # of everything that is not the cache of Django
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -292,6 +293,9 @@ CORS_EXPOSE_HEADERS = [
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 WEBHOOK_MAX_BYTES = 20 * 1024 * 1024
+MAX_BODY_BYTES = WEBHOOK_MAX_BYTES  # no address takes a larger one
+# What the access log says of responses that have these headers, besides the usual facts.
+ACCESS_LOG_HEADERS = {"tier": "X-MengLa-Source", "freshness": "X-MengLa-Freshness"}
 
 # --- Security -------------------------------------------------------------------------------------
 

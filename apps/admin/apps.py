@@ -12,3 +12,7 @@ class CollectorAdminConfig(AppConfig):
     name = "apps.admin"
     label = "collector_admin"
     verbose_name = _("Operations")
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from apps.admin import checks  # noqa: F401 - importing registers them

@@ -8,47 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
-class ErrorCode(StrEnum):
-    """Every value the ``error`` key of the envelope can take (listed in docs/API.md)."""
+class ErrorCodeBase(StrEnum):
+    """A value of the envelope's ``error`` key; each goes with one HTTP status.
 
-    VALIDATION_ERROR = "VALIDATION_ERROR"
-    UNAUTHENTICATED = "UNAUTHENTICATED"
-    PERMISSION_DENIED = "PERMISSION_DENIED"
-    NOT_FOUND = "NOT_FOUND"
-    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
-    CONFLICT = "CONFLICT"
-    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
-    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
-    RATE_LIMITED = "RATE_LIMITED"
-    INTERNAL_ERROR = "INTERNAL_ERROR"
-    COLLECT_FAILED = "COLLECT_FAILED"
-    DEPENDENCY_UNAVAILABLE = "DEPENDENCY_UNAVAILABLE"
-    COLLECT_TIMEOUT = "COLLECT_TIMEOUT"
+    An app that needs codes of its own makes a subclass.
+    """
 
-    @property
-    def http_status(self) -> int:
-        """The HTTP status that always goes with this code."""
-        return HTTP_STATUS[self]
+    http_status: int
+
+    def __new__(cls, value: str, http_status: int) -> Self:
+        """Make a code from its name and its HTTP status."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.http_status = http_status
+        return code
 
 
-HTTP_STATUS: Mapping[ErrorCode, int] = {
-    ErrorCode.VALIDATION_ERROR: 400,
-    ErrorCode.UNAUTHENTICATED: 401,
-    ErrorCode.PERMISSION_DENIED: 403,
-    ErrorCode.NOT_FOUND: 404,
-    ErrorCode.METHOD_NOT_ALLOWED: 405,
-    ErrorCode.CONFLICT: 409,
-    ErrorCode.PAYLOAD_TOO_LARGE: 413,
-    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
-    ErrorCode.RATE_LIMITED: 429,
-    ErrorCode.INTERNAL_ERROR: 500,
-    ErrorCode.COLLECT_FAILED: 502,
-    ErrorCode.DEPENDENCY_UNAVAILABLE: 503,
-    ErrorCode.COLLECT_TIMEOUT: 504,
-}
+class ErrorCode(ErrorCodeBase):
+    """The codes that any API needs (all of them are listed in docs/API.md)."""
+
+    VALIDATION_ERROR = "VALIDATION_ERROR", 400
+    UNAUTHENTICATED = "UNAUTHENTICATED", 401
+    PERMISSION_DENIED = "PERMISSION_DENIED", 403
+    NOT_FOUND = "NOT_FOUND", 404
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED", 405
+    CONFLICT = "CONFLICT", 409
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE", 413
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE", 415
+    RATE_LIMITED = "RATE_LIMITED", 429
+    INTERNAL_ERROR = "INTERNAL_ERROR", 500
+    DEPENDENCY_UNAVAILABLE = "DEPENDENCY_UNAVAILABLE", 503
+
+
+def all_error_codes() -> dict[str, ErrorCodeBase]:
+    """Return the codes of all loaded apps by their names, in the order of their statuses."""
+    codes = (code for kind in ErrorCodeBase.__subclasses__() for code in kind)
+    return {code.value: code for code in sorted(codes, key=lambda code: code.http_status)}
 
 
 class DomainError(Exception):
@@ -58,7 +56,7 @@ class DomainError(Exception):
     one used is ``Retry-After``, in whole seconds).
     """
 
-    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_ERROR
+    code: ClassVar[ErrorCodeBase] = ErrorCode.INTERNAL_ERROR
 
     def __init__(
         self,

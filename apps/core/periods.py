@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidInput
 
-# Ozon was founded in 1998 and has no earlier market figures; a year outside this century is a typing error.
+# No figure is older, and a year outside this century is a typing error.
 # Four digits in every key also keep keys of one granularity in calendar order when sorted as text.
 MIN_YEAR = 2000
 MAX_YEAR = 2099
@@ -38,10 +38,8 @@ class Granularity(StrEnum):
     YEAR = "year"
 
 
-_GRANULARITY_NAMES = {
-    **{granularity.value: granularity for granularity in Granularity},
-    "quarterly_for_year": Granularity.QUARTER,  # the collection service's name for quarters
-}
+# Other apps add to it before the first request.
+_granularity_by_name = {granularity.value: granularity for granularity in Granularity}
 
 # [0-9] and not \d, which matches the digits of every script.
 _CANONICAL_FORMS = {
@@ -113,7 +111,7 @@ class Period:
 
     @property
     def dashed(self) -> str:
-        """The key in the collection service's form, such as ``2025-06-01`` or ``2025-Q2``."""
+        """The key with dashes, such as ``2025-06-01`` or ``2025-Q2``."""
         return "-".join(part for part in (self.key[:4], self.key[4:6], self.key[6:]) if part)
 
     @property
@@ -147,12 +145,17 @@ class Period:
         return self.first_day <= _calendar_day(day) <= self.last_day
 
 
+def register_granularity_name(name: str, granularity: Granularity) -> None:
+    """Let a granularity be written with another name, too, in any letter case."""
+    _granularity_by_name[name.lower()] = granularity
+
+
 def parse_granularity(text: object) -> Granularity:
-    """Read a granularity in any letter case, also as the collection service names it."""
-    granularity = _GRANULARITY_NAMES.get(text.lower()) if isinstance(text, str) else None
+    """Read a granularity in any letter case, by its own name or one that is registered."""
+    granularity = _granularity_by_name.get(text.lower()) if isinstance(text, str) else None
     if granularity is None:
-        message = _("%(text)s is not a granularity: use %(names)s or QUARTERLY_FOR_YEAR")
-        raise PeriodError(message % {"text": _shown(text), "names": ", ".join(Granularity)})
+        message = _("%(text)s is not a granularity: use one of %(names)s")
+        raise PeriodError(message % {"text": _shown(text), "names": ", ".join(_granularity_by_name)})
     return granularity
 
 
@@ -178,7 +181,7 @@ def parse_bound(text: object, granularity: Granularity, *, is_end: bool) -> Peri
     """Read one end of a range of ``granularity``.
 
     Besides the granularity's own forms this takes the real first day of a period at the start of a range
-    and the real last day at its end, as the collection service writes ranges. Any other day is an error:
+    and the real last day at its end, as ranges are often written. Any other day is an error:
     widening it to the period around it would answer something that was not asked.
     """
     if granularity == Granularity.DAY or _form_of(text) != Granularity.DAY:

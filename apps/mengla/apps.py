@@ -26,10 +26,13 @@ class MengLaConfig(AppConfig):
         """
         from django_q.signals import post_spawn
 
+        from apps.core.periods import Granularity, register_granularity_name
+        from apps.mengla import checks  # noqa: F401 - importing registers them
         from apps.mengla.choices import WARM_UP_TASK_ID
         from apps.sync_tasks.signals import run_deleted
         from apps.sync_tasks.work import register_work
 
+        register_granularity_name("quarterly_for_year", Granularity.QUARTER)  # the service's name
         register_work(SimpleLazyObject(_collection_work))
         register_work(SimpleLazyObject(_warm_up_work), task_id=WARM_UP_TASK_ID)
         run_deleted.connect(_delete_run_data, dispatch_uid="mengla.run_data")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from apps.core.errors import DomainError, ErrorCode, InvalidInput
+from apps.core.errors import DomainError, ErrorCodeBase, InvalidInput
+
+
+class CollectErrorCode(ErrorCodeBase):
+    """The codes of requests that wait for a collection."""
+
+    COLLECT_FAILED = "COLLECT_FAILED", 502
+    COLLECT_TIMEOUT = "COLLECT_TIMEOUT", 504
 
 
 class UnknownCategory(InvalidInput):
@@ -17,10 +24,10 @@ class UnknownCategory(InvalidInput):
 class CollectFailed(DomainError):
     """The awaited collection ended without figures because it failed."""
 
-    code = ErrorCode.COLLECT_FAILED
+    code = CollectErrorCode.COLLECT_FAILED
 
 
 class CollectTimeout(DomainError):
     """The awaited collection got no answer from the collection service in time."""
 
-    code = ErrorCode.COLLECT_TIMEOUT
+    code = CollectErrorCode.COLLECT_TIMEOUT

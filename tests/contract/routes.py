@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from apps.core.errors import ErrorCode
+from apps.core.errors import ErrorCode, all_error_codes
 
 METHODS = ("get", "post", "put", "patch", "delete", "options", "head")
 # Addresses of the documentation: their successful bodies are for other readers.
@@ -127,7 +127,7 @@ def assert_envelope(body: Any, status: int, *, told: str) -> None:
         return
     assert set(body) - {"fields"} == _ERROR_KEYS, told
     assert body["success"] is False, told
-    assert ErrorCode(body["error"]).http_status == status, told
+    assert all_error_codes()[body["error"]].http_status == status, told
     assert body["detail"] is None or isinstance(body["detail"], str), told
     if "fields" in body:
         assert body["error"] == ErrorCode.VALIDATION_ERROR, told

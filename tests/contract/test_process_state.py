@@ -17,6 +17,7 @@ KEPT = {
     "apps.core.api.openapi_views._document": "follows from the code alone",
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
     "apps.core.storage.mongo._is_registered": "what is registered with the system cannot be taken back",
+    "apps.core.periods._granularity_by_name": "a process that has just started registers the same",
     "apps.core.process_state._memories": "tells how the others are forgotten",
     "apps.mengla.simulator.market.segments_of": "follows from its argument alone",
     "apps.sync_tasks.work._registered": "a process that has just started registers the same",

@@ -32,8 +32,9 @@ from apps.core.api.serializers import (
     StrictIntegerField,
     UtcDateTimeField,
 )
-from apps.core.errors import HTTP_STATUS, DomainError, ErrorCode
+from apps.core.errors import DomainError, ErrorCode, all_error_codes
 from apps.core.storage.outages import mongo_outage
+from apps.mengla.errors import CollectErrorCode
 from apps.mengla.models import Collection
 from tests.contract.routes import assert_envelope
 
@@ -61,11 +62,13 @@ def test_success_and_error_have_their_keys() -> None:
 
 
 def test_every_code_has_one_status_of_its_own() -> None:
-    assert set(HTTP_STATUS) == set(ErrorCode)
-    assert len(set(HTTP_STATUS.values())) == len(ErrorCode)
+    codes = all_error_codes()
+    assert len({code.http_status for code in codes.values()}) == len(codes)
+    assert set(ErrorCode) | set(CollectErrorCode) == set(codes.values())
+    for name, code in codes.items():
+        assert code.name == code.value == name
     for code in ErrorCode:
         assert code_of_status(code.http_status) is code
-        assert code.value == code.name
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ def test_nested_messages_are_flattened(detail: Any, fields: dict[str, list[str]]
 
 def test_an_error_of_a_new_kind_needs_only_its_code() -> None:
     class Teapot(DomainError):
-        code = ErrorCode.COLLECT_FAILED
+        code = CollectErrorCode.COLLECT_FAILED
 
     assert handled(Teapot("Short and stout.")).status_code == 502
 

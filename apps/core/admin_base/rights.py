@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 
 def may(request: HttpRequest, permission: str) -> bool:
-    """Whether the user has the permission, such as ``mengla.change_collection``."""
+    """Whether the user has the permission, such as ``app.change_model``."""
     return cast("User", request.user).has_perm(permission)
 
 

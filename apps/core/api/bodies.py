@@ -41,7 +41,7 @@ class RequestBody:
         :raises TooManyBodies: when too many threads wait for a body at this moment.
         :raises InvalidInput: when the body ends before its announced length.
         """
-        wanted = settings.WEBHOOK_MAX_BYTES + 1 if size < 0 else size
+        wanted = settings.MAX_BODY_BYTES + 1 if size < 0 else size
         if self._length_bytes is not None:
             wanted = min(wanted, self._length_bytes - self._taken_bytes)
         if wanted == 0:
@@ -69,7 +69,7 @@ def guard_body(request: HttpRequest) -> None:
     """Let a request's body, if it has one, be read through :class:`RequestBody` from now on."""
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         # The server ends the stream where the body ends (``wsgi.input_terminated``). A malformed chunk is
-        # such an end for it: JSON that was cut is none, and the webhook's bodies are signed.
+        # such an end for it: JSON that was cut is none, and other bodies are signed.
         request.META["CONTENT_LENGTH"] = UNKNOWN_LENGTH
         _replace_stream(request, RequestBody(request.META["wsgi.input"].read, length_bytes=None))
     elif announced := announced_bytes(request):

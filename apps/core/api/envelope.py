@@ -14,7 +14,7 @@ from bson import ObjectId
 from django.http import HttpResponse
 from django.utils.functional import Promise
 
-from apps.core.errors import DomainError, ErrorCode
+from apps.core.errors import DomainError, ErrorCodeBase
 
 JSON_CONTENT_TYPE = "application/json"
 # Datetimes without zone come from PyMongo and are UTC.
@@ -31,7 +31,7 @@ def success_body(data: Any, message: str = "ok") -> EnvelopeBody:
 
 
 def error_body(
-    code: ErrorCode,
+    code: ErrorCodeBase,
     message: str,
     *,
     detail: str | None = None,
@@ -60,7 +60,7 @@ def _encode(value: Any) -> Any:
 
 
 def error_response(
-    code: ErrorCode,
+    code: ErrorCodeBase,
     message: str,
     *,
     detail: str | None = None,

@@ -13,12 +13,12 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from apps.core.api.envelope import domain_error_body, error_body
-from apps.core.errors import HTTP_STATUS, DependencyUnavailable, DomainError, ErrorCode, PayloadTooLarge
+from apps.core.errors import DependencyUnavailable, DomainError, ErrorCode, PayloadTooLarge
 from apps.core.storage.outages import is_mongo_outage, is_redis_outage, mongo_outage
 
 logger = structlog.get_logger(__name__)
 
-CODE_OF_STATUS = {status: code for code, status in HTTP_STATUS.items()}
+CODE_OF_STATUS = {code.http_status: code for code in ErrorCode}
 
 
 def envelope_exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:

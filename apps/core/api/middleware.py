@@ -66,7 +66,7 @@ class RequestIdMiddleware:
 
 
 class AccessLogMiddleware:
-    """Writes one line per request: what was asked, what came of it, from which tier, and how long it took.
+    """Writes one line per request: what was asked, what came of it, and how long it took.
 
     The query string is left out, because it may hold a token. What balancers and monitors ask every few
     seconds is written at the level DEBUG.
@@ -86,8 +86,9 @@ class AccessLogMiddleware:
             "address": request.META.get("REMOTE_ADDR", ""),
             "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         }
-        if (tier := response.headers.get("X-MengLa-Source")) is not None:
-            facts |= {"tier": tier, "freshness": response.headers.get("X-MengLa-Freshness")}
+        for fact, header in settings.ACCESS_LOG_HEADERS.items():
+            if header in response.headers:
+                facts[fact] = response.headers[header]
         write = access.debug if request.path in _PROBES else access.info
         write("request", **facts)
         return response

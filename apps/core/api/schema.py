@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.serializers import ListSerializer
 
-from apps.core.errors import ErrorCode
+from apps.core.errors import all_error_codes
 
 ENVELOPE_COMPONENT: dict[str, Any] = {
     "type": "object",
@@ -25,7 +25,7 @@ ERROR_COMPONENT: dict[str, Any] = {
     "required": ["success", "error", "message", "detail"],
     "properties": {
         "success": {"type": "boolean", "enum": [False]},
-        "error": {"type": "string", "enum": [code.value for code in ErrorCode]},
+        "error": {"type": "string", "enum": list(all_error_codes())},
         "message": {"type": "string", "description": "What went wrong, for people."},
         "detail": {"type": "string", "nullable": True},
         "fields": {

@@ -99,7 +99,7 @@ class StrictChoiceField(serializers.ChoiceField):
 
 
 class GranularityField(StrictTextField):
-    """A length of periods, in any letter case, also as the collection service names it."""
+    """A length of periods, in any letter case, by any of its names."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"trim_whitespace": False} | kwargs)

@@ -148,7 +148,7 @@ class CollectorCommand(TranslatedCommand):
     def _print(self, text: str) -> None:
         out = getattr(self.stdout, "_out", None)
         if isinstance(out, io.TextIOWrapper):
-            out.reconfigure(errors="backslashreplace")  # names of categories in a terminal without them
+            out.reconfigure(errors="backslashreplace")  # text in a terminal without its characters
         try:
             self.stdout.write(text)
             self.stdout.flush()

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 import redis
 import structlog
+from django.conf import settings
 from django_redis import get_redis_connection
 
 from apps.core.storage.outages import is_redis_outage, is_redis_refusal, redis_outage, redis_refusal
@@ -14,7 +15,7 @@ from apps.core.storage.outages import is_redis_outage, is_redis_refusal, redis_o
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-KEY_PREFIX = "mengla:"
+KEY_PREFIX: str = settings.REDIS_KEY_PREFIX
 
 
 def get_redis() -> redis.Redis:

@@ -122,17 +122,17 @@ MIGRATION_MODULES = {
 DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
 
 MIDDLEWARE = [
-    "apps.core.api.proxies.TrustedProxyMiddleware",
-    "apps.core.api.middleware.RequestIdMiddleware",
+    "apps.core.web.proxies.TrustedProxyMiddleware",
+    "apps.core.web.middleware.RequestIdMiddleware",
     "django.middleware.locale.LocaleMiddleware",  # before all that may answer in words
-    "apps.core.api.middleware.AccessLogMiddleware",
-    "apps.core.api.middleware.EnvelopeMiddleware",
+    "apps.core.web.middleware.AccessLogMiddleware",
+    "apps.core.web.middleware.EnvelopeMiddleware",
     "apps.core.admin_base.outage_page.OutagePageMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "apps.core.api.middleware.BodyMiddleware",
-    "apps.core.api.middleware.TrailingSlashMiddleware",
+    "apps.core.web.middleware.BodyMiddleware",
+    "apps.core.web.middleware.TrailingSlashMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -158,7 +158,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 UNFOLD = _admin_site.UNFOLD  # the look of the admin
 LOGIN_URL = "admin:login"
-CSRF_FAILURE_VIEW = "apps.core.api.views.csrf_failure"
+CSRF_FAILURE_VIEW = "apps.core.web.views.csrf_failure"
 LOGIN_REDIRECT_URL = "admin:index"  # of a login page that was opened by itself
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the first start

@@ -6,13 +6,13 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from apps.admin.metrics.views import prometheus
-from apps.core.api import views as core_views
 from apps.core.api.openapi_views import DocsView, SchemaView
+from apps.core.web import views as core_views
 
-handler400 = "apps.core.api.views.bad_request"
-handler403 = "apps.core.api.views.permission_denied"
-handler404 = "apps.core.api.views.not_found"
-handler500 = "apps.core.api.views.server_error"
+handler400 = "apps.core.web.views.bad_request"
+handler403 = "apps.core.web.views.permission_denied"
+handler404 = "apps.core.web.views.not_found"
+handler500 = "apps.core.web.views.server_error"
 
 # API addresses are written without a slash at their end; TrailingSlashMiddleware takes both spellings.
 urlpatterns = [

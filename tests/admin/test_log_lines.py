@@ -56,7 +56,7 @@ def test_of_a_crash_too(admin_token: str, address: str, written_log: Log, monkey
     def crash(*_args: Any, **_kwargs: Any) -> Any:
         raise ValueError("broken")
 
-    for view in ("apps.core.api.views.check_dependencies", "apps.admin.health.views.system_status"):
+    for view in ("apps.core.web.views.check_dependencies", "apps.admin.health.views.system_status"):
         monkeypatch.setattr(view, crash)
     client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {admin_token}"})
     ask(client, address)

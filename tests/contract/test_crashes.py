@@ -14,9 +14,9 @@ from rest_framework.views import APIView
 
 from apps.auth import caller_cache, services
 from apps.auth.credentials import new_api_token
-from apps.core.api import middleware, views
 from apps.core.errors import ErrorCode
 from apps.core.storage import outages
+from apps.core.web import middleware, views
 from tests.contract.routes import METHODS, Route, api_routes, assert_contract
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]

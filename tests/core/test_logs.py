@@ -155,7 +155,7 @@ def test_every_line_of_a_request_has_its_id(api: APIClient, written_log: Log, mo
         logging.getLogger("theirs").warning("theirs")
         return {}
 
-    monkeypatch.setattr("apps.core.api.views.check_dependencies", two_lines)
+    monkeypatch.setattr("apps.core.web.views.check_dependencies", two_lines)
     api.get("/ready", HTTP_X_REQUEST_ID="find-me")
     structlog.get_logger("tests.logs").info("afterwards")
     lines = {line["event"]: line.get("request_id") for line in written_log()}

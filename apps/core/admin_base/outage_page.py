@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from apps.core.api.middleware import GetResponse, is_api_path
+from apps.core.api.envelope import is_api_path
 from apps.core.errors import DependencyUnavailable
 from apps.core.storage.outages import is_mongo_outage, is_redis_outage, mongo_outage
 
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 logger = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5

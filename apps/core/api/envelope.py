@@ -25,6 +25,11 @@ class EnvelopeBody(dict[str, Any]):
     """A finished envelope; the renderer writes it as it is."""
 
 
+def is_api_path(path: str) -> bool:
+    """Whether the path belongs to the REST API."""
+    return path == "/api" or path.startswith("/api/")
+
+
 def success_body(data: Any, message: str = "ok") -> EnvelopeBody:
     """Wrap data in the success envelope."""
     return EnvelopeBody(success=True, data=data, message=message)

@@ -16,7 +16,7 @@ from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
 from apps.core.api.bodies import guard_body, read_ahead
-from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, error_response
+from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, error_response, is_api_path
 from apps.core.api.exceptions import code_of_status, internal_error_body
 from apps.core.errors import DomainError, ErrorCode
 
@@ -28,11 +28,6 @@ _FIRST_ERROR_STATUS = 400
 _MAX_LOGGED_PATH = 300
 _PROBES = frozenset({"/health", "/ready", "/metrics"})
 _SERVER_ERROR_STATUS = 500
-
-
-def is_api_path(path: str) -> bool:
-    """Whether the path belongs to the REST API."""
-    return path == "/api" or path.startswith("/api/")
 
 
 class RequestIdMiddleware:

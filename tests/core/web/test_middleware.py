@@ -13,12 +13,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.test import RequestFactory
 from rest_framework.test import APIClient
 
-from apps.core.api.middleware import (
-    EnvelopeMiddleware,
-    RequestIdMiddleware,
-    TrailingSlashMiddleware,
-    is_api_path,
-)
+from apps.core.api.envelope import is_api_path
+from apps.core.web.middleware import EnvelopeMiddleware, RequestIdMiddleware, TrailingSlashMiddleware
 
 requests = RequestFactory()
 

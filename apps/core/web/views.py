@@ -14,8 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from apps.core.admin_base.problem_page import problem_page
-from apps.core.api.envelope import error_response
-from apps.core.api.middleware import is_api_path
+from apps.core.api.envelope import error_response, is_api_path
 from apps.core.errors import ErrorCode
 from apps.core.liveness.health import check_dependencies
 

@@ -10,7 +10,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from apps.core.api.proxies import TrustedProxyMiddleware
+from apps.core.web.proxies import TrustedProxyMiddleware
 
 PROXY, CLIENT, STRANGER = "10.0.0.7", "198.51.100.5", "203.0.113.9"
 

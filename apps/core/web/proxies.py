@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from apps.core.api.middleware import GetResponse
+from apps.core.web.middleware import GetResponse
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -147,6 +147,6 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "STYLES": [style_address, _access("css")],
     "SCRIPTS": [_access("js")],
-    "LOGIN": {"form": "apps.auth.login_form.LoginForm"},
+    "LOGIN": {"form": "apps.auth.entry.login_form.LoginForm"},
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
 }

@@ -239,7 +239,7 @@ Q_CLUSTER = {
 # --- API ------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.auth.authentication.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.auth.entry.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.auth.permissions.IsReader"],
     "DEFAULT_RENDERER_CLASSES": ["apps.core.api.renderers.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.core.api.parsers.StrictJSONParser"],

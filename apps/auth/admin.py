@@ -17,9 +17,10 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.auth import services, validation
+from apps.auth import services
 from apps.auth.choices import TokenScope
 from apps.auth.models import ApiToken
+from apps.auth.passwords import validation
 from apps.auth.permission_names import PermissionsField
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.forms import themed

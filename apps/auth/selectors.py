@@ -9,12 +9,12 @@ from bson import ObjectId
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from apps.auth.caller_cache import FactsUnknownError, SubjectFacts, known_facts, token_key, user_key
 from apps.auth.choices import CredentialKind, TokenScope
-from apps.auth.credentials import decode_login, hash_api_token, is_api_token
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
 from apps.auth.principal import Principal
+from apps.auth.tokens.caller_cache import FactsUnknownError, SubjectFacts, known_facts, token_key, user_key
+from apps.auth.tokens.credentials import decode_login, hash_api_token, is_api_token
 from apps.core.api.pagination import DEFAULT_LIMIT, Page, newest_first
 from apps.core.errors import DependencyUnavailable
 from apps.core.storage.mongo import collection_of

@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.auth import validation
 from apps.auth.choices import CredentialKind, TokenScope
+from apps.auth.passwords import validation
 from apps.core.api.serializers import (
     ExactSerializer,
     StrictChoiceField,

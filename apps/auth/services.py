@@ -20,15 +20,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
-from apps.auth import validation
-from apps.auth.caller_cache import MAX_SUBJECTS, known_facts, token_key
 from apps.auth.choices import LoginOutcome, TokenScope
-from apps.auth.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
 from apps.auth.errors import Unauthenticated
-from apps.auth.hashing_limit import HashingBusy, process_slots
 from apps.auth.models import ApiToken
+from apps.auth.passwords import validation
+from apps.auth.passwords.hashing_limit import HashingBusy, process_slots
+from apps.auth.passwords.throttle import take_login_try
 from apps.auth.selectors import password_mark_of, scope_of
-from apps.auth.throttle import take_login_try
+from apps.auth.tokens.caller_cache import MAX_SUBJECTS, known_facts, token_key
+from apps.auth.tokens.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
 from apps.core.storage.outages import is_mongo_outage, mongo_outage

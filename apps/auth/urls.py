@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.auth import schema  # noqa: F401 - importing tells the OpenAPI generator about bearer tokens
+from apps.auth.entry import schema  # noqa: F401 - importing tells the OpenAPI generator about bearer tokens
 from apps.auth.views import LoginView, MeView, TokenViewSet
 
 app_name = "collector_auth"

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from apps.auth import selectors, services
 from apps.auth.choices import TokenScope
-from apps.auth.credentials import hash_api_token
 from apps.auth.models import ApiToken
+from apps.auth.tokens.credentials import hash_api_token
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 

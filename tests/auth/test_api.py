@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.auth import selectors, services
-from apps.auth.caller_cache import FactsCache
-from apps.auth.credentials import new_api_token
 from apps.auth.models import ApiToken
+from apps.auth.tokens.caller_cache import FactsCache
+from apps.auth.tokens.credentials import new_api_token
 from tests.auth.conftest import PASSWORD, Api, FakeClock, nested
 from tests.factories import UNKNOWN_ID
 

@@ -9,11 +9,11 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 
 from apps.auth import selectors, services
-from apps.auth.caller_cache import FactsCache
 from apps.auth.choices import CredentialKind, TokenScope
-from apps.auth.credentials import hash_api_token
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
+from apps.auth.tokens.caller_cache import FactsCache
+from apps.auth.tokens.credentials import hash_api_token
 from apps.core.errors import DependencyUnavailable
 from tests.auth.conftest import PASSWORD, FakeClock
 

@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 
 from apps.auth import services
 from apps.auth.choices import TokenScope
-from apps.auth.credentials import hash_api_token
 from apps.auth.errors import Unauthenticated
-from apps.auth.hashing_limit import HashingBusy, HashingSlots
 from apps.auth.models import ApiToken
+from apps.auth.passwords.hashing_limit import HashingBusy, HashingSlots
+from apps.auth.tokens.credentials import hash_api_token
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound, RateLimited
 from apps.core.storage.outages import mongo_outage

@@ -12,8 +12,9 @@ from pymongo.synchronous.mongo_client import MongoClient
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
-from apps.auth import caller_cache, services
-from apps.auth.credentials import new_api_token
+from apps.auth import services
+from apps.auth.tokens import caller_cache
+from apps.auth.tokens.credentials import new_api_token
 from apps.core.errors import ErrorCode
 from apps.core.storage import outages
 from apps.core.web import middleware, views

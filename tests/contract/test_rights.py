@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from rest_framework.test import APIClient
 
 from apps.auth import selectors, services
-from apps.auth.caller_cache import FRESH_SECONDS, FactsCache
+from apps.auth.tokens.caller_cache import FRESH_SECONDS, FactsCache
 from apps.mengla.models import Record
 from tests.conftest import bearer_client
 from tests.contract.routes import Route, api_routes, assert_contract

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.auth.hashing_limit import process_slots
+from apps.auth.passwords.hashing_limit import process_slots
 from apps.core import process_state
 from apps.core.caching.debts import debts
 from apps.core.caching.tiers import get_cache

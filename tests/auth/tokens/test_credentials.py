@@ -10,9 +10,9 @@ import jwt
 import pytest
 from django.conf import settings
 
-from apps.auth import credentials
 from apps.auth.choices import TokenScope
-from apps.auth.credentials import LoginClaims
+from apps.auth.tokens import credentials
+from apps.auth.tokens.credentials import LoginClaims
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 CLAIMS = LoginClaims(

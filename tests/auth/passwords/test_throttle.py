@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from apps.auth import throttle
-from apps.auth.throttle import take_login_try
+from apps.auth.passwords import throttle
+from apps.auth.passwords.throttle import take_login_try
 from apps.core.errors import RateLimited
 from apps.core.storage import redis as core_redis
 from tests.auth.conftest import redis_client

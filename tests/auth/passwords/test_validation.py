@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.auth import validation
+from apps.auth.passwords import validation
 from apps.core.errors import InvalidInput
 
 

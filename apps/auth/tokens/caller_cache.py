@@ -38,7 +38,7 @@ FRESH_SECONDS = 0.8  # a revocation is promised to hold everywhere within one se
 LAST_KNOWN_SECONDS = 3600
 COPY_AGAIN_SECONDS = 60
 MAX_SUBJECTS = 10_000
-_SALT = "apps.auth.caller_cache"
+_SALT = "apps.auth.tokens.caller_cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

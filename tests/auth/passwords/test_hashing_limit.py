@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apps.auth.hashing_limit import HashingBusy, HashingSlots, process_slots
+from apps.auth.passwords.hashing_limit import HashingBusy, HashingSlots, process_slots
 
 
 def test_ten_logins_at_once_hash_two_at_a_time_and_all_get_their_turn() -> None:

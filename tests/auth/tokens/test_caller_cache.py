@@ -13,9 +13,9 @@ import pytest
 from django.core import signing
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
-from apps.auth import caller_cache as facts_module
-from apps.auth.caller_cache import FactsCache, FactsUnknownError, SubjectFacts
 from apps.auth.choices import TokenScope
+from apps.auth.tokens import caller_cache as facts_module
+from apps.auth.tokens.caller_cache import FactsCache, FactsUnknownError, SubjectFacts
 from apps.core.storage import redis as core_redis
 from apps.core.storage.outages import mongo_outage
 from config.settings import AUTH_TIMEOUT_SECONDS, OUTAGE_REMEMBERED_SECONDS

@@ -1,0 +1,1 @@
+"""Passwords: what they may look like, how often one may be tried, and how many are hashed at once."""

@@ -1,0 +1,1 @@
+"""Tokens: their text, and what is remembered of their bearers."""

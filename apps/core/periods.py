@@ -1,7 +1,7 @@
 """Granularities and periods: strict parsing, canonical keys, real dates and ranges.
 
 Pure: nothing here reads the clock, "today" is always an argument. Text that is not exactly one of the
-accepted forms is refused, never guessed at, because a guess would serve another period's figures.
+accepted forms is refused, never guessed at, because a guess would answer for another period.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidInput
 
-# No figure is older, and a year outside this century is a typing error.
+# Nothing is older, and a year outside this century is a typing error.
 # Four digits in every key also keep keys of one granularity in calendar order when sorted as text.
 MIN_YEAR = 2000
 MAX_YEAR = 2099
@@ -30,7 +30,7 @@ SHOWN_CHARACTERS = 40
 
 
 class Granularity(StrEnum):
-    """The length of the periods a figure belongs to."""
+    """The length of a period."""
 
     DAY = "day"
     MONTH = "month"

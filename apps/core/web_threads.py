@@ -1,8 +1,8 @@
 """How many threads of a web process may wait for somebody outside, so that some are left for the rest.
 
-A thread waits for a body that a client sends slowly, for a turn to hash a password, for a collection. Each
-kind has a bound of its own, and all of them together leave a quarter of the threads to requests that need
-nobody: the figures that are stored, and the probes of monitors and balancers.
+A thread waits for a body that a client sends slowly, for a turn to hash a password, for work that is under
+way elsewhere. Each kind has a bound of its own, and all of them together leave a quarter of the threads to
+requests that wait for nobody: what is stored, and the probes of monitors and balancers.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ NOBODY_WANTS = {"django.contrib.gis.db", "django.contrib.gis.gdal", "django.cont
 FEW_WANT = {"click", "httpx", "openpyxl", "pygments", "rich.console"}
 WEB_WANTS = {
     "apps.auth.services",
-    "apps.mengla.services",
+    "apps.mengla.runs",
     "django.test",
     "limits",
     "rest_framework.serializers",
@@ -59,11 +59,11 @@ def manage(*arguments: str) -> str:
         (manage("serve", "--help"), NOTHING_SPECIAL),
         (manage("qcluster", "--help"), NOTHING_SPECIAL),
         (manage("migrate", "--help"), NOTHING_SPECIAL),
-        (manage("collect", "--help"), NOTHING_SPECIAL - {"apps.mengla.services"}),
+        (manage("collect", "--help"), NOTHING_SPECIAL - {"apps.mengla.runs"}),
         (SETUP, NOTHING_SPECIAL),
         (
             f"{SETUP}; import apps.mengla.tasks, apps.admin.tasks",
-            NOTHING_SPECIAL - {"apps.mengla.services", "httpx"},
+            NOTHING_SPECIAL - {"apps.mengla.runs", "httpx"},
         ),
         (WEB, NOBODY_WANTS | FEW_WANT - {"pygments"}),
     ],
@@ -96,7 +96,7 @@ def test_the_queue_loads_its_tasks_before_it_forks() -> None:
     """Or else each worker would, again and again."""
     pretend = "from django_q.management.commands import qcluster; import sys; qcluster.Command.handle = tell"
     tell = "tell = lambda *_, **__: print({'apps.mengla.tasks', 'apps.admin.tasks'} <= sys.modules.keys())"
-    servers = "from apps.core.worker_command.management.commands import qcluster as ours"
+    servers = "from apps.launcher.management.commands import qcluster as ours"
     up = "ours.demand_mongo = ours.demand_redis = lambda: None"
     call = "from django.core.management import call_command; call_command('qcluster', skip_checks=True)"
     ended = python("\n".join((SETUP, tell, pretend, servers, up, call)))

@@ -13,7 +13,7 @@ from django.urls import path
 from config.settings import *  # noqa: F403
 
 ROOT_URLCONF = __name__
-INSTALLED_APPS = ["apps.core"]
+INSTALLED_APPS = ["apps.core", "apps.launcher"]
 MIDDLEWARE: list[str] = []
 CSRF_FAILURE_VIEW = "django.views.csrf.csrf_failure"  # the product's needs the apps that are left out
 

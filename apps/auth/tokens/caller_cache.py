@@ -38,7 +38,8 @@ FRESH_SECONDS = 0.8  # a revocation is promised to hold everywhere within one se
 LAST_KNOWN_SECONDS = 3600
 COPY_AGAIN_SECONDS = 60
 MAX_SUBJECTS = 10_000
-_SALT = "apps.auth.tokens.caller_cache"
+# Copies of facts in Redis are signed with it: it stays what it was when they were written.
+_SALT = "apps.auth.facts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

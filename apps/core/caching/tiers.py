@@ -1,7 +1,7 @@
 """Answers kept in two tiers: L1 in each process, L2 in Redis. What is kept is the final response bytes.
 
-Entries are filed under a *group* and a *field*. A group is what one write makes outdated all at once: one
-record, or every range of one trend. Rules, all of which hold across processes and hosts:
+Entries are filed under a *group* and a *field*. A group is what one write makes outdated all at once. Rules,
+all of which hold across processes and hosts:
 
 * After :meth:`TieredCache.invalidate` or :meth:`TieredCache.clear_all` returns true, no process serves older
   bytes for more than a second. Writers append the group to a Redis stream; a reader catches up with the
@@ -43,7 +43,7 @@ _EVERY_GROUP = "*"  # no group has this name
 _NEW_EPOCH = "**"  # nor this one
 _VERSION_FIELD = "\x00version"
 _VERSION_TTL_SECONDS = 3600  # far longer than anybody takes between ticket and fill
-_GROUP_MAX_FIELDS = 2000  # nobody fills Redis by asking for every range of a trend
+_GROUP_MAX_FIELDS = 2000  # nobody fills Redis by asking for everything
 
 # KEYS: epoch, changes. ARGV: data prefix, group, new version, version's ttl_ms, max length of the changes.
 _INVALIDATE = """

@@ -128,8 +128,7 @@ def declared_schedules() -> list[WantedSchedule]:
     """Collect what ``get_schedules`` of every app's ``schedules`` module returns."""
     wanted: list[WantedSchedule] = []
     for config in django_apps.get_app_configs():
-        is_ours = config.name.startswith("apps.") and config.name != __package__
-        if is_ours and find_spec(f"{config.name}.schedules"):
+        if config.name.startswith("apps.") and find_spec(f"{config.name}.schedules"):
             wanted += import_module(f"{config.name}.schedules").get_schedules()
     return wanted
 

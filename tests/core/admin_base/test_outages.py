@@ -13,7 +13,7 @@ from tests.programs import run_python
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CLOSED = "127.0.0.1:1"
 ASK = """
 import json, sys, django

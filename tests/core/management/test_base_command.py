@@ -30,7 +30,7 @@ from apps.core.periods import parse_granularity
 from apps.core.storage import mongo
 from tests.programs import run_python
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Doing(CollectorCommand):

@@ -26,7 +26,7 @@ from tests.missing import leave_out
 
 pytestmark = pytest.mark.redis
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PATIENT_SECONDS = 20
 SHANGHAI = settings.BUSINESS_TIME_ZONE
 # Redis expires by its own clock, so the frozen instant is of today: noon.
@@ -133,7 +133,7 @@ from django.conf import settings
 pool = settings.CACHES["default"]["OPTIONS"]["CONNECTION_POOL_KWARGS"]
 pool.update(socket_timeout=60, socket_connect_timeout=60)  # eight processes on few cores: slow is not down
 django.setup()
-from apps.core import counters
+from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY, fields_of
 for number in range(1000):
     event = {counters.STATS: {"shared": 1, sys.argv[1]: 1}, LATENCY: fields_of("read", 0.001 * (number + 1))}
@@ -165,8 +165,7 @@ def test_eight_processes_with_a_thousand_increments_each(redis_client: redis.Red
             )
             for number in range(8)
         ]
-        psutil.wait_procs([psutil.Process(child.pid) for child in children], timeout=120)
-        assert [child.returncode for child in children] == [0] * 8
+        assert [child.wait(120) for child in children] == [0] * 8
     counted = counted_lately(counters.STATS)
     assert counted == {"shared": 8000, **{f"of:{number}": 1000 for number in range(8)}}
     assert counters.read_total(counters.STATS) == counted

@@ -19,7 +19,7 @@ from tests.parallel import own_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
-OF_NO_REQUEST = ("_granian", "granian", "apps.core.management", "apps.admin.alerts.alert_thread")
+OF_NO_REQUEST = ("_granian", "granian", "apps.launcher", "apps.admin.alerts.alert_thread")
 
 
 def test_no_secret_and_no_fork_warning_reaches_a_log(stack: Stack) -> None:
@@ -147,9 +147,7 @@ def test_every_line_of_a_request_and_of_a_task_names_it(stack: Stack) -> None:
     stack.wait_until_ended(stack.ask_all(stack.questions.some(2)))
     # The server's own lines and those of the watch belong to no request.
     web = [line for line in lines_of(stack, "web*.log") if not line["logger"].startswith(OF_NO_REQUEST)]
-    workers = [
-        line for line in lines_of(stack, "cluster*.log") if line["logger"].startswith("apps.mengla.services")
-    ]
+    workers = [line for line in lines_of(stack, "cluster*.log") if line["logger"].startswith("apps.mengla.")]
     assert {"collector.access", "apps.mengla.ingest.receive"} <= {line["logger"] for line in web}
     assert workers
     assert [line for line in web if not line.get("request_id")] == []

@@ -12,7 +12,7 @@ from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection
-from apps.mengla.runs import planning
+from apps.mengla.runs import work
 from apps.mengla.runs.collect import Order, Selection, run_fill, run_period_collect
 from apps.mengla.store.selectors import query_of
 from apps.sync_tasks.choices import RunStatus
@@ -229,7 +229,7 @@ def test_a_signal_while_a_retry_starts_leaves_no_run_unspoken(
     def request_planning(_run_id: str) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(planning, "request_planning", request_planning)
+    monkeypatch.setattr(work, "request_planning", request_planning)
     ended = sync_tasks("retry", run_id, "--wait", option)
     retried = stored_runs()[-1]
     assert ended.code == 1

@@ -60,11 +60,11 @@ def changed_meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]
 
 def changed_after_the_look(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> None:
     """Let something happen, once, after it was decided what is deleted and before it is."""
-    hold = service._Remover._hold
+    keep_and_delete = service.keep_and_delete
 
-    def change_first(*arguments: Any) -> None:
+    def change_first(*arguments: Any, **options: Any) -> None:
         monkeypatch.undo()
         change()
-        hold(*arguments)
+        keep_and_delete(*arguments, **options)
 
-    monkeypatch.setattr(service._Remover, "_hold", change_first)
+    monkeypatch.setattr(service, "keep_and_delete", change_first)

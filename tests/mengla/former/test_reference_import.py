@@ -131,7 +131,7 @@ def test_a_record_that_appears_meanwhile_is_replaced_if_older(
 ) -> None:
     """Another writer may insert an older record between MongoDB's search and its insertion."""
     source.insert_one(make(0))
-    write, calls = reference_import._write, []
+    write, calls = reference_import.write_if_newer, []
 
     def lose_once(records: Any) -> Any:
         calls.append(records)
@@ -141,7 +141,7 @@ def test_a_record_that_appears_meanwhile_is_replaced_if_older(
             return frozenset(), frozenset()
         return write(records)
 
-    monkeypatch.setattr(reference_import, "_write", lose_once)
+    monkeypatch.setattr(reference_import, "write_if_newer", lose_once)
     assert run(source)["lost"] == 0
     assert stored() == {"high:1000:month:202506": {"list": [{"monthSales": 0}]}}
 
@@ -149,7 +149,7 @@ def test_a_record_that_appears_meanwhile_is_replaced_if_older(
 def test_figures_that_do_not_arrive_are_noticed(source: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     source.insert_one(make(0))
     monkeypatch.setattr(
-        reference_import, "_write", lambda records: (frozenset(map(id, records)), frozenset())
+        reference_import, "write_if_newer", lambda records: (frozenset(map(id, records)), frozenset())
     )
     result = run(source, code=1)
     assert (result["is_verified"], result["lost"]) == (False, 1)

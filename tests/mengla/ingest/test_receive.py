@@ -306,14 +306,14 @@ class TestUnknown:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         attempt = begin_attempt(hot())
-        park = receive.kept_answers.park
+        park = receive.parked.park
 
         def accept_then_park(execution_id: str, body: dict[str, Any]) -> None:
             jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
             receive.take_parked_answer("x1")  # the dispatcher looks too early
             park(execution_id, body)
 
-        monkeypatch.setattr(receive.kept_answers, "park", accept_then_park)
+        monkeypatch.setattr(receive.parked, "park", accept_then_park)
         body = body_for(attempt, ranking("early"), executionId="x1")
         assert receive_webhook(body, collection_id=None, token=None) is Receipt.STORED
 
@@ -324,8 +324,8 @@ class TestUnknown:
 
     def test_it_is_taken_once(self) -> None:
         receive_webhook({"executionId": "x1", "resultData": ranking("a")}, collection_id=None, token=None)
-        assert receive.kept_answers.unpark("x1") is not None
-        assert receive.kept_answers.unpark("x1") is None
+        assert receive.parked.unpark("x1") is not None
+        assert receive.parked.unpark("x1") is None
 
     def test_the_execution_names_the_collection_when_the_address_does_not(self) -> None:
         attempt = begin_attempt(hot())

@@ -155,7 +155,7 @@ def test_a_run_that_starts_while_another_is_cancelled_keeps_what_it_joined(
             joined.append(started.run_id)
         return cancel_pending(criteria, **options)
 
-    monkeypatch.setattr(jobs, "cancel_pending", start_meanwhile)
+    monkeypatch.setattr(removal, "cancel_pending", start_meanwhile)
     assert admin.post(f"/api/sync-tasks/{run_id}/cancel").status_code == 200
     assert {one["status"] for one in collections_of(joined[0])} == {CollectionStatus.PENDING}
     assert end_all() == 6

@@ -27,7 +27,7 @@ from apps.mengla.upstream.payloads import (
     variant_of,
 )
 
-CASES = {path.stem: path for path in sorted(Path(__file__).parent.parent.joinpath("payloads").glob("*.json"))}
+CASES = {path.stem: path for path in sorted(Path(__file__).parents[2].joinpath("payloads").glob("*.json"))}
 
 # Words the format uses, so that arbitrary JSON often comes close to it.
 words = st.sampled_from(

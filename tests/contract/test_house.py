@@ -1,0 +1,130 @@
+"""The house: no circles, small rooms, a kernel without the product, one writer for each document."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+
+import pytest
+
+from tests.contract.test_imports import APPS, ROOT, imported_by, sources
+
+MOST_MODULES = 15  # of one folder, besides its __init__
+# Only these may change what they keep; both keep the rules that make their documents right.
+WRITERS_OF_COLLECTIONS = "apps/mengla/queue/"
+WRITERS_OF_RECORDS = "apps/mengla/ingest/records.py"
+OTHER_WRITERS = {"apps/mengla/former/import_journal.py": "writes mengla_imports, and nothing else"}
+WRITES = frozenset(
+    {
+        *("insert_one", "insert_many", "update_one", "update_many", "replace_one", "bulk_write"),
+        *("delete_one", "delete_many", "find_one_and_update", "find_one_and_replace", "find_one_and_delete"),
+        *("delete_matching", "save", "bulk_create", "bulk_update", "get_or_create", "update_or_create"),
+    }
+)
+# The kernel's own words are those of any such product: periods, processes, caches, schedules.
+PRODUCT_WORDS = re.compile(
+    r"""mengla | \bozon\b | \bcollect_ | collection\ service | webhook | quarterly_for_year | \bcat_?id\b
+    | (?<!unicodedata\.)\bcategor(?:y|ies)\b | \bsync[_ ]tasks?\b | \bpanels?\b | \bfigures?\b | \bhot\b
+    | \balerts?\b | \brankings?\b | \btrends?\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# The title of a page is the product's name wherever the page is kept.
+PRODUCT_NAME = re.compile(r"MengLa Collector")
+# How often the import rules are gone around: models by their names, permissions of other apps by theirs.
+# These numbers may only fall.
+MOST_MODELS_BY_NAME = 4
+MOST_FOREIGN_PERMISSIONS = 14
+APP_LABELS = {"admin": "collector_admin", "auth": "collector_auth"}
+
+
+def test_no_file_imports_itself_over_others() -> None:
+    graph = {}
+    modules = {module_of(path) for path, _tree in sources(APPS)}
+    for path, tree in sources(APPS):
+        graph[module_of(path)] = {
+            name if name in modules else name.rpartition(".")[0] for name in imported_by(tree)
+        } & modules - {module_of(path)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' imports '.join(reversed(error.args[1]))}")
+
+
+def test_a_folder_is_small_enough_to_be_looked_through() -> None:
+    folders = [folder for folder in (APPS, *APPS.rglob("*")) if folder.is_dir()]
+    large = {
+        folder.relative_to(ROOT).as_posix(): count
+        for folder in folders
+        if (count := sum(path.name != "__init__.py" for path in folder.glob("*.py"))) > MOST_MODULES
+    }
+    assert large == {}
+
+
+def test_a_package_says_what_it_owns() -> None:
+    for path, tree in sources(APPS):
+        if path.endswith("__init__.py") and "/migrations/" not in path:
+            assert ast.get_docstring(tree), path
+
+
+def test_the_kernel_knows_no_word_of_the_product() -> None:
+    found = []
+    for path in sorted((APPS / "core").rglob("*")):
+        if path.suffix not in (".py", ".html", ".js", ".css", ".txt"):
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            if PRODUCT_WORDS.search(PRODUCT_NAME.sub("", line)):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert found == []
+
+
+def test_each_document_of_the_market_has_one_writer() -> None:
+    trespasses = [
+        f"{path}:{line} calls {name}"
+        for path, tree in sources(APPS / "mengla")
+        if not path.startswith((WRITERS_OF_COLLECTIONS, WRITERS_OF_RECORDS, "apps/mengla/migrations/"))
+        and path not in OTHER_WRITERS
+        for line, name in writes_of(tree)
+    ]
+    assert trespasses == []
+    for path in OTHER_WRITERS:
+        assert "collection_of(" not in (ROOT / path).read_text(), f"{path} writes documents of models"
+
+
+def test_the_queue_writes_no_records_and_the_store_of_records_no_collections() -> None:
+    for path, tree in sources(APPS / "mengla"):
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        if path.startswith(WRITERS_OF_COLLECTIONS):
+            assert "Record" not in names, path
+        if path == WRITERS_OF_RECORDS:
+            assert "Collection" not in names, path
+
+
+def test_the_ways_around_the_import_rules_only_become_fewer() -> None:
+    models, permissions = [], []
+    for path, tree in sources(APPS):
+        _, app, *_ = path.split("/")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("get_model"):
+                models.append(f"{path}:{node.lineno}")
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                label = re.fullmatch(r"(\w+)\.(?:view|add|change|delete)_\w+", node.value)
+                if label and label[1] not in (app, APP_LABELS.get(app)):
+                    permissions.append(f"{path}:{node.lineno}")
+    assert len(models) == MOST_MODELS_BY_NAME, models
+    assert len(permissions) == MOST_FOREIGN_PERMISSIONS, permissions
+
+
+def module_of(path: str) -> str:
+    """The name under which a file is imported."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def writes_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Each call that changes documents, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            if name in WRITES:
+                yield node.lineno, name

@@ -5,14 +5,15 @@ The address may hold a credential, so it is never logged.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 
 from apps.admin.choices import AlertEventKind, AlertStatus
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json
+from apps.core.liveness.bounded_reads import ask_all
 from apps.core.signing import SIGNATURE_HEADER, sign
 
 TIMEOUT_SECONDS = 5.0
@@ -58,7 +59,13 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
     headers = {"Content-Type": JSON_CONTENT_TYPE, "User-Agent": "mengla-collector"}
     if settings.ALERT_WEBHOOK_SECRET:
         headers[SIGNATURE_HEADER] = sign(body, settings.ALERT_WEBHOOK_SECRET)
-    problem = _within(TOTAL_SECONDS, lambda: _send(body, headers))
+    # httpx limits the wait for each byte and not the whole: a slow name server, or a receiver that sends its
+    # answer in drops, would hold a worker for ever.
+    problem = ask_all(
+        {"receiver": partial(_send, body, headers)},
+        deadline_seconds=TOTAL_SECONDS,
+        late=lambda _name: NotDeliveredError("no answer in time"),
+    )["receiver"]
     if problem is not None:
         raise problem
 
@@ -79,16 +86,3 @@ def _send(body: bytes, headers: Mapping[str, str]) -> NotDeliveredError | None:
             return NotDeliveredError(f"status {status}", is_permanent=is_permanent)
     except Exception as error:  # noqa: BLE001 - whatever a receiver provokes, it has not taken the notice
         return NotDeliveredError(type(error).__name__)
-
-
-def _within(seconds: float, call: Callable[[], NotDeliveredError | None]) -> NotDeliveredError | None:
-    """Call in a thread that is left behind when it takes longer.
-
-    httpx limits the wait for each byte and not the whole: a slow name server, or a receiver that sends its
-    answer in drops, would hold a worker for ever.
-    """
-    outcomes: list[NotDeliveredError | None] = []
-    thread = threading.Thread(target=lambda: outcomes.append(call()), name="alert-notice", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return outcomes[0] if outcomes else NotDeliveredError("no answer in time")

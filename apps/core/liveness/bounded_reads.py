@@ -1,16 +1,18 @@
-"""Asks several dependencies at once, with one deadline for all; what does not answer is told as unavailable.
+"""Asks several at once, with one deadline for all; what does not answer is told as unavailable.
 
-For pages that must answer above all when something hangs.
+For whatever must answer above all when something hangs: pages, probes, the diagnosis.
 """
 
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import pymongo
 import structlog
@@ -20,9 +22,12 @@ from django.utils.translation import gettext as _
 
 from apps.core.storage.outages import is_mongo_outage, is_redis_silent, mongo_outage, redis_outage
 
+T = TypeVar("T")
+
 logger = structlog.get_logger(__name__)
 
-_OPERATIONS_END_BEFORE_SECONDS = 0.2
+# An operation that gives up by itself says why; it needs this much time to do so before the deadline.
+GRACE_SECONDS = 0.2
 
 
 class Dependency(StrEnum):
@@ -53,38 +58,52 @@ class Outcome:
         return self.error is None
 
 
+def ask_all(
+    asks: Mapping[str, Callable[[], T]], *, deadline_seconds: float, late: Callable[[str], T]
+) -> dict[str, T]:
+    """Call all of them at once; returns at the deadline at the latest, with what each returned, by name.
+
+    ``late(name)`` stands for one that has not returned by then. Each runs in a copy of the caller's context
+    and in the caller's language. What one raises in time is raised here.
+    """
+    futures = {name: _start(name, ask) for name, ask in asks.items()}
+    wait(futures.values(), timeout=deadline_seconds)
+    return {name: future.result() if future.done() else late(name) for name, future in futures.items()}
+
+
+def _start(name: str, ask: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    context = contextvars.copy_context()
+    language = get_language()  # it is bound to its thread, and no part of the context
+
+    def answer() -> None:
+        try:
+            with override(language):
+                future.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised where the future is read
+            future.set_exception(error)
+
+    # A daemon and no pool: a pool's thread would keep the process from ending while a server hangs.
+    threading.Thread(target=context.run, args=(answer,), name=f"ask-{name}", daemon=True).start()
+    return future
+
+
 def read_parts(parts: Mapping[str, Part]) -> dict[str, Outcome]:
     """Read all parts at once; returns at the deadline at the latest, with every part's outcome by name.
 
     A dependency that failed to answer a moment ago is not asked again. Whatever goes wrong in one part, the
     others are told.
     """
-    language = get_language()  # of the reader; a thread begins without one
     deadline_seconds = settings.PARTS_DEADLINE_SECONDS
-    limit_seconds = deadline_seconds - _OPERATIONS_END_BEFORE_SECONDS
-    pool = ThreadPoolExecutor(max_workers=max(1, len(parts)), thread_name_prefix="part")
-    try:
-        futures = {
-            name: pool.submit(contextvars.copy_context().run, _read, name, part, limit_seconds, language)
-            for name, part in parts.items()
-        }
-        wait(futures.values(), timeout=deadline_seconds)
-        return {name: _outcome_of(future) for name, future in futures.items()}
-    finally:
-        # Not waited for: each operation has a timeout, so that a thread left behind ends soon.
-        pool.shutdown(wait=False, cancel_futures=True)
+    limit_seconds = deadline_seconds - GRACE_SECONDS
+    return ask_all(
+        {name: partial(_read, name, part, limit_seconds) for name, part in parts.items()},
+        deadline_seconds=deadline_seconds,
+        late=lambda _name: Outcome(error=_("No answer in time.")),
+    )
 
 
-def _outcome_of(future: Future[Outcome]) -> Outcome:
-    return future.result() if future.done() else Outcome(error=_("No answer in time."))
-
-
-def _read(name: str, part: Part, limit_seconds: float, language: str | None) -> Outcome:
-    with override(language):
-        return _ask(name, part, limit_seconds)
-
-
-def _ask(name: str, part: Part, limit_seconds: float) -> Outcome:
+def _read(name: str, part: Part, limit_seconds: float) -> Outcome:
     outage = mongo_outage if part.needs is Dependency.MONGODB else redis_outage
     if outage.is_known:
         return Outcome(error=_("No answer a moment ago."))

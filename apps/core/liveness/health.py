@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextvars
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypedDict
 
 import pymongo
@@ -15,6 +14,7 @@ from django.db.utils import DatabaseError
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
+from apps.core.liveness.bounded_reads import GRACE_SECONDS, ask_all
 from apps.core.liveness.heartbeats import worker_problem
 from apps.core.storage import mongo
 from apps.core.storage.redis import get_redis
@@ -41,13 +41,12 @@ def check_dependencies() -> dict[str, DependencyState]:
         "redis": lambda: get_redis().ping(),
         "worker": _look_for_worker,
     }
-    with ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health") as pool:
-        # Each thread in a copy of the context: what it logs names the request, too.
-        states = {
-            name: pool.submit(contextvars.copy_context().run, _state_of, check)
-            for name, check in checks.items()
-        }
-        return {name: state.result() for name, state in states.items()}
+    deadline_seconds = settings.HEALTH_CHECK_TIMEOUT_SECONDS + GRACE_SECONDS
+    return ask_all(
+        {name: partial(_state_of, check) for name, check in checks.items()},
+        deadline_seconds=deadline_seconds,
+        late=lambda _name: _down(TimeoutError.__name__, deadline_seconds),
+    )
 
 
 def _ping_mongo() -> None:
@@ -70,10 +69,14 @@ def _state_of(check: Callable[[], Any]) -> DependencyState:
     except NoWorkerError as failure:
         error = str(failure)
     except (PyMongoError, DatabaseError, RedisError) as failure:
-        error = type(failure).__name__
-        logger.warning("dependency_down", error=error)
-    return {
-        "ok": error is None,
-        "latency_ms": round((time.monotonic() - started) * 1000, 1),
-        "error": error,
-    }
+        return _down(type(failure).__name__, time.monotonic() - started)
+    return _state(error, time.monotonic() - started)
+
+
+def _down(error: str, seconds: float) -> DependencyState:
+    logger.warning("dependency_down", error=error)
+    return _state(error, seconds)
+
+
+def _state(error: str | None, seconds: float) -> DependencyState:
+    return {"ok": error is None, "latency_ms": round(seconds * 1000, 1), "error": error}

@@ -6,10 +6,10 @@ changed, nothing is collected, and no message holds a secret.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
+from apps.core.liveness.bounded_reads import ask_all
 from apps.core.storage.outages import is_mongo_outage, is_redis_silent
 from apps.mengla.monitoring import diagnose_checks as checks
 from apps.mengla.monitoring.diagnose_checks import CheckFailed
@@ -53,21 +54,15 @@ class CheckResult:
 def diagnose() -> list[CheckResult]:
     """Run all checks side by side; takes hardly longer than ``DIAGNOSIS_LIMIT_SECONDS``."""
     limit_seconds = settings.DIAGNOSIS_LIMIT_SECONDS
-    results: dict[str, CheckResult] = {}
-    # Daemons and no pool: a pool's threads would keep the process from ending while a server hangs.
-    threads = {
-        name: threading.Thread(target=_run, args=(name, check, results), name=f"diagnose-{name}", daemon=True)
-        for name, check in CHECKS.items()
-    }
-    started = time.monotonic()
-    for thread in threads.values():
-        thread.start()
-    for thread in threads.values():
-        thread.join(max(0.0, started + limit_seconds - time.monotonic()))
-    return [results.get(name) or _overdue(name, limit_seconds) for name in CHECKS]
+    results = ask_all(
+        {name: partial(_run, name, check) for name, check in CHECKS.items()},
+        deadline_seconds=limit_seconds,
+        late=partial(_overdue, limit_seconds=limit_seconds),
+    )
+    return list(results.values())
 
 
-def _run(name: str, check: Callable[[], str], results: dict[str, CheckResult]) -> None:
+def _run(name: str, check: Callable[[], str]) -> CheckResult:
     started = time.monotonic()
     try:
         is_ok, detail, advice = True, check(), ""
@@ -76,7 +71,7 @@ def _run(name: str, check: Callable[[], str], results: dict[str, CheckResult]) -
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what the diagnosis is for
         is_ok, detail, advice = False, *_explain(error)
     latency_ms = round((time.monotonic() - started) * 1000, 1)
-    results[name] = CheckResult(name, is_ok, latency_ms, detail, advice)
+    return CheckResult(name, is_ok, latency_ms, detail, advice)
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any
 
@@ -14,7 +14,7 @@ import redis
 from django.utils.translation import gettext, override
 from pymongo.errors import ServerSelectionTimeoutError
 
-from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
+from apps.core.liveness.bounded_reads import Dependency, Part, ask_all, read_parts
 from apps.core.storage.outages import mongo_outage, redis_outage
 
 
@@ -28,6 +28,33 @@ def gate() -> Iterator[threading.Event]:
 
 def part(read: Any, needs: Dependency = Dependency.MONGODB) -> Part:
     return Part(needs, read)
+
+
+def ask(**asks: Callable[[], Any]) -> dict[str, Any]:
+    return ask_all(asks, deadline_seconds=20, late=lambda name: f"{name} is late")
+
+
+def test_what_each_returned_in_the_order_of_asking() -> None:
+    assert list(ask(b=lambda: 1, a=lambda: None).items()) == [("b", 1), ("a", None)]
+    assert ask() == {}
+
+
+def test_the_caller_says_what_stands_for_one_that_is_late(gate: threading.Event) -> None:
+    told = ask_all(
+        {"hangs": gate.wait, "lives": lambda: "here"},
+        deadline_seconds=0.5,
+        late=lambda name: f"{name} is late",
+    )
+    assert told["hangs"] == "hangs is late"
+
+
+def test_what_one_raises_is_raised_to_the_caller() -> None:
+    with pytest.raises(KeyError, match="a bug"):
+        ask(lives=lambda: 1, fails=lambda: {}["a bug"])
+
+
+def test_one_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    assert ask(thread=threading.current_thread)["thread"].daemon
 
 
 def test_the_data_of_every_part() -> None:

@@ -111,6 +111,23 @@ class TestReady:
         states = health.check_dependencies()
         assert states["mongodb"]["ok"] and states["redis"]["ok"]
 
+    def test_one_that_answers_too_late_is_down(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch, written_log: Log
+    ) -> None:
+        settings.HEALTH_CHECK_TIMEOUT_SECONDS = 0.1
+        gate = threading.Event()
+
+        class Hanging:
+            def ping(self) -> None:
+                gate.wait()
+
+        monkeypatch.setattr(health, "get_redis", Hanging)
+        state = health.check_dependencies()["redis"]
+        gate.set()
+        assert (state["ok"], state["error"]) == (False, "TimeoutError")
+        assert state["latency_ms"] >= 100
+        assert "dependency_down" in {line["event"] for line in written_log()}
+
     def test_a_mistake_of_ours_is_no_outage(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail() -> None:
             raise KeyError("a bug")

@@ -59,7 +59,7 @@ def _delete_run_data(*, run_id: str, is_data_deleted: bool, **_kwargs: Any) -> i
 
 
 def _report_worker(**_kwargs: Any) -> None:
-    from apps.core.liveness.heartbeats import note_heartbeat
+    from apps.core.liveness.processes import note_heartbeat
 
     # The tick reports too; until the first one, up to a minute, nobody would know of this worker.
     note_heartbeat()

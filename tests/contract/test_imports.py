@@ -43,7 +43,6 @@ HTTP_CLIENTS = (
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (
     "apps/launcher/embedded/",
-    "apps/core/liveness/heartbeats.py",
     "apps/launcher/ports.py",
     "apps/launcher/processes.py",
     "apps/launcher/quickstart/",

@@ -13,7 +13,7 @@ import pymongo
 import structlog
 
 from apps.admin.alerts import evaluation, outbox
-from apps.core.liveness.presence import RENEW_SECONDS, note_web_process
+from apps.core.liveness.processes import RENEW_SECONDS, note_web_process
 from apps.core.storage.outages import is_mongo_outage
 
 logger = structlog.get_logger(__name__)

@@ -24,7 +24,7 @@ from apps.admin.alerts.words import (
     WAITING,
 )
 from apps.admin.choices import SEVERITIES, AlertRule, Severity
-from apps.core.liveness.heartbeats import list_heartbeats
+from apps.core.liveness.processes import newest_heartbeat
 from apps.mengla.dispatch import breaker_control
 from apps.mengla.monitoring import queue_state, throughput
 
@@ -176,7 +176,7 @@ def _judge_breaker(now: datetime) -> Iterator[Judgement]:
 
 def _judge_workers(now: datetime) -> Iterator[Judgement]:
     limit_seconds = float(settings.ALERT_WORKER_SILENT_SECONDS)
-    newest = next(iter(list_heartbeats()), None)
+    newest = newest_heartbeat()
     age = newest.age_seconds if newest else None
     message = NO_WORKER if age is None else OLD_REPORT % {"seconds": age}
     yield Judgement(

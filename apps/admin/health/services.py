@@ -16,9 +16,7 @@ from django.conf import settings
 from apps.core.apps import STARTED_AT
 from apps.core.caching.tiers import get_cache
 from apps.core.liveness.bounded_reads import Dependency, Outcome, Part, read_parts
-from apps.core.liveness.heartbeats import list_heartbeats
-from apps.core.liveness.presence import count_web_processes
-from apps.core.liveness.workers import list_clusters
+from apps.core.liveness.processes import count_web_processes, list_clusters, list_heartbeats
 from apps.core.storage import mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.storage.redis import get_redis

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.metrics import families
-from apps.core.liveness import heartbeats, presence, workers
+from apps.core.liveness import processes
 from apps.core.liveness.bounded_reads import Dependency, Outcome, Part, read_parts
 from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY
@@ -25,14 +25,14 @@ from apps.mengla.monitoring import queue_state
 from apps.sync_tasks import selectors as runs
 
 _PARTS = {
-    "web": Part(Dependency.REDIS, presence.count_web_processes),
-    "clusters": Part(Dependency.REDIS, workers.list_clusters),
+    "web": Part(Dependency.REDIS, processes.count_web_processes),
+    "clusters": Part(Dependency.REDIS, processes.list_clusters),
     "breaker": Part(Dependency.REDIS, breaker_control.read_breaker),
     "counts": Part(Dependency.REDIS, lambda: counters.read_total(counters.STATS)),
     "durations": Part(Dependency.REDIS, lambda: counters.read_total(LATENCY)),
     "queue": Part(Dependency.MONGODB, queue_state.queue_depth),
     "runs": Part(Dependency.MONGODB, runs.count_by_status),
-    "heartbeats": Part(Dependency.MONGODB, heartbeats.list_heartbeats),
+    "heartbeats": Part(Dependency.MONGODB, processes.list_heartbeats),
     "alerts": Part(Dependency.MONGODB, list_alerts),
 }
 _FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {

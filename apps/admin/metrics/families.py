@@ -13,8 +13,7 @@ from prometheus_client.core import (
 )
 
 from apps.admin.alerts.outbox import NOTICE
-from apps.core.liveness.heartbeats import Heartbeat
-from apps.core.liveness.workers import Cluster
+from apps.core.liveness.processes import Cluster, Heartbeat
 from apps.core.storage.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
 from apps.mengla.dispatch.breaker_control import BreakerStatus
 from apps.mengla.monitoring.queue_state import QueueDepth

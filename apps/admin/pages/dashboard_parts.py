@@ -15,7 +15,7 @@ from apps.admin.alerts.selectors import list_alerts
 from apps.admin.alerts.words import shown_message
 from apps.admin.choices import AlertRule
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
-from apps.core.liveness.heartbeats import list_heartbeats
+from apps.core.liveness.processes import list_heartbeats
 from apps.core.scheduling.schedules import list_schedules
 from apps.core.storage import counters, mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set

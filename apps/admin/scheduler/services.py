@@ -9,8 +9,7 @@ from typing import Any
 import redis
 import structlog
 
-from apps.core.liveness.heartbeats import Heartbeat, list_heartbeats
-from apps.core.liveness.workers import Cluster, list_clusters
+from apps.core.liveness.processes import Cluster, Heartbeat, list_clusters, list_heartbeats
 from apps.core.scheduling.schedules import StoredSchedule, list_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
 from apps.sync_tasks.selectors import last_run_of

@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from redis import RedisError
 
 from apps.core.liveness.bounded_reads import GRACE_SECONDS, ask_all
-from apps.core.liveness.heartbeats import worker_problem
+from apps.core.liveness.processes import worker_problem
 from apps.core.storage import mongo
 from apps.core.storage.redis import get_redis
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.processes import note_heartbeat
 from apps.mengla.ingest import cache_sync, receive
 from apps.mengla.queue import jobs, run_state
 from apps.mengla.queue.wakeup import wake_dispatcher_anew

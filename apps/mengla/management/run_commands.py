@@ -12,7 +12,7 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from apps.core.errors import Conflict, InvalidInput, NotFound
-from apps.core.liveness.workers import has_clusters
+from apps.core.liveness.processes import has_clusters
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
 from apps.mengla.dispatch.service_state import unavailable_reason
 from apps.mengla.management.run_reports import (

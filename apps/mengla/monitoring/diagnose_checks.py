@@ -17,7 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.core.liveness.workers import list_clusters
+from apps.core.liveness.processes import list_clusters
 from apps.core.scheduling.schedules import declared_schedules, schedule_id
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now

@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.admin.choices import AlertRule
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.scheduling.schedules import declared_schedules
 from apps.core.storage.mongo import named_collection, utc_now
 from apps.core.storage.outages import redis_outage

@@ -18,7 +18,7 @@ from django_q.signing import SignedPackage
 from apps.admin import tasks
 from apps.admin.alerts import notifiers, outbox
 from apps.admin.models import AlertNotice
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.scheduling.broker import RedisBroker
 from apps.core.storage import counters
 from apps.core.storage.mongo import collection_of, utc_now

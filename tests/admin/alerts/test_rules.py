@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from apps.admin.alerts.rules import Verdict, judge_all
 from apps.admin.choices import SEVERITIES, AlertRule
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action, CollectionStatus, Priority

@@ -19,7 +19,7 @@ from apps.admin.alerts.rules import Judgement, Verdict
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.choices import AlertEventKind, AlertRule
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.redis import get_redis
 from tests.admin.alerts.receiver import Receiver

@@ -12,8 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.admin.health import services
-from apps.core.liveness.heartbeats import note_heartbeat
-from apps.core.liveness.presence import forget_web_process, note_web_process
+from apps.core.liveness.processes import note_heartbeat, note_web_process
 from apps.core.periods import business_date
 from apps.core.storage.outages import mongo_outage
 from apps.mengla.monitoring import queue_state
@@ -130,10 +129,7 @@ class TestCollectHealth:
 class TestSystemStatus:
     def test_servers_processes_and_switches(self, admin: APIClient) -> None:
         note_web_process()
-        try:
-            found = look(admin, "/system/status")
-        finally:
-            forget_web_process()
+        found = look(admin, "/system/status")
         assert found["is_complete"] is True
         assert found["web_processes"]["data"] == 1
         assert found["clusters"]["data"] == []

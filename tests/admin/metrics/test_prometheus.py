@@ -10,8 +10,8 @@ import redis
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.core.liveness import presence
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness import processes
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY, fields_of
 from apps.core.storage.outages import mongo_outage, redis_outage
@@ -63,15 +63,15 @@ class TestWhatItTells:
 
     def test_processes(self, client: Client, redis_client: redis.Redis) -> None:
         note_heartbeat()
-        presence.note_web_process()
-        redis_client.zadd(presence.KEY, {"another-host:1": time.time(), "killed:2": time.time() - 60})
+        processes.note_web_process()
+        redis_client.zadd(processes.WEB_KEY, {"another-host:1": time.time(), "killed:2": time.time() - 60})
         samples = scrape(client)
         assert value(samples, "collector_web_workers") == 2
         ages = [
             seen for (name, _), seen in samples.items() if name == "collector_worker_heartbeat_age_seconds"
         ]
         assert len(ages) == 1
-        presence.forget_web_process()
+        redis_client.zadd(processes.WEB_KEY, {"another-host:1": time.time() - 60})
         assert value(scrape(client), "collector_web_workers") == 1
 
     def test_the_queue(self, client: Client) -> None:

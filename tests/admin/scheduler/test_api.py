@@ -12,7 +12,7 @@ from django_q.models import Schedule, Task
 from django_q.scheduler import scheduler
 from rest_framework.test import APIClient
 
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.scheduling.schedules import sync_schedules
 from apps.core.storage.mongo import utc_now
 from apps.mengla import tasks

@@ -13,7 +13,7 @@ from django.test import Client
 from pymongo.errors import ServerSelectionTimeoutError
 
 from apps.core.liveness import health
-from apps.core.liveness.heartbeats import note_heartbeat
+from apps.core.liveness.processes import note_heartbeat
 
 on_servers = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 Log = Callable[[], list[dict[str, Any]]]

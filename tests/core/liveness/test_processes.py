@@ -11,8 +11,8 @@ import pytest
 import redis
 from django.test import Client
 
-from apps.core.liveness import presence
-from apps.core.liveness.heartbeats import STALE_AFTER_SECONDS, list_heartbeats, note_heartbeat
+from apps.core.liveness import processes
+from apps.core.liveness.processes import STALE_AFTER_SECONDS, list_heartbeats, note_heartbeat
 from apps.core.storage.mongo import named_collection, utc_now
 from apps.core.storage.outages import redis_outage
 from apps.mengla import tasks
@@ -68,26 +68,23 @@ class TestWorkers:
 
 class TestWebProcesses:
     def test_one_counts_while_it_renews_its_name(self, redis_client: redis.Redis) -> None:
-        assert presence.count_web_processes() == 0
-        presence.note_web_process()
-        presence.note_web_process()
-        assert presence.count_web_processes() == 1
-        presence.forget_web_process()
-        assert presence.count_web_processes() == 0
+        assert processes.count_web_processes() == 0
+        processes.note_web_process()
+        processes.note_web_process()
+        assert processes.count_web_processes() == 1
 
     def test_one_that_was_killed_does_not(self, redis_client: redis.Redis) -> None:
-        redis_client.zadd(presence.KEY, {"host:1": time.time() - presence.GONE_AFTER_SECONDS - 1})
-        redis_client.zadd(presence.KEY, {"host:2": time.time() - presence.GONE_AFTER_SECONDS + 10})
-        assert presence.count_web_processes() == 1
-        presence.note_web_process()
-        assert redis_client.zcard(presence.KEY) == 2
+        redis_client.zadd(processes.WEB_KEY, {"host:1": time.time() - processes.GONE_AFTER_SECONDS - 1})
+        redis_client.zadd(processes.WEB_KEY, {"host:2": time.time() - processes.GONE_AFTER_SECONDS + 10})
+        assert processes.count_web_processes() == 1
+        processes.note_web_process()
+        assert redis_client.zcard(processes.WEB_KEY) == 2
 
     def test_the_names_do_not_outlive_the_installation(self, redis_client: redis.Redis) -> None:
-        presence.note_web_process()
-        seconds = redis_client.ttl(presence.KEY)
+        processes.note_web_process()
+        seconds = redis_client.ttl(processes.WEB_KEY)
         assert isinstance(seconds, int) and 0 < seconds <= 3600
 
     def test_without_redis_nobody_fails(self) -> None:
         redis_outage.note()
-        presence.note_web_process()
-        presence.forget_web_process()
+        processes.note_web_process()

@@ -1,0 +1,175 @@
+"""Which processes of the product live, on all hosts, and whether the workers among them work.
+
+Each fact has one sign of life, which is kept where whoever asks can still read it:
+
+- A web process renews its name in Redis every ``RENEW_SECONDS``, in a thread and not by requests: one that
+  nobody asks anything counts as alive. One that was killed is gone after ``GONE_AFTER_SECONDS``.
+- A worker cluster is noted in Redis by django-q2, for three seconds. The parent process of the workers writes
+  this, so a cluster whose workers all hang is listed too.
+- A heartbeat is written to MongoDB by the tasks, one document per host, and proves that tasks run there. It
+  cannot live in Redis: ``/ready`` must know when a worker last worked while Redis is down, and after it was
+  emptied. A worker that cannot reach MongoDB does no work either.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+import redis
+import structlog
+from django.db.utils import DatabaseError
+from django.utils.translation import gettext as _
+from django_q.conf import Conf
+from django_q.signing import BadSignature, SignedPackage
+from pymongo import DESCENDING
+from pymongo.errors import PyMongoError
+
+from apps.core.storage.mongo import named_collection, utc_now
+from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
+
+logger = structlog.get_logger(__name__)
+
+RENEW_SECONDS = 5.0
+GONE_AFTER_SECONDS = 15.0
+# Three ticks of a minute: one may be lost, and one may wait in the queue behind long tasks.
+STALE_AFTER_SECONDS = 180
+WEB_KEY = f"{KEY_PREFIX}web_processes"
+_WEB_EXPIRY_SECONDS = 3600
+_HEARTBEATS = "core_heartbeats"
+_FORGOTTEN_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One running `manage.py qcluster`."""
+
+    host: str
+    pid: int
+    status: str
+    worker_count: int
+    uptime_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The last sign of life of the workers of one host; ``beat_at`` is UTC without zone."""
+
+    host: str
+    beat_at: datetime
+    age_seconds: float
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether these workers have been silent for too long."""
+        return self.age_seconds > STALE_AFTER_SECONDS
+
+
+# --- Web processes --------------------------------------------------------------------------------
+
+
+def note_web_process() -> None:
+    """Note that this web process lives; called again every ``RENEW_SECONDS``."""
+    now = time.time()
+
+    def renew(client: redis.Redis) -> None:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.zadd(WEB_KEY, {f"{platform.node()}:{os.getpid()}": now})
+        pipeline.zremrangebyscore(WEB_KEY, "-inf", now - GONE_AFTER_SECONDS)
+        pipeline.expire(WEB_KEY, _WEB_EXPIRY_SECONDS)
+        pipeline.execute()
+
+    tolerate_redis_outage(renew, None)
+
+
+def count_web_processes() -> int:
+    """Return how many web processes of ``manage.py serve`` are alive.
+
+    :raises redis.RedisError: when Redis does not answer.
+    """
+    return cast(int, get_redis().zcount(WEB_KEY, time.time() - GONE_AFTER_SECONDS, "+inf"))
+
+
+# --- Worker clusters ------------------------------------------------------------------------------
+
+
+def list_clusters() -> list[Cluster]:
+    """Return the clusters that gave a sign of life within the last three seconds.
+
+    :raises redis.RedisError: when Redis does not answer.
+    """
+    client = get_redis()
+    keys = list(client.scan_iter(f"{Conf.Q_STAT}:*", count=1000))
+    packs = cast("list[bytes | None]", client.mget(keys)) if keys else []
+    found = (_read_cluster(packed) for packed in packs)
+    return [cluster for cluster in found if cluster is not None]
+
+
+def has_clusters() -> bool | None:
+    """Whether any cluster is alive; None when Redis cannot say."""
+    try:
+        return bool(list_clusters())
+    except redis.RedisError:
+        return None
+
+
+def _read_cluster(packed: bytes | None) -> Cluster | None:
+    if packed is None:  # it ended between the two questions
+        return None
+    try:
+        stat = SignedPackage.loads(packed.decode())
+    except (BadSignature, UnicodeDecodeError):  # somebody else's, with another SECRET_KEY
+        return None
+    return Cluster(
+        host=stat.host,
+        pid=stat.pid,
+        status=str(stat.status),
+        worker_count=len(stat.workers),
+        uptime_seconds=stat.uptime() if stat.tob else 0.0,
+    )
+
+
+# --- Heartbeats of workers ------------------------------------------------------------------------
+
+
+def note_heartbeat() -> bool:
+    """Note that a worker of this host works; False when MongoDB does not take it."""
+    now = utc_now()
+    try:
+        heartbeats = named_collection(_HEARTBEATS)
+        heartbeats.update_one({"_id": platform.node()}, {"$set": {"beat_at": now}}, upsert=True)
+        heartbeats.delete_many({"beat_at": {"$lt": now - _FORGOTTEN_AFTER}})
+    except (PyMongoError, DatabaseError) as error:
+        logger.warning("heartbeat_not_noted", error=type(error).__name__)
+        return False
+    return True
+
+
+def list_heartbeats() -> list[Heartbeat]:
+    """Return the last heartbeat of every host of the last days, the newest first."""
+    now = utc_now()
+    found = named_collection(_HEARTBEATS).find().sort("beat_at", DESCENDING)
+    return [
+        # Clocks of hosts are a little apart.
+        Heartbeat(one["_id"], one["beat_at"], max(0.0, round((now - one["beat_at"]).total_seconds(), 1)))
+        for one in found
+    ]
+
+
+def newest_heartbeat() -> Heartbeat | None:
+    """Return the last heartbeat of all hosts; None when no worker has reported within the last days."""
+    return next(iter(list_heartbeats()), None)
+
+
+def worker_problem() -> str | None:
+    """Return why no worker can be expected to work, None when one has shown a sign of life lately."""
+    newest = newest_heartbeat()
+    if newest is None:
+        return _("No worker has ever reported.")
+    if newest.is_stale:
+        return _("No worker has reported for %(seconds).0f s.") % {"seconds": newest.age_seconds}
+    return None

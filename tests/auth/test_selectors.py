@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -12,7 +14,7 @@ from apps.auth import selectors, services
 from apps.auth.choices import CredentialKind, TokenScope
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
-from apps.auth.tokens.caller_cache import FactsCache
+from apps.auth.tokens.caller_cache import FRESH_SECONDS, FactsCache
 from apps.auth.tokens.credentials import hash_api_token
 from apps.core.errors import DependencyUnavailable
 from tests.auth.conftest import PASSWORD, FakeClock
@@ -28,10 +30,11 @@ def log_in(user: User) -> str:
     return services.log_in(username=user.username, password=PASSWORD, address="192.0.2.1").token
 
 
-def next_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the time pass in which an earlier answer is used again."""
-    monkeypatch.setattr(selectors.known_facts, "_timer", FakeClock())
-    selectors.known_facts._fresh.clear()
+@pytest.fixture
+def next_moment(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what lets the time pass in which an earlier answer is used again."""
+    monkeypatch.setattr(selectors, "known_facts", FactsCache(timer=clock))
+    return partial(clock.advance, FRESH_SECONDS)
 
 
 class TestApiTokens:
@@ -96,11 +99,11 @@ class TestApiTokens:
     def test_with_mongodb_down_a_known_token_goes_on(
         self,
         reader_credential: services.CreatedToken,
-        monkeypatch: pytest.MonkeyPatch,
+        next_moment: Callable[[], None],
         request: pytest.FixtureRequest,
     ) -> None:
         selectors.resolve_bearer(reader_credential.token, now=now())
-        next_moment(monkeypatch)
+        next_moment()
         request.getfixturevalue("mongo_is_down")
         assert selectors.resolve_bearer(reader_credential.token, now=now()).username == "reader program"
         with pytest.raises(Unauthenticated):
@@ -123,7 +126,7 @@ class TestLogins:
         assert selectors.resolve_bearer(log_in(staff), now=now()).is_staff
 
     @pytest.mark.parametrize("change", ["deactivated", "deleted", "new password"])
-    def test_it_ends_with_its_user(self, user: User, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_ends_with_its_user(self, user: User, change: str, next_moment: Callable[[], None]) -> None:
         token = log_in(user)
         selectors.resolve_bearer(token, now=now())
         if change == "deleted":
@@ -133,7 +136,7 @@ class TestLogins:
             if change == "new password":
                 user.set_password("another password")
             user.save()
-        next_moment(monkeypatch)
+        next_moment()
         with pytest.raises(Unauthenticated):
             selectors.resolve_bearer(token, now=now())
 
@@ -144,11 +147,11 @@ class TestLogins:
         with pytest.raises(Unauthenticated):
             selectors.resolve_bearer(token, now=now())
 
-    def test_staff_rights_follow_the_user(self, staff: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_staff_rights_follow_the_user(self, staff: User, next_moment: Callable[[], None]) -> None:
         token = log_in(staff)
         assert selectors.resolve_bearer(token, now=now()).is_staff
         User.objects.filter(pk=staff.pk).update(is_staff=False)
-        next_moment(monkeypatch)
+        next_moment()
         assert not selectors.resolve_bearer(token, now=now()).is_staff
 
     def test_with_mongodb_down_the_signed_claims_are_trusted(
@@ -163,25 +166,25 @@ class TestLogins:
         assert not principal.has_permissions({"mengla.delete_record"})
 
     def test_with_mongodb_down_remembered_permissions_go_on(
-        self, staff: User, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+        self, staff: User, next_moment: Callable[[], None], request: pytest.FixtureRequest
     ) -> None:
         token = log_in(staff)
         staff.user_permissions.set(Permission.objects.filter(codename="delete_record"))
         selectors.resolve_bearer(token, now=now())
-        next_moment(monkeypatch)
+        next_moment()
         request.getfixturevalue("mongo_is_down")
         principal = selectors.resolve_bearer(token, now=now())
         assert principal.has_permissions({"mengla.delete_record"})
         assert not principal.has_permissions({"mengla.delete_record", "sync_tasks.delete_synctask"})
 
     def test_with_mongodb_down_a_deactivation_already_seen_holds(
-        self, user: User, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+        self, user: User, next_moment: Callable[[], None], request: pytest.FixtureRequest
     ) -> None:
         token = log_in(user)
         User.objects.filter(pk=user.pk).update(is_active=False)
         with pytest.raises(Unauthenticated):
             selectors.resolve_bearer(token, now=now())
-        next_moment(monkeypatch)
+        next_moment()
         request.getfixturevalue("mongo_is_down")
         with pytest.raises(Unauthenticated):
             selectors.resolve_bearer(token, now=now())

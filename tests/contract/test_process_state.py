@@ -23,6 +23,11 @@ KEPT = {
     "apps.sync_tasks.work._registered": "a process that has just started registers the same",
     "apps.sync_tasks.work._registered_for": "a process that has just started registers the same",
 }
+# Where a test reaches into such a memory all the same, and why.
+REACHED_INTO = {
+    "tests/core/caching/test_tiers.py: new._position": "where reading begins shows in no response",
+    "tests/core/test_process_state.py: monkeypatch.setattr(process_state, '_memories', [])": "its subject",
+}
 # Classes of others whose objects remember something; our own ones are found by themselves.
 MEMORIES = {
     *("TTLCache", "LRUCache", "LFUCache", "Cache", "WeakKeyDictionary", "WeakValueDictionary"),
@@ -83,6 +88,19 @@ def test_what_the_tests_share_names_nothing_private_of_the_product() -> None:
     assert len(shared) > 5
     found = {str(path.relative_to(ROOT)): list(hidden_names(path.read_text())) for path in shared}
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_no_test_reaches_into_what_a_process_remembers() -> None:
+    sources = {path: path.read_text() for path in sorted((ROOT / "tests").rglob("*.py"))}
+    del sources[Path(__file__)]
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, source in sources.items()
+        for name in hidden_names(source)
+        for word in re.findall(r"\b_\w+", name)
+        if word in remembered_names() and f"self.{word}" not in source  # that is the test's own
+    }
+    assert found == set(REACHED_INTO)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +208,22 @@ def memories_in(tree: ast.Module) -> Iterator[str]:
             is_memory = isinstance(node.value, ast.Call) and last_name(node.value.func) in classes
             if is_memory or (isinstance(node.value, CONTAINERS) and name in changed_inside):
                 yield name
+
+
+@cache
+def remembered_names() -> frozenset[str]:
+    """The private names of memories, and of what objects change of themselves."""
+    own = {name for _, tree in product_modules() for name in memories_in(tree)}
+    held = {
+        name
+        for _, tree in product_modules()
+        for method in ast.walk(tree)
+        if isinstance(method, ast.FunctionDef) and method.name != "__init__"
+        for node in ast.walk(method)
+        for one in changed_in(node)
+        for name in re.findall(r"^self\.(\w+)", ast.unparse(one))
+    }
+    return frozenset(name for name in own | held if HIDDEN.fullmatch(name))
 
 
 def registered_in(tree: ast.Module) -> set[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
+from apps.core.caching import tiers
 from apps.mengla.dispatch.dispatcher import run_dispatch
 from apps.mengla.simulator.knobs import Knobs
 from apps.mengla.simulator.server import Simulator
@@ -24,6 +26,12 @@ def _quick_collections(settings: Any) -> None:
     settings.COLLECT_RETRY_DELAY_SECONDS = 0
     settings.COLLECT_MAX_ATTEMPTS = 2
     settings.MAX_INFLIGHT_REQUESTS = 1
+
+
+@pytest.fixture
+def half_a_second_later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what lets this process look for changes of other processes at each lookup from now on."""
+    return partial(monkeypatch.setattr, tiers, "SYNC_INTERVAL_SECONDS", 0.0)
 
 
 @pytest.fixture

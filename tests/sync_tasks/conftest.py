@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -89,14 +90,23 @@ class FakeWork:
             raise Killed
 
 
-@pytest.fixture
-def work() -> Iterator[FakeWork]:
-    """A stand-in for the work of every run."""
+@contextmanager
+def stand_in() -> Iterator[FakeWork]:
+    """A stand-in for the work of every run, for as long as the context lasts."""
     before = get_work()
     fake = FakeWork()
     register_work(fake)
-    yield fake
-    register_work(before)
+    try:
+        yield fake
+    finally:
+        register_work(before)
+
+
+@pytest.fixture
+def work() -> Iterator[FakeWork]:
+    """A stand-in for the work of every run."""
+    with stand_in() as fake:
+        yield fake
 
 
 def start(task_id: str = "daily_collect", **given: Any) -> str:

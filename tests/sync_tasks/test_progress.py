@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from apps.sync_tasks.progress import Progress, progress_of, settled
 from apps.sync_tasks.services.lifecycle import totals_of
 from apps.sync_tasks.work import Counts
-from tests.sync_tasks.conftest import FakeWork
+from tests.sync_tasks.conftest import FakeWork, stand_in
 
 STARTED = datetime(2025, 6, 1, 2)
 
@@ -170,10 +170,8 @@ def test_progress_is_always_sane(
     *, stands: tuple[int, int, int, int, int], expected: int, skipped: int, is_planned: bool, pace: float
 ) -> None:
     counts = Counts(sum(stands), *stands)
-    with pytest.MonkeyPatch.context() as patch:
-        fake = FakeWork()
-        patch.setattr("apps.sync_tasks.work._registered", fake)
-        planning = {"is_planned": is_planned, "expected_total": expected, "skipped": {"fresh": skipped}}
+    planning = {"is_planned": is_planned, "expected_total": expected, "skipped": {"fresh": skipped}}
+    with stand_in() as fake:
         result = progress(fake, counts, pace=pace, **planning)
     assert result.total >= counts.total
     assert 0 <= result.percent <= 100

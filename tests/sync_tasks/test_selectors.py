@@ -7,15 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from bson import ObjectId
-from django.core.exceptions import ImproperlyConfigured
 
 from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks import selectors, services
-from apps.sync_tasks import work as work_module
 from apps.sync_tasks.models import SyncTask
-from apps.sync_tasks.work import Failure, get_work
+from apps.sync_tasks.work import Failure
 from tests.factories import UNKNOWN_ID
+from tests.programs import run_python
 from tests.sync_tasks.conftest import FakeWork, change, end, get, start, start_planned
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
@@ -177,7 +176,7 @@ class TestOneRun:
         assert selectors.failures_of(run, 5) == work.failed[:5]
 
 
-def test_without_registered_work_the_mistake_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work_module, "_registered", None)
-    with pytest.raises(ImproperlyConfigured, match="registered"):
-        get_work()
+def test_without_registered_work_the_mistake_is_named() -> None:
+    ended = run_python("-c", "from apps.sync_tasks.work import get_work; get_work()")
+    assert ended.returncode == 1
+    assert "ImproperlyConfigured: No app has registered" in ended.stderr

@@ -70,7 +70,7 @@ def _shared_limiter() -> MovingWindowRateLimiter:
 
 
 def _local_limiter() -> MovingWindowRateLimiter:
-    storage = _local_storage()
+    storage = local_storage()
     if len(storage.events) > MAX_LOCAL_KEYS:
         _forget_ended_windows(storage)
     return MovingWindowRateLimiter(storage)
@@ -87,7 +87,8 @@ def _forget_ended_windows(storage: MemoryStorage) -> None:
 
 
 @process_state.made_once
-def _local_storage() -> MemoryStorage:
+def local_storage() -> MemoryStorage:
+    """Return what this process counts by itself while Redis does not answer."""
     return MemoryStorage()
 
 

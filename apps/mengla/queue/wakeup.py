@@ -38,6 +38,11 @@ class Alarm:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether it is going to wake the dispatcher, or has done so."""
+        return self._timer is not None
+
     def set(self, seconds: float) -> None:
         """Wake the dispatcher then, and not when it was to be woken before; beyond a minute the tick does."""
         self.cancel()

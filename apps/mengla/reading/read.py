@@ -183,9 +183,9 @@ def _enqueue(query: DataQuery, *, requested_by: str, is_forced: bool = False) ->
 
 # --- Refreshing behind the reader -----------------------------------------------------------------
 
-_recently_refreshed: TTLCache[str, None] = TTLCache(maxsize=10_000, ttl=_REFRESH_PAUSE_SECONDS)
+recently_refreshed: TTLCache[str, None] = TTLCache(maxsize=10_000, ttl=_REFRESH_PAUSE_SECONDS)
 _recently_refreshed_lock = threading.Lock()
-process_state.register(_recently_refreshed.clear)
+process_state.register(recently_refreshed.clear)
 
 
 def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
@@ -194,9 +194,9 @@ def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit
     A failure of this never reaches the reader, who has its answer.
     """
     with _recently_refreshed_lock:
-        if query.identity in _recently_refreshed or mongo_outage.is_known:
+        if query.identity in recently_refreshed or mongo_outage.is_known:
             return None
-        _recently_refreshed[query.identity] = None
+        recently_refreshed[query.identity] = None
     try:
         standing = standing_of(query, selectors.find_answer_standing(query), now=utc_now())
         if standing is None or standing.wanted:

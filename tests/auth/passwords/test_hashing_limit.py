@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from apps.auth.passwords import hashing_limit
 from apps.auth.passwords.hashing_limit import HashingBusy, HashingSlots, process_slots
 
 
@@ -58,9 +59,13 @@ def test_a_failed_login_gives_its_slot_back() -> None:
 
 
 @pytest.mark.parametrize(("threads", "admitted"), [(2, 1), (3, 2), (4, 3), (16, 12)])
-def test_a_process_keeps_threads_for_other_requests(settings: Any, threads: int, admitted: int) -> None:
+def test_a_process_keeps_threads_for_other_requests(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, threads: int, admitted: int
+) -> None:
     settings.WEB_THREADS = threads
+    monkeypatch.setattr(hashing_limit, "CONCURRENT_HASHES", admitted)  # none waits for its turn to hash
     with contextlib.ExitStack() as logins:
         for _ in range(admitted):
-            assert logins.enter_context(process_slots()._admitted.take())
-        assert not logins.enter_context(process_slots()._admitted.take())
+            logins.enter_context(process_slots().take())
+        with pytest.raises(HashingBusy):
+            logins.enter_context(process_slots().take())

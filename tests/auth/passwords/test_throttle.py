@@ -105,7 +105,7 @@ class TestWithoutRedis:
             monkeypatch.setattr(time, "time", lambda n=n: real_time() + 61 * n)
             take_login_try(username=f"user{n}", address=f"192.0.2.{n}")
         take_login_try(username="last", address="192.0.2.200")
-        assert len(throttle._local_storage().events) <= 24
+        assert len(throttle.local_storage().events) <= 24
 
 
 @pytest.fixture

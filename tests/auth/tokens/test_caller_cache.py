@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from apps.auth.choices import TokenScope
 from apps.auth.tokens import caller_cache as facts_module
-from apps.auth.tokens.caller_cache import FactsCache, FactsUnknownError, SubjectFacts
+from apps.auth.tokens.caller_cache import FRESH_SECONDS, FactsCache, FactsUnknownError, SubjectFacts
 from apps.core.storage import redis as core_redis
 from apps.core.storage.outages import mongo_outage
 from config.settings import AUTH_TIMEOUT_SECONDS, OUTAGE_REMEMBERED_SECONDS
@@ -288,5 +289,15 @@ def test_memory_is_bounded(
     cache = FactsCache(timer=clock)
     for number in range(100):
         cache.look_up(f"k{number}", source)
-    assert len(cache._fresh) <= 10
-    assert len(cache._last_known) <= 10
+    newest_first = [f"k{number}" for number in reversed(range(100))]
+    asked = source.asked
+    for key in newest_first:
+        cache.look_up(key, source)
+    assert source.asked - asked >= 90  # at most ten are answered from memory
+    clock.advance(FRESH_SECONDS)
+    source.go_down()
+    known = 0
+    for key in newest_first:
+        with contextlib.suppress(FactsUnknownError):
+            known += cache.look_up(key, source) == FACTS
+    assert 0 < known <= 10

@@ -213,7 +213,7 @@ class TestLongWaits:
         stub.say(tasks(TASK_NAME), accepted())
         enqueue(hot())
         run_dispatch()
-        assert wakeup.alarm._timer is None
+        assert not wakeup.alarm.is_set
 
 
 class TestOneDispatcher:

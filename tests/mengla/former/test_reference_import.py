@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,6 @@ from bson.raw_bson import RawBSONDocument
 from django.conf import settings
 from django.core.management import call_command
 
-from apps.core.caching import tiers
 from apps.core.errors import Conflict, DependencyUnavailable, InvalidInput
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.mengla.former import reference_import
@@ -89,11 +88,13 @@ def test_everything_is_copied_and_counted(source: Documents) -> None:
     }
 
 
-def test_imported_figures_are_served(source: Documents, reader: Any, sample_tree: Any) -> None:
+def test_imported_figures_are_served(
+    source: Documents, reader: Any, sample_tree: Any, half_a_second_later: Callable[[], None]
+) -> None:
     source.insert_one(make(0))
     reader.get("/api/mengla/?action=high&primaryCatId=1000&timest=2025-06")  # a miss, which may be cached
     run(source)
-    tiers.get_cache()._synced_at = float("-inf")
+    half_a_second_later()
     answer = reader.get("/api/mengla/?action=high&primaryCatId=1000&timest=2025-06")
     assert answer.status_code == 200
     assert answer.json()["data"]["list"] == [{"monthSales": 0}]

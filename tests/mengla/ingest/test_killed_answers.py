@@ -108,7 +108,7 @@ class Scene:
         """What a reader gets; ``is_behind_refreshed`` false: nobody looks into the database behind it."""
         query = self.case.read
         if not is_behind_refreshed:
-            query_service._recently_refreshed[query.identity] = None
+            query_service.recently_refreshed[query.identity] = None
         asked = {"primaryCatId": query.cat_id, "action": query.action.value, "timest": query.end.key}
         if query.is_trend:
             asked |= {"starRange": query.start.key, "endRange": query.end.key}

@@ -85,7 +85,7 @@ def store_stale(query: DataQuery, result: Any = None) -> None:
 
 def a_moment_later() -> None:
     """Let the pause between two refreshes of one question pass."""
-    query_service._recently_refreshed.clear()
+    query_service.recently_refreshed.clear()
 
 
 class TestTiers:
@@ -323,11 +323,13 @@ class TestRefresh:
         assert collections()[-1]["identity"] == HALF_YEAR.identity
 
 
-def test_losing_all_of_redis_loses_nothing(ana: Reader, redis_client: redis.Redis) -> None:
+def test_losing_all_of_redis_loses_nothing(
+    ana: Reader, redis_client: redis.Redis, half_a_second_later: Callable[[], None]
+) -> None:
     store(hot())
     ana.ask()
     ana.ask(hot("202507"))
     redis_client.flushdb()
-    get_cache()._synced_at = float("-inf")  # half a second later
+    half_a_second_later()
     assert ana.seen() == (200, "l3", "fresh")
     assert statuses() == ["SUCCEEDED", "PENDING"]

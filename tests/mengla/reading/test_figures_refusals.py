@@ -59,17 +59,14 @@ def ask(refusing: Refusing, reader: APIClient) -> Callable[..., Any]:
     return get
 
 
-def half_a_second_later() -> None:
-    """Let this process look for news of other processes again."""
-    get_cache()._synced_at = float("-inf")
-
-
 def names(response: Any) -> list[str]:
     assert response.status_code == 200, response.content
     return [row["catName"] for row in response.json()["data"]["list"]]
 
 
-def test_what_it_holds_is_still_served_from_it(ask: Callable[..., Any], refusing: Refusing) -> None:
+def test_what_it_holds_is_still_served_from_it(
+    ask: Callable[..., Any], refusing: Refusing, half_a_second_later: Callable[[], None]
+) -> None:
     store(hot(), ranking("known"))
     get_cache().clear_l1()
     refusing.begin()
@@ -81,7 +78,10 @@ def test_what_it_holds_is_still_served_from_it(ask: Callable[..., Any], refusing
 
 
 def test_an_empty_one_is_read_past(
-    ask: Callable[..., Any], refusing: Refusing, written_log: Callable[[], list[dict[str, Any]]]
+    ask: Callable[..., Any],
+    refusing: Refusing,
+    written_log: Callable[[], list[dict[str, Any]]],
+    half_a_second_later: Callable[[], None],
 ) -> None:
     store(hot(), ranking("known"))
     refusing.client.flushdb()

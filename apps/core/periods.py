@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import total_ordering
 
@@ -220,13 +220,6 @@ def previous_closed_period(today: date, granularity: Granularity) -> Period:
     return period_of(today, granularity).previous()
 
 
-def business_date(now: datetime, tz: tzinfo) -> date:
-    """Return the calendar day it is at the instant ``now`` in the business time zone."""
-    if now.utcoffset() is None:
-        raise ValueError("business_date needs an aware datetime: a naive one is no instant")
-    return now.astimezone(tz).date()
-
-
 def count_periods(start: Period, end: Period) -> int:
     """Count the periods from ``start`` to ``end``, both included, without building them."""
     if start.granularity != end.granularity:
@@ -304,7 +297,7 @@ def _at_index(index: int, granularity: Granularity) -> Period:
 
 
 def _calendar_day(day: date) -> date:
-    # A datetime is a date to Python, but which day it is depends on a time zone: see business_date.
+    # A datetime is a date to Python, but which day it is depends on a time zone: see market_clock.
     if isinstance(day, datetime):
         raise TypeError("a calendar day is needed, not a datetime")
     return day

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import structlog
-from django.conf import settings
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from pymongo.errors import DuplicateKeyError
 
+from apps.core import market_clock
 from apps.core.errors import Conflict, InvalidInput
-from apps.core.periods import Period, business_date
+from apps.core.periods import Period
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.runs.collect import Order, Selection, run_fill
 from apps.panels.config import DEFAULT_CONFIG, PanelConfig, changed, differences
@@ -108,7 +106,7 @@ def run_task(task_id: str, *, order: Order) -> Started:
     :raises UnknownTask: when there is no such task.
     :raises AlreadyRunning: when its last run has not ended.
     """
-    return find_task(task_id).start(order, _today())
+    return find_task(task_id).start(order, market_clock.today())
 
 
 def count_task(task_id: str) -> int | None:
@@ -117,7 +115,7 @@ def count_task(task_id: str) -> int | None:
     :raises UnknownTask: when there is no such task.
     """
     count = find_task(task_id).count
-    return None if count is None else count(_today())
+    return None if count is None else count(market_clock.today())
 
 
 def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection) -> Started:
@@ -127,10 +125,6 @@ def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection)
     :raises AlreadyRunning: when another fill has not ended.
     """
     return run_fill(order=order, start=start, end=end, selection=selection)
-
-
-def _today() -> date:
-    return business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
 
 
 def _change(

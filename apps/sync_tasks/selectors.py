@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime
 from typing import Any
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 
+from apps.core import market_clock
 from apps.core.api.pagination import Page, newest_first
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus
@@ -109,7 +110,7 @@ def list_runs(
 ) -> Page:
     """Return a page of runs without their parameters, newest first.
 
-    ``started_from`` belongs to the range and ``started_before`` does not; both are UTC without zone.
+    ``started_from`` belongs to the range and ``started_before`` does not. One without a zone is UTC.
 
     :raises InvalidInput: for a cursor that none of our pages has given.
     """
@@ -125,12 +126,12 @@ def list_runs(
     )
 
 
-def list_today(today: date, tz: tzinfo) -> list[Document]:
-    """Return the runs that started since the midnight ``today`` began with, or still run; newest first.
+def list_today(today: date) -> list[Document]:
+    """Return the runs that started since the market's day ``today`` began, or still run; newest first.
 
     At most :data:`MAX_LISTED_TODAY`, without their parameters.
     """
-    began_today = {"started_at": {"$gte": midnight_utc(today, tz)}}
+    began_today = {"started_at": {"$gte": market_clock.midnight(today)}}
     return list(
         collection_of(SyncTask)
         .find({"$or": [began_today, {"status": RunStatus.RUNNING.value}]}, _ROW)
@@ -186,16 +187,6 @@ def count_failures(task_id: str, run_id: str) -> dict[str, int]:
 def count_own_records(task_id: str, run_id: str) -> int:
     """Return how many records a deletion of the run with its data would delete."""
     return get_work(task_id).count_own_records(run_id)
-
-
-def midnight_utc(day: date, tz: tzinfo) -> datetime:
-    """Return the instant the day begins in the time zone, in UTC without zone."""
-    return datetime.combine(day, time.min, tzinfo=tz).astimezone(UTC).replace(tzinfo=None)
-
-
-def midnight_after_utc(day: date, tz: tzinfo) -> datetime:
-    """Return the instant the day ends in the time zone, in UTC without zone."""
-    return midnight_utc(day + timedelta(days=1), tz)
 
 
 def _oldest_first(criteria: Mapping[str, Any], limit: int) -> list[Document]:

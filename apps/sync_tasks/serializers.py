@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from apps.core import market_clock
 from apps.core.api.serializers import DayField, PageQuerySerializer, StrictBooleanField, UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
-from apps.sync_tasks.selectors import failures_of, midnight_after_utc, midnight_utc, progress_of
+from apps.sync_tasks.selectors import failures_of, progress_of
 from apps.sync_tasks.words import shown_error
 
 _MAX_TASK_ID = 40
@@ -44,10 +45,9 @@ class SyncTaskQuerySerializer(PageQuerySerializer):
         """Return the arguments of ``selectors.list_runs``; call after ``is_valid``."""
         data = dict(self.validated_data)
         first, last = data.pop("from", None), data.pop("to", None)
-        zone = settings.BUSINESS_TIME_ZONE
         return data | {
-            "started_from": first and midnight_utc(first, zone),
-            "started_before": last and midnight_after_utc(last, zone),
+            "started_from": first and market_clock.midnight(first),
+            "started_before": last and market_clock.midnight(last + timedelta(days=1)),
         }
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.conf import settings
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -13,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.permissions import IsAdmin, Needs
+from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
-from apps.core.periods import business_date
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.serializers import (
     DeletedSyncTaskSerializer,
@@ -63,8 +61,7 @@ class SyncTaskViewSet(ViewSet):
     )
     def today(self, request: Request) -> Response:
         """List the sync tasks of today."""
-        zone = settings.BUSINESS_TIME_ZONE
-        runs = selectors.list_today(business_date(timezone.now(), zone), zone)
+        runs = selectors.list_today(market_clock.today())
         return Response({"tasks": SyncTaskSerializer(runs, many=True).data})
 
     @extend_schema(

@@ -6,9 +6,8 @@ import calendar
 import copy
 import pickle
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import assume, given, settings
@@ -21,7 +20,6 @@ from apps.core.periods import (
     Granularity,
     Period,
     PeriodError,
-    business_date,
     count_periods,
     parse_bound,
     parse_granularity,
@@ -228,17 +226,6 @@ def test_any_other_bound_is_an_error(text: str, granularity: Granularity, is_end
 def test_the_previous_closed_period(today: str, expected: tuple[str, ...]) -> None:
     day = date.fromisoformat(today)
     assert tuple(previous_closed_period(day, granularity).key for granularity in Granularity) == expected
-
-
-def test_the_business_date_is_the_day_in_the_business_time_zone() -> None:
-    shanghai = ZoneInfo("Asia/Shanghai")
-    assert business_date(datetime(2025, 5, 31, 15, 59, 59, tzinfo=UTC), shanghai) == date(2025, 5, 31)
-    assert business_date(datetime(2025, 5, 31, 16, 0, tzinfo=UTC), shanghai) == date(2025, 6, 1)
-    west = timezone(timedelta(hours=-10))
-    assert business_date(datetime(2025, 5, 31, 6, 0, tzinfo=west), shanghai) == date(2025, 6, 1)
-    assert type(business_date(datetime(2025, 5, 31, tzinfo=UTC), shanghai)) is date
-    with pytest.raises(ValueError, match="aware"):
-        business_date(datetime(2025, 5, 31), shanghai)
 
 
 def test_an_instant_is_no_calendar_day() -> None:

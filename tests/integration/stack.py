@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import httpx
 import pymongo
 import redis
 from bson import ObjectId
 
-from apps.core.periods import business_date
+from apps.core import market_clock
 from apps.launcher.processes import ManagedProcess, Stoppable
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.simulator.knobs import Knobs
@@ -55,7 +54,6 @@ QUICK = {
 }
 UP_SAMPLES = {f'collector_up{{dependency="{name}"}} 1.0' for name in ("mongodb", "redis")}
 FORK = re.compile(r"\bfork|after_in_child", re.IGNORECASE)
-MARKET_ZONE = ZoneInfo("Asia/Shanghai")
 Document = dict[str, Any]
 
 
@@ -306,7 +304,7 @@ class Stack:
         listed = next((one for one in tasks if one["id"] == run["id"]), None)
         if listed is None:
             began, now = datetime.fromisoformat(run["started_at"]), datetime.now(UTC)
-            assert business_date(began, MARKET_ZONE) < business_date(now, MARKET_ZONE), run
+            assert market_clock.day_of(began) < market_clock.day_of(now), run
         return listed or run
 
     # --- Looking into the databases ---------------------------------------------------------------

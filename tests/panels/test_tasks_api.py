@@ -49,7 +49,7 @@ def _tree(sample_tree: list[Node], monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import UTC, datetime
 
     instant = datetime(2025, 12, 31, 17, tzinfo=UTC)
-    monkeypatch.setattr("apps.panels.services.timezone.now", lambda: instant)
+    monkeypatch.setattr("apps.core.market_clock.timezone.now", lambda: instant)
 
 
 def tasks_of(response: Any) -> dict[str, dict[str, Any]]:

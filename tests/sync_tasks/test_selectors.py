@@ -44,18 +44,18 @@ class TestToday:
         first = ended_at("2025-06-02 00:00:00.000")
         second = ended_at("2025-06-02 07:59:00")  # still the day before in UTC
         third = ended_at("2025-06-02 23:59:59.999")
-        assert ids(selectors.list_today(date(2025, 6, 2), SHANGHAI)) == [third, second, first]
+        assert ids(selectors.list_today(date(2025, 6, 2))) == [third, second, first]
 
     def test_crosses_the_end_of_the_year(self) -> None:
         ended_at("2024-12-31 23:59:59")
         first = ended_at("2025-01-01 00:00:01")
-        assert ids(selectors.list_today(date(2025, 1, 1), SHANGHAI)) == [first]
+        assert ids(selectors.list_today(date(2025, 1, 1))) == [first]
 
     def test_what_still_runs_is_listed_however_old(self) -> None:
         old = start("backfill")
         change(old, started_at=at("2025-05-01 12:00"))
         today = ended_at("2025-06-02 02:00")
-        assert ids(selectors.list_today(date(2025, 6, 2), SHANGHAI)) == [today, old]
+        assert ids(selectors.list_today(date(2025, 6, 2))) == [today, old]
 
     def test_is_bounded_and_holds_no_plans(self) -> None:
         template = get(end(start_planned()))
@@ -63,7 +63,7 @@ class TestToday:
         collection_of(SyncTask).insert_many(
             [template | {"_id": ObjectId(), "started_at": now + timedelta(seconds=n)} for n in range(250)]
         )
-        runs = selectors.list_today(now.date(), SHANGHAI)
+        runs = selectors.list_today(now.date())
         assert len(runs) == 200
         assert runs[0]["started_at"] == now + timedelta(seconds=249)
         assert "parameters" not in runs[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +14,7 @@ from apps.admin.health.serializers import (
 )
 from apps.admin.health.services import collect_health, process_facts, system_status
 from apps.auth.permissions import IsAdmin
-from apps.core.periods import business_date
+from apps.core import market_clock
 
 
 @extend_schema(tags=["admin"])
@@ -36,8 +34,7 @@ class HealthViewSet(ViewSet):
         """Look at the collecting."""
         query = HealthQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        today = business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
-        day = query.validated_data.get("date", today)
+        day = query.validated_data.get("date", market_clock.today())
         report = collect_health(day)
         found = {"date": day, "is_complete": report.is_complete, **report.parts}
         return Response(CollectHealthSerializer(found).data)

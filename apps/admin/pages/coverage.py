@@ -27,8 +27,8 @@ from apps.admin.pages.access import (
     wants_json,
 )
 from apps.admin.pages.cell import describe_cell, plan_cell, read_cell
-from apps.admin.pages.today import today
 from apps.categories.selectors import parents_of
+from apps.core import market_clock
 from apps.core.admin_base.operations import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
@@ -46,7 +46,7 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
     """Show the heat map; what cannot be read is told above the form."""
     context: dict[str, Any] = {"choices": _choices(), "given": request.GET}
     try:
-        asked = matrix.read_asked(request.GET, today=today())
+        asked = matrix.read_asked(request.GET, today=market_clock.today())
         with pymongo.timeout(_LOOK_SECONDS):
             found = matrix.read_matrix(asked)
     except InvalidInput as error:
@@ -118,7 +118,7 @@ def fill(request: HttpRequest) -> HttpResponse:
     """Say what filling a range means (GET), and fill it (POST)."""
     given = request.POST if request.method == "POST" else request.GET
     try:
-        asked = matrix.read_asked(given, today=today())
+        asked = matrix.read_asked(given, today=market_clock.today())
         cat_ids = matrix.read_categories(given.getlist("category"))
         selection = Selection(cat_ids=cat_ids, actions=(asked.action,))
         if request.method == "POST":

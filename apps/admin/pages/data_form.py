@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.matrix import DEFAULT_PERIODS
-from apps.admin.pages.today import today
 from apps.categories.selectors import NamedCategory, find_named, list_named_children, parents_of
+from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, PeriodError, parse_granularity, previous_closed_period
 from apps.mengla.choices import GRANULARITIES, Action
@@ -32,7 +32,7 @@ def read_query(given: Mapping[str, str]) -> DataQuery:
         granularity = parse_granularity(given.get("granularity") or Granularity.MONTH.value)
     except PeriodError as error:
         raise InvalidInput(error.message) from error
-    newest = previous_closed_period(today(), granularity)
+    newest = previous_closed_period(market_clock.today(), granularity)
     named: dict[str, Any] = {
         "action": action,
         "cat_id": given.get("category", ""),

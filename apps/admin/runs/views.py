@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.conf import settings
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,8 +19,8 @@ from apps.admin.runs.serializers import (
     StartedRunSerializer,
 )
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
+from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
-from apps.core.periods import business_date
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.runs.collect import run_backfill, run_full_crawl
@@ -67,9 +65,8 @@ class CollectingViewSet(ViewSet):
         """Start a full crawl."""
         asked = FullCrawlSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        today = business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
         return started_response(
-            run_full_crawl(order=order_of(request), today=today, selection=asked.selection())
+            run_full_crawl(order=order_of(request), today=market_clock.today(), selection=asked.selection())
         )
 
     @extend_schema(

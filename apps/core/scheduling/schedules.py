@@ -19,10 +19,10 @@ import structlog
 from bson import ObjectId
 from croniter import croniter
 from django.apps import apps as django_apps
-from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.core import market_clock
 from apps.core.errors import Conflict, NotFound
 from apps.core.scheduling.cron import clean_cron
 from apps.core.storage.mongo import named_collection, utc_now
@@ -90,7 +90,7 @@ class StoredSchedule:
     @property
     def next_run_local(self) -> datetime:
         """The same instant in the time zone of the market, in which the cron expression is meant."""
-        return self.next_run_at.replace(tzinfo=UTC).astimezone(settings.BUSINESS_TIME_ZONE)
+        return market_clock.local(self.next_run_at)
 
 
 def list_schedules() -> list[StoredSchedule]:
@@ -227,8 +227,7 @@ def schedule_id(name: str) -> ObjectId:
 
 def next_run_of(cron: str, *, after: datetime) -> datetime:
     """Return the first instant after ``after`` that the expression names, in UTC without zone."""
-    local = after.astimezone(settings.BUSINESS_TIME_ZONE)
-    following: datetime = croniter(cron, local).get_next(datetime)
+    following: datetime = croniter(cron, market_clock.local(after)).get_next(datetime)
     return following.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -17,16 +17,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import cast
 
 import redis
-from django.conf import settings
 from django.utils import timezone
 
-from apps.core import process_state
-from apps.core.periods import business_date
+from apps.core import market_clock, process_state
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 RETENTION_DAYS = 30
@@ -62,7 +60,7 @@ def add(increments: Mapping[str, Mapping[str, int]], *, now: datetime | None = N
     Returns False when Redis did not take it; it never raises for that, because whoever counts has something
     more important to do.
     """
-    day = business_date(now or timezone.now(), settings.BUSINESS_TIME_ZONE)
+    day = market_clock.day_of(now or timezone.now())
     keys = [key_of(name, day) for name in increments] + [total_key_of(name) for name in increments]
     arguments: list[str | int] = [_gone_at(day)]
     for number, fields in enumerate(increments.values(), start=1):
@@ -84,7 +82,7 @@ def read_days(name: str, *, days: int, now: datetime | None = None) -> list[DayC
 
     A day without counts is an empty one. None when Redis does not answer.
     """
-    today = business_date(now or timezone.now(), settings.BUSINESS_TIME_ZONE)
+    today = market_clock.day_of(now or timezone.now())
     wanted = [today - timedelta(days=age) for age in range(min(days, RETENTION_DAYS + 1))]
 
     def read(client: redis.Redis) -> list[dict[bytes, bytes]]:
@@ -125,7 +123,7 @@ def _counts_of(fields: Mapping[bytes, bytes]) -> dict[str, int]:
 def _gone_at(day: date) -> int:
     """Return when the counts of a day expire: when it is ``RETENTION_DAYS + 1`` days old."""
     gone_on = day + timedelta(days=RETENTION_DAYS + 1)
-    return int(datetime.combine(gone_on, time.min, tzinfo=settings.BUSINESS_TIME_ZONE).timestamp())
+    return int(market_clock.midnight(gone_on).timestamp())
 
 
 process_state.register(_gone_at.cache_clear)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.categories.selectors import is_cat_id
@@ -18,7 +15,6 @@ from apps.core.management.arguments import argument, one_of, shown
 from apps.core.periods import (
     Granularity,
     Period,
-    business_date,
     parse_bound,
     parse_granularity,
     parse_period,
@@ -100,11 +96,6 @@ def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
         message = _("The range starts at %(start)s, after its end %(end)s.")
         raise InvalidInput(message % {"start": start.dashed, "end": end.dashed})
     return start, end
-
-
-def business_today() -> date:
-    """Return the calendar day it is for the market."""
-    return business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
 
 
 def _category(text: str) -> str:

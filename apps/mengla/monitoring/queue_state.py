@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from django.conf import settings
 from pymongo import ASCENDING, DESCENDING
 
+from apps.core import market_clock
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import ANSWERED_INDEX, Collection, Record
@@ -90,7 +90,7 @@ def list_in_flight() -> list[Document]:
 
 def day_counts(day: date) -> dict[str, dict[str, int]]:
     """Count, by action, the collections that ended on a day of the market and the records written on it."""
-    begin, end = _day_bounds(day)
+    begin, end = market_clock.midnight(day), market_clock.midnight(day + timedelta(days=1))
     counts = {
         action.value: {"succeeded": 0, "empty": 0, "failed": 0, "cancelled": 0, "records": 0}
         for action in Action
@@ -158,15 +158,6 @@ def _empty_streak(action: Action) -> int:
         .limit(MAX_STREAK)
     )
     return sum(1 for _ in takewhile(lambda one: one["status"] == CollectionStatus.EMPTY, found))
-
-
-def _day_bounds(day: date) -> tuple[datetime, datetime]:
-    """Return the instants the market's day begins and ends with, in UTC without zone."""
-    begin, end = (
-        datetime.combine(one, time.min, tzinfo=settings.BUSINESS_TIME_ZONE).astimezone(UTC)
-        for one in (day, day + timedelta(days=1))
-    )
-    return begin.replace(tzinfo=None), end.replace(tzinfo=None)
 
 
 def _seconds_since(instant: datetime) -> float:

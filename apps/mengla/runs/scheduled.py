@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, timedelta
 
 import structlog
-from django.conf import settings
 
-from apps.core.periods import Granularity, business_date, previous_closed_period
+from apps.core import market_clock
+from apps.core.periods import Granularity, previous_closed_period
 from apps.core.scheduling.schedules import list_schedules, next_run_of
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.mengla.runs.collect import PERIOD_TASK_IDS, Order, run_backfill_check, run_period_collect
@@ -58,14 +58,14 @@ def run_scheduled_backfill_check(*, intended_at: str | None) -> str | None:
 def _not_due(instant: datetime) -> frozenset[Granularity]:
     """Return the granularities whose newest closed period its own schedule has yet to come for."""
     crons = {schedule.name: schedule.cron for schedule in list_schedules() if not schedule.is_paused}
-    today = business_date(instant, settings.BUSINESS_TIME_ZONE)
+    today = market_clock.day_of(instant)
 
     def is_due(granularity: Granularity) -> bool:
         cron = crons.get(PERIOD_TASK_IDS[granularity])
         if cron is None:
             return True
         last_day = previous_closed_period(today, granularity).last_day
-        before_midnight = datetime.combine(last_day, time.max, tzinfo=settings.BUSINESS_TIME_ZONE)
+        before_midnight = market_clock.midnight(last_day + timedelta(days=1)) - timedelta(microseconds=1)
         return next_run_of(cron, after=before_midnight).replace(tzinfo=UTC) <= instant
 
     return frozenset(granularity for granularity in Granularity if not is_due(granularity))
@@ -79,7 +79,7 @@ def _intended(intended_at: str | None) -> datetime:
 
 
 def _intended_day(intended_at: str | None) -> date:
-    return business_date(_intended(intended_at), settings.BUSINESS_TIME_ZONE)
+    return market_clock.day_of(_intended(intended_at))
 
 
 def _is_paused(task_id: str) -> bool:

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.admin.health import services
+from apps.core import market_clock
 from apps.core.liveness.processes import note_heartbeat, note_web_process
-from apps.core.periods import business_date
 from apps.core.storage.outages import mongo_outage
 from apps.mengla.monitoring import queue_state
 from apps.mengla.upstream import breaker
@@ -53,7 +52,7 @@ def part(admin: APIClient, name: str, path: str = "/collect-health", **query: An
 class TestCollectHealth:
     def test_every_part_answers(self, admin: APIClient) -> None:
         found = look(admin)
-        today = business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
+        today = market_clock.today()
         assert (found.pop("date"), found.pop("is_complete")) == (today.isoformat(), True)
         assert set(found) == DEPENDENCIES["/collect-health"]["mongodb"] | {"redis", "breaker"}
         assert all(set(one) == {"ok", "error", "data"} and one["ok"] for one in found.values())
@@ -73,7 +72,7 @@ class TestCollectHealth:
 
     def test_another_day(self, admin: APIClient) -> None:
         store(hot("202501"))
-        today = business_date(timezone.now(), settings.BUSINESS_TIME_ZONE)
+        today = market_clock.today()
         for day in (today - timedelta(days=1), today + timedelta(days=1)):
             assert sum(part(admin, "counts", date=day.isoformat())["hot"].values()) == 0
         assert sum(part(admin, "counts", date=f"{today:%Y%m%d}")["hot"].values()) == 2

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
-from apps.core.periods import Granularity, business_date, previous_closed_period
+from apps.core import market_clock
+from apps.core.periods import Granularity, previous_closed_period
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, Priority
 from apps.mengla.dispatch import cancel_all as cancel_all_service
@@ -162,9 +162,7 @@ class TestFullCrawl:
         assert {one["cat_id"] for one in wanted} == {"1000", "1001", "1002", "2000", "2001", "2002"}
         assert {one["granularity"] for one in wanted} == {"day", "month", "quarter", "year"}
         assert {one["action"] for one in wanted} == set(Action.values)
-        day = previous_closed_period(
-            business_date(run["started_at"].replace(tzinfo=UTC), settings.BUSINESS_TIME_ZONE), Granularity.DAY
-        )
+        day = previous_closed_period(market_clock.day_of(run["started_at"]), Granularity.DAY)
         assert {one["end_key"] for one in wanted if one["granularity"] == "day"} == {day.key}
 
     def test_a_part_of_it(self, admin: APIClient) -> None:

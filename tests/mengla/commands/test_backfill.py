@@ -40,7 +40,7 @@ def planned(run_id: str) -> list[str]:
 
 def stand_at(now: str, monkeypatch: pytest.MonkeyPatch) -> None:
     instant = datetime.fromisoformat(now)
-    monkeypatch.setattr("apps.mengla.management.arguments.timezone.now", lambda: instant)
+    monkeypatch.setattr("apps.core.market_clock.timezone.now", lambda: instant)
 
 
 # --- backfill and fill ----------------------------------------------------------------------------

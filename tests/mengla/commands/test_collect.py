@@ -87,7 +87,7 @@ def test_people_are_told_how_to_go_on() -> None:
 def test_without_a_date_it_is_the_last_closed_period(
     now: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.mengla.management.arguments.timezone.now", lambda: datetime.fromisoformat(now))
+    monkeypatch.setattr("apps.core.market_clock.timezone.now", lambda: datetime.fromisoformat(now))
     assert [run("collect", one, "--json").result["period"] for one in Granularity] == expected
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop
 
-from apps.mengla.management.arguments import business_today
+from apps.core import market_clock
 from apps.mengla.management.run_commands import ORDER, Options, RunCommand
 from apps.mengla.queries.plans import Plan
 from apps.mengla.runs.collect import backfill_check_plan, run_backfill_check
@@ -20,8 +20,8 @@ class Command(RunCommand):
 
     def plan(self, options: Options) -> Plan:
         """Return the plan of the look-back windows."""
-        return backfill_check_plan(today=business_today())
+        return backfill_check_plan(today=market_clock.today())
 
     def start(self, options: Options) -> Started:
         """Start the check."""
-        return run_backfill_check(order=ORDER, today=business_today())
+        return run_backfill_check(order=ORDER, today=market_clock.today())

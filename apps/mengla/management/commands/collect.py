@@ -8,10 +8,10 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from apps.core import market_clock
 from apps.core.periods import Granularity, Period, parse_period, previous_closed_period
 from apps.mengla.management.arguments import (
     add_selection,
-    business_today,
     granularity_argument,
     read_selection,
 )
@@ -72,5 +72,5 @@ def _period(options: Options) -> Period:
     granularity: Granularity = options["granularity"]
     text: Any = options["date"]
     if text is None:
-        return previous_closed_period(business_today(), granularity)
+        return previous_closed_period(market_clock.today(), granularity)
     return parse_period(text, granularity)

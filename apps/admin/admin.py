@@ -11,9 +11,10 @@ from apps.admin.alerts.silences import end_silence, find_silence, silence_rule
 from apps.admin.alerts.words import shown_message
 from apps.admin.choices import AlertEventKind, AlertRule, Severity
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
-from apps.core.admin_base.display import Coloured, coloured, local_time
+from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.time_texts import instant_text
 
 _SILENCES_MINUTES = (60, 24 * 60)
 _MINUTES_PER_HOUR = 60
@@ -29,7 +30,7 @@ def _silence(minutes: int) -> Operation:
 
     def run(alert: Alert, user: str) -> str:
         until = silence_rule(AlertRule(alert.rule), minutes=minutes, silenced_by=user)
-        words = {"rule": AlertRule(alert.rule).label, "time": local_time(until)}
+        words = {"rule": AlertRule(alert.rule).label, "time": instant_text(until)}
         return _now("Nobody is told of “%(rule)s” until %(time)s.") % words
 
     def ask(alert: Alert) -> str:
@@ -100,12 +101,12 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
     @admin.display(description=_("fired at"))
     def fired(self, alert: Alert) -> str:
         """Return when it began to fire."""
-        return local_time(alert.fired_at)
+        return instant_text(alert.fired_at)
 
     @admin.display(description=_("resolved at"))
     def resolved(self, alert: Alert) -> str:
         """Return when it ended."""
-        return local_time(alert.resolved_at)
+        return instant_text(alert.resolved_at)
 
     @admin.display(description=_("silenced"))
     def silenced(self, alert: Alert) -> str:
@@ -113,7 +114,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
         silence = find_silence(AlertRule(alert.rule))
         if silence is None:
             return "-"
-        words = {"time": local_time(silence["silenced_until"]), "user": silence["silenced_by"]}
+        words = {"time": instant_text(silence["silenced_until"]), "user": silence["silenced_by"]}
         return _now("until %(time)s, by %(user)s") % words
 
 
@@ -128,7 +129,7 @@ class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
     @admin.display(description=_("at"))
     def instant(self, event: AlertEvent) -> str:
         """Return when it happened."""
-        return local_time(event.at)
+        return instant_text(event.at)
 
     @coloured(_("severity"), SEVERITY_COLOURS)
     def level(self, event: AlertEvent) -> Coloured:
@@ -157,7 +158,7 @@ class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
     @admin.display(description=_("silenced until"))
     def until(self, silence: AlertSilence) -> str:
         """Return when people are told again."""
-        return local_time(silence.silenced_until)
+        return instant_text(silence.silenced_until)
 
 
 @admin.register(AlertNotice)
@@ -171,12 +172,12 @@ class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
     @admin.display(description=_("created at"))
     def created(self, notice: AlertNotice) -> str:
         """Return when the event was handed over."""
-        return local_time(notice.created_at)
+        return instant_text(notice.created_at)
 
     @admin.display(description=_("delivered at"))
     def delivered(self, notice: AlertNotice) -> str:
         """Return when the receiver took it."""
-        return local_time(notice.delivered_at)
+        return instant_text(notice.delivered_at)
 
     @admin.display(description=_("event"))
     def what(self, notice: AlertNotice) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -23,6 +21,7 @@ from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import InvalidInput
 from apps.core.scheduling import cron, schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.core.time_texts import instant_text
 
 for _model in (Success, Failure, Schedule, OrmQ):
     if admin.site.is_registered(_model):  # some only in certain configurations
@@ -133,7 +132,7 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
         """Return the next run in the time zone in which the expression is meant."""
         if schedule.repeats == 0:
             return "-"
-        return f"{timezone.localtime(schedule.next_run, settings.BUSINESS_TIME_ZONE):%Y-%m-%d %H:%M}"
+        return instant_text(schedule.next_run)
 
     @coloured(_lazy("state"), {"paused": "warning", "on": "success"})
     def state(self, schedule: Any) -> Coloured:

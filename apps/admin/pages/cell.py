@@ -8,11 +8,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.matrix import mark_of
 from apps.categories.selectors import category_exists, find_named
 from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import utc_now
+from apps.core.time_texts import instant_text
 from apps.mengla.choices import Action, EmptyReason, Priority
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.monitoring.figure_tables import tables_of
@@ -78,10 +78,10 @@ def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
         "id": query.record_id(query.start),
         "is_empty": record["is_empty"],
         "empty_reason": _reason(record["empty_reason"]),
-        "collected_at": local_text(record["collected_at"]),
+        "collected_at": instant_text(record["collected_at"]),
         "age_seconds": age.total_seconds(),
-        "fresh_until": local_text(record["fresh_until"]),
-        "kept_until": local_text(record["expired_at"]),
+        "fresh_until": instant_text(record["fresh_until"]),
+        "kept_until": instant_text(record["expired_at"]),
         "is_stale": record["fresh_until"] <= utc_now(),
         "tables": [table.clipped(rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for table in tables],
     }

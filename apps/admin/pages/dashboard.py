@@ -24,6 +24,7 @@ from apps.admin.pages.dashboard_parts import read_dashboard
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.admin_base.rights import may_look
 from apps.core.storage.outages import is_mongo_outage, mongo_outage, redis_outage
+from apps.core.time_texts import instant_text
 
 logger = structlog.get_logger(__name__)
 
@@ -130,7 +131,7 @@ def _context() -> dict[str, Any]:
 def _state() -> dict[str, Any]:
     parts = read_dashboard()
     return {
-        "generated_at": timezone.localtime().strftime("%Y-%m-%d %H:%M:%S"),
+        "generated_at": instant_text(timezone.now()),
         "parts": parts,
         "html": {
             name: render_to_string(f"collector/parts/{name}.html", {"parts": parts, "part": parts.get(name)})

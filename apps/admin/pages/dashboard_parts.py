@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.alerts.words import shown_message
 from apps.admin.choices import AlertRule
+from apps.core import market_clock
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
 from apps.core.liveness.processes import list_heartbeats
 from apps.core.scheduling.schedules import list_schedules
@@ -21,6 +22,7 @@ from apps.core.storage import counters, mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.latency import LATENCY, histogram_of
 from apps.core.storage.redis import get_redis
+from apps.core.time_texts import instant_text
 from apps.mengla.dispatch.breaker_control import read_breaker
 from apps.mengla.monitoring.hourly import SHOWN_HOURS, collections_by_hour
 from apps.mengla.monitoring.queue_state import queue_depth
@@ -50,7 +52,7 @@ def _hours() -> Document:
     found = collections_by_hour()
     return {
         "hours": [
-            {"began_at": local_text(hour.began_at, "%H:%M"), "counts": dict(hour.counts)}
+            {"began_at": f"{market_clock.local(hour.began_at):%H:%M}", "counts": dict(hour.counts)}
             for hour in found.hours
         ],
         "totals": {outcome.value: found.total(outcome) for outcome in found.hours[0].counts},
@@ -102,7 +104,7 @@ def _queue() -> Document:
 
 def _breaker() -> Document:
     status = asdict(read_breaker())
-    status["next_probe_at"] = local_text(status["next_probe_at"])
+    status["next_probe_at"] = _instant_or_nothing(status["next_probe_at"])
     return status | {"is_configured": bool(settings.COLLECT_SERVICE_URL)}
 
 
@@ -114,7 +116,7 @@ def _runs() -> Document:
                 "id": str(run["_id"]),
                 "name": gettext(run["name"]),
                 "period": run["period"],
-                "started_at": local_text(run["started_at"]),
+                "started_at": instant_text(run["started_at"]),
                 "progress": asdict(progress_of(run)),
             }
             for run in running[:MAX_RUNS_SHOWN]
@@ -131,12 +133,12 @@ def _schedules() -> Document:
             {
                 "name": schedule.name,
                 "cron": schedule.cron,
-                "next_run_at": local_text(schedule.next_run_at),
+                "next_run_at": instant_text(schedule.next_run_at),
                 "last": last
                 and {
                     "id": str(last["_id"]),
                     "status": last["status"],
-                    "started_at": local_text(last["started_at"]),
+                    "started_at": instant_text(last["started_at"]),
                 },
             }
         )
@@ -152,8 +154,8 @@ def _alerts() -> Document:
                 "action": alert["action"],
                 "severity": alert["severity"],
                 "message": shown_message(alert["message"]),
-                "fired_at": local_text(alert["fired_at"]),
-                "silenced_until": local_text(alert["silenced_until"]),
+                "fired_at": _instant_or_nothing(alert["fired_at"]),
+                "silenced_until": _instant_or_nothing(alert["silenced_until"]),
             }
             for alert in shown
         ]
@@ -190,15 +192,12 @@ def _timed(ask: Callable[[], Any]) -> Document:
     return {"milliseconds": round((time.perf_counter() - started_at) * 1000, 1)}
 
 
+def _instant_or_nothing(instant: datetime | None) -> str:
+    return instant_text(instant) if instant else ""
+
+
 def _percent(share: float | None) -> float | None:
     return None if share is None else round(share * 100, 1)
-
-
-def local_text(instant: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """Write an instant (UTC without zone) in the time of the market; nothing for none."""
-    if instant is None:
-        return ""
-    return instant.replace(tzinfo=UTC).astimezone(settings.BUSINESS_TIME_ZONE).strftime(form)
 
 
 _PARTS: Mapping[str, tuple[Dependency, Callable[[], Document]]] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.data_form import address_of, parameters_of
+from apps.core.time_texts import instant_text
 from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch.service_state import unavailable_reason
 from apps.mengla.queries.parameters import DataQuery
@@ -54,7 +54,7 @@ def describe_miss(query: DataQuery, miss: Miss) -> dict[str, Any]:
         "id": collection_id,
         "status": str(CollectionStatus(collection["status"]).label),
         "position": queue_position(collection),
-        "created_at": local_text(collection["created_at"]),
+        "created_at": instant_text(collection["created_at"]),
         "reason": unavailable_reason(),
         "next": address_of("admin:collector_data", asked),
         "script": {
@@ -79,7 +79,7 @@ def failed_collection(collection_id: str, query: DataQuery) -> dict[str, Any] | 
     return {
         "status": str(CollectionStatus(collection["status"]).label),
         "reason": _reason_of(collection),
-        "finished_at": local_text(collection["finished_at"]),
+        "finished_at": instant_text(collection["finished_at"]),
     }
 
 
@@ -90,4 +90,4 @@ def _reason_of(collection: Mapping[str, Any]) -> str:
 
 
 def _local(unix_seconds: float) -> str:
-    return local_text(datetime.fromtimestamp(unix_seconds, UTC).replace(tzinfo=None))
+    return instant_text(datetime.fromtimestamp(unix_seconds, UTC))

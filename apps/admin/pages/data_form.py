@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.dashboard_parts import local_text
 from apps.admin.pages.matrix import DEFAULT_PERIODS
 from apps.categories.selectors import NamedCategory, find_named, list_named_children, parents_of
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, PeriodError, parse_granularity, previous_closed_period
+from apps.core.time_texts import instant_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.queue_state import list_recent_records
 from apps.mengla.queries.parameters import DataQuery, build_query
@@ -96,7 +96,7 @@ def recent_records() -> list[dict[str, Any]]:
                 "category": category.name if category else cat_id,
                 "period": period_key,
                 "is_empty": record["is_empty"],
-                "collected_at": local_text(record["collected_at"]),
+                "collected_at": instant_text(record["collected_at"]),
             }
         )
     return rows

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.admin.pages.access import page, staff_view
-from apps.core.admin_base.display import local_time
 from apps.core.admin_base.operations import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, NotFound
+from apps.core.time_texts import instant_text
 from apps.mengla.runs.collect import Order
 from apps.panels import selectors, services
 from apps.sync_tasks.choices import RunStatus, Trigger
@@ -88,7 +88,7 @@ def _shown(view: selectors.TaskView) -> dict[str, Any]:
         else {
             "address": _address_of(str(run["_id"])),
             "status": RunStatus(run["status"]).label,
-            "started_at": local_time(run["started_at"]),
+            "started_at": instant_text(run["started_at"]),
             "percent": view.progress.percent if view.progress else 0,
         },
     }

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
+from apps.core.time_texts import duration_text
 from apps.mengla.choices import Priority
 from apps.mengla.monitoring.figure_tables import Column, Kind
 from apps.sync_tasks.choices import RunStatus
@@ -17,25 +18,12 @@ from apps.sync_tasks.choices import RunStatus
 register = template.Library()
 
 NOTHING = "–"
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Write a duration in its two largest units, such as ``3 min 20 s``."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 1:
-        return _("%(count).0f ms") % {"count": seconds * 1000}
-    if seconds < _MINUTE:
-        return _("%(count).1f s") % {"count": seconds}
-    whole = round(seconds)
-    if whole < _HOUR:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": whole // _MINUTE, "seconds": whole % _MINUTE}
-    if whole < _DAY:
-        minutes = whole % _HOUR // _MINUTE
-        return _("%(hours)d h %(minutes)d min") % {"hours": whole // _HOUR, "minutes": minutes}
-    return _("%(days)d d %(hours)d h") % {"days": whole // _DAY, "hours": whole % _DAY // _HOUR}
+    """Write a duration in its two largest units, such as ``3 min 20 s``; a dash for none."""
+    return NOTHING if seconds is None else duration_text(seconds)
 
 
 @register.filter

@@ -10,9 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base.display import Coloured, coloured, local_time, short_duration
+from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.time_texts import duration_text, instant_text
 from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
@@ -122,7 +123,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     def age(self, collection: Collection) -> str:
         """Return how long it has been under way, or took."""
         until = collection.finished_at or timezone.now()
-        return short_duration((until - collection.created_at).total_seconds())
+        return duration_text((until - collection.created_at).total_seconds())
 
     @admin.display(description=_("reason"))
     def reason(self, collection: Collection) -> str:
@@ -132,19 +133,19 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:
         """Return when it was enqueued."""
-        return local_time(collection.created_at)
+        return instant_text(collection.created_at)
 
     @admin.display(description=_("dispatched at"))
     def dispatched(self, collection: Collection) -> str:
         """Return when its last attempt was sent."""
-        return local_time(collection.dispatched_at)
+        return instant_text(collection.dispatched_at)
 
     @admin.display(description=_("answer expected until"))
     def answer_due(self, collection: Collection) -> str:
         """Return when the attempt under way is given up."""
-        return local_time(collection.lease_until)
+        return instant_text(collection.lease_until)
 
     @admin.display(description=_("finished at"))
     def finished(self, collection: Collection) -> str:
         """Return when it ended."""
-        return local_time(collection.finished_at)
+        return instant_text(collection.finished_at)

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.categories.selectors import category_names, is_cat_id
-from apps.core.admin_base.display import Coloured, coloured, local_time
+from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
+from apps.core.time_texts import instant_text
 from apps.mengla.admin.figures import figures_of
 from apps.mengla.admin.filters import EmptyFilter, GranularityFilter, RecordActionFilter
 from apps.mengla.choices import GRANULARITIES
@@ -68,22 +69,22 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     @admin.display(description=_("updated at"))
     def updated(self, record: Record) -> str:
         """Return when the record was last written."""
-        return local_time(record.updated_at)
+        return instant_text(record.updated_at)
 
     @admin.display(description=_("collected at"))
     def collected(self, record: Record) -> str:
         """Return when the figures came."""
-        return local_time(record.collected_at)
+        return instant_text(record.collected_at)
 
     @admin.display(description=_("fresh until"))
     def renewal_due(self, record: Record) -> str:
         """Return from when on the figures are renewed."""
-        return local_time(record.fresh_until)
+        return instant_text(record.fresh_until)
 
     @admin.display(description=_("kept until"))
     def kept_until(self, record: Record) -> str:
         """Return when the record is deleted."""
-        return local_time(record.expired_at)
+        return instant_text(record.expired_at)
 
     @admin.display(description=_("granularity"))
     def length(self, record: Record) -> str:

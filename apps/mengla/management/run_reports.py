@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apps.core.management.base import ExitCode
 from apps.core.management.tables import format_table, printable
+from apps.core.time_texts import duration_text, instant_text
 from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.words import shown_error, skipped_text
@@ -62,8 +62,7 @@ def facts_of(view: RunView) -> str:
     if not view.is_ended:
         facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
         if progress.eta_seconds is not None:
-            remaining = timedelta(seconds=progress.eta_seconds)
-            facts.append(_("%(remaining)s left") % {"remaining": remaining})
+            facts.append(_("%(remaining)s left") % {"remaining": duration_text(progress.eta_seconds)})
     return ", ".join(facts)
 
 
@@ -78,8 +77,8 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
         "total": view.progress.total,
     }
     if run["finished_at"] is not None:
-        seconds = round((run["finished_at"] - run["started_at"]).total_seconds())
-        line += _(", in %(time)s") % {"time": timedelta(seconds=seconds)}
+        seconds = (run["finished_at"] - run["started_at"]).total_seconds()
+        line += _(", in %(time)s") % {"time": duration_text(seconds)}
     if run["skipped"]:
         line += "; " + skipped_text(run["skipped"])
     lines = [f"{line}."]
@@ -126,7 +125,7 @@ def runs_table(views: Sequence[RunView]) -> str:
                 view.run["period"],
                 view.run["trigger"],
                 view.run["status"],
-                _local(view.run["started_at"]),
+                instant_text(view.run["started_at"]),
                 f"{view.ended_count}/{view.progress.total}",
                 view.progress.failed,
                 shown_error(view.run["error_message"]),
@@ -150,8 +149,3 @@ def _counts_text(view: RunView) -> str:
 
 def _instant(instant: datetime | None) -> str | None:
     return None if instant is None else instant.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
-
-
-def _local(instant: datetime) -> str:
-    local = instant.replace(tzinfo=UTC).astimezone(settings.BUSINESS_TIME_ZONE)
-    return local.strftime("%Y-%m-%d %H:%M:%S")

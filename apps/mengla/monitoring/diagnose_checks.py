@@ -22,6 +22,7 @@ from apps.core.scheduling.schedules import declared_schedules, schedule_id
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.core.storage.redis import get_redis
+from apps.core.time_texts import duration_text
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.models import Collection
 from apps.mengla.upstream import breaker
@@ -198,8 +199,8 @@ def check_queue() -> str:
     age_seconds = (now - first["created_at"]).total_seconds() if first else 0.0
     facts = _("%(count)d waiting, %(in_flight)d under way") % {"count": count, "in_flight": in_flight}
     if first:
-        age = timedelta(seconds=round(age_seconds))
-        facts = _("%(facts)s; the next one has waited for %(age)s") % {"facts": facts, "age": age}
+        age = {"facts": facts, "age": duration_text(age_seconds)}
+        facts = _("%(facts)s; the next one has waited for %(age)s") % age
     limit_seconds = settings.MENGLA_TIMEOUT_SECONDS * 2
     if first and first["priority"] == Priority.READER and age_seconds > limit_seconds:
         raise CheckFailed(

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.core.admin_base.display import short_duration
+from apps.core.time_texts import duration_text
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import progress_of
@@ -66,8 +66,8 @@ def live_run(task: SyncTask) -> LiveRun:
         failed=progress.failed,
         cancelled=progress.cancelled,
         rate=_("%(rate).1f a minute") % {"rate": progress.per_minute},
-        time_left=short_duration(eta_seconds) if is_running else "-",
-        took=short_duration((until - task.started_at).total_seconds()),
+        time_left=duration_text(eta_seconds) if is_running else "-",
+        took=duration_text((until - task.started_at).total_seconds()),
     )
 
 

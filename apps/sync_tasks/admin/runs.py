@@ -18,9 +18,9 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from apps.core.admin_base.display import local_time
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.time_texts import instant_text
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.admin.live import live_run
 from apps.sync_tasks.choices import RunStatus
@@ -230,12 +230,12 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     @admin.display(description=_("started at"))
     def started(self, task: SyncTask) -> str:
         """Return when it started."""
-        return local_time(task.started_at)
+        return instant_text(task.started_at)
 
     @admin.display(description=_("finished at"))
     def finished(self, task: SyncTask) -> str:
         """Return when it ended."""
-        return local_time(task.finished_at)
+        return instant_text(task.finished_at)
 
     @admin.display(description=_("progress"))
     def numbers(self, task: SyncTask) -> SafeString:

@@ -1,0 +1,35 @@
+"""Durations and instants in the words of people: in the reader's language and the market's time zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from apps.core import market_clock
+
+NOTHING = "-"  # as Django's admin shows an empty value
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def duration_text(seconds: float | None) -> str:
+    """Write a duration in its two largest units, such as ``3 min 20 s``; a negative one is none at all."""
+    if seconds is None:
+        return NOTHING
+    seconds = max(0.0, seconds)
+    if seconds < 1:
+        return _("%(count).0f ms") % {"count": seconds * 1000}
+    if seconds < _MINUTE:
+        return _("%(count).1f s") % {"count": seconds}
+    whole = round(seconds)
+    if whole < _HOUR:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": whole // _MINUTE, "seconds": whole % _MINUTE}
+    if whole < _DAY:
+        minutes = whole % _HOUR // _MINUTE
+        return _("%(hours)d h %(minutes)d min") % {"hours": whole // _HOUR, "minutes": minutes}
+    return _("%(days)d d %(hours)d h") % {"days": whole // _DAY, "hours": whole % _DAY // _HOUR}
+
+
+def instant_text(instant: datetime | None) -> str:
+    """Write an instant to the second, such as ``2025-06-01 12:30:00``; one without a zone is UTC."""
+    return NOTHING if instant is None else f"{market_clock.local(instant):%Y-%m-%d %H:%M:%S}"

@@ -140,10 +140,6 @@ class Period:
         """Return the period before this one."""
         return self.shift(-1)
 
-    def contains(self, day: date) -> bool:
-        """Tell whether the calendar day lies in this period."""
-        return self.first_day <= _calendar_day(day) <= self.last_day
-
 
 def register_granularity_name(name: str, granularity: Granularity) -> None:
     """Let a granularity be written with another name, too, in any letter case."""
@@ -235,18 +231,10 @@ def count_periods(start: Period, end: Period) -> int:
     return end.index - start.index + 1
 
 
-def period_range(start: Period, end: Period, *, limit: int | None = None) -> list[Period]:
-    """List the periods from ``start`` to ``end``, both included, refusing more than ``limit`` of them."""
-    count = count_periods(start, end)
-    if limit is not None and count > limit:
-        message = _(
-            "The range %(start)s to %(end)s holds %(count)d %(granularity)s periods: "
-            "at most %(limit)d are allowed"
-        )
-        facts = {"start": start.dashed, "end": end.dashed, "count": count, "limit": limit}
-        raise PeriodError(message % (facts | {"granularity": start.granularity}))
+def period_range(start: Period, end: Period) -> list[Period]:
+    """List the periods from ``start`` to ``end``, both included."""
     first = start.index
-    return [_at_index(first + offset, start.granularity) for offset in range(count)]
+    return [_at_index(first + offset, start.granularity) for offset in range(count_periods(start, end))]
 
 
 def _form_of(text: object) -> Granularity | None:

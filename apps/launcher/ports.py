@@ -11,12 +11,12 @@ import psutil  # type: ignore[import-untyped]
 HTTP_ERROR_STATUS = 400
 
 
-def free_port(preferred: int | None = None, *, host: str = "127.0.0.1") -> int:
+def free_port(preferred: int | None = None) -> int:
     """Return the preferred port when nothing listens there, otherwise any free one."""
-    if preferred and listen_problem(preferred, host=host) is None:
+    if preferred and listen_problem(preferred) is None:
         return preferred
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

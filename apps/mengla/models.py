@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
 
-from apps.core.periods import Granularity, Period, parse_period
+from apps.core.periods import Granularity
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
 
 QUEUE_INDEX = "collection_queue"
@@ -78,11 +78,6 @@ class Record(models.Model):
 
     def __str__(self) -> str:
         return self.id
-
-    @property
-    def period(self) -> Period:
-        """The period the figures are of."""
-        return parse_period(self.period_key, Granularity(self.granularity))
 
 
 class Collection(models.Model):
@@ -166,8 +161,3 @@ class Collection(models.Model):
 
     def __str__(self) -> str:
         return self.identity
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.active_key is None

@@ -68,11 +68,10 @@ def error_response(
     code: ErrorCodeBase,
     message: str,
     *,
-    detail: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """Build an error answer outside DRF: for middleware and Django's own error handlers."""
-    body = dump_json(error_body(code, message, detail=detail))
+    body = dump_json(error_body(code, message))
     return HttpResponse(
         body, status=code.http_status, content_type=JSON_CONTENT_TYPE, headers=dict(headers or {})
     )

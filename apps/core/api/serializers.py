@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, date
 from typing import Any
 
-from bson import ObjectId
-from django.db import models
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
-from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
@@ -21,39 +18,12 @@ _MAX_SHOWN_NAMES = 5
 _MAX_SHOWN_CHARACTERS = 40
 
 
-class ObjectIdStringField(serializers.Field):  # type: ignore[type-arg]
-    """An ObjectId, spoken as its 24 hexadecimal characters."""
-
-    default_error_messages = {"invalid": "Must be 24 hexadecimal characters."}
-
-    def to_internal_value(self, data: Any) -> ObjectId:
-        """Parse the text of an ObjectId."""
-        if not isinstance(data, str) or not ObjectId.is_valid(data):
-            self.fail("invalid")
-        return ObjectId(data)
-
-    def to_representation(self, value: Any) -> str:
-        """Return the hexadecimal text."""
-        return str(value)
-
-
 class UtcDateTimeField(serializers.DateTimeField):
     """An instant, written in UTC with a ``Z``; one that comes without a zone, as from PyMongo, is UTC."""
 
     def __init__(self, **kwargs: Any) -> None:
         # DRF would use TIME_ZONE, the zone of the business day, which is no business of the clients'.
         super().__init__(**{"default_timezone": UTC} | kwargs)
-
-
-class MongoModelSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
-    """A ModelSerializer for our stack: ObjectId keys, which DRF would map to integers, and UTC instants."""
-
-    serializer_field_mapping = {
-        **serializers.ModelSerializer.serializer_field_mapping,
-        ObjectIdAutoField: ObjectIdStringField,
-        ObjectIdField: ObjectIdStringField,
-        models.DateTimeField: UtcDateTimeField,
-    }
 
 
 class StrictIntegerField(serializers.IntegerField):

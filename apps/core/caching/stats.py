@@ -34,7 +34,7 @@ class SharedTierUsage:
     is_complete: bool
 
 
-def shared_tier_usage(*, max_seconds: float = _SCAN_SECONDS) -> SharedTierUsage:
+def shared_tier_usage() -> SharedTierUsage:
     """Count what L2 holds at present.
 
     :raises redis.RedisError: when Redis does not answer.
@@ -43,7 +43,7 @@ def shared_tier_usage(*, max_seconds: float = _SCAN_SECONDS) -> SharedTierUsage:
     epoch = cast("bytes | None", client.get(EPOCH_KEY))
     if epoch is None:
         return SharedTierUsage(0, 0, 0, is_complete=True)
-    deadline = time.monotonic() + max_seconds
+    deadline = time.monotonic() + _SCAN_SECONDS
     found: dict[bytes, tuple[int, int]] = {}  # a scan may name a key twice
     cursor: Any = 0
     while True:

@@ -16,7 +16,6 @@ from apps.launcher.ports import port_answers
 from apps.launcher.processes import ProcessFailedError
 
 REPLICA_SET = "rs0"
-DEFAULT_PORT = 27117
 CACHE_GIGABYTES = "0.25"
 OPLOG_MEGABYTES = "256"
 CLIENT_TIMEOUT_MS = 5000

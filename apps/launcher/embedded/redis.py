@@ -12,7 +12,6 @@ from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_serv
 from apps.launcher.ports import port_answers
 from apps.launcher.processes import ProcessFailedError
 
-DEFAULT_PORT = 26379
 SNAPSHOT_RULE = ("300", "1")  # after 300 s with one change, and at a clean stop
 CLIENT_TIMEOUT_SECONDS = 5
 

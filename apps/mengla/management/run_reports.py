@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +16,6 @@ from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.words import shown_error, skipped_text
 from apps.sync_tasks.work import Failure
-
-Document = Mapping[str, Any]
 
 
 def describe_run(view: RunView) -> dict[str, Any]:

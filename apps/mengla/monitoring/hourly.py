@@ -45,13 +45,13 @@ class LastHours:
         return answered / asked if asked else None
 
 
-def collections_by_hour(*, hours: int = SHOWN_HOURS) -> LastHours:
+def collections_by_hour() -> LastHours:
     """Count the collections that ended in the present hour and those before it.
 
     The newest :data:`MAX_COUNTED` are looked at, by the index of their end.
     """
     this_hour = utc_now().replace(minute=0, second=0, microsecond=0)
-    began = [this_hour - timedelta(hours=age) for age in reversed(range(hours))]
+    began = [this_hour - timedelta(hours=age) for age in reversed(range(SHOWN_HOURS))]
     rows = collection_of(Collection).aggregate(
         [
             {"$match": {"finished_at": {"$gte": began[0]}}},

@@ -19,6 +19,7 @@ from apps.mengla.models import Collection
 
 _ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
 _SHORTEST_SECONDS = 0.001
+_MEASURED_SECONDS = 3600
 _URGENT = (Priority.READER, Priority.MANUAL)
 
 
@@ -55,14 +56,14 @@ class Pace:
         return ceil(count * 60 / self.per_minute)
 
 
-def present_pace(*, within_seconds: float = 3600) -> Pace:
+def present_pace() -> Pace:
     """Tell how fast collections get done when there is enough to do, from the answers of the last hour.
 
     Requests in flight are bounded by ``MAX_INFLIGHT_REQUESTS`` and spaced by ``COLLECT_INTERVAL_SECONDS``;
     how long an answer takes is measured. Without a measurement only the spacing is known: then it is the
     most that can be.
     """
-    mean_seconds = recent_collections(within_seconds=within_seconds).mean_seconds
+    mean_seconds = recent_collections(within_seconds=_MEASURED_SECONDS).mean_seconds
     seconds_each = max(
         settings.COLLECT_INTERVAL_SECONDS,
         (mean_seconds or 0.0) / settings.MAX_INFLIGHT_REQUESTS,

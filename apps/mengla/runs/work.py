@@ -25,7 +25,6 @@ from apps.sync_tasks.work import Counts, Failure
 
 _RATE_WINDOW_SECONDS = 300
 _DELETE_BATCH = 1000
-_PULL_TIMEOUT_SECONDS = 240
 SETTLE_TASK = "apps.mengla.tasks.settle_run"
 Document = dict[str, Any]
 

@@ -87,11 +87,6 @@ class Asked:
         }
 
 
-def request_key(parameters: Mapping[str, Any]) -> str:
-    """Return the statistics key of an execute request's parameters."""
-    return parse_parameters(parameters).key
-
-
 def parse_parameters(parameters: object) -> Asked:
     """Read the parameters of an execute request; anything the protocol does not allow is refused."""
     if not isinstance(parameters, Mapping):

@@ -27,15 +27,12 @@ from apps.core.api.exceptions import code_of_status, envelope_exception_handler
 from apps.core.api.parsers import MAX_DEPTH, StrictJSONParser
 from apps.core.api.renderers import EnvelopeRenderer
 from apps.core.api.serializers import (
-    MongoModelSerializer,
-    ObjectIdStringField,
     StrictIntegerField,
     UtcDateTimeField,
 )
 from apps.core.errors import DomainError, ErrorCode, all_error_codes
 from apps.core.storage.outages import mongo_outage
 from apps.mengla.errors import CollectErrorCode
-from apps.mengla.models import Collection
 from tests.contract.routes import assert_envelope
 
 INSTANT = datetime(2025, 6, 1, 4, 5, 6, tzinfo=UTC)
@@ -298,33 +295,6 @@ def test_instants_are_read_as_utc(text: str) -> None:
 def test_what_is_no_instant_is_refused(value: Any) -> None:
     with pytest.raises(exceptions.ValidationError):
         UtcDateTimeField().run_validation(value)
-
-
-def test_a_model_serializer_speaks_our_types() -> None:
-    class CollectionSerializer(MongoModelSerializer):
-        class Meta:
-            model = Collection
-            fields = ["id", "identity", "created_at", "finished_at"]
-
-    row = Collection(
-        id=ObjectId("507f1f77bcf86cd799439011"), identity="x", created_at=INSTANT.astimezone(SHANGHAI)
-    )
-    assert CollectionSerializer(row).data == {
-        "id": "507f1f77bcf86cd799439011",
-        "identity": "x",
-        "created_at": "2025-06-01T04:05:06Z",
-        "finished_at": None,
-    }
-
-
-def test_an_object_id_is_its_hexadecimal_text() -> None:
-    field = ObjectIdStringField()
-    text = "507f1f77bcf86cd799439011"
-    assert field.run_validation(text) == ObjectId(text)
-    assert field.to_representation(ObjectId(text)) == text
-    for bad in ("", "5", "x" * 24, text.encode(), 5, [], {"$oid": text}):
-        with pytest.raises(exceptions.ValidationError):
-            field.run_validation(bad)
 
 
 def test_a_whole_number_is_nothing_else() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from apps.core.periods import parse_period
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import EmptyReason
 from apps.mengla.ingest.records import Answer, Provenance, store_answers
@@ -248,10 +247,3 @@ def test_one_bad_point_does_not_hide_behind_a_good_one() -> None:
     with pytest.raises(UnstorablePayload):
         store_answers(query, [Answer(query.start, {"n": 1}), Answer(query.end, {"n": 2**70})], provenance())
     assert records() == {}
-
-
-def test_the_period_of_a_record_can_be_read_back() -> None:
-    from apps.mengla.models import Record
-
-    put(hot("2025Q2"), ROWS)
-    assert Record.objects.get().period == parse_period("2025Q2")

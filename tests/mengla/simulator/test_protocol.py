@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from apps.mengla.simulator import stats
-from apps.mengla.simulator.asked import request_key
+from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.upstream.signature import SIMULATOR_HEADER, is_valid
 from tests.mengla.simulator.support import JUNE, SECRET, TASK_ID, TREND, Asker, Receiver
 
@@ -221,7 +221,10 @@ def test_stats_count_each_question_under_its_own_key(ask: Asker) -> None:
     counted = ask.http.get("/stats").json()
     plain, product, extra = (
         "hot:17027494:MONTH:2025-06",
-        *(request_key(ask.parameters(**changes)) for changes in ({"product_id": "p"}, {"color": "red"})),
+        *(
+            parse_parameters(ask.parameters(**changes)).key
+            for changes in ({"product_id": "p"}, {"color": "red"})
+        ),
     )
     assert counted["keys"] == {
         plain: 2,

@@ -1,1 +1,1 @@
-"""The HTTP frame every app shares: envelope, errors, middleware, schema."""
+"""What addresses of the API are made of: envelope, errors, serializers, parsers, pages of lists, OpenAPI."""

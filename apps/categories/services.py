@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,14 +19,13 @@ from apps.categories.models import Category
 from apps.categories.tree_file import CategoryRow
 from apps.core.caching.tiers import clear_all
 from apps.core.errors import Conflict, DependencyUnavailable
-from apps.core.storage.locks import Lease
+from apps.core.storage.locks import lease_of
 
 IMPORT_TIMEOUT_SECONDS: Final = 25.0
 # Longer than the writes may take, so that a lease never runs out under its owner; a killed import holds
 # up the next one for this long at most.
 _LEASE_SECONDS: Final = 30.0
 _LEASE_WAIT_SECONDS: Final = 35.0
-_LEASE_POLL_SECONDS: Final = 0.1
 
 logger = structlog.get_logger(__name__)
 
@@ -117,17 +115,12 @@ def _plan(rows: Sequence[CategoryRow]) -> _Plan:
 @contextmanager
 def _only_import() -> Iterator[None]:
     """Let one import write at a time, in the whole installation."""
-    lease = Lease("categories-import", ttl_seconds=_LEASE_SECONDS)
-    give_up_at = time.monotonic() + _LEASE_WAIT_SECONDS
-    is_told = False
+    lease = lease_of("categories-import", ttl_seconds=_LEASE_SECONDS)
     try:
-        while not lease.acquire():
-            if not is_told:
-                logger.info("categories_import_waits", reason="another import runs or was killed just now")
-                is_told = True
-            if time.monotonic() > give_up_at:
+        if not lease.acquire():
+            logger.info("categories_import_waits", reason="another import runs or was killed just now")
+            if not lease.acquire(blocking=True, blocking_timeout=_LEASE_WAIT_SECONDS):
                 raise Conflict(_("Another import of categories is under way; nothing was changed."))
-            time.sleep(_LEASE_POLL_SECONDS)
     except RedisError as error:
         raise DependencyUnavailable(
             _("Redis does not answer; nothing was changed."), detail=type(error).__name__

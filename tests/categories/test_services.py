@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import redis
 from pymongo.errors import AutoReconnect
+from redis.lock import Lock
 
 from apps.categories import bulk, selectors, services
 from apps.categories.errors import InvalidCategoryFile
 from apps.categories.models import Category
 from apps.categories.services import ImportResult, import_categories
 from apps.core.errors import Conflict, DependencyUnavailable
-from apps.core.storage.locks import Lease
+from apps.core.storage.locks import lease_of
 from tests.factories.categories import (
     SAMPLE_PATH,
     count_nodes,
@@ -244,7 +245,7 @@ def test_two_imports_at_once_end_in_one_whole_tree() -> None:
 def test_an_import_that_waits_too_long_for_another_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     store_tree()
     monkeypatch.setattr(services, "_LEASE_WAIT_SECONDS", 0.05)
-    other = Lease("categories-import", ttl_seconds=30)
+    other = lease_of("categories-import", ttl_seconds=30)
     assert other.acquire()
     try:
         with pytest.raises(Conflict):
@@ -258,10 +259,10 @@ def test_an_import_that_waits_too_long_for_another_changes_nothing(monkeypatch: 
 def test_without_redis_an_import_is_refused_before_it_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     store_tree()
 
-    def refuse(_self: Lease) -> bool:
+    def refuse(_self: Lock) -> bool:
         raise redis.ConnectionError("refused")
 
-    monkeypatch.setattr(Lease, "acquire", refuse)
+    monkeypatch.setattr(Lock, "acquire", refuse)
     with pytest.raises(DependencyUnavailable):
         import_categories(nodes=make_tree())
     assert selectors.build_tree() == load_sample()

@@ -17,9 +17,10 @@ from urllib.parse import urlencode
 import redis
 import structlog
 from django.conf import settings
+from redis.lock import Lock
 
 from apps.core.errors import DomainError
-from apps.core.storage.locks import Lease
+from apps.core.storage.locks import lease_of
 from apps.core.storage.mongo import utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
@@ -63,7 +64,7 @@ def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
     deadline = time.monotonic() + max_seconds
     sent = 0
     while True:
-        lease = Lease(LEASE_NAME, ttl_seconds=_LEASE_TTL_SECONDS)
+        lease = lease_of(LEASE_NAME, ttl_seconds=_LEASE_TTL_SECONDS)
         if not lease.acquire():
             wakeup.leave_for_holder(client)
             if not lease.acquire():  # the holder may have left between our try and our word
@@ -255,7 +256,7 @@ def _webhook_url(collection: Document) -> str:
 
 
 @contextmanager
-def _held(lease: Lease, *, until: float) -> Iterator[threading.Event]:
+def _held(lease: Lock, *, until: float) -> Iterator[threading.Event]:
     """Keep the lease alive from a thread while a request is slow; the event says that it was lost.
 
     A request that never ends does not hold the lease for ever: some time after ``until`` it lapses.
@@ -266,7 +267,7 @@ def _held(lease: Lease, *, until: float) -> Iterator[threading.Event]:
     def renew() -> None:
         while not is_over.wait(_LEASE_RENEW_SECONDS):
             try:
-                is_kept = time.monotonic() < give_up_at and lease.renew()
+                is_kept = time.monotonic() < give_up_at and lease.reacquire()
             except redis.RedisError:
                 is_kept = False
             if not is_kept:
@@ -280,5 +281,5 @@ def _held(lease: Lease, *, until: float) -> Iterator[threading.Event]:
     finally:
         is_over.set()
         thread.join()
-        with suppress(redis.RedisError):  # then it lapses by itself
+        with suppress(redis.RedisError):  # it lapses by itself, or is lost already
             lease.release()

@@ -7,11 +7,16 @@ was stopped for so long that the turn went on to somebody else can no longer end
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import cast
+
 import redis
 import structlog
 from django.conf import settings
+from redis.exceptions import LockError
 
-from apps.core.storage.locks import Lease
+from apps.core.storage.locks import lease_of
+from apps.core.storage.redis import get_redis
 
 logger = structlog.get_logger(__name__)
 
@@ -24,7 +29,7 @@ class Turn:
     def __init__(self) -> None:
         # Long enough for a slow request; a process killed during one delays the next by this much.
         hold_seconds = settings.COLLECT_INTERVAL_SECONDS + settings.COLLECT_REQUEST_TIMEOUT_SECONDS
-        self._lease = Lease("interval", ttl_seconds=hold_seconds)
+        self._lease = lease_of("interval", ttl_seconds=hold_seconds)
 
     def take(self) -> float:
         """Take the next turn; returns 0 when it is ours, otherwise the seconds to wait before asking again.
@@ -33,20 +38,20 @@ class Turn:
         """
         if self._lease.acquire():
             return 0.0
-        return max(_MIN_WAIT_SECONDS, self._lease.remaining_seconds())
+        remaining_ms = cast(int, get_redis().pttl(self._lease.name))
+        return max(_MIN_WAIT_SECONDS, remaining_ms / 1000)
 
     def end(self, *, pause_seconds: float = 0.0) -> None:
         """Begin the interval, or a longer pause that the service wished for: the request has ended."""
         wait_seconds = max(settings.COLLECT_INTERVAL_SECONDS, pause_seconds)
         try:
-            if wait_seconds > 0:
-                self._lease.renew(ttl_seconds=wait_seconds)
-            else:
-                self._lease.release()
+            with suppress(LockError):  # the turn went on to another caller
+                self._lease.extend(wait_seconds, replace_ttl=True)
         except redis.RedisError as error:
             # What the request brought must not be lost for this; the turn ends by itself.
             logger.warning("turn_not_ended", error=type(error).__name__)
 
     def give_back(self) -> None:
         """Return a turn that was not used."""
-        self._lease.release()
+        with suppress(LockError):  # the turn went on to another caller
+            self._lease.release()

@@ -9,9 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
 
 from apps.core.scheduling.broker import RedisBroker
-from apps.core.storage.locks import Lease
+from apps.core.storage.locks import lease_of
 from apps.mengla.choices import Priority
 from apps.mengla.dispatch import dispatcher
 from apps.mengla.dispatch.dispatcher import LEASE_NAME, run_dispatch
@@ -219,7 +221,7 @@ class TestLongWaits:
 class TestOneDispatcher:
     def test_a_second_one_leaves_word_and_goes(self, service: Simulator, redis_client: redis.Redis) -> None:
         enqueue(hot())
-        Lease(LEASE_NAME, ttl_seconds=30).acquire()
+        lease_of(LEASE_NAME, ttl_seconds=30).acquire()
         assert run_dispatch() == 0
         assert statuses() == ["PENDING"]
         assert wakeup.was_asked_again(redis_client)
@@ -244,13 +246,13 @@ class TestOneDispatcher:
 
     def test_the_lease_is_free_afterwards(self, service: Simulator) -> None:
         run_dispatch()
-        assert Lease(LEASE_NAME, ttl_seconds=30).acquire()
+        assert lease_of(LEASE_NAME, ttl_seconds=30).acquire()
 
     def test_several_without_any_lease_send_nothing_twice(
         self, service: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        acquire = Lease.acquire
-        monkeypatch.setattr(Lease, "acquire", lambda lease: LEASE_NAME in lease._key or acquire(lease))
+        acquire = Lock.acquire
+        monkeypatch.setattr(Lock, "acquire", lambda lease: LEASE_NAME in lease.name or acquire(lease))
         for month in MONTHS:
             enqueue(hot(month))
         for _ in MONTHS * 3:
@@ -272,7 +274,11 @@ class TestOneDispatcher:
     ) -> None:
         monkeypatch.setattr(dispatcher, "_LEASE_RENEW_SECONDS", 0.01)
         monkeypatch.setattr(dispatcher, "_send_next", lambda _service: dispatcher._Pause(0.01))  # for ever
-        monkeypatch.setattr(Lease, "renew", lambda *_arguments, **_options: False)
+
+        def refuse(_lease: Lock) -> bool:
+            raise LockNotOwnedError("its time was up")
+
+        monkeypatch.setattr(Lock, "reacquire", refuse)
         run_dispatch(max_seconds=60)
         assert is_woken()
 
@@ -281,7 +287,7 @@ class TestOneDispatcher:
     ) -> None:
         settings.COLLECT_REQUEST_TIMEOUT_SECONDS = 0
         monkeypatch.setattr(dispatcher, "_LEASE_RENEW_SECONDS", 0.01)
-        lease = Lease(LEASE_NAME, ttl_seconds=30)
+        lease = lease_of(LEASE_NAME, ttl_seconds=30)
         lease.acquire()
         with dispatcher._held(lease, until=0) as is_lost:
             assert is_lost.wait(10)

@@ -211,13 +211,13 @@ class TestOurSideIsDown:
         enqueue(hot())
         send = CollectionServiceClient._send
 
-        def refuse() -> redis.Redis:
+        def refuse(*_arguments: Any, **_options: Any) -> None:
             raise redis.ConnectionError("down")
 
         def send_and_lose_redis(client: Any, method: str, *arguments: Any, **options: Any) -> Any:
             answer = send(client, method, *arguments, **options)
             if method == "POST":
-                monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
+                monkeypatch.setattr(redis.Redis, "evalsha", refuse)  # so the turn cannot be ended
                 monkeypatch.setattr("apps.core.storage.redis.get_redis", refuse)
             return answer
 

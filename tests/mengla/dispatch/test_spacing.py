@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.lock import Lock
 
 from apps.mengla.upstream.spacing import Turn
 
@@ -81,6 +82,13 @@ def test_an_unused_turn_costs_nobody_an_interval() -> None:
     assert Turn().take() == 0
 
 
+def test_a_turn_that_is_free_a_moment_after_the_try_is_asked_for_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Lock, "acquire", lambda _lock: False)
+    assert 0 < Turn().take() < 0.1
+
+
 def test_a_killed_owner_delays_the_next_one_for_a_while_only(redis_client: redis.Redis) -> None:
     Turn().take()
     (key,) = redis_client.keys("mengla:lease:*")
@@ -101,12 +109,12 @@ def test_who_was_away_too_long_does_not_take_anothers_turn(
 
 
 def test_without_redis_nobody_gets_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> redis.Redis:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
         raise redis.ConnectionError("down")
 
     turn = Turn()
     turn.take()
-    monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
+    monkeypatch.setattr(redis.Redis, "execute_command", refuse)
     turn.end()  # what the request brought is worth more than the turn
     with pytest.raises(redis.RedisError):
         turn.take()

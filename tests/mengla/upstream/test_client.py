@@ -300,10 +300,10 @@ class TestTurns:
     def test_without_redis_nothing_is_sent(
         self, client: CollectionServiceClient, stub: StubService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refuse() -> redis.Redis:
+        def refuse(*_arguments: Any, **_options: Any) -> None:
             raise redis.ConnectionError("down")
 
-        monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
+        monkeypatch.setattr(redis.Redis, "execute_command", refuse)
         with pytest.raises(redis.RedisError):
             execute(client)
         assert stub.asked == []
@@ -314,11 +314,10 @@ class TestTurns:
         stub.say(accepted("x1"))
         client.take_turn()
 
-        def refuse() -> redis.Redis:
+        def refuse(*_arguments: Any, **_options: Any) -> None:
             raise redis.ConnectionError("down")
 
-        monkeypatch.setattr("apps.core.storage.locks.get_redis", refuse)
-        monkeypatch.setattr("apps.core.storage.redis.get_redis", refuse)
+        monkeypatch.setattr(redis.Redis, "execute_command", refuse)
         assert execute(client) == "x1"
 
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-
-from rich.cells import cell_len
-
-_GAP = "  "
+from io import StringIO
 
 
 def format_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return the rows under their titles, in columns; numbers stand to the right."""
-    texts = [list(map(str, titles)), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(cell_len(text) for text in column) for column in zip(*texts, strict=True)]
-    is_number = [
-        bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        for index in range(len(titles))
-    ]
-    return "\n".join(
-        _GAP.join(
-            _padded(text, width, is_right=right)
-            for text, width, right in zip(line, widths, is_number, strict=True)
-        ).rstrip()
-        for line in texts
-    )
+    """Return the rows under their titles, in columns; numbers stand to the right.
+
+    Nothing is coloured, wrapped or cut, wherever it is printed: programs read it too.
+    """
+    from rich.console import Console  # late: most commands print no table
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title, *values in zip(titles, *rows, strict=True):
+        is_number = bool(values) and all(isinstance(value, int | float) for value in values)
+        table.add_column(Text(title), justify="right" if is_number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))  # Text has no markup
+    output = StringIO()
+    Console(file=output, width=sys.maxsize, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in output.getvalue().splitlines())
 
 
 def printable(text: str) -> str:
@@ -33,9 +34,3 @@ def printable(text: str) -> str:
 
 def _cell(value: object) -> str:
     return "-" if value is None or value == "" else printable(str(value))
-
-
-def _padded(text: str, width: int, *, is_right: bool) -> str:
-    # Chinese characters are two cells wide.
-    space = " " * (width - cell_len(text))
-    return space + text if is_right else text + space

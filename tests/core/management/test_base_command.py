@@ -414,5 +414,15 @@ def test_a_table_without_rows_is_its_titles() -> None:
     assert format_table(["a", "b"], []) == "a  b"
 
 
+def test_a_table_is_the_same_for_every_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts read it: it is neither coloured nor fitted to a terminal, and its cells are no markup."""
+    for name, value in {"COLUMNS": "10", "FORCE_COLOR": "1", "TERM": "xterm-256color"}.items():
+        monkeypatch.setenv(name, value)
+    assert format_table(["name", "note"], [("[red]x[/red] :smile:", "y" * 500)]).splitlines() == [
+        "name                  note",
+        "[red]x[/red] :smile:  " + "y" * 500,
+    ]
+
+
 def test_printable_text_stays_and_the_rest_is_escaped() -> None:
     assert printable("Шины 萌啦 \x07\u202e") == "Шины 萌啦 \\x07\\u202e"

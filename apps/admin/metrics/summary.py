@@ -33,7 +33,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class MetricCounts:
     """The counts of one day, or of several added up (then without a date)."""
 
     day: date | None
@@ -46,8 +46,8 @@ def read_metrics(*, days: int) -> Document:
 
     :raises DependencyUnavailable: when Redis does not answer.
     """
-    periods = _read_periods(days)
-    return {"days": [_summary_of(one) for one in periods], "total": _summary_of(_sum_of(periods))}
+    by_day = _read_counts(days)
+    return {"days": [_summary_of(one) for one in by_day], "total": _summary_of(_sum_of(by_day))}
 
 
 def read_latency(*, days: int) -> Document:
@@ -55,36 +55,36 @@ def read_latency(*, days: int) -> Document:
 
     :raises DependencyUnavailable: when Redis does not answer.
     """
-    total = _sum_of(_read_periods(days))
+    total = _sum_of(_read_counts(days))
     return {"days": days, **_durations_of(total.durations)}
 
 
-def _read_periods(days: int) -> list[Period]:
+def _read_counts(days: int) -> list[MetricCounts]:
     found, durations = counters.read_days(counters.STATS, days=days), counters.read_days(LATENCY, days=days)
     if found is None or durations is None:
         raise DependencyUnavailable(_("The counters do not answer. Try again shortly."), detail="Redis")
     return [
-        Period(of_day.day, of_day.counts, times.counts)
+        MetricCounts(of_day.day, of_day.counts, times.counts)
         for of_day, times in zip(found, durations, strict=True)
     ]
 
 
-def _sum_of(periods: list[Period]) -> Period:
+def _sum_of(by_day: list[MetricCounts]) -> MetricCounts:
     counts: Counter[str] = Counter()
     durations: Counter[str] = Counter()
-    for period in periods:
-        counts.update(period.counts)
-        durations.update(period.durations)
-    return Period(None, counts, durations)
+    for found in by_day:
+        counts.update(found.counts)
+        durations.update(found.durations)
+    return MetricCounts(None, counts, durations)
 
 
-def _summary_of(period: Period) -> Document:
+def _summary_of(found: MetricCounts) -> Document:
     return {
-        "date": period.day,
-        "reads": _reads_of(period.counts),
-        "collections": _collections_of(period.counts),
-        "retries": _retries_of(period.counts),
-        "durations": _durations_of(period.durations),
+        "date": found.day,
+        "reads": _reads_of(found.counts),
+        "collections": _collections_of(found.counts),
+        "retries": _retries_of(found.counts),
+        "durations": _durations_of(found.durations),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.core.api.serializers import DayField, QuerySerializer, UtcDateTimeField
-from apps.core.liveness.bounded_reads import Outcome
+from apps.core.liveness.bounded_reads import PartResult
 
 
 class HealthQuerySerializer(QuerySerializer):
@@ -16,7 +16,7 @@ class HealthQuerySerializer(QuerySerializer):
     date = DayField(required=False, help_text="A day in Asia/Shanghai; today unless told.")
 
 
-class PartSerializer(serializers.Serializer[Outcome]):
+class PartSerializer(serializers.Serializer[PartResult]):
     """What one part has answered, or why it has not."""
 
     ok = serializers.BooleanField(source="available")

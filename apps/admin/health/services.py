@@ -15,7 +15,7 @@ from django.conf import settings
 
 from apps.core.apps import STARTED_AT
 from apps.core.caching.tiers import get_cache
-from apps.core.liveness.bounded_reads import Dependency, Outcome, Part, read_parts
+from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, read_parts
 from apps.core.liveness.processes import count_web_processes, list_clusters, list_heartbeats
 from apps.core.storage import mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
@@ -31,7 +31,7 @@ Facts = dict[str, Any]
 class Report:
     """What every part has answered, or why it has not."""
 
-    parts: Mapping[str, Outcome]
+    parts: Mapping[str, PartResult]
 
     @property
     def is_complete(self) -> bool:

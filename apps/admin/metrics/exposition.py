@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.metrics import families
 from apps.core.liveness import processes
-from apps.core.liveness.bounded_reads import Dependency, Outcome, Part, read_parts
+from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, read_parts
 from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY
 from apps.mengla.dispatch import breaker_control
@@ -51,24 +51,22 @@ _FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {
 class _Scrape(Collector):
     """The answers of one scrape."""
 
-    def __init__(self, outcomes: Mapping[str, Outcome]) -> None:
-        self._outcomes = outcomes
+    def __init__(self, results: Mapping[str, PartResult]) -> None:
+        self._results = results
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family whose facts are known."""
         yield families.of_dependencies(
             {
                 dependency.value: all(
-                    self._outcomes[name].available
-                    for name, part in _PARTS.items()
-                    if part.needs is dependency
+                    self._results[name].available for name, part in _PARTS.items() if part.needs is dependency
                 )
                 for dependency in Dependency
             }
         )
-        for name, outcome in self._outcomes.items():
-            if outcome.available:
-                yield from _FAMILIES[name](outcome.data)
+        for name, result in self._results.items():
+            if result.available:
+                yield from _FAMILIES[name](result.data)
 
 
 def expose() -> bytes:

@@ -43,8 +43,8 @@ def read_dashboard() -> dict[str, Document]:
     """Return every part by its name, as ``{"available", "error", "data"}``, within about two seconds."""
     parts = {name: Part(needs, read) for name, (needs, read) in _PARTS.items()}
     return {
-        name: {"available": outcome.available, "error": outcome.error, "data": outcome.data}
-        for name, outcome in read_parts(parts).items()
+        name: {"available": result.available, "error": result.error, "data": result.data}
+        for name, result in read_parts(parts).items()
     }
 
 

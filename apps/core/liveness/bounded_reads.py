@@ -46,7 +46,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PartResult:
     """What became of a part: its data, or why there is none."""
 
     data: Any = None
@@ -88,8 +88,8 @@ def _start(name: str, ask: Callable[[], T]) -> Future[T]:
     return future
 
 
-def read_parts(parts: Mapping[str, Part]) -> dict[str, Outcome]:
-    """Read all parts at once; returns at the deadline at the latest, with every part's outcome by name.
+def read_parts(parts: Mapping[str, Part]) -> dict[str, PartResult]:
+    """Read all parts at once; returns at the deadline at the latest, with every part's result by name.
 
     A dependency that failed to answer a moment ago is not asked again. Whatever goes wrong in one part, the
     others are told.
@@ -99,21 +99,21 @@ def read_parts(parts: Mapping[str, Part]) -> dict[str, Outcome]:
     return ask_all(
         {name: partial(_read, name, part, limit_seconds) for name, part in parts.items()},
         deadline_seconds=deadline_seconds,
-        late=lambda _name: Outcome(error=_("No answer in time.")),
+        late=lambda _name: PartResult(error=_("No answer in time.")),
     )
 
 
-def _read(name: str, part: Part, limit_seconds: float) -> Outcome:
+def _read(name: str, part: Part, limit_seconds: float) -> PartResult:
     outage = mongo_outage if part.needs is Dependency.MONGODB else redis_outage
     if outage.is_known:
-        return Outcome(error=_("No answer a moment ago."))
+        return PartResult(error=_("No answer a moment ago."))
     try:
         with pymongo.timeout(limit_seconds):
-            return Outcome(part.read())
+            return PartResult(part.read())
     except Exception as error:  # the other parts are told whatever is wrong with this one
         # No outage is noted: a slow count says little of whether MongoDB answers readers.
         if is_mongo_outage(error) or is_redis_silent(error):
             logger.warning("part_unavailable", part=name, error=type(error).__name__)
-            return Outcome(error=_("No answer in time (%(error)s).") % {"error": type(error).__name__})
+            return PartResult(error=_("No answer in time (%(error)s).") % {"error": type(error).__name__})
         logger.exception("part_failed", part=name)
-        return Outcome(error=_("Failed (%(error)s).") % {"error": type(error).__name__})
+        return PartResult(error=_("Failed (%(error)s).") % {"error": type(error).__name__})

@@ -31,7 +31,7 @@ from apps.sync_tasks.selectors import failures_of
 from apps.sync_tasks.services import Started
 from apps.sync_tasks.words import skipped_text
 
-Outcome = tuple[Mapping[str, Any], str, ExitCode]
+CommandResult = tuple[Mapping[str, Any], str, ExitCode]
 Options = Mapping[str, Any]
 
 REQUESTED_BY = "manage.py"
@@ -66,7 +66,7 @@ class FollowingCommand(CollectorCommand):
         if options["cancel_on_exit"] and not options["wait"]:
             raise InvalidInput(_("--cancel-on-exit is for --wait: without it nothing is waited for."))
 
-    def start_and_follow(self, start: Callable[[], Started], options: Options) -> Outcome:
+    def start_and_follow(self, start: Callable[[], Started], options: Options) -> CommandResult:
         """Start a run whole, whatever signal comes meanwhile, then go on as :meth:`follow_if_wanted` does."""
         started: Started | None = None
         try:
@@ -78,7 +78,7 @@ class FollowingCommand(CollectorCommand):
             return self._left(started.run_id, stopped, is_cancelled=options["cancel_on_exit"])
         return self.follow_if_wanted(started, options)
 
-    def follow_if_wanted(self, started: Started, options: Options) -> Outcome:
+    def follow_if_wanted(self, started: Started, options: Options) -> CommandResult:
         """Return the started run, or wait for its end and return how it ended."""
         try:
             if not options["wait"]:
@@ -87,7 +87,7 @@ class FollowingCommand(CollectorCommand):
         except Stopped as stopped:
             return self._left(started.run_id, stopped, is_cancelled=options.get("cancel_on_exit", False))
 
-    def describe_preview(self, look: Callable[[], Preview]) -> Outcome:
+    def describe_preview(self, look: Callable[[], Preview]) -> CommandResult:
         """Return what a run would do."""
         with pymongo.timeout(_PREVIEW_SECONDS):
             preview = look()
@@ -104,7 +104,7 @@ class FollowingCommand(CollectorCommand):
         skipped = f"; {skipped_text(preview.skipped)}" if preview.skipped else ""
         return result, f"{text}{skipped}.", ExitCode.DONE
 
-    def _started(self, started: Started) -> Outcome:
+    def _started(self, started: Started) -> CommandResult:
         view = look_at_run(started.run_id)
         text = _("Started sync task %(id)s, %(name)s: up to %(total)d collections.\n%(how)s") % {
             "id": started.run_id,
@@ -131,12 +131,12 @@ class FollowingCommand(CollectorCommand):
             raise NotFound(_("There is no such sync task."))
         return last
 
-    def _ended(self, view: RunView) -> Outcome:
+    def _ended(self, view: RunView) -> CommandResult:
         failures = failures_of(view.run) if view.progress.failed else []
         result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
         return result, summary_of(view, failures), exit_code_of(view)
 
-    def _left(self, run_id: str, stopped: Stopped, *, is_cancelled: bool) -> Outcome:
+    def _left(self, run_id: str, stopped: Stopped, *, is_cancelled: bool) -> CommandResult:
         """Stop following; the run goes on without us, unless it shall be cancelled."""
         if is_cancelled:
             with contextlib.suppress(Conflict):  # it may have ended this very moment
@@ -169,7 +169,7 @@ class RunCommand(FollowingCommand):
         """Start the run."""
         raise NotImplementedError
 
-    def run(self, **options: Any) -> Outcome:
+    def run(self, **options: Any) -> CommandResult:
         """Start the run, or say what it would do."""
         self.check_waiting(options)
         if options["dry_run"]:

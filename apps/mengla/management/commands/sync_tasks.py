@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 
 from apps.core.management.arguments import one_of, whole_number
 from apps.core.management.base import ExitCode
-from apps.mengla.management.run_commands import REQUESTED_BY, FollowingCommand, Options, Outcome
+from apps.mengla.management.run_commands import REQUESTED_BY, CommandResult, FollowingCommand, Options
 from apps.mengla.management.run_reports import (
     describe_failure,
     describe_run,
@@ -45,9 +45,9 @@ class Command(FollowingCommand):
         self.add_waiting(retry)
         self.add_dry_run(retry)
 
-    def run(self, **options: Any) -> Outcome:
+    def run(self, **options: Any) -> CommandResult:
         """Do what the subcommand says."""
-        doors: Mapping[str, Callable[[Options], Outcome]] = {
+        doors: Mapping[str, Callable[[Options], CommandResult]] = {
             "list": self._list,
             "show": self._show,
             "cancel": self._cancel,
@@ -80,13 +80,13 @@ class Command(FollowingCommand):
         super().add_arguments(parser)
         return parser
 
-    def _list(self, options: Options) -> Outcome:
+    def _list(self, options: Options) -> CommandResult:
         page = list_runs(status=options["status"], task_id=options["task_id"], limit=options["limit"])
         views = [RunView(run, progress_of(run)) for run in page.rows]
         text = runs_table(views) if views else _("There are no such sync tasks.")
         return {"tasks": [describe_run(view) for view in views]}, text, ExitCode.DONE
 
-    def _show(self, options: Options) -> Outcome:
+    def _show(self, options: Options) -> CommandResult:
         view = look_at_run(options["id"])
         if options["wait"]:
             return self.follow_if_wanted(Started(str(view.run["_id"]), is_new=False), options)
@@ -94,12 +94,12 @@ class Command(FollowingCommand):
         result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
         return result, summary_of(view, failures), ExitCode.DONE
 
-    def _cancel(self, options: Options) -> Outcome:
+    def _cancel(self, options: Options) -> CommandResult:
         run = runs.cancel_run(run_id=options["id"], cancelled_by=REQUESTED_BY)
         view = RunView(run, progress_of(run))
         return describe_run(view), summary_of(view), ExitCode.DONE
 
-    def _retry(self, options: Options) -> Outcome:
+    def _retry(self, options: Options) -> CommandResult:
         self.check_waiting(options)
         if options["dry_run"]:
             run_id = str(runs.find_retryable(options["id"])["_id"])

@@ -114,13 +114,13 @@ def list_schedules() -> list[StoredSchedule]:
     ]
 
 
-def _ended_tasks(task_ids: list[str]) -> dict[str, LastTask]:
+def _ended_tasks(queued_ids: list[str]) -> dict[str, LastTask]:
     from django_q.models import Task
 
-    rows = Task.objects.filter(id__in=task_ids).values_list("id", "success", "started", "stopped")
+    rows = Task.objects.filter(id__in=queued_ids).values_list("id", "success", "started", "stopped")
     return {
-        task_id: LastTask(TaskState.SUCCEEDED if success else TaskState.FAILED, started, stopped)
-        for task_id, success, started, stopped in rows
+        queued_id: LastTask(TaskState.SUCCEEDED if success else TaskState.FAILED, started, stopped)
+        for queued_id, success, started, stopped in rows
     }
 
 

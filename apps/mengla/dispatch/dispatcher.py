@@ -100,20 +100,20 @@ def _send_next(service: CollectionServiceClient) -> bool | _Pause:
     """Send the next due collection; True when one was sent, False when something else was done."""
     if (pause := _pause_before_request(service)) is not None:
         return pause
-    if (task_id := service.known_task_id()) is None:
+    if (managed_task_id := service.known_managed_task_id()) is None:
         return _look_up_task(service)
     collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS)
     if collection is None:
         _give_back(service)
         return _Pause(None)
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
-        return _send_claimed(service, collection, task_id)
+        return _send_claimed(service, collection, managed_task_id)
 
 
-def _send_claimed(service: CollectionServiceClient, collection: Document, task_id: str) -> bool:
+def _send_claimed(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> bool:
     try:
         if not _is_answered_already(collection):
-            _send(service, collection, task_id)
+            _send(service, collection, managed_task_id)
             return True
     except (DomainError, KeyError, TypeError, ValueError) as error:
         # A document that says nothing askable, written by somebody else: it must not stop the queue.
@@ -147,7 +147,7 @@ def _give_back(service: CollectionServiceClient) -> None:
 def _look_up_task(service: CollectionServiceClient) -> bool | _Pause:
     """Find the task before anything is claimed; when that fails, the next collection fails with it."""
     try:
-        service.look_up_task_id()
+        service.look_up_managed_task_id()
     except UpstreamError as error:
         collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS)
         if collection is None:
@@ -185,10 +185,10 @@ def _is_answered_already(collection: Document) -> bool:
     return True
 
 
-def _send(service: CollectionServiceClient, collection: Document, task_id: str) -> None:
+def _send(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> None:
     try:
         execution_id = service.execute(
-            task_id=task_id,
+            managed_task_id=managed_task_id,
             parameters=selectors.query_of(collection).service_parameters(),
             webhook_url=_webhook_url(collection),
         )

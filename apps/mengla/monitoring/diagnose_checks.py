@@ -108,7 +108,7 @@ def check_collection_service() -> str:
                 return _("not asked: other requests to it are under way")
             time.sleep(_TURN_WAIT_SECONDS)
         try:
-            service.look_up_task_id()
+            service.look_up_managed_task_id()
         except UpstreamError as error:
             raise CheckFailed(
                 error.message,

@@ -53,8 +53,8 @@ class ProtocolHandler(JsonHandler):
             return
         stats = self.simulator.stats_counter
         stats.count("total_requests")
-        task_id = _execute_task_id(path)
-        is_execute_request = task_id is not None and self.command == "POST"
+        managed_task_id = _managed_task_id_in(path)
+        is_execute_request = managed_task_id is not None and self.command == "POST"
         if is_execute_request:
             stats.post_arrived(arrived_at)
         try:
@@ -65,9 +65,9 @@ class ProtocolHandler(JsonHandler):
             if path == TASKS_PATH:
                 self.check_method("GET")
                 self._list_tasks(query)
-            elif task_id is not None:
+            elif managed_task_id is not None:
                 self.check_method("POST")
-                self._execute(task_id, body)
+                self._execute(managed_task_id, body)
             else:
                 raise Refusal(404, "NOT_FOUND", "no such path")
         finally:
@@ -89,10 +89,10 @@ class ProtocolHandler(JsonHandler):
         data = {"tasks": shown, "total": len(tasks), "page": page, "limit": limit}
         self.send_json({"data": data, "simulated": True})
 
-    def _execute(self, task_id: str, body: bytes) -> None:
+    def _execute(self, managed_task_id: str, body: bytes) -> None:
         simulator = self.simulator
         self._check_key()
-        if task_id != simulator.knobs.task_id:
+        if managed_task_id != simulator.knobs.task_id:
             simulator.stats_counter.count("unknown_task_requests")
             raise Refusal(404, "TASK_NOT_FOUND", "no managed task has this id")
         try:
@@ -185,10 +185,10 @@ def _read_question(body: bytes, knobs: Knobs) -> tuple[Asked, Target, Knobs]:
     return asked, target, knobs
 
 
-def _execute_task_id(path: str) -> str | None:
+def _managed_task_id_in(path: str) -> str | None:
     match path.removeprefix(TASKS_PATH).split("/"):
-        case ["", task_id, "execute"] if path.startswith(TASKS_PATH):
-            return unquote(task_id)
+        case ["", managed_task_id, "execute"] if path.startswith(TASKS_PATH):
+            return unquote(managed_task_id)
     return None
 
 

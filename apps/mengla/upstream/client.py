@@ -79,22 +79,22 @@ class CollectionServiceClient:
             self._has_turn = False
             self._turn.give_back()
 
-    def known_task_id(self) -> str | None:
+    def known_managed_task_id(self) -> str | None:
         """Return the task id from the cache, without a request."""
         cached = tolerate_redis_outage(lambda client: client.get(_task_id_key()), None)
         return cached.decode() if isinstance(cached, bytes) else None
 
-    def look_up_task_id(self) -> str:
+    def look_up_managed_task_id(self) -> str:
         """Find the managed task by its name and remember its id."""
         for page in range(1, _MAX_PAGES + 1):
             parameters = {"page": page, "limit": _PAGE_SIZE}
             tasks = self._request("GET", "/api/managed-tasks", _tasks_in, params=parameters)
             for task in tasks:
                 if isinstance(task, dict) and task.get("name") == settings.COLLECT_TASK_NAME:
-                    task_id = str(task.get("id") or "")
-                    if task_id:
-                        self._remember_task_id(task_id)
-                        return task_id
+                    managed_task_id = str(task.get("id") or "")
+                    if managed_task_id:
+                        self._remember_managed_task_id(managed_task_id)
+                        return managed_task_id
             if len(tasks) < _PAGE_SIZE:
                 break
         raise UpstreamError(
@@ -103,18 +103,18 @@ class CollectionServiceClient:
             is_permanent=True,
         )
 
-    def execute(self, *, task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
+    def execute(self, *, managed_task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
         """Ask for one execution and return its id.
 
         When the service does not know the task (any more), its id is forgotten, to be looked up again.
         """
         body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
         try:
-            return self._request("POST", _execute_path(task_id), _execution_id_in, json=body)
+            return self._request("POST", _execute_path(managed_task_id), _execution_id_in, json=body)
         except UpstreamError as error:
             if error.error is CollectionError.UNKNOWN_TASK:
-                logger.warning("task_id_forgotten_by_service", task_id=task_id)
-                self._forget_task_id()
+                logger.warning("task_id_forgotten_by_service", task_id=managed_task_id)
+                self._forget_managed_task_id()
             raise
 
     def _request(self, method: str, path: str, read: Callable[[Any], T], **kwargs: Any) -> T:
@@ -145,12 +145,12 @@ class CollectionServiceClient:
         _raise_for_status(response, is_task_address=method == "POST")
         return response
 
-    def _remember_task_id(self, task_id: str) -> None:
+    def _remember_managed_task_id(self, managed_task_id: str) -> None:
         tolerate_redis_outage(
-            lambda client: client.set(_task_id_key(), task_id, ex=_TASK_ID_TTL_SECONDS), None
+            lambda client: client.set(_task_id_key(), managed_task_id, ex=_TASK_ID_TTL_SECONDS), None
         )
 
-    def _forget_task_id(self) -> None:
+    def _forget_managed_task_id(self) -> None:
         tolerate_redis_outage(lambda client: client.delete(_task_id_key()), None)
 
 
@@ -159,8 +159,8 @@ def _task_id_key() -> str:
     return f"{KEY_PREFIX}task_id:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def _execute_path(task_id: str) -> str:
-    return f"/api/managed-tasks/{quote(task_id, safe='')}/execute"
+def _execute_path(managed_task_id: str) -> str:
+    return f"/api/managed-tasks/{quote(managed_task_id, safe='')}/execute"
 
 
 def _raise_for_status(response: httpx.Response, *, is_task_address: bool) -> None:

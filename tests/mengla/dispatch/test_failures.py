@@ -108,7 +108,7 @@ class TestRefusals:
         """The next turn may be an hour away: held that long, the tick would have it asked for twice."""
         stub.say(tasks(TASK_NAME), Reply({}, 404))
         with CollectionServiceClient() as service:
-            service.look_up_task_id()
+            service.look_up_managed_task_id()
         settings.COLLECT_INTERVAL_SECONDS = 3600
         enqueue(hot())
         assert run_dispatch() == 1

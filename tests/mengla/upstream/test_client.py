@@ -31,7 +31,7 @@ def client(stub: StubService) -> Iterator[CollectionServiceClient]:
 
 
 def execute(client: CollectionServiceClient) -> str:
-    return client.execute(task_id="t7", parameters={"module": "hot"}, webhook_url=HOOK)
+    return client.execute(managed_task_id="t7", parameters={"module": "hot"}, webhook_url=HOOK)
 
 
 def failure_of(client: CollectionServiceClient, step: Any = execute) -> UpstreamError:
@@ -62,7 +62,7 @@ class TestRequests:
         self, client: CollectionServiceClient, stub: StubService
     ) -> None:
         stub.say(accepted())
-        client.execute(task_id="a/../b?c", parameters={}, webhook_url=HOOK)
+        client.execute(managed_task_id="a/../b?c", parameters={}, webhook_url=HOOK)
         assert stub.asked[0].path == "/api/managed-tasks/a%2F..%2Fb%3Fc/execute"
 
     @pytest.mark.parametrize(
@@ -88,31 +88,31 @@ class TestTaskId:
     def test_is_found_by_name_and_remembered(
         self, client: CollectionServiceClient, stub: StubService
     ) -> None:
-        assert client.known_task_id() is None
+        assert client.known_managed_task_id() is None
         stub.say(tasks("other", f"{TASK_NAME} (1)", TASK_NAME))
-        assert client.look_up_task_id() == "t2"
-        assert client.known_task_id() == "t2"
+        assert client.look_up_managed_task_id() == "t2"
+        assert client.known_managed_task_id() == "t2"
         assert stub.asked[0].path == "/api/managed-tasks?page=1&limit=100"
 
     def test_may_be_on_a_later_page(self, client: CollectionServiceClient, stub: StubService) -> None:
         stub.say(tasks(*["other"] * 100), tasks("other", TASK_NAME))
-        assert client.look_up_task_id() == "t1"
+        assert client.look_up_managed_task_id() == "t1"
         assert [asked.path.split("?")[1] for asked in stub.asked] == ["page=1&limit=100", "page=2&limit=100"]
 
     def test_is_remembered_for_this_service_and_name_only(
         self, client: CollectionServiceClient, stub: StubService, settings: Any
     ) -> None:
         stub.say(tasks(TASK_NAME))
-        client.look_up_task_id()
+        client.look_up_managed_task_id()
         settings.COLLECT_TASK_NAME = "another"
-        assert client.known_task_id() is None
+        assert client.known_managed_task_id() is None
 
     @pytest.mark.parametrize("reply", [tasks(), tasks("other"), Reply({"data": {"tasks": [None, 5, {}]}})])
     def test_an_unknown_name_is_permanent(
         self, client: CollectionServiceClient, stub: StubService, reply: Reply
     ) -> None:
         stub.say(reply)
-        error = failure_of(client, CollectionServiceClient.look_up_task_id)
+        error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
         assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
         assert TASK_NAME in error.message
 
@@ -120,11 +120,11 @@ class TestTaskId:
         self, client: CollectionServiceClient, stub: StubService
     ) -> None:
         stub.say(tasks(TASK_NAME), Reply({}, 404))
-        client.look_up_task_id()
+        client.look_up_managed_task_id()
         error = failure_of(client)
         assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
         assert len(stub.asked) == 2
-        assert client.known_task_id() is None
+        assert client.known_managed_task_id() is None
 
 
 class TestFailures:
@@ -209,7 +209,7 @@ class TestFailures:
         self, client: CollectionServiceClient, stub: StubService, body: Any
     ) -> None:
         stub.say(Reply(body))
-        error = failure_of(client, CollectionServiceClient.look_up_task_id)
+        error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
         assert (error.error, error.is_permanent) == (CollectionError.SERVICE_ERROR, False)
 
     def test_a_connection_that_breaks(self, client: CollectionServiceClient, stub: StubService) -> None:
@@ -328,7 +328,7 @@ def test_clients_at_once_keep_the_interval(service: Any, settings: Any) -> None:
         with CollectionServiceClient() as client:
             for _ in range(3):
                 with pytest.raises(UpstreamError):
-                    client.execute(task_id=service.knobs.task_id, parameters={}, webhook_url=HOOK)
+                    client.execute(managed_task_id=service.knobs.task_id, parameters={}, webhook_url=HOOK)
 
     threads = [threading.Thread(target=look_up_and_ask) for _ in range(4)]
     for thread in threads:

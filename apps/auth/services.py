@@ -24,7 +24,7 @@ from apps.auth.choices import LoginOutcome, TokenScope
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
 from apps.auth.passwords import validation
-from apps.auth.passwords.hashing_limit import HashingBusy, process_slots
+from apps.auth.passwords.hashing_limit import HashingBusy, process_hashing_limit
 from apps.auth.passwords.throttle import take_login_try
 from apps.auth.selectors import password_mark_of, scope_of
 from apps.auth.tokens.caller_cache import MAX_SUBJECTS, known_facts, token_key
@@ -122,7 +122,7 @@ def check_credentials(*, username: str, password: str, address: str) -> User:
             # Nothing can be checked: neither a try nor a thread of the web server is spent on it.
             raise _mongo_unavailable()
         take_login_try(username=username, address=address)
-        with process_slots().take():
+        with process_hashing_limit().take():
             user = _authenticate(username=username, password=password)
         if user is None:
             raise Unauthenticated(_("Wrong username or password."))

@@ -8,7 +8,7 @@ Each memory (a cache, a note of an outage, a timer) registers how it is forgotte
 What a process makes at its first use, because it takes settings to make it, is :func:`made_once`:
 
     @process_state.made_once
-    def process_slots() -> HashingSlots: ...
+    def process_hashing_limit() -> HashingLimit: ...
 
 So whoever needs a process that has just started, as every test does, need not know what there is to forget.
 Connections are none of it: a process that has just started would open the same ones.

@@ -18,7 +18,7 @@ from apps.auth import services
 from apps.auth.choices import TokenScope
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
-from apps.auth.passwords.hashing_limit import HashingBusy, HashingSlots
+from apps.auth.passwords.hashing_limit import HashingBusy, HashingLimit
 from apps.auth.tokens.credentials import hash_api_token
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound, RateLimited
@@ -156,8 +156,8 @@ class TestAuditLog:
     def test_throttled_busy_and_unavailable_tries_are_told_apart(
         self, user: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        full = HashingSlots(concurrent=1, admitted=1, wait_seconds=0)
-        monkeypatch.setattr(services, "process_slots", lambda: full)
+        full = HashingLimit(concurrent=1, admitted=1, wait_seconds=0)
+        monkeypatch.setattr(services, "process_hashing_limit", lambda: full)
         with full.take():
             assert self.outcome_of()["outcome"] == "busy"
             with pytest.raises(HashingBusy):

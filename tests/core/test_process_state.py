@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.auth.passwords.hashing_limit import process_slots
+from apps.auth.passwords.hashing_limit import process_hashing_limit
 from apps.core import process_state
 from apps.core.caching.debts import debts
 from apps.core.caching.tiers import get_cache
@@ -83,12 +83,12 @@ class TestRegistry:
 
 
 def test_a_process_begins_anew(settings: Any) -> None:
-    tiers, slots = get_cache(), process_slots()
+    tiers, limit = get_cache(), process_hashing_limit()
     mongo_outage.note()
     settings.L1_CACHE_MAX_SIZE = 7
     process_state.forget_all()
     assert not mongo_outage.is_known
-    assert process_slots() is not slots
+    assert process_hashing_limit() is not limit
     assert get_cache() is not tiers
     assert get_cache().l1_usage().max_entries == 7
 

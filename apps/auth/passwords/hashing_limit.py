@@ -21,7 +21,7 @@ class HashingBusy(RateLimited):
     """The process has as many logins in hand as it takes."""
 
 
-class HashingSlots:
+class HashingLimit:
     """Admits a bounded number of logins, of which a few hash and the others wait their turn.
 
     Hashing takes a core for a good part of a second, and a waiting login holds a thread of the web
@@ -35,7 +35,7 @@ class HashingSlots:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Hold one slot.
+        """Hold one of the places for hashing.
 
         :raises HashingBusy: when none gets free in time, or too many wait already.
         """
@@ -49,9 +49,9 @@ class HashingSlots:
 
 
 @process_state.made_once
-def process_slots() -> HashingSlots:
-    """Return the slots of this process; a quarter of its threads stay free of logins."""
-    return HashingSlots(
+def process_hashing_limit() -> HashingLimit:
+    """Return the limit of this process; a quarter of its threads stay free of logins."""
+    return HashingLimit(
         concurrent=CONCURRENT_HASHES, admitted=threads_that_may_wait(), wait_seconds=WAIT_SECONDS
     )
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from apps.auth.passwords import hashing_limit
-from apps.auth.passwords.hashing_limit import HashingBusy, HashingSlots, process_slots
+from apps.auth.passwords.hashing_limit import HashingBusy, HashingLimit, process_hashing_limit
 
 
 def test_ten_logins_at_once_hash_two_at_a_time_and_all_get_their_turn() -> None:
-    slots = HashingSlots(concurrent=2, admitted=12, wait_seconds=5)
+    limit = HashingLimit(concurrent=2, admitted=12, wait_seconds=5)
     lock, start = threading.Lock(), threading.Barrier(10)
     inside, peak = 0, 0
     pair = threading.Barrier(2)
@@ -22,7 +22,7 @@ def test_ten_logins_at_once_hash_two_at_a_time_and_all_get_their_turn() -> None:
     def log_in() -> None:
         nonlocal inside, peak
         start.wait(5)
-        with slots.take():
+        with limit.take():
             with lock:
                 inside += 1
                 peak = max(peak, inside)
@@ -37,24 +37,24 @@ def test_ten_logins_at_once_hash_two_at_a_time_and_all_get_their_turn() -> None:
 
 
 def test_who_gets_no_slot_in_time_is_asked_to_come_back() -> None:
-    slots = HashingSlots(concurrent=1, admitted=2, wait_seconds=0.01)
-    with slots.take(), pytest.raises(HashingBusy) as caught, slots.take():
+    limit = HashingLimit(concurrent=1, admitted=2, wait_seconds=0.01)
+    with limit.take(), pytest.raises(HashingBusy) as caught, limit.take():
         pass
     assert int(caught.value.headers["Retry-After"]) >= 1
-    with slots.take():
+    with limit.take():
         pass
 
 
 def test_waiting_logins_never_take_all_threads() -> None:
-    slots = HashingSlots(concurrent=1, admitted=1, wait_seconds=60)
-    with slots.take(), pytest.raises(HashingBusy), slots.take():
+    limit = HashingLimit(concurrent=1, admitted=1, wait_seconds=60)
+    with limit.take(), pytest.raises(HashingBusy), limit.take():
         pass
 
 
 def test_a_failed_login_gives_its_slot_back() -> None:
-    slots = HashingSlots(concurrent=1, admitted=1, wait_seconds=0.01)
+    limit = HashingLimit(concurrent=1, admitted=1, wait_seconds=0.01)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), slots.take():
+        with pytest.raises(ZeroDivisionError), limit.take():
             raise ZeroDivisionError
 
 
@@ -66,6 +66,6 @@ def test_a_process_keeps_threads_for_other_requests(
     monkeypatch.setattr(hashing_limit, "CONCURRENT_HASHES", admitted)  # none waits for its turn to hash
     with contextlib.ExitStack() as logins:
         for _ in range(admitted):
-            logins.enter_context(process_slots().take())
+            logins.enter_context(process_hashing_limit().take())
         with pytest.raises(HashingBusy):
-            logins.enter_context(process_slots().take())
+            logins.enter_context(process_hashing_limit().take())

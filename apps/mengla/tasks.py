@@ -38,27 +38,27 @@ def plan_run(run_id: str) -> int:
 
 def daily_collect(intended_at: str | None = None) -> str | None:
     """Collect the day before."""
-    return scheduled.run_scheduled_collect(Granularity.DAY, intended_at=intended_at)
+    return scheduled.run_period_collect(Granularity.DAY, intended_at=intended_at)
 
 
 def monthly_collect(intended_at: str | None = None) -> str | None:
     """Collect the month before."""
-    return scheduled.run_scheduled_collect(Granularity.MONTH, intended_at=intended_at)
+    return scheduled.run_period_collect(Granularity.MONTH, intended_at=intended_at)
 
 
 def quarterly_collect(intended_at: str | None = None) -> str | None:
     """Collect the quarter before."""
-    return scheduled.run_scheduled_collect(Granularity.QUARTER, intended_at=intended_at)
+    return scheduled.run_period_collect(Granularity.QUARTER, intended_at=intended_at)
 
 
 def yearly_collect(intended_at: str | None = None) -> str | None:
     """Collect the year before."""
-    return scheduled.run_scheduled_collect(Granularity.YEAR, intended_at=intended_at)
+    return scheduled.run_period_collect(Granularity.YEAR, intended_at=intended_at)
 
 
 def backfill_check(intended_at: str | None = None) -> str | None:
     """Look for gaps in the last closed periods and plan them."""
-    return scheduled.run_scheduled_backfill_check(intended_at=intended_at)
+    return scheduled.run_backfill_check(intended_at=intended_at)
 
 
 def settle_run(run_id: str) -> bool:

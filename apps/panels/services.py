@@ -14,7 +14,8 @@ from apps.core import market_clock
 from apps.core.errors import Conflict, InvalidInput
 from apps.core.periods import Period
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.mengla.runs.collect import Order, Selection, run_fill
+from apps.mengla.runs import collect
+from apps.mengla.runs.collect import Order, Selection
 from apps.panels.config import DEFAULT_CONFIG, PanelConfig, changed, differences
 from apps.panels.errors import UnknownModule, VersionConflict
 from apps.panels.models import PanelLayout
@@ -106,7 +107,7 @@ def run_task(task_id: str, *, order: Order) -> Started:
     :raises UnknownTask: when there is no such task.
     :raises AlreadyRunning: when its last run has not ended.
     """
-    return find_task(task_id).start(order, market_clock.today())
+    return collect.start(find_task(task_id).plan(market_clock.today()), order)
 
 
 def count_task(task_id: str) -> int | None:
@@ -114,8 +115,8 @@ def count_task(task_id: str) -> int | None:
 
     :raises UnknownTask: when there is no such task.
     """
-    count = find_task(task_id).count
-    return None if count is None else count(market_clock.today())
+    task = find_task(task_id)
+    return task.plan(market_clock.today()).count() if task.is_large else None
 
 
 def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection) -> Started:
@@ -124,7 +125,7 @@ def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection)
     :raises InvalidInput: for a reversed or too long range, or unknown categories.
     :raises AlreadyRunning: when another fill has not ended.
     """
-    return run_fill(order=order, start=start, end=end, selection=selection)
+    return collect.start(collect.fill_plan(start, end, selection=selection), order)
 
 
 def _change(

@@ -8,20 +8,19 @@ from apps.core.periods import parse_period
 from apps.core.scheduling.schedules import schedule_id
 from apps.core.storage.mongo import named_collection
 from apps.mengla.choices import Action
-from apps.mengla.runs.collect import Order, Selection, run_backfill, run_period_collect
+from apps.mengla.runs.collect import Order, Selection, backfill_plan, period_plan, start
 
 
 def start_month(month: str) -> str:
     """Start the collection of a month; returns the run's id."""
-    period = parse_period(month)
-    return run_period_collect(period.granularity, order=Order("tests"), period=period).run_id
+    return start(period_plan(parse_period(month)), Order("tests")).run_id
 
 
 def start_backfill(first_day: str, last_day: str) -> str:
     """Start a backfill of some days without their trends; returns the run's id."""
     selection = Selection(actions=tuple(action for action in Action if action != Action.INDUSTRY_TREND))
-    start, end = parse_period(first_day), parse_period(last_day)
-    return run_backfill(order=Order("tests"), start=start, end=end, selection=selection).run_id
+    plan = backfill_plan(parse_period(first_day), parse_period(last_day), selection=selection)
+    return start(plan, Order("tests")).run_id
 
 
 def make_due(schedule: str, intended_at: str) -> None:

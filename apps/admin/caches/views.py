@@ -14,8 +14,8 @@ from apps.admin.runs.responses import order_of, started_response
 from apps.admin.runs.serializers import StartedRunSerializer
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
-from apps.mengla.runs.collect import select
-from apps.mengla.runs.warm_up import start_warm_up
+from apps.mengla.runs.collect import select, start
+from apps.mengla.runs.warm_up import warm_up_plan
 
 
 @extend_schema(tags=["admin"])
@@ -50,13 +50,12 @@ class CacheViewSet(ViewSet):
         serializer = WarmUpSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         wanted = serializer.validated_data
-        started = start_warm_up(
+        plan = warm_up_plan(
             select(cat_ids=wanted.get("cat_ids") or (), actions=wanted.get("actions") or (), field="cat_ids"),
             granularities=wanted.get("granularities") or (),
             limit=wanted["limit"],
-            order=order_of(request),
         )
-        return started_response(started)
+        return started_response(start(plan, order_of(request)))
 
     @extend_schema(
         operation_id="admin_cache_clear_l1",

@@ -34,7 +34,8 @@ from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.fill_cost import fill_cost
-from apps.mengla.runs.collect import TASK_NAMES, Order, Selection, run_fill
+from apps.mengla.queries.plans import Plan
+from apps.mengla.runs.collect import TASK_NAMES, Order, Selection, fill_plan, start
 from apps.sync_tasks.errors import AlreadyRunning
 
 _LOOK_SECONDS = 10.0
@@ -121,20 +122,21 @@ def fill(request: HttpRequest) -> HttpResponse:
         asked = matrix.read_asked(given, today=market_clock.today())
         cat_ids = matrix.read_categories(given.getlist("category"))
         selection = Selection(cat_ids=cat_ids, actions=(asked.action,))
+        wanted = fill_plan(asked.start, asked.end, selection=selection)
         if request.method == "POST":
-            return _fill_now(request, asked, selection)
+            return _fill_now(request, asked, wanted)
         with pymongo.timeout(_LOOK_SECONDS):
-            cost = fill_cost(start=asked.start, end=asked.end, selection=selection)
+            cost = fill_cost(wanted)
     except InvalidInput as error:
         return _refused(request, error, "coverage_fill.html", title=_("Fill gaps"))
     context = {"asked": asked, "cat_ids": cat_ids, "back": _address(asked), "cost": cost}
     return page(request, "coverage_fill.html", context, title=_("Fill gaps"))
 
 
-def _fill_now(request: HttpRequest, asked: matrix.Asked, selection: Selection) -> HttpResponse:
+def _fill_now(request: HttpRequest, asked: matrix.Asked, wanted: Plan) -> HttpResponse:
     order = Order(requested_by=name_of_user(request))
     try:
-        started = run_fill(order=order, start=asked.start, end=asked.end, selection=selection)
+        started = start(wanted, order)
     except AlreadyRunning as error:
         messages.error(request, _with_link(error.message, error.run_id))
         return redirect(_address(asked))
@@ -142,10 +144,10 @@ def _fill_now(request: HttpRequest, asked: matrix.Asked, selection: Selection) -
         "action": asked.action.label,
         "start": asked.start.dashed,
         "end": asked.end.dashed,
-        "count": len(selection.cat_ids),
+        "count": len(wanted.cat_ids),
     }
     run = django_apps.get_model("sync_tasks", "SyncTask")(
-        pk=started.run_id, name=TASK_NAMES["fill"], period=f"{asked.start.key}~{asked.end.key}"
+        pk=started.run_id, name=TASK_NAMES[wanted.task_id], period=wanted.period
     )
     note_history(request, [run], text)
     messages.success(request, _with_link(text, started.run_id))

@@ -23,7 +23,7 @@ from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
-from apps.mengla.runs.collect import run_backfill, run_full_crawl
+from apps.mengla.runs.collect import backfill_plan, full_crawl_plan, start
 
 
 @extend_schema(tags=["admin"])
@@ -48,8 +48,9 @@ class CollectingViewSet(ViewSet):
         """Tell which figures are present, empty or missing."""
         asked = RangeSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        start, end = asked.periods()
-        return Response(CoverageSerializer(coverage(start=start, end=end, selection=asked.selection())).data)
+        first, last = asked.periods()
+        found = coverage(start=first, end=last, selection=asked.selection())
+        return Response(CoverageSerializer(found).data)
 
     @extend_schema(
         operation_id="admin_full_crawl",
@@ -65,9 +66,8 @@ class CollectingViewSet(ViewSet):
         """Start a full crawl."""
         asked = FullCrawlSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        return started_response(
-            run_full_crawl(order=order_of(request), today=market_clock.today(), selection=asked.selection())
-        )
+        plan = full_crawl_plan(market_clock.today(), selection=asked.selection())
+        return started_response(start(plan, order_of(request)))
 
     @extend_schema(
         operation_id="admin_backfill",
@@ -80,14 +80,10 @@ class CollectingViewSet(ViewSet):
         """Start a backfill."""
         asked = BackfillSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        started = run_backfill(
-            order=order_of(request),
-            start=asked.validated_data["startDate"],
-            end=asked.validated_data["endDate"],
-            selection=asked.selection(),
-            is_forced=asked.validated_data["force"],
+        plan = backfill_plan(
+            *asked.periods(), selection=asked.selection(), is_forced=asked.validated_data["force"]
         )
-        return started_response(started)
+        return started_response(start(plan, order_of(request)))
 
     @extend_schema(
         operation_id="admin_cancel_all",

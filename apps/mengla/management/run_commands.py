@@ -24,7 +24,7 @@ from apps.mengla.management.run_reports import (
 )
 from apps.mengla.queries.plans import Plan
 from apps.mengla.reading.follow import RunView, follow_run, look_at_run
-from apps.mengla.runs.collect import Order
+from apps.mengla.runs.collect import Order, start
 from apps.mengla.runs.planning import Preview, preview_plan
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.selectors import failures_of
@@ -162,11 +162,7 @@ class RunCommand(FollowingCommand):
         self.add_waiting(parser)
 
     def plan(self, options: Options) -> Plan:
-        """Return the plan the run would have, for a dry run."""
-        raise NotImplementedError
-
-    def start(self, options: Options) -> Started:
-        """Start the run."""
+        """Return what the run shall do."""
         raise NotImplementedError
 
     def run(self, **options: Any) -> CommandResult:
@@ -175,7 +171,7 @@ class RunCommand(FollowingCommand):
         if options["dry_run"]:
             plan = self.plan(options)
             return self.describe_preview(lambda: preview_plan(plan))
-        return self.start_and_follow(lambda: self.start(options), options)
+        return self.start_and_follow(lambda: start(self.plan(options), ORDER), options)
 
 
 class _Quiet:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.core.periods import Period
 from apps.mengla.monitoring.queue_state import queue_depth
 from apps.mengla.monitoring.throughput import Pace, present_pace
-from apps.mengla.queries.plans import SkipPolicy
-from apps.mengla.runs.collect import Selection, range_plan
+from apps.mengla.queries.plans import Plan
 from apps.mengla.runs.planning import preview_plan
 
 
@@ -32,12 +30,9 @@ class FillCost:
         return self.pace.seconds_for(self.to_collect + self.waiting)
 
 
-def fill_cost(*, start: Period, end: Period, selection: Selection) -> FillCost:
-    """Look at what :func:`apps.mengla.runs.collect.run_fill` would do; nothing is changed.
-
-    :raises InvalidInput: for a reversed or too long range, or unknown categories.
-    """
-    preview = preview_plan(range_plan(start, end, selection=selection, skip=SkipPolicy.PRESENT))
+def fill_cost(plan: Plan) -> FillCost:
+    """Look at what a run of this plan, of the lowest priority, would do; nothing is changed."""
+    preview = preview_plan(plan)
     return FillCost(
         to_collect=preview.to_collect,
         skipped=sum(preview.skipped.values()),

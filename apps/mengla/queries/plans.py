@@ -41,13 +41,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every action for every category and period of the spans; ``cat_ids`` may hold "" for all together."""
+    """A run of the task: every action for every category and period of the spans.
 
+    ``cat_ids`` may hold "" for all together; ``period`` is what the run is about, for people.
+    """
+
+    task_id: str
     spans: tuple[Span, ...]
     cat_ids: tuple[str, ...]
     actions: tuple[Action, ...]
     skip: SkipPolicy
     priority: Priority
+    period: str = ""
 
     def queries(self) -> Iterator[DataQuery]:
         """Yield the questions: the newest period first, single periods before trends."""
@@ -71,7 +76,7 @@ class Plan:
         return total
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as plain values, to be stored with its run."""
+        """Return as plain values what the run's own fields do not say, to be stored as its parameters."""
         return {
             "spans": [
                 [span.granularity.value, span.start.key, span.end.key, span.trend_start.key]
@@ -84,14 +89,17 @@ class Plan:
         }
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Plan:
-        """Read back what :meth:`to_json` wrote."""
+    def of_run(cls, run: Mapping[str, Any]) -> Plan:
+        """Read back the plan that a run was started with, from the run's document."""
+        stored = run["parameters"]
         return cls(
+            task_id=run["task_id"],
             spans=tuple(_span(*parts) for parts in stored["spans"]),
             cat_ids=tuple(stored["cat_ids"]),
             actions=tuple(Action(value) for value in stored["actions"]),
             skip=SkipPolicy(stored["skip"]),
             priority=Priority(stored["priority"]),
+            period=run["period"],
         )
 
     @property

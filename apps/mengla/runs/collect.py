@@ -1,7 +1,7 @@
-"""Starts runs that collect figures: of a period, of a range, of gaps, of everything.
+"""The plans of the runs that collect figures (of a period, a range, gaps, everything), and their start.
 
-Each function makes a plan and hands it to a run; a worker turns the plan into collections. Schedules, panel
-tasks, commands and the API are doors to these functions.
+A plan says what a run does; :func:`start` hands it to a run, and a worker turns it into collections.
+Schedules, panel tasks, commands and the API make a plan and start it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from apps.mengla.choices import Action, Priority
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import ALL_ACTIONS, Plan, SkipPolicy, Span, first_of_year
 from apps.mengla.runs.planning import request_planning
+from apps.mengla.runs.warm_up_work import Wanted
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
@@ -77,97 +78,85 @@ def select(*, cat_ids: Iterable[str] = (), actions: Iterable[str] = (), field: s
     return Selection(cat_ids=named, actions=tuple(Action(name) for name in dict.fromkeys(actions)))
 
 
-def run_period_collect(
-    granularity: Granularity,
-    *,
-    order: Order,
+def start(plan: Plan | Wanted, order: Order) -> Started:
+    """Start the run that the plan describes; a slot that has been used starts nothing.
+
+    :raises AlreadyRunning: when a run of the same task has not ended.
+    """
+    started = runs.start_run(
+        task_id=plan.task_id,
+        name=TASK_NAMES[plan.task_id],
+        trigger=order.trigger,
+        requested_by=order.requested_by,
+        parameters=plan.to_json(),
+        period=plan.period,
+        slot=order.slot,
+        expected_total=plan.count(),
+    )
+    if started.is_new:
+        request_planning(started.run_id)
+    return started
+
+
+# --- Plans: unknown categories in a selection are InvalidInput ---------------------------------------
+
+
+def period_plan(
     period: Period,
+    *,
     selection: Selection | None = None,
     is_forced: bool = False,
-) -> Started:
-    """Collect one period, whatever its length: every wanted action, and the trend of its year so far."""
-    plan = period_plan(period, selection=selection, is_forced=is_forced, trigger=order.trigger)
-    return _start(PERIOD_TASK_IDS[granularity], plan, order=order, period=period.key)
+    priority: Priority = Priority.MANUAL,
+) -> Plan:
+    """Plan one period, whatever its length: every wanted action, and the trend of its year so far."""
+    task_id = PERIOD_TASK_IDS[period.granularity]
+    return _plan(
+        task_id, [_span_of(period)], selection, skip=_skip(is_forced), priority=priority, period=period.key
+    )
 
 
-def run_granular_collect(*, order: Order, today: date, is_forced: bool = False) -> Started:
-    """Collect the last closed period of every granularity."""
-    plan = granular_plan(today=today, is_forced=is_forced, trigger=order.trigger)
-    return _start("mengla_granular_force" if is_forced else "mengla_granular", plan, order=order)
-
-
-def run_single_day_collect(*, order: Order, today: date) -> Started:
-    """Collect yesterday."""
+def single_day_plan(today: date) -> Plan:
+    """Plan yesterday."""
     day = previous_closed_period(today, Granularity.DAY)
-    plan = _plan([_span_of(day)], Selection(), SkipPolicy.FRESH, _priority(order.trigger))
-    return _start("mengla_single_day", plan, order=order, period=day.key)
+    return _plan("mengla_single_day", [_span_of(day)], period=day.key)
 
 
-def run_backfill_check(
-    *, order: Order, today: date, not_due: Collection[Granularity] = frozenset()
-) -> Started:
+def granular_plan(today: date, *, is_forced: bool = False) -> Plan:
+    """Plan the last closed period of every granularity."""
+    task_id = "mengla_granular_force" if is_forced else "mengla_granular"
+    return _plan(task_id, _last_spans(today), skip=_skip(is_forced))
+
+
+def full_crawl_plan(today: date, *, selection: Selection | None = None) -> Plan:
+    """Plan the last closed period of every granularity for every category of the tree."""
+    wanted = selection or Selection()
+    wanted = Selection(cat_ids=wanted.cat_ids or tuple(list_all_ids()), actions=wanted.actions)
+    return _plan("full_crawl", _last_spans(today), wanted, priority=Priority.BACKFILL)
+
+
+def backfill_plan(
+    start: Period, end: Period, *, selection: Selection | None = None, is_forced: bool = False
+) -> Plan:
+    """Plan a range of periods at the lowest priority; fresh figures are left out unless forced.
+
+    :raises InvalidInput: for a reversed range, two granularities, or too many periods.
+    """
+    return _range_plan("backfill", start, end, selection, _skip(is_forced))
+
+
+def fill_plan(start: Period, end: Period, *, selection: Selection | None = None) -> Plan:
+    """Plan only what is missing or empty in a range of periods.
+
+    :raises InvalidInput: as :func:`backfill_plan` does.
+    """
+    return _range_plan("fill", start, end, selection, SkipPolicy.PRESENT)
+
+
+def backfill_check_plan(today: date, *, not_due: Collection[Granularity] = frozenset()) -> Plan:
     """Plan what is missing or empty in the last closed periods: this also closes gaps after downtime.
 
     Of the granularities that are ``not_due`` the newest closed period is left to its own schedule.
     """
-    plan = backfill_check_plan(today=today, not_due=not_due)
-    return _start("backfill_check", plan, order=order)
-
-
-def run_backfill(
-    *,
-    order: Order,
-    start: Period,
-    end: Period,
-    selection: Selection | None = None,
-    is_forced: bool = False,
-) -> Started:
-    """Collect a range of periods at the lowest priority; fresh figures are left out unless forced."""
-    plan = range_plan(start, end, selection=selection, skip=_skip(is_forced))
-    return _start("backfill", plan, order=order, period=f"{start.key}~{end.key}")
-
-
-def run_fill(*, order: Order, start: Period, end: Period, selection: Selection | None = None) -> Started:
-    """Collect only what is missing or empty in a range of periods."""
-    plan = range_plan(start, end, selection=selection, skip=SkipPolicy.PRESENT)
-    return _start("fill", plan, order=order, period=f"{start.key}~{end.key}")
-
-
-def run_full_crawl(*, order: Order, today: date, selection: Selection | None = None) -> Started:
-    """Collect the last closed period of every granularity for every category of the tree."""
-    spans = [_span_of(previous_closed_period(today, granularity)) for granularity in reversed(Granularity)]
-    wanted = selection or Selection()
-    wanted = Selection(cat_ids=wanted.cat_ids or tuple(list_all_ids()), actions=wanted.actions)
-    return _start("full_crawl", _plan(spans, wanted, SkipPolicy.FRESH, Priority.BACKFILL), order=order)
-
-
-# --- Plans ----------------------------------------------------------------------------------------
-
-
-def period_plan(period: Period, *, selection: Selection | None, is_forced: bool, trigger: Trigger) -> Plan:
-    """Return the plan of one period's collection."""
-    return _plan([_span_of(period)], selection, _skip(is_forced), _priority(trigger))
-
-
-def granular_plan(*, today: date, is_forced: bool, trigger: Trigger) -> Plan:
-    """Return the plan of the last closed period of every granularity."""
-    spans = [_span_of(previous_closed_period(today, granularity)) for granularity in reversed(Granularity)]
-    return _plan(spans, Selection(), _skip(is_forced), _priority(trigger))
-
-
-def range_plan(start: Period, end: Period, *, selection: Selection | None, skip: SkipPolicy) -> Plan:
-    """Return the plan of a range.
-
-    :raises InvalidInput: for a reversed range, two granularities, or too many periods.
-    """
-    if count_periods(start, end) > MAX_RANGE_PERIODS:
-        message = _("The range has more than %(limit)d periods.") % {"limit": MAX_RANGE_PERIODS}
-        raise InvalidInput(message, fields={"to": [message]})
-    return _plan([Span(start, end, trend_start=start)], selection, skip, Priority.BACKFILL)
-
-
-def backfill_check_plan(*, today: date, not_due: Collection[Granularity] = frozenset()) -> Plan:
-    """Return the plan of the backfill check: the look-back window of each granularity."""
     windows = {
         Granularity.YEAR: settings.BACKFILL_YEARS,
         Granularity.QUARTER: settings.BACKFILL_QUARTERS,
@@ -182,19 +171,43 @@ def backfill_check_plan(*, today: date, not_due: Collection[Granularity] = froze
                 last = last.shift(-1)
             first = last.shift(1 - count)
             spans.append(Span(first, last, trend_start=first))
-    return _plan(spans, Selection(), SkipPolicy.PRESENT, Priority.BACKFILL)
+    return _plan("backfill_check", spans, skip=SkipPolicy.PRESENT, priority=Priority.BACKFILL)
 
 
-def _plan(spans: Iterable[Span], selection: Selection | None, skip: SkipPolicy, priority: Priority) -> Plan:
+def _range_plan(
+    task_id: str, start: Period, end: Period, selection: Selection | None, skip: SkipPolicy
+) -> Plan:
+    if count_periods(start, end) > MAX_RANGE_PERIODS:
+        message = _("The range has more than %(limit)d periods.") % {"limit": MAX_RANGE_PERIODS}
+        raise InvalidInput(message, fields={"to": [message]})
+    spans, period = [Span(start, end, trend_start=start)], f"{start.key}~{end.key}"
+    return _plan(task_id, spans, selection, skip=skip, priority=Priority.BACKFILL, period=period)
+
+
+def _plan(
+    task_id: str,
+    spans: Iterable[Span],
+    selection: Selection | None = None,
+    *,
+    skip: SkipPolicy = SkipPolicy.FRESH,
+    priority: Priority = Priority.MANUAL,
+    period: str = "",
+) -> Plan:
     selection = selection or Selection()
     check_categories(selection.cat_ids, field="category")
     return Plan(
+        task_id=task_id,
         spans=tuple(spans),
         cat_ids=tuple(dict.fromkeys(selection.cat_ids)) or tuple(list_level1_ids()),
         actions=selection.actions or ALL_ACTIONS,
         skip=skip,
         priority=priority,
+        period=period,
     )
+
+
+def _last_spans(today: date) -> list[Span]:
+    return [_span_of(previous_closed_period(today, granularity)) for granularity in reversed(Granularity)]
 
 
 def _span_of(period: Period) -> Span:
@@ -203,23 +216,3 @@ def _span_of(period: Period) -> Span:
 
 def _skip(is_forced: bool) -> SkipPolicy:
     return SkipPolicy.NOTHING if is_forced else SkipPolicy.FRESH
-
-
-def _priority(trigger: Trigger) -> Priority:
-    return Priority.SCHEDULED if trigger is Trigger.SCHEDULED else Priority.MANUAL
-
-
-def _start(task_id: str, plan: Plan, *, order: Order, period: str = "") -> Started:
-    started = runs.start_run(
-        task_id=task_id,
-        name=TASK_NAMES[task_id],
-        trigger=order.trigger,
-        requested_by=order.requested_by,
-        parameters=plan.to_json(),
-        period=period,
-        slot=order.slot,
-        expected_total=plan.count(),
-    )
-    if started.is_new:
-        request_planning(started.run_id)
-    return started

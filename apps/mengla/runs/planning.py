@@ -177,7 +177,7 @@ def _source_of(run: Mapping[str, Any]) -> _Source:
         # Always from the start: the set of failed collections shrinks when late answers come.
         wishes = _failed_wishes(parameters["retry_of"])
         return _Source(wishes, 0, SkipPolicy.FRESH, Priority.MANUAL)
-    plan = Plan.from_json(parameters)
+    plan = Plan.of_run(run)
     return _Source(_wishes_of(plan), run["planned_count"], plan.skip, plan.priority)
 
 

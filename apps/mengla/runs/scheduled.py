@@ -10,7 +10,9 @@ from apps.core import market_clock
 from apps.core.periods import Granularity, previous_closed_period
 from apps.core.scheduling.schedules import list_schedules, next_run_of
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
-from apps.mengla.runs.collect import PERIOD_TASK_IDS, Order, run_backfill_check, run_period_collect
+from apps.mengla.choices import Priority
+from apps.mengla.queries.plans import Plan
+from apps.mengla.runs.collect import PERIOD_TASK_IDS, Order, backfill_check_plan, period_plan, start
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.errors import AlreadyRunning
 
@@ -19,39 +21,34 @@ logger = structlog.get_logger(__name__)
 SCHEDULER = "scheduler"
 
 
-def run_scheduled_collect(granularity: Granularity, *, intended_at: str | None) -> str | None:
+def run_period_collect(granularity: Granularity, *, intended_at: str | None) -> str | None:
     """Collect the period that was over at the planned instant; returns the run's id, None when left out.
 
     A schedule that fires twice for one period starts one run: the period is the slot.
     """
     period = previous_closed_period(_intended_day(intended_at), granularity)
-    order = Order(SCHEDULER, Trigger.SCHEDULED, slot=period.key)
-    task_id = PERIOD_TASK_IDS[granularity]
-    if _is_paused(task_id):
-        return None
-    try:
-        return run_period_collect(granularity, order=order, period=period).run_id
-    except AlreadyRunning as error:
-        _note_overlap(task_id, error)
-        return None
+    return _start(period_plan(period, priority=Priority.SCHEDULED), slot=period.key)
 
 
-def run_scheduled_backfill_check(*, intended_at: str | None) -> str | None:
+def run_backfill_check(*, intended_at: str | None) -> str | None:
     """Look for gaps; one run per planned instant.
 
     A period whose own schedule has not been due by then is no gap: its figures may not be complete yet.
     """
-    if _is_paused("backfill_check"):
-        return None
     instant = _intended(intended_at)
-    slot = intended_at and instant.astimezone(UTC).strftime("%Y%m%dT%H%M")
-    order = Order(SCHEDULER, Trigger.SCHEDULED, slot=slot or None)
+    slot = instant.astimezone(UTC).strftime("%Y%m%dT%H%M") if intended_at else None
+    return _start(backfill_check_plan(_intended_day(intended_at), not_due=_not_due(instant)), slot=slot)
+
+
+def _start(plan: Plan, *, slot: str | None) -> str | None:
+    if is_flag_set(SCHEDULER_PAUSED):
+        logger.info("schedule_paused", task_id=plan.task_id)
+        return None
     try:
-        return run_backfill_check(
-            order=order, today=_intended_day(intended_at), not_due=_not_due(instant)
-        ).run_id
+        return start(plan, Order(SCHEDULER, Trigger.SCHEDULED, slot)).run_id
     except AlreadyRunning as error:
-        _note_overlap("backfill_check", error)
+        # The run before has not ended: the backfill check closes the gap this leaves.
+        logger.warning("schedule_overlaps", task_id=plan.task_id, running=error.run_id)
         return None
 
 
@@ -80,15 +77,3 @@ def _intended(intended_at: str | None) -> datetime:
 
 def _intended_day(intended_at: str | None) -> date:
     return market_clock.day_of(_intended(intended_at))
-
-
-def _is_paused(task_id: str) -> bool:
-    if not is_flag_set(SCHEDULER_PAUSED):
-        return False
-    logger.info("schedule_paused", task_id=task_id)
-    return True
-
-
-def _note_overlap(task_id: str, error: AlreadyRunning) -> None:
-    """The run before has not ended: the backfill check closes the gap this leaves."""
-    logger.warning("schedule_overlaps", task_id=task_id, running=error.run_id)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import bson
 import structlog
@@ -26,7 +26,7 @@ from apps.core.caching.tiers import TieredCache
 from apps.core.errors import Conflict
 from apps.core.periods import Granularity, PeriodError, parse_period
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.mengla.choices import Action
+from apps.mengla.choices import WARM_UP_TASK_ID, Action
 from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.reading.read import cache_field
@@ -53,12 +53,18 @@ class CachesUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which records are looked at: the newest of these; what is empty means all."""
+    """The plan of a warm-up: which records are looked at, the newest of these; what is empty means all."""
 
+    task_id: ClassVar[str] = WARM_UP_TASK_ID
+    period: ClassVar[str] = ""
     actions: tuple[Action, ...]
     cat_ids: tuple[str, ...]
     granularities: tuple[Granularity, ...]
     limit: int
+
+    def count(self) -> int:
+        """Return the most records that are looked at."""
+        return self.limit
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, to be stored with the run."""

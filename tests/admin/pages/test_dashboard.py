@@ -23,7 +23,7 @@ from apps.mengla.models import Collection
 from apps.mengla.monitoring import hourly
 from apps.mengla.queue import jobs, removal
 from apps.mengla.reading.read import read
-from apps.mengla.runs.collect import Order, run_fill
+from apps.mengla.runs.collect import Order, fill_plan, start
 from tests.admin.conftest import JSON
 from tests.mengla.runs.support import end_all, plan_now
 from tests.mengla.support import change, claim, collections, enqueue, hot, store, store_empty
@@ -144,7 +144,7 @@ def test_answers_by_tier_and_their_durations(site: Client) -> None:
 
 
 def test_running_tasks_with_their_progress(site: Client) -> None:
-    started = run_fill(order=Order("tests"), start=parse_period("202501"), end=parse_period("202502"))
+    started = start(fill_plan(parse_period("202501"), parse_period("202502")), Order("tests"))
     plan_now(started.run_id)
     told = live(site)
     (row,) = told["parts"]["runs"]["data"]["rows"]

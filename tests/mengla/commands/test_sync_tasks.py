@@ -12,8 +12,8 @@ from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection
-from apps.mengla.runs import work
-from apps.mengla.runs.collect import Order, Selection, run_fill, run_period_collect
+from apps.mengla.runs import collect, work
+from apps.mengla.runs.collect import Order, Selection, fill_plan, period_plan
 from apps.mengla.store.selectors import query_of
 from apps.sync_tasks.choices import RunStatus
 from tests.mengla.commands.support import Ended, run, stored_runs, working
@@ -32,7 +32,7 @@ def start(period: str = "202506", *cat_ids: str) -> str:
     """Start and plan the collection of the best sellers of a period; returns the run's id."""
     wanted = parse_period(period)
     selection = Selection(cat_ids=cat_ids or ("1000", "2000", "1001"), actions=(Action.HOT,))
-    started = run_period_collect(wanted.granularity, order=Order("tests"), period=wanted, selection=selection)
+    started = collect.start(period_plan(wanted, selection=selection), Order("tests"))
     plan_now(started.run_id)
     return started.run_id
 
@@ -113,12 +113,9 @@ def test_a_run_is_shown_with_each_failure_and_its_reason(admin: APIClient) -> No
 
 
 def test_of_many_failures_the_first_are_listed_and_the_rest_counted() -> None:
-    fill = run_fill(
-        order=Order("tests"),
-        start=parse_period("20250501"),
-        end=parse_period("20250525"),
-        selection=Selection(cat_ids=("1000",), actions=(Action.HOT,)),
-    )
+    selection = Selection(cat_ids=("1000",), actions=(Action.HOT,))
+    plan = fill_plan(parse_period("20250501"), parse_period("20250525"), selection=selection)
+    fill = collect.start(plan, Order("tests"))
     plan_now(fill.run_id)
     end_all(failing=25)
     lines = sync_tasks("show", fill.run_id).out.splitlines()

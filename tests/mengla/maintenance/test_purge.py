@@ -25,7 +25,7 @@ from apps.mengla.choices import Action
 from apps.mengla.maintenance import purge as service
 from apps.mengla.maintenance.purge import Purged, PurgeTarget, count_collected, purge
 from apps.mengla.models import Collection, Record
-from apps.mengla.runs.collect import Order, Selection, run_backfill
+from apps.mengla.runs.collect import Order, Selection, backfill_plan, start
 from apps.mengla.runs.planning import plan_run
 from apps.panels import services as panels
 from apps.panels.models import PanelLayout
@@ -48,12 +48,9 @@ def _tree(sample_tree: list[Node]) -> None:
 
 def backfill(months: str = "202503") -> str:
     """Start and plan a run over the best sellers of one category, from January 2025."""
-    started = run_backfill(
-        order=Order("tests"),
-        start=parse_period("202501"),
-        end=parse_period(months),
-        selection=Selection(("1001",), (Action.HOT,)),
-    )
+    selection = Selection(("1001",), (Action.HOT,))
+    plan = backfill_plan(parse_period("202501"), parse_period(months), selection=selection)
+    started = start(plan, Order("tests"))
     plan_run(started.run_id)
     return started.run_id
 

@@ -16,11 +16,13 @@ from apps.mengla.queries.plans import ALL_ACTIONS, Plan, SkipPolicy, Span, first
 def plan(start: str, end: str, *, trend_start: str | None = None, **changes: object) -> Plan:
     span = Span(parse_period(start), parse_period(end), parse_period(trend_start or start))
     options: dict[str, object] = {
+        "task_id": "backfill",
         "spans": (span,),
         "cat_ids": ("1", "2"),
         "actions": ALL_ACTIONS,
         "skip": SkipPolicy.FRESH,
         "priority": Priority.BACKFILL,
+        "period": f"{start}~{end}",
     }
     return Plan(**options | changes)  # type: ignore[arg-type]
 
@@ -78,8 +80,9 @@ def test_the_count_is_the_number_of_questions_and_each_is_asked_once(
     given_plan = plan(start.key, end.key, cat_ids=tuple(cat_ids), actions=tuple(actions))
     identities = asked(given_plan)
     assert len(identities) == given_plan.count() == len(set(identities))
-    assert Plan.from_json(given_plan.to_json()) == given_plan
-    assert asked(Plan.from_json(given_plan.to_json())) == identities
+    run = {"task_id": "backfill", "period": given_plan.period, "parameters": given_plan.to_json()}
+    assert Plan.of_run(run) == given_plan
+    assert asked(Plan.of_run(run)) == identities
 
 
 @given(start=st.integers(0, 900), length=st.integers(0, 900))

@@ -14,7 +14,7 @@ from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.reading import follow
 from apps.mengla.reading.follow import RunView, follow_run, look_at_run
-from apps.mengla.runs.collect import Order, Selection, run_period_collect
+from apps.mengla.runs.collect import Order, Selection, period_plan, start
 from apps.sync_tasks.models import SyncTask
 from tests.factories.categories import Node
 from tests.mengla.runs.support import end_next, plan_now
@@ -44,7 +44,7 @@ def run_id(sample_tree: list[Node]) -> str:
     """A planned run of three collections."""
     period = parse_period("202506")
     selection = Selection(cat_ids=("1000", "1001", "2000"), actions=(Action.HOT,))
-    started = run_period_collect(period.granularity, order=Order("tests"), period=period, selection=selection)
+    started = start(period_plan(period, selection=selection), Order("tests"))
     plan_now(started.run_id)
     return started.run_id
 

@@ -15,7 +15,7 @@ from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection
 from apps.mengla.runs import planning
-from apps.mengla.runs.collect import Order, Selection, run_backfill
+from apps.mengla.runs.collect import Order, Selection, backfill_plan, start
 from apps.sync_tasks.selectors import MAX_LISTED_FAILURES
 from tests.factories.categories import Node
 
@@ -31,7 +31,7 @@ def start_days(count: int) -> str:
     """Start a backfill of so many days of the best sellers of two categories; returns the run's id."""
     end = parse_period("20241231")
     selection = Selection(actions=(Action.HOT,))
-    return run_backfill(order=Order("tests"), start=end.shift(1 - count), end=end, selection=selection).run_id
+    return start(backfill_plan(end.shift(1 - count), end, selection=selection), Order("tests")).run_id
 
 
 def peak_of_planning(day_count: int) -> int:

@@ -11,10 +11,9 @@ from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queries.plans import SkipPolicy
 from apps.mengla.queue import jobs, run_state
-from apps.mengla.runs import collect, planning
-from apps.mengla.runs.collect import Order, Selection, run_backfill, run_fill, run_period_collect
+from apps.mengla.runs import planning
+from apps.mengla.runs.collect import Order, Selection, backfill_plan, fill_plan, period_plan, start
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
@@ -40,7 +39,7 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def june_run(**options: object) -> str:
-    return run_period_collect(JUNE.granularity, order=ORDER, period=JUNE, **options).run_id  # type: ignore[arg-type]
+    return start(period_plan(JUNE, **options), ORDER).run_id  # type: ignore[arg-type]
 
 
 def test_a_run_collects_four_actions_and_the_trend_of_each_level_1_category() -> None:
@@ -66,7 +65,7 @@ def test_stale_figures_are_collected_again_but_are_no_gap() -> None:
     stale = DataQuery(Action.HOT, "1000", JUNE, JUNE)
     store(stale, age_days=3)
     assert stale.identity in identities_of(str(plan_now(june_run())["_id"]))
-    fill = run_fill(order=ORDER, start=JUNE, end=JUNE)
+    fill = start(fill_plan(JUNE, JUNE), ORDER)
     run = plan_now(fill.run_id)
     assert stale.identity not in identities_of(fill.run_id)
     assert run["skipped"] == {"present": 1}
@@ -217,14 +216,14 @@ def test_an_unreadable_plan_fails_the_run_and_says_so() -> None:
 
 def test_the_preview_tells_what_the_run_would_do_and_changes_nothing() -> None:
     store(DataQuery(Action.HOT, "1000", JUNE, JUNE))
-    preview = planning.preview_plan(collect.range_plan(JUNE, JUNE, selection=None, skip=SkipPolicy.FRESH))
+    preview = planning.preview_plan(backfill_plan(JUNE, JUNE))
     assert (preview.total, preview.skipped, preview.to_collect) == (10, {"fresh": 1}, 9)
     assert collection_of(Collection).count_documents({}) == 0
     assert collection_of(SyncTask).count_documents({}) == 0
 
 
 def test_a_backfill_goes_behind_everything_else() -> None:
-    backfill = run_backfill(order=ORDER, start=JUNE.shift(-30), end=JUNE)
+    backfill = start(backfill_plan(JUNE.shift(-30), JUNE), ORDER)
     plan_now(backfill.run_id)
     assert len(collections_of(backfill.run_id)) > 200
     reader = DataQuery(Action.HOT, "1001", JUNE, JUNE)

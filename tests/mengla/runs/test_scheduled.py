@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,20 @@ from apps.mengla import tasks
 from apps.mengla.choices import Action, Priority
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.runs import collect
-from apps.mengla.runs.collect import Order, run_backfill_check
+from apps.mengla.runs.collect import (
+    Order,
+    backfill_check_plan,
+    backfill_plan,
+    fill_plan,
+    full_crawl_plan,
+    granular_plan,
+    period_plan,
+    single_day_plan,
+    start,
+)
+from apps.mengla.runs.warm_up import warm_up_plan
 from apps.sync_tasks import services as runs
+from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.models import SyncTask
 from tests.factories.categories import Node
 from tests.mengla.runs.support import collections_of, identities_of, plan_now, run_document, store
@@ -125,7 +138,7 @@ def test_after_downtime_the_check_closes_exactly_the_gaps(settings) -> None:
         for action in list(Action)[:4]:
             for cat_id in ("1000", "2000"):
                 store(DataQuery(action, cat_id, day, day))
-    started = run_backfill_check(order=Order("tests"), today=today)
+    started = start(backfill_check_plan(today), Order("tests"))
     plan_now(started.run_id)
     singles = [one for one in collections_of(started.run_id) if one["action"] != Action.INDUSTRY_TREND]
     assert {one["start_key"] for one in singles} == {day.key for day in week[2:5]}
@@ -134,3 +147,29 @@ def test_after_downtime_the_check_closes_exactly_the_gaps(settings) -> None:
 
 def test_every_kind_of_run_has_a_name() -> None:
     assert set(collect.PERIOD_TASK_IDS.values()) < set(collect.TASK_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("make", "task_id", "period"),
+    [
+        (lambda today: period_plan(parse_period("2025Q4")), "quarterly_collect", "2025Q4"),
+        (lambda today: single_day_plan(today), "mengla_single_day", "20260302"),
+        (lambda today: granular_plan(today), "mengla_granular", ""),
+        (lambda today: granular_plan(today, is_forced=True), "mengla_granular_force", ""),
+        (lambda today: full_crawl_plan(today), "full_crawl", ""),
+        (lambda today: backfill_check_plan(today), "backfill_check", ""),
+        (lambda today: backfill_plan(*[parse_period("2025")] * 2), "backfill", "2025~2025"),
+        (lambda today: fill_plan(parse_period("202501"), parse_period("202502")), "fill", "202501~202502"),
+        (lambda today: warm_up_plan(collect.Selection(), limit=7), "cache_warmup", ""),
+    ],
+)
+def test_a_plan_says_all_about_its_run(make: Any, task_id: str, period: str) -> None:
+    plan = make(date(2026, 3, 3))
+    started = start(plan, Order("tests"))
+    run = run_document(started.run_id)
+    assert (run["task_id"], run["name"], run["period"]) == (task_id, collect.TASK_NAMES[task_id], period)
+    assert run["parameters"] == plan.to_json()
+    assert run["expected_total"] == plan.count() > 0
+    with pytest.raises(AlreadyRunning) as caught:
+        start(plan, Order("tests"))
+    assert caught.value.run_id == started.run_id

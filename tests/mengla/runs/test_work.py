@@ -21,7 +21,7 @@ from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs, removal
 from apps.mengla.reading.read import Hit, read
-from apps.mengla.runs.collect import Order, Selection, run_backfill, run_period_collect
+from apps.mengla.runs.collect import Order, Selection, backfill_plan, period_plan, start
 from apps.mengla.store.selectors import query_of
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
@@ -41,9 +41,7 @@ def _tree(sample_tree: list[Node]) -> None:
 
 @pytest.fixture
 def run_id() -> str:
-    run_id = run_period_collect(
-        JUNE.granularity, order=Order("tests"), period=JUNE, selection=RANKINGS
-    ).run_id
+    run_id = start(period_plan(JUNE, selection=RANKINGS), Order("tests")).run_id
     plan_now(run_id)
     return run_id
 
@@ -89,9 +87,7 @@ def test_a_retry_of_a_forced_run_asks_again_although_older_figures_are_fresh(adm
     for cat_id in ("1000", "2000"):
         store(DataQuery(Action.HOT, cat_id, JUNE, JUNE))
     hot = Selection(actions=(Action.HOT,))
-    forced = run_period_collect(
-        JUNE.granularity, order=Order("tests"), period=JUNE, selection=hot, is_forced=True
-    )
+    forced = start(period_plan(JUNE, selection=hot, is_forced=True), Order("tests"))
     plan_now(forced.run_id)
     end_all(failing=2)
     store(HOT_JUNE)  # one of them is collected since
@@ -150,7 +146,7 @@ def test_a_run_that_starts_while_another_is_cancelled_keeps_what_it_joined(
 
     def start_meanwhile(criteria: dict[str, Any], **options: Any) -> int:
         if not joined:
-            started = run_backfill(order=Order("tests"), start=JUNE, end=JUNE, selection=RANKINGS)
+            started = start(backfill_plan(JUNE, JUNE, selection=RANKINGS), Order("tests"))
             plan_now(started.run_id)
             joined.append(started.run_id)
         return cancel_pending(criteria, **options)
@@ -263,7 +259,7 @@ def test_the_tick_closes_a_run_whose_worker_died_before_it_could(run_id: str) ->
 
 def test_the_tick_has_an_unplanned_run_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[object, ...]] = []
-    started = run_period_collect(JUNE.granularity, order=Order("tests"), period=JUNE)
+    started = start(period_plan(JUNE), Order("tests"))
     monkeypatch.setattr("apps.mengla.runs.planning.send_task", lambda *arguments, **_: sent.append(arguments))
     assert run_tick().runs_to_plan == 1
     assert sent == [("apps.mengla.tasks.plan_run", started.run_id)]

@@ -7,10 +7,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
-from apps.mengla.management.run_commands import ORDER, Options, RunCommand
-from apps.mengla.queries.plans import Plan, SkipPolicy
-from apps.mengla.runs.collect import range_plan, run_backfill
-from apps.sync_tasks.services import Started
+from apps.mengla.management.run_commands import Options, RunCommand
+from apps.mengla.queries.plans import Plan
+from apps.mengla.runs.collect import backfill_plan
 
 
 class Command(RunCommand):
@@ -28,13 +27,4 @@ class Command(RunCommand):
     def plan(self, options: Options) -> Plan:
         """Return the plan of the range."""
         start, end = read_range(options)
-        skip = SkipPolicy.NOTHING if options["force"] else SkipPolicy.FRESH
-        return range_plan(start, end, selection=read_selection(options), skip=skip)
-
-    def start(self, options: Options) -> Started:
-        """Start the backfill."""
-        start, end = read_range(options)
-        selection = read_selection(options)
-        return run_backfill(
-            order=ORDER, start=start, end=end, selection=selection, is_forced=options["force"]
-        )
+        return backfill_plan(start, end, selection=read_selection(options), is_forced=options["force"])

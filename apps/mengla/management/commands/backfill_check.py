@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.utils.translation import gettext_noop
 
 from apps.core import market_clock
-from apps.mengla.management.run_commands import ORDER, Options, RunCommand
+from apps.mengla.management.run_commands import Options, RunCommand
 from apps.mengla.queries.plans import Plan
-from apps.mengla.runs.collect import backfill_check_plan, run_backfill_check
-from apps.sync_tasks.services import Started
+from apps.mengla.runs.collect import backfill_check_plan
 
 
 class Command(RunCommand):
@@ -20,8 +19,4 @@ class Command(RunCommand):
 
     def plan(self, options: Options) -> Plan:
         """Return the plan of the look-back windows."""
-        return backfill_check_plan(today=market_clock.today())
-
-    def start(self, options: Options) -> Started:
-        """Start the check."""
-        return run_backfill_check(order=ORDER, today=market_clock.today())
+        return backfill_check_plan(market_clock.today())

@@ -15,10 +15,9 @@ from apps.mengla.management.arguments import (
     granularity_argument,
     read_selection,
 )
-from apps.mengla.management.run_commands import ORDER, Options, RunCommand
+from apps.mengla.management.run_commands import Options, RunCommand
 from apps.mengla.queries.plans import Plan
-from apps.mengla.runs.collect import period_plan, run_period_collect
-from apps.sync_tasks.services import Started
+from apps.mengla.runs.collect import period_plan
 
 
 class Command(RunCommand):
@@ -50,22 +49,7 @@ class Command(RunCommand):
 
     def plan(self, options: Options) -> Plan:
         """Return the plan of the period."""
-        return period_plan(
-            _period(options),
-            selection=read_selection(options),
-            is_forced=options["force"],
-            trigger=ORDER.trigger,
-        )
-
-    def start(self, options: Options) -> Started:
-        """Start collecting the period."""
-        return run_period_collect(
-            options["granularity"],
-            order=ORDER,
-            period=_period(options),
-            selection=read_selection(options),
-            is_forced=options["force"],
-        )
+        return period_plan(_period(options), selection=read_selection(options), is_forced=options["force"])
 
 
 def _period(options: Options) -> Period:

@@ -6,10 +6,9 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext_noop
 
 from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
-from apps.mengla.management.run_commands import ORDER, Options, RunCommand
-from apps.mengla.queries.plans import Plan, SkipPolicy
-from apps.mengla.runs.collect import range_plan, run_fill
-from apps.sync_tasks.services import Started
+from apps.mengla.management.run_commands import Options, RunCommand
+from apps.mengla.queries.plans import Plan
+from apps.mengla.runs.collect import fill_plan
 
 
 class Command(RunCommand):
@@ -28,9 +27,4 @@ class Command(RunCommand):
     def plan(self, options: Options) -> Plan:
         """Return the plan of the gaps."""
         start, end = read_range(options)
-        return range_plan(start, end, selection=read_selection(options), skip=SkipPolicy.PRESENT)
-
-    def start(self, options: Options) -> Started:
-        """Start filling the gaps."""
-        start, end = read_range(options)
-        return run_fill(order=ORDER, start=start, end=end, selection=read_selection(options))
+        return fill_plan(start, end, selection=read_selection(options))

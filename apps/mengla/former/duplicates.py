@@ -12,9 +12,8 @@ Documents of the former program are understood too: ``catId``, ``dateType`` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import pymongo
@@ -24,6 +23,7 @@ from django.utils.translation import gettext as _
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
+from apps.core.batches import batches
 from apps.core.caching.tiers import get_cache
 from apps.core.errors import DependencyUnavailable, NotFound
 from apps.core.storage import mongo
@@ -128,7 +128,7 @@ class _Remover:
     def run(self, on_progress: OnProgress | None) -> None:
         stages = duplicate_stages(is_ours=self._is_ours)
         with self._documents.aggregate(stages, allowDiskUse=True, batchSize=_BATCH) as found:
-            for batch in _batches(found):
+            for batch in batches(found, _BATCH):
                 self._take(batch)
                 if on_progress is not None:
                     on_progress(self.report.duplicates)
@@ -191,12 +191,6 @@ class _Remover:
                 session=session,
             )
         return contests
-
-
-def _batches(found: Iterable[Document]) -> Iterator[list[Document]]:
-    iterator = iter(found)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
 
 
 def _example(duplicate: Document, kept: Any) -> Document:

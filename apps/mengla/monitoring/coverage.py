@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
-from typing import TypeVar
 
 from django.utils.translation import gettext as _
 
 from apps.categories.selectors import check_categories, list_level1_ids
+from apps.core.batches import batches
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, count_periods, period_range
 from apps.core.storage.mongo import collection_of, utc_now
@@ -24,7 +23,6 @@ from apps.mengla.store.selectors import record_states
 MAX_CELLS = 200_000
 _BATCH_RECORDS = 5000
 _BATCH_TRENDS = 200
-T = TypeVar("T")
 
 
 class CellState(StrEnum):
@@ -142,7 +140,7 @@ Key = tuple[str, str, str]
 def _stored(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence[Period]) -> dict[Key, Cell]:
     now = utc_now()
     found: dict[Key, Cell] = {}
-    for batch in _batches(_singles(actions, cat_ids, periods), _BATCH_RECORDS):
+    for batch in batches(_singles(actions, cat_ids, periods), _BATCH_RECORDS):
         key_of = {query.record_id(query.start): _key(query) for query in batch}
         for record_id, state in record_states(list(key_of), now=now).items():
             found[key_of[record_id]] = Cell(
@@ -153,13 +151,13 @@ def _stored(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence
 
 def _in_flight(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence[Period]) -> Iterator[Key]:
     singles = [action for action in actions if action != Action.INDUSTRY_TREND]
-    for batch in _batches(_singles(singles, cat_ids, periods), _BATCH_RECORDS):
+    for batch in batches(_singles(singles, cat_ids, periods), _BATCH_RECORDS):
         key_of = {query.identity: _key(query) for query in batch}
         active = {"active_key": {"$in": list(key_of), "$type": "string"}}
         for document in collection_of(Collection).find(active, {"_id": 0, "active_key": 1}):
             yield key_of[document["active_key"]]
     if Action.INDUSTRY_TREND in actions:
-        for cat_batch in _batches(iter(cat_ids), _BATCH_TRENDS):
+        for cat_batch in batches(cat_ids, _BATCH_TRENDS):
             yield from _trends_in_flight(cat_batch, periods)
 
 
@@ -203,8 +201,3 @@ def _check_size(count: int) -> None:
             "That are %(count)d cells; at most %(limit)d are allowed. Ask for fewer periods or categories."
         )
         raise InvalidInput(text % {"count": count, "limit": MAX_CELLS})
-
-
-def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while batch := list(islice(items, size)):
-        yield batch

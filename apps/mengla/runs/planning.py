@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from bson.errors import BSONError
 
+from apps.core.batches import batches
 from apps.core.scheduling.broker import send_task
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import WARM_UP_TASK_ID, CollectionStatus, Priority
@@ -207,16 +208,12 @@ def _failed_wishes(run_id: str) -> Iterator[_Wish]:
 
 def _batches(wishes: Iterable[_Wish]) -> Iterator[list[_Wish]]:
     """Cut the questions into batches that need a bounded number of records to be looked up."""
-    batch: list[_Wish] = []
-    record_count = 0
-    for wish in wishes:
-        batch.append(wish)
-        record_count += wish.query.period_count
-        if len(batch) >= _BATCH_QUERIES or record_count >= _BATCH_RECORDS:
-            yield batch
-            batch, record_count = [], 0
-    if batch:
-        yield batch
+    return batches(
+        wishes,
+        _BATCH_QUERIES,
+        weight_of=lambda wish: wish.query.period_count,
+        max_weight=_BATCH_RECORDS,
+    )
 
 
 def _without_planned(run_id: str, batch: list[_Wish]) -> list[_Wish]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import bson
 import structlog
@@ -22,6 +22,7 @@ from bson import ObjectId
 from django.utils.translation import gettext as _
 from pymongo import DESCENDING
 
+from apps.core.batches import batches
 from apps.core.caching.tiers import TieredCache
 from apps.core.errors import Conflict
 from apps.core.periods import Granularity, PeriodError, parse_period
@@ -44,7 +45,6 @@ _LOOKUP_BATCH = 500
 _MAX_PLAN_BYTES = 8 * 1024 * 1024
 _NEWEST_FIRST = [("updated_at", DESCENDING), ("_id", DESCENDING)]
 Document = Mapping[str, Any]
-T = TypeVar("T")
 
 
 class CachesUnavailable(Exception):
@@ -146,7 +146,7 @@ def warm_up(run_id: str, run: Document, *, token: str) -> int:
     # A cache of its own: the worker has readers' answers in its L1 no more than a web process has these.
     cache = TieredCache(l1_max_entries=1, l1_ttl_seconds=1)
     try:
-        for batch in _batches(answers[done:], _BATCH):
+        for batch in batches(answers[done:], _BATCH):
             skipped.update(reason for one in batch if (reason := _keep(cache, _query_of(one))) is not None)
             done += len(batch)
             if not runs.note_planned(run_id, token=token, planned_count=done, skipped=dict(skipped)):
@@ -227,7 +227,7 @@ def list_newest_answers(wanted: Wanted) -> list[DataQuery]:
     A trend is asked for by ranges that readers choose; taken is the range that was collected last.
     """
     answers: dict[str, DataQuery] = {}
-    for batch in _batches(_newest_records(wanted), _LOOKUP_BATCH):
+    for batch in batches(_newest_records(wanted), _LOOKUP_BATCH):
         for query in _answers_of(batch):
             answers.setdefault(query.identity, query)
     return list(answers.values())
@@ -253,9 +253,8 @@ def _query_in(record_id: Any) -> DataQuery | None:
         return None
 
 
-def _answers_of(batch: Iterable[tuple[str, DataQuery]]) -> Iterator[DataQuery]:
+def _answers_of(records: list[tuple[str, DataQuery]]) -> Iterator[DataQuery]:
     """Yield the answers of records; of trends and variants as the collection that brought them says."""
-    records = list(batch)
     # The key of such a record does not tell the whole question.
     unclear = {key for key, query in records if query.is_trend or key != query.record_ids[0]}
     brought = _collected_with(unclear)
@@ -274,9 +273,3 @@ def _collected_with(record_ids: Set[str]) -> dict[str, DataQuery]:
     found = collection_of(Collection).find({"_id": {"$in": wanted}})
     queries = {str(one["_id"]): selectors.query_of(one) for one in found}
     return {key: queries[one] for key, one in collection_ids.items() if one in queries}
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -12,13 +12,12 @@ from typing import Any
 
 import bson
 import orjson
-from bson.errors import BSONError
 
 from apps.categories.selectors import is_cat_id
 from apps.core.management.tables import printable
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound, parse_granularity, parse_period
 from apps.mengla.choices import Action, EmptyReason
-from apps.mengla.ingest.records import ImportedRecord
+from apps.mengla.ingest.records import UNSTORABLE_ERRORS, ImportedRecord
 from apps.mengla.queries import freshness
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.upstream.payloads import (
@@ -124,7 +123,7 @@ def _record(
 def _check_size(record: ImportedRecord) -> None:
     try:
         size_bytes = len(bson.encode(record.changes))
-    except (BSONError, OverflowError, UnicodeError, RecursionError, ValueError) as error:
+    except UNSTORABLE_ERRORS as error:
         raise Unreadable("data cannot be stored", type(error).__name__) from error
     if size_bytes > MAX_RECORD_BYTES:
         raise Unreadable("data cannot be stored", f"{size_bytes} bytes are too many")

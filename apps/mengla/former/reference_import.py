@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from bson.errors import BSONError
 
 from apps.core.caching.tiers import clear_all
 from apps.core.storage.mongo import utc_now
 from apps.mengla.former.import_journal import ImportCounts, Journal, NoJournal
 from apps.mengla.former.reference_document import NothingInIt, Unreadable, read_document
 from apps.mengla.former.reference_source import ReferenceSource, SourceDocument, is_same_id
-from apps.mengla.ingest.records import ImportedRecord, older_or_missing, write_if_newer
+from apps.mengla.ingest.records import UNSTORABLE_ERRORS, ImportedRecord, older_or_missing, write_if_newer
 
 logger = structlog.get_logger(__name__)
 
@@ -109,7 +108,7 @@ def _take_batch(batch: Sequence[SourceDocument], counts: ImportCounts, *, is_dry
 def _decoded(document: SourceDocument) -> Document:
     try:
         return document.decode()
-    except (BSONError, UnicodeError, OverflowError, RecursionError) as error:
+    except UNSTORABLE_ERRORS as error:
         raise Unreadable("broken document", type(error).__name__) from error
 
 

@@ -13,7 +13,7 @@ from bson.errors import BSONError
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection as MongoCollection
-from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, OperationFailure
+from pymongo.errors import BulkWriteError, InvalidOperation, OperationFailure
 
 from apps.core.periods import Period
 from apps.core.storage.mongo import DUPLICATE_KEY, collection_of, delete_matching
@@ -30,7 +30,9 @@ _WRITE_TIMEOUT_SECONDS = 30
 _WRITE_IMPORT_SECONDS = 120
 _DETACH_SECONDS = 240
 _HELD = "collector_duplicate_held"
-# BadValue, Overflow (nested too deep), InvalidBSON, bad names and BSONObjectTooLarge: it is the data's fault.
+# What cannot be written as BSON, or read from it: too deep, too large, a too big number, text that is none.
+UNSTORABLE_ERRORS = (BSONError, OverflowError, RecursionError, TypeError, ValueError)
+# The same said by MongoDB: BadValue, Overflow, InvalidBSON, bad names and BSONObjectTooLarge.
 _REFUSALS = frozenset({2, 15, 22, 52, 55, 56, 57, 10334})
 Document = dict[str, Any]
 
@@ -72,14 +74,9 @@ def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Prove
 
     :raises UnstorablePayload: when MongoDB cannot hold the data (too large, too deep, a too big number).
     """
-    try:
-        operations = [operation for answer in answers for operation in _operations(query, answer, provenance)]
-    except UnstorablePayload:
-        raise
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UnstorablePayload(f"the data cannot be stored: {type(error).__name__}") from error
     with pymongo.timeout(_WRITE_TIMEOUT_SECONDS):
         try:
+            operations = [one for answer in answers for one in _operations(query, answer, provenance)]
             _bulk_write(operations)
         except BulkWriteError as error:
             if is_mongo_outage(error):
@@ -91,7 +88,9 @@ def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Prove
             if error.code not in _REFUSALS:
                 raise
             raise UnstorablePayload("the database refused the data") from error
-        except (BSONError, DocumentTooLarge, OverflowError, UnicodeError, RecursionError) as error:
+        except UnstorablePayload:
+            raise
+        except UNSTORABLE_ERRORS as error:
             raise UnstorablePayload(f"the data cannot be stored: {type(error).__name__}") from error
 
 

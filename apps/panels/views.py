@@ -6,14 +6,13 @@ from typing import ClassVar
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.permissions import IsAdmin, IsAdminToChange, Needs
 from apps.core.api.cached_response import entry_response
 from apps.core.api.viewsets import ViewSet
-from apps.mengla.runs.collect import Order
+from apps.mengla.runs.requests import order_of
 from apps.panels import selectors, services
 from apps.panels.answers import config_answer, expected_version
 from apps.panels.serializers import (
@@ -24,8 +23,7 @@ from apps.panels.serializers import (
     PanelTaskSerializer,
     StartedPanelTaskSerializer,
 )
-from apps.sync_tasks.choices import Trigger
-from apps.sync_tasks.services import Started
+from apps.sync_tasks.responses import started_response
 
 _IF_MATCH = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The ETag the change is meant for; 409 otherwise."
@@ -106,7 +104,8 @@ class PanelTaskViewSet(ViewSet):
     )
     def run(self, request: Request, task_id: str) -> Response:
         """Start a task."""
-        return _started(services.run_task(task_id, order=_order(request)), task_id)
+        started = services.run_task(task_id, order=order_of(request))
+        return started_response(started, task_id=task_id)
 
     @extend_schema(
         operation_id="panel_data_fill",
@@ -121,18 +120,6 @@ class PanelTaskViewSet(ViewSet):
         wanted.is_valid(raise_exception=True)
         start, end = wanted.periods()
         started = services.fill_gaps(
-            order=_order(request), start=start, end=end, selection=wanted.selection()
+            order=order_of(request), start=start, end=end, selection=wanted.selection()
         )
-        return _started(started, "fill")
-
-
-def _order(request: Request) -> Order:
-    return Order(requested_by=request.user.get_username(), trigger=Trigger.API)
-
-
-def _started(started: Started, task_id: str) -> Response:
-    return Response(
-        {"sync_task_id": started.run_id, "task_id": task_id},
-        status=status.HTTP_202_ACCEPTED,
-        headers={"Location": f"/api/sync-tasks/{started.run_id}"},
-    )
+        return started_response(started, task_id="fill")

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +14,7 @@ from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
 from apps.sync_tasks import selectors, services
+from apps.sync_tasks.responses import started_response
 from apps.sync_tasks.serializers import (
     DeletedSyncTaskSerializer,
     DeletionSerializer,
@@ -99,11 +99,7 @@ class SyncTaskViewSet(ViewSet):
     def retry(self, request: Request, run_id: str) -> Response:
         """Collect again what failed."""
         started = services.retry_run(run_id=run_id, requested_by=request.user.get_username())
-        return Response(
-            {"id": started.run_id, "retry_of": run_id.lower()},
-            status=status.HTTP_202_ACCEPTED,
-            headers={"Location": f"/api/sync-tasks/{started.run_id}"},
-        )
+        return started_response(started, id_field="id", retry_of=run_id.lower())
 
     @extend_schema(
         operation_id="sync_task_delete",

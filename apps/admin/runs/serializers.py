@@ -80,7 +80,7 @@ class BackfillSerializer(RangeSerializer):
 class StartedRunSerializer(serializers.Serializer[Any]):
     """A sync task that was started."""
 
-    sync_task_id = serializers.CharField(source="run_id")
+    sync_task_id = serializers.CharField()
 
 
 class CoverageTotalsSerializer(serializers.Serializer[Any]):

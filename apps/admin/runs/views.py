@@ -8,7 +8,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.runs.responses import order_of, started_response
 from apps.admin.runs.serializers import (
     BackfillSerializer,
     CancelAllSerializer,
@@ -24,6 +23,8 @@ from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.runs.collect import backfill_plan, full_crawl_plan, start
+from apps.mengla.runs.requests import order_of
+from apps.sync_tasks.responses import started_response
 
 
 @extend_schema(tags=["admin"])

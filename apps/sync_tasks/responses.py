@@ -1,0 +1,17 @@
+"""The response of every address that starts a run."""
+
+from __future__ import annotations
+
+from rest_framework import status
+from rest_framework.response import Response
+
+from apps.sync_tasks.work import Started
+
+
+def started_response(started: Started, *, id_field: str = "sync_task_id", **facts: str) -> Response:
+    """Answer 202: the run has started. ``Location`` says where it can be watched; the body adds the facts."""
+    return Response(
+        {id_field: started.run_id} | facts,
+        status=status.HTTP_202_ACCEPTED,
+        headers={"Location": f"/api/sync-tasks/{started.run_id}"},
+    )

@@ -8,7 +8,6 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apps.core.api.period_range import PeriodRangeSerializer
 from apps.core.api.serializers import (
     ExactSerializer,
     StrictBooleanField,
@@ -17,8 +16,7 @@ from apps.core.api.serializers import (
     StrictTextField,
     UtcDateTimeField,
 )
-from apps.mengla.choices import Action
-from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Selection, select
+from apps.mengla.runs.requests import RangeSerializer
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import RunStatus, Trigger
@@ -144,32 +142,5 @@ class StartedPanelTaskSerializer(serializers.Serializer[Any]):
     task_id = serializers.CharField()
 
 
-class FillSerializer(ExactSerializer, PeriodRangeSerializer):
+class FillSerializer(RangeSerializer):
     """Which gaps shall be filled."""
-
-    max_periods = MAX_RANGE_PERIODS
-
-    actions = serializers.ListField(
-        required=False,
-        allow_empty=False,
-        max_length=_MAX_LIST,
-        child=StrictChoiceField(choices=Action.choices),
-        help_text="All when absent.",
-    )
-    catId = StrictTextField(
-        required=False,
-        allow_blank=True,
-        allow_null=True,
-        max_length=_MAX_TEXT,
-        help_text="A catId; empty or all for all categories taken together; null for every level-1 category.",
-    )
-
-    def selection(self) -> Selection:
-        """Return what part of the figures is meant; call after ``is_valid``.
-
-        :raises InvalidInput: for an unknown category.
-        """
-        cat_id = self.validated_data.get("catId")
-        return select(
-            cat_ids=() if cat_id is None else [cat_id], actions=self.validated_data.get("actions", ())
-        )

@@ -249,6 +249,10 @@ class TestFill:
         wanted = {"granularity": granularity, "startDate": start, "endDate": end, "actions": ["high"]}
         assert run_document(data_of(admin.post(FILL, wanted), 202)["sync_task_id"])["period"] == period
 
+    def test_null_means_all_actions(self, admin: APIClient) -> None:
+        run_id = data_of(admin.post(FILL, MARCH_AND_APRIL | {"actions": None}), 202)["sync_task_id"]
+        assert run_document(run_id)["parameters"]["actions"] == list(Action.values)
+
     def test_one_fill_at_a_time(self, admin: APIClient) -> None:
         running = data_of(admin.post(FILL, MARCH_AND_APRIL), 202)["sync_task_id"]
         body = error_of(admin.post(FILL, MARCH_AND_APRIL), 409, "CONFLICT")
@@ -274,7 +278,6 @@ class TestFill:
             ({"granularity": "day", "startDate": "2000-01-01", "endDate": "2099-12-31"}, "endDate"),
             ({"actions": []}, "actions"),
             ({"actions": "hot"}, "actions"),
-            ({"actions": None}, "actions"),
             ({"actions": ["hot", "cold"]}, "actions.1"),
             ({"actions": [["hot"]]}, "actions.0"),
             ({"actions": ["hot"] * 10_000}, "actions"),

@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.admin.metrics.serializers import ReadsSerializer
-from apps.admin.runs.serializers import ActionsField
 from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
+from apps.mengla.runs.requests import ActionsField, SomeField
 from apps.mengla.runs.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 
 _MAX_TEXT = 64
@@ -20,20 +20,15 @@ class WarmUpSerializer(ExactSerializer):
     """Which answers shall be put into the shared cache."""
 
     actions = ActionsField()
-    cat_ids = serializers.ListField(
+    cat_ids = SomeField(
         child=StrictTextField(max_length=_MAX_TEXT, allow_blank=True),
-        required=False,
-        allow_null=True,
         max_length=_MAX_CATEGORIES,
-        help_text="Empty means all of every level; all is the one for all categories taken together.",
+        help_text=(
+            "Those of every level when absent or null; all is the one for all categories taken together. "
+            "An empty list is an error."
+        ),
     )
-    granularities = serializers.ListField(
-        child=GranularityField(max_length=_MAX_TEXT),
-        required=False,
-        allow_null=True,
-        max_length=_MAX_GRANULARITIES,
-        help_text="Empty means all.",
-    )
+    granularities = SomeField(child=GranularityField(max_length=_MAX_TEXT), max_length=_MAX_GRANULARITIES)
     limit = StrictIntegerField(
         required=False,
         default=DEFAULT_LIMIT,

@@ -6,54 +6,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.core.api.period_range import PeriodRangeSerializer
-from apps.core.api.serializers import (
-    ConfirmationField,
-    ExactSerializer,
-    GranularityField,
-    StrictBooleanField,
-    StrictChoiceField,
-    StrictTextField,
-)
-from apps.mengla.choices import Action
+from apps.core.api.serializers import ConfirmationField, GranularityField, StrictBooleanField
 from apps.mengla.monitoring.coverage import CellState, Coverage
-from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Selection, select
+from apps.mengla.runs.requests import RangeSerializer, SelectionSerializer
 
-_MAX_TEXT = 64
 _STATES = [state.value for state in CellState]
-
-
-class ActionsField(serializers.ListField):
-    """Some of the actions; null or an empty list means all of them."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        options: dict[str, Any] = {"child": StrictChoiceField(choices=Action.choices)}
-        options |= {"required": False, "allow_null": True, "max_length": len(Action)}
-        options |= {"help_text": "Empty means all."}
-        super().__init__(**options | kwargs)
-
-
-class SelectionSerializer(ExactSerializer):
-    """What part of the figures is meant."""
-
-    catId = StrictTextField(
-        required=False,
-        allow_null=True,
-        allow_blank=True,
-        max_length=_MAX_TEXT,
-        help_text="A catId; empty or all for all categories taken together; null for every level-1 category.",
-    )
-    actions = ActionsField()
-
-    def selection(self) -> Selection:
-        """Return the selection; call after ``is_valid``.
-
-        :raises InvalidInput: for an unknown category.
-        """
-        cat_id = self.validated_data.get("catId")
-        return select(
-            cat_ids=() if cat_id is None else [cat_id], actions=self.validated_data.get("actions") or ()
-        )
 
 
 class FullCrawlSerializer(SelectionSerializer):
@@ -63,12 +20,6 @@ class FullCrawlSerializer(SelectionSerializer):
         super().__init__(*args, **kwargs)
         text = "A catId; empty or all for all categories taken together; null for every category of the tree."
         self.fields["catId"].help_text = text
-
-
-class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):
-    """A range of periods, and what part of the figures is meant."""
-
-    max_periods = MAX_RANGE_PERIODS
 
 
 class BackfillSerializer(RangeSerializer):

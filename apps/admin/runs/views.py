@@ -14,7 +14,6 @@ from apps.admin.runs.serializers import (
     CancelledAllSerializer,
     CoverageSerializer,
     FullCrawlSerializer,
-    RangeSerializer,
     StartedRunSerializer,
 )
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
@@ -23,7 +22,7 @@ from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.runs.collect import backfill_plan, full_crawl_plan, start
-from apps.mengla.runs.requests import order_of
+from apps.mengla.runs.requests import RangeSerializer, order_of
 from apps.sync_tasks.responses import started_response
 
 

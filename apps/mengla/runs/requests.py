@@ -1,13 +1,71 @@
-"""What a request that starts a run says."""
+"""What a request that starts a run says: who orders it, and which part of the figures is meant."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from rest_framework import serializers
 from rest_framework.request import Request
 
-from apps.mengla.runs.collect import Order
+from apps.core.api.period_range import PeriodRangeSerializer
+from apps.core.api.serializers import ExactSerializer, StrictChoiceField, StrictTextField
+from apps.mengla.choices import Action
+from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Order, Selection, select
 from apps.sync_tasks.choices import Trigger
+
+_MAX_TEXT = 64
 
 
 def order_of(request: Request) -> Order:
     """Return who orders a run by this request."""
     return Order(request.user.get_username(), Trigger.API)
+
+
+class SomeField(serializers.ListField):
+    """Some of what there is: absent or null means all.
+
+    An empty list is an error: whoever filters until nothing is left does not want all.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        options: dict[str, Any] = {"required": False, "allow_null": True, "allow_empty": False}
+        super().__init__(
+            **options | {"help_text": "All when absent or null; an empty list is an error."} | kwargs
+        )
+
+
+class ActionsField(SomeField):
+    """Some of the actions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        options: dict[str, Any] = {"child": StrictChoiceField(choices=Action.choices)}
+        super().__init__(**options | {"max_length": len(Action)} | kwargs)
+
+
+class SelectionSerializer(ExactSerializer):
+    """What part of the figures is meant."""
+
+    catId = StrictTextField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        max_length=_MAX_TEXT,
+        help_text="A catId; empty or all for all categories taken together; null for every level-1 category.",
+    )
+    actions = ActionsField()
+
+    def selection(self) -> Selection:
+        """Return the selection; call after ``is_valid``.
+
+        :raises InvalidInput: for an unknown category.
+        """
+        cat_id = self.validated_data.get("catId")
+        return select(
+            cat_ids=() if cat_id is None else [cat_id], actions=self.validated_data.get("actions") or ()
+        )
+
+
+class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):
+    """A range of periods, and what part of the figures is meant."""
+
+    max_periods = MAX_RANGE_PERIODS

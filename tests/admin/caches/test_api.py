@@ -154,11 +154,11 @@ class TestWarmUp:
         process_state.forget_all()  # another process
         assert [read(admin, query) for query in queries] == ["l2", "l3", "l3", "l3"]
 
-    def test_null_and_empty_lists_mean_all_and_all_means_together(self, admin: APIClient) -> None:
+    def test_null_means_all_and_all_means_together(self, admin: APIClient) -> None:
         store(hot("202501"))
         store(hot("202501", cat_id=""))
         get_cache().clear_all()
-        assert warm_up(admin, actions=None, cat_ids=[], granularities=None)["progress"]["total"] == 2
+        assert warm_up(admin, actions=None, cat_ids=None, granularities=None)["progress"]["total"] == 2
         get_cache().clear_all()
         assert warm_up(admin, cat_ids=["all"])["progress"]["total"] == 1
 
@@ -234,6 +234,8 @@ class TestWarmUp:
         assert_invalid(admin, path, {"limit": 10_001}, "limit")
         assert_invalid(admin, path, {"limit": True}, "limit")
         assert_invalid(admin, path, {"cat_ids": ["77"]}, "cat_ids")
+        for name in ("actions", "cat_ids", "granularities"):
+            assert_invalid(admin, path, {name: []}, name)
         assert_invalid(admin, path, {"cat_ids": ["1001"] * 1001}, "cat_ids")
         assert_invalid(admin, path, {"granularities": ["week"]}, "granularities.0")
         assert_invalid(admin, path, {"actions": ["hot", "cold"]}, "actions.1")

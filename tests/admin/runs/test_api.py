@@ -95,7 +95,15 @@ class TestStatus:
 
     def test_all_actions_unless_told(self, admin: APIClient) -> None:
         assert set(self.status(admin)["status"]) == set(Action.values)
-        assert set(self.status(admin, actions=[])["status"]) == set(Action.values)
+        assert set(self.status(admin, actions=None)["status"]) == set(Action.values)
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [("/mengla/status", MONTHS), ("/backfill", MONTHS), ("/mengla/enqueue-full-crawl", {})],
+    )
+    def test_an_empty_list_does_not_mean_all(self, admin: APIClient, path: str, body: dict[str, Any]) -> None:
+        assert_invalid(admin, path, body | {"actions": []}, "actions")
+        assert collection_of(SyncTask).find_one() is None
 
     @pytest.mark.parametrize(
         ("granularity", "first", "last", "keys"),

@@ -196,6 +196,56 @@ def parse_bound(text: object, granularity: Granularity, *, is_end: bool) -> Peri
     return period
 
 
+def parse_range(
+    start: object,
+    end: object,
+    granularity: Granularity | None = None,
+    *,
+    names: tuple[str, str] | None = None,
+    limit: int | None = None,
+) -> tuple[Period, Period]:
+    """Read the first and the last period of a range; ``names`` are those of the two inputs.
+
+    With ``granularity`` given, both may be written as :func:`parse_bound` takes them. Otherwise the form of
+    the start says the granularity, and the end must have the same form.
+
+    :raises PeriodError: for an end that cannot be read, and as :func:`check_range` does.
+    """
+
+    def read(text: object, length: Granularity | None, *, is_end: bool) -> Period:
+        try:
+            if granularity is None:
+                return parse_period(text, length)
+            return parse_bound(text, granularity, is_end=is_end)
+        except PeriodError as error:
+            raise PeriodError(error.message, fields=_fields(names, error.message, is_end=is_end)) from error
+
+    first = read(start, granularity, is_end=False)
+    last = read(end, first.granularity, is_end=True)
+    check_range(first, last, names=names, limit=limit)
+    return first, last
+
+
+def check_range(
+    start: Period, end: Period, *, names: tuple[str, str] | None = None, limit: int | None = None
+) -> None:
+    """Refuse a range that is reversed or has more than ``limit`` periods.
+
+    :raises PeriodError: with the name of the input that is wrong, if there are ``names``.
+    """
+    if names and start.granularity == end.granularity and end < start:
+        message = _("Must not be after %(name)s.") % {"name": names[1]}
+        raise PeriodError(message, fields=_fields(names, message, is_end=False))
+    count = count_periods(start, end)
+    if limit is not None and count > limit:
+        message = _("The range has more than %(limit)d periods.") % {"limit": limit}
+        raise PeriodError(message, fields=_fields(names, message, is_end=True))
+
+
+def _fields(names: tuple[str, str] | None, message: str, *, is_end: bool) -> dict[str, list[str]] | None:
+    return {names[is_end]: [message]} if names else None
+
+
 def period_of(day: date, granularity: Granularity) -> Period:
     """Return the period of ``granularity`` that contains the calendar day."""
     day = _calendar_day(day)
@@ -226,7 +276,7 @@ def count_periods(start: Period, end: Period) -> int:
         facts = {"first": start.granularity, "start": start.dashed}
         raise PeriodError(message % (facts | {"last": end.granularity, "end": end.dashed}))
     if end < start:
-        message = _("The range starts at %(start)s, after its end %(end)s")
+        message = _("The range starts at %(start)s, after its end %(end)s.")
         raise PeriodError(message % {"start": start.dashed, "end": end.dashed})
     return end.index - start.index + 1
 

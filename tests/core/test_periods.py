@@ -20,10 +20,12 @@ from apps.core.periods import (
     Granularity,
     Period,
     PeriodError,
+    check_range,
     count_periods,
     parse_bound,
     parse_granularity,
     parse_period,
+    parse_range,
     period_of,
     period_range,
     previous_closed_period,
@@ -269,6 +271,60 @@ def test_periods_are_values() -> None:
 )
 def test_ranges_include_both_ends(start: str, end: str, keys: list[str]) -> None:
     assert [period.key for period in period_range(parse_period(start), parse_period(end))] == keys
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "granularity", "keys"),
+    [
+        ("2025-06", "202507", None, ("202506", "202507")),
+        ("2025-Q1", "2025q1", None, ("2025Q1", "2025Q1")),
+        ("2025-06-01", "2025-07-31", MONTH, ("202506", "202507")),
+        ("2025-06", "2025-07-31", MONTH, ("202506", "202507")),
+        ("2025-06-01", "20250630", Granularity.DAY, ("20250601", "20250630")),
+    ],
+)
+def test_a_range_in_every_form(
+    start: str, end: str, granularity: Granularity | None, keys: tuple[str, str]
+) -> None:
+    first, last = parse_range(start, end, granularity, names=("a", "b"), limit=30)
+    assert (first.key, last.key) == keys
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "granularity", "wrong", "message"),
+    [
+        ("2025-13", "2025-06", None, "a", "2025-13"),
+        ("2025-06", "soon", None, "b", "soon"),
+        # Without a granularity nobody has said that days may stand for the months around them.
+        ("2025-06", "2025-06-30", None, "b", "is a day"),
+        ("2025-06-02", "2025-06-30", MONTH, "a", "not the first day"),
+        ("2025-06-01", "2025-06-29", MONTH, "b", "not the last day"),
+        ("2025-06", "2025-05", None, "a", "Must not be after b."),
+        ("2025-06", "2025-05", MONTH, "a", "Must not be after b."),
+        ("2025-06-01", "2025-07-01", None, "b", "The range has more than 30 periods."),
+        (None, "2025-06", None, "a", ""),
+        ("2025-06", 202506, MONTH, "b", ""),
+    ],
+)
+def test_a_range_that_is_none_names_the_end_that_is_wrong(
+    start: object, end: object, granularity: Granularity | None, wrong: str, message: str
+) -> None:
+    with pytest.raises(PeriodError) as caught:
+        parse_range(start, end, granularity, names=("a", "b"), limit=30)
+    assert list(caught.value.fields or {}) == [wrong]
+    assert message in (caught.value.fields or {})[wrong][0]
+    with pytest.raises(PeriodError) as nameless:
+        parse_range(start, end, granularity, limit=30)
+    assert nameless.value.fields is None
+
+
+def test_a_range_of_periods_is_checked_as_one_of_texts() -> None:
+    june, day = parse_period("2025-06"), parse_period("2025-06-30")
+    check_range(june, june.next(), names=("a", "b"), limit=2)
+    for start, end in ((june, day), (june.next(), june), (june, june.shift(2))):
+        for names in (None, ("a", "b")):
+            with pytest.raises(PeriodError):
+                check_range(start, end, names=names, limit=2)
 
 
 def test_a_reversed_or_mixed_range_is_an_error() -> None:

@@ -22,10 +22,10 @@ from apps.core.errors import InvalidInput
 from apps.core.periods import (
     Granularity,
     Period,
-    PeriodError,
     count_periods,
     parse_bound,
     parse_granularity,
+    parse_range,
     previous_closed_period,
 )
 from apps.mengla.choices import Action
@@ -102,8 +102,9 @@ def read_asked(given: Mapping[str, str], *, today: date) -> Asked:
     """
     granularity = parse_granularity(given.get("granularity") or Granularity.MONTH.value)
     newest = previous_closed_period(today, granularity)
-    end = _bound(given, "to", granularity) or newest
-    start = _bound(given, "from", granularity) or end.shift(1 - DEFAULT_PERIODS[granularity])
+    last = given.get("to") or newest.key
+    first = given.get("from") or _default_start(last, granularity).key
+    start, end = parse_range(first, last, granularity)
     if (count := count_periods(start, end)) > MAX_PERIODS[granularity]:
         text = _("These are %(count)d periods; the page shows at most %(limit)d.")
         raise InvalidInput(text % {"count": count, "limit": MAX_PERIODS[granularity]})
@@ -199,11 +200,5 @@ def heads_html(periods: Iterable[Period]) -> SafeString:
     return mark_safe(heads)  # noqa: S308 - keys of periods, and escaped all the same
 
 
-def _bound(given: Mapping[str, str], name: str, granularity: Granularity) -> Period | None:
-    text = given.get(name, "")
-    if not text:
-        return None
-    try:
-        return parse_bound(text, granularity, is_end=name == "to")
-    except PeriodError as error:
-        raise InvalidInput(error.message) from error
+def _default_start(last: str, granularity: Granularity) -> Period:
+    return parse_bound(last, granularity, is_end=True).shift(1 - DEFAULT_PERIODS[granularity])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from apps.core.api.serializers import GranularityField, StrictTextField
-from apps.core.periods import Granularity, Period, PeriodError, count_periods, parse_bound
+from apps.core.periods import Period, PeriodError, parse_range
 
 _MAX_TEXT = 64
 
@@ -32,23 +31,18 @@ class PeriodRangeSerializer(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Read the periods, and refuse ranges that are reversed or too long."""
-        start = _bound("startDate", attrs, is_end=False)
-        end = _bound("endDate", attrs, is_end=True)
-        if end < start:
-            raise serializers.ValidationError({"startDate": _("Must not be after endDate.")})
-        if count_periods(start, end) > self.max_periods:
-            message = _("The range has more than %(limit)d periods.") % {"limit": self.max_periods}
-            raise serializers.ValidationError({"endDate": message})
+        try:
+            start, end = parse_range(
+                attrs["startDate"],
+                attrs["endDate"],
+                attrs["granularity"],
+                names=("startDate", "endDate"),
+                limit=self.max_periods,
+            )
+        except PeriodError as error:
+            raise serializers.ValidationError(error.fields) from error
         return attrs | {"startDate": start, "endDate": end}
 
     def periods(self) -> tuple[Period, Period]:
         """Return the first and the last period; call after ``is_valid``."""
         return self.validated_data["startDate"], self.validated_data["endDate"]
-
-
-def _bound(field: str, attrs: dict[str, Any], *, is_end: bool) -> Period:
-    granularity: Granularity = attrs["granularity"]
-    try:
-        return parse_bound(attrs[field], granularity, is_end=is_end)
-    except PeriodError as error:
-        raise serializers.ValidationError({field: error.message}) from error

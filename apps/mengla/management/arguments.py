@@ -10,15 +10,8 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from apps.categories.selectors import is_cat_id
-from apps.core.errors import InvalidInput
 from apps.core.management.arguments import argument, one_of, shown
-from apps.core.periods import (
-    Granularity,
-    Period,
-    parse_bound,
-    parse_granularity,
-    parse_period,
-)
+from apps.core.periods import Period, parse_granularity, parse_range
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.runs.collect import Selection, select
@@ -84,18 +77,7 @@ def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
 
     :raises InvalidInput: when they cannot be read or do not go together.
     """
-    granularity: Granularity | None = options["granularity"]
-    if granularity is None:
-        # Nobody has said what is meant: then the forms of both ends must say the same.
-        start = parse_period(options["range_start"])
-        end = parse_period(options["range_end"], start.granularity)
-    else:
-        start = parse_bound(options["range_start"], granularity, is_end=False)
-        end = parse_bound(options["range_end"], granularity, is_end=True)
-    if end < start:
-        message = _("The range starts at %(start)s, after its end %(end)s.")
-        raise InvalidInput(message % {"start": start.dashed, "end": end.dashed})
-    return start, end
+    return parse_range(options["range_start"], options["range_end"], options["granularity"])
 
 
 def _category(text: str) -> str:

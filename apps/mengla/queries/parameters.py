@@ -7,7 +7,8 @@ error and never another period.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -17,10 +18,12 @@ from apps.core.periods import (
     Granularity,
     Period,
     PeriodError,
+    check_range,
     count_periods,
     parse_bound,
     parse_granularity,
     parse_period,
+    parse_range,
 )
 from apps.core.plain_json import is_plain
 from apps.mengla.choices import Action
@@ -84,8 +87,9 @@ def build_record_filter(data: Mapping[str, Any]) -> dict[str, Any]:
     start = _period("from", data.get("from", ""), granularity)
     granularity = granularity or (start.granularity if start else None)
     end = _period("to", data.get("to", ""), granularity)
-    if start and end and end < start:
-        raise _invalid("from", _("Must not be after to."))
+    if start and end:
+        with _period_errors():
+            check_range(start, end, names=("from", "to"))
     return {
         "action": data.get("action"),
         "cat_id": _category("catId", data["catId"]) if "catId" in data else None,
@@ -124,8 +128,10 @@ def _granularity(date_type: str) -> Granularity | None:
 
 
 def _period(field: str, text: str, granularity: Granularity | None) -> Period | None:
-    if not text:
-        return None
+    return _named_period(field, text, granularity) if text else None
+
+
+def _named_period(field: str, text: str, granularity: Granularity | None = None) -> Period:
     try:
         return parse_period(text, granularity)
     except PeriodError as error:
@@ -159,18 +165,15 @@ def _trend_range(
         if period is None:
             raise _invalid("timest", _("This field is required without starRange and endRange."))
         return period, period
-    if granularity is None:
-        # With timest its form says the granularity; otherwise the form of the range does.
-        example = period or _period("starRange", start_range or end_range, None)
-        granularity = example.granularity if example else Granularity.DAY
-    start = _bound("starRange", start_range, granularity, is_end=False) if start_range else None
-    end = _bound("endRange", end_range, granularity, is_end=True) if end_range else period
-    if start is None:
+    if not start_range:
         raise _invalid("starRange", _("This field is required with endRange."))
-    if end is None:
+    last = end_range or (period.key if period else "")
+    if not last:
         raise _invalid("endRange", _("This field is required with starRange."))
-    if end < start:
-        raise _invalid("starRange", _("Must not be after endRange."))
+    # With timest its form says the granularity; otherwise the form of the range does.
+    length = granularity or (period or _named_period("starRange", start_range)).granularity
+    with _period_errors():
+        start, end = parse_range(start_range, last, length, names=("starRange", "endRange"))
     if (count := count_periods(start, end)) > MAX_PERIODS:
         text = _("The range has %(count)d periods; at most %(limit)d are allowed.")
         raise _invalid("endRange", text % {"count": count, "limit": MAX_PERIODS})
@@ -194,6 +197,14 @@ def _extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     if size_bytes > MAX_EXTRA_BYTES:
         raise _invalid("extra", _("Is too large."))
     return extra
+
+
+@contextmanager
+def _period_errors() -> Iterator[None]:
+    try:
+        yield
+    except PeriodError as error:
+        raise InvalidInput(_("The input is not valid."), fields=error.fields) from error
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.categories.selectors import check_categories, list_all_ids, list_level1_ids
-from apps.core.errors import InvalidInput
-from apps.core.periods import Granularity, Period, count_periods, previous_closed_period
+from apps.core.periods import Granularity, Period, check_range, previous_closed_period
 from apps.mengla.choices import Action, Priority
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import ALL_ACTIONS, Plan, SkipPolicy, Span, first_of_year
@@ -177,9 +175,7 @@ def backfill_check_plan(today: date, *, not_due: Collection[Granularity] = froze
 def _range_plan(
     task_id: str, start: Period, end: Period, selection: Selection | None, skip: SkipPolicy
 ) -> Plan:
-    if count_periods(start, end) > MAX_RANGE_PERIODS:
-        message = _("The range has more than %(limit)d periods.") % {"limit": MAX_RANGE_PERIODS}
-        raise InvalidInput(message, fields={"to": [message]})
+    check_range(start, end, names=("from", "to"), limit=MAX_RANGE_PERIODS)
     spans, period = [Span(start, end, trend_start=start)], f"{start.key}~{end.key}"
     return _plan(task_id, spans, selection, skip=skip, priority=Priority.BACKFILL, period=period)
 

@@ -10,14 +10,13 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import redis
-from croniter import croniter
-from cronsim import CronSim, CronSimError
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
+
+from apps.core.scheduling.cron import parse_cron
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -189,17 +188,8 @@ def origins(raw: str) -> tuple[str, ...]:
 
 
 def cron(raw: str) -> str:
-    """A cron expression of five fields that both our reader and django-q2's accept."""
-    fields = raw.split()
-    if len(fields) != 5:  # noqa: PLR2004 - minute, hour, day, month, weekday
-        raise ValueError("must be a cron expression of five fields")
-    expression = " ".join(fields)
-    try:
-        CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC))
-        croniter.expand(expression)
-    except (CronSimError, ValueError) as error:
-        raise ValueError("must be a valid cron expression") from error
-    return expression
+    """A cron expression as the admin's form of a schedule takes it, with single spaces."""
+    return parse_cron(raw)
 
 
 def _split_list(raw: str) -> tuple[str, ...]:

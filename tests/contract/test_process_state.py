@@ -13,7 +13,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
-    "apps.auth.tokens.credentials._backend": "follows from its argument alone",
     "apps.core.api.openapi_views._document": "follows from the code alone",
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
     "apps.core.storage.mongo._is_registered": "what is registered with the system cannot be taken back",

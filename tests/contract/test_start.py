@@ -16,9 +16,9 @@ WEB_WANTS = {
     "apps.auth.services",
     "apps.mengla.runs",
     "django.test",
+    "jwt",
     "limits",
     "rest_framework.serializers",
-    "rest_framework_simplejwt.tokens",
     "unfold.admin",
     "yaml",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,18 @@ def test_other_texts_are_no_api_tokens(text: str) -> None:
 
 def test_a_login_token_carries_its_claims() -> None:
     assert credentials.decode_login(credentials.encode_login(CLAIMS, now=NOW), now=NOW) == CLAIMS
+
+
+def test_a_login_token_of_an_earlier_release_is_still_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "JWT_SECRET", "the-secret-of-an-earlier-release-0123456789")
+    text = (
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI2NGIwMDAwMDAwMDAwMDAwMDAwMDAwMDEiLCJ1c2VybmFtZSI6Ilx1"
+        "NWI4OVx1NWExYyIsInNjb3BlIjoiYWRtaW4iLCJraW5kIjoibG9naW4iLCJwd2QiOiIwMTIzNDU2Nzg5YWIiLCJqdGkiOiIwMDAw"
+        "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMCIsImlhdCI6MTczNTY4OTYwMCwiZXhwIjo0MTAyNDQ0ODAwfQ"
+        ".MbMGsg8bOkKMWu5WJQt0l2xcwj0aeEGnmUtXbJVvKcQ"
+    )
+    expires_at = datetime(2100, 1, 1, tzinfo=UTC)
+    assert credentials.decode_login(text, now=NOW) == replace(CLAIMS, username="安娜", expires_at=expires_at)
 
 
 def test_two_logins_have_different_tokens() -> None:

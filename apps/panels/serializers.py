@@ -16,7 +16,7 @@ from apps.core.api.serializers import (
     StrictTextField,
     UtcDateTimeField,
 )
-from apps.mengla.runs.requests import RangeSerializer
+from apps.mengla.run_requests import RangeSerializer
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import RunStatus, Trigger

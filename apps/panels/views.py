@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.auth.permissions import IsAdmin, IsAdminToChange, Needs
 from apps.core.api.cached_response import entry_response
 from apps.core.api.viewsets import ViewSet
-from apps.mengla.runs.requests import order_of
+from apps.mengla.run_requests import order_of
 from apps.panels import selectors, services
 from apps.panels.answers import config_answer, expected_version
 from apps.panels.serializers import (

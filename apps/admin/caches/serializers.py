@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.admin.metrics.serializers import ReadsSerializer
 from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
-from apps.mengla.runs.requests import ActionsField, SomeField
+from apps.mengla.run_requests import ActionsField, SomeField
 from apps.mengla.runs.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 
 _MAX_TEXT = 64

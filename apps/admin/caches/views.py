@@ -13,8 +13,8 @@ from apps.admin.caches.services import clear_l1, read_cache_stats
 from apps.admin.runs.serializers import StartedRunSerializer
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
+from apps.mengla.run_requests import order_of
 from apps.mengla.runs.collect import select, start
-from apps.mengla.runs.requests import order_of
 from apps.mengla.runs.warm_up import warm_up_plan
 from apps.sync_tasks.responses import started_response
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.core.api.serializers import ConfirmationField, GranularityField, StrictBooleanField
 from apps.mengla.monitoring.coverage import CellState, Coverage
-from apps.mengla.runs.requests import RangeSerializer, SelectionSerializer
+from apps.mengla.run_requests import RangeSerializer, SelectionSerializer
 
 _STATES = [state.value for state in CellState]
 

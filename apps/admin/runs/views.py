@@ -21,8 +21,8 @@ from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
+from apps.mengla.run_requests import RangeSerializer, order_of
 from apps.mengla.runs.collect import backfill_plan, full_crawl_plan, start
-from apps.mengla.runs.requests import RangeSerializer, order_of
 from apps.sync_tasks.responses import started_response
 
 

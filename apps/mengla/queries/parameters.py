@@ -23,7 +23,6 @@ from apps.core.periods import (
     parse_bound,
     parse_granularity,
     parse_period,
-    parse_range,
 )
 from apps.core.plain_json import is_plain
 from apps.mengla.choices import Action
@@ -165,15 +164,17 @@ def _trend_range(
         if period is None:
             raise _invalid("timest", _("This field is required without starRange and endRange."))
         return period, period
-    if not start_range:
+    if granularity is None:
+        # With timest its form says the granularity; otherwise the form of the range does.
+        granularity = (period or _named_period("starRange", start_range or end_range)).granularity
+    start = _bound("starRange", start_range, granularity, is_end=False) if start_range else None
+    end = _bound("endRange", end_range, granularity, is_end=True) if end_range else period
+    if start is None:
         raise _invalid("starRange", _("This field is required with endRange."))
-    last = end_range or (period.key if period else "")
-    if not last:
+    if end is None:
         raise _invalid("endRange", _("This field is required with starRange."))
-    # With timest its form says the granularity; otherwise the form of the range does.
-    length = granularity or (period or _named_period("starRange", start_range)).granularity
     with _period_errors():
-        start, end = parse_range(start_range, last, length, names=("starRange", "endRange"))
+        check_range(start, end, names=("starRange", "endRange"))
     if (count := count_periods(start, end)) > MAX_PERIODS:
         text = _("The range has %(count)d periods; at most %(limit)d are allowed.")
         raise _invalid("endRange", text % {"count": count, "limit": MAX_PERIODS})

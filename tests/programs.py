@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]  # of the project
 
 
 def run_python(
@@ -16,7 +16,7 @@ def run_python(
     """Run Python in the project's folder, with the environment of the tests unless there is another one."""
     return subprocess.run(
         [sys.executable, *arguments],
-        cwd=_ROOT,
+        cwd=ROOT,
         env=env,
         capture_output=True,
         text=True,

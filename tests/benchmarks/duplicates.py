@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from apps.core.storage.mongo import named_collection
-from tests.integration.parts import ROOT
+from tests.programs import ROOT
 
 COLLECTION = "benchmark_duplicates"
 DOCUMENTS = 1_000_000

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from tests.factories.categories import (
     make_tree,
     store_tree,
 )
+from tests.programs import ROOT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -34,7 +34,6 @@ ODD_IDS = [
     *("4299", "0", "-4200", "04200", "4200.0", "4200%20", "4200%0A", "%00", "9" * 3000),
     *("%D9%A4%D9%A2%D9%A0%D9%A0", "%F0%9F%98%80", "null", "tree", "$ne", "%7B%22$gt%22:0%7D"),
 ]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def get_within_a_second(

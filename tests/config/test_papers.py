@@ -14,8 +14,8 @@ import pytest
 from config import env
 from config.env import ConfigurationError
 from config.variables import Variable, text_of, variables
+from tests.programs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/configuration.md").read_text()
 TEMPLATE = (ROOT / ".env.example").read_text()
 VARIABLES = variables()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.programs import run_python
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     ("check",),
     ("serve", "--port", "1"),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_imports import APPS, ROOT
+from tests.contract.test_imports import APPS
+from tests.programs import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PATH = re.compile(r"(?<![\w./-])(?:apps|bin|config|docs|locale|tests|tools|\.ci)/[\w./-]*\w")

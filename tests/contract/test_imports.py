@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import run_python
+from tests.programs import ROOT, run_python
 
-ROOT = Path(__file__).resolve().parents[2]
 APPS = ROOT / "apps"
 ROOMS_OF_MENGLA = tuple(
     f"apps/mengla/{room}/"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.programs import ROOT
+
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
     "apps.core.api.openapi_views._document": "follows from the code alone",

@@ -14,8 +14,8 @@ from django.core.management import call_command
 
 from apps.core.errors import all_error_codes
 from tests.contract.routes import PAPERS, api_routes
+from tests.programs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MAX_MODULE_LINES = 400
 MAX_VIEW_LINES = 200
 _SKIPPED_FOLDERS = {

@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from rest_framework.test import APIClient
 from config.logs import line_formatter, scrub_text
 from tests.programs import run_python
 
-ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "mongodb://root:s3cret@db/"
 Log = Callable[[], list[dict[str, Any]]]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from apps.categories.services import import_categories
+from tests.programs import ROOT
 
-SAMPLE_PATH = Path(__file__).resolve().parents[2] / "apps/categories/sample/categories.json"
+SAMPLE_PATH = ROOT / "apps/categories/sample/categories.json"
 
 Node = dict[str, Any]
 

@@ -18,8 +18,8 @@ import psutil
 from apps.launcher.processes import ManagedProcess, bound_to_parent
 from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import wait_until
+from tests.programs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 REQUEST_TIMEOUT_SECONDS = 40.0
 CALL_TIMEOUT_SECONDS = 120.0
 MAX_CONNECTIONS = 400

@@ -26,10 +26,11 @@ from apps.mengla.simulator.server import Simulator
 from apps.mengla.simulator.state import SimulatorConfig
 from apps.mengla.store.answers import PARTIAL_HEADER
 from tests.integration.databases import Databases, SharedServers
-from tests.integration.parts import ROOT, Caller, Cluster, WebServer, new_client
+from tests.integration.parts import Caller, Cluster, WebServer, new_client
 from tests.integration.questions import Question, Questions
 from tests.integration.waiting import at_once, wait_until
 from tests.parallel import own_port
+from tests.programs import ROOT
 
 HEALTHY = Knobs(delay_seconds=0.05, concurrency=16)
 LOG_LINES = 40

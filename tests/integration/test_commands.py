@@ -14,9 +14,9 @@ import pytest
 
 from apps.launcher.processes import ManagedProcess
 from tests.integration.conftest import run_stack
-from tests.integration.parts import ROOT
 from tests.integration.stack import Shape, Stack
 from tests.integration.waiting import wait_until
+from tests.programs import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 Document = dict[str, Any]

@@ -27,8 +27,8 @@ from django.conf import settings
 from apps.launcher.processes import ManagedProcess
 from tests.integration.waiting import wait_until
 from tests.parallel import own_port
+from tests.programs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = [sys.executable, "-m", "apps.launcher.quickstart"]
 # The bytecode comes along, or each process of each test would compile the whole product again.
 NOT_IN_A_CLONE = shutil.ignore_patterns(

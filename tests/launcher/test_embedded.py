@@ -29,8 +29,8 @@ from apps.launcher.embedded import (
 )
 from apps.launcher.embedded import server as embedded_server
 from apps.launcher.embedded.server import STATE_FILE
+from tests.programs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 EXEC = [sys.executable, "-m", "apps.launcher.embedded", "exec", "--"]
 Start = Callable[..., EmbeddedServer]
 

@@ -21,9 +21,8 @@ from apps.launcher.processes import ManagedProcess
 from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import at_once
 from tests.parallel import own_port
-from tests.programs import run_python
+from tests.programs import ROOT, run_python
 
-ROOT = Path(__file__).resolve().parents[2]
 # Nothing connects to these: the little site of these tests has no data.
 ENVIRONMENT = {
     **os.environ,

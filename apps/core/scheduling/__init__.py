@@ -1,1 +1,1 @@
-"""The scheduler: its schedules in django-q2, their cron expressions and the queue of tasks in MongoDB."""
+"""The scheduler: its schedules in django-q2, their cron expressions, and the broker of tasks in Redis."""

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,9 +27,7 @@ from apps.core.management.progress import open_display
 from apps.core.management.tables import format_table, printable
 from apps.core.periods import parse_granularity
 from apps.core.storage import mongo
-from tests.programs import run_python
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.programs import ROOT, run_python
 
 
 class Doing(CollectorCommand):

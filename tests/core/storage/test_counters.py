@@ -23,10 +23,10 @@ from apps.core.storage.outages import redis_outage
 from apps.launcher.embedded import EmbeddedError, EmbeddedServer, start_redis
 from apps.launcher.processes import ManagedProcess, ProcessGroup
 from tests.missing import leave_out
+from tests.programs import ROOT
 
 pytestmark = pytest.mark.redis
 
-ROOT = Path(__file__).resolve().parents[3]
 PATIENT_SECONDS = 20
 SHANGHAI = settings.BUSINESS_TIME_ZONE
 # Redis expires by its own clock, so the frozen instant is of today: noon.

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from apps.launcher.processes import ManagedProcess
-from tests.integration.parts import ROOT, new_client
+from tests.integration.parts import new_client
 from tests.integration.stack import Stack
 from tests.integration.waiting import wait_until
 from tests.parallel import own_port
+from tests.programs import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 

@@ -17,11 +17,11 @@ import pytest
 from apps.mengla.upstream.signature import sign
 from config.settings import OUTAGE_REMEMBERED_SECONDS
 from tests.integration.databases import OwnServers, stopped
-from tests.integration.parts import ROOT
 from tests.integration.questions import Question
 from tests.integration.stack import Stack
 from tests.integration.waiting import at_once, timed, wait_until
 from tests.integration.wall_clock.promises import PROMISED_SECONDS, in_time
+from tests.programs import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from tests.mengla.support import change, claim, enqueue, hot
 from tests.parallel import own_port
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def diagnose() -> dict[str, dict[str, Any]]:

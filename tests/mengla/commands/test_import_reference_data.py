@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +19,9 @@ from apps.mengla.models import Record
 from tests.integration.waiting import wait_until
 from tests.mengla.commands.support import Ended, run
 from tests.mengla.former.reference_support import Documents, make, reference_source, stored
+from tests.programs import ROOT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from django.core.management import CommandError, call_command
 
 from apps.mengla.management.commands import simulate_collector
 from apps.mengla.simulator.state import SimulatorConfig
+from tests.programs import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, "-W", "error", "manage.py", "simulate_collector"]
 
 

@@ -180,9 +180,3 @@ def test_failures_are_told_and_a_retry_mends_them(operated: Stack, command: Any)
     retrying = command("sync_tasks", "retry", result["id"], "--wait", "--json")
     assert retrying.wait() == 0, retrying.err
     assert json.loads(retrying.out)["progress"]["completed"] == failed
-
-
-def test_diagnose_finds_a_running_product_well(command: Any) -> None:
-    diagnosing = command("diagnose", "--json")
-    assert diagnosing.wait() == 0, diagnosing.out
-    assert json.loads(diagnosing.out)["is_ok"]

@@ -11,6 +11,7 @@ from functools import cache, partial
 
 import pytest
 
+from tests.integration.stack import Stack
 from tests.integration.waiting import at_once
 from tests.mengla.commands.diagnosis import SECRET, checks_of
 from tests.mengla.commands.support import Ended
@@ -105,3 +106,10 @@ def test_one_that_hangs_is_told_apart_from_the_others(variable: str) -> None:
         assert checks["mongodb"]["is_ok"]
     if variable != "REDIS_URI":
         assert checks["redis"]["is_ok"]
+
+
+def test_diagnose_finds_a_running_product_well(exposed: Stack) -> None:
+    """Alone, for it gives each check three seconds, and one of them only computes."""
+    diagnosing = diagnose_process(**exposed.environment)
+    assert diagnosing.code == 0, diagnosing.out
+    assert diagnosing.result["is_ok"]

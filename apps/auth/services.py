@@ -211,8 +211,6 @@ def record_token_use(*, token_id: str, now: datetime) -> None:
                 Q(last_used_at__isnull=True) | Q(last_used_at__lte=a_minute_ago), pk=token_id
             ).update(last_used_at=now)
     except (DatabaseError, PyMongoError) as error:
-        if is_mongo_outage(error):
-            mongo_outage.note()
         logger.warning("token_use_not_recorded", error=type(error).__name__)
 
 
@@ -254,7 +252,6 @@ def _authenticate(*, username: str, password: str) -> User | None:
     except (DatabaseError, PyMongoError) as error:
         if not is_mongo_outage(error):
             raise
-        mongo_outage.note()
         raise _mongo_unavailable() from error
     return user if isinstance(user, User) else None
 

@@ -55,7 +55,6 @@ def _answer(field: str, build: Callable[[], Any]) -> Entry:
     except (DatabaseError, PyMongoError) as error:
         if kept is None or not is_mongo_outage(error):
             raise
-        mongo_outage.note()
         return kept
     now = time.time()
     entry = build_entry(

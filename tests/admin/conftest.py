@@ -11,8 +11,8 @@ from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.test import Client
 from django_mongodb_backend.base import DatabaseWrapper
-from pymongo import MongoClient
 
+from apps.core.storage.database.client import Client as MongoClient
 from tests.admin.alerts.receiver import Receiver
 
 CLOSED_PORT = 1
@@ -50,9 +50,9 @@ def mongo_gone(settings: Any) -> Iterator[Callable[[], None]]:
     pools, alias = DatabaseWrapper._connection_pools, connection.alias
     connection.ensure_connection()
     living = pools[alias]
-    dead: MongoClient[Any] = MongoClient("127.0.0.1", CLOSED_PORT, serverSelectionTimeoutMS=50)
+    dead: MongoClient = MongoClient("127.0.0.1", CLOSED_PORT, serverSelectionTimeoutMS=50)
 
-    def use(client: MongoClient[Any]) -> None:
+    def use(client: MongoClient) -> None:
         pools[alias] = client
         connection.connection = client
         connection.init_connection_state()

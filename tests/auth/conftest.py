@@ -9,11 +9,11 @@ import pytest
 import redis
 from django.contrib.auth.models import User
 from django.test import Client
-from pymongo.errors import ServerSelectionTimeoutError
 
 from apps.auth import selectors, services
 from apps.auth.choices import TokenScope
 from apps.core.storage import redis as core_redis
+from tests.silence import no_mongo
 
 PASSWORD = "correct horse battery staple"
 CLOSED_PORT = 1
@@ -117,7 +117,7 @@ def mongo_is_down(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def fail(key: str) -> None:
         asked.append(key)
-        raise ServerSelectionTimeoutError("no servers found")
+        no_mongo()
 
     monkeypatch.setattr(selectors, "load_token_facts", fail)
     monkeypatch.setattr(selectors, "load_user_facts", fail)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+from pymongo.synchronous.mongo_client import MongoClient
 from structlog.testing import capture_logs
 
 from apps.auth import services
@@ -25,6 +26,7 @@ from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound, Rate
 from apps.core.storage.outages import mongo_outage
 from tests.auth.conftest import PASSWORD
 from tests.factories import UNKNOWN_ID
+from tests.silence import no_mongo
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
@@ -96,7 +98,10 @@ class TestLogIn:
         def fail(**_: Any) -> None:
             nonlocal asked
             asked += 1
-            raise DatabaseError from ServerSelectionTimeoutError("no servers found")
+            try:
+                no_mongo()
+            except PyMongoError as error:
+                raise DatabaseError from error
 
         monkeypatch.setattr(services, "authenticate", fail)
         for _ in range(20):
@@ -265,10 +270,10 @@ class TestRecordTokenUse:
     def test_a_failure_stays_here(
         self, reader_credential: services.CreatedToken, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_: Any, **__: Any) -> None:
-            raise DatabaseError from ServerSelectionTimeoutError("no servers found")
+        def find_none(*_: Any, **__: Any) -> None:
+            raise ServerSelectionTimeoutError("no servers found")
 
-        monkeypatch.setattr(ApiToken.objects, "filter", fail)
+        monkeypatch.setattr(MongoClient, "_select_server", find_none)
         services.record_token_use(token_id=reader_credential.id, now=datetime.now(UTC))
         assert mongo_outage.is_known
 

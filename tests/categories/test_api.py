@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.http import HttpResponse
-from pymongo.errors import ServerSelectionTimeoutError
 from rest_framework.test import APIClient
 
 from apps.categories import answers, selectors
@@ -26,6 +25,7 @@ from tests.factories.categories import (
     store_tree,
 )
 from tests.programs import ROOT
+from tests.silence import no_mongo
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -52,12 +52,8 @@ def get_within_a_second(
 @pytest.fixture
 def database_down(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Answers are outdated at once, and the database cannot be asked for new ones."""
-
-    def fail(*_args: Any) -> None:
-        raise ServerSelectionTimeoutError("no server")
-
-    monkeypatch.setattr(selectors, "build_tree", fail)
-    monkeypatch.setattr(selectors, "get_category", fail)
+    monkeypatch.setattr(selectors, "build_tree", no_mongo)
+    monkeypatch.setattr(selectors, "get_category", no_mongo)
     return monkeypatch
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
@@ -24,6 +24,12 @@ WRITES = frozenset(
         *("delete_matching", "save", "bulk_create", "bulk_update", "get_or_create", "update_or_create"),
     }
 )
+# Each server has one place that notes that it does not answer, and that it answers again.
+NOTES_OUTAGES = {
+    "apps/core/storage/database/client.py": {"mongo_outage.note", "mongo_outage.forget"},
+    "apps/core/storage/redis.py": {"memory.note", "redis_outage.forget"},
+}
+OUTAGES = "apps/core/storage/outages.py"
 # The kernel's own words are those of any such product: periods, processes, caches, schedules.
 PRODUCT_WORDS = re.compile(
     r"""mengla | \bozon\b | \bcollect_ | collection\ service | webhook | quarterly_for_year | \bcat_?id\b
@@ -102,6 +108,16 @@ def test_the_queue_writes_no_records_and_the_store_of_records_no_collections() -
             assert "Collection" not in names, path
 
 
+def test_an_outage_of_a_server_is_noted_and_forgotten_in_one_place() -> None:
+    noting = {
+        path: found
+        for path, tree in sources(APPS)
+        if path != OUTAGES
+        and (found := calls_of(tree, {"note", "forget"}, of={"outage", "memory", "refusal"}))
+    }
+    assert noting == NOTES_OUTAGES
+
+
 def test_the_ways_around_the_import_rules_only_become_fewer() -> None:
     models, permissions = [], []
     for path, tree in sources(APPS):
@@ -129,3 +145,13 @@ def writes_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
             name = ast.unparse(node.func).rpartition(".")[2]
             if name in WRITES:
                 yield node.lineno, name
+
+
+def calls_of(tree: ast.Module, names: Set[str], *, of: Set[str]) -> set[str]:
+    """The calls of these methods, of objects whose own names end with one of ``of``."""
+    called = (ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {
+        one
+        for one in called
+        if one.rpartition(".")[2] in names and one.rpartition(".")[0].endswith(tuple(of))
+    }

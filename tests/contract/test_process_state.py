@@ -15,6 +15,7 @@ from tests.programs import ROOT
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
     "apps.core.api.openapi_views._document": "follows from the code alone",
+    "apps.core.storage.database.client._is_heavy": "is taken back where it is set",
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
     "apps.core.storage.mongo._is_registered": "what is registered with the system cannot be taken back",
     "apps.core.periods._granularity_by_name": "a process that has just started registers the same",

@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 
-import pymongo
 import structlog
 
 from apps.admin.alerts import evaluation, outbox
 from apps.core.liveness.processes import RENEW_SECONDS, note_web_process
+from apps.core.storage.database.client import heavy_operations
 from apps.core.storage.outages import is_mongo_outage
 
 logger = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ def start_watch() -> threading.Thread:
 
 def look_after_workers() -> bool:
     """Check the alerts if the workers do not; returns whether this call did."""
-    with pymongo.timeout(_CHECK_TIMEOUT_SECONDS):
+    with heavy_operations(_CHECK_TIMEOUT_SECONDS):
         result = evaluation.check_if_late()
         if result is None:
             return False

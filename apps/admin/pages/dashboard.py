@@ -61,7 +61,6 @@ def _without_mongodb(view: View) -> View:
         except (PyMongoError, DatabaseError) as error:
             if not is_mongo_outage(error):
                 raise
-            mongo_outage.note()
             # Without Redis the session would be looked for in MongoDB once more.
             if redis_outage.is_known or not _was_seen(request):
                 raise

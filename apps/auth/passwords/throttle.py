@@ -47,9 +47,8 @@ def _hit(*identifiers: str) -> int | None:
     """
     if not redis_outage.is_known:
         try:
-            return _hit_with(_shared_limiter(), *identifiers)
+            return core_redis.watch_redis(lambda: _hit_with(_shared_limiter(), *identifiers))
         except redis.RedisError as error:
-            core_redis.note_redis_outage(error)
             logger.warning("login_limit_is_local", error=type(error).__name__)
     return _hit_with(_local_limiter(), *identifiers)
 

@@ -29,7 +29,7 @@ from pymongo.errors import PyMongoError
 
 from apps.auth.choices import TokenScope
 from apps.core import process_state
-from apps.core.storage.outages import is_mongo_outage, mongo_outage
+from apps.core.storage.outages import mongo_outage
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
@@ -92,7 +92,6 @@ class FactsCache:
         self._fresh: TTLCache[str, _Answer] = TTLCache(MAX_SUBJECTS, FRESH_SECONDS, timer)
         self._last_known: TTLCache[str, SubjectFacts] = TTLCache(MAX_SUBJECTS, LAST_KNOWN_SECONDS, timer)
         self._copied: TTLCache[str, SubjectFacts] = TTLCache(MAX_SUBJECTS, COPY_AGAIN_SECONDS, timer)
-        self._is_mongo_suspect = False
 
     def look_up(self, key: str, load: Callable[[], SubjectFacts | None]) -> SubjectFacts | None:
         """Return the facts, or None when there is no such token or user.
@@ -126,26 +125,16 @@ class FactsCache:
         with self._lock:
             for known in (self._fresh, self._last_known, self._copied):
                 known.clear()
-            self._is_mongo_suspect = False
 
     def _ask(self, key: str, load: Callable[[], SubjectFacts | None]) -> SubjectFacts | None:
-        if mongo_outage.is_known:
+        if not mongo_outage.admit():
             return self._recall(key)
-        if self._is_mongo_suspect:
-            # One request finds out whether MongoDB is back; the others do not wait for it meanwhile.
-            mongo_outage.note()
         try:
             with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
                 facts = load()
         except (DatabaseError, PyMongoError) as error:
-            if is_mongo_outage(error):
-                self._is_mongo_suspect = True
-                mongo_outage.note()
             logger.warning("auth_lookup_without_mongodb", error=type(error).__name__)
             return self._recall(key)
-        if self._is_mongo_suspect:
-            self._is_mongo_suspect = False
-            mongo_outage.forget()
         self._remember(key, facts)
         return facts
 

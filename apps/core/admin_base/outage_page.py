@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.api.envelope import is_api_path
 from apps.core.errors import DependencyUnavailable
-from apps.core.storage.outages import is_mongo_outage, is_redis_outage, mongo_outage
+from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 logger = structlog.get_logger(__name__)
@@ -40,7 +40,6 @@ def outage_page(error: BaseException | None) -> HttpResponse | None:
     if error is None:
         return None
     if is_mongo_outage(error):
-        mongo_outage.note()
         message = _("The database does not answer. Try again shortly.")
     elif is_redis_outage(error):
         message = _("The cache does not answer. Try again shortly.")

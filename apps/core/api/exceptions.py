@@ -14,7 +14,7 @@ from rest_framework.views import exception_handler
 
 from apps.core.api.envelope import domain_error_body, error_body
 from apps.core.errors import DependencyUnavailable, DomainError, ErrorCode, PayloadTooLarge
-from apps.core.storage.outages import is_mongo_outage, is_redis_outage, mongo_outage
+from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 
 logger = structlog.get_logger(__name__)
 
@@ -51,7 +51,6 @@ def internal_error_body(request_id: str) -> dict[str, Any]:
 def _as_known_error(error: Exception) -> Exception:
     """Translate failures of the infrastructure into domain errors."""
     if is_mongo_outage(error):
-        mongo_outage.note()
         logger.warning("mongodb_unavailable", error=type(error).__name__)
         return DependencyUnavailable(_("The database does not answer. Try again shortly."), detail="MongoDB")
     if is_redis_outage(error):

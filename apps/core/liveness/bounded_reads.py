@@ -14,12 +14,12 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
-import pymongo
 import structlog
 from django.conf import settings
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from apps.core.storage.database.client import heavy_operations
 from apps.core.storage.outages import is_mongo_outage, is_redis_silent, mongo_outage, redis_outage
 
 T = TypeVar("T")
@@ -108,10 +108,10 @@ def _read(name: str, part: Part, limit_seconds: float) -> PartResult:
     if outage.is_known:
         return PartResult(error=_("No answer a moment ago."))
     try:
-        with pymongo.timeout(limit_seconds):
+        # A slow count says little of whether MongoDB answers readers.
+        with heavy_operations(limit_seconds):
             return PartResult(part.read())
     except Exception as error:  # the other parts are told whatever is wrong with this one
-        # No outage is noted: a slow count says little of whether MongoDB answers readers.
         if is_mongo_outage(error) or is_redis_silent(error):
             logger.warning("part_unavailable", part=name, error=type(error).__name__)
             return PartResult(error=_("No answer in time (%(error)s).") % {"error": type(error).__name__})

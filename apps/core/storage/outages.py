@@ -2,11 +2,14 @@
 
 A hanging server costs every caller its timeout. After one caller has paid, :class:`Outage` lets the others
 of this process skip the attempt for a moment where they have something else to offer (a cached answer).
+What notes and forgets is one place for each server: :mod:`apps.core.storage.database.client` for MongoDB,
+:mod:`apps.core.storage.redis` for Redis. Everybody else only asks.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 
@@ -32,12 +35,26 @@ class Outage:
     """Remembers for a moment that a dependency did not answer; one per process, safe between threads."""
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._until = 0.0  # 0: the last that is known is an answer
+        self._lock = threading.Lock()
 
     @property
     def is_known(self) -> bool:
         """Whether the dependency failed within the last moment."""
         return time.monotonic() < self._until
+
+    def admit(self) -> bool:
+        """Whether a caller that has something else to offer should ask the dependency.
+
+        Not while the outage is known. After that one caller finds out whether it is over, and for the others
+        it counts as known meanwhile.
+        """
+        with self._lock:
+            if self.is_known:
+                return False
+            if self._until:
+                self.note()
+            return True
 
     def note(self) -> None:
         """Remember a failure that has just happened."""
@@ -58,10 +75,13 @@ process_state.register(redis_refusal.forget)
 
 def is_mongo_outage(error: BaseException) -> bool:
     """Whether this error, or one that caused it, means that MongoDB did not answer."""
-    return any(
-        isinstance(one, pymongo_errors.ConnectionFailure | pymongo_errors.ExecutionTimeout)
-        or (isinstance(one, pymongo_errors.PyMongoError) and one.timeout)
-        for one in _chain(error)
+    return any(is_mongo_silent(one) for one in _chain(error))
+
+
+def is_mongo_silent(error: BaseException) -> bool:
+    """Whether this very error, whatever caused it, says that MongoDB did not answer."""
+    return isinstance(error, pymongo_errors.ConnectionFailure | pymongo_errors.ExecutionTimeout) or (
+        isinstance(error, pymongo_errors.PyMongoError) and error.timeout
     )
 
 

@@ -1,4 +1,7 @@
-"""The shared Redis connection, strict or tolerant of Redis being down."""
+"""The shared Redis connection, strict or tolerant of Redis being down.
+
+:func:`watch_redis` is the one place that notes an outage of Redis, and that it is over.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import redis
 import structlog
 from django.conf import settings
 from django_redis import get_redis_connection
+from django_redis.exceptions import ConnectionInterrupted
 
 from apps.core.storage.outages import is_redis_outage, is_redis_refusal, redis_outage, redis_refusal
 
@@ -33,24 +37,28 @@ def tolerate_redis_outage(operation: Callable[[redis.Redis], T], default: T, *, 
     if redis_outage.is_known and not must_try:
         return default
     try:
-        result = operation(get_redis())
-    except redis.RedisError as error:
-        if not note_redis_outage(error):
+        return watch_redis(lambda: operation(get_redis()))
+    except (redis.RedisError, ConnectionInterrupted) as error:
+        if not is_redis_outage(error):
             raise
         return default
-    redis_outage.forget()
-    return result
 
 
-def note_redis_outage(error: BaseException) -> bool:
-    """Remember for a moment that Redis cannot serve, and log it once; False if the error means no such thing.
+def watch_redis(operation: Callable[[], T]) -> T:
+    """Run the operation, and remember for a moment if it finds that Redis cannot serve; logged once.
 
     A Redis that answers and refuses (full, read-only) is not remembered as down: what it holds can be read.
+
+    :raises redis.RedisError: as the operation does, or what django-redis makes of it.
     """
-    if not is_redis_outage(error):
-        return False
-    memory = redis_refusal if is_redis_refusal(error) else redis_outage
-    if not memory.is_known:
-        logger.warning("redis_unavailable", error=type(error).__name__)
-    memory.note()
-    return True
+    try:
+        result = operation()
+    except (redis.RedisError, ConnectionInterrupted) as error:
+        if is_redis_outage(error):
+            memory = redis_refusal if is_redis_refusal(error) else redis_outage
+            if not memory.is_known:
+                logger.warning("redis_unavailable", error=type(error).__name__)
+            memory.note()
+        raise
+    redis_outage.forget()
+    return result

@@ -8,11 +8,8 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedSessionStore
 from django.core.cache import caches
-from django_redis.exceptions import ConnectionInterrupted
-from redis import RedisError
 
-from apps.core.storage.outages import redis_outage
-from apps.core.storage.redis import note_redis_outage
+from apps.core.storage.redis import tolerate_redis_outage
 
 T = TypeVar("T")
 
@@ -53,11 +50,4 @@ class SessionStore(CachedSessionStore):
 
 
 def _tolerate(operation: Callable[[], T], default: T) -> T:
-    if redis_outage.is_known:
-        return default
-    try:
-        return operation()
-    except (RedisError, ConnectionInterrupted) as error:
-        if not note_redis_outage(error):
-            raise
-        return default
+    return tolerate_redis_outage(lambda _: operation(), default)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pymongo
 import structlog
 from bson.codec_options import CodecOptions, DatetimeConversion
 from django.utils.translation import gettext as _
@@ -27,6 +26,7 @@ from apps.core.batches import batches
 from apps.core.caching.tiers import get_cache
 from apps.core.errors import DependencyUnavailable, NotFound
 from apps.core.storage import mongo
+from apps.core.storage.database.client import heavy_operations
 from apps.core.storage.mongo import has_collection, in_transaction, named_collection
 from apps.mengla.former.duplicate_contest import identity_of, rank
 from apps.mengla.former.duplicate_ranking import duplicate_stages
@@ -100,7 +100,7 @@ def remove_duplicate_records(*, is_applied: bool, requested_by: str, max_seconds
     """
     mongo.ping()  # under the usual short limit: one that hangs is told at once
     try:
-        with pymongo.timeout(max_seconds):
+        with heavy_operations(max_seconds):
             return remove_duplicates(is_applied=is_applied, requested_by=requested_by)
     except PyMongoError as error:
         if not error.timeout:

@@ -15,7 +15,7 @@ from django.db.utils import DatabaseError
 from pymongo.errors import PyMongoError
 
 from apps.core.storage.mongo import utc_now
-from apps.core.storage.outages import is_mongo_outage, mongo_outage
+from apps.core.storage.outages import is_mongo_outage
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync, parked, records
 from apps.mengla.queries.data_query import DataQuery
@@ -92,7 +92,6 @@ def receive_or_defer(body: dict[str, Any], *, collection_id: str | None, token: 
     except (PyMongoError, DatabaseError) as error:
         if not is_mongo_outage(error) or not parked.defer([body, collection_id, token]):
             raise
-        mongo_outage.note()
         logger.warning("webhook_deferred", collection_id=collection_id, error=type(error).__name__)
         return Receipt.PARKED
 

@@ -136,7 +136,6 @@ def _answer(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refr
     except (PyMongoError, DatabaseError) as error:
         if not is_mongo_outage(error):
             raise
-        mongo_outage.note()
         if (hit := _last_known(query)) is None:
             raise
         return hit
@@ -204,8 +203,6 @@ def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit
         if standing is not None and standing.version != entry.version:
             return _replace_cached(query)
     except (PyMongoError, DatabaseError) as error:
-        if is_mongo_outage(error):
-            mongo_outage.note()
         logger.warning("refresh_not_enqueued", error=type(error).__name__, identity=query.identity)
     return None
 

@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-import pymongo
 import pytest
 from django.core import signing
-from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure
 
 from apps.auth.choices import TokenScope
 from apps.auth.tokens import caller_cache as facts_module
 from apps.auth.tokens.caller_cache import FRESH_SECONDS, FactsCache, FactsUnknownError, SubjectFacts
 from apps.core.storage import redis as core_redis
+from apps.core.storage.database.client import Client
 from apps.core.storage.outages import mongo_outage
 from config.settings import AUTH_TIMEOUT_SECONDS, OUTAGE_REMEMBERED_SECONDS
 from tests.auth.conftest import CLOSED_PORT, FakeClock
+from tests.silence import no_mongo
 
 FACTS = SubjectFacts(
     id="64b000000000000000000001",
@@ -40,19 +41,22 @@ class Source:
     def __init__(self, answer: SubjectFacts | None = FACTS) -> None:
         self.answer = answer
         self.error: Exception | None = None
+        self.is_down = False
         self.asked = 0
 
     def __call__(self) -> SubjectFacts | None:
         self.asked += 1
+        if self.is_down:
+            no_mongo()
         if self.error is not None:
             raise self.error
         return self.answer
 
     def go_down(self) -> None:
-        self.error = ServerSelectionTimeoutError("no servers found")
+        self.is_down = True
 
     def come_back(self) -> None:
-        self.error = None
+        self.is_down = False
         mongo_outage.forget()
 
 
@@ -182,9 +186,7 @@ class TestMongoDown:
         self, cache: FactsCache, redis_is_down: None, settings: Any
     ) -> None:
         settings.AUTH_TIMEOUT_SECONDS = AUTH_TIMEOUT_SECONDS  # the tests wait longer
-        client: pymongo.MongoClient[Any] = pymongo.MongoClient(
-            f"mongodb://127.0.0.1:{CLOSED_PORT}/", serverSelectionTimeoutMS=30_000, connect=False
-        )
+        client = Client(f"mongodb://127.0.0.1:{CLOSED_PORT}/", serverSelectionTimeoutMS=30_000, connect=False)
         with client:
             started = time.monotonic()
             with pytest.raises(FactsUnknownError):

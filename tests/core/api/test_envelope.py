@@ -31,7 +31,6 @@ from apps.core.api.serializers import (
     UtcDateTimeField,
 )
 from apps.core.errors import DomainError, ErrorCode, all_error_codes
-from apps.core.storage.outages import mongo_outage
 from apps.mengla.errors import CollectErrorCode
 from tests.contract.routes import assert_envelope
 
@@ -192,7 +191,6 @@ def test_an_outage_behind_another_error_is_an_outage() -> None:
             raise DatabaseError("wrapped") from error
     except DatabaseError as error:
         assert handled(error).data["detail"] == "MongoDB"
-    assert mongo_outage.is_known
 
 
 def test_headers_survive() -> None:

@@ -1,19 +1,31 @@
-"""The ORM and PyMongo while an outage of MongoDB is known: one short question before each operation."""
+"""What notes an outage of MongoDB, and the short question before each operation while one is known."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import pymongo
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from pymongo.errors import ExecutionTimeout, NetworkTimeout
+from pymongo.errors import (
+    AutoReconnect,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+from pymongo.synchronous.mongo_client import MongoClient
 
+from apps.core.storage.database.client import Client, heavy_operations
 from apps.core.storage.mongo import collection_of, has_collection, run_command
 from apps.core.storage.outages import is_mongo_outage, mongo_outage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo]
+CLOSED_PORT = 1
 
 OPERATIONS: dict[str, Callable[[], Any]] = {
     "read": lambda: User.objects.filter(username="ana").first(),
@@ -68,3 +80,86 @@ def test_a_driver_that_remembers_slow_round_trips_keeps_nobody_out(
     answer_ping(ExecutionTimeout("remaining timeout: 0.3 <= network round trip time: 1.1"))
     mongo_outage.note()
     operation()
+
+
+# --- What notes an outage ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fail_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    """Let every operation fail within PyMongo, and its retries too."""
+
+    def fail_with(error: Exception) -> None:
+        def find_no_server(*_arguments: Any, **_options: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(MongoClient, "_select_server", find_no_server)
+
+    return fail_with
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerSelectionTimeoutError("no servers found"),
+        AutoReconnect("connection closed"),
+        NetworkTimeout("timed out"),
+        ExecutionTimeout("operation exceeded time limit", 50),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_operation_without_an_answer_notes_the_outage(
+    operation: Callable[[], Any], error: Exception, fail_with: Callable[[Exception], None]
+) -> None:
+    fail_with(error)
+    with pytest.raises(Exception) as caught:
+        operation()
+    assert is_mongo_outage(caught.value)
+    assert mongo_outage.is_known
+
+
+@pytest.mark.parametrize("error", [OperationFailure("not authorised", 13), DuplicateKeyError("twice", 11000)])
+def test_an_answer_that_is_an_error_is_no_outage(
+    error: Exception, fail_with: Callable[[Exception], None]
+) -> None:
+    fail_with(error)
+    # Whatever it was met in the handling of: only the error itself comes from this operation.
+    error.__context__ = NetworkTimeout("timed out")
+    with pytest.raises(OperationFailure):
+        run_command("dbStats")
+    assert not mongo_outage.is_known
+
+
+def test_a_process_that_never_had_a_connection_notes_the_outage() -> None:
+    client = Client("127.0.0.1", CLOSED_PORT, serverSelectionTimeoutMS=50)
+    with client, pytest.raises(ServerSelectionTimeoutError):
+        client["db"]["documents"].find_one({})
+    assert mongo_outage.is_known
+
+
+def test_the_next_batch_of_a_cursor_is_an_operation_too(fail_with: Callable[[Exception], None]) -> None:
+    collection_of(User).insert_many([{"username": str(number)} for number in range(3)])
+    found = collection_of(User).find({}, batch_size=2)
+    next(found)
+    fail_with(AutoReconnect("connection closed"))
+    with pytest.raises(PyMongoError):
+        list(found)
+    assert mongo_outage.is_known
+
+
+def test_work_that_is_too_much_for_its_time_is_no_outage() -> None:
+    with heavy_operations(0.0001), pytest.raises(PyMongoError) as caught:
+        collection_of(User).find_one({})
+    assert is_mongo_outage(caught.value)
+    assert not mongo_outage.is_known
+    with pytest.raises(PyMongoError), pymongo.timeout(0.0001):  # only what is within it is heavy
+        collection_of(User).find_one({})
+    assert mongo_outage.is_known
+
+
+def test_an_operation_that_had_begun_before_ends_the_outage() -> None:
+    documents = collection_of(User)
+    mongo_outage.note()
+    documents.find_one({})
+    assert not mongo_outage.is_known

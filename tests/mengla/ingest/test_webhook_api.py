@@ -27,6 +27,7 @@ from tests.mengla.support import (
     records,
     reload,
 )
+from tests.silence import no_mongo
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 PATH = "/api/webhook/mengla-notify"
@@ -228,10 +229,7 @@ def chunked(body: bytes) -> dict[str, Any]:
 class TestMongoIsDown:
     @pytest.fixture
     def mongo_down(self, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-        def fail(*_arguments: Any, **_options: Any) -> None:
-            raise ServerSelectionTimeoutError("no servers found")
-
-        monkeypatch.setattr(receive, "receive_webhook", fail)
+        monkeypatch.setattr(receive, "receive_webhook", no_mongo)
         return monkeypatch
 
     def test_a_paid_for_answer_is_kept_and_taken_later(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis
-from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure
 from rest_framework.test import APIClient
 
 from apps.core.caching.debts import debts
@@ -30,6 +30,7 @@ from tests.mengla.support import (
     store,
     trend,
 )
+from tests.silence import no_mongo
 
 pytestmark = [
     pytest.mark.django_db,
@@ -60,10 +61,6 @@ class Outage:
     def end(self) -> None:
         self._patch.undo()
         self._forget()
-
-
-def no_mongo() -> None:
-    raise ServerSelectionTimeoutError("no servers found")
 
 
 def closed_redis() -> redis.Redis:

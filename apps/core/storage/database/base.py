@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import ExecutionTimeout
 
+from apps.core.storage.database.client import Client
 from apps.core.storage.outages import mongo_outage
 from apps.core.unwanted import unwanted
 
@@ -22,6 +23,14 @@ with unwanted("django.contrib.gis", error=ImproperlyConfigured):
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """The connection of one thread; every operation on documents begins with :meth:`get_collection`."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Client:
+        """Return the client of this process, the same for all its threads."""
+        clients: dict[str, Client] = self._connection_pools
+        if self.alias not in clients:
+            # Several threads may come here first; all get the same one.
+            clients.setdefault(self.alias, Client(**conn_params, driver=self._driver_info()))
+        return clients[self.alias]
 
     def get_collection(self, name: str, **options: Any) -> MongoCollection[dict[str, Any]]:
         """Return a collection of our database. Raises as :meth:`demand_awake` does."""
@@ -45,4 +54,3 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
                 # Just back: the driver asks nothing in less time than the slow round trips it has seen at the
                 # end of the outage, and goes on so for a while. The operation itself has more time.
                 return
-            mongo_outage.forget()

@@ -12,14 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from django.db import DatabaseError
-from pymongo.errors import PyMongoError
-
 from apps.categories import selectors
 from apps.categories.errors import CategoryNotFound
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.caching.tiers import Entry, build_entry, get_cache
-from apps.core.storage.outages import is_mongo_outage, mongo_outage
+from apps.core.caching.entry import Built, Entry, build_entry
+from apps.core.caching.read_through import get_or_build
 
 FRESH_SECONDS: Final = 60
 SERVE_SECONDS: Final = 30 * 24 * 3600
@@ -42,26 +39,12 @@ def category_answer(cat_id: str) -> Entry:
     return _answer(cat_id, partial(selectors.get_category, cat_id))
 
 
-def _answer(field: str, build: Callable[[], Any]) -> Entry:
-    cache = get_cache()
-    lookup = cache.lookup(_GROUP, field)
-    if lookup.entry is not None and lookup.entry.is_fresh(time.time()):
-        return lookup.entry
-    kept = lookup.entry or cache.last_known(_GROUP, field)
-    if kept is not None and mongo_outage.is_known:
-        return kept
-    try:
-        data = build()
-    except (DatabaseError, PyMongoError) as error:
-        if kept is None or not is_mongo_outage(error):
-            raise
-        return kept
-    now = time.time()
-    entry = build_entry(
-        dump_json(success_body(data)),
-        stored_at=now,
-        fresh_until=now + FRESH_SECONDS,
-        serve_until=now + SERVE_SECONDS,
-    )
-    cache.fill(lookup.ticket, entry)
-    return entry
+def _answer(field: str, read: Callable[[], Any]) -> Entry:
+    def build() -> Built:
+        body = dump_json(success_body(read()))
+        now = time.time()
+        return Built(
+            build_entry(body, stored_at=now, fresh_until=now + FRESH_SECONDS, serve_until=now + SERVE_SECONDS)
+        )
+
+    return get_or_build(_GROUP, field, build).entry

@@ -30,6 +30,8 @@ NOTES_OUTAGES = {
     "apps/core/storage/redis.py": {"memory.note", "redis_outage.forget"},
 }
 OUTAGES = "apps/core/storage/outages.py"
+# Entries are looked up, built and kept in one place; those who write only invalidate.
+READ_THROUGH = "apps/core/caching/read_through.py"
 # The kernel's own words are those of any such product: periods, processes, caches, schedules.
 PRODUCT_WORDS = re.compile(
     r"""mengla | \bozon\b | \bcollect_ | collection\ service | webhook | quarterly_for_year | \bcat_?id\b
@@ -116,6 +118,19 @@ def test_an_outage_of_a_server_is_noted_and_forgotten_in_one_place() -> None:
         and (found := calls_of(tree, {"note", "forget"}, of={"outage", "memory", "refusal"}))
     }
     assert noting == NOTES_OUTAGES
+
+
+def test_there_is_one_read_through() -> None:
+    reading = {
+        path
+        for path, tree in sources(APPS)
+        if calls_of(tree, {"lookup", "fill", "last_known"}, of={"cache", "tiers", "get_cache()"})
+    }
+    assert reading == {READ_THROUGH}
+    # And one place decides between the database and what was known before.
+    assert {path for path, tree in sources(APPS) if calls_of(tree, {"admit"}, of={"outage"})} == {
+        READ_THROUGH
+    }
 
 
 def test_the_ways_around_the_import_rules_only_become_fewer() -> None:

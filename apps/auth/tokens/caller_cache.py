@@ -24,12 +24,10 @@ import structlog
 from cachetools import TTLCache
 from django.conf import settings
 from django.core import signing
-from django.db import Error as DatabaseError
-from pymongo.errors import PyMongoError
 
 from apps.auth.choices import TokenScope
 from apps.core import process_state
-from apps.core.storage.outages import mongo_outage
+from apps.core.caching.read_through import build_or_recall
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
@@ -127,16 +125,13 @@ class FactsCache:
                 known.clear()
 
     def _ask(self, key: str, load: Callable[[], SubjectFacts | None]) -> SubjectFacts | None:
-        if not mongo_outage.admit():
-            return self._recall(key)
-        try:
+        def build() -> SubjectFacts | None:
             with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
                 facts = load()
-        except (DatabaseError, PyMongoError) as error:
-            logger.warning("auth_lookup_without_mongodb", error=type(error).__name__)
-            return self._recall(key)
-        self._remember(key, facts)
-        return facts
+            self._remember(key, facts)
+            return facts
+
+        return build_or_recall(build, lambda: self._recall(key), event="auth_lookup_without_mongodb")
 
     def _remember(self, key: str, facts: SubjectFacts | None) -> None:
         with self._lock:

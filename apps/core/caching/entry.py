@@ -76,6 +76,13 @@ class Entry:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was built from the database; subclasses add what their callers want to know of it."""
+
+    entry: Entry
+
+
 def build_entry(
     body: bytes,
     *,

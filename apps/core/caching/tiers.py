@@ -68,7 +68,8 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KE
 return 1
 """
 
-Tier = Literal["l1", "l2"]
+Tier = Literal["l1", "l2", "l3"]  # l3: the database
+Takes = Callable[[Entry], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +116,18 @@ class TieredCache:
         self._synced_at = float("-inf")
         self._position: str | None = None
 
-    def lookup(self, group: str, field: str) -> Lookup:
-        """Look into L1, then L2; the ticket allows to fill what was not found."""
+    def lookup(self, group: str, field: str, *, takes: Takes = lambda _: True) -> Lookup:
+        """Look into L1, then L2, for an entry that the caller takes; the ticket allows to fill the field."""
         is_synced = self._catch_up()
         now = time.time()
         with self._lock:
             ticket = Ticket(group, field, self._sequence, self._epoch if is_synced else None)
             entry: Entry | None = self._l1.get((group, field)) if is_synced else None
-        if entry is not None and entry.is_servable(now):
+        if entry is not None and entry.is_servable(now) and takes(entry):
             return Lookup(entry, "l1", ticket)
         if ticket.epoch is None:
             return Lookup(None, None, ticket)
-        return self._lookup_l2(ticket, now)
+        return self._lookup_l2(ticket, now, takes)
 
     def last_known(self, group: str, field: str) -> Entry | None:
         """Return what this process last served, however old: for when nothing else answers."""
@@ -208,7 +209,7 @@ class TieredCache:
             sizes = [len(entry.body) + len(entry.gzip_body) for entry in self._l1.values()]
             return L1Usage(len(sizes), sum(sizes), int(self._l1.maxsize))
 
-    def _lookup_l2(self, ticket: Ticket, now: float) -> Lookup:
+    def _lookup_l2(self, ticket: Ticket, now: float, takes: Takes) -> Lookup:
         key = _data_key(ticket.epoch or "", ticket.group)
         found = tolerate_redis_outage(
             lambda client: cast("list[bytes | None]", client.hmget(key, [_VERSION_FIELD, ticket.field])), None
@@ -221,7 +222,7 @@ class TieredCache:
         if entry is None or not entry.is_servable(now):
             return Lookup(None, None, ticket)
         self._put(ticket, entry)
-        return Lookup(entry, "l2", ticket)
+        return Lookup(entry, "l2", ticket) if takes(entry) else Lookup(None, None, ticket)
 
     def _put(self, ticket: Ticket, entry: Entry) -> None:
         with self._lock:

@@ -6,26 +6,27 @@ is told by the tick.
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
+
+from apps.core.caching.read_through import get_or_build
 from apps.core.caching.tiers import get_cache
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
 from apps.mengla.store import selectors
-from apps.mengla.store.answers import build_answer
+from apps.mengla.store.answers import NothingStored, build_stored
 
 RECORD_FIELD = "-"
 
 
 def refresh_cache(query: DataQuery) -> bool:
     """Replace what the caches hold of this answer by what is stored; False when Redis is down."""
-    cache = get_cache()
-    is_told = cache.invalidate(query.cache_group)
+    is_told = get_cache().invalidate(query.cache_group)
     if is_told and not query.is_trend:  # of a trend nobody knows which ranges will be read
-        lookup = cache.lookup(query.cache_group, RECORD_FIELD)
-        built = build_answer(query, selectors.find_answer_records(query), now=utc_now())
-        if built is not None:
-            cache.fill(lookup.ticket, built.entry)
+        with contextlib.suppress(NothingStored):
+            get_or_build(query.cache_group, RECORD_FIELD, partial(build_stored, query))
     return is_told
 
 

@@ -5,22 +5,25 @@ A reader never waits for the collection service unless it asks to (``wait``).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import structlog
 from cachetools import TTLCache
-from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
-from pymongo.errors import PyMongoError
 
 from apps.categories.selectors import category_exists
 from apps.core import process_state
-from apps.core.caching.tiers import Entry, Lookup, get_cache
+from apps.core.caching.entry import Entry
+from apps.core.caching.read_through import Found, build_or_recall, get_or_build
+from apps.core.caching.tiers import get_cache
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.core.storage.outages import is_mongo_outage, mongo_outage
+from apps.core.storage.outages import mongo_outage
 from apps.core.web_threads import Places, places_for_half
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
@@ -36,8 +39,9 @@ from apps.mengla.store.answers import (
     FRESHNESS_HEADER,
     PARTIAL_HEADER,
     BuiltAnswer,
+    NothingStored,
     Standing,
-    build_answer,
+    build_stored,
     standing_of,
 )
 from apps.mengla.store.outcomes import ReadResult
@@ -93,13 +97,8 @@ def read_stored(query: DataQuery) -> Hit | Miss | None:
 
     :raises UnknownCategory: when nothing is stored and there is no such category.
     """
-    lookup = get_cache().lookup(query.cache_group, cache_field(query))
-    if lookup.entry is not None and lookup.tier is not None:
-        return Hit(lookup.entry, lookup.tier, is_fresh=lookup.entry.is_fresh(time.time()))
-    built = _load(query)
-    if built is not None:
-        get_cache().fill(lookup.ticket, built.entry)
-        return Hit(built.entry, "l3", is_fresh=not built.wanted)
+    with contextlib.suppress(NothingStored):
+        return _hit_of(_find(query, takes_stale=lambda _: True))
     _check_category(query)
     collection = collection_of(Collection).find_one(active_filter(query.identity))
     return None if collection is None else Miss(collection)
@@ -122,46 +121,49 @@ def _answer(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refr
         _check_category(query)
         enqueued = _enqueue(query, requested_by=requested_by, is_forced=True)
         return _await_or_miss(query, enqueued.collection_id, wait_seconds)
-    lookup = get_cache().lookup(query.cache_group, cache_field(query))
-    if lookup.entry is not None and lookup.tier is not None:
-        if lookup.entry.is_fresh(time.time()):
-            return Hit(lookup.entry, lookup.tier, is_fresh=True)
-        if wait_seconds == 0 or PARTIAL_HEADER not in lookup.entry.headers:
-            newer = _refresh_behind(query, lookup.entry, requested_by=requested_by)
-            return newer or Hit(lookup.entry, lookup.tier, is_fresh=False)
-    if mongo_outage.is_known and (hit := _last_known(query)) is not None:
-        return hit
     try:
-        return _read_records(query, lookup, requested_by=requested_by, wait_seconds=wait_seconds)
-    except (PyMongoError, DatabaseError) as error:
-        if not is_mongo_outage(error):
-            raise
-        if (hit := _last_known(query)) is None:
-            raise
-        return hit
-
-
-def _last_known(query: DataQuery) -> Hit | None:
-    entry = get_cache().last_known(query.cache_group, cache_field(query))
-    return Hit(entry, "l1", is_fresh=entry.is_fresh(time.time())) if entry is not None else None
-
-
-def _read_records(query: DataQuery, lookup: Lookup, *, requested_by: str, wait_seconds: float) -> Hit | Miss:
-    built = _load(query)
-    if built is None:
+        found = _find(query, takes_stale=lambda one: wait_seconds == 0 or PARTIAL_HEADER not in one.headers)
+    except NothingStored:
         _check_category(query)
         enqueued = _enqueue(query, requested_by=requested_by)
         return _await_or_miss(query, enqueued.collection_id, wait_seconds)
-    get_cache().fill(lookup.ticket, built.entry)
-    if built.wanted:
+    hit = _hit_of(found)
+    if found.built is not None:
+        return _serve_built(query, found.built, hit, requested_by=requested_by, wait_seconds=wait_seconds)
+    return hit if hit.is_fresh else _refresh_behind(query, found.entry, requested_by=requested_by) or hit
+
+
+def _find(query: DataQuery, *, takes_stale: Callable[[Entry], bool]) -> Found[BuiltAnswer]:
+    """Return the answer of the caches, or else of the records.
+
+    :raises NothingStored: when there is none.
+    """
+    return get_or_build(
+        query.cache_group, cache_field(query), partial(build_stored, query), takes_stale=takes_stale
+    )
+
+
+def _hit_of(found: Found[BuiltAnswer]) -> Hit:
+    return Hit(found.entry, found.tier, is_fresh=found.entry.is_fresh(time.time()))
+
+
+def _serve_built(
+    query: DataQuery, built: BuiltAnswer, stored: Hit, *, requested_by: str, wait_seconds: float
+) -> Hit:
+    """Return what was read just now, when the rest is being collected or has been waited for.
+
+    A failure of the database in this never reaches the reader, who has its answer.
+    """
+
+    def refresh() -> Hit:
         enqueued_id = _refresh(query, built.standing, requested_by=requested_by)
         if built.is_missing and wait_seconds > 0 and enqueued_id is not None:
-            return _await_or_stored(query, enqueued_id, wait_seconds, built)
-    return Hit(built.entry, "l3", is_fresh=not built.wanted)
+            return _await_or_stored(query, enqueued_id, wait_seconds, stored)
+        return stored
 
-
-def _load(query: DataQuery) -> BuiltAnswer | None:
-    return build_answer(query, selectors.find_answer_records(query), now=utc_now())
+    if not built.wanted:
+        return stored
+    return build_or_recall(refresh, lambda: stored, event="refresh_not_enqueued", identity=query.identity)
 
 
 def cache_field(query: DataQuery) -> str:
@@ -196,28 +198,24 @@ def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit
         if query.identity in recently_refreshed or mongo_outage.is_known:
             return None
         recently_refreshed[query.identity] = None
-    try:
+
+    def find_newer() -> Hit | None:
         standing = standing_of(query, selectors.find_answer_standing(query), now=utc_now())
         if standing is None or standing.wanted:
             _refresh(query, standing, requested_by=requested_by)
-        if standing is not None and standing.version != entry.version:
-            return _replace_cached(query)
-    except (PyMongoError, DatabaseError) as error:
-        logger.warning("refresh_not_enqueued", error=type(error).__name__, identity=query.identity)
-    return None
+        is_newer = standing is not None and standing.version != entry.version
+        return _replace_cached(query) if is_newer else None
+
+    return build_or_recall(find_newer, lambda: None, event="refresh_not_enqueued", identity=query.identity)
 
 
 def _replace_cached(query: DataQuery) -> Hit | None:
     """Replace what all caches hold: whoever stored the newer answer was killed before it did so."""
     logger.warning("cache_behind_store", identity=query.identity)
-    cache = get_cache()
-    cache.invalidate(query.cache_group)
-    lookup = cache.lookup(query.cache_group, cache_field(query))
-    built = _load(query)
-    if built is None:
-        return None
-    cache.fill(lookup.ticket, built.entry)
-    return Hit(built.entry, "l3", is_fresh=not built.wanted)
+    get_cache().invalidate(query.cache_group)
+    with contextlib.suppress(NothingStored):
+        return _hit_of(_find(query, takes_stale=lambda _: True))
+    return None
 
 
 def _refresh(query: DataQuery, standing: Standing | None, *, requested_by: str) -> Any:
@@ -270,20 +268,23 @@ def _await_or_miss(query: DataQuery, collection_id: Any, wait_seconds: float) ->
         return Miss(collection)
     if wait_seconds > 0 and collection["status"] in _FRUITLESS_STATUSES:
         raise _failure_of(collection)
-    built = _load(query)
-    if built is None:
+    try:
+        built = build_stored(query)
+    except NothingStored:
         # It failed, was cancelled or is outdated already: the next question starts anew.
         return Miss(collection)
     return Hit(built.entry, "fresh", is_fresh=not built.wanted)
 
 
-def _await_or_stored(query: DataQuery, collection_id: Any, wait_seconds: float, stored: BuiltAnswer) -> Hit:
+def _await_or_stored(query: DataQuery, collection_id: Any, wait_seconds: float, stored: Hit) -> Hit:
     """Wait for the missing points of a trend; whatever happens to them, the stored ones are served."""
     collection = _wait_for_end(collection_id, wait_seconds)
     if collection["active_key"] is not None or collection["status"] in _FRUITLESS_STATUSES:
-        return Hit(stored.entry, "l3", is_fresh=False)
-    built = _load(query) or stored
-    return Hit(built.entry, "fresh", is_fresh=not built.wanted)
+        return stored
+    with contextlib.suppress(NothingStored):
+        built = build_stored(query)
+        return Hit(built.entry, "fresh", is_fresh=not built.wanted)
+    return stored
 
 
 def _failure_of(collection: dict[str, Any]) -> CollectFailed | CollectTimeout:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from pymongo import DESCENDING
 
 from apps.core.batches import batches
+from apps.core.caching.read_through import get_or_build
 from apps.core.caching.tiers import TieredCache
 from apps.core.errors import Conflict
 from apps.core.periods import Granularity, PeriodError, parse_period
@@ -32,7 +33,7 @@ from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.reading.read import cache_field
 from apps.mengla.store import selectors
-from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER, build_answer
+from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER, BuiltAnswer, NothingStored, build_stored
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.work import Counts, Failure, Started
@@ -49,6 +50,10 @@ Document = Mapping[str, Any]
 
 class CachesUnavailable(Exception):
     """Redis does not answer: there is nowhere to keep anything."""
+
+
+class EmptyAnswer(Exception):
+    """The service had no figures: that is not worth a place in the caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +171,21 @@ def _counts(total: int, done: int, skipped: Mapping[str, int]) -> Counts:
 
 def _keep(cache: TieredCache, query: DataQuery) -> str | None:
     """Put one answer into L2; returns why there is none to put, None when it is there now."""
-    lookup = cache.lookup(query.cache_group, cache_field(query))
-    if lookup.ticket.epoch is None:
-        raise CachesUnavailable
-    now = utc_now()
-    if lookup.entry is not None and lookup.entry.is_fresh(now.replace(tzinfo=UTC).timestamp()):
-        return None
-    built = build_answer(query, selectors.find_answer_records(query), now=now)
-    if built is None:
+
+    def build() -> BuiltAnswer:
+        built = build_stored(query)
+        if built.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
+            raise EmptyAnswer
+        return built
+
+    try:
+        found = get_or_build(query.cache_group, cache_field(query), build, cache=cache)
+    except NothingStored:
         return "gone"
-    if built.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
+    except EmptyAnswer:
         return "empty"
-    cache.fill(lookup.ticket, built.entry)
+    if not found.is_shared:
+        raise CachesUnavailable
     return None
 
 

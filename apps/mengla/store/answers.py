@@ -10,9 +10,11 @@ from typing import Any
 
 from apps.categories.selectors import list_children
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.caching.tiers import Entry, build_entry
+from apps.core.caching.entry import Built, build_entry
 from apps.core.periods import Period
+from apps.core.storage.mongo import utc_now
 from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.store import selectors
 
 FRESHNESS_HEADER = "X-MengLa-Freshness"
 PARTIAL_HEADER = "X-MengLa-Trend-Partial"
@@ -36,10 +38,9 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltAnswer:
+class BuiltAnswer(Built):
     """An answer, and how the records stand that it was built from."""
 
-    entry: Entry
     standing: Standing
 
     @property
@@ -69,6 +70,21 @@ def standing_of(query: DataQuery, documents: Sequence[Document], *, now: datetim
         return None
     wanted = [period for period, document in found if document is None or document["fresh_until"] <= now]
     return Standing(stored, filled, wanted, is_missing, _version_of(stored))
+
+
+class NothingStored(Exception):
+    """The stored records say nothing yet of what is asked for."""
+
+
+def build_stored(query: DataQuery) -> BuiltAnswer:
+    """Build the answer from what is stored at present.
+
+    :raises NothingStored: when that says nothing yet (see :func:`standing_of`).
+    """
+    built = build_answer(query, selectors.find_answer_records(query), now=utc_now())
+    if built is None:
+        raise NothingStored
+    return built
 
 
 def build_answer(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> BuiltAnswer | None:

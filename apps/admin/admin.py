@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.admin.alerts.silences import end_silence, find_silence, silence_rule
-from apps.admin.alerts.words import shown_message
+from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule, Severity
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
 from apps.core.admin_base.display import Coloured, coloured
@@ -96,7 +96,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
     @admin.display(description=_("message"))
     def text(self, alert: Alert) -> str:
         """Return what is wrong."""
-        return shown_message(alert.message)
+        return MESSAGES.shown(vars(alert))
 
     @admin.display(description=_("fired at"))
     def fired(self, alert: Alert) -> str:
@@ -139,7 +139,7 @@ class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
     @admin.display(description=_("message"))
     def text(self, event: AlertEvent) -> str:
         """Return what is wrong."""
-        return shown_message(event.message)
+        return MESSAGES.shown(vars(event))
 
 
 @admin.register(AlertSilence)

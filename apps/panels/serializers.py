@@ -20,7 +20,7 @@ from apps.mengla.run_requests import RangeSerializer
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import RunStatus, Trigger
-from apps.sync_tasks.words import shown_error
+from apps.sync_tasks.words import ERRORS
 
 _MAX_TEXT = 64
 _MAX_LIST = 20
@@ -125,7 +125,7 @@ class PanelTaskSerializer(serializers.Serializer[Any]):
         if view.run is None or view.progress is None:
             return None
         progress = {"percent": view.progress.percent, "failed": view.progress.failed}
-        run = {**view.run, **progress, "error_message": shown_error(view.run["error_message"]) or None}
+        run = {**view.run, **progress, "error_message": ERRORS.shown(view.run) or None}
         return PanelTaskRunSerializer(run).data
 
 

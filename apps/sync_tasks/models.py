@@ -43,6 +43,7 @@ class SyncTask(models.Model):
     planner_lease_seconds = models.FloatField(default=0)
     retry_of = models.CharField(_("retry of"), max_length=24, blank=True)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)
+    error_message_parts = models.JSONField(null=True)
     started_at = models.DateTimeField(_("started at"))
     finished_at = models.DateTimeField(_("finished at"), null=True)
     updated_at = models.DateTimeField(_("updated at"))

@@ -14,7 +14,7 @@ from apps.core import market_clock
 from apps.core.api.serializers import DayField, PageQuerySerializer, StrictBooleanField, UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.selectors import failures_of, progress_of
-from apps.sync_tasks.words import shown_error
+from apps.sync_tasks.words import ERRORS
 
 _MAX_TASK_ID = 40
 
@@ -92,7 +92,7 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
 
     def get_error_message(self, run: Mapping[str, Any]) -> str | None:
         """Return why it failed or ended early, None when all went well."""
-        return shown_error(run["error_message"]) or None
+        return ERRORS.shown(run) or None
 
     def get_retry_of(self, run: Mapping[str, Any]) -> str | None:
         """Return the id of the run this one repeats, None for most."""

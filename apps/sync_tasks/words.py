@@ -1,4 +1,4 @@
-"""What is stored of a run in English, or by a key, in the language of the reader."""
+"""What is stored of a run by codes, in the language of the reader."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext, gettext_noop
 
-from apps.core.stored_messages import Sentences
+from apps.core.stored_messages import Messages
 
 # Why runs end early or incomplete.
-SOME_FAILED = gettext_noop("%(failed)s of %(total)s collections failed.")
-CANCELLED_BY = gettext_noop("Cancelled by %(user)s.")
-PLAN_UNREADABLE = gettext_noop("The plan cannot be read: %(error)s.")
-ORIGINAL_DELETED = gettext_noop("The sync task that this one repeats has been deleted.")
-_ERRORS = Sentences(SOME_FAILED, CANCELLED_BY, PLAN_UNREADABLE, ORIGINAL_DELETED)
-
-
-def shown_error(stored: str) -> str:
-    """Return why a run failed or ended early."""
-    return _ERRORS.shown(stored)
+ERRORS = Messages("error_message")
+SOME_FAILED = ERRORS.register("some_failed", gettext_noop("%(failed)s of %(total)s collections failed."))
+CANCELLED_BY = ERRORS.register("cancelled_by", gettext_noop("Cancelled by %(user)s."))
+PLAN_UNREADABLE = ERRORS.register("plan_unreadable", gettext_noop("The plan cannot be read: %(error)s."))
+ORIGINAL_DELETED = ERRORS.register(
+    "original_deleted", gettext_noop("The sync task that this one repeats has been deleted.")
+)
 
 
 def skipped_text(skipped: Mapping[str, int]) -> str:

@@ -14,6 +14,7 @@ from tests.programs import ROOT
 
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
+    "apps.admin.alerts.words.MESSAGES": "a process that has just started registers the same",
     "apps.core.api.openapi_views._document": "follows from the code alone",
     "apps.core.storage.database.client._is_heavy": "is taken back where it is set",
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
@@ -21,6 +22,7 @@ KEPT = {
     "apps.core.periods._granularity_by_name": "a process that has just started registers the same",
     "apps.core.process_state._memories": "tells how the others are forgotten",
     "apps.mengla.simulator.market.segments_of": "follows from its argument alone",
+    "apps.sync_tasks.words.ERRORS": "a process that has just started registers the same",
     "apps.sync_tasks.work._registered": "a process that has just started registers the same",
     "apps.sync_tasks.work._registered_for": "a process that has just started registers the same",
 }

@@ -11,7 +11,9 @@ from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from apps.core.storage.mongo import collection_of
 from apps.sync_tasks import services
+from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.work import Counts, Failure
 from tests.factories import UNKNOWN_ID
 from tests.sync_tasks.conftest import FakeWork, change, count_runs, end, get, start, start_planned
@@ -269,6 +271,13 @@ def test_a_run_is_told_in_the_readers_language(site: Client, work: FakeWork) -> 
     page = site.get(f"{LIST}{run_id}/change/", headers={"Accept-Language": "zh-CN"}).content.decode()
     assert "97 次采集中有 45 次失败。" in page
     assert "53 项因仍新鲜而略过" in page
+
+
+def test_an_error_of_an_older_release_is_shown_as_its_text(site: Client) -> None:
+    run_id = end(start_planned(), Counts(total=97, completed=52, failed=45))
+    collection_of(SyncTask).update_one({"_id": ObjectId(run_id)}, {"$unset": {"error_message_parts": 1}})
+    page = site.get(f"{LIST}{run_id}/change/", headers={"Accept-Language": "zh-CN"}).content.decode()
+    assert "45 of 97 collections failed." in page
 
 
 def test_a_run_with_failures_is_no_full_success(site: Client) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.utils import translation
 from pymongo.errors import DuplicateKeyError
 
 from apps.admin.alerts import outbox, state
@@ -75,8 +74,7 @@ def check() -> CheckResult:
     :raises pymongo.errors.PyMongoError: when MongoDB does not answer.
     """
     now = utc_now()
-    with translation.override(settings.LANGUAGE_CODE):  # what is stored is read by everybody
-        result = CheckResult(judge_all(now=now))
+    result = CheckResult(judge_all(now=now))
     alerts = {alert["_id"]: alert for alert in collection_of(Alert).find({}, {"pending_events": 0})}
     silenced = {
         one["_id"] for one in collection_of(AlertSilence).find({"silenced_until": {"$gt": now}}, {"_id": 1})

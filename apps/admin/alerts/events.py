@@ -16,7 +16,8 @@ from apps.core.storage.mongo import collection_of, utc_now
 logger = structlog.get_logger("collector.alerts")
 
 _HISTORY_FIELDS = (
-    *("_id", "kind", "rule", "action", "severity", "message", "value", "threshold", "at", "is_silenced"),
+    *("_id", "kind", "rule", "action", "severity", "message", "message_parts", "value", "threshold", "at"),
+    "is_silenced",
 )
 _OUTBOX_FIELDS = ("kind", "rule", "action", "severity", "message", "value", "threshold", "at")
 Document = dict[str, Any]
@@ -32,7 +33,7 @@ def hand_over_events() -> int:
     for alert in alerts.find({"pending_events.0": {"$exists": True}}, {"pending_events": 1}):
         for event in alert["pending_events"]:
             if not event["is_in_history"]:
-                _insert_once(AlertEvent, {name: event[name] for name in _HISTORY_FIELDS})
+                _insert_once(AlertEvent, {name: event.get(name) for name in _HISTORY_FIELDS})
             if event["is_told"] and settings.ALERT_WEBHOOK_URL:
                 _insert_once(AlertNotice, _notice_of(event))
             taken = alerts.update_one(

@@ -83,11 +83,7 @@ def _judge_collections(now: datetime) -> Iterator[Judgement]:
     recent = throughput.recent_collections(within_seconds=settings.ALERT_WINDOW_MINUTES * 60)
     total = recent.answered + recent.failed
     rate = recent.answered / total if total else None
-    message = ANSWERED % {
-        "answered": recent.answered,
-        "total": total,
-        "minutes": settings.ALERT_WINDOW_MINUTES,
-    }
+    message = ANSWERED(answered=recent.answered, total=total, minutes=settings.ALERT_WINDOW_MINUTES)
     is_enough = total >= settings.ALERT_MIN_COLLECTIONS
     for rule, threshold in (
         (AlertRule.LOW_SUCCESS_RATE, settings.ALERT_SUCCESS_RATE_WARNING),
@@ -105,7 +101,7 @@ def _judge_collections(now: datetime) -> Iterator[Judgement]:
         ),
         mean,
         limit,
-        SLOW % {"minutes": settings.ALERT_WINDOW_MINUTES, "seconds": mean or 0.0},
+        SLOW(minutes=settings.ALERT_WINDOW_MINUTES, seconds=mean or 0.0),
     )
 
 
@@ -123,12 +119,7 @@ def _judge_cache(now: datetime) -> Iterator[Judgement]:
         ),
         rate,
         threshold,
-        AT_ONCE
-        % {
-            "hits": lookups.hits if lookups else 0,
-            "total": total,
-            "minutes": settings.ALERT_WINDOW_MINUTES,
-        },
+        AT_ONCE(hits=lookups.hits if lookups else 0, total=total, minutes=settings.ALERT_WINDOW_MINUTES),
     )
 
 
@@ -140,7 +131,7 @@ def _judge_empty_streaks(now: datetime) -> Iterator[Judgement]:
             _verdict(streak, is_bad=streak >= threshold),
             float(streak),
             float(threshold),
-            EMPTY % {"count": streak},
+            EMPTY(count=streak),
             action=action,
         )
 
@@ -157,7 +148,7 @@ def _judge_queue(now: datetime) -> Iterator[Judgement]:
         _verdict(minutes, is_bad=is_bad),
         minutes,
         float(settings.ALERT_QUEUE_STUCK_MINUTES),
-        WAITING % {"minutes": minutes},
+        WAITING(minutes=minutes),
     )
 
 
@@ -170,7 +161,7 @@ def _judge_breaker(now: datetime) -> Iterator[Judgement]:
         _verdict(breaker.failures if is_known else None, is_bad=breaker.state == "open"),
         float(breaker.failures),
         float(breaker.failure_threshold),
-        UNANSWERED % {"count": breaker.failures},
+        UNANSWERED(count=breaker.failures),
     )
 
 
@@ -178,7 +169,7 @@ def _judge_workers(now: datetime) -> Iterator[Judgement]:
     limit_seconds = float(settings.ALERT_WORKER_SILENT_SECONDS)
     newest = newest_heartbeat()
     age = newest.age_seconds if newest else None
-    message = NO_WORKER if age is None else OLD_REPORT % {"seconds": age}
+    message = NO_WORKER() if age is None else OLD_REPORT(seconds=age)
     yield Judgement(
         AlertRule.WORKER_SILENT,
         Verdict.BAD if age is None or age > limit_seconds else Verdict.GOOD,

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.admin.alerts.silences import MAX_MINUTES
-from apps.admin.alerts.words import shown_message
+from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
 from apps.core.api.serializers import QuerySerializer, StrictIntegerField, UtcDateTimeField
 
@@ -18,9 +18,12 @@ _DEFAULT_HISTORY = 100
 class MessageField(serializers.CharField):
     """What an alert says, in the language of the reader."""
 
-    def to_representation(self, value: str) -> str:
-        """Translate what is stored."""
-        return shown_message(super().to_representation(value))
+    def __init__(self) -> None:
+        super().__init__(source="*")
+
+    def to_representation(self, value: Any) -> str:
+        """Put what is stored into words."""
+        return MESSAGES.shown(value)
 
 
 class AlertSerializer(serializers.Serializer[Any]):

@@ -24,6 +24,7 @@ from django.conf import settings
 from pymongo.errors import DuplicateKeyError
 
 from apps.admin.alerts.rules import Judgement, Verdict
+from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind
 from apps.admin.models import Alert
 from apps.core.storage.mongo import collection_of
@@ -112,7 +113,7 @@ def _resolve(
 def _facts(judgement: Judgement, now: datetime) -> Document:
     return {
         "severity": judgement.severity.value,
-        "message": judgement.message,
+        **MESSAGES.stored(judgement.message),
         "value": judgement.value,
         "threshold": judgement.threshold,
         "updated_at": now,
@@ -134,7 +135,7 @@ def _event(
         "rule": judgement.rule.value,
         "action": judgement.action,
         "severity": judgement.severity.value,
-        "message": judgement.message,
+        **MESSAGES.stored(judgement.message),
         "value": judgement.value,
         "threshold": judgement.threshold,
         "at": at,

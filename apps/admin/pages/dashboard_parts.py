@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 
 from apps.admin.alerts.selectors import list_alerts
-from apps.admin.alerts.words import shown_message
+from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertRule
 from apps.core import market_clock
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
@@ -153,7 +153,7 @@ def _alerts() -> Document:
                 "rule": str(AlertRule(alert["rule"]).label),
                 "action": alert["action"],
                 "severity": alert["severity"],
-                "message": shown_message(alert["message"]),
+                "message": MESSAGES.shown(alert),
                 "fired_at": _instant_or_nothing(alert["fired_at"]),
                 "silenced_until": _instant_or_nothing(alert["silenced_until"]),
             }

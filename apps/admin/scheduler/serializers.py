@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from rest_framework import serializers
 from apps.admin.scheduler.services import ScheduleView
 from apps.core.api.serializers import UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.words import ERRORS
 
 
 class PauseSerializer(serializers.Serializer[Any]):
@@ -32,6 +34,10 @@ class LastRunSerializer(serializers.Serializer[Any]):
     started_at = UtcDateTimeField()
     finished_at = UtcDateTimeField(allow_null=True)
     error_message = serializers.CharField(help_text="Empty when all went well.")
+
+    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the run, its error in the reader's language."""
+        return super().to_representation({**instance, "error_message": ERRORS.shown(instance)})
 
 
 class LastTaskSerializer(serializers.Serializer[Any]):

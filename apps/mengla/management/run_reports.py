@@ -14,7 +14,7 @@ from apps.core.management.tables import format_table, printable
 from apps.core.time_texts import duration_text, instant_text
 from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.words import shown_error, skipped_text
+from apps.sync_tasks.words import ERRORS, skipped_text
 from apps.sync_tasks.work import Failure
 
 
@@ -32,7 +32,7 @@ def describe_run(view: RunView) -> dict[str, Any]:
         "skipped": run["skipped"],
         "started_at": _instant(run["started_at"]),
         "finished_at": _instant(run["finished_at"]),
-        "error_message": shown_error(run["error_message"]) or None,
+        "error_message": ERRORS.shown(run) or None,
         "requested_by": run["requested_by"],
         "retry_of": run["retry_of"] or None,
     }
@@ -81,7 +81,7 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
         line += "; " + skipped_text(run["skipped"])
     lines = [f"{line}."]
     if run["error_message"]:
-        lines.append(printable(shown_error(run["error_message"])))
+        lines.append(printable(ERRORS.shown(run)))
     if failures:
         lines += ["", failures_table(failures)]
         if len(failures) < view.progress.failed:
@@ -126,7 +126,7 @@ def runs_table(views: Sequence[RunView]) -> str:
                 instant_text(view.run["started_at"]),
                 f"{view.ended_count}/{view.progress.total}",
                 view.progress.failed,
-                shown_error(view.run["error_message"]),
+                ERRORS.shown(view.run),
             )
             for view in views
         ],

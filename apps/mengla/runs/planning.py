@@ -109,13 +109,13 @@ def plan_run(run_id: str) -> int:
         if run["task_id"] == WARM_UP_TASK_ID:
             return warm_up_work.warm_up(run_id, run, token=token)
         if _is_orphan(run):
-            runs.fail_run(run_id, error_message=ORIGINAL_DELETED, counts=run_state.count(run_id))
+            runs.fail_run(run_id, error_message=ORIGINAL_DELETED(), counts=run_state.count(run_id))
             return 0
         return _plan(run_id, run, token)
     except (KeyError, ValueError, TypeError, BSONError) as error:
         logger.exception("plan_unreadable", run_id=run_id)
         counts = run_state.count(run_id)
-        reason = PLAN_UNREADABLE % {"error": type(error).__name__}
+        reason = PLAN_UNREADABLE(error=type(error).__name__)
         runs.fail_run(run_id, error_message=reason, counts=counts)
         return 0
 

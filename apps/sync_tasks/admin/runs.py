@@ -25,7 +25,7 @@ from apps.sync_tasks import selectors, services
 from apps.sync_tasks.admin.live import live_run
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
-from apps.sync_tasks.words import shown_error, skipped_text
+from apps.sync_tasks.words import ERRORS, skipped_text
 
 MAX_WATCHED = 100
 
@@ -263,7 +263,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     @admin.display(description=_("error message"))
     def error(self, task: SyncTask) -> str:
         """Return why it failed or ended early."""
-        return shown_error(task.error_message) or "-"
+        return ERRORS.shown(vars(task)) or "-"
 
 
 def _field(task: SyncTask, name: str, *, colour: str = "") -> SafeString:

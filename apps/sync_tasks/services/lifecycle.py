@@ -15,7 +15,7 @@ from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import run_key
-from apps.sync_tasks.words import SOME_FAILED
+from apps.sync_tasks.words import ERRORS, SOME_FAILED
 from apps.sync_tasks.work import Counts, Started
 
 audit = structlog.get_logger("collector.audit")
@@ -88,7 +88,7 @@ def finish_run(
     if counts.ended < counts.total:
         return False
     if counts.failed and not error_message:
-        error_message = SOME_FAILED % {"failed": counts.failed, "total": counts.total}
+        error_message = SOME_FAILED(failed=counts.failed, total=counts.total)
     is_failed = counts.failed > 0 and counts.completed + counts.empty == 0
     status = RunStatus.FAILED if is_failed else RunStatus.COMPLETED
     criteria = {"is_planned": True} if planner_token is None else {"planner_token": planner_token}
@@ -137,7 +137,7 @@ def _end(
                 "status": status.value,
                 "running_key": None,
                 "totals": totals_of(counts),
-                "error_message": clip("error_message", error_message),
+                **ERRORS.stored(error_message),
                 "planner_token": "",
                 "planner_until": None,
                 "finished_at": now,
@@ -165,7 +165,7 @@ def _new_document(**given: Any) -> Document:
         "planner_token": "",
         "planner_until": None,
         "planner_lease_seconds": 0.0,
-        "error_message": "",
+        **ERRORS.stored(""),
         "started_at": now,
         "finished_at": None,
         "updated_at": now,

@@ -16,9 +16,9 @@ from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import settled
 from apps.sync_tasks.selectors import find_run, find_unplanned_retry, run_key
-from apps.sync_tasks.services.lifecycle import clip, totals_of
+from apps.sync_tasks.services.lifecycle import totals_of
 from apps.sync_tasks.signals import run_deleted
-from apps.sync_tasks.words import CANCELLED_BY
+from apps.sync_tasks.words import CANCELLED_BY, ERRORS
 from apps.sync_tasks.work import Started, get_work
 
 audit = structlog.get_logger("collector.audit")
@@ -48,7 +48,7 @@ def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
             "$set": {
                 "status": RunStatus.CANCELLED.value,
                 "running_key": None,
-                "error_message": clip("error_message", CANCELLED_BY % {"user": cancelled_by}),
+                **ERRORS.stored(CANCELLED_BY(user=cancelled_by)),
                 "finished_at": now,
                 "updated_at": now,
             }

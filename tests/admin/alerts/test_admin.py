@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import translation
 
 from apps.admin.alerts.silences import find_silence
+from apps.admin.alerts.words import EMPTY, MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule
 from apps.admin.models import Alert, AlertEvent
 from apps.core.storage.mongo import collection_of, utc_now
@@ -63,6 +64,22 @@ def test_alerts_and_events_are_named_in_the_readers_language(site: Client) -> No
     page = text(site, f"/admin/collector_admin/alertevent/{event['_id']}/change/")
     assert f"{rule}: {fired}" in page
     assert "empty_streak" not in page
+
+
+def test_what_an_alert_says_is_shown_in_the_readers_language(site: Client) -> None:
+    for model, facts in ((Alert, {"_id": KEY, "is_firing": True}), (AlertEvent, {"kind": "fired"})):
+        stored = {"rule": "empty_streak", "action": "hot", "severity": "warning", "at": utc_now()}
+        collection_of(model).insert_one(facts | stored | MESSAGES.stored(EMPTY(count=5)))
+    for path in (LIST, f"{LIST}{KEY}/change/", "/admin/collector_admin/alertevent/"):
+        assert "The last 5 answers were empty." in text(site, path)
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    for path in (LIST, f"{LIST}{KEY}/change/", "/admin/collector_admin/alertevent/"):
+        assert "最近 5 次应答均无数据。" in text(site, path)
+    # An older process has written the text alone.
+    for model in (Alert, AlertEvent):
+        collection_of(model).update_many({}, {"$set": {"message": "6 empty <b>"}})
+    for path in (LIST, f"{LIST}{KEY}/change/", "/admin/collector_admin/alertevent/"):
+        assert "6 empty &lt;b&gt;" in text(site, path)
 
 
 @pytest.mark.usefixtures("_firing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,6 +64,18 @@ def test_an_alert_from_its_beginning_to_its_end(admin: APIClient) -> None:
     ]
     assert len(events[0]["id"]) == 24
     assert len(data_of(admin.get(f"{BASE}/history", {"limit": 1}))["events"]) == 1
+
+
+def test_alerts_and_their_history_are_told_in_the_readers_language(admin: APIClient) -> None:
+    let_worker_be_silent(seconds=600)
+    admin.post(f"{BASE}/check", headers={"Accept-Language": "zh-CN"})  # its language is not what is stored
+    # The age of the report moves on while the test runs.
+    english, chinese = r"The last report of a worker is 60\d s old\.", r"工作进程上次上报在 60\d 秒前。"
+    for headers, expected in (({}, english), ({"Accept-Language": "zh-CN"}, chinese)):
+        alert = by_rule(data_of(admin.get(BASE, headers=headers)))["worker_silent"]
+        (event,) = data_of(admin.get(f"{BASE}/history", headers=headers))["events"]
+        for shown in (alert["message"], event["message"]):
+            assert re.fullmatch(expected, shown), shown
 
 
 def test_the_workers_silence_is_seen_by_whoever_asks(admin: APIClient) -> None:

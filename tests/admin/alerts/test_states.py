@@ -140,6 +140,17 @@ class TestOnce:
         assert (history(), told()) == ([("worker_silent", "fired")], ["fired"])
         assert alert("worker_silent")["pending_events"] == []
 
+    def test_an_event_that_an_older_process_left_is_handed_over(self, receiver: Receiver) -> None:
+        fire()
+        (event,) = collection_of(AlertEvent).find()
+        assert event["message_parts"]["code"] == "old_report"
+        del event["message_parts"]
+        pending = event | {"_id": ObjectId(), "message": "Old.", "is_told": True, "is_in_history": False}
+        collection_of(Alert).update_one({"_id": "worker_silent"}, {"$set": {"pending_events": [pending]}})
+        fire()
+        newest = next(collection_of(AlertEvent).find().sort("$natural", -1))
+        assert (newest["message"], newest["message_parts"]) == ("Old.", None)
+
 
 class TestCooldown:
     def test_the_state_changes_at_once_and_it_is_told_after_the_cooldown(

@@ -70,6 +70,9 @@ class TestStatus:
         last = schedule(admin, "daily_collect")["last_run"]
         assert (last["status"], last["error_message"]) == ("CANCELLED", "Cancelled by ana.")
         assert last["finished_at"].endswith("Z")
+        chinese = data_of(admin.get(f"{BASE}/scheduler/status", headers={"Accept-Language": "zh-CN"}))
+        (last,) = [one["last_run"] for one in chinese["schedules"] if one["name"] == "daily_collect"]
+        assert last["error_message"] == "已被 ana 取消。"
         assert schedule(admin, "monthly_collect")["last_run"] is None
 
     def test_the_last_task_in_the_cluster_and_how_it_ended(self, admin: APIClient) -> None:

@@ -1,0 +1,14 @@
+"""The code and the parameters of stored texts, beside the texts."""
+
+from django.db import migrations, models
+
+# Without a word to MongoDB: a document without the field reads as null.
+_STATE = [
+    migrations.AddField(model_name="synctask", name="error_message_parts", field=models.JSONField(null=True)),
+]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("sync_tasks", "0002_expiry")]
+
+    operations = [migrations.SeparateDatabaseAndState(state_operations=_STATE)]

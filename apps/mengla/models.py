@@ -119,6 +119,7 @@ class Collection(models.Model):
     requested_by = models.CharField(_("requested by"), max_length=160, blank=True)
     error_code = models.CharField(_("error"), max_length=32, blank=True, choices=CollectionError.choices)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)
+    error_message_parts = models.JSONField(null=True)
     empty_reason = models.CharField(_("why empty"), max_length=32, blank=True, choices=EmptyReason.choices)
     # Set from before an answer is stored until the caches have been told of it.
     is_cache_pending = models.BooleanField(default=False)

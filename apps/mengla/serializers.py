@@ -13,6 +13,7 @@ from apps.core.api.parsers import loads_shallow
 from apps.core.api.serializers import PageQuerySerializer, QuerySerializer
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.reading.read import MAX_WAIT_SECONDS
+from apps.mengla.words import ERRORS
 
 _MAX_TEXT = 64
 DATE_TYPES = ["day", "month", "quarter", "year"]
@@ -166,7 +167,7 @@ class CollectionSerializer(serializers.Serializer[Any]):
             "position": instance["position"],
             "attempts": instance["attempts"],
             "error": instance["error_code"] or None,
-            "error_message": instance["error_message"] or None,
+            "error_message": ERRORS.shown(instance) or None,
             "empty_reason": instance["empty_reason"] or None,
             "created_at": instance["created_at"],
             "dispatched_at": instance["dispatched_at"],

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop, override
 
 from apps.admin.alerts import words as alert_words
 from apps.core.stored_messages import MAX_CHARACTERS, Message, Messages
+from apps.mengla import words as collection_words
 from apps.sync_tasks import words
 
 
@@ -40,6 +41,18 @@ def kept(messages: Messages, text: str) -> dict[str, Any]:
             alert_words.NO_WORKER(),
             "No worker has ever reported.",
             "从未有工作进程上报。",
+        ),
+        (
+            collection_words.ERRORS,
+            collection_words.SERVICE_FAILED(status=502, reason=" (busy)"),
+            "The collection service answered HTTP 502 (busy).",
+            "采集服务返回 HTTP 502 (busy)。",
+        ),
+        (
+            collection_words.ERRORS,
+            collection_words.NO_SUCH_TASK(name="萌拉"),
+            "The collection service has no task named '萌拉'.",
+            "采集服务没有名为 '萌拉' 的任务。",
         ),
     ],
 )
@@ -126,7 +139,7 @@ def test_text_without_a_code_is_cut_and_shown_as_it_is() -> None:
     assert words.ERRORS.shown(document) == "я" * MAX_CHARACTERS
 
 
-@pytest.mark.parametrize("module", [alert_words, words])
+@pytest.mark.parametrize("module", [alert_words, collection_words, words])
 def test_no_two_messages_share_a_code(module: ModuleType) -> None:
     codes = [one.args[0] for one in vars(module).values() if isinstance(one, partial)]
     assert len(codes) == len(set(codes)) > 3

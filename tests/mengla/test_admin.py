@@ -11,7 +11,10 @@ from django.test import Client
 
 from apps.core.storage.mongo import collection_of
 from apps.mengla.admin.figures import figures_of as shown_figures
+from apps.mengla.choices import CollectionError
 from apps.mengla.models import Collection, Record
+from apps.mengla.queue import jobs
+from apps.mengla.words import NO_SUCH_TASK
 from tests.factories import UNKNOWN_ID
 from tests.mengla.support import (
     begin_attempt,
@@ -169,6 +172,33 @@ def test_collections_show_their_state_attempts_and_reason(site: Client) -> None:
         assert "No answer came in time" in page
         assert attempt["attempt_token"] not in page
         assert "<i>late" not in page
+
+
+def test_a_failure_is_shown_in_the_readers_language(site: Client) -> None:
+    attempt = begin_attempt(hot())
+    jobs.put_back(
+        attempt["_id"],
+        attempt_token=attempt["attempt_token"],
+        error=CollectionError.UNKNOWN_TASK,
+        message=NO_SUCH_TASK(name="<i>" * 500),
+    )
+    page = site.get(f"{COLLECTIONS}{attempt['_id']}/change/").content.decode()
+    assert "The collection service has no task named &#x27;&lt;i&gt;" in page
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    page = site.get(f"{COLLECTIONS}{attempt['_id']}/change/").content.decode()
+    assert "采集服务没有名为 &#x27;&lt;i&gt;" in page
+    assert "<i><i>" not in page
+
+
+def test_a_failure_of_an_older_release_is_shown_as_its_text(site: Client) -> None:
+    attempt = begin_attempt(hot())
+    collection_of(Collection).update_one(
+        {"_id": attempt["_id"]},
+        {"$set": {"error_message": "No answer came in time."}, "$unset": {"error_message_parts": 1}},
+    )
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    assert "No answer came in time." in text(site, f"{COLLECTIONS}{attempt['_id']}/change/")
+    assert Collection.objects.get(pk=attempt["_id"]).error_message_parts is None
 
 
 def test_collections_are_filtered_and_found(site: Client) -> None:

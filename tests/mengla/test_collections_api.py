@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Priority
+from apps.mengla.models import Collection
 from apps.mengla.queue import removal
 from tests.mengla.support import (
     answer,
@@ -58,6 +60,19 @@ def test_each_step_is_told(status_of: Status) -> None:
     ended = status_of(attempt["_id"])
     assert (ended["status"], ended["error"]) == ("SUCCEEDED", None)
     assert instant(ended["dispatched_at"]) <= instant(ended["finished_at"])
+
+
+def test_a_failure_is_told_in_the_readers_language(reader: APIClient, status_of: Status) -> None:
+    attempt = begin_attempt(hot())
+    answer(attempt, {"hotList": {"list": [5]}})
+    address = f"/api/mengla/collections/{attempt['_id']}"
+    assert status_of(attempt["_id"])["error_message"] == "A number where a row is due"
+    chinese = reader.get(address, headers={"Accept-Language": "zh-CN"}).json()["data"]
+    assert chinese["error_message"] == "此处应为数据行，实际收到：A number"
+    # An older process, which knows of no parts, fails the next attempt.
+    collection_of(Collection).update_one({"_id": attempt["_id"]}, {"$set": {"error_message": "<b>5%"}})
+    chinese = reader.get(address, headers={"Accept-Language": "zh-CN"}).json()["data"]
+    assert chinese["error_message"] == "<b>5%"
 
 
 def test_the_result_address_answers_with_the_very_figures(reader: APIClient, status_of: Status) -> None:

@@ -17,6 +17,7 @@ from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit, Miss
 from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
 from apps.mengla.store.selectors import find_collection, queue_position
+from apps.mengla.words import ERRORS
 
 _POLL_SECONDS = 2
 _RELOAD_SECONDS = 10  # of a page without JavaScript
@@ -84,7 +85,7 @@ def failed_collection(collection_id: str, query: DataQuery) -> dict[str, Any] | 
 
 
 def _reason_of(collection: Mapping[str, Any]) -> str:
-    code, message = collection["error_code"], collection["error_message"]
+    code, message = collection["error_code"], ERRORS.shown(collection)
     name = str(CollectionError(code).label) if code in CollectionError.values else code
     return ": ".join(filter(None, (name, message)))
 

@@ -18,6 +18,7 @@ from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter,
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
 from apps.mengla.models import Collection
+from apps.mengla.words import ERRORS
 
 COLOURS: dict[str, str] = {
     CollectionStatus.PENDING: "info",
@@ -62,7 +63,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "identity",
         "state",
         "reason",
-        "error_message",
+        "error",
         "attempts",
         "age",
         "priority",
@@ -129,6 +130,11 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     def reason(self, collection: Collection) -> str:
         """Return why it failed or has no figures."""
         return collection.get_error_code_display() or collection.get_empty_reason_display() or "-"
+
+    @admin.display(description=_("error message"))
+    def error(self, collection: Collection) -> str:
+        """Return the failure in words."""
+        return ERRORS.shown(vars(collection)) or "-"
 
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:

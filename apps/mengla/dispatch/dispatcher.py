@@ -30,6 +30,7 @@ from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
 from apps.mengla.upstream.errors import UpstreamError
+from apps.mengla.words import UNUSABLE
 
 logger = structlog.get_logger(__name__)
 
@@ -118,7 +119,7 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
     except (DomainError, KeyError, TypeError, ValueError) as error:
         # A document that says nothing askable, written by somebody else: it must not stop the queue.
         logger.exception("collection_unusable")
-        message = f"This collection cannot be asked for: {type(error).__name__}."
+        message = UNUSABLE(error=type(error).__name__)
         _fail(collection, UpstreamError(CollectionError.UNKNOWN, message, is_permanent=True))
     _give_back(service)
     return False

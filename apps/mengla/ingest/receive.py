@@ -132,12 +132,9 @@ def _take(message: WebhookMessage, collection: Document, *, token: str | None) -
     is_named = token is not None and token in collection["past_tokens"]
     attempt_token: str = token if is_named else collection["attempt_token"]  # type: ignore[assignment]
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
-        if message.kind is WebhookKind.FAILURE:
+        if message.error_message is not None:
             receipt = _fail(
-                collection,
-                attempt_token,
-                CollectionError.EXECUTION_FAILED,
-                message.error_message or "The collection service reported a failure.",
+                collection, attempt_token, CollectionError.EXECUTION_FAILED, message.error_message
             )
         else:
             receipt = _store(message, collection, attempt_token)
@@ -164,9 +161,9 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
             jobs.mark_cache_pending(collection["_id"])
             records.store_answers(query, answers, _provenance(collection))
     except UnreadablePayload as error:
-        return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, str(error))
+        return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, error.args[0])
     except UnstorablePayload as error:
-        return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, str(error))
+        return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, error.args[0])
     are_caches_told = cache_sync.refresh_cache(query)
     empty_reason = answers[0].empty_reason if is_empty else None
     if not _finish(query, collection, attempt_token, empty_reason, are_caches_told=are_caches_told):

@@ -23,6 +23,7 @@ from apps.mengla.models import Record
 from apps.mengla.queries import freshness
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.upstream.payloads import UnstorablePayload, canonical_json, data_hash
+from apps.mengla.words import DATABASE_REFUSED, NOT_STORABLE, RESERVED_NAME
 
 logger = structlog.get_logger(__name__)
 
@@ -82,16 +83,16 @@ def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Prove
             if is_mongo_outage(error):
                 raise
             if not _is_only_duplicate_keys(error):
-                raise UnstorablePayload("the database refused the data") from error
+                raise UnstorablePayload(DATABASE_REFUSED()) from error
             _bulk_write(operations)  # two first writers met: now the record is there to be updated
         except OperationFailure as error:
             if error.code not in _REFUSALS:
                 raise
-            raise UnstorablePayload("the database refused the data") from error
+            raise UnstorablePayload(DATABASE_REFUSED()) from error
         except UnstorablePayload:
             raise
         except UNSTORABLE_ERRORS as error:
-            raise UnstorablePayload(f"the data cannot be stored: {type(error).__name__}") from error
+            raise UnstorablePayload(NOT_STORABLE(error=type(error).__name__)) from error
 
 
 def add_wanters(query: DataQuery, collection: Mapping[str, Any]) -> None:
@@ -242,7 +243,7 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
 def _checked_hash(data: Any) -> str:
     # An object with this name would come back from MongoDB as a reference and no longer be JSON.
     if b'"$ref":' in canonical_json(data):
-        raise UnstorablePayload("the data uses the name $ref, which MongoDB has its own use for")
+        raise UnstorablePayload(RESERVED_NAME())
     return data_hash(data)
 
 

@@ -10,6 +10,7 @@ from bson import ObjectId
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.words import ERRORS
 
 Document = dict[str, Any]
 
@@ -44,7 +45,7 @@ def new_document(
         "has_reader": run_id is None,
         "requested_by": requested_by,
         "error_code": "",
-        "error_message": "",
+        **ERRORS.stored(""),
         "empty_reason": "",
         "is_cache_pending": False,
         "created_at": now,

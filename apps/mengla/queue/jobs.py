@@ -41,11 +41,11 @@ from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import run_state
 from apps.mengla.queue.documents import active_filter, joining_changes, new_document
 from apps.mengla.store import outcomes
+from apps.mengla.words import ERRORS, NO_ANSWER, NOT_ACCEPTED
 from apps.sync_tasks import selectors as run_selectors
 
 logger = structlog.get_logger(__name__)
 
-_MAX_ERROR_LENGTH = 500
 _MAX_PAST_TOKENS = 20
 _POST_MARGIN_SECONDS = 15
 _ENQUEUE_TRIES = 20
@@ -171,7 +171,7 @@ def put_back(
     changes = {
         "status": CollectionStatus.PENDING.value,
         "error_code": error.value,
-        "error_message": message[:_MAX_ERROR_LENGTH],
+        **ERRORS.stored(message),
         "slot": None,
         "lease_until": None,
         "updated_at": utc_now(),
@@ -210,7 +210,7 @@ def finish(
     changes = {
         "empty_reason": empty_reason.value if empty_reason else "",
         "error_code": "",
-        "error_message": "",
+        **ERRORS.stored(""),
     }
     told = {"is_cache_pending": False} if are_caches_told else {}
     before = _end(criteria, status, changes | told)
@@ -251,7 +251,7 @@ def fail_attempt(
     )
     if current is None:
         return None
-    reason = {"error_code": error.value, "error_message": message[:_MAX_ERROR_LENGTH]}
+    reason = {"error_code": error.value} | ERRORS.stored(message)
     is_last = current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS
     if is_permanent or is_last or not _is_wanted(current):
         before = _end(criteria, CollectionStatus.FAILED, reason)
@@ -283,11 +283,7 @@ def fail_overdue(*, limit: int = 500) -> int:
     ).limit(limit)
     ended = 0
     for document in overdue:
-        message = (
-            "No answer came in time."
-            if document["execution_id"]
-            else "The worker ended before the service accepted the request."
-        )
+        message = NO_ANSWER() if document["execution_id"] else NOT_ACCEPTED()
         status = fail_attempt(
             document["_id"],
             attempt_token=document["attempt_token"],

@@ -18,6 +18,7 @@ from apps.mengla.ingest.deletions import demand_told
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.queue import removal, run_state
 from apps.mengla.runs.planning import request_planning
+from apps.mengla.words import ERRORS
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
@@ -124,7 +125,7 @@ def _failure(document: Document) -> Failure:
         dateType=document["granularity"],
         period=start if start == end else f"{start}~{end}",
         error=document["error_code"],
-        message=document["error_message"],
+        message=ERRORS.shown(document),
         attempts=document["attempts"],
         action_name=_label(Action, document["action"]),
         error_name=_label(CollectionError, document["error_code"]),

@@ -23,6 +23,17 @@ from apps.mengla.upstream.errors import UpstreamError
 from apps.mengla.upstream.signature import SIMULATOR_HEADER
 from apps.mengla.upstream.spacing import Turn
 from apps.mengla.upstream.wire_values import error_text, execution_id_in
+from apps.mengla.words import (
+    NO_SUCH_TASK,
+    RATE_LIMITED,
+    REJECTED,
+    REPLY_UNREADABLE,
+    REPLY_WITHOUT_ID,
+    REPLY_WITHOUT_TASKS,
+    SERVICE_FAILED,
+    SIMULATOR_REFUSED,
+    UNREACHABLE,
+)
 
 # The library's own command line, which takes longer to load than the library.
 with unwanted("click"):
@@ -99,7 +110,7 @@ class CollectionServiceClient:
                 break
         raise UpstreamError(
             CollectionError.UNKNOWN_TASK,
-            f"The collection service has no task named {settings.COLLECT_TASK_NAME!r}.",
+            NO_SUCH_TASK(name=settings.COLLECT_TASK_NAME),
             is_permanent=True,
         )
 
@@ -168,7 +179,7 @@ def _raise_for_status(response: httpx.Response, *, is_task_address: bool) -> Non
     if SIMULATOR_HEADER in response.headers and settings.ENVIRONMENT.is_production:
         raise UpstreamError(
             CollectionError.REJECTED,
-            "COLLECT_SERVICE_URL is a simulator, whose made-up figures are refused in production.",
+            SIMULATOR_REFUSED(),
             is_permanent=True,
         )
     if status < httpx.codes.MULTIPLE_CHOICES:
@@ -176,20 +187,20 @@ def _raise_for_status(response: httpx.Response, *, is_task_address: bool) -> Non
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise UpstreamError(
             CollectionError.RATE_LIMITED,
-            "The collection service asked for fewer requests (HTTP 429).",
+            RATE_LIMITED(),
             retry_after_seconds=_retry_after_seconds(response),
         )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise UpstreamError(
             CollectionError.SERVICE_ERROR,
-            f"The collection service answered HTTP {status}{_reason_in(response)}.",
+            SERVICE_FAILED(status=status, reason=_reason_in(response)),
             is_outage=True,
             retry_after_seconds=_retry_after_seconds(response),
         )
     is_unknown_task = is_task_address and status == httpx.codes.NOT_FOUND
     raise UpstreamError(
         CollectionError.UNKNOWN_TASK if is_unknown_task else CollectionError.REJECTED,
-        f"The collection service rejected the request: HTTP {status}{_reason_in(response)}.",
+        REJECTED(status=status, reason=_reason_in(response)),
         is_permanent=True,
     )
 
@@ -207,7 +218,7 @@ def _connection_error(error: Exception) -> UpstreamError:
     is_timeout = isinstance(error, httpx.TimeoutException)
     return UpstreamError(
         CollectionError.TIMEOUT if is_timeout else CollectionError.CONNECT_ERROR,
-        f"The collection service could not be reached: {type(error).__name__}.",
+        UNREACHABLE(error=type(error).__name__),
         is_outage=True,
     )
 
@@ -216,14 +227,14 @@ def _json_of(response: httpx.Response) -> Any:
     try:
         return orjson.loads(response.content)
     except orjson.JSONDecodeError as error:
-        raise _nonsense("something unreadable") from error
+        raise _nonsense(REPLY_UNREADABLE()) from error
 
 
 def _tasks_in(body: Any) -> list[Any]:
     data = body.get("data") if isinstance(body, dict) else None
     tasks = data.get("tasks") if isinstance(data, dict) else None
     if not isinstance(tasks, list):
-        raise _nonsense("no list of tasks")
+        raise _nonsense(REPLY_WITHOUT_TASKS())
     return tasks
 
 
@@ -234,14 +245,12 @@ def _execution_id_in(body: Any) -> str:
             execution_id = execution_id_in(level)
             if execution_id is not None:
                 return execution_id
-    raise _nonsense("no execution id")
+    raise _nonsense(REPLY_WITHOUT_ID())
 
 
-def _nonsense(answer: str) -> UpstreamError:
+def _nonsense(message: str) -> UpstreamError:
     """A success that is none, such as the page of a proxy before the service: nothing works there now."""
-    return UpstreamError(
-        CollectionError.SERVICE_ERROR, f"The collection service answered with {answer}.", is_outage=True
-    )
+    return UpstreamError(CollectionError.SERVICE_ERROR, message, is_outage=True)
 
 
 def _retry_after_seconds(response: httpx.Response) -> float | None:

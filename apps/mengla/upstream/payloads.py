@@ -24,6 +24,17 @@ from apps.mengla.upstream.wire_values import (
     type_name,
     wrapped,
 )
+from apps.mengla.words import (
+    NO_DISTRIBUTION,
+    NO_JSON,
+    NO_OBJECT,
+    NO_PERIOD,
+    NO_ROW,
+    NO_ROWS,
+    NOT_WRITABLE,
+    TOO_LONG,
+    TOO_WRAPPED,
+)
 
 __all__ = [
     "DATE_TYPES",
@@ -62,7 +73,10 @@ VARIANT_CHARACTERS = 16
 
 
 class UnreadablePayload(ValueError):
-    """The answer is no result of the collection service: a failed attempt, not an empty answer."""
+    """The answer is no result of the collection service: a failed attempt, not an empty answer.
+
+    Its argument, like that of the error below, is a message of :mod:`apps.mengla.words`.
+    """
 
 
 class UnstorablePayload(ValueError):
@@ -156,9 +170,9 @@ def split_trend_points(
         else:
             placed[period.key] = point
     if unreadable:
+        shown = ", ".join(unreadable[:MAX_SHOWN_KEYS])
         raise UnreadablePayload(
-            f"{len(unreadable)} of {len(points)} trend points have no readable {granularity}: "
-            f"{', '.join(unreadable[:MAX_SHOWN_KEYS])}"
+            NO_PERIOD(count=len(unreadable), total=len(points), granularity=granularity, points=shown)
         )
     return placed
 
@@ -168,7 +182,7 @@ def canonical_json(data: object) -> bytes:
     try:
         return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
-        raise UnstorablePayload(f"The value cannot be written as JSON: {error}") from error
+        raise UnstorablePayload(NOT_WRITABLE(error=error)) from error
 
 
 def data_hash(data: object) -> str:
@@ -190,22 +204,22 @@ def _peel(node: object, wanted: Collection[str]) -> dict[str, Any] | list[Any] |
         if node is None or isinstance(node, list):
             return node
         if not isinstance(node, dict):
-            raise UnreadablePayload(f"{type_name(node)} where an object or a list is due")
+            raise UnreadablePayload(NO_OBJECT(kind=type_name(node)))
         if any(key in node for key in wanted) or not any(key in node for key in WRAPPER_KEYS):
             return node
         node = wrapped(node)
-    raise UnreadablePayload(f"The result is wrapped more than {MAX_WRAPPERS} deep")
+    raise UnreadablePayload(TOO_WRAPPED(count=MAX_WRAPPERS))
 
 
 def _decoded(node: object) -> object:
     if not isinstance(node, str):
         return node
     if len(node) > MAX_JSON_TEXT_CHARACTERS:
-        raise UnreadablePayload(f"A text of {len(node)} characters where a result is due")
+        raise UnreadablePayload(TOO_LONG(count=len(node)))
     try:
         return orjson.loads(node)
     except orjson.JSONDecodeError as error:
-        raise UnreadablePayload(f"Text that is no JSON where a result is due: {scalar_text(node)}") from error
+        raise UnreadablePayload(NO_JSON(text=scalar_text(node))) from error
 
 
 def _unwrap_list(action: Action, node: dict[str, Any] | list[Any] | None) -> Unwrapped:
@@ -227,7 +241,7 @@ def _unwrap_view(node: dict[str, Any] | list[Any] | None) -> Unwrapped:
     if isinstance(node, list):
         # Some JSON writers spell an empty object as an empty list.
         if node:
-            raise UnreadablePayload("A list where the four lists of the distribution are due")
+            raise UnreadablePayload(NO_DISTRIBUTION())
         return Unwrapped(None, EmptyReason.ALL_LISTS_EMPTY)
     if not any(key in node for key in VIEW_LISTS):
         return _missing_key(VIEW_LISTS[0], node)
@@ -239,10 +253,10 @@ def _unwrap_view(node: dict[str, Any] | list[Any] | None) -> Unwrapped:
 
 def _rows(node: object) -> list[dict[str, Any]]:
     if not isinstance(node, list):
-        raise UnreadablePayload(f"{type_name(node)} where a list of rows is due")
+        raise UnreadablePayload(NO_ROWS(kind=type_name(node)))
     for row in node:
         if not isinstance(row, dict):
-            raise UnreadablePayload(f"{type_name(row)} where a row is due")
+            raise UnreadablePayload(NO_ROW(kind=type_name(row)))
     return node
 
 

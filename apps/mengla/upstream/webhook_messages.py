@@ -15,6 +15,7 @@ from apps.mengla.upstream.wire_values import (
     scalar_text,
     wrapped,
 )
+from apps.mengla.words import FAILED_WITH_STATUS, FAILED_WITHOUT_REASON
 
 HEARTBEAT_STATUSES = frozenset({"running", "sync", "pending", "queued"})
 FAILURE_STATUSES = frozenset(
@@ -65,8 +66,8 @@ def parse_webhook(body: dict[str, Any]) -> WebhookMessage:
         kind = WebhookKind.HEARTBEAT
     elif _is_failure(envelopes, status, word):
         kind = WebhookKind.FAILURE
-        reason = f"reported status {status}" if status else "gave no reason"
-        error_message = error_text([body, *inner]) or f"The execution failed; the collection service {reason}"
+        unexplained = FAILED_WITH_STATUS(status=status) if status else FAILED_WITHOUT_REASON()
+        error_message = error_text([body, *inner]) or unexplained
     else:
         kind = WebhookKind.RESULT
     return WebhookMessage(

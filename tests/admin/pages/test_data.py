@@ -19,6 +19,7 @@ from apps.core.storage.counters import STATS, read_days
 from apps.mengla.choices import Action, CollectionError, Priority
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
+from apps.mengla.words import REPLY_UNREADABLE
 from tests.admin.conftest import JSON
 from tests.mengla.support import (
     answer,
@@ -237,6 +238,21 @@ def test_a_miss_is_collected_and_shown_when_it_has_come(site: Client) -> None:
     answer(attempt, {"hotList": {"code": 0, "data": {"list": [{"catName": "arrived"}]}}})
     assert site.get(facts["state"], **JSON).json()["is_final"] is True
     assert "arrived" in text(site.get(facts["next"]))
+
+
+def test_a_failure_is_told_in_the_readers_language(site: Client) -> None:
+    text(site.get(PAGE, HOT))
+    attempt = claim()
+    jobs.fail_attempt(
+        attempt["_id"],
+        attempt_token=attempt["attempt_token"],
+        error=CollectionError.SERVICE_ERROR,
+        message=REPLY_UNREADABLE(),
+        is_permanent=True,
+    )
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    page = text(site.get(PAGE, HOT | {"collection": str(attempt["_id"])}))
+    assert "采集服务返回错误（5xx）: 采集服务返回的内容无法读取。" in page
 
 
 def test_a_failure_is_told_and_not_repeated_by_itself(site: Client) -> None:

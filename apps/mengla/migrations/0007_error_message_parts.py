@@ -1,0 +1,14 @@
+"""The code and the parameters of stored texts, beside the texts."""
+
+from django.db import migrations, models
+
+# Without a word to MongoDB: a document without the field reads as null.
+_STATE = [
+    migrations.AddField(model_name="collection", name="error_message_parts", field=models.JSONField(null=True)),
+]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mengla", "0006_indexes_of_record_lists")]
+
+    operations = [migrations.SeparateDatabaseAndState(state_operations=_STATE)]

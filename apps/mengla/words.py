@@ -1,0 +1,76 @@
+"""Why collections fail, as it is stored, in the language of the reader.
+
+What the collection service itself says of a failure is stored as it came.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_noop
+
+from apps.core.stored_messages import Messages
+
+ERRORS = Messages("error_message")
+
+# The request to the service.
+UNREACHABLE = ERRORS.register(
+    "unreachable", gettext_noop("The collection service could not be reached: %(error)s.")
+)
+NO_SUCH_TASK = ERRORS.register(
+    "no_such_task", gettext_noop("The collection service has no task named %(name)r.")
+)
+SIMULATOR_REFUSED = ERRORS.register(
+    "simulator_refused",
+    gettext_noop("COLLECT_SERVICE_URL is a simulator, whose made-up figures are refused in production."),
+)
+RATE_LIMITED = ERRORS.register(
+    "rate_limited", gettext_noop("The collection service asked for fewer requests (HTTP 429).")
+)
+# The reason is empty, or stands in brackets with a space before it.
+SERVICE_FAILED = ERRORS.register(
+    "service_failed", gettext_noop("The collection service answered HTTP %(status)d%(reason)s.")
+)
+REJECTED = ERRORS.register(
+    "rejected", gettext_noop("The collection service rejected the request: HTTP %(status)d%(reason)s.")
+)
+REPLY_UNREADABLE = ERRORS.register(
+    "reply_unreadable", gettext_noop("The collection service answered with something unreadable.")
+)
+REPLY_WITHOUT_TASKS = ERRORS.register(
+    "reply_without_tasks", gettext_noop("The collection service answered with no list of tasks.")
+)
+REPLY_WITHOUT_ID = ERRORS.register(
+    "reply_without_id", gettext_noop("The collection service answered with no execution id.")
+)
+UNUSABLE = ERRORS.register("unusable", gettext_noop("This collection cannot be asked for: %(error)s."))
+NOT_ACCEPTED = ERRORS.register(
+    "not_accepted", gettext_noop("The worker ended before the service accepted the request.")
+)
+
+# The answer of the service.
+NO_ANSWER = ERRORS.register("no_answer", gettext_noop("No answer came in time."))
+FAILED_WITH_STATUS = ERRORS.register(
+    "failed_with_status",
+    gettext_noop("The execution failed; the collection service reported status %(status)s"),
+)
+FAILED_WITHOUT_REASON = ERRORS.register(
+    "failed_without_reason", gettext_noop("The execution failed; the collection service gave no reason")
+)
+NO_OBJECT = ERRORS.register("no_object", gettext_noop("%(kind)s where an object or a list is due"))
+TOO_WRAPPED = ERRORS.register("too_wrapped", gettext_noop("The result is wrapped more than %(count)d deep"))
+TOO_LONG = ERRORS.register("too_long", gettext_noop("A text of %(count)d characters where a result is due"))
+NO_JSON = ERRORS.register("no_json", gettext_noop("Text that is no JSON where a result is due: %(text)s"))
+NO_DISTRIBUTION = ERRORS.register(
+    "no_distribution", gettext_noop("A list where the four lists of the distribution are due")
+)
+NO_ROWS = ERRORS.register("no_rows", gettext_noop("%(kind)s where a list of rows is due"))
+NO_ROW = ERRORS.register("no_row", gettext_noop("%(kind)s where a row is due"))
+NO_PERIOD = ERRORS.register(
+    "no_period",
+    gettext_noop("%(count)d of %(total)d trend points have no readable %(granularity)s: %(points)s"),
+)
+NOT_WRITABLE = ERRORS.register("not_writable", gettext_noop("The value cannot be written as JSON: %(error)s"))
+NOT_STORABLE = ERRORS.register("not_storable", gettext_noop("the data cannot be stored: %(error)s"))
+DATABASE_REFUSED = ERRORS.register("database_refused", gettext_noop("the database refused the data"))
+RESERVED_NAME = ERRORS.register(
+    "reserved_name", gettext_noop("the data uses the name $ref, which MongoDB has its own use for")
+)

@@ -17,8 +17,9 @@ class SyncTask(models.Model):
     """One run of a task: what was started, by whom, how far its planning is and how it ended.
 
     ``running_key`` holds the task's id while the run is RUNNING, and its unique index stops overlap. The
-    unique index on ``slot`` stops a schedule firing twice. Progress is counted from the work itself; only
-    when the run has ended are the ``totals`` written, so that they are exact after any crash.
+    unique index on ``slot``, the firing of a schedule, keeps one firing from starting two runs. Progress is
+    counted from the work itself; only when the run has ended are the ``totals`` written, so that they are
+    exact after any crash.
     """
 
     id = ObjectIdAutoField(primary_key=True)

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run that was started; ``is_new`` is false when its slot had been used before."""
+    """The run that was started; ``is_new`` is false when its firing had started it before."""
 
     run_id: str
     is_new: bool

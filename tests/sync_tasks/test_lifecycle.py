@@ -66,7 +66,7 @@ class TestStart:
             requested_by="scheduler",
             parameters=parameters,
             period="202506",
-            slot="202506",
+            firing="202506",
             expected_total=120,
             retry_of="a" * 24,
         )
@@ -108,7 +108,7 @@ class TestStart:
         assert count_runs(status="RUNNING") == 1
 
     def test_of_ten_firings_of_one_slot_one_starts(self) -> None:
-        started, refused = start_at_once(THREADS, slot="20250601")
+        started, refused = start_at_once(THREADS, firing="20250601")
         assert not refused
         assert [result.is_new for result in started].count(True) == 1
         assert len({result.run_id for result in started}) == 1
@@ -116,30 +116,30 @@ class TestStart:
 
     @pytest.mark.parametrize("is_ended", [False, True])
     def test_a_slot_fired_twice_starts_nothing(self, is_ended: bool) -> None:
-        run_id = start_planned(slot="20250601")
+        run_id = start_planned(firing="20250601")
         if is_ended:
             end(run_id)
         facts = {"task_id": "daily_collect", "name": "n", "trigger": Trigger.SCHEDULED}
-        again = services.start_run(**facts, requested_by="", parameters={}, slot="20250601")
+        again = services.start_run(**facts, requested_by="", parameters={}, firing="20250601")
         assert again == Started(run_id, is_new=False)
         assert count_runs() == 1
 
     def test_a_used_slot_is_no_overlap_even_while_another_run_runs(self) -> None:
-        first = end(start_planned(slot="20250601"))
+        first = end(start_planned(firing="20250601"))
         start()
         facts = {"task_id": "daily_collect", "name": "n", "trigger": Trigger.SCHEDULED}
-        again = services.start_run(**facts, requested_by="", parameters={}, slot="20250601")
+        again = services.start_run(**facts, requested_by="", parameters={}, firing="20250601")
         assert again == Started(first, is_new=False)
 
     def test_the_next_slot_waits_for_the_running_one_and_stays_free(self) -> None:
-        run_id = start_planned(slot="20250601")
+        run_id = start_planned(firing="20250601")
         with pytest.raises(AlreadyRunning):
-            start(slot="20250602")
+            start(firing="20250602")
         end(run_id)
-        assert get(start(slot="20250602"))["slot"] == "20250602"
+        assert get(start(firing="20250602"))["slot"] == "20250602"
 
     def test_a_slot_belongs_to_its_task(self) -> None:
-        assert start("daily_collect", slot="2025") != start("yearly_collect", slot="2025")
+        assert start("daily_collect", firing="2025") != start("yearly_collect", firing="2025")
 
     def test_runs_without_a_slot_never_meet(self) -> None:
         end(start_planned())
@@ -177,15 +177,15 @@ class TestStart:
 
     def test_a_start_is_audited_once(self) -> None:
         with capture_logs() as lines:
-            run_id = start(slot="s", requested_by="ana")
-            start(slot="s")
+            run_id = start(firing="s", requested_by="ana")
+            start(firing="s")
             with pytest.raises(AlreadyRunning):
                 start()
         [line] = [line for line in lines if line["event"] == "sync_task_started"]
         assert (line["run_id"], line["task_id"], line["requested_by"]) == (run_id, "daily_collect", "ana")
 
     def test_the_indexes_hold_without_the_service(self) -> None:
-        end(start_planned(slot="s"))
+        end(start_planned(firing="s"))
         start()
         documents = collection_of(SyncTask)
         for clash in ({"running_key": "daily_collect"}, {"task_id": "daily_collect", "slot": "s"}):
@@ -225,7 +225,7 @@ class TestFinish:
 
     def test_a_given_message_stays_and_is_cut(self) -> None:
         run_id = start_planned()
-        services.finish_run(run_id, counts=Counts(total=1, failed=1), error_message="я" * 900)
+        services.fail_run(run_id, counts=Counts(total=1, failed=1), error_message="я" * 900)
         assert get(run_id)["error_message"] == "я" * 500
 
     def test_not_before_it_is_planned(self) -> None:
@@ -296,10 +296,10 @@ def test_runs_disappear_half_a_year_after_their_end() -> None:
 
 def test_the_search_for_what_is_in_the_way_uses_the_partial_indexes() -> None:
     for number in range(20):
-        end(start_planned(slot=str(number)))
+        end(start_planned(firing=str(number)))
     start()
     before = index_uses()
-    start(slot="7")
+    start(firing="7")
     with pytest.raises(AlreadyRunning):
         start()
     used = {name for name, count in index_uses().items() if count > before[name]}

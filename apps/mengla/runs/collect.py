@@ -55,7 +55,7 @@ class Order:
 
     requested_by: str
     trigger: Trigger = Trigger.MANUAL
-    slot: str | None = None  # of a schedule's firing; the same slot never starts twice
+    firing: str | None = None  # of a schedule; the same firing never starts two runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def select(*, cat_ids: Iterable[str] = (), actions: Iterable[str] = (), field: s
 
 
 def start(plan: Plan | Wanted, order: Order) -> Started:
-    """Start the run that the plan describes; a slot that has been used starts nothing.
+    """Start the run that the plan describes; a firing that has started a run starts no other.
 
     :raises AlreadyRunning: when a run of the same task has not ended.
     """
@@ -88,7 +88,7 @@ def start(plan: Plan | Wanted, order: Order) -> Started:
         requested_by=order.requested_by,
         parameters=plan.to_json(),
         period=plan.period,
-        slot=order.slot,
+        firing=order.firing,
         expected_total=plan.count(),
     )
     if started.is_new:

@@ -24,10 +24,10 @@ SCHEDULER = "scheduler"
 def run_period_collect(granularity: Granularity, *, intended_at: str | None) -> str | None:
     """Collect the period that was over at the planned instant; returns the run's id, None when left out.
 
-    A schedule that fires twice for one period starts one run: the period is the slot.
+    A schedule that fires twice for one period starts one run: the period is the firing.
     """
     period = previous_closed_period(_intended_day(intended_at), granularity)
-    return _start(period_plan(period, priority=Priority.SCHEDULED), slot=period.key)
+    return _start(period_plan(period, priority=Priority.SCHEDULED), firing=period.key)
 
 
 def run_backfill_check(*, intended_at: str | None) -> str | None:
@@ -36,16 +36,16 @@ def run_backfill_check(*, intended_at: str | None) -> str | None:
     A period whose own schedule has not been due by then is no gap: its figures may not be complete yet.
     """
     instant = _intended(intended_at)
-    slot = instant.astimezone(UTC).strftime("%Y%m%dT%H%M") if intended_at else None
-    return _start(backfill_check_plan(_intended_day(intended_at), not_due=_not_due(instant)), slot=slot)
+    firing = instant.astimezone(UTC).strftime("%Y%m%dT%H%M") if intended_at else None
+    return _start(backfill_check_plan(_intended_day(intended_at), not_due=_not_due(instant)), firing=firing)
 
 
-def _start(plan: Plan, *, slot: str | None) -> str | None:
+def _start(plan: Plan, *, firing: str | None) -> str | None:
     if is_flag_set(SCHEDULER_PAUSED):
         logger.info("schedule_paused", task_id=plan.task_id)
         return None
     try:
-        return start(plan, Order(SCHEDULER, Trigger.SCHEDULED, slot)).run_id
+        return start(plan, Order(SCHEDULER, Trigger.SCHEDULED, firing)).run_id
     except AlreadyRunning as error:
         # The run before has not ended: the backfill check closes the gap this leaves.
         logger.warning("schedule_overlaps", task_id=plan.task_id, running=error.run_id)

@@ -33,11 +33,11 @@ def start_run(
     requested_by: str,
     parameters: Mapping[str, Any],
     period: str = "",
-    slot: str | None = None,
+    firing: str | None = None,
     expected_total: int = 0,
     retry_of: str = "",
 ) -> Started:
-    """Start a run, unless its slot has been used: then the run that used it is returned, not new.
+    """Start a run; a firing of a schedule that has started one already returns that run, not new.
 
     :raises AlreadyRunning: when a run of the same task has not ended.
     """
@@ -48,7 +48,7 @@ def start_run(
         requested_by=clip("requested_by", requested_by),
         parameters=dict(parameters),
         period=clip("period", period),
-        slot=slot,
+        slot=firing,
         expected_total=expected_total,
         retry_of=retry_of,
     )
@@ -56,9 +56,9 @@ def start_run(
         try:
             collection_of(SyncTask).insert_one(document)
         except DuplicateKeyError:
-            # The slot first: a schedule that fires twice is no overlap, although its first run may run on.
-            if slot is not None and (used := _find_slot(task_id, slot)):
-                return Started(used, is_new=False)
+            # The firing first: a schedule that fires twice is no overlap, although its first run may run on.
+            if firing is not None and (known := _find_fired(task_id, firing)):
+                return Started(known, is_new=False)
             if running := _find_running(task_id):
                 raise AlreadyRunning(running) from None
             continue  # the run in the way ended, or was deleted, this very moment
@@ -76,9 +76,7 @@ def start_run(
     raise RuntimeError("Runs of the same task kept starting and ending while this one was started.")
 
 
-def finish_run(
-    run_id: str, *, counts: Counts, error_message: str = "", planner_token: str | None = None
-) -> bool:
+def finish_run(run_id: str, *, counts: Counts, planner_token: str | None = None) -> bool:
     """End a planned run whose collections have all ended, with these counts as its totals.
 
     It has FAILED when there were failures and nothing else, and is COMPLETED otherwise. False when it is not
@@ -87,8 +85,7 @@ def finish_run(
     """
     if counts.ended < counts.total:
         return False
-    if counts.failed and not error_message:
-        error_message = SOME_FAILED(failed=counts.failed, total=counts.total)
+    error_message = SOME_FAILED(failed=counts.failed, total=counts.total) if counts.failed else ""
     is_failed = counts.failed > 0 and counts.completed + counts.empty == 0
     status = RunStatus.FAILED if is_failed else RunStatus.COMPLETED
     criteria = {"is_planned": True} if planner_token is None else {"planner_token": planner_token}
@@ -172,10 +169,10 @@ def _new_document(**given: Any) -> Document:
     }
 
 
-def _find_slot(task_id: str, slot: str) -> str | None:
+def _find_fired(task_id: str, firing: str) -> str | None:
     # The indexes are partial (they leave nulls out); naming the type lets MongoDB use them for a search.
     return _find_id(
-        {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": slot, "$type": "string"}}
+        {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": firing, "$type": "string"}}
     )
 
 

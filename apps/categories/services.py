@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pymongo
@@ -64,10 +63,8 @@ class _Plan:
         )
 
 
-def import_categories(
-    *, nodes: Any = None, path: Path | None = None, is_dry_run: bool = False
-) -> ImportResult:
-    """Make the stored tree equal to the given one, from parsed JSON or from a file.
+def import_categories(*, nodes: Any, is_dry_run: bool = False) -> ImportResult:
+    """Make the stored tree equal to the given one, which is parsed JSON.
 
     Everything is checked before anything is written. The writes are upserts by id followed by removals,
     so an import that was killed halfway is completed by running it again.
@@ -76,8 +73,6 @@ def import_categories(
     :raises Conflict: when another import does not end in time; nothing was changed.
     :raises DependencyUnavailable: when Redis, which keeps two imports apart, is down; nothing was changed.
     """
-    if path is not None:
-        nodes = tree_file.parse_json(tree_file.read_file(path))
     rows = tree_file.build_rows(nodes)
     if is_dry_run:
         return _plan(rows).result()

@@ -42,16 +42,20 @@ class CategoryRow:
     data_hash: str
 
 
-def read_file(path: Path) -> bytes:
-    """Return the content of a category file, or raise when it cannot be one."""
+def read_tree(path: Path) -> Any:
+    """Return the parsed JSON of a category file.
+
+    :raises InvalidCategoryFile: when the file cannot be read, is too large or is no JSON.
+    """
     try:
         with path.open("rb") as stream:
-            return read_stream(stream, name=str(path))
+            content = read_stream(stream, name=str(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InvalidCategoryFile(
             [_("%(path)s: cannot be read (%(reason)s)") % {"path": path, "reason": reason}]
         ) from error
+    return parse_json(content)
 
 
 def read_stream(stream: BinaryIO, *, name: str) -> bytes:

@@ -173,9 +173,9 @@ def without_planner() -> Document:
     return {"$or": [{"planner_until": None}, {"planner_until": {"$lte": utc_now()}}]}
 
 
-def failures_of(run: Mapping[str, Any], limit: int = MAX_LISTED_FAILURES) -> list[Failure]:
-    """Return failed collections of a run, with their reasons."""
-    return get_work(run["task_id"]).failures(str(run["_id"]), limit)
+def failures_of(run: Mapping[str, Any]) -> list[Failure]:
+    """Return the first failed collections of a run, with their reasons."""
+    return get_work(run["task_id"]).failures(str(run["_id"]), MAX_LISTED_FAILURES)
 
 
 def count_failures(task_id: str, run_id: str) -> dict[str, int]:

@@ -16,6 +16,7 @@ from apps.categories import bulk, selectors, services
 from apps.categories.errors import InvalidCategoryFile
 from apps.categories.models import Category
 from apps.categories.services import ImportResult, import_categories
+from apps.categories.tree_file import read_tree
 from apps.core.errors import Conflict, DependencyUnavailable
 from apps.core.storage.locks import lease_of
 from tests.factories.categories import (
@@ -50,7 +51,7 @@ def test_an_import_stores_the_tree_exactly_as_it_was(tree: list[Any]) -> None:
 
 
 def test_a_file_is_imported_by_its_path() -> None:
-    assert import_categories(path=SAMPLE_PATH).added == 15
+    assert import_categories(nodes=read_tree(SAMPLE_PATH)).added == 15
     assert as_text(selectors.build_tree()) == as_text(load_sample())
 
 
@@ -163,7 +164,7 @@ def test_a_bad_file_changes_nothing(
     path.write_bytes(content)
     monkeypatch.setattr(services, "clear_all", lambda: pytest.fail("nothing changed, nothing to announce"))
     with pytest.raises(InvalidCategoryFile) as caught:
-        import_categories(path=path, is_dry_run=is_dry_run)
+        import_categories(nodes=read_tree(path), is_dry_run=is_dry_run)
     assert caught.value.problems
     assert stored_rows() == rows
 

@@ -237,8 +237,8 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     assert tree_file.MAX_FILE_BYTES == 50 * 1024 * 1024
     monkeypatch.setattr(tree_file, "MAX_FILE_BYTES", 1024 * 1024)
     path = tmp_path / "tree.json"
-    path.write_bytes(b" " * (1024 * 1024))
-    assert len(tree_file.read_file(path)) == 1024 * 1024
+    path.write_bytes(b"[]".ljust(1024 * 1024))
+    assert tree_file.read_tree(path) == []
     with pytest.raises(InvalidCategoryFile) as caught:
         tree_file.read_stream(io.BytesIO(b" " * (1024 * 1024 + 1)), name="standard input")
     assert caught.value.problems == ("standard input: is larger than 1 MB",)
@@ -247,5 +247,5 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_file_that_cannot_be_read_is_told_with_its_path(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.json", tmp_path):
         with pytest.raises(InvalidCategoryFile) as caught:
-            tree_file.read_file(path)
+            tree_file.read_tree(path)
         assert caught.value.problems[0].startswith(f"{path}: cannot be read (")

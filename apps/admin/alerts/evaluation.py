@@ -49,12 +49,12 @@ def check_by_hand() -> CheckResult:
     return check()
 
 
-def check_if_late(*, now: datetime | None = None) -> CheckResult | None:
+def check_if_late() -> CheckResult | None:
     """Check if the workers should have done so and did not; None when they did, or somebody else does it.
 
     Before the very first check nothing is late: the clock starts with this call.
     """
-    instant = now or utc_now()
+    instant = utc_now()
     last = named_collection(_CHECKS).find_one({"_id": _KEY})
     if last is None:
         named_collection(_CHECKS).update_one(

@@ -120,10 +120,8 @@ def _category(field: str, text: str) -> str:
 def _granularity(date_type: str) -> Granularity | None:
     if not date_type:
         return None
-    try:
+    with _period_errors("dateType"):
         return parse_granularity(date_type)
-    except PeriodError as error:
-        raise _invalid("dateType", error.message) from error
 
 
 def _period(field: str, text: str, granularity: Granularity | None) -> Period | None:
@@ -131,17 +129,13 @@ def _period(field: str, text: str, granularity: Granularity | None) -> Period | 
 
 
 def _named_period(field: str, text: str, granularity: Granularity | None = None) -> Period:
-    try:
+    with _period_errors(field):
         return parse_period(text, granularity)
-    except PeriodError as error:
-        raise _invalid(field, error.message) from error
 
 
 def _bound(field: str, text: str, granularity: Granularity, *, is_end: bool) -> Period:
-    try:
+    with _period_errors(field):
         return parse_bound(text, granularity, is_end=is_end)
-    except PeriodError as error:
-        raise _invalid(field, error.message) from error
 
 
 def _single_period(
@@ -201,11 +195,13 @@ def _extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _period_errors() -> Iterator[None]:
+def _period_errors(field: str = "") -> Iterator[None]:
+    """Raise what is wrong with a period as :class:`InvalidInput` of the field, or of the fields it names."""
     try:
         yield
     except PeriodError as error:
-        raise InvalidInput(_("The input is not valid."), fields=error.fields) from error
+        fields = {field: [error.message]} if field else error.fields
+        raise InvalidInput(_("The input is not valid."), fields=fields) from error
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

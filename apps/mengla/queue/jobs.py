@@ -199,7 +199,7 @@ def finish(
 
     A late success also ends one that waits for its retry or was given up. An empty answer counts only for
     the attempt under way, named by its token. ``was_asked``: whether the answer came by this collection.
-    With ``wanters`` (of :func:`~.queue_documents.wanters_of`) it is also False when others have joined.
+    With ``wanters`` (of :func:`~.documents.wanters_of`) it is also False when others have joined.
     ``are_caches_told``: the caches know the answer, so nothing is pending any more.
     """
     criteria: Document = {"_id": collection_id} | (wanters or {})

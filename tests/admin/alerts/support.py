@@ -123,6 +123,12 @@ def let_worker_be_silent(*, seconds: float) -> None:
     )
 
 
+def let_first_check_be_awaited(ago: timedelta) -> None:
+    """Let the wait for the very first check have begun so long ago."""
+    changes = {"$set": {"awaited_since": utc_now() - ago}}
+    assert named_collection("alert_checks").update_one({"_id": "alerts"}, changes).matched_count == 1
+
+
 def let_last_check_be(ago: timedelta) -> datetime:
     """Let the last check have been so long ago."""
     checked_at = utc_now() - ago

@@ -28,6 +28,7 @@ from tests.admin.alerts.support import (
     change_alert,
     check,
     cool_down,
+    let_first_check_be_awaited,
     let_last_check_be,
     let_worker_be_silent,
 )
@@ -323,7 +324,8 @@ class TestWhoChecks:
         let_worker_be_silent(seconds=1000)
         assert evaluation.check_if_late() is None
         assert evaluation.last_checked_at() is None
-        assert evaluation.check_if_late(now=utc_now() + timedelta(minutes=4)) is not None
+        let_first_check_be_awaited(timedelta(minutes=4))
+        assert evaluation.check_if_late() is not None
 
     @pytest.mark.parametrize(
         ("cron", "minutes"), [("* * * * *", 3), ("*/10 * * * *", 21), ("0 * * * *", 121)]

@@ -54,7 +54,7 @@ def _read(name: str) -> Any:
         raise CommandError(
             _("There is no file %(name)r.") % {"name": name}, returncode=ExitCode.BAD_ARGUMENTS
         )
-    return tree_file.parse_json(tree_file.read_file(path))
+    return tree_file.read_tree(path)
 
 
 def _is_there(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a request that starts a run says: who orders it, and which part of the figures is meant."""
+"""Reads requests that start a run: the caller, and the selected categories and actions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MAX_TEXT = 64
 
 
 def order_of(request: Request) -> Order:
-    """Return who orders a run by this request."""
+    """Return the order of a run by the caller of this request."""
     return Order(request.user.get_username(), Trigger.API)
 
 
 class SomeField(serializers.ListField):
-    """Some of what there is: absent or null means all.
+    """A list of selected values; absent or null means all.
 
-    An empty list is an error: whoever filters until nothing is left does not want all.
+    An empty list is an error: a caller whose filter leaves nothing does not want everything.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -35,7 +35,7 @@ class SomeField(serializers.ListField):
 
 
 class ActionsField(SomeField):
-    """Some of the actions."""
+    """A list of selected actions."""
 
     def __init__(self, **kwargs: Any) -> None:
         options: dict[str, Any] = {"child": StrictChoiceField(choices=Action.choices)}
@@ -43,7 +43,7 @@ class ActionsField(SomeField):
 
 
 class SelectionSerializer(ExactSerializer):
-    """What part of the figures is meant."""
+    """The selected category and actions."""
 
     catId = StrictTextField(
         required=False,
@@ -66,6 +66,6 @@ class SelectionSerializer(ExactSerializer):
 
 
 class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):
-    """A range of periods, and what part of the figures is meant."""
+    """A range of periods, and the selected category and actions."""
 
     max_periods = MAX_RANGE_PERIODS

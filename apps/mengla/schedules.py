@@ -10,7 +10,7 @@ _INTENDED = "intended_at"
 
 
 def get_schedules() -> list[WantedSchedule]:
-    """Return what should run by itself."""
+    """Return the schedules that must exist."""
     tasks = "apps.mengla.tasks"
     return [
         WantedSchedule("tick", f"{tasks}.tick", settings.CRON_TICK),

@@ -1,4 +1,4 @@
-"""What clients send to this app and what they get."""
+"""The requests to this app and its responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATE_TYPES = ["day", "month", "quarter", "year"]
 
 
 class _Text(serializers.CharField):
-    """Optional text, taken with white space around it, which no period has; null counts as absent."""
+    """An optional text; null counts as absent. White space stays, so that it makes a period invalid."""
 
     def __init__(self, **kwargs: Any) -> None:
         options = {
@@ -34,7 +34,7 @@ class _Text(serializers.CharField):
 
 
 class _FiguresSerializer(serializers.Serializer[Any]):
-    """The parameters every way of asking for figures shares."""
+    """The parameters that all requests for figures share."""
 
     dateType = _Text(help_text="day, month, quarter or year; inferred from the form of timest when absent.")
     timest = _Text(help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.")
@@ -71,14 +71,14 @@ class _FiguresSerializer(serializers.Serializer[Any]):
 
 
 class _ExtraField(serializers.DictField):
-    """Further parameters for the collection service; part of the identity of the answer."""
+    """Further parameters for the collection service; part of the query's identity."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_null=True, **kwargs)
 
 
 class _ExtraTextField(serializers.JSONField):
-    """The same as JSON text, for a query string."""
+    """The same parameters as JSON text, for a query string."""
 
     default_error_messages = {"not_an_object": _("Must be a JSON object.")}
 
@@ -105,7 +105,7 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
         allow_blank=True,
         max_length=_MAX_TEXT,
         trim_whitespace=False,
-        help_text="A catId; empty or all for all categories.",
+        help_text="A catId; empty or all for all categories taken together.",
     )
     timest = _Text(
         required=True,
@@ -120,9 +120,9 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
 
 
 class FiguresBodySerializer(_FiguresSerializer):
-    """The body of the POST addresses that name their action."""
+    """The body of the POST addresses whose path names the action."""
 
-    catId = _Text(help_text="A catId; empty or all for all categories.")
+    catId = _Text(help_text="A catId; empty or all for all categories taken together.")
     extra = _ExtraField()
 
 
@@ -133,7 +133,7 @@ class FiguresQuerySerializer(FiguresBodySerializer):
 
 
 class CollectionSerializer(serializers.Serializer[Any]):
-    """A collection as its status address tells it."""
+    """The state of a collection."""
 
     id = serializers.CharField(source="_id")
     status = serializers.ChoiceField(choices=CollectionStatus.choices)
@@ -143,7 +143,7 @@ class CollectionSerializer(serializers.Serializer[Any]):
     starRange = serializers.CharField(source="start_key")
     endRange = serializers.CharField(source="end_key")
     priority = serializers.IntegerField()
-    position = serializers.IntegerField(help_text="How many pending collections go before it.")
+    position = serializers.IntegerField(help_text="How many pending collections are ahead of it.")
     attempts = serializers.IntegerField()
     error = serializers.CharField(source="error_code", allow_null=True)
     error_message = serializers.CharField(allow_null=True)
@@ -151,10 +151,12 @@ class CollectionSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     dispatched_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
-    result = serializers.CharField(allow_null=True, help_text="Where to read the figures, when done.")
+    result = serializers.CharField(
+        allow_null=True, help_text="The address of the figures, null until they are stored."
+    )
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the document's public facts; instants are UTC."""
+        """Return the public fields of the document; instants are UTC."""
         return {
             "id": str(instance["_id"]),
             "status": instance["status"],
@@ -177,7 +179,7 @@ class CollectionSerializer(serializers.Serializer[Any]):
 
 
 class CollectionBriefSerializer(serializers.Serializer[Any]):
-    """A collection as a miss announces it."""
+    """The collection in the response to a miss."""
 
     id = serializers.CharField()
     status = serializers.ChoiceField(choices=CollectionStatus.choices)
@@ -187,7 +189,7 @@ class CollectionBriefSerializer(serializers.Serializer[Any]):
 
 
 class CollectingSerializer(serializers.Serializer[Any]):
-    """The answer to a miss."""
+    """The response to a miss."""
 
     collecting = serializers.BooleanField()
     collection = CollectionBriefSerializer()
@@ -202,7 +204,7 @@ class RecordsQuerySerializer(PageQuerySerializer):
         allow_blank=True,
         max_length=_MAX_TEXT,
         trim_whitespace=False,
-        help_text="Empty or all: all categories.",
+        help_text="A catId; empty or all for all categories taken together.",
     )
     dateType = serializers.CharField(required=False, max_length=_MAX_TEXT, trim_whitespace=False)
     to = serializers.CharField(
@@ -211,7 +213,7 @@ class RecordsQuerySerializer(PageQuerySerializer):
     empty = serializers.BooleanField(required=False, allow_null=True, default=None)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add ``from``, which is no Python name."""
+        """Add ``from``, which is a keyword in Python."""
         fields = super().get_fields()
         fields["from"] = serializers.CharField(
             required=False, max_length=_MAX_TEXT, trim_whitespace=False, help_text="First period."
@@ -237,7 +239,7 @@ class RecordSerializer(serializers.Serializer[Any]):
     collection_id = serializers.CharField()
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the document's public facts; instants are UTC."""
+        """Return the public fields of the document; instants are UTC."""
         return {name: instance[field.source or name] for name, field in self.fields.items()}
 
 
@@ -249,6 +251,6 @@ class RecordPageSerializer(serializers.Serializer[Any]):
 
 
 class WebhookReceiptSerializer(serializers.Serializer[Any]):
-    """What became of a webhook."""
+    """The outcome of a webhook call."""
 
     status = serializers.CharField()

@@ -1,4 +1,4 @@
-"""What the worker cluster runs for this app: thin doors to services."""
+"""The tasks that the worker cluster runs for this app; each one calls a service."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from apps.mengla.maintenance.tick import run_tick
 from apps.mengla.runs import planning, scheduled
 from apps.sync_tasks.services import settle_cancelled
 
-# A worker may wait longer for MongoDB than a web request, yet never for ever.
+# A worker may wait longer for MongoDB than a web request, but not for ever.
 _OPERATION_TIMEOUT_SECONDS = 240
-# What is not planned by then is planned by the next one, which goes on where this one stopped.
+# What is not planned by then is left to the next task, which goes on where this one stopped.
 _PLANNING_TIMEOUT_SECONDS = 540
 
 
 def dispatch() -> int:
-    """Send what is due to the collection service."""
+    """Send the due collections to the collection service; returns how many were sent."""
     with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
         return run_dispatch()
 
 
 def tick() -> dict[str, int]:
-    """Look after overdue collections, unfinished runs and lost wake-ups, once a minute."""
+    """Repair overdue collections, unfinished runs and lost wake-ups; runs once a minute."""
     with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
         return dataclasses.asdict(run_tick())
 
@@ -37,30 +37,30 @@ def plan_run(run_id: str) -> int:
 
 
 def daily_collect(intended_at: str | None = None) -> str | None:
-    """Collect the day before."""
+    """Collect the previous day; returns the run's id, None when no run was started."""
     return scheduled.run_period_collect(Granularity.DAY, intended_at=intended_at)
 
 
 def monthly_collect(intended_at: str | None = None) -> str | None:
-    """Collect the month before."""
+    """Collect the previous month; returns the run's id, None when no run was started."""
     return scheduled.run_period_collect(Granularity.MONTH, intended_at=intended_at)
 
 
 def quarterly_collect(intended_at: str | None = None) -> str | None:
-    """Collect the quarter before."""
+    """Collect the previous quarter; returns the run's id, None when no run was started."""
     return scheduled.run_period_collect(Granularity.QUARTER, intended_at=intended_at)
 
 
 def yearly_collect(intended_at: str | None = None) -> str | None:
-    """Collect the year before."""
+    """Collect the previous year; returns the run's id, None when no run was started."""
     return scheduled.run_period_collect(Granularity.YEAR, intended_at=intended_at)
 
 
 def backfill_check(intended_at: str | None = None) -> str | None:
-    """Look for gaps in the last closed periods and plan them."""
+    """Fill the gaps in the last closed periods; returns the run's id, None when no run was started."""
     return scheduled.run_backfill_check(intended_at=intended_at)
 
 
 def settle_run(run_id: str) -> bool:
-    """Bring the cancelling of a large run to its end, a moment at a time."""
+    """Go on with the cancellation of a large run; returns whether this call finished it."""
     return settle_cancelled(run_id)

@@ -41,47 +41,49 @@ _RETRY_AFTER_SECONDS = 2
 _MAX_RETRY_AFTER_SECONDS = 60
 _FIGURES = {
     200: OpenApiResponse(OpenApiTypes.OBJECT, description="The figures, from the store or the caches."),
-    202: OpenApiResponse(CollectingSerializer, description="Not stored yet: being collected."),
+    202: OpenApiResponse(
+        CollectingSerializer, description="The figures are not stored yet; they are being collected."
+    ),
 }
 
 
 @extend_schema(tags=["mengla"])
 class FiguresViewSet(ViewSet):
-    """Asks for figures; never waits for the collection service unless told to."""
+    """Serves figures; waits for the collection service only when the caller asks it to (``wait``)."""
 
     @extend_schema(operation_id="mengla_read", parameters=[FiguresParametersSerializer], responses=_FIGURES)
     def read(self, request: Request) -> HttpResponse:
-        """Answer ``GET /mengla/``."""
+        """Return the figures that the query string asks for."""
         return _answer(request, FiguresParametersSerializer(data=request.query_params))
 
     @extend_schema(operation_id="mengla_query", request=FiguresQuerySerializer, responses=_FIGURES)
     def query(self, request: Request) -> HttpResponse:
-        """Answer ``POST /mengla/query``."""
+        """Return the figures that the body asks for."""
         return _answer(request, FiguresQuerySerializer(data=request.data))
 
     @extend_schema(operation_id="mengla_high", request=FiguresBodySerializer, responses=_FIGURES)
     def high(self, request: Request) -> HttpResponse:
-        """Answer the blue-ocean ranking."""
+        """Return the blue-ocean ranking."""
         return _answer(request, FiguresBodySerializer(data=request.data), Action.HIGH)
 
     @extend_schema(operation_id="mengla_hot", request=FiguresBodySerializer, responses=_FIGURES)
     def hot(self, request: Request) -> HttpResponse:
-        """Answer the best sellers."""
+        """Return the best sellers."""
         return _answer(request, FiguresBodySerializer(data=request.data), Action.HOT)
 
     @extend_schema(operation_id="mengla_chance", request=FiguresBodySerializer, responses=_FIGURES)
     def chance(self, request: Request) -> HttpResponse:
-        """Answer the rising ones."""
+        """Return the rising ranking."""
         return _answer(request, FiguresBodySerializer(data=request.data), Action.CHANCE)
 
     @extend_schema(operation_id="mengla_industry_view", request=FiguresBodySerializer, responses=_FIGURES)
     def industry_view(self, request: Request) -> HttpResponse:
-        """Answer the distribution."""
+        """Return the distribution."""
         return _answer(request, FiguresBodySerializer(data=request.data), Action.INDUSTRY_VIEW)
 
     @extend_schema(operation_id="mengla_industry_trend", request=FiguresBodySerializer, responses=_FIGURES)
     def industry_trend(self, request: Request) -> HttpResponse:
-        """Answer the trend."""
+        """Return the trend."""
         return _answer(request, FiguresBodySerializer(data=request.data), Action.INDUSTRY_TREND)
 
 
@@ -91,7 +93,7 @@ class CollectionViewSet(ViewSet):
 
     @extend_schema(operation_id="mengla_collection", responses=CollectionSerializer)
     def retrieve(self, request: Request, collection_id: str) -> Response:
-        """Tell how one collection stands."""
+        """Return the state of one collection."""
         collection = selectors.find_collection(collection_id)
         if collection is None:
             raise NotFound(_("There is no such collection."))
@@ -107,7 +109,7 @@ class RecordViewSet(ViewSet):
         operation_id="mengla_records", parameters=[RecordsQuerySerializer], responses=RecordPageSerializer
     )
     def list(self, request: Request) -> Response:
-        """List what is stored, newest first."""
+        """List the stored records, newest first."""
         serializer = RecordsQuerySerializer(data=request.query_params)
         serializer.is_valid(raise_exception=True)
         page = selectors.list_records(**build_record_filter(serializer.validated_data))
@@ -140,7 +142,7 @@ def _hit(request: Request, hit: Hit) -> HttpResponse:
 def _miss(miss: Miss) -> Response:
     collection = miss.collection
     collection_id = str(collection["_id"])
-    structlog.contextvars.bind_contextvars(collection_id=collection_id)  # until the request is answered
+    structlog.contextvars.bind_contextvars(collection_id=collection_id)  # until the response is sent
     position = selectors.queue_position(collection)
     body = {
         "collecting": True,
@@ -161,7 +163,7 @@ def _miss(miss: Miss) -> Response:
 
 
 def _result_address(collection: dict[str, Any]) -> str | None:
-    """Return where the figures of an ended collection are read, None before."""
+    """Return the address of the figures that a collection has stored, None when it has not."""
     if collection["status"] not in (CollectionStatus.SUCCEEDED, CollectionStatus.EMPTY):
         return None
     parameters = {

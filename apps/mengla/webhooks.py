@@ -34,12 +34,12 @@ class WebhookViewSet(ViewSet):
 
     @extend_schema(operation_id="webhook_probe")
     def probe(self, request: Request) -> Response:
-        """Answer the service's probe."""
+        """Respond to the probe of the service."""
         return Response({"status": "ready"})
 
     @extend_schema(operation_id="webhook_notify", request=OpenApiTypes.OBJECT)
     def notify(self, request: Request) -> Response:
-        """Take one call of the service."""
+        """Receive one call of the service."""
         raw = read_body(request._request, limit_bytes=settings.WEBHOOK_MAX_BYTES)
         origin = {
             "collection_id": request.query_params.get("collection"),
@@ -47,7 +47,7 @@ class WebhookViewSet(ViewSet):
         }
         _verify(request, raw, origin)
         if ObjectId.is_valid(origin["collection_id"] or ""):
-            # Until the request is answered; the name in a genuine call is one that we gave.
+            # Until the response is sent. The call is genuine, so the id is one that we issued.
             structlog.contextvars.bind_contextvars(collection_id=origin["collection_id"])
         body = loads(raw)
         if not isinstance(body, dict):

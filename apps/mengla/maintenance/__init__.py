@@ -1,4 +1,4 @@
-"""What keeps the product in order: the regular tick, and the purge.
+"""The upkeep of the product: the one-minute tick, and the purge.
 
 Tasks, commands and `apps.admin` call it.
 """

@@ -1,8 +1,8 @@
-"""Deletes what was collected, and nothing else: records, and what is told of ended collections and runs.
+"""Deletes what was collected and nothing else: records, ended collections and ended runs.
 
-Categories, settings, schedules, users, tokens and panels are never touched. What is under way goes on, and
-what it brings is stored: cancel it first to have nothing left. With the records the caches are emptied, for
-no reader shall get from a cache what is stored no more.
+Categories, settings, schedules, users, tokens and panels are never touched. Active collections go on, and
+their answers are stored: cancel them first to have nothing left. The caches are cleared with the records, so
+that no reader gets deleted figures from a cache.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OnProgress = Callable[[int], None]
 
 
 class PurgeTarget(StrEnum):
-    """What may be emptied."""
+    """What a purge can empty."""
 
     MONGODB = "mongodb"
     REDIS = "redis"
@@ -45,7 +45,7 @@ class PurgeTarget(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """How much there is of everything that a purge of MongoDB deletes."""
+    """How many documents of each kind a purge of MongoDB deletes."""
 
     records: int
     collections: int
@@ -53,13 +53,13 @@ class Collected:
 
     @property
     def total(self) -> int:
-        """All of it together."""
+        """The number of all documents."""
         return self.records + self.collections + self.runs
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What was deleted; ``is_complete`` is false when the time was over before everything was."""
+    """What was deleted; ``is_complete`` is false when the time ran out before the end."""
 
     records: int
     collections: int
@@ -85,13 +85,14 @@ def purge(
     max_seconds: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> Purged:
-    """Empty the targets; may be repeated, and killed at any point.
+    """Empty the targets; safe to repeat and to kill at any point.
 
-    ``on_progress`` is told how many documents of MongoDB are deleted so far.
+    ``on_progress`` is called with the number of documents deleted from MongoDB so far.
 
-    :raises DependencyUnavailable: when the caches of the processes cannot be told.
+    :raises redis.RedisError: when Redis does not answer; then nothing is deleted.
+    :raises DependencyUnavailable: when the caches cannot be notified after the deletion.
     """
-    # Before anything is deleted: without Redis the caches would go on serving it.
+    # Checked before the deletion: without Redis the caches would go on serving deleted figures.
     get_redis().ping()
     deleted = {"records": 0, "collections": 0, "runs": 0}
     is_complete = True
@@ -108,7 +109,7 @@ def purge(
                     is_complete = False
                     break
     finally:
-        # Also when it stopped half way: what was deleted until then is served no more.
+        # Also after an error: the caches must not serve what was deleted until then.
         if are_caches_cleared:
             demand_told(get_cache().clear_all())
         elif is_l1_cleared:
@@ -129,9 +130,9 @@ def purge(
 
 
 def _delete_collected() -> Iterator[tuple[str, int]]:
-    """Delete in batches; what is written from now on stays. Yields what was deleted and how many of it."""
+    """Delete in batches; yields the kind and number of each. What is written from now on stays."""
     begun_at = utc_now()
-    # Also those of others, which do not say when they were written.
+    # Also records that another program wrote without this field.
     stored = {"updated_at": {"$not": {"$gt": begun_at}}}
     yield from (("records", count) for count in records.delete_in_batches(stored, batch_size=_BATCH))
     ended = _ended_collections() | {"finished_at": {"$lte": begun_at}}
@@ -141,7 +142,7 @@ def _delete_collected() -> Iterator[tuple[str, int]]:
 
 
 def _ended_collections() -> Document:
-    """Return the search for ended collections, but for those that the progress of a running run counts."""
+    """Return the filter of ended collections, without those that a running run still counts."""
     running = [str(run["_id"]) for run in run_selectors.list_running(_MAX_RUNNING)]
     return {
         "status": {"$in": [status.value for status in FINAL_STATUSES]},

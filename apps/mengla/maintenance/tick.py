@@ -1,4 +1,4 @@
-"""The one-minute tick: makes good whatever a killed process or a lost message has left behind."""
+"""The one-minute tick: it repairs what a killed process or a lost message has left undone."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class TickResult:
 
 
 def run_tick() -> TickResult:
-    """Show that a worker lives, make good what was left behind, then wake the dispatcher."""
+    """Record a heartbeat, repair what was left undone, then wake the dispatcher."""
     note_heartbeat()
-    # Before the overdue ones: their answers may be among those that waited for MongoDB.
+    # Before overdue collections fail: their answers may be among those deferred while MongoDB was down.
     deferred = receive.receive_deferred()
     overdue = jobs.fail_overdue()
     caches_told = cache_sync.tell_caches_again()

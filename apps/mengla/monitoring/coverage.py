@@ -1,4 +1,4 @@
-"""Which figures are stored, period by period: present, empty or missing; due for renewal; being collected."""
+"""Which figures are stored, period by period: present, empty or missing, stale, being collected."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class CellState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How one action, category and period stands."""
+    """The state of one action, category and period."""
 
     state: CellState = CellState.MISSING
-    is_stale: bool = False  # stored, and due for renewal
-    is_in_flight: bool = False  # a collection of it waits or is under way
+    is_stale: bool = False  # stored, and due for a refresh
+    is_in_flight: bool = False  # a collection of it is pending or dispatched
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many cells are in each state; ``stale`` and ``in_flight`` are among the others."""
+    """How many cells are in each state; ``stale`` and ``in_flight`` ones are counted there, too."""
 
     present: int
     empty: int
@@ -66,7 +66,7 @@ class Coverage:
     actions: tuple[Action, ...]
     cat_ids: tuple[str, ...]
     periods: tuple[Period, ...]
-    cells: Mapping[tuple[str, str, str], Cell]  # by action, category and period key; what is missing is not
+    cells: Mapping[tuple[str, str, str], Cell]  # by action, category, period key; absent: missing
 
     def cell(self, action: str, cat_id: str, period_key: str) -> Cell:
         """Return one cell."""
@@ -79,9 +79,9 @@ class Coverage:
                 yield action, cat_id, [self.cell(action, cat_id, period.key) for period in self.periods]
 
     def combined(self) -> dict[str, dict[str, CellState]]:
-        """Return, by action and period key, how all categories together stand.
+        """Return the state of all categories together, by action and period key.
 
-        Missing as long as any category's figures are; empty when there are none in any category.
+        It is missing while the figures of any category are missing, and empty when all categories are empty.
         """
         states: dict[str, dict[str, CellState]] = {action.value: {} for action in self.actions}
         for period in self.periods:
@@ -117,7 +117,7 @@ def count_cells(cells: Iterable[Cell]) -> Totals:
 def coverage(*, start: Period, end: Period, selection: Selection | None = None) -> Coverage:
     """Look up what is stored of the selected figures; by default every action and level-1 category.
 
-    Only figures without a product and extra parameters are looked at: those that runs collect.
+    Only figures without a product and extra parameters are counted: those that runs collect.
 
     :raises InvalidInput: for unknown categories, a reversed range, or more than :data:`MAX_CELLS` cells.
     """
@@ -162,7 +162,7 @@ def _in_flight(actions: Sequence[Action], cat_ids: Sequence[str], periods: Seque
 
 
 def _trends_in_flight(cat_ids: Sequence[str], periods: Sequence[Period]) -> Iterator[Key]:
-    """Yield the periods of all ranges under way: a range may begin and end anywhere."""
+    """Yield the cells of all trend ranges in flight; a range may begin and end at any period."""
     trend = Action.INDUSTRY_TREND.value
     group_of = {
         DataQuery(Action.INDUSTRY_TREND, cat_id, periods[0], periods[0]).cache_group: cat_id
@@ -198,6 +198,6 @@ def _key(query: DataQuery) -> Key:
 def _check_size(count: int) -> None:
     if count > MAX_CELLS:
         text = _(
-            "That are %(count)d cells; at most %(limit)d are allowed. Ask for fewer periods or categories."
+            "That is %(count)d cells; at most %(limit)d are allowed. Select fewer periods or categories."
         )
         raise InvalidInput(text % {"count": count, "limit": MAX_CELLS})

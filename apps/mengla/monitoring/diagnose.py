@@ -1,6 +1,6 @@
-"""Looks at everything the product depends on, all at once, and says what to do about what fails.
+"""Checks everything the product depends on, all at once, and says what to do about each failure.
 
-Each check has three seconds. A server that hangs is a failed check, never a diagnosis that hangs. Nothing is
+Each check has three seconds. A server that hangs fails its check and does not block the diagnosis. Nothing is
 changed, nothing is collected, and no message holds a secret.
 """
 
@@ -52,7 +52,7 @@ class CheckResult:
 
 
 def diagnose() -> list[CheckResult]:
-    """Run all checks side by side; takes hardly longer than ``DIAGNOSIS_LIMIT_SECONDS``."""
+    """Run all checks in parallel; takes little longer than ``DIAGNOSIS_LIMIT_SECONDS``."""
     limit_seconds = settings.DIAGNOSIS_LIMIT_SECONDS
     results = ask_all(
         {name: partial(_run, name, check) for name, check in CHECKS.items()},
@@ -68,7 +68,7 @@ def _run(name: str, check: Callable[[], str]) -> CheckResult:
         is_ok, detail, advice = True, check(), ""
     except CheckFailed as failure:
         is_ok, detail, advice = False, failure.detail, failure.advice
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong is what the diagnosis is for
+    except Exception as error:  # noqa: BLE001 - the diagnosis reports every error
         is_ok, detail, advice = False, *_explain(error)
     latency_ms = round((time.monotonic() - started) * 1000, 1)
     return CheckResult(name, is_ok, latency_ms, detail, advice)
@@ -80,17 +80,15 @@ def _explain(error: Exception) -> tuple[str, str]:
         return _("MongoDB does not answer (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
     if is_redis_silent(error):
         return _("Redis does not answer (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
-    # It answers, and refuses: a password or a right that is missing, or something else at this address.
+    # It responds and refuses: a password or a permission is missing, or another program has this address.
     if isinstance(error, PyMongoError | DatabaseError):
-        return _("MongoDB refuses (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
+        return _("MongoDB refused the request (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
     if isinstance(error, RedisError):
-        return _("Redis refuses (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
+        return _("Redis refused the request (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
     logger.warning("diagnosis_failed", error=name, exc_info=error)
     return _("The check failed (%(error)s).") % {"error": name}, _("See the log above.")
 
 
 def _overdue(name: str, limit_seconds: float) -> CheckResult:
-    detail = _("No answer within %(seconds)g seconds.") % {"seconds": limit_seconds}
-    return CheckResult(
-        name, False, limit_seconds * 1000, detail, _("It hangs: look at its log and its host.")
-    )
+    detail = _("No response within %(seconds)g seconds.") % {"seconds": limit_seconds}
+    return CheckResult(name, False, limit_seconds * 1000, detail, _("It hangs: check its log and its host."))

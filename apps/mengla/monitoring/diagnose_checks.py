@@ -45,7 +45,7 @@ _COUNTED_AT_MOST = 100_000
 
 
 class CheckFailed(Exception):
-    """Something is not as it should be; ``advice`` says what to do."""
+    """A check found a problem; ``advice`` says what to do."""
 
     def __init__(self, detail: str, advice: str) -> None:
         super().__init__(detail)
@@ -54,20 +54,20 @@ class CheckFailed(Exception):
 
 
 def check_environment() -> str:
-    """The settings, which were checked when the process started, and Django's system checks."""
+    """Run Django's system checks; the settings were checked when the process started."""
     problems = [str(one.msg) for one in system_checks.run_checks() if one.is_serious()]
     if problems:
-        raise CheckFailed(" ".join(problems), _("`manage.py check` tells more."))
+        raise CheckFailed(" ".join(problems), _("Run `manage.py check` for details."))
     return f"ENV={settings.ENV}, Python {platform.python_version()}, Django {django.get_version()}"
 
 
 def check_mongodb() -> str:
-    """The version of MongoDB, and whether it is a replica set."""
+    """Check the version of MongoDB, and that it is a replica set."""
     database = collection_of(Collection).database
     version = database.command("buildInfo")["version"]
     hello = database.command("hello")
     if _parts(version) < _OLDEST_MONGO:
-        raise CheckFailed(f"MongoDB {version}", _("Version 6.0 or newer is needed."))
+        raise CheckFailed(f"MongoDB {version}", _("Version 6.0 or newer is required."))
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise CheckFailed(
             _("MongoDB %(version)s, no replica set.") % {"version": version},
@@ -77,7 +77,7 @@ def check_mongodb() -> str:
 
 
 def check_migrations() -> str:
-    """Whether every collection and index is there."""
+    """Check that every MongoDB collection and index exists."""
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if missing:
@@ -87,16 +87,16 @@ def check_migrations() -> str:
 
 
 def check_redis() -> str:
-    """The version of Redis."""
+    """Check the version of Redis."""
     facts = cast("dict[str, Any]", get_redis().info("server"))
     version = str(facts["redis_version"])
     if _parts(version) < _OLDEST_REDIS:
-        raise CheckFailed(f"Redis {version}", _("Version 6.2 or newer is needed."))
+        raise CheckFailed(f"Redis {version}", _("Version 6.2 or newer is required."))
     return f"Redis {version}"
 
 
 def check_collection_service() -> str:
-    """Whether the collection service knows our task: one request in its turn, and nothing is executed."""
+    """Check that the collection service has our task: one request in its turn; nothing is executed."""
     if not settings.COLLECT_SERVICE_URL:
         raise CheckFailed(
             _("No collection service is configured: nothing is collected."), _("Set COLLECT_SERVICE_URL.")
@@ -105,7 +105,7 @@ def check_collection_service() -> str:
         deadline = time.monotonic() + settings.DIAGNOSIS_REQUEST_SECONDS
         while service.take_turn() > 0:
             if time.monotonic() > deadline:
-                return _("not asked: other requests to it are under way")
+                return _("not checked: other requests to the service are in progress")
             time.sleep(_TURN_WAIT_SECONDS)
         try:
             service.look_up_managed_task_id()
@@ -114,34 +114,34 @@ def check_collection_service() -> str:
                 error.message,
                 _("Check COLLECT_SERVICE_URL, COLLECT_SERVICE_API_KEY and COLLECT_TASK_NAME."),
             ) from error
-    return _("%(place)s knows the task %(task)s") % {
+    return _("%(place)s has the task %(task)s") % {
         "place": _place(settings.COLLECT_SERVICE_URL),
         "task": settings.COLLECT_TASK_NAME,
     }
 
 
 def check_breaker() -> str:
-    """Whether requests to the collection service are being held back."""
+    """Check that the breaker does not hold back the requests to the collection service."""
     get_redis().ping()  # without Redis the snapshot would say: closed
     snapshot = breaker.snapshot()
     if snapshot.state is BreakerState.OPEN:
         raise CheckFailed(
-            _("open after %(count)d failures in a row; next try in %(seconds).0f s")
+            _("open after %(count)d consecutive failures; next attempt in %(seconds).0f s")
             % {"count": snapshot.failures, "seconds": snapshot.next_probe_seconds},
-            _("The collection service did not answer. It is tried again by itself once it does."),
+            _("The collection service did not answer. Requests resume automatically when it answers again."),
         )
-    return _("%(state)s, %(count)d failures in a row") % {
+    return _("%(state)s, %(count)d consecutive failures") % {
         "state": snapshot.state.value,
         "count": snapshot.failures,
     }
 
 
 def check_worker() -> str:
-    """Whether any worker cluster gives signs of life."""
+    """Check that a worker cluster is running."""
     clusters = list_clusters()
     if not clusters:
         raise CheckFailed(
-            _("No worker gives a sign of life."),
+            _("No running worker was found."),
             _("Start one: `manage.py qcluster`, with the same SECRET_KEY and REDIS_URI."),
         )
     return ", ".join(
@@ -152,29 +152,29 @@ def check_worker() -> str:
 
 
 def check_tick() -> str:
-    """Whether the one-minute tick runs: what it last did, or when it was due."""
+    """Check that the one-minute tick runs; returns when it last ran, or when it runs first."""
     schedule = named_collection("django_q_schedule").find_one(
         {"_id": schedule_id("tick")}, {"next_run": 1, "func": 1}
     )
     if schedule is None:
-        raise CheckFailed(_("It is not scheduled."), _("Run `manage.py sync_schedules`."))
+        raise CheckFailed(_("The tick is not scheduled."), _("Run `manage.py sync_schedules`."))
     now = utc_now()
     late_seconds = (now - schedule["next_run"]).total_seconds()
     if late_seconds > _TICK_LATE_SECONDS:
         raise CheckFailed(
-            _("It should have run %(seconds).0f s ago.") % {"seconds": late_seconds},
+            _("The tick is overdue by %(seconds).0f s.") % {"seconds": late_seconds},
             _("Start a worker: `manage.py qcluster`."),
         )
     last = named_collection("django_q_task").find_one(
         {"func": schedule["func"], "success": True}, {"stopped": 1}, sort=[("stopped", -1)]
     )
     if last is None:
-        return _("has not run yet; next in %(seconds).0f s") % {"seconds": max(0.0, -late_seconds)}
-    return _("last %(seconds).0f s ago") % {"seconds": (now - last["stopped"]).total_seconds()}
+        return _("has not run yet; next run in %(seconds).0f s") % {"seconds": max(0.0, -late_seconds)}
+    return _("last run %(seconds).0f s ago") % {"seconds": (now - last["stopped"]).total_seconds()}
 
 
 def check_schedules() -> str:
-    """Whether every schedule of the product is stored, and obeyed."""
+    """Check that every schedule of the product is stored; returns whether they are paused."""
     wanted = {schedule_id(one.name): one.name for one in declared_schedules()}
     stored = named_collection("django_q_schedule").find({"_id": {"$in": list(wanted)}}, {"_id": 1})
     missing = sorted(set(wanted.values()) - {wanted[row["_id"]] for row in stored})
@@ -187,7 +187,7 @@ def check_schedules() -> str:
 
 
 def check_queue() -> str:
-    """How much waits, and whether anything waits that should not."""
+    """Check that no reader waits too long and no request stays overdue; returns the size of the queue."""
     collections = collection_of(Collection)
     now = utc_now()
     pending = {"status": CollectionStatus.PENDING.value}
@@ -197,41 +197,42 @@ def check_queue() -> str:
         pending, {"created_at": 1, "priority": 1}, sort=[("priority", 1), ("created_at", 1)]
     )
     age_seconds = (now - first["created_at"]).total_seconds() if first else 0.0
-    facts = _("%(count)d waiting, %(in_flight)d under way") % {"count": count, "in_flight": in_flight}
+    facts = _("%(count)d pending, %(in_flight)d in flight") % {"count": count, "in_flight": in_flight}
     if first:
         age = {"facts": facts, "age": duration_text(age_seconds)}
         facts = _("%(facts)s; the next one has waited for %(age)s") % age
     limit_seconds = settings.MENGLA_TIMEOUT_SECONDS * 2
     if first and first["priority"] == Priority.READER and age_seconds > limit_seconds:
         raise CheckFailed(
-            facts, _("A reader waits for long: look at the worker, the breaker and the collection service.")
+            facts,
+            _("A reader's collection waits too long: check the worker, the breaker and the service."),
         )
     overdue = {
         "status": CollectionStatus.DISPATCHED.value,
         "lease_until": {"$lt": now - timedelta(seconds=_OVERDUE_SECONDS)},
     }
     if collections.find_one(overdue, {"_id": 1}) is not None:
-        raise CheckFailed(facts, _("Overdue requests are not looked after: is a worker running?"))
+        raise CheckFailed(facts, _("Overdue requests are not being handled: check that a worker is running."))
     return facts
 
 
 def check_webhook() -> str:
-    """Whether our webhook answers at the address we give to the collection service."""
+    """Check that our webhook responds at the address that the collection service gets."""
     url = settings.MENGLA_WEBHOOK_URL
-    advice = _("Start the web server, and set APP_BASEURL or MENGLA_WEBHOOK_URL to where it is reached.")
+    advice = _("Start the web server, and set APP_BASEURL or MENGLA_WEBHOOK_URL to its address.")
     try:
         answer = httpx.get(url, timeout=settings.DIAGNOSIS_REQUEST_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         detail = _("%(place)s cannot be reached (%(error)s).")
         raise CheckFailed(detail % {"place": _place(url), "error": type(error).__name__}, advice) from error
     if answer.status_code != httpx.codes.OK or not _is_ours(answer):
-        detail = _("%(place)s answers HTTP %(status)d, and not as this product does.")
+        detail = _("%(place)s returned HTTP %(status)d, which is not this product's response.")
         raise CheckFailed(detail % {"place": _place(url), "status": answer.status_code}, advice)
-    return _("%(place)s answers (from this host)") % {"place": _place(url)}
+    return _("%(place)s responds (from this host)") % {"place": _place(url)}
 
 
 class _ImpatientClient(CollectionServiceClient):
-    """Gives up before the check's time is over, so that its turn is ended in order."""
+    """A client with a timeout shorter than the check's, so that it ends its turn properly."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Turns the figures of an answer into tables for people (pure); what has an unknown shape stays readable.
+"""Turns figures into tables for people (pure); figures of an unknown shape are shown as raw fields.
 
-Known fields come first, in an order and under names that make sense; unknown ones follow as they are.
+Known fields come first, in a fixed order and with titles. Unknown fields follow under their own names.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Kind(StrEnum):
     """How a column is shown."""
 
     TEXT = "text"
-    LINE = "line"  # a short text, never broken
+    LINE = "line"  # a short text without line breaks
     NUMBER = "number"
-    MONEY = "money"  # with its hundredths
+    MONEY = "money"  # with two decimals
     PERCENT = "percent"
-    CHANGE = "change"  # percent, against the period before: with an arrow
+    CHANGE = "change"  # percent, compared with the period before: with an arrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether its values are written to the right."""
+        """Whether its values are aligned to the right."""
         return self.kind not in (Kind.TEXT, Kind.LINE)
 
     def written(self, value: Value) -> str:
-        """Return a value as people read it: thousands apart, a dash for none."""
+        """Return a value as text for people: with thousands separators, a dash for None."""
         if value is None:
             return "–"
         if isinstance(value, bool | str) or not self.is_number:
@@ -71,12 +71,12 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
 
     def clipped(self, *, rows: int, columns: int) -> Table:
-        """Return the upper left corner."""
+        """Return the table cut to its first rows and columns."""
         cut = tuple(row[:columns] for row in self.rows[:rows])
         return replace(self, columns=self.columns[:columns], rows=cut)
 
     def sorted_by(self, key: str, *, is_descending: bool) -> Table:
-        """Return the table in the order of a column; as it is when there is no such column.
+        """Return the table sorted by a column; unchanged when there is no such column.
 
         Empty cells come last in both directions, numbers before text.
         """
@@ -90,7 +90,7 @@ class Table:
         return replace(self, rows=(*filled, *empty))
 
     def values(self, key: str) -> list[Value]:
-        """Return a column; Nones when there is none of this key."""
+        """Return the values of a column; all None when there is no such column."""
         keys = [column.key for column in self.columns]
         index = keys.index(key) if key in keys else None
         return [None if index is None else row[index] for row in self.rows]
@@ -107,23 +107,23 @@ _RANKING: Mapping[str, tuple[str | Promise, Kind]] = {
     "catNameCn": (gettext_lazy("Chinese name"), _T),
     "catName": (gettext_lazy("Russian name"), _T),
     "monthSales": (gettext_lazy("Sales"), _N),
-    "monthSalesDynamics": (gettext_lazy("Change of sales"), _C),
+    "monthSalesDynamics": (gettext_lazy("Change in sales"), _C),
     "monthSalesRating": (gettext_lazy("Share of sales"), _P),
     "monthGmv": (gettext_lazy("Turnover, ₽"), _M),
     "monthGmvRmb": (gettext_lazy("Turnover, ¥"), _M),
-    "monthGmvDynamics": (gettext_lazy("Change of turnover"), _C),
+    "monthGmvDynamics": (gettext_lazy("Change in turnover"), _C),
     "monthGmvRating": (gettext_lazy("Share of turnover"), _P),
     "skuNum": (gettext_lazy("Items"), _N),
     "saleSkuNum": (gettext_lazy("Items sold"), _N),
     "saleRatio": (gettext_lazy("Share of items sold"), _P),
     "brand": (gettext_lazy("Brands"), _N),
-    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _M),
-    "brandGmvRmb": (gettext_lazy("Turnover of brands, ¥"), _M),
-    "brandGmvRating": (gettext_lazy("Share of brands"), _P),
-    "topGmv": (gettext_lazy("Turnover of the best, ₽"), _M),
-    "topGmvRating": (gettext_lazy("Share of the best"), _P),
-    "topAvgPrice": (gettext_lazy("Price of the best, ₽"), _M),
-    "topAvgPriceRmb": (gettext_lazy("Price of the best, ¥"), _M),
+    "brandGmv": (gettext_lazy("Brand turnover, ₽"), _M),
+    "brandGmvRmb": (gettext_lazy("Brand turnover, ¥"), _M),
+    "brandGmvRating": (gettext_lazy("Brand share"), _P),
+    "topGmv": (gettext_lazy("Top-seller turnover, ₽"), _M),
+    "topGmvRating": (gettext_lazy("Top-seller share"), _P),
+    "topAvgPrice": (gettext_lazy("Top-seller average price, ₽"), _M),
+    "topAvgPriceRmb": (gettext_lazy("Top-seller average price, ¥"), _M),
     "catTag": (gettext_lazy("Tag"), _N),
     "catId1": (gettext_lazy("Level 1"), _T),
     "catId2": (gettext_lazy("Level 2"), _T),
@@ -141,11 +141,11 @@ _RANGE: Mapping[str, tuple[str | Promise, Kind]] = {
 _BRANDS: Mapping[str, tuple[str | Promise, Kind]] = {
     "catNameCn": (gettext_lazy("Chinese name"), _T),
     "catName": (gettext_lazy("Russian name"), _T),
-    "brandGmv": (gettext_lazy("Turnover of brands, ₽"), _M),
+    "brandGmv": (gettext_lazy("Brand turnover, ₽"), _M),
     "brandGmvRate": (gettext_lazy("Share of turnover"), _P),
-    "brandSales": (gettext_lazy("Sales of brands"), _N),
+    "brandSales": (gettext_lazy("Brand sales"), _N),
     "brandSalesRate": (gettext_lazy("Share of sales"), _P),
-    "brandItemCount": (gettext_lazy("Items of brands"), _N),
+    "brandItemCount": (gettext_lazy("Brand items"), _N),
     "brandItemCountRate": (gettext_lazy("Share of items"), _P),
     "catId": (gettext_lazy("Category"), _T),
 }
@@ -163,13 +163,13 @@ VIEWS: Mapping[str, tuple[str, str | Promise]] = {
     "industrySalesRangeDtoList": ("sales", gettext_lazy("By sales")),
     "industryGmvRangeDtoList": ("turnover", gettext_lazy("By turnover")),
     "industryPriceRangeDtoList": ("prices", gettext_lazy("By price")),
-    "industryBrandRateDtoList": ("brands", gettext_lazy("Share of brands")),
+    "industryBrandRateDtoList": ("brands", gettext_lazy("Brand share")),
 }
 Fields = Mapping[str, tuple[str | Promise, Kind]]
 
 
 def tables_of(query: DataQuery, data: Any) -> list[Table]:
-    """Return the figures of an answer as tables; whatever the data is, something readable comes out."""
+    """Return the figures as tables; data of an unknown shape becomes a table of its fields."""
     tables: list[Table] = []
     rest: dict[str, Any] = {}
     if query.action == Action.INDUSTRY_TREND:
@@ -186,9 +186,9 @@ def tables_of(query: DataQuery, data: Any) -> list[Table]:
             rows = [{"rank": rank, **row} for rank, row in enumerate(rest.pop("list"), start=1)]
             tables.append(_table("ranking", str(Action(query.action).label), _RANKING, rows))
     elif data is not None:
-        rest = {_("Answer"): data}
+        rest = {_("Figures"): data}
     if not tables and not rest and data is not None:
-        rest = {_("Answer"): data}
+        rest = {_("Figures"): data}
     rest = {key: value for key, value in rest.items() if value not in ([], {})}
     return tables + ([_raw_table(rest, is_all=not tables)] if rest else [])
 
@@ -204,7 +204,7 @@ def points_by_period(query: DataQuery, points: Iterable[Any]) -> dict[str, Mappi
 
 
 def _trend_table(query: DataQuery, points: Sequence[Mapping[str, Any]]) -> Table:
-    """Return one row per period, the gaps with nothing but their name."""
+    """Return one row per period; the row of a gap holds only the name of its period."""
     placed = points_by_period(query, points)
     rows = [{**placed.get(period.key, {}), "timest": period.dashed} for period in query.periods]
     return _table("trend", str(Action.INDUSTRY_TREND.label), _TREND, rows)
@@ -226,13 +226,13 @@ def _table(name: str, title: str, fields: Fields, rows: Sequence[Mapping[str, An
 
 def _raw_table(rest: Mapping[str, Any], *, is_all: bool) -> Table:
     columns = (Column("field", _("Field"), Kind.TEXT), Column("value", _("Value"), Kind.TEXT))
-    title = _("The answer as it came") if is_all else _("Further fields")
+    title = _("Raw figures") if is_all else _("Further fields")
     rows = tuple((shown_text(str(key), 100), _value(value)) for key, value in list(rest.items())[:200])
     return Table("raw", title, columns, rows)
 
 
 def shown_text(text: str, limit: int = MAX_TEXT) -> str:
-    """Return a text short enough for a cell, without what no page and no file can hold."""
+    """Return a text short enough for a cell, without characters that no page and no file can hold."""
     clean = text.encode("utf-8", "replace").decode()
     return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
 

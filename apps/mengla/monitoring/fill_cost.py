@@ -1,4 +1,4 @@
-"""What filling the gaps of a range would mean: how many collections, and how long at the present rate."""
+"""What it costs to fill the gaps of a range: the number of collections, and the time at the present pace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.mengla.runs.planning import preview_plan
 
 @dataclass(frozen=True, slots=True)
 class FillCost:
-    """The collections a fill would make or join, and those in the queue that go before them."""
+    """The collections that a fill would create or join, and those ahead of them in the queue."""
 
     to_collect: int
     skipped: int
@@ -21,17 +21,17 @@ class FillCost:
 
     @property
     def seconds(self) -> int:
-        """How long the fill itself takes at the present rate."""
+        """How many seconds the fill itself takes at the present pace."""
         return self.pace.seconds_for(self.to_collect)
 
     @property
     def seconds_with_waiting(self) -> int:
-        """How long until it is done: a fill has the lowest priority, so all that waits goes before it."""
+        """How many seconds until it is done: a fill has the lowest priority, so the queue goes first."""
         return self.pace.seconds_for(self.to_collect + self.waiting)
 
 
 def fill_cost(plan: Plan) -> FillCost:
-    """Look at what a run of this plan, of the lowest priority, would do; nothing is changed."""
+    """Return what a run of this plan would cost at the lowest priority; changes nothing."""
     preview = preview_plan(plan)
     return FillCost(
         to_collect=preview.to_collect,

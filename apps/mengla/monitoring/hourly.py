@@ -20,7 +20,7 @@ _ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One hour, from its full hour (UTC without zone), with how many collections ended how."""
+    """One hour: when it began (UTC without zone), and how many collections ended in it, by outcome."""
 
     began_at: datetime
     counts: dict[Outcome, int]
@@ -28,27 +28,27 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class LastHours:
-    """The hours, the oldest first; not complete when so many ended that the oldest were not counted."""
+    """The hours, the oldest first; not complete when there were too many collections to count them all."""
 
     hours: tuple[Hour, ...]
     is_complete: bool
 
     def total(self, *outcomes: Outcome) -> int:
-        """Return how many ended in one of these ways."""
+        """Return how many collections ended with one of these outcomes."""
         return sum(hour.counts[outcome] for hour in self.hours for outcome in outcomes)
 
     @property
     def success_rate(self) -> float | None:
-        """The share of the requests to the service that were answered, None without any."""
+        """The share of the requests that the service answered, None without requests."""
         answered = self.total(Outcome.SUCCEEDED, Outcome.EMPTY)
         asked = answered + self.total(Outcome.FAILED)
         return answered / asked if asked else None
 
 
 def collections_by_hour() -> LastHours:
-    """Count the collections that ended in the present hour and those before it.
+    """Count the collections that ended in the current hour and in the hours before it.
 
-    The newest :data:`MAX_COUNTED` are looked at, by the index of their end.
+    Only the newest :data:`MAX_COUNTED` are counted, by the index on ``finished_at``.
     """
     this_hour = utc_now().replace(minute=0, second=0, microsecond=0)
     began = [this_hour - timedelta(hours=age) for age in reversed(range(SHOWN_HOURS))]

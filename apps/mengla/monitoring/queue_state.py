@@ -1,6 +1,6 @@
-"""What operators look at: the queue, the requests in flight, a day's work, what was stored last.
+"""What operators watch: the queue, the requests in flight, the counts of a day, the newest records.
 
-Reads only. Each is one bounded query on an index, so that it answers while the queue is long.
+Reads only. Every search is bounded and uses an index, so that it stays fast while the queue is long.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How much waits and for how long, by the name of its priority; None where nothing waits."""
+    """How many collections are pending and how old the oldest is, also by priority; None: none is pending."""
 
     pending: int
     by_priority: dict[str, int]
@@ -105,7 +105,7 @@ def day_counts(day: date) -> dict[str, dict[str, int]]:
         of_action = counts.get(row["_id"]["action"], {})
         if row["_id"]["status"].lower() in of_action:
             of_action[row["_id"]["status"].lower()] = row["count"]
-    # By the key, which begins with the action: so the index alone answers, without the figures.
+    # The key begins with the action: MongoDB counts from the index, without reading the figures.
     written = collection_of(Record).aggregate(
         [
             {"$match": {"updated_at": {"$gte": begin, "$lt": end}}},
@@ -120,15 +120,15 @@ def day_counts(day: date) -> dict[str, dict[str, int]]:
 
 
 def empty_streaks() -> dict[str, int]:
-    """Return how many answers in a row were empty up to now, by action; of a week, up to a hundred.
+    """Return, by action, how many of the newest answers in a row were empty: of a week, up to a hundred.
 
-    A collection that asked nothing, because the answer was there already, says nothing.
+    A collection that ended without a request to the service does not count.
     """
     return {action.value: _empty_streak(action) for action in Action}
 
 
 def list_recent_records(*, limit: int = RECENT_RECORDS) -> list[Document]:
-    """Return the records written last, without their figures."""
+    """Return the newest records, without their figures."""
     wanted = {"is_empty": 1, "empty_reason": 1, "collected_at": 1, "updated_at": 1, "collect_duration_ms": 1}
     found = (
         collection_of(Record)
@@ -140,7 +140,7 @@ def list_recent_records(*, limit: int = RECENT_RECORDS) -> list[Document]:
 
 
 def _empty_streak(action: Action) -> int:
-    # Just what the index holds: the service was asked, and has answered.
+    # Exactly what the index holds: collections that the service has answered.
     answered = [CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value]
     found = (
         collection_of(Collection)

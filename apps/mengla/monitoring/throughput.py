@@ -25,7 +25,7 @@ _URGENT = (Priority.READER, Priority.MANUAL)
 
 @dataclass(frozen=True, slots=True)
 class RecentCollections:
-    """How the collections that asked the service ended; ``mean_seconds`` is from request to answer."""
+    """How the collections with a request to the service ended; ``mean_seconds`` is from request to answer."""
 
     answered: int
     failed: int
@@ -34,9 +34,10 @@ class RecentCollections:
 
 @dataclass(frozen=True, slots=True)
 class QueueWait:
-    """How long the oldest collections wait: what people asked for, and what was planned by itself.
+    """How many seconds the oldest pending collections have waited; None when none is pending.
 
-    ``is_moving``: whether anything was sent to the service, or ended, lately.
+    *Urgent* ones were asked for by readers and operators, *planned* ones by schedules and backfills.
+    ``is_moving``: whether a request was sent to the service, or a collection ended, recently.
     """
 
     urgent_seconds: float | None
@@ -46,22 +47,22 @@ class QueueWait:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many collections a minute can be done; not measured when none was answered lately."""
+    """How many collections can be done per minute; not measured when none was answered recently."""
 
     per_minute: float
     is_measured: bool
 
     def seconds_for(self, count: int) -> int:
-        """Return how long so many collections take."""
+        """Return how many seconds this many collections take."""
         return ceil(count * 60 / self.per_minute)
 
 
 def present_pace() -> Pace:
-    """Tell how fast collections get done when there is enough to do, from the answers of the last hour.
+    """Return the pace of collections while the queue is not empty, from the answers of the last hour.
 
     Requests in flight are bounded by ``MAX_INFLIGHT_REQUESTS`` and spaced by ``COLLECT_INTERVAL_SECONDS``;
-    how long an answer takes is measured. Without a measurement only the spacing is known: then it is the
-    most that can be.
+    the time to an answer is measured. Without a measurement only the spacing is known: then the pace is the
+    highest possible one.
     """
     mean_seconds = recent_collections(within_seconds=_MEASURED_SECONDS).mean_seconds
     seconds_each = max(
@@ -73,7 +74,7 @@ def present_pace() -> Pace:
 
 
 def recent_collections(*, within_seconds: float) -> RecentCollections:
-    """Count the collections that ended lately; those that turned out to need no request are left out."""
+    """Count the collections that ended within this time; those that needed no request are left out."""
     since = utc_now() - timedelta(seconds=within_seconds)
     was_asked = {"status": {"$in": _ANSWERED}, "execution_id": {"$ne": ""}}
     rows = collection_of(Collection).aggregate(
@@ -103,7 +104,7 @@ def recent_collections(*, within_seconds: float) -> RecentCollections:
 
 
 def queue_wait(*, moved_within_seconds: float) -> QueueWait:
-    """Tell how long the queue waits, and whether it moved within the given time."""
+    """Return how long the queue has waited, and whether it moved within the given time."""
     now = utc_now()
     waits = {priority: _wait_seconds(priority, now) for priority in Priority}
     return QueueWait(

@@ -1,6 +1,6 @@
 """The plans of the runs that collect figures (of a period, a range, gaps, everything), and their start.
 
-A plan says what a run does; :func:`start` hands it to a run, and a worker turns it into collections.
+A plan says what a run collects. :func:`start` starts a run of it, and a worker turns it into collections.
 Schedules, panel tasks, commands and the API make a plan and start it.
 """
 
@@ -32,7 +32,7 @@ PERIOD_TASK_IDS = {
     Granularity.QUARTER: "quarterly_collect",
     Granularity.YEAR: "yearly_collect",
 }
-# Stored in English, and translated where people read them.
+# Stored in English; translated when they are shown.
 TASK_NAMES = {
     "daily_collect": gettext_noop("Daily collection"),
     "monthly_collect": gettext_noop("Monthly collection"),
@@ -51,7 +51,7 @@ TASK_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who wants a run, and why it starts: the same for every kind of run."""
+    """Who starts a run, and why; the same for every kind of run."""
 
     requested_by: str
     trigger: Trigger = Trigger.MANUAL
@@ -60,16 +60,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What part of the figures is meant; empty means all actions, and all level-1 categories."""
+    """The selected categories and actions; empty means all level-1 categories, and all actions."""
 
     cat_ids: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
 
 
 def select(*, cat_ids: Iterable[str] = (), actions: Iterable[str] = (), field: str = "catId") -> Selection:
-    """Return the selection that callers name: ids of categories, or ``all`` for all of them taken together.
+    """Return the selection of these categories and actions; ``all`` means all categories taken together.
 
-    :raises InvalidInput: for unknown categories, naming the field.
+    :raises InvalidInput: for unknown categories; it names the field.
     """
     named = tuple(dict.fromkeys("" if cat_id == ALL_CATEGORIES else cat_id for cat_id in cat_ids))
     check_categories(named, field=field)
@@ -77,7 +77,7 @@ def select(*, cat_ids: Iterable[str] = (), actions: Iterable[str] = (), field: s
 
 
 def start(plan: Plan | Wanted, order: Order) -> Started:
-    """Start the run that the plan describes; a firing that has started a run starts no other.
+    """Start a run of the plan; for a firing that has started one before, return that run.
 
     :raises AlreadyRunning: when a run of the same task has not ended.
     """
@@ -96,7 +96,7 @@ def start(plan: Plan | Wanted, order: Order) -> Started:
     return started
 
 
-# --- Plans: unknown categories in a selection are InvalidInput ---------------------------------------
+# --- Plans; unknown categories in a selection raise InvalidInput -------------------------------------
 
 
 def period_plan(
@@ -106,7 +106,7 @@ def period_plan(
     is_forced: bool = False,
     priority: Priority = Priority.MANUAL,
 ) -> Plan:
-    """Plan one period, whatever its length: every wanted action, and the trend of its year so far."""
+    """Plan one period of any granularity: the selected actions, the trend from the start of the year."""
     task_id = PERIOD_TASK_IDS[period.granularity]
     return _plan(
         task_id, [_span_of(period)], selection, skip=_skip(is_forced), priority=priority, period=period.key
@@ -151,9 +151,9 @@ def fill_plan(start: Period, end: Period, *, selection: Selection | None = None)
 
 
 def backfill_check_plan(today: date, *, not_due: Collection[Granularity] = frozenset()) -> Plan:
-    """Plan what is missing or empty in the last closed periods: this also closes gaps after downtime.
+    """Plan what is missing or empty in the last closed periods; this also closes gaps after downtime.
 
-    Of the granularities that are ``not_due`` the newest closed period is left to its own schedule.
+    For granularities in ``not_due`` the newest closed period is left out: its own schedule collects it.
     """
     windows = {
         Granularity.YEAR: settings.BACKFILL_YEARS,

@@ -1,7 +1,7 @@
 """Turns the plan of a run into collections, in batches, so that a run of any size needs little memory.
 
-A planner holds a lease on its run and notes how far it came. Killed at any point, another one goes on:
-a question that has a collection of this run already is never planned twice.
+A planner holds a lease on its run and stores its progress. When it is killed, another planner goes on from
+there. A query that already has a collection of this run is not planned again.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _CANCEL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """A question of a run, and which stored answer would make it unnecessary to ask."""
+    """A query of a run, and the rule for which stored records make its collection unnecessary."""
 
     query: DataQuery
     skip: SkipPolicy
     is_forced: bool
-    stored_after: datetime | None = None  # only an answer newer than this counts; UTC without zone
+    stored_after: datetime | None = None  # only newer records count; UTC without zone
 
     def is_granted_by(self, state: RecordState | None) -> bool:
         """Whether a record in this state need not be collected."""
@@ -64,24 +64,24 @@ class _Wish:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a plan would do now: how many questions it has, and how many are left out for which reason."""
+    """What a plan would do now: the number of its queries, and how many are skipped, by reason."""
 
     total: int
     skipped: dict[str, int]
 
     @property
     def to_collect(self) -> int:
-        """How many collections the plan would make (or join)."""
+        """How many collections the plan would create or join."""
         return self.total - sum(self.skipped.values())
 
 
 def preview_plan(plan: Plan) -> Preview:
-    """Look at the plan without changing anything."""
+    """Return what the plan would do now; changes nothing."""
     return _preview(_wishes_of(plan), plan.skip)
 
 
 def preview_retry(run_id: str) -> Preview:
-    """Look at what a retry of the run would collect, without changing anything."""
+    """Return what a retry of the run would do now; changes nothing."""
     return _preview(_failed_wishes(run_id), SkipPolicy.FRESH)
 
 
@@ -95,12 +95,12 @@ def _preview(wishes: Iterable[_Wish], skip: SkipPolicy) -> Preview:
 
 
 def request_planning(run_id: str) -> None:
-    """Have a worker plan the run; without Redis the tick does it."""
+    """Enqueue the planning of the run; while Redis is down this does nothing, and the tick repeats it."""
     send_task(PLAN_TASK, run_id, group="plan")
 
 
 def plan_run(run_id: str) -> int:
-    """Plan a run to its end, or go on where a killed planner stopped; returns how many were planned now."""
+    """Plan a run, or go on where a killed planner stopped; returns how many queries this call planned."""
     token = secrets.token_hex(16)
     run = runs.take_planner_lease(run_id, token=token, seconds=_LEASE_SECONDS)
     if run is None:
@@ -121,7 +121,7 @@ def plan_run(run_id: str) -> int:
 
 
 def _is_orphan(run: Mapping[str, Any]) -> bool:
-    """Whether it repeats a run that is gone, and with it the note of what failed there."""
+    """Whether it retries a run that was deleted: then nothing tells which collections failed there."""
     original = run["parameters"].get("retry_of")
     return original is not None and run_selectors.find_run(original) is None
 
@@ -131,7 +131,7 @@ def _plan(run_id: str, run: Mapping[str, Any], token: str) -> int:
     planned, skipped = source.begin_at, Counter(run["skipped"] if source.begin_at else {})
     added = 0
     for batch in _batches(islice(source.wishes, source.begin_at, None)):
-        # Before each batch, and so never on a lease that ran out while this process slept.
+        # Renewed before each batch: the lease may have expired while this process was suspended.
         if not runs.note_planned(run_id, token=token, planned_count=planned, skipped=dict(skipped)):
             _after_lost_lease(run_id)
             return added
@@ -164,7 +164,7 @@ def _enqueue(wishes: list[_Wish], source: _Source, *, run_id: str, requested_by:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where the questions of a run come from, and how they are planned."""
+    """The queries of a run, and how they are planned."""
 
     wishes: Iterator[_Wish]
     begin_at: int
@@ -188,9 +188,10 @@ def _wishes_of(plan: Plan) -> Iterator[_Wish]:
 
 
 def _failed_wishes(run_id: str) -> Iterator[_Wish]:
-    """Yield what failed in a run; what has been collected since need not be asked again.
+    """Yield the queries that failed in a run, without duplicates.
 
-    A forced question failed although its answer may have been fresh: only a newer one counts.
+    Those that were collected since are skipped later. The record of a forced query may have been fresh when
+    the query failed, so only a record newer than the failure counts for it.
     """
     criteria = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
     seen: set[str] = set()
@@ -207,7 +208,7 @@ def _failed_wishes(run_id: str) -> Iterator[_Wish]:
 
 
 def _batches(wishes: Iterable[_Wish]) -> Iterator[list[_Wish]]:
-    """Cut the questions into batches that need a bounded number of records to be looked up."""
+    """Yield batches; each needs a bounded number of records to be looked up."""
     return batches(
         wishes,
         _BATCH_QUERIES,
@@ -217,7 +218,7 @@ def _batches(wishes: Iterable[_Wish]) -> Iterator[list[_Wish]]:
 
 
 def _without_planned(run_id: str, batch: list[_Wish]) -> list[_Wish]:
-    """Leave out what a killed planner had enqueued before it could note how far it came."""
+    """Leave out the queries that a killed planner enqueued but had not yet counted in its progress."""
     identities = [wish.query.identity for wish in batch]
     found = collection_of(Collection).find(
         {"identity": {"$in": identities}, "run_ids": run_id}, {"identity": 1}
@@ -247,7 +248,7 @@ def _count_skipped(skipped: Counter[str], skip: SkipPolicy, count: int) -> None:
 
 
 def _after_lost_lease(run_id: str) -> None:
-    """The run has ended, or another planner has it: what was just enqueued must not outlive an ended run."""
+    """Cancel what was just enqueued if the run has ended; otherwise another planner goes on with it."""
     if not runs.is_running(run_id):
         runs.settle_cancelled(run_id)
         cancel_pending_of(run_id, max_seconds=_CANCEL_SECONDS)

@@ -1,4 +1,4 @@
-"""What the schedules start: the period comes from the planned instant, never from the clock."""
+"""The runs that schedules start; their period comes from the planned instant, never from the clock."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ SCHEDULER = "scheduler"
 
 
 def run_period_collect(granularity: Granularity, *, intended_at: str | None) -> str | None:
-    """Collect the period that was over at the planned instant; returns the run's id, None when left out.
+    """Start a run of the last period that was closed at the planned instant; returns the run's id.
 
-    A schedule that fires twice for one period starts one run: the period is the firing.
+    None: the schedules are paused, or the previous run has not ended. A schedule that fires twice for one
+    period starts one run: the period is the firing.
     """
     period = previous_closed_period(_intended_day(intended_at), granularity)
     return _start(period_plan(period, priority=Priority.SCHEDULED), firing=period.key)
 
 
 def run_backfill_check(*, intended_at: str | None) -> str | None:
-    """Look for gaps; one run per planned instant.
+    """Start a run that fills gaps, one per planned instant; returns its id, or None as above.
 
-    A period whose own schedule has not been due by then is no gap: its figures may not be complete yet.
+    A period whose own schedule was not yet due at that instant is no gap: its figures may be incomplete.
     """
     instant = _intended(intended_at)
     firing = instant.astimezone(UTC).strftime("%Y%m%dT%H%M") if intended_at else None
@@ -47,13 +48,13 @@ def _start(plan: Plan, *, firing: str | None) -> str | None:
     try:
         return start(plan, Order(SCHEDULER, Trigger.SCHEDULED, firing)).run_id
     except AlreadyRunning as error:
-        # The run before has not ended: the backfill check closes the gap this leaves.
+        # The previous run has not ended. The backfill check closes the gap that this leaves.
         logger.warning("schedule_overlaps", task_id=plan.task_id, running=error.run_id)
         return None
 
 
 def _not_due(instant: datetime) -> frozenset[Granularity]:
-    """Return the granularities whose newest closed period its own schedule has yet to come for."""
+    """Return the granularities whose own schedule has yet to collect the newest closed period."""
     crons = {schedule.name: schedule.cron for schedule in list_schedules() if not schedule.is_paused}
     today = market_clock.day_of(instant)
 

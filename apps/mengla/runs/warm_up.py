@@ -1,4 +1,4 @@
-"""Plans cache warm-ups: a worker puts the newest answers into L2, before readers ask for them."""
+"""The plan of a cache warm-up: a worker puts the newest figures into L2 before readers ask for them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MAX_LIMIT = 10_000
 def warm_up_plan(
     selection: Selection, *, granularities: Iterable[Granularity] = (), limit: int = DEFAULT_LIMIT
 ) -> Wanted:
-    """Plan to put the answers of the newest records into L2, at most ``limit`` records.
+    """Return the plan that puts the figures of the newest records into L2, ``limit`` records at most.
 
-    Of the selection, empty means all: all actions, and all categories of every level.
+    An empty part of the selection means all: all actions, or all categories of every level.
     """
     return Wanted(selection.actions, selection.cat_ids, tuple(dict.fromkeys(granularities)), limit)

@@ -1,10 +1,10 @@
-"""The work of a cache warm-up: answers built from stored records, put into L2 as if readers had asked.
+"""The work of a cache warm-up: figures are built from stored records and put into L2, as for a reader.
 
-A warm-up is a run whose planning is all its work, so that it needs nothing but what every run has: a planner
-with a lease takes answer after answer and notes how many are done, and when it dies the next one goes on
-there. Nothing but these notes is counted: ``expected_total`` answers, ``planned_count`` of them dealt with,
-and ``skipped`` those that had nothing to keep. So the numbers are exact after any crash; what was done after
-the last note is done again, which changes nothing.
+A warm-up is a run whose planning is all its work. A planner with a lease puts one entry after another into L2
+and stores its progress; when it is killed, the next planner goes on from there. The counts come from this
+progress alone: ``expected_total`` queries, ``planned_count`` of them done, ``skipped`` of these without
+figures to cache. So they are exact after any crash. Work that is newer than the stored progress is repeated,
+which changes nothing.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ logger = structlog.get_logger(__name__)
 
 _BATCH = 50
 _LOOKUP_BATCH = 500
-# The list is kept in the run's document, of which MongoDB takes 16 MB.
+# The list is stored in the run's document, which MongoDB limits to 16 MB.
 _MAX_PLAN_BYTES = 8 * 1024 * 1024
 _NEWEST_FIRST = [("updated_at", DESCENDING), ("_id", DESCENDING)]
 Document = Mapping[str, Any]
 
 
 class CachesUnavailable(Exception):
-    """Redis does not answer: there is nowhere to keep anything."""
+    """Redis does not answer, so nothing can be cached."""
 
 
 class EmptyAnswer(Exception):
-    """The service had no figures: that is not worth a place in the caches."""
+    """The records are empty; an empty entry is not worth a place in the caches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The plan of a warm-up: which records are looked at, the newest of these; what is empty means all."""
+    """The plan of a warm-up: the newest ``limit`` records of this selection; an empty field means all."""
 
     task_id: ClassVar[str] = WARM_UP_TASK_ID
     period: ClassVar[str] = ""
@@ -68,7 +68,7 @@ class Wanted:
     limit: int
 
     def count(self) -> int:
-        """Return the most records that are looked at."""
+        """Return how many records the run reads at most."""
         return self.limit
 
     def to_json(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Wanted:
         )
 
     def includes(self, query: DataQuery) -> bool:
-        """Whether an answer is among the wanted ones."""
+        """Whether the query is part of the selection."""
         return (
             (not self.actions or query.action in self.actions)
             and (not self.cat_ids or query.cat_id in self.cat_ids)
@@ -100,34 +100,34 @@ class Wanted:
 
 
 class WarmUpWork:
-    """What a warm-up is to the app of runs (see ``apps.sync_tasks.work.Work``)."""
+    """The work behind warm-ups (see ``apps.sync_tasks.work.Work``)."""
 
     def count(self, run_id: str) -> Counts:
-        """Return the counts the run itself keeps."""
+        """Return the counts that the run itself stores."""
         planning = run_selectors.planning_of(run_id)
         if planning is None:
             return Counts()
         return _counts(planning["expected_total"], planning["planned_count"], planning["skipped"])
 
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
-        """Return how many answers were kept per minute since the start."""
+        """Return how many entries were cached per minute since the start."""
         minutes = (utc_now() - started_at).total_seconds() / 60
         return self.count(run_id).completed / minutes if minutes > 0 else 0.0
 
     def failures(self, run_id: str, limit: int) -> list[Failure]:
-        """Return nothing: an answer is kept or there is none to keep."""
+        """Return an empty list: nothing of a warm-up fails."""
         return []
 
     def count_failures(self, run_id: str) -> dict[str, int]:
-        """Return nothing: nothing of a warm-up fails."""
+        """Return an empty mapping: nothing of a warm-up fails."""
         return {}
 
     def count_own_records(self, run_id: str) -> int:
-        """Return none: a warm-up writes no records."""
+        """Return 0: a warm-up writes no records."""
         return 0
 
     def cancel(self, run_id: str) -> bool:
-        """Do nothing: the worker at it notices after its present batch."""
+        """Do nothing and return True: the planner stops by itself after its current batch."""
         return True
 
     def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
@@ -139,16 +139,16 @@ class WarmUpWork:
 
 
 def warm_up(run_id: str, run: Document, *, token: str) -> int:
-    """Go on with a warm-up as the holder of its planner lease; returns how many answers were dealt with.
+    """Go on with a warm-up as the holder of its planner lease; returns how many queries were done.
 
-    Without Redis it stops, and goes on when the lease is over and Redis is back.
+    It stops when Redis is down; another planner goes on when the lease has expired and Redis is back.
     """
     answers = _planned_answers(run_id, run, token)
     if answers is None:
         return 0
     begun_at: int = run["planned_count"]
     done, skipped = begun_at, Counter[str](run["skipped"])
-    # A cache of its own: the worker has readers' answers in its L1 no more than a web process has these.
+    # A cache of its own, nearly without L1: the warm-up is for L2, and the worker serves no readers.
     cache = TieredCache(l1_max_entries=1, l1_ttl_seconds=1)
     try:
         for batch in batches(answers[done:], _BATCH):
@@ -170,7 +170,10 @@ def _counts(total: int, done: int, skipped: Mapping[str, int]) -> Counts:
 
 
 def _keep(cache: TieredCache, query: DataQuery) -> str | None:
-    """Put one answer into L2; returns why there is none to put, None when it is there now."""
+    """Put the figures of one query into L2; returns None, or the reason why there are none to cache.
+
+    :raises CachesUnavailable: when Redis is down.
+    """
 
     def build() -> BuiltAnswer:
         built = build_stored(query)
@@ -189,11 +192,11 @@ def _keep(cache: TieredCache, query: DataQuery) -> str | None:
     return None
 
 
-# --- Which answers --------------------------------------------------------------------------------
+# --- Which queries --------------------------------------------------------------------------------
 
 
 def _planned_answers(run_id: str, run: Document, token: str) -> list[list[Any]] | None:
-    """Return the answers of the run, listed once and stored with it; None when the lease was lost."""
+    """Return the queries of the run, listed once and stored with it; None when the lease was lost."""
     parameters = run["parameters"]
     if "answers" in parameters:
         answers: list[list[Any]] = parameters["answers"]
@@ -205,7 +208,7 @@ def _planned_answers(run_id: str, run: Document, token: str) -> list[list[Any]] 
 
 
 def _storable(queries: Iterable[DataQuery]) -> list[list[Any]]:
-    """Return the questions as they are stored, up to the bytes that a run has room for."""
+    """Return the queries in their stored form, as many as fit into the document of a run."""
     listed: list[list[Any]] = []
     size_bytes = 0
     for query in queries:
@@ -230,9 +233,9 @@ def _query_of(stored: list[Any]) -> DataQuery:
 
 
 def list_newest_answers(wanted: Wanted) -> list[DataQuery]:
-    """Return the answers that hold the newest of the wanted records, the newest first, each once.
+    """Return the queries of the newest selected records, the newest first, without duplicates.
 
-    A trend is asked for by ranges that readers choose; taken is the range that was collected last.
+    Readers choose the range of a trend. The warm-up uses the range that was collected last.
     """
     answers: dict[str, DataQuery] = {}
     for batch in batches(_newest_records(wanted), _LOOKUP_BATCH):
@@ -242,8 +245,8 @@ def list_newest_answers(wanted: Wanted) -> list[DataQuery]:
 
 
 def _newest_records(wanted: Wanted) -> Iterator[tuple[str, DataQuery]]:
-    """Yield the keys of the newest of the wanted records, each with the question of its period."""
-    # Keys only: so the index alone answers, without the figures.
+    """Yield the keys of the newest selected records, each with the query of its period."""
+    # Only the keys: MongoDB reads them from the index, without the figures.
     found = collection_of(Record).find({}, {"_id": 1}).sort(_NEWEST_FIRST)
     with found:
         readable = ((one["_id"], _query_in(one["_id"])) for one in found)
@@ -252,7 +255,7 @@ def _newest_records(wanted: Wanted) -> Iterator[tuple[str, DataQuery]]:
 
 
 def _query_in(record_id: Any) -> DataQuery | None:
-    """Return the question of one period that a record's key names; None for a key that is not ours."""
+    """Return the query of one period that a record's key names; None for a key that is not ours."""
     try:
         action, category, granularity, period_key = record_id.split(":")[:4]
         period = parse_period(period_key, Granularity(granularity))
@@ -262,8 +265,8 @@ def _query_in(record_id: Any) -> DataQuery | None:
 
 
 def _answers_of(records: list[tuple[str, DataQuery]]) -> Iterator[DataQuery]:
-    """Yield the answers of records; of trends and variants as the collection that brought them says."""
-    # The key of such a record does not tell the whole question.
+    """Yield the queries of records; those of trends and variants are read from their collections."""
+    # The key of such a record does not hold the whole query.
     unclear = {key for key, query in records if query.is_trend or key != query.record_ids[0]}
     brought = _collected_with(unclear)
     for key, query in records:
@@ -274,7 +277,7 @@ def _answers_of(records: list[tuple[str, DataQuery]]) -> Iterator[DataQuery]:
 
 
 def _collected_with(record_ids: Set[str]) -> dict[str, DataQuery]:
-    """Return the questions of the collections that brought these records, as far as they are known."""
+    """Return the queries of the collections that stored these records, by record; without deleted ones."""
     records = collection_of(Record).find({"_id": {"$in": list(record_ids)}}, {"collection_id": 1})
     collection_ids = {one["_id"]: one["collection_id"] for one in records}
     wanted = [ObjectId(one) for one in set(collection_ids.values()) if ObjectId.is_valid(one)]

@@ -1,4 +1,4 @@
-"""What a run is to the app of runs: the collections behind it (see ``apps.sync_tasks.work.Work``)."""
+"""The work behind the runs of this product: their collections (see ``apps.sync_tasks.work.Work``)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Document = dict[str, Any]
 
 
 class CollectionWork:
-    """Runs of this product are made of collections."""
+    """Counts, cancels and retries the collections of a run."""
 
     def count(self, run_id: str) -> Counts:
-        """Count the run's collections by how they stand."""
+        """Count the run's collections by status."""
         return run_state.count(run_id)
 
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
@@ -45,7 +45,7 @@ class CollectionWork:
             {
                 "run_ids": run_id,
                 "finished_at": {"$gte": now - timedelta(seconds=window_seconds)},
-                "status": {"$ne": CollectionStatus.CANCELLED.value},  # that took nobody any time
+                "status": {"$ne": CollectionStatus.CANCELLED.value},  # a cancelled one took no time
             }
         )
         return ended * 60 / window_seconds
@@ -53,7 +53,7 @@ class CollectionWork:
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         """Return the run's first failed collections with their reasons.
 
-        They come in the order of the index, in which they were planned: to sort them, MongoDB would have to
+        They come in the order of the index, which is the order of planning. To sort them, MongoDB would
         read them all.
         """
         failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
@@ -61,7 +61,7 @@ class CollectionWork:
         return [_failure(document) for document in found]
 
     def count_failures(self, run_id: str) -> dict[str, int]:
-        """Count the run's failed collections by their reason, in words."""
+        """Count the run's failed collections by the label of their error."""
         failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
         grouped = collection_of(Collection).aggregate(
             [{"$match": failed}, {"$group": {"_id": "$error_code", "count": {"$sum": 1}}}], hint=RUNS_INDEX
@@ -69,11 +69,14 @@ class CollectionWork:
         return {_label(CollectionError, one["_id"]): one["count"] for one in grouped}
 
     def count_own_records(self, run_id: str) -> int:
-        """Count the records whose figures this run alone wanted: those :func:`delete_records_of` deletes."""
+        """Count the records that only this run asked for: those that :func:`delete_records_of` deletes."""
         return collection_of(Record).count_documents(records.own_records_of(run_id))
 
     def cancel(self, run_id: str) -> bool:
-        """Cancel what nobody else wants, for a moment; a worker goes on when that was not all."""
+        """Cancel the pending collections that only this run asked for, for ``RUN_CANCEL_SECONDS`` at most.
+
+        Returns False when some are left; then a worker goes on.
+        """
         is_done = removal.cancel_pending_of(run_id, max_seconds=settings.RUN_CANCEL_SECONDS)
         if not is_done:
             send_task(SETTLE_TASK, run_id, group="settle")
@@ -97,15 +100,15 @@ class CollectionWork:
 
 
 def delete_records_of(run_id: str) -> int:
-    """Delete exactly the records whose figures this run alone wanted; returns how many.
+    """Delete the records that only this run asked for; returns how many.
 
-    A record that a reader or another run asked for (too) stays, and so does one renewed since by others.
+    A record that a reader or another run also asked for stays. So does one that others have refreshed since.
 
-    :raises DependencyUnavailable: when the caches cannot be told; repeating it makes that good.
+    :raises DependencyUnavailable: when the caches cannot be notified; then the deletion must be repeated.
     """
-    # One renewed by others between the two steps is left alone: the condition is in both.
+    # A record that others refresh between the search and the deletion stays: both have the same filter.
     deleted = sum(records.delete_in_batches(records.own_records_of(run_id), batch_size=_DELETE_BATCH))
-    # Also when nothing was deleted now: a deletion killed before this line may be being repeated.
+    # Also when nothing was deleted: this call may repeat one that was killed before this line.
     demand_told(get_cache().clear_all())
     records.detach_run(run_id)
     removal.detach_run(run_id)

@@ -1,4 +1,4 @@
 """Everything that speaks the collection service's protocol. It knows neither records nor the queue.
 
-The rooms above call it; its client is the only socket to the service.
+The rooms above call it. Only its client opens sockets to the service.
 """

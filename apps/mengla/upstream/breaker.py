@@ -3,9 +3,9 @@
 closed --(CB_FAILURE_THRESHOLD failures in a row)--> open --(CB_TIMEOUT)--> half-open: one probe at a time
 half-open --(CB_SUCCESS_THRESHOLD successes in a row)--> closed; --(one failure)--> open
 
-It judges whether the service *answers* (connection, timeout, 5xx, nonsense). A rejected request or a failed
-execution is an answer. A probe that never reports back is forgotten after a while, so that the breaker
-cannot stay half-open for ever.
+A failure is a request that the service did not answer: no connection, a timeout, a 5xx or an unusable
+response. A rejected request or a failed execution is an answer. A probe without a recorded outcome expires,
+so that the breaker cannot stay half-open for ever.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 KEY = f"{KEY_PREFIX}breaker:collection_service"
 
-# Every script begins with KEYS[1] and the server's clock, in milliseconds.
+# KEYS[1] of every script is the breaker. ``now`` is the clock of the Redis server, in milliseconds.
 _CLOCK = """
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -85,7 +85,7 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerSnapshot:
-    """The breaker as it stands; ``next_probe_seconds`` is 0 unless it is open."""
+    """The state of the breaker; ``next_probe_seconds`` is 0 unless it is open."""
 
     state: BreakerState
     failures: int
@@ -99,7 +99,9 @@ class BreakerSnapshot:
 
 
 def seconds_until_allowed() -> float:
-    """Ask to send a request: 0 means go ahead (half-open: as the one probe), otherwise how long to wait.
+    """Ask for permission to send a request; returns 0 when it is granted, otherwise the seconds to wait.
+
+    While the breaker is half-open, one caller at a time gets it: its request is the probe.
 
     :raises redis.RedisError: when Redis does not answer.
     """
@@ -115,17 +117,17 @@ def record_success() -> None:
 
 
 def record_failure() -> None:
-    """Count a request the service did not answer."""
+    """Count a request that the service did not answer."""
     _tell(_FAILURE, settings.CB_FAILURE_THRESHOLD)
 
 
 def return_permission() -> None:
-    """Give back a permission that was not used, so that the next probe need not wait for it."""
+    """Release a permission that was not used, so that the next probe need not wait until it expires."""
     get_redis().hset(KEY, "probe_until", "0")
 
 
 def reset() -> None:
-    """Close the breaker and forget its counts."""
+    """Close the breaker and reset its counts."""
     get_redis().delete(KEY)
 
 
@@ -153,5 +155,5 @@ def _read(client: redis.Redis) -> BreakerSnapshot:
 
 
 def _tell(script: str, threshold: int) -> None:
-    # A lost count is better than a lost answer: the request whose outcome is counted here is done.
+    # Without Redis the count is lost; the answer of the request, which is done, must not be.
     tolerate_redis_outage(lambda client: client.eval(script, 1, KEY, threshold), None)

@@ -1,4 +1,4 @@
-"""The HTTP client of the collection service: the only socket to it."""
+"""The HTTP client of the collection service; nothing else opens sockets to the service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from apps.mengla.words import (
     UNREACHABLE,
 )
 
-# The library's own command line, which takes longer to load than the library.
+# Only httpx's own command line needs click, which takes longer to load than httpx itself.
 with unwanted("click"):
     import httpx
 
@@ -50,10 +50,11 @@ _TURN_POLL_SECONDS = 0.2
 
 
 class CollectionServiceClient:
-    """Speaks the service's protocol. Every request takes a turn and reports to the breaker.
+    """Sends the requests. Each one claims a turn, and the breaker counts its outcome.
 
-    The caller may take the turn for the first request itself, to do something between the two; for further
-    requests of one call the client waits. Both requests raise :class:`UpstreamError`.
+    A caller may claim the turn for the first request itself, and do something else before the request. For
+    further requests of the same call the client waits. ``look_up_managed_task_id`` and ``execute`` raise
+    :class:`UpstreamError`.
     """
 
     def __init__(self) -> None:
@@ -75,17 +76,17 @@ class CollectionServiceClient:
 
     def __exit__(self, *_exc: object) -> None:
         self._http.close()
-        with suppress(redis.RedisError):  # then it ends by itself
+        with suppress(redis.RedisError):  # then it expires by itself
             self.give_turn_back()
 
     def take_turn(self) -> float:
-        """Take the turn for the next request; returns 0 or the seconds to wait before asking again."""
+        """Claim the turn for the next request; returns 0 or the seconds to wait before the next try."""
         wait_seconds = 0.0 if self._has_turn else self._turn.take()
         self._has_turn = wait_seconds == 0
         return wait_seconds
 
     def give_turn_back(self) -> None:
-        """Return the turn if no request has used it."""
+        """Release the turn if no request has used it."""
         if self._has_turn:
             self._has_turn = False
             self._turn.give_back()
@@ -96,7 +97,7 @@ class CollectionServiceClient:
         return cached.decode() if isinstance(cached, bytes) else None
 
     def look_up_managed_task_id(self) -> str:
-        """Find the managed task by its name and remember its id."""
+        """Return the id of the managed task with the configured name, and cache it."""
         for page in range(1, _MAX_PAGES + 1):
             parameters = {"page": page, "limit": _PAGE_SIZE}
             tasks = self._request("GET", "/api/managed-tasks", _tasks_in, params=parameters)
@@ -115,9 +116,9 @@ class CollectionServiceClient:
         )
 
     def execute(self, *, managed_task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
-        """Ask for one execution and return its id.
+        """Start one execution of the task and return the execution's id.
 
-        When the service does not know the task (any more), its id is forgotten, to be looked up again.
+        When the service does not know the task (any more), its cached id is deleted: it is looked up again.
         """
         body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
         try:
@@ -129,7 +130,7 @@ class CollectionServiceClient:
             raise
 
     def _request(self, method: str, path: str, read: Callable[[Any], T], **kwargs: Any) -> T:
-        """Send one request in its turn, and tell the breaker whether the service made sense."""
+        """Send one request in its turn; the breaker counts whether the service answered it."""
         while (wait_seconds := self.take_turn()) > 0:
             time.sleep(min(wait_seconds, _TURN_POLL_SECONDS))
         self._has_turn = False
@@ -249,12 +250,12 @@ def _execution_id_in(body: Any) -> str:
 
 
 def _nonsense(message: str) -> UpstreamError:
-    """A success that is none, such as the page of a proxy before the service: nothing works there now."""
+    """Return the error for a 2xx response that is no answer of the service, such as a proxy's page."""
     return UpstreamError(CollectionError.SERVICE_ERROR, message, is_outage=True)
 
 
 def _retry_after_seconds(response: httpx.Response) -> float | None:
-    """Return the Retry-After header in seconds (RFC 9110, 10.2.3: seconds or a date), bounded."""
+    """Return the Retry-After header in seconds, an hour at most (RFC 9110, 10.2.3: seconds or a date)."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdecimal():
         return min(float(value), _MAX_RETRY_AFTER_SECONDS)

@@ -1,4 +1,4 @@
-"""What can go wrong at the collection service, told apart by whether trying again may help."""
+"""The error of a failed request to the collection service; it says whether a retry may help."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class UpstreamError(Exception):
     """A request to the collection service failed.
 
     ``is_permanent``: the same request would fail again. ``is_outage``: the service itself is down or
-    broken, which the breaker counts. ``retry_after_seconds``: the service's own wish.
+    broken, which the breaker counts. ``retry_after_seconds``: the wait that the service asked for, if any.
     """
 
     def __init__(

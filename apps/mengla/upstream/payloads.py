@@ -1,7 +1,7 @@
-"""The wire format of the collection service: what is asked, what comes back and what it means.
+"""The wire format of the collection service: the parameters of an execution, and the payload of its answer.
 
-Pure: no socket, no database, no clock. Three outcomes of an answer are kept apart: figures, an empty
-answer with its reason (kept, never served as data), and an unreadable one (a failed attempt).
+Pure: no socket, no database, no clock. An answer has one of three outcomes: figures, empty with a reason
+(stored, but never served as figures), or unreadable (a failed attempt).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ VARIANT_CHARACTERS = 16
 
 
 class UnreadablePayload(ValueError):
-    """The answer is no result of the collection service: a failed attempt, not an empty answer.
+    """The answer cannot be read: the attempt has failed, and the answer does not count as empty.
 
     Its argument, like that of the error below, is a message of :mod:`apps.mengla.words`.
     """
@@ -93,21 +93,23 @@ class Unwrapped:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether the answer holds no figures."""
+        """Whether the answer holds no figures."""
         return self.empty_reason is not None
 
 
 def build_parameters(
     *, action: str, product_id: str, cat_id: str, start: Period, end: Period, extra: Mapping[str, object]
 ) -> dict[str, object]:
-    """Build the ``parameters`` of one execution; ``extra`` adds to them and can never override them.
+    """Return the ``parameters`` of one execution; ``extra`` can add parameters, but not override them.
 
-    Only trends take a range. Any other answer is stored under one period key, so a longer range is refused
-    here rather than kept as the figures of one of its periods.
+    Only trends take a range. Any other answer is stored under one period key, so a longer range is refused:
+    its figures would pass for those of one period.
+
+    :raises ValueError: for a range that is not allowed, or an ``extra`` that overrides a parameter.
     """
     action = Action(action)
     if start.granularity != end.granularity or end < start:
-        raise ValueError(f"{start} to {end} is no range of periods")
+        raise ValueError(f"{start} to {end} is not a range of periods")
     if action != Action.INDUSTRY_TREND and start != end:
         raise ValueError(f"{action.value} is collected for one period at a time, not {start} to {end}")
     in_own_form = action == Action.INDUSTRY_TREND or (
@@ -128,11 +130,12 @@ def build_parameters(
 
 
 def unwrap(action: str, result: object) -> Unwrapped:
-    """Take the payload of ``action`` out of a result, or say why it is empty.
+    """Return the payload of ``action`` in a result, or the reason why it is empty.
 
-    Rankings give ``{"list": rows, ...}`` with what stood beside the list, the distribution gives the
-    object of its four lists, trends give the list of points. Raises :class:`UnreadablePayload` for what is
-    no JSON object or list at all, or holds rows that are no objects.
+    The payload of a ranking is ``{"list": rows, ...}`` with the other fields beside the list, that of the
+    distribution is the object with its four lists, and that of a trend is the list of its points.
+
+    :raises UnreadablePayload: when the result is neither a JSON object nor a list, or a row is no object.
     """
     action = Action(action)
     key = LIST_KEYS[action]
@@ -155,10 +158,11 @@ def unwrap(action: str, result: object) -> Unwrapped:
 def split_trend_points(
     points: Sequence[Mapping[str, Any]], *, granularity: Granularity
 ) -> dict[str, Mapping[str, Any]]:
-    """Map each point to the canonical key of its period; of two points of one period the last wins.
+    """Return the points by the canonical keys of their periods; of two points of one period the last wins.
 
-    ``timest`` is in the granularity's own form, or the exact first or last day of the period. One point
-    that cannot be placed makes the whole answer unreadable: it might be any period's.
+    ``timest`` is in the granularity's own form, or the exact first or last day of the period.
+
+    :raises UnreadablePayload: when a point has no readable period: it could belong to any of them.
     """
     placed: dict[str, Mapping[str, Any]] = {}
     unreadable = []
@@ -178,7 +182,10 @@ def split_trend_points(
 
 
 def canonical_json(data: object) -> bytes:
-    """Write the value as compact UTF-8 JSON with sorted keys: equal data gives equal bytes."""
+    """Return the value as compact UTF-8 JSON with sorted keys: equal data gives equal bytes.
+
+    :raises UnstorablePayload: when the value cannot be written as JSON.
+    """
     try:
         return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
@@ -191,14 +198,14 @@ def data_hash(data: object) -> str:
 
 
 def variant_of(product_id: str, extra: Mapping[str, object]) -> str:
-    """Return what ``product_id`` and ``extra`` add to a query's identity: nothing when both are empty."""
+    """Return the hash of ``product_id`` and ``extra`` for a query's identity; empty when both are empty."""
     if not product_id and not extra:
         return ""
     return data_hash({"extra": dict(extra), "product_id": product_id})[:VARIANT_CHARACTERS]
 
 
 def _peel(node: object, wanted: Collection[str]) -> dict[str, Any] | list[Any] | None:
-    """Remove wrappers until an object with a wanted key, one without a wrapper, a list or null is left."""
+    """Remove wrappers; returns an object with a wanted key, an object without wrappers, a list or None."""
     for _ in range(MAX_WRAPPERS + 1):
         node = _decoded(node)
         if node is None or isinstance(node, list):
@@ -239,7 +246,7 @@ def _unwrap_view(node: dict[str, Any] | list[Any] | None) -> Unwrapped:
     if node is None:
         return Unwrapped(None, EmptyReason.NULL_DATA)
     if isinstance(node, list):
-        # Some JSON writers spell an empty object as an empty list.
+        # Some JSON libraries write an empty object as an empty list.
         if node:
             raise UnreadablePayload(NO_DISTRIBUTION())
         return Unwrapped(None, EmptyReason.ALL_LISTS_EMPTY)

@@ -1,8 +1,9 @@
-"""Spaces the requests to the collection service, over all processes and hosts together.
+"""Spaces the requests to the collection service, across all processes and hosts.
 
-A turn is taken before a request and ended after its answer; only then the interval begins. So two requests
-never *arrive* closer than the interval, however long the first one was under way. A turn has an owner: who
-was stopped for so long that the turn went on to somebody else can no longer end or return it.
+A caller claims a turn before its request and ends the turn after the answer; the interval begins only then.
+So two requests never *arrive* closer together than the interval, however long the first one takes. A turn
+has one owner. A process that was suspended until its turn expired and went to another caller can no longer
+end or release it.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ _MIN_WAIT_SECONDS = 0.001
 
 
 class Turn:
-    """The right of one caller to send one request; may be taken again and again."""
+    """The right of one caller to send one request; it can be claimed again and again."""
 
     def __init__(self) -> None:
-        # Long enough for a slow request; a process killed during one delays the next by this much.
+        # Long enough for a slow request. After a process is killed, the next request waits no longer.
         hold_seconds = settings.COLLECT_INTERVAL_SECONDS + settings.COLLECT_REQUEST_TIMEOUT_SECONDS
         self._lease = lease_of("interval", ttl_seconds=hold_seconds)
 
     def take(self) -> float:
-        """Take the next turn; returns 0 when it is ours, otherwise the seconds to wait before asking again.
+        """Claim the next turn; returns 0 when it is ours, otherwise the seconds to wait before the next try.
 
-        :raises redis.RedisError: when Redis does not answer; without it nobody may send.
+        :raises redis.RedisError: when Redis does not answer; then no request may be sent.
         """
         if self._lease.acquire():
             return 0.0
@@ -42,16 +43,16 @@ class Turn:
         return max(_MIN_WAIT_SECONDS, remaining_ms / 1000)
 
     def end(self, *, pause_seconds: float = 0.0) -> None:
-        """Begin the interval, or a longer pause that the service wished for: the request has ended."""
+        """End the turn after its request: begin the interval, or a longer pause at the service's request."""
         wait_seconds = max(settings.COLLECT_INTERVAL_SECONDS, pause_seconds)
         try:
-            with suppress(LockError):  # the turn went on to another caller
+            with suppress(LockError):  # the turn expired and another caller has it
                 self._lease.extend(wait_seconds, replace_ttl=True)
         except redis.RedisError as error:
-            # What the request brought must not be lost for this; the turn ends by itself.
+            # The answer of the request must not be lost because of this; the turn expires by itself.
             logger.warning("turn_not_ended", error=type(error).__name__)
 
     def give_back(self) -> None:
-        """Return a turn that was not used."""
-        with suppress(LockError):  # the turn went on to another caller
+        """Release a turn that was not used."""
+        with suppress(LockError):  # the turn expired and another caller has it
             self._lease.release()

@@ -1,4 +1,4 @@
-"""What one webhook call of the collection service tells us: heartbeat, result or failure."""
+"""Parses a webhook call of the collection service: a heartbeat, a result or a failure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HTTP_ERRORS = range(400, 600)
 
 
 class WebhookKind(StrEnum):
-    """What a webhook call tells us."""
+    """The kinds of webhook calls."""
 
     HEARTBEAT = "heartbeat"
     RESULT = "result"
@@ -37,7 +37,7 @@ class WebhookKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebhookMessage:
-    """One webhook call as we understand it; ``error_message`` is set exactly for failures."""
+    """One parsed webhook call; ``error_message`` is set for failures and None otherwise."""
 
     kind: WebhookKind
     execution_id: str | None
@@ -47,14 +47,14 @@ class WebhookMessage:
 
 
 def parse_webhook(body: dict[str, Any]) -> WebhookMessage:
-    """Read a webhook body; any JSON object gives a message, none raises.
+    """Parse a webhook body; every JSON object gives a message, and none raises.
 
-    The body may itself lie inside ``data``, recognised by the execution id there. In this order:
+    The message may lie inside ``data``: then the execution id is there. The rules, in this order:
 
-    1. a heartbeat status is a heartbeat, whatever else the body holds: the execution has not ended;
-    2. a failure status, a status that is an HTTP error (400 to 599) or ``success: false`` is a failure;
-    3. so is an error text where no result is: kept as a result it would pass for an empty answer;
-    4. everything else is a result. Unknown words, other numbers and other types of status say nothing.
+    1. A heartbeat status makes a heartbeat, whatever else the body holds: the execution has not ended.
+    2. A failure status, a status that is an HTTP error (400 to 599) or ``success: false`` makes a failure.
+    3. An error text without a result makes a failure: as a result it would pass for an empty answer.
+    4. Everything else is a result. Unknown words, other numbers and other types of status are ignored.
     """
     data = body.get("data")
     inner = [data] if isinstance(data, dict) else []

@@ -1,4 +1,4 @@
-"""The vocabulary of the collection service's JSON and safe ways to read and show single values of it."""
+"""The names in the collection service's JSON, and functions that read and show its values safely."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ ERROR_KEYS = ("error", "message", "errorMessage", "msg")
 
 MAX_ERROR_CHARACTERS = 500
 MAX_SHOWN_CHARACTERS = 60
-MAX_EXECUTION_ID_CHARACTERS = 128  # what the field of the collection holds
+MAX_EXECUTION_ID_CHARACTERS = 128  # the length of the collection's field
 MAX_INTEGER_BITS = 64  # a much larger integer cannot be turned into text: Python raises
 
 
 def wrapped(node: Mapping[str, Any]) -> object:
-    """Return what lies inside the first wrapper key that is not null."""
+    """Return the first value of a wrapper key that is not null, None without one."""
     return next((node[key] for key in WRAPPER_KEYS if node.get(key) is not None), None)
 
 
 def error_text(levels: Sequence[Mapping[str, Any]], keys: Sequence[str] = ERROR_KEYS) -> str | None:
-    """Find the first error text in the objects, also one level down as ``error.message``."""
+    """Return the first error text in the objects, also as ``error.message``; None without one."""
     for level in levels:
         for key in keys:
             value = level.get(key)
@@ -42,16 +42,17 @@ def error_text(levels: Sequence[Mapping[str, Any]], keys: Sequence[str] = ERROR_
 
 
 def scalar_text(value: object) -> str | None:
-    """Show a short text or an integer; anything else, and blank text, is None."""
+    """Return a short text, or an integer as text; None for anything else and for blank text."""
     if is_plain_integer(value):
         return str(value)
     return (_clean(value, MAX_SHOWN_CHARACTERS) or None) if isinstance(value, str) else None
 
 
 def execution_id_in(level: Mapping[str, Any]) -> str | None:
-    """Return the execution id in an object, None when it has none: in one form, whoever names the execution.
+    """Return the execution id in an object, None when it has none.
 
-    Text that cannot be encoded or printed was never given out as an id, and MongoDB would refuse it.
+    It has the same form in responses and in webhooks. Text that is not printable is no id: the service never
+    issues such ids, and MongoDB would refuse some of them.
     """
     for value in (level.get("executionId"), level.get("execution_id")):
         text = str(value) if is_plain_integer(value) else value
@@ -62,16 +63,16 @@ def execution_id_in(level: Mapping[str, Any]) -> str | None:
 
 
 def is_plain_integer(value: object) -> bool:
-    """Tell whether the value is an integer, not a boolean, of a size that can be shown."""
+    """Return whether the value is an integer, not a boolean, of a size that can be shown."""
     return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= MAX_INTEGER_BITS
 
 
 def type_name(value: object) -> str:
-    """Name the value's JSON type at the start of a sentence."""
+    """Return the name of the value's JSON type, as the first words of a sentence."""
     names = {dict: "An object", list: "A list", str: "A text", bool: "A boolean", type(None): "Null"}
     return names.get(type(value), "A number")
 
 
 def _clean(text: str, limit: int) -> str:
-    # Half a surrogate pair is legal in JSON and can be neither stored nor logged.
+    # A lone surrogate is legal in JSON, but it can be neither stored nor logged.
     return text.strip()[:limit].encode("utf-8", "replace").decode()

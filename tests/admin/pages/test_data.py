@@ -79,7 +79,7 @@ def test_a_ranking(site: Client) -> None:
     page = text(site.get(PAGE, HOT))
     heads, *rows = table(page, "ranking")
     wanted = figures_of(hot())["list"]
-    assert heads[:5] == ["Rank", "Chinese name", "Russian name", "Sales", "Change of sales"]
+    assert heads[:5] == ["Rank", "Chinese name", "Russian name", "Sales", "Change in sales"]
     assert len(rows) == len(wanted)
     for rank, (row, figures) in enumerate(zip(rows, wanted, strict=True), start=1):
         assert row[:4] == [
@@ -298,7 +298,7 @@ def test_a_csv(site: Client) -> None:
     wanted = sorted(figures_of(hot())["list"], key=lambda row: row["monthSales"])
     assert [int(row["Sales"]) for row in rows] == [row["monthSales"] for row in wanted]
     assert rows[0]["Chinese name"] == wanted[0]["catNameCn"]
-    assert float(rows[0]["Change of sales"]) == wanted[0]["monthSalesDynamics"]
+    assert float(rows[0]["Change in sales"]) == wanted[0]["monthSalesDynamics"]
 
 
 def test_an_xlsx(site: Client) -> None:

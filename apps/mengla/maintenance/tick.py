@@ -21,7 +21,7 @@ class TickResult:
 
     deferred: int
     overdue: int
-    caches_told: int
+    caches_notified: int
     runs_to_plan: int
     runs_closed: int
     runs_settled: int
@@ -33,7 +33,7 @@ def run_tick() -> TickResult:
     # Before overdue collections fail: their answers may be among those deferred while MongoDB was down.
     deferred = receive.receive_deferred()
     overdue = jobs.fail_overdue()
-    caches_told = cache_sync.tell_caches_again()
+    caches_notified = cache_sync.tell_caches_again()
     unplanned = run_selectors.list_unplanned(_RUNS_PER_TICK)
     for run in unplanned:
         request_planning(str(run["_id"]))
@@ -42,4 +42,4 @@ def run_tick() -> TickResult:
         runs.settle_cancelled(str(run["_id"])) for run in run_selectors.list_unsettled(_RUNS_PER_TICK)
     )
     wake_dispatcher_anew()
-    return TickResult(deferred, overdue, caches_told, len(unplanned), closed, settled)
+    return TickResult(deferred, overdue, caches_notified, len(unplanned), closed, settled)

@@ -139,7 +139,7 @@ def test_the_next_reader_of_what_is_stale_gets_the_new_answer(
 
 def test_the_tick_tells_the_caches(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt = scene.play(monkeypatch)
-    assert run_tick().caches_told == 1
+    assert run_tick().caches_notified == 1
     assert scene.read(is_behind_refreshed=False) == scene.case.expected
     assert reload(attempt)["is_cache_pending"] is True  # it is under way, and may store again
 

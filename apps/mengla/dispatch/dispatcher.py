@@ -134,15 +134,15 @@ def _pause_before_request(service: CollectionServiceClient) -> _Pause | None:
         return _Pause(None)
     if (wait_seconds := breaker.seconds_until_allowed()) > 0:
         return _Pause(wait_seconds)
-    if (wait_seconds := service.take_turn()) > 0:
-        breaker.return_permission()
+    if (wait_seconds := service.claim_turn()) > 0:
+        breaker.release_permission()
         return _Pause(wait_seconds)
     return None
 
 
 def _give_back(service: CollectionServiceClient) -> None:
-    service.give_turn_back()
-    breaker.return_permission()
+    service.release_turn()
+    breaker.release_permission()
 
 
 def _look_up_task(service: CollectionServiceClient) -> bool | _Pause:

@@ -101,9 +101,9 @@ def check_collection_service() -> str:
         raise CheckFailed(
             _("No collection service is configured: nothing is collected."), _("Set COLLECT_SERVICE_URL.")
         )
-    with _ImpatientClient() as service:
+    with _ShortTimeoutClient() as service:
         deadline = time.monotonic() + settings.DIAGNOSIS_REQUEST_SECONDS
-        while service.take_turn() > 0:
+        while service.claim_turn() > 0:
             if time.monotonic() > deadline:
                 return _("not checked: other requests to the service are in progress")
             time.sleep(_TURN_WAIT_SECONDS)
@@ -221,17 +221,17 @@ def check_webhook() -> str:
     url = settings.MENGLA_WEBHOOK_URL
     advice = _("Start the web server, and set APP_BASEURL or MENGLA_WEBHOOK_URL to its address.")
     try:
-        answer = httpx.get(url, timeout=settings.DIAGNOSIS_REQUEST_SECONDS, trust_env=False)
+        response = httpx.get(url, timeout=settings.DIAGNOSIS_REQUEST_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         detail = _("%(place)s cannot be reached (%(error)s).")
         raise CheckFailed(detail % {"place": _place(url), "error": type(error).__name__}, advice) from error
-    if answer.status_code != httpx.codes.OK or not _is_ours(answer):
+    if response.status_code != httpx.codes.OK or not _is_ours(response):
         detail = _("%(place)s returned HTTP %(status)d, which is not this product's response.")
-        raise CheckFailed(detail % {"place": _place(url), "status": answer.status_code}, advice)
+        raise CheckFailed(detail % {"place": _place(url), "status": response.status_code}, advice)
     return _("%(place)s responds (from this host)") % {"place": _place(url)}
 
 
-class _ImpatientClient(CollectionServiceClient):
+class _ShortTimeoutClient(CollectionServiceClient):
     """A client with a timeout shorter than the check's, so that it ends its turn properly."""
 
     def __init__(self) -> None:
@@ -239,9 +239,9 @@ class _ImpatientClient(CollectionServiceClient):
         self._http.timeout = httpx.Timeout(settings.DIAGNOSIS_REQUEST_SECONDS)
 
 
-def _is_ours(answer: httpx.Response) -> bool:
+def _is_ours(response: httpx.Response) -> bool:
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         return False
     return isinstance(body, dict) and body.get("success") is True and body.get("data") == {"status": "ready"}

@@ -113,15 +113,15 @@ def seconds_until_allowed() -> float:
 
 def record_success() -> None:
     """Count an answer of the service."""
-    _tell(_SUCCESS, settings.CB_SUCCESS_THRESHOLD)
+    _count(_SUCCESS, settings.CB_SUCCESS_THRESHOLD)
 
 
 def record_failure() -> None:
     """Count a request that the service did not answer."""
-    _tell(_FAILURE, settings.CB_FAILURE_THRESHOLD)
+    _count(_FAILURE, settings.CB_FAILURE_THRESHOLD)
 
 
-def return_permission() -> None:
+def release_permission() -> None:
     """Release a permission that was not used, so that the next probe need not wait until it expires."""
     get_redis().hset(KEY, "probe_until", "0")
 
@@ -154,6 +154,6 @@ def _read(client: redis.Redis) -> BreakerSnapshot:
     return BreakerSnapshot(current, int(failures or 0), int(successes or 0), wait_ms / 1000)
 
 
-def _tell(script: str, threshold: int) -> None:
+def _count(script: str, threshold: int) -> None:
     # Without Redis the count is lost; the answer of the request, which is done, must not be.
     tolerate_redis_outage(lambda client: client.eval(script, 1, KEY, threshold), None)

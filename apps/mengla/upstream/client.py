@@ -77,19 +77,19 @@ class CollectionServiceClient:
     def __exit__(self, *_exc: object) -> None:
         self._http.close()
         with suppress(redis.RedisError):  # then it expires by itself
-            self.give_turn_back()
+            self.release_turn()
 
-    def take_turn(self) -> float:
+    def claim_turn(self) -> float:
         """Claim the turn for the next request; returns 0 or the seconds to wait before the next try."""
-        wait_seconds = 0.0 if self._has_turn else self._turn.take()
+        wait_seconds = 0.0 if self._has_turn else self._turn.claim()
         self._has_turn = wait_seconds == 0
         return wait_seconds
 
-    def give_turn_back(self) -> None:
+    def release_turn(self) -> None:
         """Release the turn if no request has used it."""
         if self._has_turn:
             self._has_turn = False
-            self._turn.give_back()
+            self._turn.release()
 
     def known_managed_task_id(self) -> str | None:
         """Return the task id from the cache, without a request."""
@@ -131,7 +131,7 @@ class CollectionServiceClient:
 
     def _request(self, method: str, path: str, read: Callable[[Any], T], **kwargs: Any) -> T:
         """Send one request in its turn; the breaker counts whether the service answered it."""
-        while (wait_seconds := self.take_turn()) > 0:
+        while (wait_seconds := self.claim_turn()) > 0:
             time.sleep(min(wait_seconds, _TURN_POLL_SECONDS))
         self._has_turn = False
         pause_seconds = 0.0
@@ -228,14 +228,14 @@ def _json_of(response: httpx.Response) -> Any:
     try:
         return orjson.loads(response.content)
     except orjson.JSONDecodeError as error:
-        raise _nonsense(REPLY_UNREADABLE()) from error
+        raise _unusable_response(REPLY_UNREADABLE()) from error
 
 
 def _tasks_in(body: Any) -> list[Any]:
     data = body.get("data") if isinstance(body, dict) else None
     tasks = data.get("tasks") if isinstance(data, dict) else None
     if not isinstance(tasks, list):
-        raise _nonsense(REPLY_WITHOUT_TASKS())
+        raise _unusable_response(REPLY_WITHOUT_TASKS())
     return tasks
 
 
@@ -246,10 +246,10 @@ def _execution_id_in(body: Any) -> str:
             execution_id = execution_id_in(level)
             if execution_id is not None:
                 return execution_id
-    raise _nonsense(REPLY_WITHOUT_ID())
+    raise _unusable_response(REPLY_WITHOUT_ID())
 
 
-def _nonsense(message: str) -> UpstreamError:
+def _unusable_response(message: str) -> UpstreamError:
     """Return the error for a 2xx response that is no answer of the service, such as a proxy's page."""
     return UpstreamError(CollectionError.SERVICE_ERROR, message, is_outage=True)
 

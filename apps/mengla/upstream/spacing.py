@@ -32,7 +32,7 @@ class Turn:
         hold_seconds = settings.COLLECT_INTERVAL_SECONDS + settings.COLLECT_REQUEST_TIMEOUT_SECONDS
         self._lease = lease_of("interval", ttl_seconds=hold_seconds)
 
-    def take(self) -> float:
+    def claim(self) -> float:
         """Claim the next turn; returns 0 when it is ours, otherwise the seconds to wait before the next try.
 
         :raises redis.RedisError: when Redis does not answer; then no request may be sent.
@@ -52,7 +52,7 @@ class Turn:
             # The answer of the request must not be lost because of this; the turn expires by itself.
             logger.warning("turn_not_ended", error=type(error).__name__)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release a turn that was not used."""
         with suppress(LockError):  # the turn expired and another caller has it
             self._lease.release()

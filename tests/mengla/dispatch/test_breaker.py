@@ -152,7 +152,7 @@ class TestHalfOpen:
 
     def test_a_permission_that_was_not_used_is_free_at_once(self) -> None:
         assert breaker.seconds_until_allowed() == 0
-        breaker.return_permission()
+        breaker.release_permission()
         assert breaker.seconds_until_allowed() == 0
 
 

@@ -266,19 +266,19 @@ class TestTurns:
     ) -> None:
         settings.COLLECT_INTERVAL_SECONDS = 0
         stub.say(accepted())
-        assert client.take_turn() == 0
+        assert client.claim_turn() == 0
         with CollectionServiceClient() as other:
-            assert other.take_turn() > 0
+            assert other.claim_turn() > 0
             execute(client)
-            assert other.take_turn() == 0
+            assert other.claim_turn() == 0
 
     def test_a_turn_that_was_not_used_is_given_back(self, stub: StubService) -> None:
         with CollectionServiceClient() as client:
-            client.take_turn()
+            client.claim_turn()
         with CollectionServiceClient() as client:
-            client.take_turn()
-            client.give_turn_back()
-            assert client.take_turn() == 0
+            client.claim_turn()
+            client.release_turn()
+            assert client.claim_turn() == 0
 
     def test_a_failed_request_ends_its_turn_too(
         self, client: CollectionServiceClient, stub: StubService, settings: Any
@@ -287,7 +287,7 @@ class TestTurns:
         stub.say(Reply(None))
         failure_of(client)
         with CollectionServiceClient() as other:
-            assert 25 < other.take_turn() <= 30
+            assert 25 < other.claim_turn() <= 30
 
     def test_when_the_service_wants_a_pause_nobody_asks_meanwhile(
         self, client: CollectionServiceClient, stub: StubService
@@ -295,7 +295,7 @@ class TestTurns:
         stub.say(Reply({}, 429, {"Retry-After": "60"}))
         failure_of(client)
         with CollectionServiceClient() as other:
-            assert 55 < other.take_turn() <= 60
+            assert 55 < other.claim_turn() <= 60
 
     def test_without_redis_nothing_is_sent(
         self, client: CollectionServiceClient, stub: StubService, monkeypatch: pytest.MonkeyPatch
@@ -312,7 +312,7 @@ class TestTurns:
         self, client: CollectionServiceClient, stub: StubService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         stub.say(accepted("x1"))
-        client.take_turn()
+        client.claim_turn()
 
         def refuse(*_arguments: Any, **_options: Any) -> None:
             raise redis.ConnectionError("down")

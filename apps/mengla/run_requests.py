@@ -21,7 +21,7 @@ def order_of(request: Request) -> Order:
     return Order(request.user.get_username(), Trigger.API)
 
 
-class SomeField(serializers.ListField):
+class FilterListField(serializers.ListField):
     """A list of selected values; absent or null means all.
 
     An empty list is an error: a caller whose filter leaves nothing does not want everything.
@@ -34,7 +34,7 @@ class SomeField(serializers.ListField):
         )
 
 
-class ActionsField(SomeField):
+class ActionsField(FilterListField):
     """A list of selected actions."""
 
     def __init__(self, **kwargs: Any) -> None:

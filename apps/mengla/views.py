@@ -54,37 +54,37 @@ class FiguresViewSet(ViewSet):
     @extend_schema(operation_id="mengla_read", parameters=[FiguresParametersSerializer], responses=_FIGURES)
     def read(self, request: Request) -> HttpResponse:
         """Return the figures that the query string asks for."""
-        return _answer(request, FiguresParametersSerializer(data=request.query_params))
+        return _respond(request, FiguresParametersSerializer(data=request.query_params))
 
     @extend_schema(operation_id="mengla_query", request=FiguresQuerySerializer, responses=_FIGURES)
     def query(self, request: Request) -> HttpResponse:
         """Return the figures that the body asks for."""
-        return _answer(request, FiguresQuerySerializer(data=request.data))
+        return _respond(request, FiguresQuerySerializer(data=request.data))
 
     @extend_schema(operation_id="mengla_high", request=FiguresBodySerializer, responses=_FIGURES)
     def high(self, request: Request) -> HttpResponse:
         """Return the blue-ocean ranking."""
-        return _answer(request, FiguresBodySerializer(data=request.data), Action.HIGH)
+        return _respond(request, FiguresBodySerializer(data=request.data), Action.HIGH)
 
     @extend_schema(operation_id="mengla_hot", request=FiguresBodySerializer, responses=_FIGURES)
     def hot(self, request: Request) -> HttpResponse:
         """Return the best sellers."""
-        return _answer(request, FiguresBodySerializer(data=request.data), Action.HOT)
+        return _respond(request, FiguresBodySerializer(data=request.data), Action.HOT)
 
     @extend_schema(operation_id="mengla_chance", request=FiguresBodySerializer, responses=_FIGURES)
     def chance(self, request: Request) -> HttpResponse:
         """Return the rising ranking."""
-        return _answer(request, FiguresBodySerializer(data=request.data), Action.CHANCE)
+        return _respond(request, FiguresBodySerializer(data=request.data), Action.CHANCE)
 
     @extend_schema(operation_id="mengla_industry_view", request=FiguresBodySerializer, responses=_FIGURES)
     def industry_view(self, request: Request) -> HttpResponse:
         """Return the distribution."""
-        return _answer(request, FiguresBodySerializer(data=request.data), Action.INDUSTRY_VIEW)
+        return _respond(request, FiguresBodySerializer(data=request.data), Action.INDUSTRY_VIEW)
 
     @extend_schema(operation_id="mengla_industry_trend", request=FiguresBodySerializer, responses=_FIGURES)
     def industry_trend(self, request: Request) -> HttpResponse:
         """Return the trend."""
-        return _answer(request, FiguresBodySerializer(data=request.data), Action.INDUSTRY_TREND)
+        return _respond(request, FiguresBodySerializer(data=request.data), Action.INDUSTRY_TREND)
 
 
 @extend_schema(tags=["mengla"])
@@ -117,7 +117,7 @@ class RecordViewSet(ViewSet):
         return Response({"records": records, "next_cursor": page.next_cursor})
 
 
-def _answer(request: Request, serializer: Any, action: Action | None = None) -> HttpResponse:
+def _respond(request: Request, serializer: Any, action: Action | None = None) -> HttpResponse:
     serializer.is_valid(raise_exception=True)
     query = build_query(**serializer.query_arguments(action=action))
     try:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.admin.metrics.serializers import ReadsSerializer
 from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
-from apps.mengla.run_requests import ActionsField, SomeField
+from apps.mengla.run_requests import ActionsField, FilterListField
 from apps.mengla.runs.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 
 _MAX_TEXT = 64
@@ -20,7 +20,7 @@ class WarmUpSerializer(ExactSerializer):
     """Which answers shall be put into the shared cache."""
 
     actions = ActionsField()
-    cat_ids = SomeField(
+    cat_ids = FilterListField(
         child=StrictTextField(max_length=_MAX_TEXT, allow_blank=True),
         max_length=_MAX_CATEGORIES,
         help_text=(
@@ -28,7 +28,9 @@ class WarmUpSerializer(ExactSerializer):
             "An empty list is an error."
         ),
     )
-    granularities = SomeField(child=GranularityField(max_length=_MAX_TEXT), max_length=_MAX_GRANULARITIES)
+    granularities = FilterListField(
+        child=GranularityField(max_length=_MAX_TEXT), max_length=_MAX_GRANULARITIES
+    )
     limit = StrictIntegerField(
         required=False,
         default=DEFAULT_LIMIT,

@@ -19,7 +19,7 @@ from apps.mengla.choices import Action, Priority
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import ALL_ACTIONS, Plan, SkipPolicy, Span, first_of_year
 from apps.mengla.runs.planning import request_planning
-from apps.mengla.runs.warm_up_work import Wanted
+from apps.mengla.runs.warm_up_work import WarmUpPlan
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
@@ -76,7 +76,7 @@ def select(*, cat_ids: Iterable[str] = (), actions: Iterable[str] = (), field: s
     return Selection(cat_ids=named, actions=tuple(Action(name) for name in dict.fromkeys(actions)))
 
 
-def start(plan: Plan | Wanted, order: Order) -> Started:
+def start(plan: Plan | WarmUpPlan, order: Order) -> Started:
     """Start a run of the plan; for a firing that has started one before, return that run.
 
     :raises AlreadyRunning: when a run of the same task has not ended.

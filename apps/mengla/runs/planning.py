@@ -45,7 +45,7 @@ _CANCEL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Candidate:
     """A query of a run, and the rule for which stored records make its collection unnecessary."""
 
     query: DataQuery
@@ -53,7 +53,7 @@ class _Wish:
     is_forced: bool
     stored_after: datetime | None = None  # only newer records count; UTC without zone
 
-    def is_granted_by(self, state: RecordState | None) -> bool:
+    def is_satisfied_by(self, state: RecordState | None) -> bool:
         """Whether a record in this state need not be collected."""
         if state is None or self.skip is SkipPolicy.NOTHING:
             return False
@@ -77,17 +77,17 @@ class Preview:
 
 def preview_plan(plan: Plan) -> Preview:
     """Return what the plan would do now; changes nothing."""
-    return _preview(_wishes_of(plan), plan.skip)
+    return _preview(_candidates_of(plan), plan.skip)
 
 
 def preview_retry(run_id: str) -> Preview:
     """Return what a retry of the run would do now; changes nothing."""
-    return _preview(_failed_wishes(run_id), SkipPolicy.FRESH)
+    return _preview(_failed_candidates(run_id), SkipPolicy.FRESH)
 
 
-def _preview(wishes: Iterable[_Wish], skip: SkipPolicy) -> Preview:
+def _preview(candidates: Iterable[_Candidate], skip: SkipPolicy) -> Preview:
     total, skipped = 0, Counter[str]()
-    for batch in _batches(wishes):
+    for batch in _batches(candidates):
         wanted = _without_stored(batch)
         _count_skipped(skipped, skip, len(batch) - len(wanted))
         total += len(batch)
@@ -130,7 +130,7 @@ def _plan(run_id: str, run: Mapping[str, Any], token: str) -> int:
     source = _source_of(run)
     planned, skipped = source.begin_at, Counter(run["skipped"] if source.begin_at else {})
     added = 0
-    for batch in _batches(islice(source.wishes, source.begin_at, None)):
+    for batch in _batches(islice(source.candidates, source.begin_at, None)):
         # Renewed before each batch: the lease may have expired while this process was suspended.
         if not runs.note_planned(run_id, token=token, planned_count=planned, skipped=dict(skipped)):
             _after_lost_lease(run_id)
@@ -151,10 +151,10 @@ def _plan(run_id: str, run: Mapping[str, Any], token: str) -> int:
     return added
 
 
-def _enqueue(wishes: list[_Wish], source: _Source, *, run_id: str, requested_by: str) -> None:
+def _enqueue(candidates: list[_Candidate], source: _Source, *, run_id: str, requested_by: str) -> None:
     for is_forced in (False, True):
         enqueue_many(
-            [wish.query for wish in wishes if wish.is_forced is is_forced],
+            [candidate.query for candidate in candidates if candidate.is_forced is is_forced],
             priority=source.priority,
             requested_by=requested_by,
             run_id=run_id,
@@ -166,7 +166,7 @@ def _enqueue(wishes: list[_Wish], source: _Source, *, run_id: str, requested_by:
 class _Source:
     """The queries of a run, and how they are planned."""
 
-    wishes: Iterator[_Wish]
+    candidates: Iterator[_Candidate]
     begin_at: int
     skip: SkipPolicy
     priority: Priority
@@ -176,18 +176,18 @@ def _source_of(run: Mapping[str, Any]) -> _Source:
     parameters = run["parameters"]
     if "retry_of" in parameters:
         # Always from the start: the set of failed collections shrinks when late answers come.
-        wishes = _failed_wishes(parameters["retry_of"])
-        return _Source(wishes, 0, SkipPolicy.FRESH, Priority.MANUAL)
+        candidates = _failed_candidates(parameters["retry_of"])
+        return _Source(candidates, 0, SkipPolicy.FRESH, Priority.MANUAL)
     plan = Plan.of_run(run)
-    return _Source(_wishes_of(plan), run["planned_count"], plan.skip, plan.priority)
+    return _Source(_candidates_of(plan), run["planned_count"], plan.skip, plan.priority)
 
 
-def _wishes_of(plan: Plan) -> Iterator[_Wish]:
+def _candidates_of(plan: Plan) -> Iterator[_Candidate]:
     is_forced = plan.skip is SkipPolicy.NOTHING
-    return (_Wish(query, plan.skip, is_forced) for query in plan.queries())
+    return (_Candidate(query, plan.skip, is_forced) for query in plan.queries())
 
 
-def _failed_wishes(run_id: str) -> Iterator[_Wish]:
+def _failed_candidates(run_id: str) -> Iterator[_Candidate]:
     """Yield the queries that failed in a run, without duplicates.
 
     Those that were collected since are skipped later. The record of a forced query may have been fresh when
@@ -199,7 +199,7 @@ def _failed_wishes(run_id: str) -> Iterator[_Wish]:
         if failed["identity"] not in seen:
             seen.add(failed["identity"])
             is_forced = failed["is_forced"]
-            yield _Wish(
+            yield _Candidate(
                 selectors.query_of(failed),
                 SkipPolicy.FRESH,
                 is_forced,
@@ -207,38 +207,40 @@ def _failed_wishes(run_id: str) -> Iterator[_Wish]:
             )
 
 
-def _batches(wishes: Iterable[_Wish]) -> Iterator[list[_Wish]]:
+def _batches(candidates: Iterable[_Candidate]) -> Iterator[list[_Candidate]]:
     """Yield batches; each needs a bounded number of records to be looked up."""
     return batches(
-        wishes,
+        candidates,
         _BATCH_QUERIES,
-        weight_of=lambda wish: wish.query.period_count,
+        weight_of=lambda candidate: candidate.query.period_count,
         max_weight=_BATCH_RECORDS,
     )
 
 
-def _without_planned(run_id: str, batch: list[_Wish]) -> list[_Wish]:
+def _without_planned(run_id: str, batch: list[_Candidate]) -> list[_Candidate]:
     """Leave out the queries that a killed planner enqueued but had not yet counted in its progress."""
-    identities = [wish.query.identity for wish in batch]
+    identities = [candidate.query.identity for candidate in batch]
     found = collection_of(Collection).find(
         {"identity": {"$in": identities}, "run_ids": run_id}, {"identity": 1}
     )
     planned = {document["identity"] for document in found}
-    return [wish for wish in batch if wish.query.identity not in planned]
+    return [candidate for candidate in batch if candidate.query.identity not in planned]
 
 
-def _without_stored(batch: list[_Wish]) -> list[_Wish]:
+def _without_stored(batch: list[_Candidate]) -> list[_Candidate]:
     record_ids = [
         record_id
-        for wish in batch
-        if wish.skip is not SkipPolicy.NOTHING
-        for record_id in wish.query.record_ids
+        for candidate in batch
+        if candidate.skip is not SkipPolicy.NOTHING
+        for record_id in candidate.query.record_ids
     ]
     states = selectors.record_states(record_ids, now=utc_now()) if record_ids else {}
     return [
-        wish
-        for wish in batch
-        if not all(wish.is_granted_by(states.get(record_id)) for record_id in wish.query.record_ids)
+        candidate
+        for candidate in batch
+        if not all(
+            candidate.is_satisfied_by(states.get(record_id)) for record_id in candidate.query.record_ids
+        )
     ]
 
 

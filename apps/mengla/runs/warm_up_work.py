@@ -52,12 +52,12 @@ class CachesUnavailable(Exception):
     """Redis does not answer, so nothing can be cached."""
 
 
-class EmptyAnswer(Exception):
+class EmptyFigures(Exception):
     """The records are empty; an empty entry is not worth a place in the caches."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WarmUpPlan:
     """The plan of a warm-up: the newest ``limit`` records of this selection; an empty field means all."""
 
     task_id: ClassVar[str] = WARM_UP_TASK_ID
@@ -81,7 +81,7 @@ class Wanted:
         }
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Wanted:
+    def from_json(cls, stored: Mapping[str, Any]) -> WarmUpPlan:
         """Read back what :meth:`to_json` wrote."""
         return cls(
             actions=tuple(map(Action, stored["actions"])),
@@ -143,23 +143,23 @@ def warm_up(run_id: str, run: Document, *, token: str) -> int:
 
     It stops when Redis is down; another planner goes on when the lease has expired and Redis is back.
     """
-    answers = _planned_answers(run_id, run, token)
-    if answers is None:
+    queries = _planned_queries(run_id, run, token)
+    if queries is None:
         return 0
     begun_at: int = run["planned_count"]
     done, skipped = begun_at, Counter[str](run["skipped"])
     # A cache of its own, nearly without L1: the warm-up is for L2, and the worker serves no readers.
     cache = TieredCache(l1_max_entries=1, l1_ttl_seconds=1)
     try:
-        for batch in batches(answers[done:], _BATCH):
-            skipped.update(reason for one in batch if (reason := _keep(cache, _query_of(one))) is not None)
+        for batch in batches(queries[done:], _BATCH):
+            skipped.update(reason for one in batch if (reason := _warm(cache, _query_of(one))) is not None)
             done += len(batch)
             if not runs.note_planned(run_id, token=token, planned_count=done, skipped=dict(skipped)):
                 return done - begun_at
     except CachesUnavailable:
         logger.warning("warm_up_interrupted", run_id=run_id, done=done, reason="Redis does not answer")
         return done - begun_at
-    counts = _counts(len(answers), done, skipped)
+    counts = _counts(len(queries), done, skipped)
     runs.finish_run(run_id, counts=counts, planner_token=token)
     return done - begun_at
 
@@ -169,7 +169,7 @@ def _counts(total: int, done: int, skipped: Mapping[str, int]) -> Counts:
     return Counts(total=total - left_out, completed=done - left_out, active=total - done)
 
 
-def _keep(cache: TieredCache, query: DataQuery) -> str | None:
+def _warm(cache: TieredCache, query: DataQuery) -> str | None:
     """Put the figures of one query into L2; returns None, or the reason why there are none to cache.
 
     :raises CachesUnavailable: when Redis is down.
@@ -178,14 +178,14 @@ def _keep(cache: TieredCache, query: DataQuery) -> str | None:
     def build() -> BuiltAnswer:
         built = build_stored(query)
         if built.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
-            raise EmptyAnswer
+            raise EmptyFigures
         return built
 
     try:
         found = get_or_build(query.cache_group, cache_field(query), build, cache=cache)
     except NothingStored:
         return "gone"
-    except EmptyAnswer:
+    except EmptyFigures:
         return "empty"
     if not found.is_shared:
         raise CachesUnavailable
@@ -195,13 +195,13 @@ def _keep(cache: TieredCache, query: DataQuery) -> str | None:
 # --- Which queries --------------------------------------------------------------------------------
 
 
-def _planned_answers(run_id: str, run: Document, token: str) -> list[list[Any]] | None:
+def _planned_queries(run_id: str, run: Document, token: str) -> list[list[Any]] | None:
     """Return the queries of the run, listed once and stored with it; None when the lease was lost."""
     parameters = run["parameters"]
     if "answers" in parameters:
-        answers: list[list[Any]] = parameters["answers"]
-        return answers
-    listed = _storable(list_newest_answers(Wanted.from_json(parameters)))
+        planned: list[list[Any]] = parameters["answers"]
+        return planned
+    listed = _storable(list_newest_queries(WarmUpPlan.from_json(parameters)))
     stored = parameters | {"answers": listed}
     is_ours = runs.store_plan(run_id, token=token, parameters=stored, expected_total=len(listed))
     return listed if is_ours else None
@@ -232,26 +232,26 @@ def _query_of(stored: list[Any]) -> DataQuery:
     )
 
 
-def list_newest_answers(wanted: Wanted) -> list[DataQuery]:
+def list_newest_queries(plan: WarmUpPlan) -> list[DataQuery]:
     """Return the queries of the newest selected records, the newest first, without duplicates.
 
     Readers choose the range of a trend. The warm-up uses the range that was collected last.
     """
-    answers: dict[str, DataQuery] = {}
-    for batch in batches(_newest_records(wanted), _LOOKUP_BATCH):
-        for query in _answers_of(batch):
-            answers.setdefault(query.identity, query)
-    return list(answers.values())
+    queries: dict[str, DataQuery] = {}
+    for batch in batches(_newest_records(plan), _LOOKUP_BATCH):
+        for query in _queries_of(batch):
+            queries.setdefault(query.identity, query)
+    return list(queries.values())
 
 
-def _newest_records(wanted: Wanted) -> Iterator[tuple[str, DataQuery]]:
+def _newest_records(plan: WarmUpPlan) -> Iterator[tuple[str, DataQuery]]:
     """Yield the keys of the newest selected records, each with the query of its period."""
     # Only the keys: MongoDB reads them from the index, without the figures.
     found = collection_of(Record).find({}, {"_id": 1}).sort(_NEWEST_FIRST)
     with found:
         readable = ((one["_id"], _query_in(one["_id"])) for one in found)
-        named = ((key, query) for key, query in readable if query is not None and wanted.includes(query))
-        yield from islice(named, wanted.limit)
+        named = ((key, query) for key, query in readable if query is not None and plan.includes(query))
+        yield from islice(named, plan.limit)
 
 
 def _query_in(record_id: Any) -> DataQuery | None:
@@ -264,16 +264,16 @@ def _query_in(record_id: Any) -> DataQuery | None:
         return None
 
 
-def _answers_of(records: list[tuple[str, DataQuery]]) -> Iterator[DataQuery]:
+def _queries_of(records: list[tuple[str, DataQuery]]) -> Iterator[DataQuery]:
     """Yield the queries of records; those of trends and variants are read from their collections."""
     # The key of such a record does not hold the whole query.
     unclear = {key for key, query in records if query.is_trend or key != query.record_ids[0]}
-    brought = _collected_with(unclear)
+    collected = _collected_with(unclear)
     for key, query in records:
         if key not in unclear:
             yield query
-        elif key in brought:
-            yield brought[key]
+        elif key in collected:
+            yield collected[key]
 
 
 def _collected_with(record_ids: Set[str]) -> dict[str, DataQuery]:

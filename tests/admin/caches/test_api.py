@@ -201,7 +201,7 @@ class TestWarmUp:
         )
         # Without a bound no document would hold them; the run ends, and does not stay RUNNING.
         monkeypatch.setattr(warm_up_work, "_MAX_PLAN_BYTES", float("inf"))
-        monkeypatch.setattr(warm_up_work, "list_newest_answers", lambda _: [hot("202501", extra=LARGE)] * 9)
+        monkeypatch.setattr(warm_up_work, "list_newest_queries", lambda _: [hot("202501", extra=LARGE)] * 9)
         run = warm_up(admin)
         assert (run["status"], run["error_message"]) == (
             "FAILED",

@@ -8,8 +8,8 @@ import sys
 def main() -> int:
     """Run one management command.
 
-    A bad environment ends it with exit status 2, a server that does not answer with 1: in words, without a
-    traceback unless `--traceback` asks for one.
+    Return 2 when the environment is invalid, and 1 when MongoDB or Redis does not respond; with `--traceback`,
+    the latter error is raised.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.conf import settings
@@ -24,7 +24,7 @@ def main() -> int:
     try:
         execute_from_command_line(sys.argv)
     except Exception as error:
-        # Our own commands have said it already; this is for those of Django, such as createsuperuser.
+        # Our own commands report an outage themselves; this is for Django's, such as createsuperuser.
         from apps.core.management.servers import silence_message
         from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 

@@ -1,1 +1,1 @@
-"""Settings, addresses and entry points of the project."""
+"""Settings, URLs and entry points of the project."""

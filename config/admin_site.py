@@ -1,4 +1,4 @@
-"""How the admin looks: title, icon and sidebar of the theme (django-unfold)."""
+"""The look of the admin: title, icon and sidebar of the theme (django-unfold)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Entry(NamedTuple):
-    """A link of the sidebar; it is shown to users with the permission, once its page exists."""
+    """A link of the sidebar, shown to users with the permission if its page exists."""
 
     title: str | Promise
-    icon: str  # a name of the Material Symbols font, which the theme ships
+    icon: str  # a name in the Material Symbols font of the theme
     url_name: str
     permission: str | None = None  # None: every staff user
 
 
 class Section(NamedTuple):
-    """Links that belong together."""
+    """A titled group of links."""
 
     title: str | Promise
     entries: tuple[Entry, ...]
@@ -45,7 +45,7 @@ SECTIONS = (
         ),
     ),
     Section(
-        _("Work"),
+        _("Operations"),
         (
             Entry(
                 _("Sync tasks"), "sync", "admin:sync_tasks_synctask_changelist", "sync_tasks.view_synctask"
@@ -75,7 +75,7 @@ SECTIONS = (
         ),
     ),
     Section(
-        _("Worker messages"),
+        _("Background tasks"),
         (
             Entry(_("Done"), "task_alt", "admin:django_q_success_changelist", "django_q.view_success"),
             Entry(_("Failed"), "error", "admin:django_q_failure_changelist", "django_q.view_failure"),
@@ -100,7 +100,7 @@ SECTIONS = (
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the sidebar of this user: what may be seen and exists."""
+    """Return the sidebar of this user: the links to existing pages that the user may view."""
     sections = []
     for section in SECTIONS:
         items = [item for entry in section.entries if (item := _link(request, entry)) is not None]
@@ -115,12 +115,12 @@ def icon_address(_request: HttpRequest) -> str:
 
 
 def style_address(_request: HttpRequest) -> str:
-    """Return the address of what our own pages add to the theme's styles."""
+    """Return the address of the stylesheet that our own pages add to the theme."""
     return static("collector/admin.css")
 
 
 def _link(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
-    from apps.core.admin_base.rights import may_look  # settings are read before models can be imported
+    from apps.core.admin_base.rights import may_look  # late import: settings load before models
 
     if entry.permission is not None and not may_look(request, entry.permission):
         return None

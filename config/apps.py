@@ -1,4 +1,4 @@
-"""AppConfigs that give contrib apps and django-q2 an ObjectId primary key, as MongoDB needs."""
+"""AppConfigs that give contrib apps and django-q2 the ObjectId primary keys that MongoDB needs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
 
 
 class MongoAdminConfig(SimpleAdminConfig):
-    """The Django admin with ObjectId keys, and with our site.
+    """The Django admin with ObjectId keys and our admin site.
 
-    Its pages are loaded with the addresses and by the system checks: no other process needs them.
+    The URL configuration and the system checks load its pages, so a process that uses neither does not.
     """
 
     default_site = "apps.admin.site.CollectorAdminSite"
     default_auto_field = _OBJECT_ID
 
     def ready(self) -> None:
-        """Register Django's checks of admins."""
+        """Register Django's system checks of the admin."""
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(_check_admin_pages, checks.Tags.admin)
 
 
 def _check_admin_pages(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check the pages, once there are any."""
+    """Load the admin pages, then check them."""
     admin.autodiscover()
     return check_admin_app(app_configs, **kwargs)
 

@@ -1,8 +1,8 @@
 """The only reader of the environment.
 
 :func:`load` looks for each variable of :mod:`config.variables` in the process environment, then in the
-``.env`` file; secrets in both as ``NAME`` and then as ``NAME_FILE``, which names a file that holds the value.
-It reports every problem at once, and never repeats a value: it may be a secret.
+``.env`` file. In both, a secret is looked up as ``NAME``, then as ``NAME_FILE``, which names a file with the
+value. All problems are reported at once. A message never contains a value, because it may be a secret.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from config.variables import DEVELOPMENT_KEY, Environment, Variable, variables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _MAX_SECRET_FILE_BYTES = 64 * 1024
-# Control characters, line breaks, and what Python makes of bytes that are no UTF-8.
+# Control characters, line breaks, and the surrogates that stand for bytes that are not UTF-8.
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ENV_FILE_LINE = re.compile(r"(export )?[A-Za-z_0-9]+=(\S.*)?")
 
 
 class ConfigurationError(ImproperlyConfigured):
-    """The environment cannot be used; the message lists every problem, never a value."""
+    """The environment is invalid; the message lists every problem and contains no value."""
 
 
 def load(process_environment: Mapping[str, str] | None = None) -> Environment:
@@ -55,13 +55,13 @@ def load(process_environment: Mapping[str, str] | None = None) -> Environment:
         if is_required and name not in given:
             problems.append(f"{name} is missing; {_example(name)}")
         if is_production and given.get(name) == DEVELOPMENT_KEY:
-            problems.append(f"{name} must not be the published key of development; {_example(name)}")
+            problems.append(f"{name} must not be the published development key; {_example(name)}")
     if is_production and values["DEBUG"]:
         problems.append("DEBUG must be off when ENV=production; for example DEBUG=false")
     if values["ENV"] == "production" and values["ALERT_WEBHOOK_URL"] and not values["ALERT_WEBHOOK_SECRET"]:
         problems.append(
-            "ALERT_WEBHOOK_SECRET is missing: with ENV=production what is posted to ALERT_WEBHOOK_URL must "
-            "be signed; for example ALERT_WEBHOOK_SECRET=(32 random characters)"
+            "ALERT_WEBHOOK_SECRET is missing: with ENV=production, notices to ALERT_WEBHOOK_URL must be "
+            "signed; for example ALERT_WEBHOOK_SECRET=(32 random characters)"
         )
     if problems:
         raise ConfigurationError(_problem_message(problems))
@@ -79,7 +79,7 @@ def _problem_message(problems: list[str]) -> str:
 
 
 def _raw_value(sources: Iterable[Mapping[str, str]], name: str, variable: Variable) -> str | None:
-    """The text of a variable from the first source that has it; None when it is unset or empty there."""
+    """Return the text of a variable from the first source that has it; None when it is unset or empty."""
     for source in sources:
         raw = source.get(name, "").strip()
         file_name = source.get(f"{name}_FILE", "").strip() if variable.is_secret else ""
@@ -110,9 +110,9 @@ def _checked_text(raw: str) -> str:
 
 
 def _read_env_file(process_environment: Mapping[str, str]) -> tuple[Mapping[str, str], list[str]]:
-    """Read the ``.env`` file; returns its values and its problems, which never repeat a line.
+    """Read the ``.env`` file; return its values and its problems, which contain no line of the file.
 
-    ``ENV_FILE`` names another file; set but empty, no file is read.
+    ``ENV_FILE`` names another file. When it is set but empty, no file is read.
     """
     named = process_environment.get("ENV_FILE", str(BASE_DIR / ".env"))
     path = Path(named or os.devnull)
@@ -121,7 +121,7 @@ def _read_env_file(process_environment: Mapping[str, str]) -> tuple[Mapping[str,
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError):
-        return {}, [f"{path.name} (the file of variables) cannot be read as text"]
+        return {}, [f"{path.name} (the environment file) cannot be read as text"]
     kept: list[str] = []
     problems: list[str] = []
     for number, line in enumerate(map(str.strip, lines), start=1):

@@ -10,12 +10,12 @@ from typing import Any
 
 from apps.core.unwanted import unwanted
 
-# For tracebacks that we let nobody write: ours are plain text by the time a line is rendered.
+# structlog would use these packages to render tracebacks; ours are rendered as plain text.
 with unwanted("rich", "better_exceptions"):
     import structlog
 
 _SECRET_KEYS = re.compile(r"password|secret|token|authorization|api_?key|cookie|signature", re.IGNORECASE)
-# Credentials inside URLs (mongodb://user:pass@host), bearer headers and our own tokens inside free text.
+# Credentials in URLs (mongodb://user:pass@host), bearer headers and our own tokens in free text.
 _SECRET_TEXT = (
     (re.compile(r"(?<=://)[^/@\s]+(?=@)"), "***"),
     (re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]+"), r"\1***"),
@@ -23,7 +23,7 @@ _SECRET_TEXT = (
     (re.compile(r"mlc_[A-Za-z0-9_-]{8,}"), "mlc_***"),
     (re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"), "eyJ***"),  # a login token
 )
-# Characters that a terminal obeys or breaks a line at, and those that turn the direction of a text.
+# Control characters, line breaks, and characters that change the direction of text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _REFUSED_BY_DJANGO = ("DisallowedHost", "RequestDataTooBig", "TooManyFieldsSent", "TooManyFilesSent")
 _TRACEBACKS = frozenset({"exception", "stack"})
@@ -41,7 +41,7 @@ def _scrub(_logger: Any, _method: str, event: structlog.types.EventDict) -> stru
 
 
 def _scrubbed(value: Any, *, key: str = "") -> Any:
-    """Return the value without credentials; everything under a secret's name is one."""
+    """Return the value without credentials; the whole value is one when its key names a secret."""
     if value is not None and _SECRET_KEYS.search(key):
         return "***"
     if isinstance(value, str):
@@ -54,12 +54,12 @@ def _scrubbed(value: Any, *, key: str = "") -> Any:
 
 
 def _scrub_line(_logger: Any, _method: str, line: Any) -> Any:
-    """Look once more at the written line: objects become text only there (a request, an exception)."""
+    """Scrub the rendered line again: objects such as requests and exceptions become text only there."""
     return scrub_text(line)
 
 
 def _escape_values(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Keep what a client has sent from beginning a line of its own; JSON does that by itself."""
+    """Escape control characters, so that input of a client cannot begin a new line; JSON does so anyway."""
     return {
         key: _escaped(value) if isinstance(value, str) and key not in _TRACEBACKS else value
         for key, value in event.items()
@@ -67,7 +67,7 @@ def _escape_values(_logger: Any, _method: str, event: structlog.types.EventDict)
 
 
 def _escape_line(_logger: Any, _method: str, line: Any) -> Any:
-    """Keep the rest, such as a traceback, from speaking to the terminal."""
+    """Escape control characters in the rest, such as a traceback, so that they do not reach the terminal."""
     return "\n".join(map(_escaped, line.split("\n")))
 
 
@@ -75,7 +75,7 @@ def _escaped(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-# What happens to each event, whoever logs it; the standard library's records get here, too.
+# Applied to every event, of structlog and of the standard library's logging.
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -87,7 +87,7 @@ _SHARED: list[structlog.types.Processor] = [
 
 
 def line_formatter(log_format: str) -> logging.Formatter:
-    """Return what turns a record into its line; granian's own lines go through it, too."""
+    """Return the formatter of all log lines, also of those that granian writes."""
     rendering: list[structlog.types.Processor] = (
         [structlog.processors.JSONRenderer(ensure_ascii=False)]
         if log_format == "json"
@@ -106,7 +106,7 @@ def line_formatter(log_format: str) -> logging.Formatter:
 
 
 def configure_logging(*, level: str, log_format: str) -> None:
-    """Set up structlog and the standard library's logging to write the same lines to stderr."""
+    """Configure structlog and the standard library's logging to write lines of the same form to stderr."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -127,17 +127,17 @@ def configure_logging(*, level: str, log_format: str) -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
-                # Who logged in or changed what is written whatever the level.
+                # Audit lines (logins and changes) are written at every level.
                 "collector.audit": {"level": "INFO"},
-                # httpx logs full URLs, and the webhook's holds an attempt token.
+                # httpx logs full URLs, and the URL of the webhook contains an attempt token.
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},
                 "pymongo": {"level": "WARNING"},
-                # django-q2 logs each enqueued and processed task; our own lines say what they did.
+                # django-q2 logs each enqueued and processed task; our own lines are more precise.
                 "django-q": {"level": "WARNING"},
-                # Django logs every 4xx answer; our access line says the same once.
+                # Django logs every 4xx response, which the access line reports already.
                 "django.request": {"level": "ERROR"},
-                # And a traceback for each scanner that asks for a host that is not ours, or sends too much.
+                # Scanners send wrong hosts and too much data; Django would log a traceback for each.
                 **{f"django.security.{name}": {"level": "CRITICAL"} for name in _REFUSED_BY_DJANGO},
             },
         }

@@ -1,7 +1,7 @@
-"""Strict parsers for environment variables: each takes the raw text and returns a value or raises.
+"""Strict parsers for environment variables: each takes the raw text and returns the value.
 
-A parser raises :class:`ValueError` with a sentence that says what is wrong *without repeating the value*,
-because the value may be a secret pasted into the wrong variable.
+A parser raises :class:`ValueError` when the text is invalid. The message never contains the text, because it
+may be a secret that was pasted into the wrong variable.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_KEY_LENGTH = 4096
 
 
 def text_of(*, min_length: int = 1, max_length: int = 1024) -> Callable[[str], str]:
-    """Text whose length in characters is within the bounds; ``$`` has no meaning in it."""
+    """Text with a length in characters within the bounds; ``$`` is not special."""
 
     def parse(raw: str) -> str:
         if not min_length <= len(raw) <= max_length:
@@ -54,7 +54,7 @@ def bearer_key(raw: str) -> str:
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
-    """One of the given words, exactly as written."""
+    """One of the given words; the case matters."""
 
     def parse(raw: str) -> str:
         if raw not in allowed:
@@ -65,7 +65,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def boolean(raw: str) -> bool:
-    """One of true/false, yes/no, on/off or 1/0 in any case; anything else is an error."""
+    """One of true/false, yes/no, on/off or 1/0, in any case."""
     word = raw.lower()
     if word in _TRUE:
         return True
@@ -102,18 +102,18 @@ def number(*, minimum: float, maximum: float) -> Callable[[str], float]:
 
 
 def http_url(raw: str) -> str:
-    """An http or https URL with a host and without query, fragment or credentials; no slash at its end."""
+    """An http(s) URL with a host, without query, fragment and credentials; trailing slashes are removed."""
     found = _HTTP_URL.fullmatch(raw)
     if found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
         raise ValueError(
             "must be an http or https URL with a host, in ASCII (xn--... for other letters), without query, "
-            "fragment and user name"
+            "fragment or user name"
         )
     return raw.rstrip("/")
 
 
 def mongo_uri(raw: str) -> str:
-    """A MongoDB connection string; the host of a ``mongodb+srv`` one is not looked up."""
+    """A MongoDB connection string; the host of ``mongodb+srv`` is not looked up."""
     scheme, found, rest = raw.partition("://")
     if scheme not in ("mongodb", "mongodb+srv") or not found or not rest.split("/")[0].rpartition("@")[2]:
         raise ValueError("must be a MongoDB URI with a host")
@@ -124,8 +124,8 @@ def mongo_uri(raw: str) -> str:
             parse_uri(raw)
         except (ValueError, OSError, PyMongoError) as error:
             raise ValueError(
-                "must be a MongoDB URI with known options; special characters of its user name and "
-                "password are written as %40 for @ and so on"
+                "must be a MongoDB URI with known options; special characters in its user name and "
+                "password must be percent-encoded, such as %40 for @"
             ) from error
     return raw
 
@@ -134,8 +134,8 @@ def redis_uri(raw: str) -> str:
     """A Redis URL: redis://, rediss:// (TLS) or unix:// with a socket path."""
     parts = _split(raw, schemes=("redis", "rediss", "unix"))
     if parts.scheme != "unix" and not _REDIS_DATABASE.fullmatch(parts.path):
-        raise ValueError("must end in a database number, if in anything")
-    # Options such as timeouts or decode_responses are ours to choose: the code depends on them.
+        raise ValueError("must have a database number as its path, or no path")
+    # The product sets options such as timeouts and decode_responses itself: the code depends on them.
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if not all(name in _REDIS_OPTIONS or name.startswith("ssl_") for name in names):
         raise ValueError(f"may have only the options {', '.join(sorted(_REDIS_OPTIONS))} and ssl_*")
@@ -154,7 +154,7 @@ def database_name(raw: str) -> str:
 
 
 def hosts(raw: str) -> tuple[str, ...]:
-    """Host names separated by commas, as Django's ALLOWED_HOSTS takes them."""
+    """Host names separated by commas, in the form of Django's ALLOWED_HOSTS."""
     names = _split_list(raw)
     if not names or not all(_HOST.fullmatch(name) for name in names):
         raise ValueError("must be host names separated by commas, without scheme or port")
@@ -173,7 +173,7 @@ def networks(raw: str) -> tuple[str, ...]:
 
 
 def origins(raw: str) -> tuple[str, ...]:
-    """CORS origins separated by commas, spelled as browsers send them; ``*`` is refused."""
+    """CORS origins separated by commas, in the form that browsers send; ``*`` is refused."""
     values = _split_list(raw)
     if "*" in raw:
         raise ValueError("must name every origin: '*' is refused")
@@ -181,14 +181,14 @@ def origins(raw: str) -> tuple[str, ...]:
         found = _ORIGIN.fullmatch(value)
         if found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
             raise ValueError(
-                "must be http or https origins in small ASCII letters (xn--... for others), with nothing "
+                "must be http or https origins in lowercase ASCII letters (xn--... for others), with nothing "
                 "after host and port"
             )
     return values
 
 
 def cron(raw: str) -> str:
-    """A cron expression as the admin's form of a schedule takes it, with single spaces."""
+    """A cron expression, with the same rules as the schedule form of the admin; spaces become single."""
     return parse_cron(raw)
 
 
@@ -197,7 +197,7 @@ def _split_list(raw: str) -> tuple[str, ...]:
 
 
 def _is_host(host: str) -> bool:
-    """Whether a host that looks like one is one: what stands in brackets must be an IPv6 address."""
+    """Whether a host with valid characters is valid: in brackets it must be an IPv6 address."""
     if not host.startswith("["):
         return True
     try:

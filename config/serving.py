@@ -1,6 +1,6 @@
-"""What each process of the web server loads: the WSGI application, with the signals of a child set right.
+"""The module that each process of the web server loads: the WSGI application and its process handling.
 
-Kept apart from ``config.wsgi`` because only a worker of ``manage.py serve`` may be tied to its parent.
+It is separate from ``config.wsgi`` because only a worker of ``manage.py serve`` must end with its parent.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import gc
 import multiprocessing
 from importlib import import_module
 
-from config.web_server import hear_stops
+from config.web_server import deliver_stop_signals
 
 if multiprocessing.parent_process() is not None:
-    hear_stops()
-    gc.disable()  # nothing of what is loaded is garbage, and to look for some takes a tenth of the time
+    deliver_stop_signals()
+    gc.disable()  # loading creates no garbage, and the collector would take a tenth of the time
 
 from django.apps import apps as django_apps
 from django.conf import settings
@@ -26,12 +26,12 @@ if multiprocessing.parent_process() is not None:
 from apps.core.storage.mongo import open_client
 from config.wsgi import application
 
-import_module(settings.ROOT_URLCONF)  # all that the first request would wait for, before there is one
+import_module(settings.ROOT_URLCONF)  # loaded now, so that the first request need not wait for it
 gc.freeze()
 gc.enable()
 open_client()
 if multiprocessing.parent_process() is not None and django_apps.is_installed("apps.admin"):
-    # After the settings are read, and only in the processes that answer requests.
+    # Imported here because it needs the settings, and only in the processes that handle requests.
     from apps.admin.alerts.alert_thread import start_watch
 
     start_watch()

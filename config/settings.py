@@ -1,4 +1,4 @@
-"""Django settings; every value that may differ between installations comes from :mod:`config.env`."""
+"""Django settings; values that differ between installations come from :mod:`config.env`."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ INSTALLED_APPS = [
     "apps.panels",
     "apps.admin",
 ]
-# Migrations that Django and django-q2 ship create integer keys; ours create ObjectId keys.
+# The migrations in Django and django-q2 create integer keys; these create ObjectId keys.
 MIGRATION_MODULES = {
     "admin": "config.mongo_migrations.admin",
     "auth": "config.mongo_migrations.auth",
@@ -123,7 +123,7 @@ DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
 MIDDLEWARE = [
     "apps.core.web.proxies.TrustedProxyMiddleware",
     "apps.core.web.middleware.RequestIdMiddleware",
-    "django.middleware.locale.LocaleMiddleware",  # before all that may answer in words
+    "django.middleware.locale.LocaleMiddleware",  # before all that return translated texts
     "apps.core.web.middleware.AccessLogMiddleware",
     "apps.core.web.middleware.EnvelopeMiddleware",
     "apps.core.admin_base.outage_page.OutagePageMiddleware",
@@ -144,7 +144,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "apps/core/theme"],  # what replaces templates of the theme
+        "DIRS": [BASE_DIR / "apps/core/theme"],  # templates that override those of the theme
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -155,18 +155,18 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     },
 ]
-UNFOLD = _admin_site.UNFOLD  # the look of the admin
+UNFOLD = _admin_site.UNFOLD  # title, icon and sidebar of the admin
 LOGIN_URL = "admin:login"
 CSRF_FAILURE_VIEW = "apps.core.web.views.csrf_failure"
-LOGIN_REDIRECT_URL = "admin:index"  # of a login page that was opened by itself
+LOGIN_REDIRECT_URL = "admin:index"  # after a login without a `next` parameter
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed before the first start
 
 # --- MongoDB and Redis ----------------------------------------------------------------------------
 
-# A request must answer within three seconds when MongoDB hangs: each operation of a web process ends
-# before that, even after the one second that authentication waits for MongoDB first. Work that may take
-# longer says so with `pymongo.timeout(seconds)` where it is done.
+# When MongoDB hangs, a request must still end within three seconds. So an operation of a web process ends
+# earlier than that, even after authentication has waited one second for MongoDB. Code that may take longer
+# sets `pymongo.timeout(seconds)` itself.
 MONGO_OPERATION_TIMEOUT_MS = 1500
 DATABASES = {
     "default": {
@@ -184,7 +184,7 @@ DATABASES = {
     },
 }
 REDIS_TIMEOUT_SECONDS = 0.5
-REDIS_KEY_PREFIX = "mengla:"  # of everything that is not the cache of Django
+REDIS_KEY_PREFIX = "mengla:"  # of all keys except those of the Django cache
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -203,25 +203,25 @@ SESSION_ENGINE = "apps.core.storage.sessions"
 
 # --- How long a process waits for a server that may hang ------------------------------------------
 
-# They hold only together, which is why no variable of the environment changes one: a request has three
-# seconds for all that it waits for, and a check of `diagnose` has three of its own.
-OUTAGE_REMEMBERED_SECONDS = 2.0  # so long nobody else pays for a server that did not answer
-MONGO_AWAKE_TIMEOUT_SECONDS = 0.3  # one question before each operation meanwhile
-AUTH_TIMEOUT_SECONDS = 1.0  # to learn of MongoDB whose token it is, and to note that it is used
-# Together with the one second that authentication may lose to a hanging MongoDB, and the half to Redis.
+# These values depend on each other, so no environment variable changes them: a request may wait for three
+# seconds in all, and so may each check of `diagnose`.
+OUTAGE_REMEMBERED_SECONDS = 2.0  # for this time no other caller waits for a server that did not respond
+MONGO_AWAKE_TIMEOUT_SECONDS = 0.3  # one ping before each operation during an outage
+AUTH_TIMEOUT_SECONDS = 1.0  # to look up the caller of a token in MongoDB, and to record its use
+# Leaves time for authentication: it may wait one second for MongoDB, and half a second for Redis.
 PARTS_DEADLINE_SECONDS = 2.4
-# Together with the second that authentication may take; an alert that cannot be had in time is a 503.
+# Leaves one second for authentication. When the alerts cannot be read in time, the response is a 503.
 ALERTS_TIMEOUT_SECONDS = 1.8
-RUN_CANCEL_SECONDS = 1.0  # a request cancels collections of a run so long; a worker goes on with the rest
+RUN_CANCEL_SECONDS = 1.0  # a request cancels collections of a run for this time; a worker cancels the rest
 HEALTH_CHECK_TIMEOUT_SECONDS = 2.0
 DIAGNOSIS_LIMIT_SECONDS = 3.0
-DIAGNOSIS_REQUEST_SECONDS = 2.5  # so that what a check asks over HTTP ends in order before
+DIAGNOSIS_REQUEST_SECONDS = 2.5  # so that the HTTP requests of a check end before the limit
 
 # --- Worker cluster -------------------------------------------------------------------------------
 
 Q_CLUSTER = {
     "name": "mengla",
-    "label": gettext_lazy("Worker messages"),  # how the admin names its pages
+    "label": gettext_lazy("Background tasks"),  # the title of its pages in the admin
     "broker_class": "apps.core.scheduling.broker.RedisBroker",
     "workers": ENVIRONMENT.QUEUE_WORKERS,
     "queue_limit": 50,
@@ -287,8 +287,8 @@ CORS_EXPOSE_HEADERS = [
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 WEBHOOK_MAX_BYTES = 20 * 1024 * 1024
-MAX_BODY_BYTES = WEBHOOK_MAX_BYTES  # no address takes a larger one
-# What the access log says of responses that have these headers, besides the usual facts.
+MAX_BODY_BYTES = WEBHOOK_MAX_BYTES  # the maximum for every address
+# Response headers that the access log records as extra fields.
 ACCESS_LOG_HEADERS = {"tier": "X-MengLa-Source", "freshness": "X-MengLa-Freshness"}
 
 # --- Security -------------------------------------------------------------------------------------
@@ -300,12 +300,12 @@ AUTH_PASSWORD_VALIDATORS = [
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.APP_BASEURL.startswith("https://")
-# Stops DEBUG error pages from looking for settings such as MONGO_URI that hold a password.
+# Hides settings such as MONGO_URI, which contain passwords, in DEBUG error pages.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.api.secret_filter.SecretFilter"
 
 # --- Language, time, logs -------------------------------------------------------------------------
 
-LANGUAGE_CODE = ENVIRONMENT.LANGUAGE_CODE  # for whoever asks for none of the languages
+LANGUAGE_CODE = ENVIRONMENT.LANGUAGE_CODE  # when the client requests no supported language
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True

@@ -1,4 +1,4 @@
-"""Every address of the product: includes and error handlers only."""
+"""The root URL configuration: includes, single addresses and error handlers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ handler403 = "apps.core.web.views.permission_denied"
 handler404 = "apps.core.web.views.not_found"
 handler500 = "apps.core.web.views.server_error"
 
-# API addresses are written without a slash at their end; TrailingSlashMiddleware takes both spellings.
+# API addresses are written without a trailing slash; TrailingSlashMiddleware accepts both forms.
 urlpatterns = [
     path("health", core_views.health, name="health"),
     path("ready", core_views.ready, name="ready"),

@@ -1,4 +1,4 @@
-"""What a declaration of an environment variable is made of."""
+"""How an environment variable is declared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What is known of one environment variable besides its value."""
+    """The declaration of one environment variable; its name and default are those of the field."""
 
     parse: Callable[[str], Any]
     example: str
@@ -21,7 +21,7 @@ class Variable:
 
 
 def text_of(value: Any) -> str:
-    """Return a value as it would be written in the environment."""
+    """Return a value as it is written in the environment."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -39,7 +39,7 @@ def variable(
     is_required: bool = False,
     is_required_in_production: bool = False,
 ) -> Any:
-    """Declare a field of the environment; the example is its default where it has one."""
+    """Declare a variable as a dataclass field; the example defaults to the default value."""
     known = Variable(
         parse,
         text_of(default) if example is None else example,

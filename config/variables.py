@@ -1,6 +1,6 @@
-"""Every environment variable of the product: its parser, default, example and meaning stand together.
+"""Declares every environment variable of the product: parser, default, example and help text.
 
-``docs/configuration.md`` and ``.env.example`` are tested against them. :mod:`config.env` reads them.
+``docs/configuration.md`` and ``.env.example`` are tested against them. :mod:`config.env` reads the values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from config.variable import variable as _variable
 
 __all__ = ["DEVELOPMENT_KEY", "Environment", "Variable", "text_of", "variables"]
 
-# Everybody can read it here; production refuses it wherever it is written.
+# This key is public, so production refuses it in every variable.
 DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
@@ -28,7 +28,7 @@ class Environment(AlertVariables):
         parsers.one_of("development", "test", "production"),
         default="development",
         example="production",
-        help="What this installation is for; `production` demands secrets and hosts.",
+        help="The kind of installation; `production` requires secrets and host names.",
     )
     DEBUG: bool = _variable(
         parsers.boolean,
@@ -47,20 +47,20 @@ class Environment(AlertVariables):
         parsers.hosts,
         default=("localhost", "127.0.0.1", "[::1]"),
         example="mengla.example.com",
-        help="Host names this server answers to, separated by commas.",
+        help="Host names at which clients reach this server, separated by commas.",
         is_required_in_production=True,
     )
     CSRF_TRUSTED_ORIGINS: tuple[str, ...] = _variable(
         parsers.origins,
         default=(),
         example="https://mengla.example.com",
-        help="Origins the admin's forms may be posted from, when a proxy ends TLS in front of the server.",
+        help="Origins that may post the admin's forms; needed behind a proxy that terminates TLS.",
     )
     TRUSTED_PROXIES: tuple[str, ...] = _variable(
         parsers.networks,
         default=(),
         example="127.0.0.1,10.0.0.0/24",
-        help="Proxies in front of the server, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        help="Proxies in front of the server, whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.",
     )
 
     MONGO_URI: str = _variable(
@@ -73,7 +73,7 @@ class Environment(AlertVariables):
     MONGO_DB: str = _variable(
         parsers.database_name,
         default="industry_monitor",
-        help="The database everything is stored in.",
+        help="Name of the MongoDB database.",
     )
     REDIS_URI: str = _variable(
         parsers.redis_uri,
@@ -86,7 +86,7 @@ class Environment(AlertVariables):
     COLLECT_SERVICE_URL: str | None = _variable(
         parsers.http_url,
         example="https://collect.example.com",
-        help="The collection service. Unset: nothing is collected, what is stored is served.",
+        help="URL of the collection service. Unset: nothing is collected; stored figures are still served.",
     )
     COLLECT_SERVICE_API_KEY: str = _variable(
         parsers.bearer_key,
@@ -104,18 +104,18 @@ class Environment(AlertVariables):
         parsers.http_url,
         default="http://127.0.0.1:8000",
         example="https://mengla.example.com",
-        help="Where the collection service reaches this server.",
+        help="URL at which the collection service reaches this server.",
     )
     MENGLA_WEBHOOK_URL: str | None = _variable(
         parsers.http_url,
         example="https://mengla.example.com/api/webhook/mengla-notify",
-        help="Full webhook address, when it is not APP_BASEURL + /api/webhook/mengla-notify.",
+        help="Full URL of the webhook, if it is not APP_BASEURL + /api/webhook/mengla-notify.",
     )
     WEBHOOK_SECRET: str = _variable(
         parsers.text_of(min_length=8, max_length=4096),
         default="",
         example="(32 random characters)",
-        help="Key of the webhook's HMAC signature. Unset: the attempt token in the URL is demanded instead.",
+        help="Key of the webhook's HMAC signature. Unset: the attempt token in the URL is required instead.",
         is_secret=True,
         is_required_in_production=True,
     )
@@ -123,23 +123,23 @@ class Environment(AlertVariables):
     JWT_SECRET: str | None = _variable(
         parsers.text_of(min_length=32),
         example="(50 random characters)",
-        help="Signs login tokens; SECRET_KEY when unset.",
+        help="Signs login tokens. Unset: SECRET_KEY is used.",
         is_secret=True,
     )
     JWT_EXPIRE_HOURS: int = _variable(
         parsers.integer(minimum=1, maximum=8760),
         default=24,
-        help="How long a login lasts, in hours.",
+        help="Lifetime of a login, in hours.",
     )
     ADMIN_USERNAME: str = _variable(
         parsers.text_of(max_length=150),
         default="admin",
-        help="Name of the first admin.",
+        help="User name of the first admin.",
     )
     ADMIN_PASSWORD: str | None = _variable(
         parsers.text_of(min_length=8, max_length=1024),
         example="(a long password)",
-        help="Password of the first admin; used once, when that user does not exist yet.",
+        help="Password of the first admin; used only when that user is created.",
         is_secret=True,
     )
     CORS_ALLOWED_ORIGINS: tuple[str, ...] = _variable(
@@ -152,27 +152,27 @@ class Environment(AlertVariables):
     COLLECT_INTERVAL_SECONDS: float = _variable(
         parsers.number(minimum=0, maximum=3600),
         default=2.0,
-        help="Least time between two requests to the collection service, over all processes, in seconds.",
+        help="Minimum time between two requests to the collection service, across all processes, in seconds.",
     )
     COLLECT_MAX_ATTEMPTS: int = _variable(
         parsers.integer(minimum=1, maximum=20),
         default=2,
-        help="How often one collection is tried before it is marked failed.",
+        help="How many times a collection is attempted before it is marked failed.",
     )
     COLLECT_RETRY_DELAY_SECONDS: float = _variable(
         parsers.number(minimum=0, maximum=86_400),
         default=5.0,
-        help="Wait before a failed collection is tried again, in seconds.",
+        help="Delay before a failed collection is retried, in seconds.",
     )
     MAX_INFLIGHT_REQUESTS: int = _variable(
         parsers.integer(minimum=1, maximum=100),
         default=1,
-        help="How many collections the service may work on at once.",
+        help="How many collections the service may work on at the same time.",
     )
     MENGLA_TIMEOUT_SECONDS: int = _variable(
         parsers.integer(minimum=1, maximum=86_400),
         default=300,
-        help="How long a collection may stay unanswered before it is tried again or marked failed.",
+        help="How long to wait for an answer before a collection is retried or marked failed, in seconds.",
     )
     COLLECT_REQUEST_TIMEOUT_SECONDS: float = _variable(
         parsers.number(minimum=0.1, maximum=300),
@@ -182,28 +182,28 @@ class Environment(AlertVariables):
     CB_FAILURE_THRESHOLD: int = _variable(
         parsers.integer(minimum=1, maximum=1000),
         default=5,
-        help="Failures in a row of the collection service that open the breaker.",
+        help="Consecutive failures of the collection service that open the breaker.",
     )
     CB_SUCCESS_THRESHOLD: int = _variable(
         parsers.integer(minimum=1, maximum=1000),
         default=3,
-        help="Successes in a row that close a half-open breaker.",
+        help="Consecutive successes that close a half-open breaker.",
     )
     CB_TIMEOUT: float = _variable(
         parsers.number(minimum=0.1, maximum=86_400),
         default=60.0,
-        help="How long the breaker stays open before it lets a probe through, in seconds.",
+        help="How long the breaker stays open before it allows a probe, in seconds.",
     )
 
     L1_CACHE_MAX_SIZE: int = _variable(
         parsers.integer(minimum=1, maximum=1_000_000),
         default=1000,
-        help="Entries of each process's own cache (L1).",
+        help="Maximum number of entries in the cache of each process (L1).",
     )
     L1_CACHE_TTL: int = _variable(
         parsers.integer(minimum=1, maximum=86_400),
         default=300,
-        help="Longest life of an L1 entry, in seconds.",
+        help="Maximum lifetime of an L1 entry, in seconds.",
     )
     TTL_DAY_SECONDS: int = _variable(
         parsers.integer(minimum=1, maximum=315_360_000),
@@ -228,7 +228,7 @@ class Environment(AlertVariables):
     EMPTY_TTL_SECONDS: int = _variable(
         parsers.integer(minimum=1, maximum=86_400),
         default=600,
-        help="How long an empty answer is believed before it is asked again, in seconds.",
+        help="How long an empty answer counts as fresh, in seconds.",
     )
     RETENTION_DAY_DAYS: int = _variable(
         parsers.integer(minimum=1, maximum=36_500),
@@ -254,33 +254,33 @@ class Environment(AlertVariables):
     CRON_TICK: str = _variable(
         parsers.cron,
         default="* * * * *",
-        help="When overdue collections are looked after and a lost wake-up is made good.",
+        help="When the tick runs, which handles overdue collections and repeats lost wake-ups.",
     )
 
     CRON_DAILY_COLLECT: str = _variable(
         parsers.cron,
         default="0 2 * * *",
-        help="When the figures of the day before are collected (Asia/Shanghai).",
+        help="When the figures of the previous day are collected (Asia/Shanghai).",
     )
     CRON_MONTHLY_COLLECT: str = _variable(
         parsers.cron,
         default="0 3 1 * *",
-        help="When the figures of the month before are collected (Asia/Shanghai).",
+        help="When the figures of the previous month are collected (Asia/Shanghai).",
     )
     CRON_QUARTERLY_COLLECT: str = _variable(
         parsers.cron,
         default="0 3 2 1,4,7,10 *",
-        help="When the figures of the quarter before are collected (Asia/Shanghai).",
+        help="When the figures of the previous quarter are collected (Asia/Shanghai).",
     )
     CRON_YEARLY_COLLECT: str = _variable(
         parsers.cron,
         default="0 3 3 1 *",
-        help="When the figures of the year before are collected (Asia/Shanghai).",
+        help="When the figures of the previous year are collected (Asia/Shanghai).",
     )
     CRON_BACKFILL_CHECK: str = _variable(
         parsers.cron,
         default="0 */4 * * *",
-        help="When gaps in the last closed periods are looked for and planned (Asia/Shanghai).",
+        help="When the backfill check collects gaps in the last closed periods (Asia/Shanghai).",
     )
     CRON_ALERT_CHECK: str = _variable(
         parsers.cron,
@@ -290,64 +290,64 @@ class Environment(AlertVariables):
     BACKFILL_DAYS: int = _variable(
         parsers.integer(minimum=0, maximum=366),
         default=7,
-        help="How many closed days the backfill check looks back over; 0 leaves days out.",
+        help="How many closed days the backfill check covers; 0 skips days.",
     )
     BACKFILL_MONTHS: int = _variable(
         parsers.integer(minimum=0, maximum=120),
         default=3,
-        help="How many closed months the backfill check looks back over; 0 leaves months out.",
+        help="How many closed months the backfill check covers; 0 skips months.",
     )
     BACKFILL_QUARTERS: int = _variable(
         parsers.integer(minimum=0, maximum=40),
         default=4,
-        help="How many closed quarters the backfill check looks back over; 0 leaves quarters out.",
+        help="How many closed quarters the backfill check covers; 0 skips quarters.",
     )
     BACKFILL_YEARS: int = _variable(
         parsers.integer(minimum=0, maximum=20),
         default=2,
-        help="How many closed years the backfill check looks back over; 0 leaves years out.",
+        help="How many closed years the backfill check covers; 0 skips years.",
     )
 
     LANGUAGE_CODE: str = _variable(
         parsers.one_of("en", "zh-hans"),
         default="en",
-        help="The language of pages and messages for whoever asks for none of ours.",
+        help="Language of commands, and of pages and messages when a client requests no other language.",
     )
     LOG_LEVEL: str = _variable(
         parsers.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         default="INFO",
-        help="The least severe log lines that are written.",
+        help="Minimum level of log lines.",
     )
     LOG_FORMAT: str | None = _variable(
         parsers.one_of("json", "console"),
         example="json",
-        help="Form of the log lines; unset: json in production, console elsewhere.",
+        help="Format of log lines. Unset: json in production, console elsewhere.",
     )
     WEB_WORKERS: int = _variable(
         parsers.integer(minimum=1, maximum=256),
         default=2,
         example="4",
-        help="Processes of the web server.",
+        help="Number of processes of the web server.",
     )
     WEB_THREADS: int = _variable(
         parsers.integer(minimum=2, maximum=1024),
         default=16,
-        help="Threads of each web process; half of them at most may wait for a collection.",
+        help="Threads of each web process; at most half of them may wait for a collection.",
     )
     QUEUE_WORKERS: int = _variable(
         parsers.integer(minimum=2, maximum=64),
         default=3,
-        help="Processes of each worker cluster; one of them may be busy dispatching.",
+        help="Processes of each worker cluster; one of them may be busy with dispatching.",
     )
 
     @property
     def is_production(self) -> bool:
-        """Whether this installation serves real users."""
+        """Whether this is a production installation."""
         return self.ENV == "production"
 
 
 def variables() -> dict[str, tuple[Variable, Any]]:
-    """Every variable by name, with its default."""
+    """Return the declaration and the default of every variable, by name."""
     return {
         field.name: (field.metadata["variable"], field.default) for field in dataclasses.fields(Environment)
     }

@@ -1,4 +1,4 @@
-"""The program of the web server, ``python -m config.web_server``: granian, with stops that are never lost."""
+"""The program of the web server, ``python -m config.web_server``: granian, without lost stop signals."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ import threading
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-def hear_stops() -> None:
-    """Hand each SIGTERM and SIGINT of this process to its handler, from now on and whatever it is doing.
+def deliver_stop_signals() -> None:
+    """Start a thread that calls the handler of each SIGTERM and SIGINT of this process at once.
 
-    A worker is a fork, and until it has handlers of its own it has those of its parent, which swallow a stop.
-    And Python runs a handler in the main thread, once that comes back: one that is just falling asleep for
-    good, as granian's does, does not. So the signals are blocked, in all threads and in all forks, where they
-    wait for the thread that is started here; a fork must call this again.
+    Without it a stop signal can be lost in two ways. A worker is a fork: until it sets its own handlers, it
+    has those of its parent, which ignore the signal. And Python runs a handler only when the main thread
+    executes Python code again, but granian's main thread may have begun to wait without a timeout.
+
+    So the signals are blocked in all threads and forks, and the thread waits for them. A fork must call this
+    function again, because it does not inherit the thread.
     """
     for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    threading.Thread(target=_hand_on, name="stops", daemon=True).start()
+    threading.Thread(target=_call_handlers, name="stops", daemon=True).start()
 
 
-def _hand_on() -> None:
+def _call_handlers() -> None:
     while True:
         number = signal.sigwait(STOPS)
         handler = signal.getsignal(number)
         if callable(handler):
             handler(number, None)
-        else:  # nothing has begun yet that would have to be finished
+        else:  # no handler is set yet, so no request is in progress
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
             signal.raise_signal(number)
 
@@ -36,5 +38,5 @@ def _hand_on() -> None:
 if __name__ == "__main__":
     from granian.cli import cli
 
-    hear_stops()
-    cli(auto_envvar_prefix="GRANIAN")  # as granian starts itself
+    deliver_stop_signals()
+    cli(auto_envvar_prefix="GRANIAN")  # the same call as in granian's own entry point

@@ -1,4 +1,4 @@
-"""The WSGI entry point that `manage.py serve` hands to the web server."""
+"""The WSGI application, without the process handling of :mod:`config.serving`."""
 
 from __future__ import annotations
 

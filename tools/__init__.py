@@ -1,1 +1,1 @@
-"""What developers run beside the product: `bin/messages` keeps the translations."""
+"""Tools for developers, which the product does not use: `bin/messages` maintains the translations."""

@@ -1,1 +1,1 @@
-"""What starts the product and the servers that it needs; no other app knows it."""
+"""Starts the product and the servers that it needs; no other app imports it."""

@@ -1,4 +1,4 @@
-"""Looks at ports of this machine: which are free, and what answers there."""
+"""Checks ports of this machine: which are free, and which accept connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HTTP_ERROR_STATUS = 400
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Return the preferred port when nothing listens there, otherwise any free one."""
+    """Return the preferred port if it is free, otherwise any free one."""
     if preferred and listen_problem(preferred) is None:
         return preferred
     with socket.socket() as probe:
@@ -21,18 +21,18 @@ def free_port(preferred: int | None = None) -> int:
 
 
 def listen_problem(port: int, *, host: str = "127.0.0.1") -> str | None:
-    """Why a server cannot listen there, or None when it can."""
+    """Return why a server cannot listen on this port, or None when it can."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As servers do: connections of a former run that linger in TIME_WAIT do not count as taken.
+            # Servers set this, too: connections of an earlier run in TIME_WAIT do not block the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
     except (OSError, UnicodeError) as error:
         return (getattr(error, "strerror", None) or str(error)).lower()
-    # Some systems let two listeners share a port when one of them uses a wildcard address.
-    return "something answers there already" if port_answers(port, host=host) else None
+    # Some systems let two programs listen on the same port when one of them uses a wildcard address.
+    return "another program is listening there" if port_answers(port, host=host) else None
 
 
 def port_answers(port: int, *, host: str = "127.0.0.1", timeout_seconds: float = 1.0) -> bool:
@@ -45,7 +45,7 @@ def port_answers(port: int, *, host: str = "127.0.0.1", timeout_seconds: float =
 
 
 def is_listening(pid: int, port: int) -> bool:
-    """Tell whether this process, or one that it has started, listens on this port."""
+    """Tell whether this process or one of its descendants listens on this port."""
     try:
         process = psutil.Process(pid)
         return any(
@@ -53,12 +53,12 @@ def is_listening(pid: int, port: int) -> bool:
             for each in (process, *process.children(recursive=True))
             for one in each.net_connections("tcp")
         )
-    except psutil.Error:  # one has ended meanwhile
+    except psutil.Error:  # a process has ended in the meantime
         return False
 
 
 def url_answers(url: str, *, timeout_seconds: float = 2.0) -> bool:
-    """Tell whether a GET of this http URL, without any proxy, answers with a status below 400."""
+    """Tell whether a GET of this http URL, without a proxy, returns a status below 400."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(
         parts.hostname or "", parts.port or http.client.HTTP_PORT, timeout=timeout_seconds

@@ -1,7 +1,7 @@
-"""Child processes that are started, watched and stopped as one.
+"""Starts, watches and stops groups of child processes.
 
-Used by quickstart, the embedded servers and the tests that run whole systems. It knows nothing of
-Django, so that it also works before there are settings.
+Quickstart, the embedded servers and the tests of whole systems use it. It does not import Django, so that
+it works before there are settings.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ LEFTOVER_GRACE_SECONDS = 2.0
 
 PR_SET_PDEATHSIG = 1
 
-# Runs in the child, before the program itself: asks Linux to send SIGTERM when the parent dies, even by
-# kill -9. An extra exec instead of preexec_fn, which is not safe when the parent has threads.
+# Runs in the child before the program: asks Linux to send SIGTERM when the parent dies, even by kill -9.
+# It is an extra exec because preexec_fn is not safe when the parent has threads.
 _BIND_AND_EXEC = (
     "import ctypes, os, sys\n"
     f"ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {int(signal.SIGTERM)}, 0, 0, 0)\n"
@@ -50,7 +50,7 @@ _BIND_AND_EXEC = (
 
 
 class ProcessFailedError(RuntimeError):
-    """A child process did not start, did not get ready in time or ended by itself."""
+    """A child process did not start, was not ready in time or ended unexpectedly."""
 
     def __init__(self, name: str, reason: str, *, status: int | None, log_path: Path, log_tail: str) -> None:
         self.name = name
@@ -65,17 +65,17 @@ class ProcessFailedError(RuntimeError):
 
 
 class Stoppable(Protocol):
-    """What a :class:`ProcessGroup` can hold."""
+    """A member of a :class:`ProcessGroup`."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name for people."""
 
     def is_alive(self) -> bool:
-        """Tell whether it still runs."""
+        """Tell whether it is running."""
 
     def stop(self) -> None:
-        """End it; doing so twice is harmless."""
+        """Stop it; a second call has no effect."""
 
 
 Member = TypeVar("Member", bound=Stoppable)
@@ -84,8 +84,8 @@ Member = TypeVar("Member", bound=Stoppable)
 class ManagedProcess:
     """One child process in its own process group, with its output in a log file.
 
-    On Linux it gets SIGTERM when this process dies, however it dies. The kernel ties this to the thread
-    that started the child, so it is only asked for when that is the main thread.
+    On Linux it gets SIGTERM when this process dies, even by kill -9. The kernel sends it when the thread
+    that started the child ends, so it is requested only in the main thread.
     """
 
     def __init__(
@@ -109,21 +109,24 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int:
-        """The process id, also the id of its process group."""
+        """The process id; it is also the id of the process group."""
         return self._running().pid
 
     @property
     def returncode(self) -> int | None:
-        """The exit status, negative for a signal, or None while it runs."""
+        """The exit status, negative for a signal, or None while the program is running."""
         return self._running().poll()
 
     def start(self) -> Self:
-        """Start the program; raises ProcessFailedError when there is no such program."""
+        """Start the program.
+
+        :raises ProcessFailedError: when the program is not found.
+        """
         if self._popen is not None and self.is_alive():
             raise RuntimeError(f"{self.name} is already running")
         program = shutil.which(self.argv[0], path=(self.env or os.environ).get("PATH"))
         if program is None:
-            raise self.failure(f"cannot be started: there is no program {self.argv[0]!r}")
+            raise self.failure(f"cannot be started: program not found: {self.argv[0]!r}")
         argv = (
             bound_to_parent([program, *self.argv[1:]]) if self.die_with_parent else [program, *self.argv[1:]]
         )
@@ -142,7 +145,7 @@ class ManagedProcess:
         return self
 
     def is_alive(self) -> bool:
-        """Tell whether the program still runs."""
+        """Tell whether the program is running."""
         return self._popen is not None and self._popen.poll() is None
 
     def wait(self, timeout_seconds: float | None = None) -> int:
@@ -150,9 +153,9 @@ class ManagedProcess:
         return self._running().wait(timeout_seconds)
 
     def wait_until_ready(self, probe: Callable[[], bool] | str, *, timeout_seconds: float = 30.0) -> Self:
-        """Wait until the probe (a function, or a URL that must answer below 400) says yes.
+        """Wait until the probe succeeds: a function that returns true, or a URL with a status below 400.
 
-        Raises ProcessFailedError with the end of the log when the program ends first or time runs out.
+        :raises ProcessFailedError: when the program ends first or is not ready in time.
         """
         check = partial(url_answers, probe) if isinstance(probe, str) else probe
         deadline = time.monotonic() + timeout_seconds
@@ -165,7 +168,7 @@ class ManagedProcess:
         raise self.failure(f"ended with {describe_status(self.returncode)}")
 
     def stop(self, grace_seconds: float = 15.0) -> None:
-        """Ask it to end, wait, then kill what is left of its process group."""
+        """Send SIGTERM to the program, wait, then kill what is left of its process group."""
         if self._popen is None:
             return
         if self.is_alive():
@@ -173,11 +176,11 @@ class ManagedProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.wait(grace_seconds)
         if not self.is_alive():
-            self._let_group_end()
+            self._wait_for_group()
         self.kill()
 
     def kill(self) -> None:
-        """Kill the whole process group at once and reap the program."""
+        """Kill the whole process group and reap the program."""
         if self._popen is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -189,18 +192,18 @@ class ManagedProcess:
         self._running().send_signal(number)
 
     def log_text(self) -> str:
-        """Everything the program has written since its last start."""
+        """Return all output of the program since its last start."""
         with contextlib.suppress(FileNotFoundError), self.log_path.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode("utf-8", "replace")
         return ""
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines the program has written since its last start."""
+        """Return the last lines of output since the last start of the program."""
         return "\n".join(self.log_text().splitlines()[-lines:])
 
     def failure(self, reason: str) -> ProcessFailedError:
-        """An error that says what went wrong and shows the end of the log."""
+        """Return an error with this reason and the end of the log."""
         status = None if self._popen is None else self._popen.poll()
         return ProcessFailedError(
             self.name, reason, status=status, log_path=self.log_path, log_tail=self.log_tail()
@@ -211,7 +214,7 @@ class ManagedProcess:
             raise RuntimeError(f"{self.name} has not been started")
         return self._popen
 
-    def _let_group_end(self) -> None:
+    def _wait_for_group(self) -> None:
         deadline = time.monotonic() + LEFTOVER_GRACE_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -222,7 +225,7 @@ class ManagedProcess:
 
 
 class ProcessGroup:
-    """Things that run together; stopped in the reverse order of their start."""
+    """Processes and servers that run together; they are stopped in the reverse order of their start."""
 
     def __init__(self) -> None:
         self._members: list[Stoppable] = []
@@ -234,25 +237,28 @@ class ProcessGroup:
         self.stop_all()
 
     def add(self, member: Member) -> Member:
-        """Take charge of stopping something that is already running."""
+        """Add a running member; the group stops it at the end."""
         self._members.append(member)
         return member
 
     def start(self, process: ManagedProcess) -> ManagedProcess:
-        """Start a process and take charge of stopping it."""
+        """Start a process and add it."""
         return self.add(process).start()
 
     def end(self, member: Stoppable) -> None:
-        """Stop one member and let go of it."""
+        """Stop one member and remove it."""
         member.stop()
         self._members.remove(member)
 
     def first_dead(self) -> Stoppable | None:
-        """The first member that no longer runs, or None."""
+        """Return the first member that is not running, or None."""
         return next((member for member in self._members if not member.is_alive()), None)
 
     def stop_all(self) -> None:
-        """Stop all members, the last one started first; one that fails does not keep the others alive."""
+        """Stop all members, the last one started first, and continue after a failure.
+
+        :raises ExceptionGroup: with the failures, when all have been tried.
+        """
         failures: list[Exception] = []
         while self._members:
             try:
@@ -264,14 +270,14 @@ class ProcessGroup:
 
 
 def bound_to_parent(argv: Sequence[str]) -> list[str]:
-    """The command that runs argv and, on Linux, gets SIGTERM when the calling process dies."""
+    """Return a command that runs argv and, on Linux, gets SIGTERM when the calling process dies."""
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return list(argv)
     return [sys.executable, "-I", "-S", "-c", _BIND_AND_EXEC, str(os.getpid()), *argv]
 
 
 def end_with_parent() -> None:
-    """Let Linux send this multiprocessing child SIGTERM when its parent dies, however it dies."""
+    """Ask Linux to send this multiprocessing child SIGTERM when its parent dies, even by kill -9."""
     parent = multiprocessing.parent_process()
     if sys.platform != "linux" or parent is None:
         return
@@ -281,7 +287,7 @@ def end_with_parent() -> None:
 
 
 def describe_status(status: int | None) -> str:
-    """An exit status for people: ``exit status 1`` or ``signal SIGKILL``."""
+    """Return an exit status for people: ``exit status 1`` or ``signal SIGKILL``."""
     if status is not None and status < 0:
         try:
             return f"signal {signal.Signals(-status).name}"

@@ -1,1 +1,1 @@
-"""Migrations of contrib apps and django-q2, generated anew with ObjectId keys (see MIGRATION_MODULES)."""
+"""Migrations of contrib apps and django-q2, generated with ObjectId keys (see MIGRATION_MODULES)."""

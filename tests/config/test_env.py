@@ -165,7 +165,7 @@ def test_the_published_key_is_no_secret_in_production(name: str, tmp_path: Path)
     for given in ({name: DEVELOPMENT_KEY}, {name: "", f"{name}_FILE": str(file)}):
         problems = problems_of({"ENV_FILE": "", **REQUIRED, **PRODUCTION, **given})
         assert set(problems) == {name}
-        assert "must not be the published key" in problems[name]
+        assert "must not be the published development key" in problems[name]
         assert DEVELOPMENT_KEY not in problems[name]
     assert getattr(load(**{name: DEVELOPMENT_KEY}), name) == DEVELOPMENT_KEY
 

@@ -36,7 +36,7 @@ def made_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "requirements-dev.txt").write_text("-r requirements.txt\n")
     first = run(path, *WHERE)
     assert first.returncode == 0, first.stderr
-    assert "Making .venv" in first.stderr
+    assert "Creating .venv" in first.stderr
     assert first.stdout.splitlines()[0] == str(path / ".venv")
     return path
 
@@ -102,7 +102,7 @@ def test_a_venv_whose_python_is_gone_is_made_anew(clone: Path) -> None:
     python.symlink_to("/no/such/python")
     result = run(clone, *WHERE)
     assert result.returncode == 0, result.stderr
-    assert "Making .venv" in result.stderr
+    assert "Creating .venv" in result.stderr
 
 
 def test_a_machine_without_python_is_told_what_to_install(clone: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_machine_without_python_is_told_what_to_install(clone: Path, tmp_path:
     old.chmod(0o755)
     result = run(clone, *WHERE, PATH=str(tmp_path), PYTHON="")
     assert result.returncode == 1
-    assert "Python 3.11 or newer is needed" in result.stderr
+    assert "Python 3.11 or newer is required" in result.stderr
     assert "apt-get install" in result.stderr
 
 

@@ -35,7 +35,7 @@ NOT_IN_A_CLONE = shutil.ignore_patterns(
     ".git", ".venv", ".env", ".local", ".*_cache", ".hypothesis", ".coverage*", "staticfiles"
 )
 RUN_TIMEOUT_SECONDS = 240
-TOLD = "Ctrl-C stops everything"
+TOLD = "Press Ctrl-C to stop everything"
 
 pytestmark = pytest.mark.slow
 
@@ -147,8 +147,8 @@ def test_first_and_second_run(used: tuple[Path, subprocess.CompletedProcess[str]
     assert len(re.findall(r"^│ .*\d", first.stdout, re.MULTILINE)) == 10
     assert "X-MengLa-Source: fresh" in first.stdout
     assert "X-MengLa-Freshness: fresh" in first.stdout
-    assert "collected just now" in first.stdout
-    assert "The simulator was asked 1 time." in first.stdout
+    assert "just collected and delivered by webhook" in first.stdout
+    assert "The simulator received 1 request." in first.stdout
     password = next(
         line.partition("=")[2]
         for line in (clone / ".env").read_text().splitlines()
@@ -164,8 +164,8 @@ def test_first_and_second_run(used: tuple[Path, subprocess.CompletedProcess[str]
     second = quickstart(clone, "--once")
     assert second.returncode == 0, second.stdout + second.stderr
     assert "The figures were already stored" in second.stdout
-    assert "The simulator was asked 0 times." in second.stdout
-    assert "as they were" in second.stdout
+    assert "The simulator received 0 requests." in second.stdout
+    assert re.search(r"Categories +\d+ \(unchanged\)", second.stdout)
     assert password not in second.stdout
     table = re.compile(r"^│.*$", re.MULTILINE)
     assert table.findall(second.stdout) == table.findall(first.stdout)
@@ -192,7 +192,7 @@ def test_it_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
 
     second = quickstart(clone, "--once")
     assert second.returncode == 1
-    assert f"running already (process {running.pid})" in second.stderr
+    assert f"already running in this clone (process {running.pid})" in second.stderr
     assert running.is_alive()
 
     running.send_signal(signal.SIGINT)
@@ -215,7 +215,7 @@ def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[...,
     killed = pid_of(clone, "worker")
     os.kill(killed, signal.SIGKILL)
     wait_until(
-        lambda: "killed the worker; it was started again" in again.log_text(),
+        lambda: "The worker was killed and has been restarted" in again.log_text(),
         timeout_seconds=30,
         what="the worker is started again",
     )
@@ -255,7 +255,7 @@ def test_a_changed_password_of_the_admin_is_told_with_the_way_out(used_clone: Pa
     env_file.write_text("\n".join([*lines, "ADMIN_PASSWORD=another-password"]))
     refused = quickstart(used_clone, "--once")
     assert refused.returncode == 1
-    assert "has another password than ADMIN_PASSWORD" in refused.stderr
+    assert "in this database is not ADMIN_PASSWORD" in refused.stderr
     assert "another-password" not in refused.stdout + refused.stderr
     env_file.write_text("\n".join(lines))  # the way out that it has told
     assert quickstart(used_clone, "--once").returncode == 0
@@ -294,8 +294,8 @@ def test_given_servers_are_used(clone: Path, redis_client: redis.Redis) -> None:
             MONGO_DB=database,
         )
         assert result.returncode == 0, result.stdout + result.stderr
-        assert "yours, of MONGO_URI" in result.stdout
-        assert "yours, of REDIS_URI" in result.stdout
+        assert "from MONGO_URI" in result.stdout
+        assert "from REDIS_URI" in result.stdout
         assert not (clone / ".local" / "mongo").exists()
         assert not (clone / ".local" / "redis").exists()
         with pymongo.MongoClient(settings.MONGO_URI) as client:

@@ -133,7 +133,7 @@ class TestFindingPrograms:
             ("echo 'db version v4.4.29'", "version 4.4 is too old, 6.0 or newer"),
             ("echo 'libcrypto.so.3: cannot open shared object file' >&2; exit 127", "libcrypto.so.3"),
             ("kill -ILL $$", "signal SIGILL"),
-            ("echo hello", "does not say its version"),
+            ("echo hello", "does not report its version"),
         ],
     )
     def test_one_that_cannot_be_used_is_named_with_its_reason(
@@ -147,7 +147,7 @@ class TestFindingPrograms:
         program = no_servers_anywhere / "redis-server"
         program.write_bytes(b"\x7fELF" + bytes(60))
         program.chmod(0o755)
-        with pytest.raises(EmbeddedError, match="does not run here"):
+        with pytest.raises(EmbeddedError, match="does not run on this machine"):
             find_redis_server()
 
     def test_an_old_one_on_path_gives_way_to_the_wheel(
@@ -263,7 +263,7 @@ class TestFormerRuns:
         second = start(directory / "data")
         assert second.reused
         assert (second.pid, second.port) == (first.pid, first.port)
-        assert "former run" in (second.note or "")
+        assert "of an earlier run" in (second.note or "")
         second.stop()
         assert not second.is_alive()
         assert not psutil.pid_exists(first.pid)

@@ -69,7 +69,7 @@ def test_one_that_is_not_ready_in_time_is_told(tmp_path: Path, group: ProcessGro
 
 
 def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ProcessFailedError, match="no program 'no-such-program'"):
+    with pytest.raises(ProcessFailedError, match="program not found: 'no-such-program'"):
         ManagedProcess(["no-such-program"], name="part", log_path=tmp_path / "part.log").start()
 
 

@@ -89,7 +89,7 @@ class TestSession:
     def test_a_second_session_is_refused_with_the_process_of_the_first(self, tmp_path: Path) -> None:
         with (
             Session(tmp_path / "new"),
-            pytest.raises(QuickstartError, match=rf"running already \(process {os.getpid()}\)"),
+            pytest.raises(QuickstartError, match=rf"already running in this clone \(process {os.getpid()}\)"),
             Session(tmp_path / "new"),
         ):
             pass

@@ -1,5 +1,5 @@
-"""The translations' workshop: finds the texts of the sources, keeps the catalogue, finds unmarked text.
+"""The translations: finds marked texts in the sources, maintains the catalogue, finds unmarked texts.
 
-``bin/messages`` runs it; ``tests/contract/test_translations.py`` holds the project to it. It needs Babel and
-no gettext of the system.
+``bin/messages`` runs it, and ``tests/contract/test_translations.py`` checks the project with it. It needs
+Babel, but not the gettext programs.
 """

@@ -1,4 +1,4 @@
-"""``bin/messages``: brings the catalogue in line with the sources and compiles it."""
+"""``bin/messages``: updates the catalogue from the sources and compiles it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tools.messages.sources import ROOT, foreign_texts, our_texts
 
 
 def main() -> int:
-    """Rewrite both files; returns 1 when a translation is missing or does not fit its text."""
+    """Rewrite both files and list the problems; return 1 when there are any, else 0."""
     catalogue = read_catalogue()
     texts = our_texts() + foreign_texts()
     update(catalogue, texts)

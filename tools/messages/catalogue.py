@@ -1,4 +1,4 @@
-"""The catalogue of translations: brought in line with the sources, compiled, and looked over."""
+"""Updates, compiles and checks the catalogue of translations."""
 
 from __future__ import annotations
 
@@ -21,54 +21,57 @@ _LINE_WIDTH = 110
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<name>\w+)\))?[-#0 +]*[\d.]*(?P<kind>[diouxXeEfFgGcrs%])|\{(?P<field>\w*)\}"
 )
-# Names, which are the same in both languages.
+# Names that are the same in both languages.
 SAME_IN_BOTH = frozenset({"API", "ID", "MengLa", "MengLa Collector", "id"})
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _TERM = re.compile(r"^ *(?P<english>[a-z][a-z -]*?) = (?P<chinese>\S+)", re.MULTILINE)
 
 
 def read_catalogue(path: Path = PO_PATH) -> Catalog:
-    """Read a catalogue; a broken one raises."""
+    """Read a catalogue.
+
+    :raises babel.messages.pofile.PoFileError: when its syntax is invalid.
+    """
     with path.open("rb") as stream:
         return read_po(stream, locale=LANGUAGE, abort_invalid=True)
 
 
 def update(catalogue: Catalog, texts: Iterable[Text]) -> None:
-    """Add what is new to the catalogue and drop what is gone; no translation is guessed."""
+    """Add new texts to the catalogue and remove those that are gone; no translation is guessed."""
     template = Catalog()
     for text in texts:
         message_id = (text.singular, text.plural) if text.plural else text.singular
         template.add(
             message_id, locations=[(text.place, None)], auto_comments=text.comments, context=text.context
         )
-    # The dates stay: a file that says the same is the same file.
+    # The dates stay, so that the file does not change without a change of its texts.
     template.creation_date = catalogue.creation_date
     catalogue.update(template, no_fuzzy_matching=True, update_header_comment=False)
     catalogue.obsolete.clear()
 
 
 def po_bytes(catalogue: Catalog) -> bytes:
-    """Return the catalogue as it is kept: in the order of the sources, without line numbers."""
+    """Return the .po file of the catalogue: in the order of the sources, without line numbers."""
     stream = io.BytesIO()
     write_po(stream, catalogue, width=_LINE_WIDTH, sort_by_file=True, include_lineno=False)
     return stream.getvalue()
 
 
 def mo_bytes(catalogue: Catalog) -> bytes:
-    """Return the catalogue as Django reads it."""
+    """Return the .mo file of the catalogue, which Django reads."""
     stream = io.BytesIO()
     write_mo(stream, catalogue)
     return stream.getvalue()
 
 
 def glossary(catalogue: Catalog) -> dict[str, str]:
-    """Return the fixed terms, written at the catalogue's head as lines ``english = chinese``."""
+    """Return the fixed terms of the header comment, which has lines ``english = chinese``."""
     comment = re.sub(r"^# ?", "", catalogue.header_comment, flags=re.MULTILINE)
     return {found["english"]: found["chinese"] for found in _TERM.finditer(comment)}
 
 
 def problems_of(catalogue: Catalog, texts: Iterable[Text]) -> list[str]:
-    """Return what is wrong with a catalogue, one line for each fault."""
+    """Return the problems of a catalogue, one line for each."""
     wanted = {text.key: text for text in texts}
     stored = {(one.context, _singular(one)): one for one in catalogue if one.id}
     found = [f"not in the catalogue: {key[1]!r} ({wanted[key].place})" for key in wanted if key not in stored]
@@ -81,7 +84,7 @@ def problems_of(catalogue: Catalog, texts: Iterable[Text]) -> list[str]:
 
 
 def placeholders(text: str) -> Counter[str]:
-    """Count the places of a text that are filled in."""
+    """Count the placeholders of a text by their form."""
     return Counter(
         f"{{{found['field']}}}" if found["kind"] is None else f"%({found['name']}){found['kind']}"
         for found in _PLACEHOLDER.finditer(text)
@@ -95,7 +98,7 @@ def _faults(message: Message, terms: dict[str, str]) -> Iterator[str]:
     if not all(translations):
         yield "not translated"
         return
-    # Chinese has no plural: its one form stands for the English plural, which holds the number.
+    # Chinese has no plural: its only form is compared with the English plural, which contains the number.
     model = message.id[-1] if isinstance(message.id, list | tuple) else message.id
     words = _PLACEHOLDER.sub("", model).lower()
     for translation in translations:

@@ -1,7 +1,7 @@
-"""Finds text for people that nobody has marked for translation, where a source gives that away.
+"""Finds text for people that is not marked for translation.
 
-Python: what is raised, described, labelled or shown as a message. Templates: text and titles outside of the
-translation tags. JavaScript holds no text: pages hand it their words.
+In Python: the texts of errors, descriptions, labels and messages. In templates: text and titles outside of
+the translation tags. In JavaScript: any text, because the page passes translated texts to its scripts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.template.base import Lexer, TokenType
 
 from tools.messages.sources import ROOT, marks_of
 
-# Arguments that are text for people wherever they are given.
+# Arguments that are text for people in every call.
 _TEXT_ARGUMENTS = frozenset(
     {
         "verbose_name",
@@ -28,7 +28,7 @@ _TEXT_ARGUMENTS = frozenset(
     }
 )
 _TEXT_ATTRIBUTES = _TEXT_ARGUMENTS | {"help", "site_title", "site_header", "index_title"}
-# Calls whose arguments of this name (or at this place) are text for people.
+# Calls, with the positions and the names of the arguments that are text for people.
 _TEXT_OF_CALLS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "ArgumentTypeError": ((0,), ()),
     "CheckFailed": ((0, 1), ("detail", "advice")),
@@ -43,16 +43,16 @@ _TEXT_OF_CALLS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
 _MESSAGES = frozenset({"debug", "info", "success", "warning", "error"})  # of django.contrib.messages
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _TEXT_OF_TAGS = frozenset({"title", "aria-label", "aria-description", "placeholder", "alt", "data-confirm"})
-# What a page shows without words of ours: names, units, and signs.
+# Names and units that need no translation.
 _NO_WORDS = re.compile(
     r"\b(?:API|CSV|XLSX|JSON|MongoDB|Redis|MengLa Collector|Ozon|GMV|UTC|ID)\b|%\(\w+\)[a-z]"
 )
-# A literal of JavaScript that reads like words: several, beginning with a capital letter.
+# A JavaScript literal that looks like text: several words, the first with a capital letter.
 _JS_WORDS = re.compile(r"""(["'`])([A-Z][a-z]+(?: [A-Za-z]+)+[.!?]?)\1""")
 
 
 class Finder(ast.NodeVisitor):
-    """Collects the places of a module where text stands unmarked."""
+    """Collects the unmarked texts of a module."""
 
     def __init__(self, path: Path, tree: ast.Module, error_names: frozenset[str]) -> None:
         self.place = path.relative_to(ROOT).as_posix()
@@ -61,7 +61,7 @@ class Finder(ast.NodeVisitor):
         self.found: list[str] = []
 
     def visit_Call(self, node: ast.Call) -> None:
-        """Look at the arguments that are shown to people."""
+        """Check the arguments that are shown to people."""
         name = _name_of(node.func)
         positions, keywords = _TEXT_OF_CALLS.get(name, ((), ()))
         if name in self.errors:
@@ -71,7 +71,7 @@ class Finder(ast.NodeVisitor):
         for position in positions:
             if position < len(node.args):
                 self._check(node.args[position])
-        shown = _TEXT_ARGUMENTS - ({"help_text"} if self._is_of_the_papers(node) else set())
+        shown = _TEXT_ARGUMENTS - ({"help_text"} if self._is_for_openapi(node) else set())
         for keyword in node.keywords:
             if keyword.arg in keywords or keyword.arg in shown:
                 self._check(keyword.value)
@@ -80,14 +80,14 @@ class Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        """Look at names that hold text by convention."""
-        is_of_the_papers = "serializers" in self.place
-        if not is_of_the_papers and any(_name_of(target) in _TEXT_ATTRIBUTES for target in node.targets):
+        """Check the values of names that hold text by convention."""
+        is_for_openapi = "serializers" in self.place
+        if not is_for_openapi and any(_name_of(target) in _TEXT_ATTRIBUTES for target in node.targets):
             self._check(node.value)
         self.generic_visit(node)
 
-    def _is_of_the_papers(self, node: ast.Call) -> bool:
-        """Whether it describes a field of the OpenAPI document, which is in English for all."""
+    def _is_for_openapi(self, node: ast.Call) -> bool:
+        """Whether it describes a field of the OpenAPI document, which is always in English."""
         return _name_of(getattr(node.func, "value", None)) not in ("models", "forms")
 
     def _check(self, node: ast.expr) -> None:
@@ -96,14 +96,14 @@ class Finder(ast.NodeVisitor):
                 self.found.append(f"{self.place}:{text.lineno}: {text.value!r}")
 
     def _check_mark(self, node: ast.Call) -> None:
-        """Text that is put together before it is looked up is never found in a catalogue."""
+        """Report a mark with a computed text, which no catalogue can contain."""
         for argument in node.args[:1]:
             if isinstance(argument, ast.JoinedStr | ast.BinOp):
                 self.found.append(f"{self.place}:{node.lineno}: computed inside of the mark")
 
 
 def _bare_texts(node: ast.expr) -> Iterator[ast.Constant]:
-    """Yield the literals of an expression that stand outside of every mark."""
+    """Yield the literals of an expression that are outside of every mark."""
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
             yield node
@@ -141,7 +141,7 @@ def unmarked_in_python(path: Path, error_names: frozenset[str]) -> list[str]:
 
 
 class _Page(HTMLParser):
-    """Collects the words of a page and of its attributes."""
+    """Collects the texts of a page and of its attributes, with their lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class _Page(HTMLParser):
 
 
 def unmarked_in_template(path: Path) -> list[str]:
-    """Return the words of a template outside of its translation tags as ``place: text``."""
+    """Return the texts of a template outside of its translation tags as ``place: text``."""
     page = _Page()
     page.feed("".join(_text_of_tokens(path.read_text("utf-8"))))
     page.close()
@@ -178,7 +178,7 @@ def unmarked_in_template(path: Path) -> list[str]:
 
 
 def _text_of_tokens(source: str) -> Iterator[str]:
-    """Yield the text of a template, with line breaks alone where its tags and marked texts stand."""
+    """Yield the unmarked text of a template; tags and marked texts become their line breaks."""
     until = ""
     for token in Lexer(source).tokenize():
         word = token.contents.split(maxsplit=1)[0] if token.contents.strip() else ""
@@ -200,7 +200,7 @@ _ENDS = {
 
 
 def unmarked_in_script(path: Path) -> list[str]:
-    """Return what reads like words in a script of ours as ``place: text``."""
+    """Return the literals of a script that look like text as ``place: text``."""
     place = path.relative_to(ROOT).as_posix()
     lines = enumerate(path.read_text("utf-8").splitlines(), start=1)
     return [
@@ -212,7 +212,7 @@ def unmarked_in_script(path: Path) -> list[str]:
 
 
 def translated_at_import(path: Path) -> list[str]:
-    """Return the places where a module translates while it is imported, when nobody's language is known."""
+    """Return the places where a module translates during its import, when no language is known."""
     tree = ast.parse(path.read_text("utf-8"))
     is_lazy = {name: own.endswith(("_lazy", "_noop")) for name, own in marks_of(tree).items()}
     place = path.relative_to(ROOT).as_posix()
@@ -227,7 +227,7 @@ def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         yield child
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            # Its body runs later; its decorators and defaults run now.
+            # The body runs later; decorators and defaults run at import.
             for part in [*child.decorator_list, *child.args.defaults, *child.args.kw_defaults]:
                 if part is not None:
                     yield from [part, *_run_at_import(part)]

@@ -1,4 +1,4 @@
-"""Every text of the sources that is marked for translation."""
+"""Finds every text of the sources that is marked for translation."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _KEYWORDS = frozenset(
     }
 )
 _COMMENT_TAGS = ("Translators",)
-# What other packages say on our pages without a Chinese of their own: the theme all of it but its optional
-# parts, django-q2 the names of its fields.
+# Files of other packages whose texts appear on our pages and have no Chinese translation: those of the theme
+# without its optional parts, and the field names of django-q2.
 _FOREIGN_FILES = {
     unfold: (
         "admin.py",
@@ -55,7 +55,7 @@ _FOREIGN_FILES = {
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A marked text: its plural if it has one, its context, and where it stands."""
+    """A marked text, with its plural and context if any, its file and its comments for translators."""
 
     singular: str
     plural: str | None
@@ -65,7 +65,7 @@ class Text:
 
     @property
     def key(self) -> tuple[str | None, str]:
-        """What tells texts apart in a catalogue."""
+        """The context and the singular, which identify a text in a catalogue."""
         return self.context, self.singular
 
 
@@ -75,9 +75,9 @@ def our_texts() -> list[Text]:
 
 
 def foreign_texts() -> list[Text]:
-    """Return the marked texts of other packages that nobody has translated for them.
+    """Return the marked texts of other packages that have no translation.
 
-    The theme has no catalogues at all; where its text is also one of Django's, Django's is used.
+    The theme has no catalogues. A text that Django also has is left to the translation of Django.
     """
     known = _translated_by_others()
     found = []
@@ -90,7 +90,7 @@ def foreign_texts() -> list[Text]:
 
 
 def our_files(*suffixes: str) -> Iterator[Path]:
-    """Yield the sources of the project with these suffixes, without migrations and foreign libraries."""
+    """Yield the source files of the project with these suffixes, without migrations and vendored files."""
     for folder in OUR_FOLDERS:
         for parent, names, file_names in os.walk(ROOT / folder):
             names[:] = sorted(
@@ -111,7 +111,7 @@ def texts_of(path: Path, base: Path) -> Iterator[Text]:
     if path.suffix == ".js":
         extract = extract_javascript  # type: ignore[assignment]
     elif path.suffix != ".py":
-        # Indentation means nothing in a template, and an odd one would be an error in Python.
+        # Indentation has no meaning in a template, but the Python extractor could fail on it.
         source = "\n".join(line.strip() for line in templatize(source, place).splitlines())
     stream = io.BytesIO(source.encode("utf-8"))
     for _line, name, messages, comments in extract(stream, list(names), _COMMENT_TAGS, options):
@@ -119,7 +119,7 @@ def texts_of(path: Path, base: Path) -> Iterator[Text]:
 
 
 def marks_of(tree: ast.Module) -> dict[str, str]:
-    """Return the functions of Django by which a module marks texts: their names in it, and their own."""
+    """Return the translation functions that a module imports: its name for each, with the name in Django."""
     return {
         alias.asname or alias.name: alias.name
         for node in ast.walk(tree)
@@ -133,7 +133,7 @@ def _as_text(function: str | None, messages: Any, place: str, comments: Iterable
     arguments = list(messages) if isinstance(messages, list | tuple) else [messages]
     context = arguments.pop(0) if function and "pgettext" in function else None
     if not arguments or not isinstance(arguments[0], str):
-        return  # not a literal: found by the test on computed texts
+        return  # not a literal: the check for computed texts reports it
     plural = arguments[1] if (function and "ngettext" in function) or function == "npgettext" else None
     if arguments[0]:
         yield Text(arguments[0], plural, context, place, tuple(comments))

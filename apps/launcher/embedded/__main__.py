@@ -1,7 +1,7 @@
 """``python -m apps.launcher.embedded exec -- COMMAND``: run a command with an embedded MongoDB and Redis.
 
-Each of the two is started in a temporary directory unless MONGO_URI or REDIS_URI is set. The command
-finds both variables in its environment; its exit status is passed on.
+A server is started in a temporary directory unless its variable, MONGO_URI or REDIS_URI, is set. The command
+gets both variables in its environment. Its exit status becomes the exit status of this program.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIGNAL_BASE = 128
 
 
 class _Interrupted(Exception):
-    """A signal asked us to end before the command was running."""
+    """A signal arrived before the command was started."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         return BAD_ARGUMENTS
     program = shutil.which(command[0])
     if program is None:
-        sys.stderr.write(f"There is no program {command[0]!r}.\n")
+        sys.stderr.write(f"Program not found: {command[0]!r}\n")
         return NOT_FOUND
     runner = _Runner([program, *command[1:]])
     try:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class _Runner:
-    """Runs one command between the start and the stop of the servers it needs."""
+    """Starts the servers that the command needs, runs the command, and stops them."""
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
@@ -90,12 +90,12 @@ class _Runner:
         if self._child is None:
             raise _Interrupted(number)
         if number == signal.SIGINT and _is_foreground():
-            return  # the terminal has sent it to the command as well
+            return  # the terminal sends Ctrl-C to the command as well
         self._child.send_signal(number)
 
 
 def _is_foreground() -> bool:
-    """Tell whether a Ctrl-C on the terminal reaches our whole process group."""
+    """Tell whether a Ctrl-C on the terminal reaches the whole process group of this program."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:

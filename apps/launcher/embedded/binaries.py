@@ -1,4 +1,4 @@
-"""Finds server programs that really run on this machine, or says exactly what to do about it."""
+"""Finds server programs that run on this machine, or explains how to install them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ USE_YOUR_SERVERS = (
 
 
 class EmbeddedError(RuntimeError):
-    """An embedded server cannot be had; the message says what is missing and the way out."""
+    """An embedded server cannot be started; the message says why and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A server program: where to look for it and what to tell people who do not have it."""
+    """A server program: where to look for it, which version is needed and how to install it."""
 
     product: str
     command: str
@@ -43,7 +43,7 @@ MONGOD = Program(
     minimum_version=(6, 0),
     version_pattern=r"db version v(\d+)\.(\d+)",
     install_hint=(
-        "  Debian, Ubuntu, Fedora: the package mongodb-org, as told on\n"
+        "  Debian, Ubuntu, Fedora: the package mongodb-org, as described on\n"
         "      https://www.mongodb.com/docs/manual/administration/install-on-linux/\n"
         "  macOS: brew tap mongodb/brew && brew install mongodb-community"
     ),
@@ -65,17 +65,20 @@ REDIS_SERVER = Program(
 
 
 def find_mongod() -> Path:
-    """Return a ``mongod`` that runs here: one on PATH first, then the one of the installed wheel."""
+    """Return a ``mongod`` that runs on this machine: from PATH, otherwise from the installed wheel."""
     return find_program(MONGOD)
 
 
 def find_redis_server() -> Path:
-    """Return a ``redis-server`` that runs here: one on PATH first, then the one of the installed wheel."""
+    """Return a ``redis-server`` that runs on this machine: from PATH, otherwise from the installed wheel."""
     return find_program(REDIS_SERVER)
 
 
 def find_program(program: Program) -> Path:
-    """Return the first candidate that runs and is new enough; raises EmbeddedError otherwise."""
+    """Return the first candidate that runs and is new enough.
+
+    :raises EmbeddedError: when there is none; the message lists the problem of each candidate.
+    """
     problems = []
     for candidate, origin in _candidates(program):
         if candidate is None:
@@ -116,13 +119,13 @@ def _problem_of(candidate: Path, program: Program) -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"does not run here: {error}"
+        return f"does not run on this machine: {error}"
     if result.returncode != 0:
         reason = (result.stderr or result.stdout).strip() or describe_status(result.returncode)
-        return f"does not run here: {reason.splitlines()[-1]}"
+        return f"does not run on this machine: {reason.splitlines()[-1]}"
     found = re.search(program.version_pattern, result.stdout)
     if found is None:
-        return "does not say its version"
+        return "does not report its version"
     version = (int(found[1]), int(found[2]))
     if version < program.minimum_version:
         return f"version {_dotted(version)} is too old, {_dotted(program.minimum_version)} or newer is needed"
@@ -133,13 +136,13 @@ def _explain(program: Program, problems: list[str]) -> str:
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return "\n".join(
         [
-            f"No {program.product} can be started on this machine ({system}):",
+            f"{program.product} cannot be started on this machine ({system}):",
             *(f"  - {problem}" for problem in problems),
             "",
-            "Either use servers you have (the same two variables work for bin/test):",
+            "Either use existing servers (bin/test reads the same two variables):",
             f"  {USE_YOUR_SERVERS}",
             f"or install {program.product} {_dotted(program.minimum_version)} or newer, "
-            f"so that `{program.command}` is on PATH, and start again:",
+            f"so that `{program.command}` is on PATH, and try again:",
             program.install_hint,
         ]
     )

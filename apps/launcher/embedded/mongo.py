@@ -1,4 +1,4 @@
-"""An embedded MongoDB: a replica set of one, because the product needs one."""
+"""An embedded MongoDB: a replica set of one node, because the product needs a replica set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER_DATA_VERSION_STATUS = 62
 
 
 def start_mongo(data_dir: Path, *, port: int | None = None, log_path: Path | None = None) -> EmbeddedServer:
-    """Start a MongoDB on this directory and wait until it is primary; see ``start_server``."""
+    """Start a MongoDB on this data directory and wait until it is primary; see ``start_server``."""
     return start_server(MONGO, data_dir=data_dir, port=port, log_path=log_path)
 
 
@@ -45,7 +45,7 @@ def _arguments(port: int) -> list[str]:
 
 
 def _make_ready(port: int) -> bool:
-    """Bring the replica set a step further; true once this server is its writable primary."""
+    """Configure the replica set if needed; return whether this server is its writable primary."""
     if not port_answers(port):
         return False
     client: MongoClient[dict[str, Any]] = MongoClient(
@@ -69,7 +69,7 @@ def _make_ready(port: int) -> bool:
 
 
 def _configure(client: MongoClient[dict[str, Any]], host: str) -> None:
-    """Create the replica set, or tell it that its only member has moved to another port."""
+    """Create the replica set, or change the port of its only member."""
     try:
         config: Mapping[str, Any] = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
@@ -87,11 +87,11 @@ def _explain_failure(error: ProcessFailedError, data_dir: Path) -> str:
     if error.status == OTHER_DATA_VERSION_STATUS:
         return (
             f"{error}\nThe data in {data_dir} was written by another version of MongoDB. "
-            "Put that version first on PATH, or delete the directory to start empty."
+            "Put that version first on PATH, or delete the directory to start with an empty database."
         )
     lacks_avx = error.status == -signal.SIGILL
-    reason = "\nThis processor lacks the instructions MongoDB needs (AVX)." if lacks_avx else ""
-    return f"{error}{reason}\nTo use servers you have:\n  {USE_YOUR_SERVERS}"
+    reason = "\nThis processor lacks the instructions that MongoDB needs (AVX)." if lacks_avx else ""
+    return f"{error}{reason}\nTo use existing servers:\n  {USE_YOUR_SERVERS}"
 
 
 MONGO = ServerKind(

@@ -1,4 +1,4 @@
-"""An embedded Redis that keeps its data over a clean stop."""
+"""An embedded Redis that saves its data at a clean stop."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_serv
 from apps.launcher.ports import port_answers
 from apps.launcher.processes import ProcessFailedError
 
-SNAPSHOT_RULE = ("300", "1")  # after 300 s with one change, and at a clean stop
+SNAPSHOT_RULE = ("300", "1")  # saves 300 s after a change, and at a clean stop
 CLIENT_TIMEOUT_SECONDS = 5
 
 
 def start_redis(data_dir: Path, *, port: int | None = None, log_path: Path | None = None) -> EmbeddedServer:
-    """Start a Redis on this directory and wait until it answers; see ``start_server``."""
+    """Start a Redis on this data directory and wait until it responds; see ``start_server``."""
     return start_server(REDIS, data_dir=data_dir, port=port, log_path=log_path)
 
 
@@ -29,7 +29,7 @@ def _arguments(port: int) -> list[str]:
         *("--appendonly", "no"),
         *("--save", *SNAPSHOT_RULE),
         *("--daemonize", "no"),
-        *("--databases", "64"),  # enough for the tests, whose processes use four each
+        *("--databases", "64"),  # enough for the tests: each of their processes uses four
     ]
 
 
@@ -52,8 +52,8 @@ def _make_ready(port: int) -> bool:
 
 def _explain_failure(error: ProcessFailedError, data_dir: Path) -> str:
     return (
-        f"{error}\nOnly caches and counters are kept in {data_dir}: deleting it loses no figures.\n"
-        f"To use servers you have:\n  {USE_YOUR_SERVERS}"
+        f"{error}\n{data_dir} holds only caches and counters: it can be deleted without losing figures.\n"
+        f"To use existing servers:\n  {USE_YOUR_SERVERS}"
     )
 
 

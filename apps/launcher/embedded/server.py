@@ -1,4 +1,4 @@
-"""What both embedded servers share: the handle, a free port, and what a former run left behind."""
+"""What both embedded servers share: the handle, the choice of a port, and the servers of an earlier run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class ServerKind:
-    """How one kind of server is started, and how to see that it can be used."""
+    """How one kind of server is started, and how to check that it is ready."""
 
     name: str
     command: str
@@ -38,9 +38,9 @@ class ServerKind:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedServer:
-    """A running embedded server; ``reused`` when a former run had left it running.
+    """A running embedded server; ``reused`` says that an earlier run started it.
 
-    ``note`` tells in one sentence what people should know about how it started, or is None.
+    ``note`` is one sentence for people when it reuses a server or another port, else None.
     """
 
     name: str
@@ -54,17 +54,17 @@ class EmbeddedServer:
     process: Stoppable
 
     def is_alive(self) -> bool:
-        """Tell whether the server still runs."""
+        """Tell whether the server is running."""
         return self.process.is_alive()
 
     def stop(self) -> None:
-        """Stop the server cleanly; its data stays."""
+        """Stop the server cleanly and keep its data."""
         self.process.stop()
         (self.data_dir / STATE_FILE).unlink(missing_ok=True)
 
 
 class LeftoverProcess:
-    """A server of a former run that still runs, and that is not a child of this process."""
+    """A server that an earlier run left running; it is not a child of this process."""
 
     def __init__(self, name: str, process: psutil.Process) -> None:
         self.name = name
@@ -72,14 +72,14 @@ class LeftoverProcess:
         self._process = process
 
     def is_alive(self) -> bool:
-        """Tell whether it still runs."""
+        """Tell whether the process is running."""
         try:
             return bool(self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 
     def stop(self) -> None:
-        """Ask it to end, wait, then kill it."""
+        """Send SIGTERM, wait, then kill the process."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self._process.terminate()
             try:
@@ -92,9 +92,11 @@ class LeftoverProcess:
 def start_server(
     kind: ServerKind, *, data_dir: Path, log_path: Path | None = None, port: int | None = None
 ) -> EmbeddedServer:
-    """Start the server on this data directory, or reuse the one of a former run that still serves it.
+    """Start the server on this data directory, or reuse the server that an earlier run left running on it.
 
-    ``port`` is a wish: None means any free one. Raises EmbeddedError with the reason and the way out.
+    ``port`` is preferred; when it is taken or None, a free one is used.
+
+    :raises EmbeddedError: with the reason and what to do.
     """
     data_dir = data_dir.resolve()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,10 +117,8 @@ def start_server(
 
     leftover = _find_leftover(kind, data_dir)
     if leftover is not None:
-        if _settles_as_ready(kind, *leftover):
-            note = (
-                f"{kind.name} of a former run still serves this directory on port {leftover[1]}: used again."
-            )
+        if _becomes_ready(kind, *leftover):
+            note = f"{kind.name} of an earlier run is still running on port {leftover[1]} and is reused."
             return handle(*leftover, note)
         leftover[0].stop()
     started, chosen = _start_new(kind, data_dir, log_path, port)
@@ -132,8 +132,8 @@ def _start_new(
     program = kind.find_program()
     for attempt in range(1, PORT_ATTEMPTS + 1):
         chosen = free_port(port if attempt == 1 else None)
-        # The data directory is the working directory: arguments need no path that a server could
-        # misread (spaces, quotes, other letters), and a later run recognises the process by it.
+        # The data directory is the working directory. So no argument holds a path that the server could
+        # misread (spaces, quotes, non-ASCII letters), and a later run identifies the process by it.
         process = ManagedProcess(
             [program, *kind.arguments(chosen)], name=kind.name, log_path=log_path, cwd=data_dir
         )
@@ -153,8 +153,8 @@ def _start_new(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _settles_as_ready(kind: ServerKind, process: LeftoverProcess, port: int) -> bool:
-    """Wait until the server of a former run can be used, or has ended (it may be shutting down)."""
+def _becomes_ready(kind: ServerKind, process: LeftoverProcess, port: int) -> bool:
+    """Wait until the leftover server is ready; return False when it ends (it may be shutting down)."""
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while process.is_alive() and time.monotonic() < deadline:
         if kind.make_ready(port):
@@ -164,7 +164,7 @@ def _settles_as_ready(kind: ServerKind, process: LeftoverProcess, port: int) -> 
 
 
 def _find_leftover(kind: ServerKind, data_dir: Path) -> tuple[LeftoverProcess, int] | None:
-    """The process of the state file, when it is alive and really our server on this directory."""
+    """Return the process and port of the state file if that process is our server on this directory."""
     try:
         state = json.loads((data_dir / STATE_FILE).read_text())
         pid, port = int(state["pid"]), int(state["port"])

@@ -29,14 +29,14 @@ MAX_PORT = 65_535
 MAX_DIGITS = 5
 WATCH_SECONDS = 0.5
 SIGNAL_BASE = 128
-# How long the first collection may take: the simulator needs seconds, a real service minutes.
+# How long the first collection may take: the simulator needs seconds, a real service needs minutes.
 SIMULATOR_SECONDS = 90
 SERVICE_SECONDS = 600
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequestedError(Exception):
-    """A signal asks quickstart to end; further ones are ignored while everything is being stopped."""
+    """A signal asks quickstart to stop; further signals are ignored while the parts are being stopped."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -65,13 +65,13 @@ def _run(report: Report, session: Session, processes: ProcessGroup, *, port: int
     env_file = EnvFile(Path(os.environ.get("ENV_FILE") or ROOT / ".env"), os.environ)
     if env_file.value("ENV") == "production":
         raise QuickstartError(
-            "ENV=production is set, and quickstart is for trying the product. "
-            "docs/operations.md tells how to run it in production."
+            "ENV=production is set, but quickstart is only for trying out the product. "
+            "docs/operations.md describes how to run it in production."
         )
     report.say("MengLa Collector")
     ended = session.end_leftovers()
     if ended:
-        report.line("Left over", f"of a quickstart that was killed, now ended: {', '.join(ended)}")
+        report.line("Left over", f"stopped what a killed quickstart left running: {', '.join(ended)}")
     generated = env_file.add_missing_secrets()
     if generated:
         report.line("Secrets", f"generated in {env_file.path.name}: {', '.join(generated)}")
@@ -80,13 +80,13 @@ def _run(report: Report, session: Session, processes: ProcessGroup, *, port: int
     figures = _collect(report, stack, prepared)
     report.figures(figures)
     if stack.simulator_url:
-        asked = httpx.get(f"{stack.simulator_url}/stats", trust_env=False).json()["executions"]
-        report.say(f"The simulator was asked {asked} {'time' if asked == 1 else 'times'}.")
+        count = httpx.get(f"{stack.simulator_url}/stats", trust_env=False).json()["executions"]
+        report.say(f"The simulator received {count} {'request' if count == 1 else 'requests'}.")
     if is_once:
         report.login(prepared)
         return 0
     report.addresses(stack, prepared)
-    report.say("\nCtrl-C stops everything.")
+    report.say("\nPress Ctrl-C to stop everything.")
     return _watch(report, stack)
 
 
@@ -109,7 +109,10 @@ def _start(report: Report, stack: Stack, *, has_new_password: bool) -> Prepared:
 
 
 def _collect(report: Report, stack: Stack, prepared: Prepared) -> Figures:
-    """Collect the first figures; a failure shows the logs of the parts that could tell why."""
+    """Collect the first figures.
+
+    :raises QuickstartError: when that fails, with the ends of the logs of the worker and the web server.
+    """
     try:
         with Api(stack.web_url) as api:
             api.log_in(username=prepared.username, password=prepared.password)
@@ -121,14 +124,14 @@ def _collect(report: Report, stack: Stack, prepared: Prepared) -> Figures:
                 timeout_seconds=SIMULATOR_SECONDS if stack.simulator_url else SERVICE_SECONDS,
             )
     except LoginRefusedError as error:
-        way_out = (
-            "delete that line from .env, and quickstart sets a new one."
+        remedy = (
+            "delete it from .env, and quickstart sets a new password."
             if stack.has_own_database
             else f"change it with: .venv/bin/python manage.py changepassword {prepared.username}"
         )
         raise QuickstartError(
-            f"The user {prepared.username} of this database has another password than ADMIN_PASSWORD. "
-            f"Put the right one there, or {way_out}"
+            f"The password of the user {prepared.username} in this database is not ADMIN_PASSWORD. "
+            f"Correct ADMIN_PASSWORD, or {remedy}"
         ) from error
     except QuickstartError as error:
         stack.check()
@@ -136,16 +139,20 @@ def _collect(report: Report, stack: Stack, prepared: Prepared) -> Figures:
 
 
 def _watch(report: Report, stack: Stack) -> int:
-    """Stay until a signal comes (status 0) or a part ends by itself; one that is killed is started again."""
+    """Watch the parts until a signal arrives (returns 0) and restart those that are killed.
+
+    :raises ProcessFailedError: when a part ends by itself.
+    :raises QuickstartError: when that part is an embedded server.
+    """
     try:
         while True:
-            revived = stack.revive_killed()
-            if revived is not None:
-                report.say(f"\nSomebody has killed the {revived}; it was started again.")
+            restarted = stack.restart_killed()
+            if restarted is not None:
+                report.say(f"\nThe {restarted} was killed and has been restarted.")
             stack.check()
             time.sleep(WATCH_SECONDS)
     except StopRequestedError:
-        report.say("\nStopping; requests under way are finished first.")
+        report.say("\nStopping; requests in progress are finished first.")
         return 0
 
 
@@ -160,15 +167,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="bin/quickstart",
         description=(
             "Starts MongoDB, Redis, a simulator of the collection service, the worker and the web server, "
-            "and collects one month of one category. Everything it keeps is in .env and .local/."
+            "and collects one month of one category. All its files are in .env and .local/."
         ),
         epilog=(
-            "MONGO_URI, REDIS_URI and COLLECT_SERVICE_URL, in the environment or in .env, "
-            "make it use yours instead of starting its own."
+            "To use existing servers instead, set MONGO_URI, REDIS_URI and COLLECT_SERVICE_URL "
+            "in the environment or in .env."
         ),
     )
     parser.add_argument(
-        "--once", action="store_true", help="exit 0 once the figures were served through the API"
+        "--once", action="store_true", help="exit with status 0 once the API has served the figures"
     )
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="web port (default: %(default)s)")
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The ``.env`` file: what it sets, and the secrets it gets when it has none."""
+"""The ``.env`` file: its variables, and the secrets that are generated into it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 
 import environ
 
-HEADER = "# Made by bin/quickstart for this machine only; docs/configuration.md explains every variable.\n"
-# Bytes of randomness of each secret; the password is to be typed.
+HEADER = "# Made by bin/quickstart for this machine only; docs/configuration.md describes every variable.\n"
+# Random bytes of each secret; the password is short because people type it.
 GENERATED = {"SECRET_KEY": 48, "WEBHOOK_SECRET": 32, "ADMIN_PASSWORD": 12}
 
 
 class EnvFile:
-    """A ``.env`` file below the process environment, read as the settings read it."""
+    """The process environment and a ``.env`` file, which the settings read in this order."""
 
     def __init__(self, path: Path, process_environment: Mapping[str, str]) -> None:
         self.path = path
         self._process_environment = process_environment
 
     def value(self, name: str) -> str:
-        """The text of a variable, empty when it is not set."""
+        """Return the value of a variable, or an empty string when it is not set."""
         return self._values().get(name, "").strip()
 
     def is_set(self, name: str) -> bool:
-        """Tell whether the variable is set, directly or through a file named by ``NAME_FILE``."""
+        """Tell whether the variable is set, directly or by a file that ``NAME_FILE`` names."""
         return bool(self.value(name) or self.value(f"{name}_FILE"))
 
     def add_missing_secrets(self) -> list[str]:
-        """Generate the secrets that are not set, keep them in the file, and return their names."""
+        """Generate the secrets that are not set, write them to the file, and return their names."""
         missing = [name for name in GENERATED if not self.is_set(name)]
         if missing:
             self._write({name: secrets.token_urlsafe(GENERATED[name]) for name in missing})

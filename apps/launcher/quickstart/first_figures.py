@@ -1,4 +1,4 @@
-"""Collects one month of one category the way every client does: over the public API."""
+"""Collects one month of one category as a client does: over the public API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDED = ("SUCCEEDED", "EMPTY", "FAILED", "CANCELLED")
 
 
 class LoginRefusedError(QuickstartError):
-    """The admin of this database has another password than the one in the environment."""
+    """The password of the admin in this database is not the one in the environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Api:
     """A client of the API of one running product."""
 
     def __init__(self, base_url: str) -> None:
-        # trust_env off: a proxy of the environment must not get requests to this machine.
+        # Without trust_env: a proxy of the environment must not receive requests to this machine.
         self._client = httpx.Client(
             base_url=base_url, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False, follow_redirects=False
         )
@@ -56,29 +56,32 @@ class Api:
     def log_in(self, *, username: str, password: str) -> None:
         """Get a token and send it from now on.
 
-        :raises LoginRefusedError: when the admin has another password.
+        :raises LoginRefusedError: when the password is wrong.
         """
-        answer = self._ask("POST", "/api/auth/login", json={"username": username, "password": password})
-        self._client.headers["Authorization"] = f"Bearer {answer.json()['data']['token']}"
+        response = self._request("POST", "/api/auth/login", json={"username": username, "password": password})
+        self._client.headers["Authorization"] = f"Bearer {response.json()['data']['token']}"
 
     def get(self, address: str, **parameters: Any) -> httpx.Response:
-        """GET an address; raises QuickstartError with the API's own words when it refuses."""
-        return self._ask("GET", address, params=parameters or None)
+        """GET an address.
 
-    def _ask(self, method: str, address: str, **options: Any) -> httpx.Response:
+        :raises QuickstartError: with the message of the API, when it returns an error.
+        """
+        return self._request("GET", address, params=parameters or None)
+
+    def _request(self, method: str, address: str, **options: Any) -> httpx.Response:
         try:
-            answer = self._client.request(method, address, **options)
+            response = self._client.request(method, address, **options)
         except httpx.HTTPError as error:
-            raise QuickstartError(f"{method} {address} got no answer: {error!r}") from error
+            raise QuickstartError(f"{method} {address} got no response: {error!r}") from error
         try:
-            body = answer.json()
+            body = response.json()
         except ValueError:
             body = None
         if not isinstance(body, dict) or not body.get("success"):
-            is_refused = answer.status_code == httpx.codes.UNAUTHORIZED
+            is_refused = response.status_code == httpx.codes.UNAUTHORIZED
             kind = LoginRefusedError if is_refused else QuickstartError
-            raise kind(f"{method} {address} answered {answer.status_code}: {_reason(answer, body)}")
-        return answer
+            raise kind(f"{method} {address} returned {response.status_code}: {_reason(response, body)}")
+        return response
 
 
 def collect_first_figures(
@@ -89,9 +92,11 @@ def collect_first_figures(
     now: datetime,
     timeout_seconds: float,
 ) -> Figures:
-    """Ask for last month's best sellers of the first category and wait until they are served.
+    """Request last month's best sellers of the first category; return them once they are collected.
 
-    ``check`` raises when a part of the product has died meanwhile.
+    ``check`` is called while waiting; it raises when a part of the product has ended.
+
+    :raises QuickstartError: when there are no figures, or the collection fails or takes too long.
     """
     categories = api.get("/api/categories").json()["data"]
     first = categories[0] if categories else {"catId": "all"}
@@ -100,27 +105,27 @@ def collect_first_figures(
     month = last_closed_month(now)
     query = {"primaryCatId": first["catId"], "timest": month, "action": ACTION}
     deadline = time.monotonic() + timeout_seconds
-    answer = api.get("/api/mengla/", **query, wait=WAIT_SECONDS)
-    was_stored = answer.status_code == httpx.codes.OK and answer.headers.get("X-MengLa-Source") != "fresh"
-    while answer.status_code == httpx.codes.ACCEPTED:
-        say(f"Collecting: {answer.json()['message']}")
-        _wait_for_end(api, answer.headers["Location"], deadline=deadline, check=check)
-        answer = api.get("/api/mengla/", **query)
-    rows = _rows(answer.json()["data"])
+    response = api.get("/api/mengla/", **query, wait=WAIT_SECONDS)
+    was_stored = response.status_code == httpx.codes.OK and response.headers.get("X-MengLa-Source") != "fresh"
+    while response.status_code == httpx.codes.ACCEPTED:
+        say(f"Collecting: {response.json()['message']}")
+        _wait_for_end(api, response.headers["Location"], deadline=deadline, check=check)
+        response = api.get("/api/mengla/", **query)
+    rows = _rows(response.json()["data"])
     if not rows:
-        raise QuickstartError(f"The collection service has no figures of {name} for {month}.")
+        raise QuickstartError(f"The collection service has no figures for {name} in {month}.")
     return Figures(
         category=name,
         month=month,
-        address=str(answer.url),
+        address=str(response.url),
         rows=rows,
-        headers={header: answer.headers[header] for header in MARKET_HEADERS if header in answer.headers},
+        headers={header: response.headers[header] for header in MARKET_HEADERS if header in response.headers},
         was_collected=not was_stored,
     )
 
 
 def last_closed_month(now: datetime) -> str:
-    """The month before the present one in the market's time zone, as ``2026-10``."""
+    """Return the month before the current one in the market's time zone, such as ``2026-10``."""
     first_day = now.astimezone(BUSINESS_TIME_ZONE).replace(day=1)
     return f"{first_day - timedelta(days=1):%Y-%m}"
 
@@ -135,13 +140,13 @@ def _wait_for_end(api: Api, address: str, *, deadline: float, check: Callable[[]
         if collection["status"] in ENDED:
             return
         if time.monotonic() > deadline:
-            raise QuickstartError("The collection has not ended in time.")
+            raise QuickstartError("The collection did not end in time.")
         time.sleep(POLL_SECONDS)
 
 
-def _reason(answer: httpx.Response, body: Any) -> str:
+def _reason(response: httpx.Response, body: Any) -> str:
     if not isinstance(body, dict):
-        return answer.text[:300]
+        return response.text[:300]
     return " ".join(str(body[key]) for key in ("message", "detail") if body.get(key))
 
 

@@ -1,6 +1,6 @@
-"""The part of quickstart that needs Django, in a process of its own: database, categories, admin, schedules.
+"""Prepares the database, categories, admin and schedules; it needs Django, so it runs in its own process.
 
-Prints one line of JSON for quickstart; whatever the commands say goes to stderr, which is its log.
+It writes one line of JSON to stdout for quickstart. The output of the commands goes to stderr, its log.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 
 
 def main() -> int:
-    """Prepare the database and print what was done; 2 when the settings are refused, 1 when it fails."""
+    """Prepare the database and print what was done; return 2 when settings are invalid, 1 when it fails."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--set-admin-password", action="store_true")
     options = parser.parse_args()
@@ -83,7 +83,7 @@ def _users() -> Any:
 
 
 def _unreachable() -> str | None:
-    """Which server does not answer, without repeating an address that may hold a password."""
+    """Return which server cannot be used, or None; not its address, which may contain a password."""
     from django.conf import settings
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
@@ -97,9 +97,7 @@ def _unreachable() -> str | None:
         )
         with client:
             if not client.admin.command("hello").get("setName"):
-                return (
-                    "The MongoDB of MONGO_URI is no replica set; the product needs one (one node is enough)."
-                )
+                return "The MongoDB of MONGO_URI is not a replica set; one is needed (one node is enough)."
     except PyMongoError as error:
         return f"The MongoDB of MONGO_URI cannot be used ({type(error).__name__}). Is it running?"
     try:

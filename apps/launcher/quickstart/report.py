@@ -1,4 +1,4 @@
-"""What quickstart says."""
+"""The output of quickstart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN_ROWS = 10
 
 
 class Report:
-    """Writes for people, to a terminal or a file, and never fails because of a character."""
+    """Writes for people, to a terminal or a file; characters that cannot be encoded are replaced."""
 
     def __init__(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -24,21 +24,21 @@ class Report:
         self._console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
 
     def line(self, label: str, text: str) -> None:
-        """One step that is done."""
+        """Write one line with a label, such as a finished step."""
         self.say(f"  {label:<12} {text}")
 
     def say(self, text: str = "") -> None:
-        """A line of text, without any formatting of its own."""
+        """Write a line of plain text."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     def prepared(self, prepared: Prepared) -> None:
-        """Categories and admin."""
-        origin = "the sample tree, imported now" if prepared.are_categories_new else "as they were"
+        """Report the categories and the admin."""
+        origin = "the sample tree, just imported" if prepared.are_categories_new else "unchanged"
         self.line("Categories", f"{prepared.categories} ({origin})")
-        self.line("Admin", f"{prepared.username} ({'created' if prepared.is_admin_new else 'as it was'})")
+        self.line("Admin", f"{prepared.username} ({'created' if prepared.is_admin_new else 'unchanged'})")
 
     def figures(self, figures: Figures) -> None:
-        """The figures as a table, with where they came from."""
+        """Write the figures as a table, and where they came from."""
         table = Table(title=f"Best sellers of {figures.category}, {figures.month}", title_justify="left")
         table.add_column("Category", overflow="ellipsis", no_wrap=True, max_width=36)
         for heading in ("SKUs", "Sales/month", "GMV/month ₽", "GMV/month ¥", "Change"):
@@ -57,27 +57,28 @@ class Report:
         shown = min(SHOWN_ROWS, len(figures.rows))
         self.say(f"{shown} of {len(figures.rows)} rows of GET {figures.address}")
         self.say("    ".join(f"{name}: {value}" for name, value in figures.headers.items()))
-        how = "collected just now, delivered by webhook" if figures.was_collected else "already stored"
-        self.say(f"The figures were {how}, and served through the API.")
+        how = "just collected and delivered by webhook" if figures.was_collected else "already stored"
+        self.say(f"The figures were {how}. The API served them.")
 
     def addresses(self, stack: Stack, prepared: Prepared) -> None:
-        """Every address and the login; the password only when it is new."""
+        """Write every address and the login."""
         self.say()
         self.line("API", f"{stack.web_url}/api/")
         self.line("API docs", f"{stack.web_url}/api/docs")
         self.line("Admin", f"{stack.web_url}/admin/")
         self.line("Health", f"{stack.web_url}/health and {stack.web_url}/ready")
         if stack.simulator_url:
-            self.line("Simulator", f"{stack.simulator_url}/stats (its figures are made up)")
+            self.line("Simulator", f"{stack.simulator_url}/stats (it serves made-up figures)")
         self.line("Logs", str(stack.logs))
         self.line(
-            "Commands", ". .local/env.sh && .venv/bin/python manage.py help (in another terminal, here)"
+            "Commands",
+            ". .local/env.sh && .venv/bin/python manage.py help (in another terminal, in this directory)",
         )
         self.login(prepared)
 
     def login(self, prepared: Prepared) -> None:
-        """The login of the admin; the password is shown once, when the user was created."""
-        shown = f" {prepared.password} (shown this once; " if prepared.is_admin_new else " ("
+        """Write the login of the admin; the password is shown only when the user has just been created."""
+        shown = f" {prepared.password} (shown only now; " if prepared.is_admin_new else " ("
         self.line("Login", f"user {prepared.username}, password{shown}it is ADMIN_PASSWORD in .env)")
 
 

@@ -1,4 +1,4 @@
-"""One quickstart at a time in a clone, and nothing left over from one that was killed."""
+"""Allows one quickstart at a time in a clone, and ends the processes of one that was killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLOCK_TOLERANCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What a killed quickstart has left of one of its parts."""
+    """The processes of one part that a killed quickstart left running."""
 
     name: str
     group_id: int
@@ -32,7 +32,7 @@ class Leftover:
 
 
 class Session:
-    """Holds the lock of this clone and remembers the processes started under it."""
+    """Holds the lock of this clone and records the processes that are started under it."""
 
     def __init__(self, directory: Path) -> None:
         self._clone = directory.resolve().parent
@@ -51,8 +51,8 @@ class Session:
             holder = os.pread(self._lock_file, 20, 0).decode("ascii", "replace").strip()
             os.close(self._lock_file)
             raise QuickstartError(
-                f"A quickstart of this clone is running already (process {holder or 'unknown'}). "
-                "Use that one, or stop it with Ctrl-C first."
+                f"Quickstart is already running in this clone (process {holder or 'unknown'}). "
+                "Use it, or stop it with Ctrl-C first."
             ) from None
         os.ftruncate(self._lock_file, 0)
         os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
@@ -65,7 +65,7 @@ class Session:
             os.close(self._lock_file)
 
     def end_leftovers(self) -> list[str]:
-        """End what a killed quickstart left running and return the names."""
+        """End the processes that a killed quickstart left running; return the names of their parts."""
         ended = []
         for leftover in self._leftovers():
             ended.append(leftover.name)
@@ -78,7 +78,7 @@ class Session:
         return ended
 
     def remember(self, process: ManagedProcess) -> None:
-        """Keep what is needed to find this process again after a kill -9 of quickstart."""
+        """Record this process, so that the next quickstart finds it after a kill -9 of this one."""
         with contextlib.suppress(psutil.NoSuchProcess):
             created_at = psutil.Process(process.pid).create_time()
             others = [one for one in self._started if one["name"] != process.name]
@@ -89,7 +89,7 @@ class Session:
             draft.replace(self._state_path)
 
     def write_env_script(self, variables: Mapping[str, str]) -> None:
-        """Write what a shell sources so that manage.py works on this running product."""
+        """Write a script that a shell sources so that manage.py works on the running product."""
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
         self.env_script.touch(mode=0o600)
         self.env_script.write_text("".join(lines))
@@ -107,10 +107,10 @@ class Session:
 
 
 def _members(group_id: int, created_at: float, *, clone: Path) -> list[psutil.Process]:
-    """Return what has to be ended of the process group a part was started in: the part, or its orphans.
+    """Return what to end of the process group in which a part was started: the part itself, or its orphans.
 
-    A process id is used again, its moment of creation is not; where nobody has the id, the group is still the
-    old one if its members work in this clone.
+    A process id can be reused, so the time of creation must match, too. When no process has the id, the
+    group still belongs to the part if its members have this clone as their working directory.
     """
     with contextlib.suppress(psutil.NoSuchProcess):
         leader = psutil.Process(group_id)

@@ -24,7 +24,7 @@ MONGO_PORT = 27117
 REDIS_PORT = 26379
 SIMULATOR_PORT = 9000
 WEBHOOK_PATH = "/api/webhook/mengla-notify"
-# What a command needs in order to work on the same servers as the running parts.
+# What a command needs to use the same servers as the running parts.
 SHARED_VARIABLES = (
     "MONGO_URI",
     "REDIS_URI",
@@ -37,7 +37,7 @@ PREPARE_TIMEOUT_SECONDS = 900
 START_TIMEOUT_SECONDS = 90.0
 PORT_ATTEMPTS = 3
 LOG_LINES = 15
-MAX_REVIVALS = 10
+MAX_RESTARTS = 10
 NO_CHECKS = "--skip-checks"  # `prepare` runs Django's checks once for all parts
 
 
@@ -71,18 +71,18 @@ class Stack:
         self._environment = self._base_environment()
         self._simulator: ManagedProcess | None = None
         self._web: ManagedProcess | None = None
-        self._revivals = 0
+        self._restarts = 0
         self.logs.mkdir(parents=True, exist_ok=True)
         for log in self.logs.glob("*.log"):
             os.truncate(log, 0)
 
     @property
     def has_own_database(self) -> bool:
-        """Whether the MongoDB is one that quickstart has started, and nobody else's."""
+        """Whether quickstart itself has started the MongoDB."""
         return not self._env_file.is_set("MONGO_URI")
 
     def start_databases(self) -> list[str]:
-        """Start MongoDB and Redis unless they are given; returns a sentence on each."""
+        """Start MongoDB and Redis unless they are given; return a sentence about each."""
         starts: dict[str, Callable[[], EmbeddedServer]] = {
             "MONGO_URI": lambda: start_mongo(
                 self.local / "mongo", port=MONGO_PORT, log_path=self.logs / "mongodb.log"
@@ -94,7 +94,7 @@ class Stack:
         sentences = []
         for variable, start in starts.items():
             if self._env_file.is_set(variable):
-                sentences.append(f"yours, of {variable}")
+                sentences.append(f"from {variable}")
                 continue
             server = self.processes.add(start())
             self._environment[variable] = server.uri
@@ -105,7 +105,7 @@ class Stack:
     def prepare(self, *, has_new_password: bool) -> Prepared:
         """Migrate, import the sample tree into an empty database, ensure the admin and the schedules."""
         log_path = self.logs / "prepare.log"
-        # Only in a database of our own may a forgotten password be replaced.
+        # A forgotten password may be replaced only in a database that quickstart has started.
         may_set_password = has_new_password and self.has_own_database
         options = ["--set-admin-password"] if may_set_password else []
         with log_path.open("ab") as log:
@@ -116,7 +116,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                start_new_session=True,  # a Ctrl-C is for quickstart alone to handle
+                start_new_session=True,  # only quickstart handles a Ctrl-C
                 timeout=PREPARE_TIMEOUT_SECONDS,
                 check=False,
             )
@@ -136,7 +136,7 @@ class Stack:
         )
 
     def start_web(self) -> None:
-        """Begin to start the simulator (unless a collection service is given) and the web server."""
+        """Start the simulator, unless a collection service is given, and the web server; do not wait."""
         self.web_url = f"http://127.0.0.1:{self._port('the web server', self._wanted_port)}"
         if not (self._env_file.is_set("APP_BASEURL") or self._env_file.is_set("MENGLA_WEBHOOK_URL")):
             self._environment["APP_BASEURL"] = self.web_url
@@ -149,17 +149,19 @@ class Stack:
         self._web = self._start("web", "serve", "--host", "127.0.0.1", "--port", web_port, NO_CHECKS)
 
     def start_worker(self) -> None:
-        """Begin to start the worker, which reads the database from its first moment on.
+        """Start the worker without waiting for it.
 
-        Only now, because it must know the ports that the others have got.
+        It is started last: it reads the database at once and needs the final ports of the other parts.
         """
         self._start("worker", "qcluster", NO_CHECKS)
 
     def wait_until_ready(self) -> None:
-        """Wait until the simulator and the web server answer, and tell shells how to join them.
+        """Wait until the simulator and the web server are ready; write the script for other shells.
 
-        A port that was free when it was chosen may be somebody else's by the time a part listens: then both
-        begin again on other ports.
+        Another program may take a chosen port before the part listens on it. Then both parts are restarted
+        on other ports.
+
+        :raises ProcessFailedError: when a part ends or is not ready in time.
         """
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
@@ -177,31 +179,35 @@ class Stack:
         )
 
     def check(self) -> None:
-        """Raise when a part has ended by itself."""
+        """Check that all parts are running.
+
+        :raises ProcessFailedError: when a part has ended by itself.
+        :raises QuickstartError: when that part is an embedded server.
+        """
         dead = self.processes.first_dead()
         if isinstance(dead, ManagedProcess):
             raise dead.failure("has ended by itself")
         if dead is not None:
             raise QuickstartError(f"{dead.name} has ended by itself. Log: {self.logs}")
 
-    def revive_killed(self) -> str | None:
-        """Start a part again that somebody has killed, as a process manager would; returns its name.
+    def restart_killed(self) -> str | None:
+        """Restart a part that was killed, as a process manager does; return its name, or None.
 
-        One that is killed again and again stays dead, and :meth:`check` tells.
+        After ``MAX_RESTARTS`` restarts a killed part is not restarted, and :meth:`check` reports it.
         """
         dead = self.processes.first_dead()
         if not isinstance(dead, ManagedProcess) or dead.returncode != -signal.SIGKILL:
             return None
-        if self._revivals >= MAX_REVIVALS:
+        if self._restarts >= MAX_RESTARTS:
             return None
-        self._revivals += 1
+        self._restarts += 1
         dead.kill()  # what is left of its process group
         dead.start()
         self._session.remember(dead)
         return dead.name
 
     def log_tail(self, name: str) -> str:
-        """The last lines of a part's log, with its path."""
+        """Return the last lines of the log of a part, with its path."""
         path = self.logs / f"{name}.log"
         lines = path.read_text("utf-8", "replace").splitlines()[-LOG_LINES:] if path.is_file() else []
         return "\n".join([f"Log: {path}", *(f"    {line}" for line in lines)])
@@ -219,7 +225,7 @@ class Stack:
         return process
 
     def _listeners(self) -> list[tuple[ManagedProcess, str]]:
-        """The parts that listen, each with an address that answers once it does."""
+        """Return the parts that listen, each with an address that responds once it is ready."""
         parts = ((self._simulator, f"{self.simulator_url}/stats"), (self._web, f"{self.web_url}/health"))
         return [(process, url) for process, url in parts if process is not None]
 
@@ -244,7 +250,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
         }
         if not environment.get("ENV_FILE"):
-            environment.pop("ENV_FILE", None)  # set but empty it would mean: no file at all
+            environment.pop("ENV_FILE", None)  # an empty value would mean: read no file
         local = "127.0.0.1,localhost"
         for name in ("NO_PROXY", "no_proxy"):
             environment[name] = f"{environment[name]},{local}" if environment.get(name) else local
@@ -262,7 +268,7 @@ class Stack:
 
 
 def _answers(process: ManagedProcess, url: str) -> Callable[[], bool]:
-    """Tell whether this part, and not somebody else on its port, answers there."""
+    """Return a probe that tells whether this part, and not another program on its port, responds."""
     return lambda: is_listening(process.pid, _port_of(url)) and url_answers(url)
 
 

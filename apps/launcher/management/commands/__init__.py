@@ -1,1 +1,1 @@
-"""Each command runs one server; the first app that has a command wins."""
+"""Each command runs one server; Django takes a command from the first app in INSTALLED_APPS that has it."""

@@ -1,4 +1,4 @@
-"""django-q2's `qcluster`, which says in one line that a server is missing, and leaves no process behind."""
+"""django-q2's `qcluster`; it reports a missing server in one line and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from apps.launcher.processes import end_with_parent
 
 
 class Command(qcluster.Command):  # type: ignore[misc]
-    """Asks MongoDB and Redis for a sign of life before the first process is started."""
+    """Checks MongoDB and Redis before the first process is started."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Start the cluster when both answer."""
+        """Start the cluster when both servers respond."""
         demand_mongo()
         demand_redis()
-        # After kill -9 of this process the sentinel would go on for ever, with its workers: a cluster that
-        # nobody stops, of the code and the environment of yesterday.
+        # Without this, the sentinel and its workers would outlive a kill -9 of this process, and would go on
+        # with the old code and environment.
         util.register_after_fork(self, lambda _command: end_with_parent())
-        autodiscover_modules("tasks")  # loaded once here, and not by each worker that is forked from here
+        autodiscover_modules("tasks")  # loaded once before the fork, not by each worker
         super().handle(*args, **options)

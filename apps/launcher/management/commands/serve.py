@@ -1,4 +1,4 @@
-"""Starts the web server: granian, with several processes of several threads each."""
+"""Starts the web server: granian, with several processes, each with several threads."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ MAX_PORT = 65_535
 MAX_DIGITS = 5
 MAX_WORKERS = 256
 MAX_THREADS = 1024
-# A request may wait 30 s for a collection; one that takes longer than this at shutdown hangs.
+# A request may wait 30 s for a collection. At shutdown, one that takes longer than this has hung.
 KILL_AFTER_SECONDS = 40
 GRANIAN_LOGS = settings.BASE_DIR / "config" / "granian_logs.json"
 RESPAWN_INTERVAL_SECONDS = 1
 
 
 class Command(TranslatedCommand):
-    """Serve the API and the admin until SIGTERM or Ctrl-C; requests under way are finished first."""
+    """Serve the API and the admin until SIGTERM or Ctrl-C; requests in progress are finished first."""
 
-    help = gettext_noop("Start the web server. SIGTERM or Ctrl-C stops it after the requests under way.")
+    help = gettext_noop(
+        "Start the web server. SIGTERM or Ctrl-C stops it after the requests in progress are finished."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the options; the environment gives their defaults."""
+        """Declare the options; the environment sets the defaults of processes and threads."""
         parser.add_argument(
             "--host", default="127.0.0.1", help=_("address to listen on (default: %(default)s)")
         )
@@ -60,9 +62,9 @@ class Command(TranslatedCommand):
         )
 
     def handle(self, *, host: str, port: int, workers: int, threads: int, **_options: Any) -> None:
-        """Become the web server: this process is replaced, so that its parent sees granian's own pid."""
-        # The server's processes share the port with SO_REUSEPORT: without this check a second server
-        # would start without complaint and take half of the requests.
+        """Replace this process with the web server, so that its parent sees the process id of granian."""
+        # The processes of the server share the port with SO_REUSEPORT. Without this check a second server
+        # would start without an error and take half of the requests.
         problem = listen_problem(port, host=host)
         if problem is not None:
             message = _("Cannot listen on %(host)s port %(port)d: %(problem)s.")
@@ -90,8 +92,8 @@ def _granian_arguments(host: str, port: int, workers: int, threads: int) -> list
         "--respawn-failed-workers",
         *("--respawn-interval", str(RESPAWN_INTERVAL_SECONDS)),
         *("--workers-kill-timeout", str(KILL_AFTER_SECONDS)),
-        "--no-access-log",  # query strings may hold tokens
-        # Every line of a log in JSON is JSON, the server's own as well.
+        "--no-access-log",  # query strings may contain tokens
+        # With LOG_FORMAT=json every log line is JSON, also those of granian.
         *(("--log-config", str(GRANIAN_LOGS)) if settings.LOG_FORMAT == "json" else ()),
     ]
 

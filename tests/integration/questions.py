@@ -12,8 +12,8 @@ from typing import Any
 from apps.core.periods import parse_period
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
+from apps.mengla.simulator.query import parse_parameters
 from apps.mengla.upstream.payloads import split_trend_points, unwrap
 
 CATEGORIES = ("4200", "4300", "4400")  # of the sample tree

@@ -13,8 +13,8 @@ from apps.mengla.ingest.receive import Receipt, receive_webhook
 from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
-from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
+from apps.mengla.simulator.query import parse_parameters
 from apps.mengla.upstream.payloads import split_trend_points, unwrap
 
 Document = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The flags of the simulator, and running it in the foreground."""
+"""The command-line flags of the simulator, and the function that runs it in the foreground."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ MAX_SECRET_BYTES = 64 * 1024
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add every flag; one that is not given is None."""
+    """Add every flag; the value of a flag that is not given is None."""
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=_port, help="port to listen on; 0 picks a free one (default 0)")
-    parser.add_argument("--seed", type=int, help="decides which requests the rates hit (default 0)")
+    parser.add_argument(
+        "--seed", type=int, help="seed of the rates: decides which requests they affect (default 0)"
+    )
     parser.add_argument("--task-name", help="name of the managed task")
     for name, meaning in (
-        ("api-key", "Bearer key asked of callers"),
+        ("api-key", "Bearer key that callers must send"),
         ("webhook-secret", "key of the webhook signature"),
     ):
         group = parser.add_mutually_exclusive_group()
-        group.add_argument(f"--{name}", help=f"{meaning}; none when empty")
+        group.add_argument(f"--{name}", help=f"{meaning}; empty: none")
         group.add_argument(
-            f"--{name}-file", type=_secret_file, metavar="FILE", help="or a file that holds it"
+            f"--{name}-file", type=_secret_file, metavar="FILE", help="file to read it from instead"
         )
     add_knob_flags(parser)
 
 
 def config_from_flags(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> SimulatorConfig:
-    """Return the configuration the flags ask for; ``defaults`` stand in for flags not given."""
+    """Return the configuration that the flags describe; ``defaults`` apply to flags that are not given."""
     given = {
         "host": options.get("host"),
         "port": options.get("port"),
@@ -49,9 +51,9 @@ def config_from_flags(options: Mapping[str, Any], defaults: Mapping[str, Any]) -
 
 
 def run_until_signal(config: SimulatorConfig, announce: Callable[[str], None]) -> None:
-    """Run a simulator until SIGTERM or SIGINT and stop it cleanly."""
+    """Run a simulator until SIGTERM or SIGINT, then stop it; ``announce`` gets a line with its URL."""
     signals = {signal.SIGTERM, signal.SIGINT}
-    # Blocked before any thread starts, so that all of them inherit it and only sigwait sees the signals.
+    # Blocked before any thread starts: all threads inherit the mask, so only sigwait gets the signals.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         with Simulator(config) as simulator:

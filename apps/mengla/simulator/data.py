@@ -1,11 +1,10 @@
-"""The figures of every action in the shapes the collection service sends them."""
+"""The figures of every data set, in the shapes that the collection service sends."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from apps.core.periods import period_range
-from apps.mengla.simulator.asked import RANKING_ACTIONS, TREND_ACTION, VIEW_ACTION, Asked
 from apps.mengla.simulator.market import (
     Market,
     Segment,
@@ -18,8 +17,9 @@ from apps.mengla.simulator.market import (
     segment_market,
     segments_of,
 )
+from apps.mengla.simulator.query import RANKING_ACTIONS, TREND_ACTION, VIEW_ACTION, Query
 
-ASKED_KEY = "_asked"
+ECHO_KEY = "_asked"
 VIEW_LISTS = (
     "industrySalesRangeDtoList",
     "industryGmvRangeDtoList",
@@ -31,7 +31,7 @@ BRANDED_CATEGORIES = 12
 _MIN_ROWS, _MAX_ROWS = 20, 50
 _RATE_STEPS = 10_000  # rates have two decimals of a percent
 
-# Title of each range, with what one item in it sells and how many items are like that.
+# Title of each range, the value of one item in it, and the weight of the range in the number of items.
 _SALES_RANGES = (
     ("1-10", 4.0, 52),
     ("11-50", 24.0, 28),
@@ -59,32 +59,35 @@ _PRICE_RANGES = (
 
 
 def result_key(action: str) -> str:
-    """Return the key an action's figures stand under in a result."""
+    """Return the key of an action's figures in a result."""
     return action if action == TREND_ACTION else f"{action}List"
 
 
-def result_of(asked: Asked, *, echo: bool = False, bare_lists: bool = False) -> dict[str, Any]:
-    """Return the whole result for one question; ``bare_lists`` leaves out the inner object."""
+def result_of(query: Query, *, echo: bool = False, bare_lists: bool = False) -> dict[str, Any]:
+    """Return the result of one query.
+
+    ``echo`` adds the query's parameters to every row and point, ``bare_lists`` leaves out the inner object.
+    """
     figures: Any
-    if asked.action in RANKING_ACTIONS:
-        rows = ranking_rows(asked)
-        _echo(rows, asked, wanted=echo)
+    if query.action in RANKING_ACTIONS:
+        rows = ranking_rows(query)
+        _echo(rows, query, wanted=echo)
         figures = {"code": 0, "data": rows if bare_lists else {"list": rows}}
-    elif asked.action == VIEW_ACTION:
-        view = view_lists(asked)
+    elif query.action == VIEW_ACTION:
+        view = view_lists(query)
         for items in view.values():
-            _echo(items, asked, wanted=echo)
-        figures = {"code": 0, "data": {**view, ASKED_KEY: asked.echo()} if echo else view}
+            _echo(items, query, wanted=echo)
+        figures = {"code": 0, "data": {**view, ECHO_KEY: query.echo()} if echo else view}
     else:
-        points = trend_points(asked)
-        _echo(points, asked, wanted=echo)
+        points = trend_points(query)
+        _echo(points, query, wanted=echo)
         figures = points if bare_lists else {"data": points}
-    return {result_key(asked.action): figures}
+    return {result_key(query.action): figures}
 
 
-def empty_result(asked: Asked, kind: str) -> dict[str, Any]:
-    """Return a result without figures, in one of the ways the service has of saying so."""
-    key = result_key(asked.action)
+def empty_result(query: Query, kind: str) -> dict[str, Any]:
+    """Return a result without figures; ``kind`` is one of the forms the service has for it."""
+    key = result_key(query.action)
     match kind:
         case "missing_key":
             return {}
@@ -92,55 +95,55 @@ def empty_result(asked: Asked, kind: str) -> dict[str, Any]:
             return {key: {"code": 500, "msg": "查询失败", "data": {"list": []}}}
         case "null":
             return {key: {"code": 0, "data": None}}
-    if asked.action == TREND_ACTION:
+    if query.action == TREND_ACTION:
         return {key: {"data": []}}
-    if asked.action == VIEW_ACTION:
+    if query.action == VIEW_ACTION:
         return {key: {"code": 0, "data": {name: [] for name in VIEW_LISTS}}}
     return {key: {"code": 0, "data": {"list": []}}}
 
 
-def ranking_rows(asked: Asked) -> list[dict[str, Any]]:
-    """Return the rows of a ranking: the same segments for all three, each picked and ordered its own way."""
-    period, earlier = asked.last, previous_or_same(asked.last)
-    whole = market_of(asked.cat_id, asked.variant, period)
-    whole_before = market_of(asked.cat_id, asked.variant, earlier)
+def ranking_rows(query: Query) -> list[dict[str, Any]]:
+    """Return the rows of a ranking: all rankings choose from the same segments, each by its own score."""
+    period, earlier = query.last, previous_or_same(query.last)
+    whole = market_of(query.cat_id, query.variant, period)
+    whole_before = market_of(query.cat_id, query.variant, earlier)
     found: list[tuple[float, dict[str, Any]]] = []
-    for segment in segments_of(asked.cat_id):
-        now = segment_market(whole, segment, asked.cat_id, asked.variant, period)
-        before = segment_market(whole_before, segment, asked.cat_id, asked.variant, earlier)
-        row = _ranking_row(asked, segment, whole, now, before)
+    for segment in segments_of(query.cat_id):
+        now = segment_market(whole, segment, query.cat_id, query.variant, period)
+        before = segment_market(whole_before, segment, query.cat_id, query.variant, earlier)
+        row = _ranking_row(query, segment, whole, now, before)
         score = {
             "high": now.gmv / now.sale_sku_num,
             "hot": float(now.sales),
             "chance": row["monthSalesDynamics"],
-        }[asked.action]
+        }[query.action]
         found.append((score, row))
     found.sort(key=lambda pair: pair[0], reverse=True)
-    count = generator("rows", asked.action, asked.cat_id, asked.variant, period.key).randint(
+    count = generator("rows", query.action, query.cat_id, query.variant, period.key).randint(
         _MIN_ROWS, _MAX_ROWS
     )
     return [row for _, row in found[:count]]
 
 
-def view_lists(asked: Asked) -> dict[str, list[dict[str, Any]]]:
-    """Return the four lists of a distribution; the rates of each range list add up to 100."""
-    whole = market_of(asked.cat_id, asked.variant, asked.last)
+def view_lists(query: Query) -> dict[str, list[dict[str, Any]]]:
+    """Return the four lists of a distribution; in each list of ranges the rates add up to 100 percent."""
+    whole = market_of(query.cat_id, query.variant, query.last)
     tables = (_SALES_RANGES, _GMV_RANGES, _PRICE_RANGES)
     lists = {
-        name: _range_items(asked, name, table, whole)
+        name: _range_items(query, name, table, whole)
         for name, table in zip(VIEW_LISTS[:3], tables, strict=True)
     }
     lists[VIEW_LISTS[3]] = [
-        _brand_item(asked, segment, whole) for segment in segments_of(asked.cat_id)[:BRANDED_CATEGORIES]
+        _brand_item(query, segment, whole) for segment in segments_of(query.cat_id)[:BRANDED_CATEGORIES]
     ]
     return lists
 
 
-def trend_points(asked: Asked) -> list[dict[str, Any]]:
-    """Return one point per period of the range, each a function of its own period alone."""
+def trend_points(query: Query) -> list[dict[str, Any]]:
+    """Return one point for each period of the range; a point depends on its own period only."""
     points = []
-    for period in period_range(asked.first, asked.last):
-        market = market_of(asked.cat_id, asked.variant, period)
+    for period in period_range(query.first, query.last):
+        market = market_of(query.cat_id, query.variant, period)
         platform = market_of("", "", period)
         points.append(
             {
@@ -158,7 +161,7 @@ def trend_points(asked: Asked) -> list[dict[str, Any]]:
 
 
 def split_whole(total: int, weights: list[float]) -> list[int]:
-    """Split ``total`` into whole parts in proportion to the weights; the parts add up to it exactly."""
+    """Split ``total`` into whole numbers in proportion to the weights; they add up to exactly ``total``."""
     scale = sum(weights)
     exact = [total * weight / scale for weight in weights]
     parts = [int(value) for value in exact]
@@ -169,9 +172,9 @@ def split_whole(total: int, weights: list[float]) -> list[int]:
 
 
 def _ranking_row(
-    asked: Asked, segment: Segment, whole: Market, now: Market, before: Market
+    query: Query, segment: Segment, whole: Market, now: Market, before: Market
 ) -> dict[str, Any]:
-    luck = generator("row", asked.cat_id, asked.variant, segment.number, asked.last.key)
+    luck = generator("row", query.cat_id, query.variant, segment.number, query.last.key)
     brand_rating = round(min(99.0, segment.brand_share * luck.uniform(0.97, 1.03)), 2)
     brand_gmv = round(now.gmv * brand_rating / 100, 2)
     top_rating = round(luck.uniform(2, 35), 2)
@@ -206,13 +209,13 @@ def _ranking_row(
 
 
 def _range_items(
-    asked: Asked, name: str, table: tuple[tuple[str, float, float], ...], whole: Market
+    query: Query, name: str, table: tuple[tuple[str, float, float], ...], whole: Market
 ) -> list[dict[str, Any]]:
-    luck = generator("view", name, asked.cat_id, asked.variant, asked.last.granularity, asked.last.key)
+    luck = generator("view", name, query.cat_id, query.variant, query.last.granularity, query.last.key)
     items = [weight * luck.uniform(0.85, 1.15) for _, _, weight in table]
     worth = [count * value for count, (_, value, _) in zip(items, table, strict=True)]
     if name == VIEW_LISTS[2]:
-        # Dear items sell less often, so units and turnover lie differently over the prices.
+        # Expensive items sell less often, so units and turnover differ from the number of items.
         sales = [count / value**0.4 for count, (_, value, _) in zip(items, table, strict=True)]
         gmv = [units * value for units, (_, value, _) in zip(sales, table, strict=True)]
     else:
@@ -237,9 +240,9 @@ def _range_items(
     ]
 
 
-def _brand_item(asked: Asked, segment: Segment, whole: Market) -> dict[str, Any]:
-    own = segment_market(whole, segment, asked.cat_id, asked.variant, asked.last)
-    luck = generator("brand", asked.cat_id, asked.variant, segment.number, asked.last.key)
+def _brand_item(query: Query, segment: Segment, whole: Market) -> dict[str, Any]:
+    own = segment_market(whole, segment, query.cat_id, query.variant, query.last)
+    luck = generator("brand", query.cat_id, query.variant, segment.number, query.last.key)
     gmv_rate = round(min(99.0, segment.brand_share * luck.uniform(0.97, 1.03)), 2)
     sales_rate = round(gmv_rate * luck.uniform(0.75, 0.95), 2)
     item_rate = round(gmv_rate * luck.uniform(0.5, 0.9), 2)
@@ -257,7 +260,7 @@ def _brand_item(asked: Asked, segment: Segment, whole: Market) -> dict[str, Any]
     }
 
 
-def _echo(items: list[dict[str, Any]], asked: Asked, *, wanted: bool) -> None:
+def _echo(items: list[dict[str, Any]], query: Query, *, wanted: bool) -> None:
     if wanted:
         for item in items:
-            item[ASKED_KEY] = asked.echo()
+            item[ECHO_KEY] = query.echo()

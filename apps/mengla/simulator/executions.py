@@ -1,4 +1,4 @@
-"""The running of executions: a serial queue, a timer, and a bounded pool for the webhooks."""
+"""Runs executions: a queue, a timer, and a bounded thread pool for the webhooks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from apps.mengla.simulator.asked import Asked
 from apps.mengla.simulator.plan import Plan
+from apps.mengla.simulator.query import Query
 from apps.mengla.simulator.sender import DeliveryError, Target, WebhookSender
 from apps.mengla.simulator.stats import Stats
 
@@ -26,10 +26,14 @@ WEBHOOK_THREADS = 8
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Execution:
-    """One accepted execution; ``called_back`` is set after its first webhook attempt, or its drop."""
+    """One accepted execution.
+
+    ``called_back`` is set after the first attempt to send its result, or when the execution is dropped.
+    ``open_parts`` counts the webhooks that are still to be sent.
+    """
 
     execution_id: str
-    asked: Asked
+    query: Query
     plan: Plan
     target: Target
     called_back: threading.Event = field(default_factory=threading.Event)
@@ -38,10 +42,10 @@ class Execution:
 
 
 class Executions:
-    """Runs executions one after the other (or ``concurrency`` at once) and delivers their webhooks.
+    """Runs up to ``concurrency`` executions at once, in the order of arrival, and delivers their webhooks.
 
-    Every step is a short function run by the pool, at once or when its time has come; no thread sleeps
-    for an execution, so thousands can wait.
+    Every step is a short function that the pool runs when it is due. No thread sleeps for an execution, so
+    thousands can wait.
     """
 
     def __init__(
@@ -70,7 +74,7 @@ class Executions:
         self._timer.start()
 
     def submit(self, execution: Execution) -> bool:
-        """Queue an execution; False when there are too many already."""
+        """Enqueue an execution; returns False when too many are open or the simulator stops."""
         with self._changed:
             if self._is_stopping or len(self._open) >= MAX_OPEN_EXECUTIONS:
                 return False
@@ -81,18 +85,18 @@ class Executions:
         return True
 
     def set_concurrency(self, concurrency: int) -> None:
-        """Change how many executions run at once."""
+        """Change how many executions may run at once."""
         with self._changed:
             self._concurrency = concurrency
             self._start_waiting()
 
     def wait_idle(self, timeout_seconds: float) -> bool:
-        """Wait until every execution has ended and every webhook is sent; False if that takes too long."""
+        """Wait until every execution has ended and every webhook is sent; returns False on a timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._open, timeout_seconds)
 
     def stop(self) -> None:
-        """Drop what is queued, break off what is being sent, and end all threads."""
+        """Drop the queue, abort the webhooks under way, and end all threads."""
         with self._changed:
             self._is_stopping = True
             self._timed.clear()
@@ -115,7 +119,7 @@ class Executions:
             self._after(0.0, partial(self._run, execution, 0), execution)
 
     def _run(self, execution: Execution, heartbeats_sent: int) -> None:
-        """Send the next heartbeat, or let the rest of the time pass, and come back here or to the end."""
+        """Send a heartbeat, if one is due, and schedule the next step: another heartbeat or the end."""
         plan = execution.plan
         wanted = plan.knobs.heartbeats
         if heartbeats_sent < wanted:
@@ -138,8 +142,8 @@ class Executions:
         self._stats.webhook("heartbeats")
 
     def _end(self, execution: Execution) -> None:
-        # The slot is free before the webhook is sent: its receiver may answer it with the next request,
-        # which must not count as being asked for two things at once.
+        # The slot is freed before the webhook is sent: the receiver may send its next execute request at
+        # once, and that one must not count as concurrent with this one.
         self._free_slot(execution)
         plan = execution.plan
         if plan.is_dropped:
@@ -193,7 +197,7 @@ class Executions:
 
     def _send_result(self, execution: Execution) -> None:
         plan = execution.plan
-        message = plan.result(execution.asked, execution.execution_id)
+        message = plan.result(execution.query, execution.execution_id)
         self._sender.post(execution.target, message, has_wrong_signature=plan.has_wrong_signature)
 
     def _send_copy(self, execution: Execution) -> None:
@@ -234,7 +238,7 @@ class Executions:
         try:
             step()
         except Exception:
-            # A fault of the simulator itself: the execution is given up, the others go on.
+            # A bug of the simulator itself: this execution is abandoned, the others go on.
             logger.exception("execution %s broke", execution.execution_id)
             self._free_slot(execution)
             execution.open_parts = 1

@@ -1,4 +1,4 @@
-"""What the simulator answers: the protocol under ``/api/`` and the controls beside it."""
+"""Handles the requests to the simulator: the protocol under ``/api/``, and the controls."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, unquote
 
-from apps.mengla.simulator.asked import Asked, InvalidParameters, parse_parameters
 from apps.mengla.simulator.executions import Execution
 from apps.mengla.simulator.knobs import PARAMETERS_KEY, InvalidKnobs, Knobs
 from apps.mengla.simulator.plan import make_plan, roll
+from apps.mengla.simulator.query import InvalidParameters, Query, parse_parameters
 from apps.mengla.simulator.sender import Target, parse_target
 from apps.mengla.simulator.state import SimulatorState
-from apps.mengla.simulator.wire import JsonHandler, Refusal, Silence, parse_json
+from apps.mengla.simulator.wire import JsonHandler, NoResponse, Refusal, parse_json
 
 TASKS_PATH = "/api/managed-tasks"
 EARLY_SECONDS = 60.0
@@ -25,11 +25,11 @@ MAX_PAGE = 999_999
 _STATUSES_WITH_RETRY_AFTER = frozenset({429, 503})
 _ABOUT = """This is a SIMULATOR of the collection service. Every figure it sends is made up.
 
-GET  /stats           what it was asked and what it sent
-POST /stats/reset     forget that
-GET  /knobs           what it is told to do wrong
-POST /knobs           change some of that: {"delay_seconds": 2, "failure_rate": 0.1}
-POST /knobs/reset     back to how it was started
+GET  /stats           show the counts of requests and webhooks
+POST /stats/reset     clear these counts
+GET  /knobs           show the knobs, which make it slow or faulty
+POST /knobs           change some knobs: {"delay_seconds": 2, "failure_rate": 0.1}
+POST /knobs/reset     restore the knobs it was started with
 """
 
 
@@ -42,10 +42,10 @@ class ProtocolHandler(JsonHandler):
         simulator: SimulatorState = self.server.simulator  # type: ignore[attr-defined]
         return simulator
 
-    def answer(self) -> None:
-        """Answer one request: the controls work always, the protocol only when it is not down."""
+    def respond(self) -> None:
+        """Process one request; the controls always work, the protocol only when the ``down`` knob is off."""
         arrived_at = time.monotonic()
-        path, _, query = self.path.partition("?")
+        path, _, query_string = self.path.partition("?")
         if path in _CONTROLS:
             body = self.read_body()
             self.check_method(*_CONTROLS[path])
@@ -60,28 +60,28 @@ class ProtocolHandler(JsonHandler):
         try:
             if self.simulator.knobs.down:
                 stats.count("requests_while_down")
-                raise Silence
+                raise NoResponse
             body = self.read_body()
             if path == TASKS_PATH:
                 self.check_method("GET")
-                self._list_tasks(query)
+                self._list_tasks(query_string)
             elif managed_task_id is not None:
                 self.check_method("POST")
                 self._execute(managed_task_id, body)
             else:
                 raise Refusal(404, "NOT_FOUND", "no such path")
         finally:
-            # Before the buffered answer leaves: the caller's next request must not overlap with this one.
+            # Before the buffered response is sent: the caller's next request must not overlap with this one.
             if is_execute_request:
-                stats.post_answered()
+                stats.post_ended()
 
     # --- The protocol -----------------------------------------------------------------------------
 
-    def _list_tasks(self, query: str) -> None:
+    def _list_tasks(self, query_string: str) -> None:
         self.simulator.stats_counter.count("task_list_requests")
         self._check_key()
-        page = _number(query, "page", 1, MAX_PAGE)
-        limit = _number(query, "limit", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        page = _number(query_string, "page", 1, MAX_PAGE)
+        limit = _number(query_string, "limit", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         knobs, name = self.simulator.knobs, self.simulator.config.task_name
         tasks = [{"id": f"sim-decoy-{n}", "name": f"{name} ({n})"} for n in range(1, knobs.decoy_tasks + 1)]
         tasks.append({"id": knobs.task_id, "name": name})
@@ -94,26 +94,26 @@ class ProtocolHandler(JsonHandler):
         self._check_key()
         if managed_task_id != simulator.knobs.task_id:
             simulator.stats_counter.count("unknown_task_requests")
-            raise Refusal(404, "TASK_NOT_FOUND", "no managed task has this id")
+            raise Refusal(404, "TASK_NOT_FOUND", "there is no managed task with this id")
         try:
-            asked, target, knobs = _read_question(body, simulator.knobs)
+            query, target, knobs = _read_execute_body(body, simulator.knobs)
         except InvalidParameters as error:
-            simulator.stats_counter.refused(error.reason, str(error))
+            simulator.stats_counter.count_invalid(error.reason, str(error))
             raise Refusal(400, "INVALID_REQUEST", f"{error.reason}: {error}") from error
-        seed, number = simulator.config.seed, simulator.stats_counter.asked(asked.key)
+        seed, number = simulator.config.seed, simulator.stats_counter.count_query(query.key)
         if knobs.down or (knobs.hang_seconds and simulator.is_stopping.wait(knobs.hang_seconds)):
-            raise Silence
+            raise NoResponse
         if roll(seed, number, "execute_error_rate") < knobs.execute_error_rate:
             simulator.stats_counter.count("execute_errors")
             status = knobs.execute_status
-            is_to_come_again = status in _STATUSES_WITH_RETRY_AFTER
-            headers = {"Retry-After": str(knobs.retry_after_seconds)} if is_to_come_again else {}
-            raise Refusal(status, "SIMULATED_ERROR", "the execution was refused on purpose", headers)
+            may_be_retried = status in _STATUSES_WITH_RETRY_AFTER
+            headers = {"Retry-After": str(knobs.retry_after_seconds)} if may_be_retried else {}
+            raise Refusal(status, "SIMULATED_ERROR", "a simulated error", headers)
         execution = Execution(
-            execution_id=uuid.uuid4().hex, asked=asked, plan=make_plan(knobs, seed, number), target=target
+            execution_id=uuid.uuid4().hex, query=query, plan=make_plan(knobs, seed, number), target=target
         )
         if not simulator.executions.submit(execution):
-            raise Refusal(503, "QUEUE_FULL", "too many executions are waiting", {"Retry-After": "5"})
+            raise Refusal(503, "QUEUE_FULL", "too many executions are open", {"Retry-After": "5"})
         if knobs.early:
             execution.called_back.wait(EARLY_SECONDS)
         self.send_json({"data": {"executionId": execution.execution_id}, "simulated": True})
@@ -121,11 +121,11 @@ class ProtocolHandler(JsonHandler):
     def _check_key(self) -> None:
         expected = self.simulator.config.api_key
         wanted = f"Bearer {expected}".encode("utf-8", "surrogatepass")
-        # Header values reach us as Latin-1, whatever their bytes are.
+        # The base class decodes header values as Latin-1, whatever their bytes are.
         given = self.headers.get("Authorization", "").encode("latin-1", "replace")
         if expected and not hmac.compare_digest(given, wanted):
             self.simulator.stats_counter.count("unauthorized_requests")
-            raise Refusal(401, "UNAUTHORIZED", "a Bearer key is needed", {"WWW-Authenticate": "Bearer"})
+            raise Refusal(401, "UNAUTHORIZED", "a Bearer key is required", {"WWW-Authenticate": "Bearer"})
 
     # --- The controls -----------------------------------------------------------------------------
 
@@ -163,26 +163,29 @@ _CONTROLS: Mapping[str, Mapping[str, Callable[[ProtocolHandler, bytes], None]]] 
 }
 
 
-def _read_question(body: bytes, knobs: Knobs) -> tuple[Asked, Target, Knobs]:
-    """Read an execute body: what is asked, where the answer goes, and the knobs for this request."""
+def _read_execute_body(body: bytes, knobs: Knobs) -> tuple[Query, Target, Knobs]:
+    """Return the query of an execute body, the address of its webhook, and the knobs of this request.
+
+    :raises InvalidParameters: when the body breaks the protocol.
+    """
     try:
-        question = parse_json(body)
+        sent = parse_json(body)
     except ValueError as error:
         raise InvalidParameters("body", str(error)) from error
-    if not isinstance(question, dict):
+    if not isinstance(sent, dict):
         raise InvalidParameters("body", "the body must be a JSON object")
-    asked = parse_parameters(question.get("parameters"))
+    query = parse_parameters(sent.get("parameters"))
     try:
-        target = parse_target(question.get("webhookUrl"))
+        target = parse_target(sent.get("webhookUrl"))
     except ValueError as error:
         raise InvalidParameters("webhookUrl", str(error)) from error
-    own = question["parameters"].get(PARAMETERS_KEY)
+    own = sent["parameters"].get(PARAMETERS_KEY)
     if own is not None:
         try:
             knobs = knobs.changed(own, per_request=True)
         except InvalidKnobs as error:
             raise InvalidParameters(PARAMETERS_KEY, str(error)) from error
-    return asked, target, knobs
+    return query, target, knobs
 
 
 def _managed_task_id_in(path: str) -> str | None:
@@ -192,9 +195,9 @@ def _managed_task_id_in(path: str) -> str | None:
     return None
 
 
-def _number(query: str, name: str, default: int, highest: int) -> int:
+def _number(query_string: str, name: str, default: int, highest: int) -> int:
     try:
-        text = parse_qs(query, max_num_fields=20).get(name, [str(default)])[-1]
+        text = parse_qs(query_string, max_num_fields=20).get(name, [str(default)])[-1]
         number = int(text) if text.isascii() and len(text) <= len(str(MAX_PAGE)) else 0
     except ValueError:
         number = 0

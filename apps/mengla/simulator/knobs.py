@@ -1,4 +1,4 @@
-"""The simulator's knobs: what it can be told to do wrong, by flag, by ``POST /knobs`` or per request."""
+"""The simulator's knobs, which make it slow or faulty: set by flag, by ``POST /knobs`` or per request."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _GLOBAL_ONLY = frozenset({"concurrency", "task_id", "decoy_tasks"})
 
 
 class InvalidKnobs(ValueError):
-    """Knobs that were refused; the message names each bad one and what it takes."""
+    """Invalid knobs; the message names each invalid knob and its allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one knob is checked: from JSON with ``check``, from a flag's text with ``read`` first."""
+    """How one knob is checked: ``check`` takes a JSON value, ``read`` makes one of the text of a flag."""
 
     expected: str
     check: Callable[[Any], Any]
@@ -27,8 +27,8 @@ class _Kind:
 
 
 def _number(value: object, low: float, high: float) -> float:
-    # An int of JSON can be too large for a float, so the range is checked before the conversion. NaN is in
-    # no range.
+    # A JSON integer can be too large for a float, so the range is checked before the conversion. NaN fails
+    # every comparison, so it is refused, too.
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError
     return float(value)
@@ -58,7 +58,7 @@ def _count(default: int, low: int, high: int, help_text: str) -> Any:
 def _flag(help_text: str) -> Any:
     def check(value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError  # noqa: TRY004 - one error type means "refused" for every kind
+            raise ValueError  # noqa: TRY004 - every kind refuses with the same error type
         return value
 
     return field(
@@ -94,40 +94,45 @@ EMPTY_KINDS = ("any", "missing_key", "code", "null", "empty_list")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knobs:
-    """One setting of all knobs; every default is the behaviour of a healthy service."""
+    """The values of all knobs; the defaults are those of a healthy service."""
 
     delay_seconds: float = _seconds(0.5, "how long one execution runs")
-    jitter_seconds: float = _seconds(0.0, "up to this much more, per execution")
-    failure_rate: float = _rate("executions that fail: a webhook with status failed and a message")
-    drop_rate: float = _rate("executions that are accepted and never call back")
-    duplicate_rate: float = _rate("results that are sent twice")
-    duplicate_delay_seconds: float = _seconds(0.0, "wait before the second copy; 0 sends both at once")
+    jitter_seconds: float = _seconds(0.0, "random extra time of each execution, up to this")
+    failure_rate: float = _rate(
+        "share of executions that fail: their webhook has status failed and a message"
+    )
+    drop_rate: float = _rate("share of executions that are accepted and never call back")
+    duplicate_rate: float = _rate("share of results that are sent twice")
+    duplicate_delay_seconds: float = _seconds(0.0, "delay before the second copy; 0 sends both at once")
     heartbeats: int = _count(0, 0, 100, "queued and running webhooks sent before the result")
-    early: bool = _flag("call back before the execute request is answered")
+    early: bool = _flag("call back before the response to the execute request is sent")
     late_seconds: float = _seconds(0.0, "send the result this long after the execution ended")
-    wrong_signature_rate: float = _rate("webhooks signed with another secret")
-    garbage_rate: float = _rate("result webhooks whose body is not a result at all")
+    wrong_signature_rate: float = _rate("share of webhooks signed with a wrong secret")
+    garbage_rate: float = _rate("share of result webhooks whose body is not a result")
     garbage_kind: str = _choice("any", GARBAGE_KINDS, "what a garbage webhook looks like")
-    empty_rate: float = _rate("results without any figures")
+    empty_rate: float = _rate("share of results without figures")
     empty_kind: str = _choice("any", EMPTY_KINDS, "what an empty result looks like")
-    execute_error_rate: float = _rate("execute requests answered with execute_status")
-    execute_status: int = _count(500, 400, 599, "the status of such an answer")
+    execute_error_rate: float = _rate("share of execute requests that fail with execute_status")
+    execute_status: int = _count(500, 400, 599, "HTTP status of these failures")
     retry_after_seconds: int = _count(1, 0, 3600, "Retry-After sent with 429 and 503")
-    hang_seconds: float = _seconds(0.0, "how long an execute request hangs before anything is done")
-    down: bool = _flag("close every connection to /api/ without an answer")
+    hang_seconds: float = _seconds(0.0, "how long an execute request hangs before it is processed")
+    down: bool = _flag("close every connection to /api/ without a response")
     flat_wrap: int = _count(0, 0, 20, "extra resultData/data wrappers around a result")
     bare_lists: bool = _flag("send rankings and trend points as bare lists")
-    echo: bool = _flag("put the asked parameters into every row and point, as _asked")
-    concurrency: int = _count(1, 1, 1000, "executions that run at once; the rest queue")
+    echo: bool = _flag("put the parameters of the query into every row and point, as _asked")
+    concurrency: int = _count(1, 1, 1000, "executions that run at once; the others wait")
     task_id: str = _identifier("sim-mengla-collect", "the id of the managed task")
-    decoy_tasks: int = _count(2, 0, 1000, "other managed tasks listed before ours")
+    decoy_tasks: int = _count(2, 0, 1000, "other managed tasks that are listed before ours")
 
     def as_dict(self) -> dict[str, Any]:
         """Return all knobs as JSON values."""
         return asdict(self)
 
     def changed(self, changes: object, *, per_request: bool = False) -> Knobs:
-        """Return these knobs with ``changes`` applied; refuse all of them when one is bad."""
+        """Return a copy with ``changes`` applied.
+
+        :raises InvalidKnobs: when one of the changes is invalid; then none of them applies.
+        """
         if not isinstance(changes, Mapping):
             raise InvalidKnobs("knobs must be a JSON object of knob names and values")
         kinds: dict[str, _Kind] = {f.name: f.metadata["kind"] for f in fields(self)}
@@ -148,7 +153,7 @@ class Knobs:
 
 
 def add_knob_flags(parser: argparse.ArgumentParser) -> None:
-    """Add one flag per knob; a flag that is not given leaves the knob at its default."""
+    """Add one flag for each knob; without its flag a knob keeps its default."""
     group = parser.add_argument_group("knobs", "also settable at run time with POST /knobs")
     for knob in fields(Knobs):
         kind: _Kind = knob.metadata["kind"]
@@ -165,7 +170,7 @@ def add_knob_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def knobs_from_flags(options: Mapping[str, Any]) -> Knobs:
-    """Return the knobs that the parsed flags ask for."""
+    """Return the knobs that the parsed flags set."""
     given = {f.name: options[f.name] for f in fields(Knobs) if options.get(f.name) is not None}
     return Knobs().changed(given)
 

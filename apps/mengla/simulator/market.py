@@ -1,7 +1,7 @@
-"""The invented market behind every figure: pure functions of category, period and variant.
+"""The invented market behind all figures: pure functions of category, period and variant.
 
-There is no stored state and no clock, so the same question always has the same answer, two ranges that
-overlap agree point by point, and the actions agree with each other about one category and period.
+Nothing is stored and no clock is read. Therefore equal queries get equal figures, ranges that overlap agree
+point by point, and all data sets agree about one category and period.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLATFORM_SKUS = 60_000_000
 _DAYS_PER_YEAR = 365.25
 _WEEKDAY_FACTORS = (0.97, 0.95, 0.96, 0.98, 1.03, 1.08, 1.03)
 _SATURATION_YEAR = 2024.0
-# The longer the period, the more of the items on offer sell at least once in it.
+# The longer the period, the larger the share of items that sell at least once in it.
 _SALE_RATIO_FACTORS = {
     Granularity.DAY: 0.4,
     Granularity.MONTH: 1.0,
@@ -35,23 +35,23 @@ _GENERATED_IDS = 70_000_000
 
 
 def unit(*parts: object) -> float:
-    """Return a number in [0, 1) that depends on nothing but ``parts``."""
+    """Return a number in [0, 1) that depends only on ``parts``."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
     return (int.from_bytes(digest[:8]) >> 11) / (1 << 53)
 
 
 def generator(*parts: object) -> random.Random:
-    """Return a random generator that depends on nothing but ``parts``."""
+    """Return a random generator whose numbers depend only on ``parts``."""
     return random.Random(hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest())  # noqa: S311
 
 
 def rmb(roubles: float) -> float:
-    """Convert roubles to yuan at the fixed rate of all figures."""
+    """Convert roubles to yuan at one fixed rate."""
     return round(roubles * RUB_TO_RMB, 2)
 
 
 def percent(part: float, whole: float) -> float:
-    """Return what share of ``whole`` the part is, in percent with two decimals."""
+    """Return the share of ``part`` in ``whole``, in percent with two decimals; 0 for an empty whole."""
     return round(part / whole * 100, 2) if whole else 0.0
 
 
@@ -61,7 +61,7 @@ def change_percent(now: float, before: float) -> float:
 
 
 def previous_or_same(period: Period) -> Period:
-    """Return the period before this one; the very first one has none and is compared with itself."""
+    """Return the previous period; for the very first period, the period itself."""
     try:
         return period.previous()
     except PeriodError:
@@ -70,7 +70,7 @@ def previous_or_same(period: Period) -> Period:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What one category sold in one period."""
+    """What one category sold in one period: units, average price in roubles, items, items that sold."""
 
     sales: int
     price: float
@@ -85,7 +85,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One of the categories that a ranking of a category lists."""
+    """One of the categories in the ranking of a category."""
 
     number: int
     name: Name
@@ -97,8 +97,8 @@ class Segment:
 
 
 def market_of(cat_id: str, variant: str, period: Period) -> Market:
-    """Return the market of a category (empty: the whole platform) in one period."""
-    # The platform is the whole the shares are taken of, so its figures need no noise of their own kind.
+    """Return the market of a category in one period; an empty ``cat_id`` is the whole platform."""
+    # All shares are shares of the platform, so the share of the platform itself is 1.
     share = _share(cat_id) if cat_id else 1.0
     if variant:
         share *= 0.002 + 0.2 * unit("variant", cat_id, variant)
@@ -112,7 +112,7 @@ def market_of(cat_id: str, variant: str, period: Period) -> Market:
 
 
 def segment_market(whole: Market, segment: Segment, cat_id: str, variant: str, period: Period) -> Market:
-    """Return the market of one segment, given that of its whole category in the same period."""
+    """Return the market of one segment; ``whole`` is the market of its category in the same period."""
     luck = generator("segment", cat_id, variant, segment.number, period.granularity, period.key)
     sales = max(1, round(whole.sales * segment.weight * luck.uniform(0.75, 1.25)))
     price = round(whole.price * segment.price_factor * luck.uniform(0.95, 1.05), 2)
@@ -122,10 +122,10 @@ def segment_market(whole: Market, segment: Segment, cat_id: str, variant: str, p
 
 @lru_cache(maxsize=256)
 def segments_of(cat_id: str) -> tuple[Segment, ...]:
-    """Return the segments of a category: always the same ones, largest first."""
+    """Return the segments of a category, the largest first; they are the same in every period."""
     random_of = generator("segments", cat_id)
     numbers = random_of.sample(range(len(GOODS) * len(PURPOSES)), SEGMENTS)
-    # A power law, as real categories have: a few sell most.
+    # A power law, as in real categories: a few segments have most of the sales.
     raw = [1 / (rank + 2) ** random_of.uniform(0.9, 1.2) for rank in range(SEGMENTS)]
     total = sum(raw) / 0.95
     return tuple(
@@ -143,7 +143,7 @@ def segments_of(cat_id: str) -> tuple[Segment, ...]:
 
 
 def as_id(cat_id: str) -> int | str:
-    """Return a category id as the service writes it: a number when it is one."""
+    """Return a category id as the service writes it: decimal ids as numbers, all others as text."""
     return int(cat_id) if cat_id.isdecimal() and len(cat_id) < 16 else cat_id  # noqa: PLR2004
 
 
@@ -181,7 +181,7 @@ def _share(cat_id: str) -> float:
 
 def _growth(period: Period) -> float:
     middle = (period.first_day.toordinal() + period.last_day.toordinal()) / 2 / _DAYS_PER_YEAR
-    # Slow start, steep years, saturation: the sum stays finite for every year the periods allow.
+    # A logistic curve: it stays finite for every year that a period can have.
     return 0.02 + 1.6 / (1 + math.exp(-0.45 * (middle - _SATURATION_YEAR)))
 
 

@@ -1,4 +1,4 @@
-"""Category names the simulator invents its figures for: Chinese and Russian, always as a pair."""
+"""The category names in the simulator's figures, in Chinese and Russian."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Name(NamedTuple):
-    """One category's name in both languages of the figures."""
+    """The name of one category in both languages."""
 
     chinese: str
     russian: str
 
 
-# The top of the tree, used when figures of all categories are asked for.
+# The level-1 categories by id; the segments of a query for all categories belong to them.
 LEVEL_ONE: dict[str, Name] = {
     "17027494": Name("住宅和花园", "Дом и сад"),
     "15621031": Name("服装", "Одежда"),

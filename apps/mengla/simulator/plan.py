@@ -1,4 +1,4 @@
-"""What will happen to one execution, decided when it is accepted, and the bodies it sends."""
+"""The outcome of one execution, decided when it is accepted, and the bodies of its webhooks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from apps.mengla.simulator.asked import Asked
 from apps.mengla.simulator.data import empty_result, result_of
 from apps.mengla.simulator.knobs import EMPTY_KINDS, GARBAGE_KINDS, Knobs
+from apps.mengla.simulator.query import Query
 
 FAILURE_MESSAGE = "浏览器任务执行失败 (simulated failure)"
 
@@ -21,7 +21,7 @@ _HTML = (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The body of one webhook call."""
+    """The body of one webhook."""
 
     body: bytes
     content_type: str = "application/json"
@@ -29,7 +29,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The fate of one execution, a pure function of seed, request number and knobs."""
+    """The outcome of one execution: a pure function of seed, request number and knobs."""
 
     knobs: Knobs
     run_seconds: float
@@ -41,11 +41,11 @@ class Plan:
     empty_kind: str | None
 
     def heartbeat(self, execution_id: str, number: int) -> Message:
-        """Return one webhook call that says the execution has not ended."""
+        """Return the webhook that says the execution has not ended; number 0 is the first one."""
         return _json({"executionId": execution_id, "status": "running" if number else "queued"})
 
-    def result(self, asked: Asked, execution_id: str) -> Message:
-        """Return the webhook call that ends the execution, or what is sent in its place."""
+    def result(self, query: Query, execution_id: str) -> Message:
+        """Return the webhook that ends the execution: figures, an empty result, a failure or garbage."""
         if self.garbage_kind is not None:
             return _garbage(self.garbage_kind, execution_id)
         if self.is_failed:
@@ -60,16 +60,16 @@ class Plan:
             )
         result: dict[str, Any]
         if self.empty_kind is not None:
-            result = empty_result(asked, self.empty_kind)
+            result = empty_result(query, self.empty_kind)
         else:
-            result = result_of(asked, echo=self.knobs.echo, bare_lists=self.knobs.bare_lists)
+            result = result_of(query, echo=self.knobs.echo, bare_lists=self.knobs.bare_lists)
         for depth in range(self.knobs.flat_wrap):
             result = {"resultData" if depth % 2 else "data": result}
         return _json({"executionId": execution_id, "status": "completed", "resultData": result})
 
 
 def make_plan(knobs: Knobs, seed: int, request_number: int) -> Plan:
-    """Decide what happens to the execution of one request."""
+    """Return the plan for the execution of one request."""
 
     def happens(name: str, rate: float) -> bool:
         return roll(seed, request_number, name) < rate
@@ -95,9 +95,9 @@ def make_plan(knobs: Knobs, seed: int, request_number: int) -> Plan:
 
 
 def roll(seed: int, request_number: int, name: str) -> float:
-    """Return a number in [0, 1) that is always the same for the same seed, request and knob."""
+    """Return a number in [0, 1) that depends only on the seed, the request number and the knob's name."""
     digest = hashlib.sha256(f"{seed}:{request_number}:{name}".encode()).digest()
-    # 53 bits fill a float exactly; more would round up to 1.0 now and then.
+    # A float holds exactly 53 bits; a longer number could be rounded up to 1.0.
     return (int.from_bytes(digest[:8]) >> 11) / (1 << 53)
 
 

@@ -1,4 +1,4 @@
-"""The simulator's outgoing side: the probe and the signed POST of one webhook address."""
+"""Sends webhooks: the GET that probes an address, and the signed POST."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from apps.mengla.upstream.signature import SIMULATOR_HEADER, sign
 
 SIGNATURE_HEADER = "X-Signature-256"
 MAX_URL_CHARACTERS = 4096
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
 
-_WRONG_SECRET = "not-the-secret-of-this-service"  # noqa: S105 - its only use is to be wrong
+_WRONG_SECRET = "not-the-secret-of-this-service"  # noqa: S105 - a wrong secret on purpose
 _USER_AGENT = "mengla-collection-service-simulator"
 
 
 class DeliveryError(Exception):
-    """A webhook call that was not acknowledged; a permanent one is not worth another attempt."""
+    """A webhook that was not acknowledged; ``permanent``: another attempt would fail, too."""
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A webhook address that can be called: its query string is part of ``path``."""
+    """A webhook address; ``path`` includes the query string."""
 
     is_https: bool
     host: str
@@ -41,10 +41,13 @@ class Target:
 
 
 def parse_target(url: object) -> Target:
-    """Read a webhook URL; anything that cannot be called is a ``ValueError``."""
+    """Parse a webhook URL.
+
+    :raises ValueError: when no request can be sent to it.
+    """
     if not isinstance(url, str) or not 0 < len(url) <= MAX_URL_CHARACTERS:
         raise ValueError("webhookUrl must be a URL")
-    # Spaces and control characters would end up in the request line.
+    # Spaces and control characters would get into the request line.
     if not all("!" <= character <= "~" for character in url):
         raise ValueError("webhookUrl must be printable ASCII without spaces")
     parts = urlsplit(url)
@@ -57,7 +60,10 @@ def parse_target(url: object) -> Target:
 
 
 class WebhookSender:
-    """Calls webhook addresses; :meth:`close` breaks off the calls under way."""
+    """Sends requests to webhook addresses; :meth:`close` aborts those under way.
+
+    Its methods raise :class:`DeliveryError` when the receiver does not acknowledge a request with 2xx.
+    """
 
     def __init__(self, *, secret: str, timeout_seconds: float) -> None:
         self._secret = secret
@@ -67,11 +73,11 @@ class WebhookSender:
         self._is_closed = False
 
     def probe(self, target: Target) -> None:
-        """Ask with GET whether somebody listens at the address."""
+        """Check with a GET that the address responds."""
         self._exchange(target, "GET", None, {})
 
     def post(self, target: Target, message: Message, *, has_wrong_signature: bool) -> None:
-        """Send one message, signed when there is a secret."""
+        """Send one message; it is signed when there is a secret."""
         headers = {"Content-Type": message.content_type}
         if has_wrong_signature:
             headers[SIGNATURE_HEADER] = sign(message.body, self._secret + _WRONG_SECRET)
@@ -80,7 +86,7 @@ class WebhookSender:
         self._exchange(target, "POST", message.body, headers)
 
     def close(self) -> None:
-        """Break off all calls under way and refuse new ones."""
+        """Abort all requests under way and refuse new ones."""
         with self._lock:
             self._is_closed = True
             sockets = [connection.sock for connection in self._connections]
@@ -104,9 +110,9 @@ class WebhookSender:
                 body=body,
                 headers={**headers, SIMULATOR_HEADER: "1", "User-Agent": _USER_AGENT, "Connection": "close"},
             )
-            with connection.getresponse() as answer:
-                status = answer.status
-                answer.read(MAX_ANSWER_BYTES)
+            with connection.getresponse() as response:
+                status = response.status
+                response.read(MAX_RESPONSE_BYTES)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise DeliveryError(f"{method}: {type(error).__name__}: {error}") from error
         finally:
@@ -115,4 +121,4 @@ class WebhookSender:
             connection.close()
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             is_refusal = status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS
-            raise DeliveryError(f"{method}: answered {status}", permanent=is_refusal)
+            raise DeliveryError(f"{method}: status {status}", permanent=is_refusal)

@@ -1,4 +1,4 @@
-"""The simulator itself: its start and stop, and its listening socket."""
+"""Starts and stops the simulator; owns its listening socket."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ STOP_SECONDS = 10.0
 
 
 class SimulatorRefused(RuntimeError):
-    """The simulator will not start here: its figures are made up, and production wants real ones."""
+    """The simulator does not start in production, because its figures are made up."""
 
 
 class Simulator(SimulatorState):
-    """A collection service with made-up figures; a context manager, usable inside a test process."""
+    """A collection service with made-up figures; a context manager that starts and stops it.
+
+    It runs in threads of the current process, so tests can use it.
+    """
 
     def __init__(self, config: SimulatorConfig | None = None) -> None:
         super().__init__(config or SimulatorConfig())
@@ -51,23 +54,28 @@ class Simulator(SimulatorState):
 
     @property
     def url(self) -> str:
-        """The base address to give to the product as COLLECT_SERVICE_URL."""
+        """The base URL, to be set as COLLECT_SERVICE_URL."""
         host = "127.0.0.1" if self.config.host == "0.0.0.0" else self.config.host  # noqa: S104
         return f"http://{host}:{self._port}"
 
     @property
     def port(self) -> int:
-        """The port it listens on; a stopped simulator starts again on the same one."""
+        """The port it listens on; a simulator that is started again uses the same port."""
         return self._port
 
     def start(self) -> None:
-        """Listen and serve in background threads; an address in use is an ``OSError``."""
+        """Listen and serve in background threads.
+
+        :raises SimulatorRefused: with ENV=production.
+        :raises OSError: when the address is in use.
+        :raises RuntimeError: when it is running already.
+        """
         if self.config.env == PRODUCTION:
             raise SimulatorRefused(
-                "The simulator makes its figures up: it does not start with ENV=production"
+                "The simulator does not start with ENV=production: its figures are made up"
             )
         if self._server is not None:
-            raise RuntimeError("the simulator runs already")
+            raise RuntimeError("the simulator is already running")
         self.is_stopping.clear()
         server = _Server((self.config.host, self._port), self)
         self._port = server.server_address[1]
@@ -88,7 +96,7 @@ class Simulator(SimulatorState):
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop serving, break off everything under way and end all threads; harmless when not running."""
+        """Stop serving, abort everything under way and end all threads; a second call does nothing."""
         server, executions, thread = self._server, self._executions, self._thread
         if server is None or executions is None or thread is None:
             return
@@ -101,12 +109,12 @@ class Simulator(SimulatorState):
         self._server = self._executions = self._thread = None
 
     def wait_idle(self, timeout_seconds: float = 30.0) -> bool:
-        """Wait until no execution runs or queues and no webhook is due; False if that takes too long."""
+        """Wait until no execution is open and every webhook is sent; returns False on a timeout."""
         return self.executions.wait_idle(timeout_seconds)
 
 
 class _Server(ThreadingHTTPServer):
-    """The listening socket, with all its connections known so that a stop can end them."""
+    """The listening socket; it knows its connections, so that a stop can end them."""
 
     daemon_threads = True
     block_on_close = False
@@ -119,12 +127,12 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, ProtocolHandler)
 
     def server_bind(self) -> None:
-        """Bind without the name look-up of the base class, which can take seconds."""
+        """Bind without the host name look-up of the base class, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve one connection in a thread of its own, as long as there are not too many."""
+        """Serve one connection in its own thread; close it at once when too many are open."""
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), daemon=True
         )
@@ -137,7 +145,7 @@ class _Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve one connection and forget it."""
+        """Serve one connection, then remove it from the known ones."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -145,14 +153,14 @@ class _Server(ThreadingHTTPServer):
                 self._connections.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log a connection that broke; clients that go away are no error."""
+        """Log a connection that failed; a client that disconnects is not an error."""
         if isinstance(sys.exception(), ConnectionError | TimeoutError):
             logger.debug("connection from %s broke off", client_address)
         else:
             logger.exception("connection from %s failed", client_address)
 
     def close_connections(self, timeout_seconds: float) -> None:
-        """End every connection, idle ones included, and wait for their threads."""
+        """Close every connection, idle ones included, and wait at most this long for each thread."""
         with self._connections_lock:
             connections = dict(self._connections)
         for each in connections:

@@ -1,4 +1,4 @@
-"""What one simulator knows: how it was started, its knobs, its statistics and its executions."""
+"""The state of one simulator: its configuration, knobs, statistics and executions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_TASK_NAME = "萌啦数据采集"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorConfig:
-    """Everything that is fixed while a simulator runs; ``port`` 0 picks a free one."""
+    """The configuration of a simulator, fixed while it runs; ``port`` 0 picks a free port."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -31,7 +31,7 @@ class SimulatorConfig:
 
 
 class SimulatorState:
-    """What the threads of one simulator share; its server adds the start and the stop."""
+    """What the threads of one simulator share; :class:`Simulator` adds start and stop."""
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
@@ -43,40 +43,46 @@ class SimulatorState:
 
     @property
     def knobs(self) -> Knobs:
-        """The knobs as they stand now."""
+        """The current knobs."""
         return self._knobs
 
     @property
     def executions(self) -> Executions:
-        """The executions of a running simulator."""
+        """The executions of a running simulator.
+
+        :raises RuntimeError: when the simulator does not run.
+        """
         if self._executions is None:
-            raise RuntimeError("the simulator does not run")
+            raise RuntimeError("the simulator is not running")
         return self._executions
 
     def set_knobs(self, **changes: Any) -> Knobs:
-        """Change some knobs at run time and return all of them; ``InvalidKnobs`` changes nothing."""
+        """Change some knobs at run time; returns all knobs. See :meth:`change_knobs`."""
         return self.change_knobs(changes)
 
     def change_knobs(self, changes: object) -> Knobs:
-        """Apply a JSON object of knobs, as ``POST /knobs`` does."""
+        """Change the knobs of a JSON object, as ``POST /knobs`` does; returns all knobs.
+
+        :raises InvalidKnobs: when one of them is invalid; then none changes.
+        """
         with self._knobs_lock:
             self._knobs = knobs = self._knobs.changed(changes)
         self._apply_concurrency()
         return knobs
 
     def reset_knobs(self) -> Knobs:
-        """Return to the knobs the simulator was made with."""
+        """Restore the knobs the simulator was created with; returns them."""
         with self._knobs_lock:
             self._knobs = self.config.knobs
         self._apply_concurrency()
         return self.config.knobs
 
     def stats(self) -> dict[str, Any]:
-        """Return what ``GET /stats`` returns."""
+        """Return the statistics as ``GET /stats`` does."""
         return self.stats_counter.snapshot()
 
     def reset_stats(self) -> None:
-        """Forget all counts; request numbers start again, so that the rates repeat."""
+        """Clear all counts; request numbers start again at 1, so that the rates repeat."""
         self.stats_counter.reset()
 
     def _apply_concurrency(self) -> None:

@@ -1,4 +1,4 @@
-"""What the simulator was asked and what it sent: exact counts under one lock, in bounded memory."""
+"""Counts of what the simulator received and sent: exact, under one lock, in bounded memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WEBHOOK_COUNTS: tuple[WebhookCount, ...] = get_args(WebhookCount)
 
 @dataclass
 class _Counts:
-    """Everything a reset forgets."""
+    """All counts that a reset clears."""
 
     total_requests: int = 0
     task_list_requests: int = 0
@@ -55,18 +55,18 @@ class _Counts:
 
 
 class Stats:
-    """The statistics of one simulator; every method is safe from any thread."""
+    """The statistics of one simulator; all methods are thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts = _Counts()
-        # What is under way now is not history: a reset must not make it negative when it ends.
+        # Numbers of what is under way now. A reset keeps them: otherwise they would become negative later.
         self._posts = 0
         self._outstanding = 0
         self._running = 0
 
     def reset(self) -> None:
-        """Forget everything counted so far; request numbers start again, so that rates repeat."""
+        """Clear all counts; request numbers start again at 1, so that the rates repeat."""
         with self._lock:
             self._counts = _Counts(
                 max_concurrent=self._outstanding, max_running=self._running, max_concurrent_posts=self._posts
@@ -78,7 +78,7 @@ class Stats:
             setattr(self._counts, name, getattr(self._counts, name) + 1)
 
     def post_arrived(self, at_seconds: float) -> None:
-        """Count an execute request at the monotonic instant it arrived."""
+        """Count an execute request; ``at_seconds`` is the monotonic time of its arrival."""
         with self._lock:
             counts = self._counts
             counts.execute_requests += 1
@@ -86,19 +86,19 @@ class Stats:
             counts.max_concurrent_posts = max(counts.max_concurrent_posts, self._posts)
             last = counts.last_post_at
             if last is not None:
-                # Threads may report in another order than the requests arrived in.
+                # Threads may report in another order than the one in which the requests arrived.
                 gap = abs(at_seconds - last)
                 shortest = counts.min_gap_seconds
                 counts.min_gap_seconds = gap if shortest is None else min(gap, shortest)
             counts.last_post_at = at_seconds if last is None else max(at_seconds, last)
 
-    def post_answered(self) -> None:
-        """Note that an execute request has been answered."""
+    def post_ended(self) -> None:
+        """Note that the response to an execute request is ready."""
         with self._lock:
             self._posts -= 1
 
-    def asked(self, key: str) -> int:
-        """Count a valid question under its key and return its request number, starting at 1."""
+    def count_query(self, key: str) -> int:
+        """Count a valid query under its key; returns its request number, which starts at 1."""
         with self._lock:
             counts = self._counts
             counts.next_number += 1
@@ -109,7 +109,7 @@ class Stats:
             counts.recent_keys.append(key)
             return counts.next_number
 
-    def refused(self, reason: str, message: str) -> None:
+    def count_invalid(self, reason: str, message: str) -> None:
         """Count an execute request that breaks the protocol."""
         with self._lock:
             self._counts.invalid_requests += 1
@@ -117,14 +117,14 @@ class Stats:
             self._counts.invalid_examples.append(f"{reason}: {message}"[:MAX_EXAMPLE_CHARACTERS])
 
     def execution_accepted(self) -> None:
-        """Count an accepted execution, which is outstanding until it ends."""
+        """Count an accepted execution; it is outstanding until it ends."""
         with self._lock:
             self._counts.executions += 1
             self._outstanding += 1
             self._counts.max_concurrent = max(self._counts.max_concurrent, self._outstanding)
 
     def execution_started(self) -> None:
-        """Note that an accepted execution has left the queue and runs."""
+        """Note that an execution has left the queue and runs."""
         with self._lock:
             self._running += 1
             self._counts.max_running = max(self._counts.max_running, self._running)
@@ -136,7 +136,7 @@ class Stats:
             self._outstanding -= 1
 
     def executions_abandoned(self) -> None:
-        """Note that nothing is under way any more, because the simulator has stopped."""
+        """Note that the simulator has stopped and nothing is under way any more."""
         with self._lock:
             self._running = self._outstanding = 0
 
@@ -148,7 +148,7 @@ class Stats:
                 self._counts.last_webhook_error = error[:MAX_EXAMPLE_CHARACTERS]
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all figures as plain values, consistent with each other."""
+        """Return all counts as plain values, all from the same moment."""
         with self._lock:
             counts = self._counts
             return {

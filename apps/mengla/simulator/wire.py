@@ -1,4 +1,4 @@
-"""Reading and writing of one HTTP connection: bounded bodies in, JSON out, never a traceback."""
+"""Reads the requests of one HTTP connection, with a limit on bodies, and writes JSON; never a traceback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_LENGTH_DIGITS = 18
 
 
 class Refusal(Exception):
-    """An answer other than success; it ends the request."""
+    """An error response; raising it ends the request."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -33,95 +33,101 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-class Silence(Exception):
-    """The connection is to be closed without an answer."""
+class NoResponse(Exception):
+    """Closes the connection without a response."""
 
 
 class JsonHandler(BaseHTTPRequestHandler):
-    """One connection whose answers are JSON and carry the simulator's header."""
+    """One connection; its responses are JSON and carry the simulator's header."""
 
     protocol_version = "HTTP/1.1"
     server_version = "MengLaSimulator"
     sys_version = ""
     timeout = 30.0  # also how long an idle connection is kept
-    # Buffered, so that an answer leaves when its request has been counted out, and in one packet.
+    # Buffered, so that a response is sent in one packet, and after its request has been counted as ended.
     wbufsize = -1
     disable_nagle_algorithm = True
 
-    def answer(self) -> None:
-        """Answer one request; overridden by what the server is for."""
+    def respond(self) -> None:
+        """Process one request and send its response; subclasses implement it."""
         raise NotImplementedError
 
     def _handle(self) -> None:
         try:
-            self.answer()
+            self.respond()
         except Refusal as refusal:
             self.send_refusal(refusal.status, refusal.code, str(refusal), refusal.headers)
-        except Silence:
+        except NoResponse:
             self.close_connection = True
         except (ConnectionError, TimeoutError):
             raise
         except Exception:
             logger.exception("%s %s failed", self.command, self.path[:200])
             self.close_connection = True
-            self.send_refusal(500, "SIMULATOR_ERROR", "the simulator failed: see its log", {})
+            self.send_refusal(500, "SIMULATOR_ERROR", "the simulator failed; see its log", {})
 
     do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle
 
     def check_method(self, *allowed: str) -> None:
-        """Refuse a method that is not among the allowed ones."""
+        """Check the method of the request.
+
+        :raises Refusal: with 405 when it is not one of the allowed ones.
+        """
         if self.command not in allowed:
             allow = ", ".join(allowed)
             raise Refusal(405, "METHOD_NOT_ALLOWED", f"use {allow}", {"Allow": allow})
 
     def read_body(self) -> bytes:
-        """Read the whole body of the request.
+        """Return the whole body of the request.
 
-        Always called before an answer: closing a connection with unread bytes can destroy the answer on
-        its way.
+        It must be read before a response is sent: a connection that is closed with unread bytes may lose
+        the response.
+
+        :raises Refusal: for a body without a valid length, or a body that is too large.
+        :raises NoResponse: when the client closes the connection before the body is complete.
         """
         if "Transfer-Encoding" in self.headers:
             self.close_connection = True
-            raise Refusal(411, "LENGTH_REQUIRED", "a Content-Length is needed")
+            raise Refusal(411, "LENGTH_REQUIRED", "Content-Length is required")
         text = self.headers.get("Content-Length", "0")
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_LENGTH_DIGITS):
             self.close_connection = True
-            raise Refusal(400, "BAD_REQUEST", "the Content-Length is no number")
+            raise Refusal(400, "BAD_REQUEST", "Content-Length must be a number")
         length = int(text)
         if length > MAX_BODY_BYTES:
             self.close_connection = True
             left = min(length, MAX_DRAINED_BYTES)
             while left > 0 and (chunk := self.rfile.read(min(left, _CHUNK_BYTES))):
                 left -= len(chunk)
-            raise Refusal(413, "BODY_TOO_LARGE", f"a body may have {MAX_BODY_BYTES} bytes")
+            raise Refusal(413, "BODY_TOO_LARGE", f"a body may have at most {MAX_BODY_BYTES} bytes")
         body = self.rfile.read(length)
         if len(body) < length:
-            raise Silence
+            raise NoResponse
         return body
 
     def send_json(self, body: Mapping[str, Any]) -> None:
-        """Answer 200 with a JSON object."""
+        """Send 200 with a JSON object."""
         self._send(200, _dump(body), "application/json", {})
 
     def send_text(self, text: str) -> None:
-        """Answer 200 with plain text."""
+        """Send 200 with plain text."""
         self._send(200, text.encode(), "text/plain; charset=utf-8", {})
 
     def send_refusal(self, status: int, code: str, message: str, headers: Mapping[str, str]) -> None:
-        """Answer with an error."""
+        """Send an error as JSON."""
         self._send(
             status, _dump({"error": code, "message": message, "simulated": True}), "application/json", headers
         )
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer a request the base class could not read, as JSON like every other error."""
+        """Send JSON, like every other error, for a request that the base class could not read."""
         self.close_connection = True
         with contextlib.suppress(ValueError):
             message = message or HTTPStatus(code).phrase
         self.send_refusal(code, "BAD_REQUEST", message or explain or "", {})
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log requests at debug level, instead of the base class's lines on stderr."""
+        """Log requests at debug level; the base class writes them to stderr."""
         logger.debug(format, *args)
 
     def _send(self, status: int, body: bytes, content_type: str, headers: Mapping[str, str]) -> None:
@@ -139,7 +145,10 @@ class JsonHandler(BaseHTTPRequestHandler):
 
 
 def parse_json(body: bytes) -> Any:
-    """Read JSON that can be written again: no NaN, no broken text, no endless nesting."""
+    """Return the JSON value of a body.
+
+    :raises ValueError: for invalid JSON, NaN, invalid Unicode, or nesting that is too deep.
+    """
     try:
         value = json.loads(body)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from apps.mengla.simulator.asked import parse_parameters
 from apps.mengla.simulator.data import result_of
+from apps.mengla.simulator.query import parse_parameters
 from apps.mengla.upstream.signature import sign
 from tests.integration.questions import Question
 from tests.integration.stack import ENDED, Stack

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from apps.mengla.simulator import executions, plan, server
-from apps.mengla.simulator.asked import Asked
 from apps.mengla.simulator.knobs import Knobs
+from apps.mengla.simulator.query import Query
 from apps.mengla.simulator.server import Simulator, SimulatorRefused
 from apps.mengla.simulator.state import SimulatorConfig
 from tests.mengla.simulator.support import TASK_ID, Asker, Receiver
@@ -124,10 +124,10 @@ def test_a_fault_of_the_simulator_costs_one_execution_only(
 ) -> None:
     real = plan.result_of
 
-    def broken(asked: Asked, **options: bool) -> dict[str, Any]:
-        if asked.cat_id == "13":
+    def broken(query: Query, **options: bool) -> dict[str, Any]:
+        if query.cat_id == "13":
             raise ZeroDivisionError
-        return real(asked, **options)
+        return real(query, **options)
 
     monkeypatch.setattr(plan, "result_of", broken)
     ask.execute(catId="13")

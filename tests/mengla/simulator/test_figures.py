@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from apps.core.periods import Granularity, Period, parse_period
-from apps.mengla.simulator.asked import ACTIONS, DATE_TYPES, RANKING_ACTIONS, parse_parameters
 from apps.mengla.simulator.data import empty_result, result_of, split_whole
 from apps.mengla.simulator.knobs import EMPTY_KINDS, Knobs
 from apps.mengla.simulator.plan import make_plan
+from apps.mengla.simulator.query import ACTIONS, DATE_TYPES, RANKING_ACTIONS, parse_parameters
 from apps.mengla.upstream import payloads
 from tests.mengla.simulator.support import TREND
 
@@ -235,7 +235,7 @@ def test_different_questions_have_different_figures(action: str) -> None:
 def test_same_question_has_the_same_figures_in_every_process() -> None:
     program = (
         "import hashlib, json\n"
-        "from apps.mengla.simulator.asked import parse_parameters\n"
+        "from apps.mengla.simulator.query import parse_parameters\n"
         "from apps.mengla.simulator.data import result_of\n"
         f"for p in {[parameters(action, color=['a', {'b': 1}]) for action in ACTIONS]!r}:\n"
         "    print(hashlib.sha256(json.dumps(result_of(parse_parameters(p))).encode()).hexdigest())\n"

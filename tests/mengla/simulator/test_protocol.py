@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from apps.mengla.simulator import stats
-from apps.mengla.simulator.asked import parse_parameters
+from apps.mengla.simulator.query import parse_parameters
 from apps.mengla.upstream.signature import SIMULATOR_HEADER, is_valid
 from tests.mengla.simulator.support import JUNE, SECRET, TASK_ID, TREND, Asker, Receiver
 

@@ -1,4 +1,4 @@
-"""What an execute request asks for: strict reading of its parameters, and the key it is counted under."""
+"""The query of an execute request: strict parsing of its parameters, and the key it is counted under."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAMED = frozenset({"module", "product_id", "catId", "dateType", "timest", "star
 
 
 class InvalidParameters(ValueError):
-    """Parameters the real service would not take; ``reason`` is a short fixed name for the statistics."""
+    """Parameters that the real service would refuse; ``reason`` is a short fixed name for the statistics."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -38,8 +38,8 @@ class InvalidParameters(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One valid question to the service; ``first`` and ``last`` differ for trends only."""
+class Query:
+    """One valid query to the service; ``first`` and ``last`` differ for trends only."""
 
     action: str
     cat_id: str
@@ -53,7 +53,7 @@ class Asked:
 
     @property
     def granularity(self) -> Granularity:
-        """The granularity of every period asked for."""
+        """The granularity of the requested periods."""
         return self.last.granularity
 
     @property
@@ -66,7 +66,7 @@ class Asked:
 
     @property
     def key(self) -> str:
-        """The key this question is counted under: the same question always has the same one."""
+        """The key this query is counted under; equal queries have equal keys."""
         when = self.last.dashed
         if self.action == TREND_ACTION:
             when = f"{self.first.dashed}~{self.last.dashed}"
@@ -74,7 +74,7 @@ class Asked:
         return ":".join([*parts, self.variant] if self.variant else parts)
 
     def echo(self) -> dict[str, Any]:
-        """Return the parameters as they were asked, for the ``echo`` knob."""
+        """Return the parameters as they were sent, for the ``echo`` knob."""
         return {
             "module": self.action,
             "catId": self.cat_id,
@@ -87,8 +87,11 @@ class Asked:
         }
 
 
-def parse_parameters(parameters: object) -> Asked:
-    """Read the parameters of an execute request; anything the protocol does not allow is refused."""
+def parse_parameters(parameters: object) -> Query:
+    """Return the query of an execute request.
+
+    :raises InvalidParameters: for anything that the protocol does not allow.
+    """
     if not isinstance(parameters, Mapping):
         raise InvalidParameters("parameters", "parameters must be an object")
     action = _text(parameters, "module")
@@ -108,7 +111,7 @@ def parse_parameters(parameters: object) -> Asked:
     else:
         first = last
         _check_range(parameters, action, last)
-    return Asked(
+    return Query(
         action=action,
         cat_id=cat_id,
         date_type=date_type,
@@ -143,7 +146,7 @@ def _period(parameters: Mapping[str, Any], name: str, granularity: Granularity) 
         period = parse_period(text, granularity)
     except PeriodError as error:
         raise InvalidParameters(name, f"{name}: {error}") from error
-    # The service knows one spelling only; 202506 is a fine key inside the product but wrong on the wire.
+    # The service accepts one spelling only: 2025-06, not 202506, which is the key inside the product.
     if period.dashed != text:
         raise InvalidParameters(name, f"{name} must be written {period.dashed}")
     return period

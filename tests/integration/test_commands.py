@@ -116,7 +116,7 @@ def test_a_stopped_command_leaves_its_run_to_the_worker(
     collecting.process.send_signal(number)
     assert collecting.wait() == 1
     first, *_rest = collecting.out.splitlines()
-    assert first == f"Stopped by {number.name}. Sync task {run_id} goes on in the worker."
+    assert first == f"Stopped by {number.name}. Sync task {run_id} continues in the worker."
     assert "Traceback" not in collecting.err
     assert task(operated, run_id)["status"] == "RUNNING"
     operated.simulator.reset_knobs()

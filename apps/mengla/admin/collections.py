@@ -1,4 +1,4 @@
-"""Collections in the Django admin: to look at, to retry and to cancel."""
+"""Collections in the Django admin: they can be viewed, retried and cancelled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLOURS: dict[str, str] = {
 
 def _retry(collection: Collection, user: str) -> str:
     new_id = retry_collection(collection_id=str(collection.pk), requested_by=user)
-    return _now("Asked again as collection %(id)s.") % {"id": new_id}
+    return _now("Retrying as collection %(id)s.") % {"id": new_id}
 
 
 def _cancel(collection: Collection, user: str) -> str:
@@ -42,21 +42,21 @@ def _cancel(collection: Collection, user: str) -> str:
 
 @admin.register(Collection)
 class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection]):
-    """The newest collections first, with their state, attempts, age and reason."""
+    """Lists the newest collections first, with their state, attempts, duration and reason."""
 
     list_display = (
         "identity",
         "state",
         "attempts",
-        "age",
+        "duration",
         "reason",
         "priority",
         "requested_by",
         "created",
     )
     list_filter = (StatusFilter, ActionFilter, PriorityFilter, ErrorFilter)
-    search_fields = ("identity",)  # shows the box; get_search_results says what it finds
-    search_help_text = _("Id, execution, or the beginning of a question such as hot:1001:month")
+    search_fields = ("identity",)  # shows the search box; get_search_results does the search
+    search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
     fields = (
         "id",
@@ -65,7 +65,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "reason",
         "error",
         "attempts",
-        "age",
+        "duration",
         "priority",
         "is_forced",
         "requested_by",
@@ -81,7 +81,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="retry",
             label=_("Retry"),
-            ask=lambda one: _now("Shall %(identity)s be asked again?") % {"identity": one.identity},
+            ask=lambda one: _now("Retry %(identity)s?") % {"identity": one.identity},
             run=_retry,
             is_offered=lambda one: is_repeatable(one.status),
             is_bulk=True,
@@ -89,7 +89,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="cancel",
             label=_("Cancel"),
-            ask=lambda one: _now("Shall %(identity)s not be asked?") % {"identity": one.identity},
+            ask=lambda one: _now("Cancel %(identity)s?") % {"identity": one.identity},
             run=_cancel,
             is_offered=lambda one: one.status == CollectionStatus.PENDING,
             is_bulk=True,
@@ -97,32 +97,30 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
-        """Leave out what authorises answers."""
+        """Leave out the attempt tokens, which authorise answers, and the extra parameters."""
         return super().get_queryset(request).defer("attempt_token", "past_tokens", "extra")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str
     ) -> tuple[QuerySet[Collection], bool]:
-        """Find by id, by execution or by the beginning of the question; all by an index."""
+        """Find by id, by execution id or by the beginning of the query; each search uses an index."""
         text = search_term.strip()
         if not text:
             return queryset, False
         if ObjectId.is_valid(text):
             return queryset.filter(Q(pk=text) | Q(execution_id=text)), False
-        is_question = ":" in text
-        found = (
-            queryset.filter(identity__startswith=text) if is_question else queryset.filter(execution_id=text)
-        )
+        is_query = ":" in text
+        found = queryset.filter(identity__startswith=text) if is_query else queryset.filter(execution_id=text)
         return found, False
 
     @coloured(_("status"), COLOURS)
     def state(self, collection: Collection) -> Coloured:
-        """Say where it stands."""
+        """Return the status, with its colour."""
         return Coloured((collection.status, collection.get_status_display()))
 
-    @admin.display(description=_("age"))
-    def age(self, collection: Collection) -> str:
-        """Return how long it has been under way, or took."""
+    @admin.display(description=_("duration"))
+    def duration(self, collection: Collection) -> str:
+        """Return the time from its creation to its end, or until now."""
         until = collection.finished_at or timezone.now()
         return duration_text((until - collection.created_at).total_seconds())
 
@@ -133,7 +131,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
 
     @admin.display(description=_("error message"))
     def error(self, collection: Collection) -> str:
-        """Return the failure in words."""
+        """Return the error message."""
         return ERRORS.shown(vars(collection)) or "-"
 
     @admin.display(description=_("created at"))
@@ -148,7 +146,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
 
     @admin.display(description=_("answer expected until"))
     def answer_due(self, collection: Collection) -> str:
-        """Return when the attempt under way is given up."""
+        """Return when the current attempt expires."""
         return instant_text(collection.lease_until)
 
     @admin.display(description=_("finished at"))

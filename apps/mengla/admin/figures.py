@@ -28,7 +28,7 @@ def figures_of(record: Record) -> SafeString:
 
 
 def record_tables(record: Record) -> list[Table]:
-    """Return the figures of one record as tables; a point of a trend is a trend of one period."""
+    """Return the figures of one record as tables; a point of a trend is shown as a trend of one period."""
     period = parse_period(record.period_key, Granularity(record.granularity))
     query = DataQuery(Action(record.action), record.cat_id, period, period)
     is_point = query.is_trend and isinstance(record.data, dict)

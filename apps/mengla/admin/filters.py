@@ -1,4 +1,7 @@
-"""Filters of records and collections: fixed choices only, because listing what there is would read it all."""
+"""Filters of records and collections.
+
+The choices are fixed: to list the values in use would read the whole MongoDB collection.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ from apps.mengla.models import ANY_KIND
 
 
 class ChoiceFilter(admin.SimpleListFilter):
-    """Keeps the rows whose field has the chosen value; anything else that is asked for is ignored."""
+    """Filters by the value of one field; a value that is not one of the choices is ignored."""
 
     choices_of_field: Iterable[tuple[Any, str | Promise]] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Offer the fixed choices."""
+        """Return the fixed choices."""
         return [(str(value), label) for value, label in self.choices_of_field]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the rows with the chosen value."""
+        """Return the rows with the chosen value."""
         for value, _label in self.choices_of_field:
             if self.value() == str(value):
                 return queryset.filter(**{str(self.parameter_name): value})
@@ -33,18 +36,18 @@ class ChoiceFilter(admin.SimpleListFilter):
 
 
 class ActionFilter(ChoiceFilter):
-    """By action."""
+    """By data set."""
 
-    title = _("action")
+    title = _("data set")
     parameter_name = "action"
     choices_of_field = Action.choices
 
 
 class KindFilter(ChoiceFilter):
-    """For records: names every value of what is not chosen, so that one index finds any choice."""
+    """A filter of records; it names all values of the other fields, so that one index serves any choice."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the rows with the chosen value."""
+        """Return the rows with the chosen value."""
         chosen = super().queryset(request, queryset)
         if chosen is queryset:
             return queryset
@@ -52,7 +55,7 @@ class KindFilter(ChoiceFilter):
 
 
 class RecordActionFilter(KindFilter, ActionFilter):
-    """By action."""
+    """By data set."""
 
 
 class GranularityFilter(KindFilter):
@@ -72,7 +75,7 @@ class EmptyFilter(KindFilter):
 
 
 class StatusFilter(ChoiceFilter):
-    """By where a collection stands."""
+    """By the status of a collection."""
 
     title = _("status")
     parameter_name = "status"
@@ -80,7 +83,7 @@ class StatusFilter(ChoiceFilter):
 
 
 class PriorityFilter(ChoiceFilter):
-    """By who goes first."""
+    """By the priority of a collection."""
 
     title = _("priority")
     parameter_name = "priority"
@@ -88,13 +91,13 @@ class PriorityFilter(ChoiceFilter):
 
 
 class ErrorFilter(ChoiceFilter):
-    """By why it failed for good; only failed ones are looked through, which an index finds."""
+    """By the final error of a collection; only failed collections match, which an index finds."""
 
     title = _("error")
     parameter_name = "error_code"
     choices_of_field = CollectionError.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the failed collections with the chosen reason."""
+        """Return the failed collections with the chosen error."""
         chosen = super().queryset(request, queryset)
         return chosen if chosen is queryset else chosen.filter(status=CollectionStatus.FAILED)

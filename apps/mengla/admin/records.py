@@ -1,4 +1,4 @@
-"""Records in the Django admin, to look at."""
+"""Records in the Django admin; they can only be viewed."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from apps.mengla.models import Record
 
 @admin.register(Record)
 class RecordAdmin(LargeReadOnlyAdmin[Record]):
-    """The newest records first; the figures are read only for the page of one record."""
+    """Lists the newest records first; the figures are read only for the page of one record."""
 
-    list_display = ("id", "action", "cat_id", "length", "period_key", "state", "updated")
+    list_display = ("id", "action", "cat_id", "granularity_name", "period_key", "state", "updated")
     list_filter = (RecordActionFilter, GranularityFilter, EmptyFilter)
-    search_fields = ("id",)  # shows the box; get_search_results says what it finds
-    search_help_text = _("Category id, or the beginning of a key such as hot:1001:month")
+    search_fields = ("id",)  # shows the search box; get_search_results does the search
+    search_help_text = _("Category id, or the beginning of a record id such as hot:1001:month")
     ordering = ("-updated_at", "-id")
     fields = (
         "id",
         "action",
         "category",
-        "length",
+        "granularity_name",
         "period_key",
         "variant",
         "state",
         "empty_reason",
         "collected",
-        "renewal_due",
+        "stale_at",
         "kept_until",
         "collect_duration_ms",
         "collection",
@@ -54,7 +54,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Record], search_term: str
     ) -> tuple[QuerySet[Record], bool]:
-        """Find by category, or by the beginning of the key; both by an index."""
+        """Find by category, or by the beginning of the id; both searches use an index."""
         text = search_term.strip()
         if not text:
             return queryset, False
@@ -63,7 +63,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
 
     @coloured(_("figures"), {"present": "success", "empty": "warning"})
     def state(self, record: Record) -> Coloured:
-        """Say whether there are figures."""
+        """Return whether there are figures, with its colour."""
         return Coloured(("empty", _now("Empty")) if record.is_empty else ("present", _now("Present")))
 
     @admin.display(description=_("updated at"))
@@ -73,12 +73,12 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
 
     @admin.display(description=_("collected at"))
     def collected(self, record: Record) -> str:
-        """Return when the figures came."""
+        """Return when the figures were collected."""
         return instant_text(record.collected_at)
 
     @admin.display(description=_("fresh until"))
-    def renewal_due(self, record: Record) -> str:
-        """Return from when on the figures are renewed."""
+    def stale_at(self, record: Record) -> str:
+        """Return when the figures become stale."""
         return instant_text(record.fresh_until)
 
     @admin.display(description=_("kept until"))
@@ -87,19 +87,19 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         return instant_text(record.expired_at)
 
     @admin.display(description=_("granularity"))
-    def length(self, record: Record) -> str:
-        """Return the length of the period in words."""
+    def granularity_name(self, record: Record) -> str:
+        """Return the granularity in words."""
         return str(dict(GRANULARITIES).get(record.granularity, record.granularity))
 
     @admin.display(description=_("category"))
     def category(self, record: Record) -> str:
-        """Return the category with its names."""
+        """Return the id of the category and its names."""
         names = category_names([record.cat_id]).get(record.cat_id)
         return f"{record.cat_id} {names}" if names else record.cat_id or "-"
 
     @admin.display(description=_("collection"))
     def collection(self, record: Record) -> SafeString | str:
-        """Return a link to the collection that brought the figures."""
+        """Return a link to the collection that collected the figures."""
         if not record.collection_id:
             return "-"
         address = reverse("admin:mengla_collection_change", args=[record.collection_id])
@@ -108,5 +108,5 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
 
     @admin.display(description=_("figures"))
     def figures(self, record: Record) -> SafeString:
-        """Return the figures as tables, with their JSON folded."""
+        """Return the figures as tables, and as folded JSON."""
         return figures_of(record)

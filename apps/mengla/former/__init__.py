@@ -1,4 +1,4 @@
-"""The way from the former program: its documents become records, and duplicates are removed.
+"""Imports the documents of the former program as records, and removes duplicates.
 
 Commands and `apps.admin` call it.
 """

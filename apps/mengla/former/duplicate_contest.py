@@ -1,7 +1,8 @@
-"""Which documents of a question stay: the first that has figures, in the order of the ranking.
+"""Groups documents by query and decides which one of each group is kept.
 
-Whether a document has figures is told by looking at them, in the same way as an import does: an empty list,
-an error code or a page of a proxy is none, however it is wrapped. Few documents at a time are in memory.
+It is the first one with figures, in the order of the ranking. Figures are recognised in the same way as in an
+import: an empty list, an error code or an error page of a proxy has none, however it is wrapped. Only a few
+documents at a time are in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pymongo.collection import Collection as MongoCollection
 
 from apps.mengla.choices import Action
 from apps.mengla.former.duplicate_ranking import order_stages
-from apps.mengla.former.reference_document import NothingInIt, Unreadable, read_figures
+from apps.mengla.former.reference_document import NothingToImport, Unreadable, read_figures
 
 _FETCHED = 10
 Document = dict[str, Any]
@@ -28,38 +29,38 @@ def rank(
     is_ours: bool,
     session: ClientSession | None = None,
 ) -> list[list[Any]]:
-    """Return the ids by question, as far as there are several of one, the one that stays first."""
+    """Return the ids of each group of two or more documents, the document to keep first."""
     groups: dict[bytes, list[Any]] = {}
     with documents.aggregate(order_stages(ids, is_ours=is_ours), session=session) as ordered:
         for one in ordered:
             groups.setdefault(bson.encode(one["key"]), []).append(one["_id"])
-    contests = [group for group in groups.values() if len(group) > 1]
-    turn, undecided = 0, list(contests)
+    several = [group for group in groups.values() if len(group) > 1]
+    index, undecided = 0, list(several)
     while undecided:
-        full = _with_figures(documents, [group[turn] for group in undecided], session)
+        full = _with_figures(documents, [group[index] for group in undecided], session)
         for group in undecided:
-            if identity_of(group[turn]) in full:
-                group.insert(0, group.pop(turn))
-        # Where none has figures, the first stays.
+            if identity_of(group[index]) in full:
+                group.insert(0, group.pop(index))
+        # A group without any figures keeps its first document.
         undecided = [
-            group for group in undecided if identity_of(group[0]) not in full and len(group) > turn + 1
+            group for group in undecided if identity_of(group[0]) not in full and len(group) > index + 1
         ]
-        turn += 1
-    return contests
+        index += 1
+    return several
 
 
 def has_figures(document: Mapping[str, Any]) -> bool:
-    """Whether the document holds figures of its action; one that says of itself that it is empty does not."""
+    """Whether the document holds figures of its action; a document marked as empty does not."""
     if document.get("is_empty") is True:
         return False
     try:
         return not read_figures(Action(document["action"]), document).is_empty
-    except (NothingInIt, Unreadable):
+    except (NothingToImport, Unreadable):
         return False
 
 
 def identity_of(document_id: Any) -> bytes:
-    """Return what tells ids of any type apart, also of those that cannot be hashed."""
+    """Return the id as BSON: a hashable form of an id of any type."""
     return bson.encode({"": document_id})
 
 

@@ -1,7 +1,7 @@
-"""The aggregations that bring together the documents of each question, in the order in which they are kept.
+"""Builds the aggregations that group documents by query and rank them within each group.
 
-Pure: they are built here and ask nothing. They read our documents and those of the former program alike,
-so that both spellings of one question meet in one group.
+This module is pure: it builds the stages and does not run them. The stages read our documents and those of
+the former program, so that both spellings of one query are in one group.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ Stage = dict[str, Any]
 
 
 def duplicate_stages(*, is_ours: bool) -> list[Stage]:
-    """Return the stages that yield every duplicate as ``{_id, key, keeper}``, group by group.
+    """Return the stages that yield every duplicate as ``{_id, key, first_id}``, group by group.
 
-    ``keeper`` is the first document of the group; whether it has figures is not looked at here. A document
-    whose question cannot be read is never part of a group. ``is_ours``: in the collection of our records.
+    ``first_id`` is the id of the first document of the group, whether it has figures or not. A document
+    whose query cannot be read is in no group. ``is_ours``: the documents are our records.
     """
     return [
-        *_question_stages({}),
+        *_query_stages({}),
         {
             "$setWindowFields": {
                 "partitionBy": "$key",
                 "sortBy": _order(is_ours=is_ours),
-                "output": {"keeper": {"$first": "$_id", "window": {"documents": ["unbounded", "current"]}}},
+                "output": {"first_id": {"$first": "$_id", "window": {"documents": ["unbounded", "current"]}}},
             }
         },
-        {"$match": {"$expr": {"$ne": ["$_id", "$keeper"]}}},
-        {"$project": {"key": 1, "keeper": 1}},
+        {"$match": {"$expr": {"$ne": ["$_id", "$first_id"]}}},
+        {"$project": {"key": 1, "first_id": 1}},
     ]
 
 
 def order_stages(ids: Sequence[Any], *, is_ours: bool) -> list[Stage]:
-    """Return the stages that yield these documents as ``{_id, key}``, the one to keep rather first."""
+    """Return the stages that yield these documents as ``{_id, key}``, the preferred ones first."""
     return [
-        *_question_stages({"_id": {"$in": list(ids)}}),
+        *_query_stages({"_id": {"$in": list(ids)}}),
         {"$sort": _order(is_ours=is_ours)},
         {"$project": {"key": 1}},
     ]
 
 
-def _question_stages(searched: Stage) -> list[Stage]:
+def _query_stages(searched: Stage) -> list[Stage]:
     return [
         {"$match": {"action": {"$in": Action.values}} | searched},
         {"$project": {"key": _key(), "is_empty": {"$eq": ["$is_empty", True]}, "written_at": _written_at()}},
@@ -62,7 +62,7 @@ def _question_stages(searched: Stage) -> list[Stage]:
 
 
 def _order(*, is_ours: bool) -> Stage:
-    """Return the order of a group. Readers find only our keys: among our records these go before the date."""
+    """Return the sort order of a group. Among our records our keys go first: readers find no others."""
     by_date = {"written_at": -1, "is_foreign": 1}
     by_key = {"is_foreign": 1, "written_at": -1}
     return {"is_empty": 1, **(by_key if is_ours else by_date), "_id": -1}
@@ -84,7 +84,7 @@ def _key() -> Expression:
             }
         },
         "variant": _text("$variant"),
-        # The former program's figures of another product, other parameters or another range are others.
+        # In the former program another product, other parameters or another range make another query.
         "product_id": _first_of("$product_id", {"$literal": ""}),
         "extra": {"$cond": [{"$in": [_first_of("$extra", None), [None, {"$literal": {}}]]}, None, "$extra"]},
         "range": {
@@ -119,7 +119,7 @@ def _first_of(*expressions: Expression) -> Expression:
 
 
 def _text(value: Expression) -> Expression:
-    """Return the value as text: "" for none, null for what has no text."""
+    """Return the value as text: "" for a missing value, null for one that cannot be converted."""
     return {"$convert": {"input": value, "to": "string", "onError": None, "onNull": ""}}
 
 

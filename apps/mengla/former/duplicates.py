@@ -1,13 +1,16 @@
-"""Finds and removes documents that answer the same question twice.
+"""Finds and removes duplicates: documents with the figures of the same query.
 
-Our own keys make duplicates impossible; documents that others wrote (the former program, an import by hand)
-have none of our keys. An aggregation names the duplicates of every group: the document to keep is one with
-figures rather than an empty or unreadable one, then the newest; among our records the one under our key,
-which alone readers can find. They are looked at again and deleted in one transaction, which holds the one to
-keep, too: what changes meanwhile is decided anew. So it may run at any time, in several processes, and again.
+Our own keys make duplicates impossible, but documents from elsewhere (the former program, a manual import)
+do not have our keys. The documents of one query form a group, and one document of each group is kept.
+Documents with figures go before empty and unreadable ones. Among our records the one with our key goes next,
+because readers find no other. Then the newest goes first.
 
-Documents of the former program are understood too: ``catId``, ``dateType`` and ``timest`` in place of
-``cat_id``, ``granularity`` and ``period_key``, whatever their spelling (``2025-06`` or ``202506``).
+An aggregation finds the duplicates of every group. A transaction reads them again and deletes them. It also
+writes the document to keep, so that a concurrent change makes it conflict and start again. Therefore the
+removal may run at any time, in several processes, and repeatedly.
+
+Documents of the former program are supported: they have ``catId``, ``dateType`` and ``timest`` instead of
+``cat_id``, ``granularity`` and ``period_key``, and write a period as ``2025-06`` or ``202506``.
 """
 
 from __future__ import annotations
@@ -40,8 +43,8 @@ MAX_EXAMPLES = 20
 _BATCH = 100
 Document = dict[str, Any]
 OnProgress = Callable[[int], None]
-_NOBODY = object()
-# Others may have written text that is none, and dates that Python has none for.
+_NO_GROUP = object()
+# Documents from elsewhere may hold invalid UTF-8, and dates that Python cannot represent.
 _CODEC: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
@@ -49,9 +52,10 @@ _CODEC: CodecOptions[Document] = CodecOptions(
 
 @dataclass(slots=True)
 class DuplicateReport:
-    """What was found, and what was done about it.
+    """The duplicates that were found and deleted.
 
-    ``left_alone`` counts duplicates that changed, or went, while they were being removed.
+    ``duplicates`` counts the documents in addition to the kept one of each group. ``left_alone`` counts
+    duplicates that changed or disappeared during the removal.
     """
 
     collection: str
@@ -70,74 +74,74 @@ def remove_duplicates(
     collection_name: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> DuplicateReport:
-    """Find the duplicates of a collection (the records, unless named) and, if applied, delete them.
+    """Find the duplicates of a MongoDB collection (default: the records) and, if applied, delete them.
 
-    Takes as long as the collection is large: the caller sets the limit (``pymongo.timeout``).
-    ``on_progress`` is told, now and then, how many were found so far.
+    The time grows with the size of the collection: the caller sets the limit (``pymongo.timeout``).
+    ``on_progress`` is called after each batch with the number of duplicates found so far.
 
-    :raises NotFound: when there is no collection of that name.
-    :raises DependencyUnavailable: when the caches cannot be told; repeating it makes that good.
+    :raises NotFound: when there is no MongoDB collection of that name.
+    :raises DependencyUnavailable: when the caches cannot be notified; a repeated call notifies them.
     """
     name = Record._meta.db_table if collection_name is None else collection_name
     if not has_collection(name):
-        raise NotFound(_("There is no collection named %(name)s.") % {"name": repr(name)[:80]})
+        raise NotFound(_("There is no MongoDB collection named %(name)s.") % {"name": repr(name)[:80]})
     remover = _Remover(name, is_applied=is_applied)
     try:
         remover.run(on_progress)
     finally:
-        # Also when it stopped half way: what was deleted until then is served no more.
-        is_told = not is_applied or remover.tell(requested_by)
-    demand_told(is_told)
+        # Also after a failure: the caches must not serve what was deleted before it.
+        is_notified = not is_applied or remover.notify(requested_by)
+    demand_told(is_notified)
     return remover.report
 
 
 def remove_duplicate_records(*, is_applied: bool, requested_by: str, max_seconds: float) -> DuplicateReport:
-    """Find the duplicates among the records and, if applied, delete them, within the time.
+    """Find the duplicates among the records and, if applied, delete them, within ``max_seconds``.
 
-    What was deleted until the time is over stays deleted.
+    What was deleted before the time was up stays deleted.
 
     :raises DependencyUnavailable: when the time is not enough.
     """
-    mongo.ping()  # under the usual short limit: one that hangs is told at once
+    mongo.ping()  # with the usual short limit, so that a hanging MongoDB is noticed at once
     try:
         with heavy_operations(max_seconds):
             return remove_duplicates(is_applied=is_applied, requested_by=requested_by)
     except PyMongoError as error:
         if not error.timeout:
             raise
-    # Outside of the handler: a slow search is no outage, and must not be taken for one by its cause.
-    mongo.ping()  # or does it hang by now?
+    # Outside the handler: a slow search is not an outage, so the timeout must not be the cause of the error.
+    mongo.ping()  # reports MongoDB as down if it hangs by now
     message = _(
-        "The records are too many to look through within %(seconds)d s. "
-        "Use `manage.py remove_duplicates`, which has no such limit."
+        "There are too many records to check within %(seconds)d s. "
+        "Use `manage.py remove_duplicates`, which does not have this limit."
     )
     raise DependencyUnavailable(message % {"seconds": max_seconds})
 
 
 class _Remover:
-    """One walk through a collection, and what it has found."""
+    """Goes through one MongoDB collection once and fills its report."""
 
     def __init__(self, name: str, *, is_applied: bool) -> None:
         self.report = DuplicateReport(collection=name, is_applied=is_applied)
         self._documents = named_collection(name).with_options(_CODEC)
         self._is_ours = name == Record._meta.db_table
-        # The group that the last batch ended in: its first document, and the one that stays of it so far.
-        self._last_group: Any = _NOBODY
-        self._last_kept: Any = _NOBODY
+        # The last group of the previous batch, which may continue: its first document and its kept one.
+        self._last_group: Any = _NO_GROUP
+        self._last_kept: Any = _NO_GROUP
 
     def run(self, on_progress: OnProgress | None) -> None:
         stages = duplicate_stages(is_ours=self._is_ours)
         with self._documents.aggregate(stages, allowDiskUse=True, batchSize=_BATCH) as found:
             for batch in batches(found, _BATCH):
-                self._take(batch)
+                self._process(batch)
                 if on_progress is not None:
                     on_progress(self.report.duplicates)
 
-    def tell(self, requested_by: str) -> bool:
-        """Tell the caches and the audit log; False when Redis did not take it."""
+    def notify(self, requested_by: str) -> bool:
+        """Clear the caches and write the audit log; returns False when Redis did not respond."""
         report = self.report
-        # Also when nothing was deleted now: the time before this may have ended before this line.
-        is_told = not self._is_ours or get_cache().clear_all()
+        # Also when nothing was deleted now: an earlier removal may have ended before it cleared the caches.
+        is_notified = not self._is_ours or get_cache().clear_all()
         audit.info(
             "duplicates_removed",
             collection=report.collection,
@@ -146,54 +150,57 @@ class _Remover:
             left_alone=report.left_alone,
             requested_by=requested_by,
         )
-        return is_told
+        return is_notified
 
-    def _take(self, batch: Sequence[Document]) -> None:
-        """Count the duplicates of a batch, which come group by group, and delete them if that is wanted."""
+    def _process(self, batch: Sequence[Document]) -> None:
+        """Count the duplicates of a batch, which is sorted by group, and delete them if applied."""
         report = self.report
         report.duplicates += len(batch)
-        contenders = self._contenders(batch)
-        contests: list[list[Any]] = []
+        candidates = self._candidates(batch)
+        groups: list[list[Any]] = []
         if report.is_applied:
-            contests = in_transaction(lambda session: self._settle(contenders, session))
-            deleted = sum(len(losers) for _winner, *losers in contests)
+            groups = in_transaction(lambda session: self._delete_duplicates(candidates, session))
+            deleted = sum(len(duplicates) for _kept, *duplicates in groups)
             report.deleted += deleted
             report.left_alone += len(batch) - deleted
         elif len(report.examples) < MAX_EXAMPLES:
-            contests = rank(self._documents, contenders, is_ours=self._is_ours)
-        kept = {identity_of(one): winner for winner, *losers in contests for one in (winner, *losers)}
+            groups = rank(self._documents, candidates, is_ours=self._is_ours)
+        kept_of = {identity_of(one): group[0] for group in groups for one in group}
         for duplicate in batch:
-            is_new_group = self._last_group is _NOBODY or duplicate["keeper"] != self._last_group
-            # One that has gone meanwhile was in no contest.
-            known = duplicate["keeper"] if is_new_group else self._last_kept
-            stays = kept.get(identity_of(duplicate["_id"]), known)
+            is_new_group = self._last_group is _NO_GROUP or duplicate["first_id"] != self._last_group
+            # A document that was deleted meanwhile is in no group.
+            known = duplicate["first_id"] if is_new_group else self._last_kept
+            kept = kept_of.get(identity_of(duplicate["_id"]), known)
             if is_new_group:
                 report.groups += 1
                 if len(report.examples) < MAX_EXAMPLES:
-                    report.examples.append(_example(duplicate, stays))
-            self._last_group, self._last_kept = duplicate["keeper"], stays
+                    report.examples.append(_example(duplicate, kept))
+            self._last_group, self._last_kept = duplicate["first_id"], kept
 
-    def _contenders(self, batch: Sequence[Document]) -> list[Any]:
-        """Return the duplicates and what their groups keep; of a group that goes on, what stayed of it."""
-        first = {identity_of(one["keeper"]): one["keeper"] for one in batch}
-        if self._last_group is not _NOBODY and identity_of(self._last_group) in first:
+    def _candidates(self, batch: Sequence[Document]) -> list[Any]:
+        """Return the ids of the duplicates and of the first document of each group.
+
+        For a group that goes on from the previous batch, the document that was kept replaces the first one.
+        """
+        first = {identity_of(one["first_id"]): one["first_id"] for one in batch}
+        if self._last_group is not _NO_GROUP and identity_of(self._last_group) in first:
             first[identity_of(self._last_group)] = self._last_kept
         return [*first.values(), *(one["_id"] for one in batch)]
 
-    def _settle(self, contenders: Sequence[Any], session: ClientSession) -> list[list[Any]]:
-        """Rank the documents as they are now, and delete all but the first of each question."""
-        contests = rank(self._documents, contenders, is_ours=self._is_ours, session=session)
-        if contests:
+    def _delete_duplicates(self, candidates: Sequence[Any], session: ClientSession) -> list[list[Any]]:
+        """Rank the documents as they are now, and delete all but the first of each group."""
+        groups = rank(self._documents, candidates, is_ours=self._is_ours, session=session)
+        if groups:
             keep_and_delete(
                 self._documents,
-                keep=[winner for winner, *_losers in contests],
-                delete=[one for _winner, *losers in contests for one in losers],
+                keep=[kept for kept, *_duplicates in groups],
+                delete=[one for _kept, *duplicates in groups for one in duplicates],
                 session=session,
             )
-        return contests
+        return groups
 
 
 def _example(duplicate: Document, kept: Any) -> Document:
     key = {name: duplicate["key"][name] for name in ("action", "cat_id", "granularity", "period_key")}
-    goes = duplicate["_id"] if duplicate["_id"] != kept else duplicate["keeper"]
-    return key | {"kept": str(kept), "duplicate": str(goes)}
+    other = duplicate["_id"] if duplicate["_id"] != kept else duplicate["first_id"]
+    return key | {"kept": str(kept), "duplicate": str(other)}

@@ -1,4 +1,4 @@
-"""How far the import of one source is, and what became of its documents; only this module writes it."""
+"""The journal of an import: its progress and its counts. Only this module writes it."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ Document = dict[str, Any]
 
 @dataclass(slots=True)
 class ImportCounts:
-    """What became of the documents read so far; each is counted once."""
+    """The outcomes of the documents read so far; each document is counted once."""
 
     read: int = 0
     imported: int = 0
-    kept: int = 0  # what is stored here is as new or newer
+    kept: int = 0  # our record is as new or newer
     skipped: dict[str, int] = field(default_factory=dict)  # by reason
     unreadable: dict[str, int] = field(default_factory=dict)  # by reason
-    records: int = 0  # written: a trend makes one for each point
-    lost: int = 0  # written records that were not there when they were looked for
-    listed: list[dict[str, str]] = field(default_factory=list)  # the first unreadable ones, and why
+    records: int = 0  # written records; a trend makes one for each point
+    lost: int = 0  # written records that were missing when they were read again
+    listed: list[dict[str, str]] = field(default_factory=list)  # the first unreadable documents
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every document read is accounted for, and every record written was found again."""
+        """Whether each document that was read has an outcome, and each written record was found again."""
         others = sum(self.skipped.values()) + sum(self.unreadable.values())
         return self.read == self.imported + self.kept + others and self.lost == 0
 
     def note_skipped(self, reason: str) -> None:
-        """Count a document with nothing to import."""
+        """Count a document with nothing to import, by its reason."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
     def note_unreadable(self, document_id: Any, problem: Unreadable) -> None:
-        """Count a document that cannot be read."""
+        """Count a document that cannot be read, and list it if it is one of the first."""
         self.unreadable[problem.reason] = self.unreadable.get(problem.reason, 0) + 1
         if len(self.listed) < MAX_LISTED:
             self.listed.append({"id": str(document_id)[:100], "reason": str(problem)})
 
 
 class Journal:
-    """How far the import of one source is: a document that one process at a time may write."""
+    """The stored progress of the import of one source; a lease lets one process at a time write it."""
 
     def __init__(self, source: ReferenceSource) -> None:
         self._name = source.name
@@ -62,7 +62,10 @@ class Journal:
         self._documents = named_collection(_IMPORTS)
 
     def begin(self, *, is_restarted: bool) -> tuple[ImportCounts, tuple[Any] | None]:
-        """Take the source for this process; returns the counts so far and the last id read."""
+        """Acquire the lease; returns the counts so far and the last id that was read, None at the beginning.
+
+        :raises Conflict: when another process has the lease.
+        """
         now = utc_now()
         try:
             journal: Any = self._documents.find_one_and_update(
@@ -77,15 +80,15 @@ class Journal:
         except DuplicateKeyError as error:
             raise Conflict(_("This source is being imported by another process.")) from error
         if is_restarted or journal["is_done"] or "last_id" not in journal:
-            # A source that was read to its end may have changed since, anywhere.
+            # A source that was read to its end may have changed anywhere since then.
             self._update({"$set": {"is_done": False, "started_at": now}, "$unset": {"last_id": 1}})
             return ImportCounts(), None
         return ImportCounts(**journal["counts"]), (journal["last_id"],)
 
     def note(self, counts: ImportCounts, last_id: Any) -> None:
-        """Note that everything up to this id is done.
+        """Note that all documents up to this id are done, and extend the lease.
 
-        :raises Conflict: when the lease went to another process, because this one was asleep for long.
+        :raises Conflict: when the lease has expired and another process has acquired it.
         """
         changes = {"counts": asdict(counts), "last_id": last_id, "lease_until": utc_now() + _LEASE}
         if not self._update({"$set": changes}):
@@ -96,7 +99,7 @@ class Journal:
         self._update({"$set": {"is_done": True, "counts": asdict(counts), "finished_at": utc_now()}})
 
     def release(self) -> None:
-        """Let others import."""
+        """Release the lease."""
         self._update({"$set": {"lease_until": None}})
 
     def _update(self, changes: Document) -> bool:
@@ -105,17 +108,17 @@ class Journal:
 
 
 class NoJournal:
-    """A dry run begins at the beginning and notes nothing."""
+    """The journal of a dry run: it begins at the first document and stores nothing."""
 
     def begin(self, *, is_restarted: bool) -> tuple[ImportCounts, tuple[Any] | None]:
-        """Begin."""
+        """Return empty counts and no last id."""
         return ImportCounts(), None
 
     def note(self, counts: ImportCounts, last_id: Any) -> None:
-        """Note nothing."""
+        """Do nothing."""
 
     def finish(self, counts: ImportCounts) -> None:
-        """Note nothing."""
+        """Do nothing."""
 
     def release(self) -> None:
-        """Hold nothing."""
+        """Do nothing: a dry run has no lease."""

@@ -1,7 +1,7 @@
-"""Reads one document of the reference program and says which records it makes here (pure but for settings).
+"""Converts one document of the former program into records; it reads the settings, but no database.
 
-Three outcomes are kept apart: records, a document that holds nothing to import (:class:`NothingInIt`), and
-one that cannot be read (:class:`Unreadable`). ``docs/operations.md`` lists the fields.
+There are three outcomes: records, nothing to import (:class:`NothingToImport`), and a document that cannot be
+read (:class:`Unreadable`).
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from apps.mengla.upstream.payloads import (
     unwrap,
 )
 
-MAX_RECORD_BYTES = 16 * 1024 * 1024 - 64 * 1024  # MongoDB's limit, and room for the update around it
+MAX_RECORD_BYTES = 16 * 1024 * 1024 - 64 * 1024  # MongoDB's limit, less room for the update around it
 _INSTANT_FIELDS = ("collected_at", "updated_at", "created_at")
 _FIRST_MILLISECONDS = 10**11  # as seconds this would be the year 5138
 _SHOWN_CHARACTERS = 60
 Document = Mapping[str, Any]
 
 
-class NothingInIt(ValueError):
-    """The document can be read, and there is nothing to import; the text is a short fixed reason."""
+class NothingToImport(ValueError):
+    """The document can be read, but has nothing to import; the text is a short fixed reason."""
 
 
 class Unreadable(ValueError):
-    """The document cannot be read; ``reason`` is short and fixed, the text says more."""
+    """The document cannot be read; ``reason`` is short and fixed, the text adds the details."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {printable(detail)}" if detail else reason)
@@ -53,16 +53,16 @@ class Unreadable(ValueError):
 
 
 def read_document(source: Document, *, now: datetime) -> list[ImportedRecord]:
-    """Return the records the document makes: one, or one for each point of a trend.
+    """Return the records of the document: one, or one for each point of a trend.
 
-    :raises NothingInIt: when it holds no figures, or figures that are past their retention.
-    :raises Unreadable: when it says not clearly what it is.
+    :raises NothingToImport: when it has no figures, or figures past their retention.
+    :raises Unreadable: when a field is missing or invalid, or the figures cannot be stored.
     """
     action = _action(source)
     granularity = _granularity(source)
     unwrapped = read_figures(action, source)
     if unwrapped.empty_reason is not None:
-        raise NothingInIt("empty answer")
+        raise NothingToImport("empty answer")
     if action == Action.INDUSTRY_TREND:
         figures = _points(source, unwrapped, granularity)
     else:
@@ -70,7 +70,7 @@ def read_document(source: Document, *, now: datetime) -> list[ImportedRecord]:
     collected_at = _collected_at(source, now=now)
     kept_until = freshness.kept_until(next(iter(figures)).granularity, collected_at)
     if kept_until <= now:
-        raise NothingInIt("past retention")
+        raise NothingToImport("past retention")
     return [_record(source, action, period, data, collected_at) for period, data in figures.items()]
 
 
@@ -81,14 +81,14 @@ def _record(
         action, _category(source), period, period, product_id=_product(source), extra=_extra(source)
     )
     try:
-        # Through JSON, so that nothing is left of BSON's own types, such as dates.
+        # Encoding as JSON and decoding again removes BSON's own types, such as dates.
         text = canonical_json(data)
         plain = orjson.loads(text)
         digest = data_hash(plain)
     except UnstorablePayload as error:
         raise Unreadable("data cannot be stored", str(error)) from error
     if b'"$ref":' in text:
-        # MongoDB would return an object with this name as a reference and no longer as JSON.
+        # MongoDB would return an object with this key as a reference instead of JSON.
         raise Unreadable("data cannot be stored", "it uses the name $ref")
     record = ImportedRecord(
         id=query.record_id(period),
@@ -173,20 +173,20 @@ def _period(source: Document, granularity: Granularity | None) -> Period:
 
 
 def read_figures(action: Action, source: Document) -> Unwrapped:
-    """Return the figures in the document's ``data``, however they are wrapped, or why there are none.
+    """Return the figures in the document's ``data``, however they are wrapped, or the reason why it has none.
 
-    :raises NothingInIt: when it is the answer of an execution that failed, or had not ended.
-    :raises Unreadable: when it is nothing that figures could be in.
+    :raises NothingToImport: when ``data`` is the answer of an execution that failed or had not ended.
+    :raises Unreadable: when there is no ``data``, or its form is unknown.
     """
     if "data" not in source:
         raise Unreadable("no data")
     data = source["data"]
     if isinstance(data, dict) and parse_webhook(data).kind is not WebhookKind.RESULT:
-        raise NothingInIt("failed or unfinished execution")
+        raise NothingToImport("failed or unfinished execution")
     try:
         unwrapped = unwrap(action, data)
         if unwrapped.empty_reason is EmptyReason.MISSING_KEY:
-            # Kept without the key of its list: here the action is known without it.
+            # Stored without the key of its list: the document names the action, so the key can be added.
             bare = [data] if _is_point(action, data) else data
             again = unwrap(action, {LIST_KEYS[action]: bare})
             if again.empty_reason is EmptyReason.MISSING_KEY:
@@ -202,7 +202,7 @@ def _is_point(action: Action, data: object) -> bool:
 
 
 def _points(source: Document, unwrapped: Unwrapped, granularity: Granularity | None) -> dict[Period, object]:
-    """Return the points of a trend; without a granularity that of the document's own period counts."""
+    """Return the points of a trend by period; the default granularity is that of the document's period."""
     if granularity is None:
         granularity = _period(source, None).granularity
     points: Any = unwrapped.data
@@ -243,13 +243,13 @@ def _collected_at(source: Document, *, now: datetime) -> datetime:
     if instant is None:
         raise Unreadable("unreadable instant", _shown(value))
     if instant > now:
-        # It would count as newer than everything that is collected from now on.
+        # It would count as newer than all figures collected until then.
         raise Unreadable("instant in the future", instant.isoformat())
     return instant
 
 
 def _instant(value: object) -> datetime | None:
-    """Read a date, ISO text or Unix time (seconds or milliseconds) as UTC without zone."""
+    """Return a date, ISO text or Unix time (seconds or milliseconds) as naive UTC; None if invalid."""
     try:
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
@@ -270,6 +270,6 @@ def _first_of(source: Document, *names: str) -> Any:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str | int | float):  # BSON has no integers too large to be shown
+    if isinstance(value, str | int | float):  # integers of BSON have at most 64 bits
         return repr(value)[:_SHOWN_CHARACTERS]
     return "nothing" if value is None else f"a value of type {type(value).__name__}"

@@ -1,8 +1,8 @@
-"""Copies what the reference program has collected into our records.
+"""Copies the figures that the former program has collected into our records.
 
-The source is read in the order of its ids, one batch after the other, and how far it was read is noted after
-each batch: a killed import goes on where it stopped, and reading a batch twice changes nothing. A record here
-is replaced only by one collected later.
+The source is read in the order of its ids, batch by batch. The journal notes the last id after each batch,
+so a killed import goes on where it stopped. Importing a batch twice changes nothing. A record is replaced
+only by one that was collected later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 from apps.core.caching.tiers import clear_all
 from apps.core.storage.mongo import utc_now
 from apps.mengla.former.import_journal import ImportCounts, Journal, NoJournal
-from apps.mengla.former.reference_document import NothingInIt, Unreadable, read_document
+from apps.mengla.former.reference_document import NothingToImport, Unreadable, read_document
 from apps.mengla.former.reference_source import ReferenceSource, SourceDocument, is_same_id
 from apps.mengla.ingest.records import UNSTORABLE_ERRORS, ImportedRecord, older_or_missing, write_if_newer
 
@@ -28,16 +28,16 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """How an import ended."""
+    """The result of an import."""
 
     counts: ImportCounts
     source_count: int
     was_resumed: bool
-    is_announced: bool  # whether the caches were told
+    are_caches_notified: bool
 
     @property
     def is_complete(self) -> bool:
-        """Whether the source holds no more than was read."""
+        """Whether all documents of the source were read."""
         return self.counts.read >= self.source_count
 
 
@@ -49,13 +49,14 @@ def import_reference_data(
     is_restarted: bool = False,
     report: Callable[[ImportCounts, int], None] = lambda _counts, _total: None,
 ) -> ImportResult:
-    """Import everything the source holds, or say what would be imported.
+    """Import all documents of the source; a dry run only counts what would be imported.
 
     ``report`` is called after each batch with the counts so far and the number of documents in the source.
+    ``is_restarted`` begins with the first document, also after an interrupted import.
 
-    :raises InvalidInput: when the source is where the records are written to.
-    :raises Conflict: when another import of the same source is under way.
-    :raises DependencyUnavailable: when the source does not answer; then another call goes on from there.
+    :raises InvalidInput: when the source is the MongoDB collection of our records.
+    :raises Conflict: when another import of the same source is running.
+    :raises DependencyUnavailable: when the source does not respond; the next call goes on from there.
     """
     source.check()
     total = source.estimate_count()
@@ -64,7 +65,7 @@ def import_reference_data(
     was_resumed = after is not None
     try:
         while batch := source.read_batch(after, limit=batch_size):
-            _take_batch(batch, counts, is_dry_run=is_dry_run)
+            _import_batch(batch, counts, is_dry_run=is_dry_run)
             if after is not None and is_same_id(after[0], batch[-1].id):
                 break
             after = (batch[-1].id,)
@@ -73,21 +74,21 @@ def import_reference_data(
         journal.finish(counts)
     finally:
         journal.release()
-        # Also when it was stopped: a batch may have been written and not yet counted.
-        is_announced = is_dry_run or counts.read == 0 or clear_all()
+        # Also after a failure: a batch may be written but not counted yet.
+        are_caches_notified = is_dry_run or counts.read == 0 or clear_all()
     logger.info("reference_data_imported", source=source.name, is_dry_run=is_dry_run, **_logged(counts))
-    return ImportResult(counts, source.estimate_count(), was_resumed, is_announced)
+    return ImportResult(counts, source.estimate_count(), was_resumed, are_caches_notified)
 
 
-def _take_batch(batch: Sequence[SourceDocument], counts: ImportCounts, *, is_dry_run: bool) -> None:
+def _import_batch(batch: Sequence[SourceDocument], counts: ImportCounts, *, is_dry_run: bool) -> None:
     now = utc_now()
     readable: list[tuple[Any, list[ImportedRecord]]] = []
     for document in batch:
         counts.read += 1
         try:
             readable.append((document.id, read_document(_decoded(document), now=now)))
-        except NothingInIt as nothing:
-            counts.note_skipped(str(nothing))
+        except NothingToImport as reason:
+            counts.note_skipped(str(reason))
         except Unreadable as problem:
             counts.note_unreadable(document.id, problem)
     records = [record for _document_id, made in readable for record in made]
@@ -113,11 +114,11 @@ def _decoded(document: SourceDocument) -> Document:
 
 
 def _count_lost(records: Sequence[ImportedRecord]) -> int:
-    """Count the records that are not stored, or older than they should be, after one more try."""
+    """Count the records that are missing or stored with older figures, after a second attempt to write."""
     missing = older_or_missing(records)
     again = [record for record in records if id(record) in missing]
     if again:
-        # Two writers met at a new record, and the older one won: now it is there to be updated.
+        # Two writers inserted the same new record, and the older one won: now it can be updated.
         write_if_newer(again)
         missing = older_or_missing(again)
     return len(missing)

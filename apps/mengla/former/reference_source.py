@@ -1,4 +1,4 @@
-"""The database of the reference program, opened for reading only."""
+"""The database of the former program; it is only read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from apps.mengla.models import Record
 
 _CONNECT_TIMEOUT_MS = 5000
 _OPERATION_SECONDS = 120
-# A batch never holds much more than this, however large its documents are.
+# A batch ends with the document that reaches this size.
 _BATCH_BYTES = 8 * 1024 * 1024
 _MAX_URI_LENGTH = 4096
 _SCHEMES = ("mongodb://", "mongodb+srv://")
@@ -36,7 +36,7 @@ _STRICT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=Datetim
 
 @dataclass(frozen=True, slots=True)
 class SourceDocument:
-    """One document as it lies in the source."""
+    """One document of the source, as BSON, and its id."""
 
     raw: bytes
     id: Any
@@ -44,13 +44,13 @@ class SourceDocument:
     def decode(self) -> dict[str, Any]:
         """Return its fields.
 
-        :raises bson.errors.InvalidBSON: for broken text, or anything else that is no BSON.
+        :raises bson.errors.InvalidBSON: for invalid UTF-8, or other invalid BSON.
         """
         return bson.decode(self.raw, codec_options=_STRICT)
 
 
 class ReferenceSource:
-    """A collection of another MongoDB; every failure to read it is a :class:`DependencyUnavailable`."""
+    """A collection in another MongoDB; reading it raises :class:`DependencyUnavailable` on every failure."""
 
     def __init__(self, client: pymongo.MongoClient[Any], hosts: str, database: str, collection: str) -> None:
         self._client = client
@@ -61,30 +61,32 @@ class ReferenceSource:
                 collection, codec_options=CodecOptions(document_class=RawBSONDocument)
             )
         except InvalidName as error:
-            raise InvalidInput(_("MongoDB takes no such name of a database or collection.")) from error
+            raise InvalidInput(_("Invalid name of a database or MongoDB collection.")) from error
 
     def check(self) -> None:
-        """Connect, and make sure that this is not the collection the records are written to.
+        """Connect, and check that the source is not the MongoDB collection of our records.
 
         :raises InvalidInput: when it is.
+        :raises DependencyUnavailable: when the source does not respond.
         """
-        # Its own limit: under the one of an operation PyMongo would look for a server just as long.
+        # A limit of its own: within the longer one of an operation PyMongo would look for a server as long.
         with self._reading(seconds=_CONNECT_TIMEOUT_MS / 1000):
             theirs = self._client.admin.command("hello")
         ours = collection_of(Record)
         is_same_name = self._documents.full_name == ours.full_name
         if is_same_name and _is_same_deployment(theirs, ours.database.command("hello")):
-            raise InvalidInput(_("The source is the collection that would be written to."))
+            raise InvalidInput(_("The source and the target are the same MongoDB collection."))
 
     def estimate_count(self) -> int:
-        """Return how many documents there are, without counting them."""
+        """Return the approximate number of documents, from the metadata of the collection."""
         with self._reading():
             return self._documents.estimated_document_count()
 
     def read_batch(self, after: tuple[Any] | None, *, limit: int) -> list[SourceDocument]:
-        """Return the next documents in the order of their ids; ``after`` holds the last id that was read.
+        """Return at most ``limit`` documents in the order of their ids; empty at the end of the source.
 
-        By index bounds and not by ``$gt``, which finds only ids of the same type.
+        ``after`` holds the last id that was read; None begins at the first document. The batch is found by
+        index bounds, because ``$gt`` finds only ids of the same type.
         """
         batch: list[SourceDocument] = []
         size_bytes = 0
@@ -118,14 +120,14 @@ class ReferenceSource:
 
 @contextmanager
 def open_source(*, uri: str, database: str, collection: str) -> Iterator[ReferenceSource]:
-    """Open the source within the block.
+    """Open the source within the block; nothing is read until its first use.
 
-    :raises InvalidInput: for an address or a name that cannot be one. No message holds the address: it may
-        hold a password.
+    :raises InvalidInput: for an invalid address or name. The message does not show the address, because it
+        may hold a password.
     """
     for name in (database, collection):
         if not name.isprintable() or not 0 < len(name) <= _MAX_NAME_LENGTH:
-            raise InvalidInput(_("MongoDB takes no such name of a database or collection."))
+            raise InvalidInput(_("Invalid name of a database or MongoDB collection."))
     if len(uri) > _MAX_URI_LENGTH or not uri.isprintable() or not uri.startswith(_SCHEMES):
         raise InvalidInput(_uri_problem())
     try:
@@ -143,7 +145,7 @@ def open_source(*, uri: str, database: str, collection: str) -> Iterator[Referen
 
 
 def is_same_id(one: Any, other: Any) -> bool:
-    """Whether two ids are the same value of the same type (NaN is, too)."""
+    """Whether two ids are the same value of the same type; NaN is the same as NaN."""
     return bson.encode({"": one}) == bson.encode({"": other})
 
 
@@ -153,8 +155,8 @@ def _document(raw: bytes) -> SourceDocument:
 
 def _uri_problem() -> str:
     return _(
-        "This is no address of a MongoDB: write mongodb://USER:PASSWORD@HOST:PORT/, with the special "
-        "characters of the password escaped."
+        "Invalid MongoDB address: write mongodb://USER:PASSWORD@HOST:PORT/, with the special characters of "
+        "the password escaped."
     )
 
 
@@ -165,7 +167,7 @@ def _hosts_of(uri: str) -> str:
 
 
 def _is_same_deployment(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two answers of ``hello`` come from one server, or from members of one replica set."""
+    """Whether two replies to ``hello`` come from one server, or from members of one replica set."""
     processes = [hello.get("topologyVersion", {}).get("processId") for hello in (one, other)]
     if processes[0] is not None and processes[0] == processes[1]:
         return True

@@ -1,1 +1,1 @@
-"""Commands of this app."""
+"""The management commands of this app, and the modules they share."""

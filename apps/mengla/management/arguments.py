@@ -1,4 +1,4 @@
-"""The arguments that several commands of this app share, and what they mean."""
+"""The arguments that several commands of this app share."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def add_selection(parser: CommandParser) -> None:
         default=[],
         type=_category,
         metavar="ID",
-        help=_(
-            "ids of categories, or `all` for all of them taken together (default: every level-1 category)"
-        ),
+        help=_("category ids, or `all` for all categories together (default: every level-1 category)"),
     )
     parser.add_argument(
         "--action",
@@ -39,7 +37,7 @@ def add_selection(parser: CommandParser) -> None:
         default=[],
         type=one_of(lambda: list(Action.values)),
         metavar="A",
-        help=_("%(names)s (default: all of them)") % {"names": ", ".join(Action.values)},
+        help=_("data sets: %(names)s (default: all of them)") % {"names": ", ".join(Action.values)},
     )
 
 
@@ -58,14 +56,14 @@ def add_range(parser: CommandParser) -> None:
         type=granularity_argument,
         metavar="G",
         help=_(
-            "day, month, quarter or year (default: what the form of the periods says); a longer one also "
-            "takes the first day of its first and the last day of its last period"
+            "day, month, quarter or year (default: that of the given periods); with month, quarter or year, "
+            "--from and --to may also be the first and the last day of the range"
         ),
     )
 
 
 def read_selection(options: Mapping[str, Any]) -> Selection:
-    """Return the selected part of the figures.
+    """Return the selected categories and actions.
 
     :raises InvalidInput: for unknown categories.
     """
@@ -75,7 +73,7 @@ def read_selection(options: Mapping[str, Any]) -> Selection:
 def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
     """Return the first and the last period.
 
-    :raises InvalidInput: when they cannot be read or do not go together.
+    :raises InvalidInput: when they are invalid, or do not form a range.
     """
     return parse_range(options["range_start"], options["range_end"], options["granularity"])
 
@@ -83,4 +81,4 @@ def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
 def _category(text: str) -> str:
     if text == ALL_CATEGORIES or is_cat_id(text):
         return text
-    raise argparse.ArgumentTypeError(_("there is no category %(text)s") % {"text": shown(text)})
+    raise argparse.ArgumentTypeError(_("invalid category id %(text)s") % {"text": shown(text)})

@@ -1,4 +1,4 @@
-"""What the commands that start runs have in common: dry run, start, progress until the end, clean stop."""
+"""The base classes of the commands that start or follow runs: dry run, start, progress, clean stop."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ Options = Mapping[str, Any]
 
 REQUESTED_BY = "manage.py"
 ORDER = Order(requested_by=REQUESTED_BY)
-# When nothing has ended for so long, say what may be the matter.
+# After so long without an ended collection, a hint names the likely cause.
 _QUIET_SECONDS = 10.0
 _PREVIEW_SECONDS = 3600
 
 
 class FollowingCommand(CollectorCommand):
-    """Can wait for a run until it ends."""
+    """A command that can wait for the end of a run."""
 
     argument_errors = (InvalidInput, NotFound)
     operation_timeout_seconds = None
@@ -52,22 +52,22 @@ class FollowingCommand(CollectorCommand):
         parser.add_argument(
             "--wait",
             action="store_true",
-            help=_("Follow the sync task until it ends; Ctrl-C only stops this."),
+            help=_("Follow the sync task until it ends. Ctrl-C ends the command, not the sync task."),
         )
         parser.add_argument(
-            "--cancel-on-exit", action="store_true", help=_("With --wait: Ctrl-C cancels the sync task, too.")
+            "--cancel-on-exit", action="store_true", help=_("With --wait: Ctrl-C also cancels the sync task.")
         )
 
     def check_waiting(self, options: Options) -> None:
-        """Refuse what makes no sense.
+        """Check that the options of waiting go together.
 
         :raises InvalidInput: for ``--cancel-on-exit`` without ``--wait``.
         """
         if options["cancel_on_exit"] and not options["wait"]:
-            raise InvalidInput(_("--cancel-on-exit is for --wait: without it nothing is waited for."))
+            raise InvalidInput(_("--cancel-on-exit requires --wait."))
 
     def start_and_follow(self, start: Callable[[], Started], options: Options) -> CommandResult:
-        """Start a run whole, whatever signal comes meanwhile, then go on as :meth:`follow_if_wanted` does."""
+        """Start a run, then do as :meth:`follow_if_wanted`; a signal takes effect only after the start."""
         started: Started | None = None
         try:
             with self.signals.deferred():
@@ -75,22 +75,22 @@ class FollowingCommand(CollectorCommand):
         except Stopped as stopped:
             if started is None:
                 raise
-            return self._left(started.run_id, stopped, is_cancelled=options["cancel_on_exit"])
+            return self._stopped(started.run_id, stopped, is_cancelled=options["cancel_on_exit"])
         return self.follow_if_wanted(started, options)
 
     def follow_if_wanted(self, started: Started, options: Options) -> CommandResult:
-        """Return the started run, or wait for its end and return how it ended."""
+        """Return the started run, or with ``--wait`` follow it and return how it ended."""
         try:
             if not options["wait"]:
                 return self._started(started)
             return self._ended(self._follow(started.run_id, options))
         except Stopped as stopped:
-            return self._left(started.run_id, stopped, is_cancelled=options.get("cancel_on_exit", False))
+            return self._stopped(started.run_id, stopped, is_cancelled=options.get("cancel_on_exit", False))
 
-    def describe_preview(self, look: Callable[[], Preview]) -> CommandResult:
+    def describe_preview(self, read_preview: Callable[[], Preview]) -> CommandResult:
         """Return what a run would do."""
         with pymongo.timeout(_PREVIEW_SECONDS):
-            preview = look()
+            preview = read_preview()
         result = {
             "is_dry_run": True,
             "total": preview.total,
@@ -110,7 +110,7 @@ class FollowingCommand(CollectorCommand):
             "id": started.run_id,
             "name": f"{view.run['name']} {view.run['period']}".strip(),
             "total": view.run["expected_total"],
-            "how": _how_to_go_on(started.run_id),
+            "how": _next_commands(started.run_id),
         }
         return describe_run(view), text, ExitCode.DONE
 
@@ -121,11 +121,11 @@ class FollowingCommand(CollectorCommand):
             display.note(_("Sync task %(id)s") % {"id": run_id})
             for view in follow_run(run_id):
                 if view is None:
-                    quiet.note_once(display, _("MongoDB does not answer; still trying."))
+                    quiet.note_once(display, _("MongoDB does not respond; retrying."))
                     continue
                 last = view
                 display.show(done=view.ended_count, total=view.progress.total, facts=facts_of(view))
-                if quiet.lasts(view) and (hint := _hint()):
+                if quiet.is_due(view) and (hint := _hint()):
                     quiet.note_once(display, hint)
         if last is None:
             raise NotFound(_("There is no such sync task."))
@@ -136,37 +136,40 @@ class FollowingCommand(CollectorCommand):
         result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
         return result, summary_of(view, failures), exit_code_of(view)
 
-    def _left(self, run_id: str, stopped: Stopped, *, is_cancelled: bool) -> CommandResult:
-        """Stop following; the run goes on without us, unless it shall be cancelled."""
+    def _stopped(self, run_id: str, stopped: Stopped, *, is_cancelled: bool) -> CommandResult:
+        """Stop following: cancel the run, or let it go on in the worker."""
         if is_cancelled:
-            with contextlib.suppress(Conflict):  # it may have ended this very moment
+            with contextlib.suppress(Conflict):  # it may have ended in the meantime
                 runs.cancel_run(run_id=run_id, cancelled_by=REQUESTED_BY)
             view = look_at_run(run_id)
             return describe_run(view) | {"stopped_by": stopped.signal_name}, summary_of(view), ExitCode.FAILED
-        text = _("Stopped by %(signal)s. Sync task %(id)s goes on in the worker.\n%(how)s") % {
+        text = _("Stopped by %(signal)s. Sync task %(id)s continues in the worker.\n%(how)s") % {
             "signal": stopped.signal_name,
             "id": run_id,
-            "how": _how_to_go_on(run_id),
+            "how": _next_commands(run_id),
         }
         return {"id": run_id, "stopped_by": stopped.signal_name}, text, ExitCode.FAILED
 
 
 class RunCommand(FollowingCommand):
-    """Starts a run that collects figures."""
+    """A command that starts a run."""
 
     can_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add what every such command takes."""
+        """Add ``--wait``, ``--cancel-on-exit`` and the common options."""
         super().add_arguments(parser)
         self.add_waiting(parser)
 
     def plan(self, options: Options) -> Plan:
-        """Return what the run shall do."""
+        """Return the plan of the run; subclasses implement it.
+
+        :raises InvalidInput: for invalid options.
+        """
         raise NotImplementedError
 
     def run(self, **options: Any) -> CommandResult:
-        """Start the run, or say what it would do."""
+        """Start the run; a dry run only describes it."""
         self.check_waiting(options)
         if options["dry_run"]:
             plan = self.plan(options)
@@ -175,15 +178,15 @@ class RunCommand(FollowingCommand):
 
 
 class _Quiet:
-    """Notices that nothing happens, and says each thing once."""
+    """Notices that no collection ends for long, and shows each note once."""
 
     def __init__(self) -> None:
         self._ended_count = -1
         self._since = time.monotonic()
         self._notes: set[str] = set()
 
-    def lasts(self, view: RunView) -> bool:
-        """Whether nothing has ended for long; asked again only after the same time."""
+    def is_due(self, view: RunView) -> bool:
+        """Whether a hint is due: no collection has ended, and no hint was due, for ``_QUIET_SECONDS``."""
         now = time.monotonic()
         if view.ended_count == self._ended_count and not view.is_ended:
             if now - self._since < _QUIET_SECONDS:
@@ -206,7 +209,7 @@ def _hint() -> str | None:
     return unavailable_reason()
 
 
-def _how_to_go_on(run_id: str) -> str:
+def _next_commands(run_id: str) -> str:
     return _(
-        "Follow it: manage.py sync_tasks show %(id)s --wait. Stop it: manage.py sync_tasks cancel %(id)s."
+        "Follow it: manage.py sync_tasks show %(id)s --wait. Cancel it: manage.py sync_tasks cancel %(id)s."
     ) % {"id": run_id}

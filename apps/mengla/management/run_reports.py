@@ -1,4 +1,4 @@
-"""How runs are told by the commands: for people in lines and tables, for machines with the API's names."""
+"""How the commands describe runs: for people as lines and tables, for programs with the API's field names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def describe_failure(failure: Failure) -> dict[str, Any]:
 
 
 def exit_code_of(view: RunView) -> ExitCode:
-    """Return what an ended run means for a command that waited for it."""
+    """Return the exit code of a command that waited for this run."""
     progress = view.progress
     if view.run["status"] != RunStatus.COMPLETED:
         return ExitCode.FAILED
@@ -54,7 +54,7 @@ def exit_code_of(view: RunView) -> ExitCode:
 
 
 def facts_of(view: RunView) -> str:
-    """Return what stands beside a progress bar."""
+    """Return the text beside a progress bar: counts, pace and the remaining time."""
     progress = view.progress
     facts = [_counts_text(view)]
     if not view.is_ended:
@@ -65,7 +65,7 @@ def facts_of(view: RunView) -> str:
 
 
 def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
-    """Return the run in a line, and its failures below."""
+    """Return the run as one line, its error message, and a table of its failures."""
     run = view.run
     line = _("Sync task %(id)s, %(name)s: %(status)s; %(counts)s of %(total)d") % {
         "id": run["_id"],
@@ -90,8 +90,8 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
 
 
 def failures_table(failures: Sequence[Failure]) -> str:
-    """Return the failed collections with their reasons."""
-    titles = [_("failed"), _("category"), _("period"), _("attempts"), _("error"), _("reason")]
+    """Return the failed collections as a table, with their reasons."""
+    titles = [_("data set"), _("category"), _("period"), _("attempts"), _("error"), _("reason")]
     return format_table(
         titles,
         [
@@ -102,7 +102,7 @@ def failures_table(failures: Sequence[Failure]) -> str:
 
 
 def runs_table(views: Sequence[RunView]) -> str:
-    """Return the runs, one in each row; instants are the market's."""
+    """Return the runs as a table, one in each row; times are in the market's time zone."""
     titles = [
         _("id"),
         _("task"),

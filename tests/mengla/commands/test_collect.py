@@ -62,7 +62,7 @@ def test_people_are_told_how_to_go_on() -> None:
     assert ended.out.splitlines() == [
         f"Started sync task {run_id}, Monthly collection 202506: up to 10 collections.",
         f"Follow it: manage.py sync_tasks show {run_id} --wait. "
-        f"Stop it: manage.py sync_tasks cancel {run_id}.",
+        f"Cancel it: manage.py sync_tasks cancel {run_id}.",
     ]
 
 

@@ -35,8 +35,8 @@ def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
         "hot 1001  █▒E·+  2/5",
         "hot all   ·····  0/5",
         "",
-        "█ present, ▒ present but due for renewal, E empty, · missing, + missing and being collected",
-        "10 in all: 2 present, 1 empty, 7 missing; 1 due for renewal, 1 being collected.",
+        "█ present, ▒ present but stale, E empty, · missing, + missing and being collected",
+        "10 in total: 2 present, 1 empty, 7 missing; 1 stale, 1 being collected.",
     ]
 
 

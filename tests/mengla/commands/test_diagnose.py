@@ -52,7 +52,7 @@ def test_all_is_well() -> None:
     titles, *rows = ended.out.splitlines()
     assert titles.split() == ["check", "state", "ms", "found"]
     assert [row.split()[:2] for row in rows[: len(CHECKS)]] == [[name, "ok"] for name in CHECKS]
-    assert rows[-1] == "All is well."
+    assert rows[-1] == "All checks passed."
 
 
 @pytest.mark.usefixtures("_healthy")

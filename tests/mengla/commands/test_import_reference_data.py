@@ -84,7 +84,7 @@ def test_a_dry_run_writes_nothing_and_says_the_same(source: Documents) -> None:
     assert (ended.code, foretold["is_dry_run"]) == (0, True)
     assert (foretold["read"], foretold["imported"], foretold["kept"]) == (5, 2, 3)
     assert copy(source, "--dry-run").out == (
-        "Dry run, nothing written: 5 documents: 2 imported, 3 kept, 0 skipped, 0 unreadable; "
+        "Dry run, nothing written. Read 5 documents: 2 imported, 3 kept, 0 skipped, 0 unreadable; "
         "2 records to write.\n"
     )
     assert stored() == before
@@ -168,7 +168,7 @@ def test_a_stopped_import_is_gone_on_with(source: Documents, number: signal.Sign
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert "Run the command again to go on from here." in err
+    assert "Run the command again to continue from here." in err
     assert f"Stopped by {number.name}." in err
     assert "Traceback" not in err
     assert 0 < len(stored()) < 3000

@@ -65,7 +65,7 @@ def test_the_command_says_when_something_changed_meanwhile(monkeypatch: pytest.M
     changed_meanwhile(monkeypatch, lambda: named_collection(LEGACY).delete_one({"_id": kept}))
     code, out, _ = run("--collection", LEGACY, "--apply")
     assert code == 3
-    assert "left alone; run it again" in out
+    assert "changed meanwhile and were not deleted. Run the command again." in out
 
 
 def test_many_groups_are_not_all_listed() -> None:

@@ -49,7 +49,7 @@ def end(period: str = "202506", *, failing: int = 0) -> str:
 
 
 def test_no_runs_are_told_as_such() -> None:
-    assert sync_tasks("list") == Ended(0, "There are no such sync tasks.\n", "")
+    assert sync_tasks("list") == Ended(0, "No sync tasks found.\n", "")
     assert sync_tasks("list", "--json").result == {"tasks": []}
 
 

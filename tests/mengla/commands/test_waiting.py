@@ -99,7 +99,7 @@ def test_stdout_holds_the_result_alone_and_stderr_the_progress() -> None:
     assert first.endswith((" ms.", " s."))
     assert rest[0] == "1 of 3 collections failed."
     titles, failure = rest[-2:]
-    assert titles.split() == ["failed", "category", "period", "attempts", "error", "reason"]
+    assert titles.split() == ["data", "set", "category", "period", "attempts", "error", "reason"]
     assert failure.split(maxsplit=5)[2:] == ["202506", "1", "execution_failed", "made to fail"]
     shown = ended.err.splitlines()
     assert shown[0] == f"Sync task {run_id}"
@@ -168,7 +168,7 @@ def test_a_signal_leaves_the_run_to_the_worker(name: str) -> None:
         ended = run("collect", *HOT, "--wait", stderr=screen)
     run_id = str(the_run()["_id"])
     assert ended.code == 1
-    assert ended.out.splitlines()[0] == f"Stopped by {name}. Sync task {run_id} goes on in the worker."
+    assert ended.out.splitlines()[0] == f"Stopped by {name}. Sync task {run_id} continues in the worker."
     assert the_run()["status"] == "RUNNING"
     # It really goes on.
     with working():

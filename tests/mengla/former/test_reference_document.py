@@ -7,7 +7,7 @@ import pytest
 from bson import Decimal128, ObjectId
 from bson.datetime_ms import DatetimeMS
 
-from apps.mengla.former.reference_document import NothingInIt, Unreadable, read_document
+from apps.mengla.former.reference_document import NothingToImport, Unreadable, read_document
 
 NOW = datetime(2025, 7, 2, 12)
 YESTERDAY = NOW - timedelta(days=1)
@@ -160,7 +160,7 @@ def test_when_it_was_collected(fields: dict[str, Any], expected: datetime) -> No
     ],
 )
 def test_what_holds_nothing_to_import(fields: dict[str, Any], reason: str) -> None:
-    with pytest.raises(NothingInIt, match=f"^{reason}$"):
+    with pytest.raises(NothingToImport, match=f"^{reason}$"):
         read_document(document(**fields), now=NOW)
 
 

@@ -251,7 +251,7 @@ def test_the_first_twenty_unreadable_ones_are_listed(source: Documents) -> None:
 def test_our_own_collection_is_refused(db: None) -> None:
     ours = collection_of(Record)
     error = run(ours, code=2)  # type: ignore[arg-type]
-    assert error["message"] == "The source is the collection that would be written to."
+    assert error["message"] == "The source and the target are the same MongoDB collection."
 
 
 def test_the_same_names_on_another_server_are_no_reason_to_refuse(

@@ -210,7 +210,7 @@ class TestCommand:
         code, out, err = run(answer="yes\n")
         assert code == 0
         assert "This deletes 1 records, 1 ended collections and 0 ended sync tasks" in err
-        assert "Type yes to go on" in err
+        assert "Type yes to continue" in err
         assert "Deleted 1 records, 1 ended collections and 0 ended sync tasks." in out
         assert (records(), collections()) == ({}, [])
 
@@ -243,7 +243,7 @@ class TestCommand:
         code, out, err = run("--dry-run")
         assert (code, err) == (0, "")
         assert "Dry run, nothing deleted." in out
-        assert "There are 1 records, 1 ended collections and 1 ended sync tasks." in out
+        assert "Found 1 records, 1 ended collections and 1 ended sync tasks." in out
         told = json.loads(run("--dry-run", "--json")[1])
         assert told["found"] == {"records": 1, "collections": 1, "sync_tasks": 1}
         assert len(records()) == 1
@@ -252,10 +252,10 @@ class TestCommand:
         store(hot("202501"))
         code, out, err = run("--target", "redis", "l1", answer="yes\n")
         assert code == 0
-        assert "This empties caches: l1, redis." in err
-        assert "The caches are empty." in out
+        assert "This clears the caches: l1, redis." in err
+        assert "The caches were cleared." in out
         assert len(records()) == 1
-        assert "The caches of the processes are empty." in run("--target", "l1", "--yes")[1]
+        assert "The caches of the processes were cleared." in run("--target", "l1", "--yes")[1]
 
     @pytest.mark.parametrize("name", ["users", "", "MONGODB", "mongodb,redis", "\x00"])
     def test_other_targets_are_bad_arguments(self, name: str) -> None:

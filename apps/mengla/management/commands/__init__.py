@@ -1,1 +1,1 @@
-"""The commands themselves."""
+"""The management commands of this app."""

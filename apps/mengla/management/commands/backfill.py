@@ -13,15 +13,17 @@ from apps.mengla.runs.collect import backfill_plan
 
 
 class Command(RunCommand):
-    """Starts a run that collects what is not fresh in a range of periods."""
+    """Starts a run that collects the missing, empty and stale figures in a range of periods."""
 
-    help = gettext_noop("Collect a range of periods, the newest first; readers and schedules go before it.")
+    help = gettext_noop(
+        "Collect a range of periods, the newest first. Requests of readers and schedules go first."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the range and the selection."""
         add_range(parser)
         add_selection(parser)
-        parser.add_argument("--force", action="store_true", help=_("collect again what is fresh, too"))
+        parser.add_argument("--force", action="store_true", help=_("also collect data that is up to date"))
         super().add_arguments(parser)
 
     def plan(self, options: Options) -> Plan:

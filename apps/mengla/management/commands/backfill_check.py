@@ -1,4 +1,4 @@
-"""`manage.py backfill_check`: look for gaps in the last closed periods and collect them."""
+"""`manage.py backfill_check`: find the gaps in the last closed periods and collect them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from apps.mengla.runs.collect import backfill_check_plan
 
 
 class Command(RunCommand):
-    """Starts what the schedule of the same name starts every few hours."""
+    """Starts the run that the schedule of the same name starts every few hours."""
 
     help = gettext_noop(
-        "Collect what is missing or empty in the last closed periods (BACKFILL_DAYS, _MONTHS, ...)."
+        "Collect missing or empty data of the last closed periods (BACKFILL_DAYS, BACKFILL_MONTHS, ...)."
     )
 
     def plan(self, options: Options) -> Plan:

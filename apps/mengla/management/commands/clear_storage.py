@@ -1,4 +1,4 @@
-"""`manage.py clear_storage`: delete what was collected, and nothing else."""
+"""`manage.py clear_storage`: delete the collected data, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,39 +16,41 @@ from apps.mengla.maintenance.purge import Collected, Purged, PurgeTarget, count_
 
 _PURGED_BY = "manage.py"
 _YES = "yes"
-_MAX_ANSWER_LENGTH = 20
+_MAX_REPLY_LENGTH = 20
 
 
 class Command(CollectorCommand):
-    """A door to the purge; asks before it deletes."""
+    """Runs the purge; asks before it deletes."""
 
     help = gettext_noop(
-        "Delete what was collected: records, ended collections and sync tasks, and the caches. Users, "
-        "tokens, panels, categories, schedules and settings are never touched. Asks first, unless --yes."
+        "Delete collected data: records, ended collections and sync tasks, and the caches. Users, tokens, "
+        "panels, categories, schedules and settings are never touched. Asks for confirmation, unless --yes."
     )
     can_dry_run = True
     operation_timeout_seconds = 24 * 3600
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the targets and the answer."""
+        """Add the targets and ``--yes``."""
         parser.add_argument(
             "--target",
             nargs="+",
             type=one_of(lambda: [target.value for target in PurgeTarget]),
             default=[target.value for target in PurgeTarget],
             metavar="T",
-            help=_("mongodb (with the caches), redis (both caches), l1 (each process's own); default: all"),
+            help=_(
+                "mongodb (and all caches), redis (all caches), l1 (the caches of the processes); default: all"
+            ),
         )
-        parser.add_argument("--yes", action="store_true", help=_("do not ask"))
+        parser.add_argument("--yes", action="store_true", help=_("do not ask for confirmation"))
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Say what there is, ask, and delete it."""
+        """Count the data, ask for confirmation, and delete it."""
         targets = {PurgeTarget(name) for name in options["target"]}
         found = count_collected() if PurgeTarget.MONGODB in targets else Collected(0, 0, 0)
         result = {"is_dry_run": options["dry_run"], "targets": sorted(targets), "found": _described(found)}
         if options["dry_run"]:
-            text = _("Dry run, nothing deleted. There are %(counts)s.") % {"counts": _counts(found)}
+            text = _("Dry run, nothing deleted. Found %(counts)s.") % {"counts": _counts(found)}
             return result, text, ExitCode.DONE
         if not options["yes"] and not self._is_confirmed(found, targets):
             return result | {"deleted": None}, _("Nothing was deleted."), ExitCode.FAILED
@@ -62,13 +64,13 @@ class Command(CollectorCommand):
 
     def _is_confirmed(self, found: Collected, targets: set[PurgeTarget]) -> bool:
         if PurgeTarget.MONGODB in targets:
-            text = _("This deletes %(counts)s, and the caches. It cannot be undone.")
+            text = _("This deletes %(counts)s, and clears the caches. It cannot be undone.")
             self.stderr.write(text % {"counts": _counts(found)})
         else:
-            self.stderr.write(_("This empties caches: %(names)s.") % {"names": ", ".join(sorted(targets))})
-        self.stderr.write(_("Type %(yes)s to go on: ") % {"yes": _YES}, ending="")
+            self.stderr.write(_("This clears the caches: %(names)s.") % {"names": ", ".join(sorted(targets))})
+        self.stderr.write(_("Type %(yes)s to continue: ") % {"yes": _YES}, ending="")
         self.stderr.flush()
-        return sys.stdin.readline(_MAX_ANSWER_LENGTH).strip() == _YES
+        return sys.stdin.readline(_MAX_REPLY_LENGTH).strip() == _YES
 
 
 def _described(counted: Collected | Purged) -> dict[str, Any]:
@@ -83,9 +85,9 @@ def _described_purge(purged: Purged) -> dict[str, Any]:
 def _summary(purged: Purged) -> str:
     lines = [_("Deleted %(counts)s.") % {"counts": _counts(purged)}]
     if purged.are_caches_cleared:
-        lines.append(_("The caches are empty."))
+        lines.append(_("The caches were cleared."))
     elif purged.is_l1_cleared:
-        lines.append(_("The caches of the processes are empty."))
+        lines.append(_("The caches of the processes were cleared."))
     return "\n".join(lines)
 
 

@@ -21,10 +21,10 @@ from apps.mengla.runs.collect import period_plan
 
 
 class Command(RunCommand):
-    """Starts a run that collects a period: every action, and the trend of its year so far."""
+    """Starts a run that collects a period: every data set, and the trend of its year so far."""
 
     help = gettext_noop(
-        "Collect the figures of one period. Without --date: of the last closed one, in Asia/Shanghai."
+        "Collect the figures of one period; without --date, of the last closed period in Asia/Shanghai."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,12 +39,12 @@ class Command(RunCommand):
             "--date",
             metavar="D",
             help=_(
-                "the period, in the form of its granularity: 2025-06-01, 2025-06, 2025-Q2, 2025, or without "
+                "the period, written like its granularity: 2025-06-01, 2025-06, 2025-Q2, 2025, or without "
                 "dashes"
             ),
         )
         add_selection(parser)
-        parser.add_argument("--force", action="store_true", help=_("collect again what is fresh, too"))
+        parser.add_argument("--force", action="store_true", help=_("also collect data that is up to date"))
         super().add_arguments(parser)
 
     def plan(self, options: Options) -> Plan:

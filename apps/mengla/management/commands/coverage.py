@@ -1,4 +1,4 @@
-"""`manage.py coverage`: which figures are stored, as a matrix."""
+"""`manage.py coverage`: show which figures are stored, as a matrix."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from apps.mengla.management.arguments import add_range, add_selection, read_rang
 from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, count_cells, coverage
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 
-# present, present but due for renewal, empty, missing, missing and being collected
+# present, present but stale, empty, missing, missing and being collected
 _MARKS = "█▒E·+"
 _PLAIN_MARKS = "PpE.+"
-_BLOCK_PERIODS = 62  # as many columns as fit beside the names
+_BLOCK_PERIODS = 62  # columns that fit beside the names
 
 
 class Command(CollectorCommand):
-    """Prints one row for each action and category, one column for each period."""
+    """Prints one row for each data set and category, one column for each period."""
 
     help = gettext_noop(
-        "Show which figures are stored: a row for each action and category, a column for each period."
+        "Show which figures are stored: a row for each data set and category, a column for each period."
     )
     argument_errors = (InvalidInput,)
     operation_timeout_seconds = 300
@@ -40,7 +40,7 @@ class Command(CollectorCommand):
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Look the figures up and draw them."""
+        """Read the coverage and draw it."""
         start, end = read_range(options)
         found = coverage(start=start, end=end, selection=read_selection(options))
         text = "" if options["is_json"] else _drawn(found, _marks())
@@ -86,7 +86,7 @@ def _row(name: str, cells: Sequence[Cell], width: int, marks: str) -> str:
 def _legend(marks: str) -> str:
     meanings = (
         _("present"),
-        _("present but due for renewal"),
+        _("present but stale"),
         _("empty"),
         _("missing"),
         _("missing and being collected"),
@@ -97,14 +97,14 @@ def _legend(marks: str) -> str:
 def _totals_line(found: Coverage) -> str:
     totals = found.totals()
     text = _(
-        "%(all)d in all: %(present)d present, %(empty)d empty, %(missing)d missing; "
-        "%(stale)d due for renewal, %(in_flight)d being collected."
+        "%(all)d in total: %(present)d present, %(empty)d empty, %(missing)d missing; "
+        "%(stale)d stale, %(in_flight)d being collected."
     )
     return text % (dataclasses.asdict(totals) | {"all": totals.all})
 
 
 def _stacked(periods: Sequence[Period]) -> list[str]:
-    """Write the periods from top to bottom, one character wide each."""
+    """Return the lines of a header that writes each period from top to bottom, one character wide."""
     return ["".join(letters) for letters in zip(*(period.key for period in periods), strict=True)]
 
 

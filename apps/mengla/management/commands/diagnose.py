@@ -1,4 +1,4 @@
-"""`manage.py diagnose`: what works, what does not, and what to do."""
+"""`manage.py diagnose`: check the installation and say what to do about each failure."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from apps.mengla.monitoring.diagnose import CheckResult, diagnose
 
 
 class Command(CollectorCommand):
-    """A door to the diagnosis; it works when everything else does not."""
+    """Runs the diagnosis, also while MongoDB, Redis or the service is down."""
 
     help = gettext_noop(
-        "Check MongoDB, Redis, the collection service, the worker, the webhook and more; nothing is changed."
+        "Check MongoDB, Redis, the collection service, the worker, the webhook and more. Changes nothing."
     )
     needs_mongo = False
     # The checks run in threads with limits of their own.
     operation_timeout_seconds = None
 
     def run(self, **_options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Run the checks and say what to do."""
+        """Run the checks and describe the results."""
         results = diagnose()
         failed = [result for result in results if not result.is_ok]
         lines = [
@@ -38,7 +38,7 @@ class Command(CollectorCommand):
             ),
             "",
             *_advice(failed),
-            _("All is well.")
+            _("All checks passed.")
             if not failed
             else _("%(failed)d of %(all)d checks failed.") % {"failed": len(failed), "all": len(results)},
         ]
@@ -47,7 +47,7 @@ class Command(CollectorCommand):
 
 
 def _advice(failed: Sequence[CheckResult]) -> list[str]:
-    """Return one line for each thing to do; what is down fails several checks."""
+    """Return one line for each advice, with the names of its checks: one outage fails several checks."""
     names: dict[str, list[str]] = {}
     for one in failed:
         names.setdefault(one.advice, []).append(one.name)

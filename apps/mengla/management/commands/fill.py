@@ -12,10 +12,10 @@ from apps.mengla.runs.collect import fill_plan
 
 
 class Command(RunCommand):
-    """Starts a run that collects what is missing or empty in a range of periods."""
+    """Starts a run that collects the missing or empty figures in a range of periods."""
 
     help = gettext_noop(
-        "Collect only what is missing or empty in a range of periods; figures are kept, however old."
+        "Collect only missing or empty data in a range of periods. Stale data is not collected again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py import_reference_data`: copy what the reference program has collected."""
+"""`manage.py import_reference_data`: copy the figures of the former program."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MAX_URI_LENGTH = 5000
 
 
 class Command(CollectorCommand):
-    """A door to the import; run again, an interrupted one goes on."""
+    """Runs the import; after an interruption it goes on where it stopped."""
 
     help = gettext_noop(
-        "Copy the figures the reference program has collected (its collection mengla_data) into ours. "
-        "Nothing newer is overwritten. Interrupted, it goes on when it is run again."
+        "Copy the figures of the former program (its MongoDB collection mengla_data) into the records. "
+        "Newer records are not overwritten. To continue an interrupted import, run the command again."
     )
     can_dry_run = True
     argument_errors = (InvalidInput,)
@@ -41,8 +41,8 @@ class Command(CollectorCommand):
             required=True,
             metavar="URI",
             help=_(
-                "mongodb:// address of the source, or - to read it from standard input, where no list of "
-                "processes shows its password; it is only read"
+                "mongodb:// address of the source, which is only read; - reads the address from standard "
+                "input, so that its password is not visible in the process list"
             ),
         )
         parser.add_argument(
@@ -56,15 +56,17 @@ class Command(CollectorCommand):
             type=whole_number(1, _MAX_BATCH_SIZE),
             default=DEFAULT_BATCH_SIZE,
             metavar="N",
-            help=_("documents read at once (default: %(default)s)"),
+            help=_("documents in a batch (default: %(default)s)"),
         )
         parser.add_argument(
-            "--restart", action="store_true", help=_("begin anew instead of where an import was interrupted")
+            "--restart",
+            action="store_true",
+            help=_("start from the beginning instead of continuing an interrupted import"),
         )
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Import, and say what became of every document."""
+        """Import the documents and report their outcomes."""
         uri = options["uri"]
         if uri == "-":
             uri = sys.stdin.readline(_MAX_URI_LENGTH).strip()
@@ -86,7 +88,7 @@ class Command(CollectorCommand):
                     report=report,
                 )
             except Stopped:
-                display.note(_("Run the command again to go on from here."))
+                display.note(_("Run the command again to continue from here."))
                 raise
         code = _code_of(result)
         return _described(result, is_dry_run=options["dry_run"]), _summary(result, options), code
@@ -114,20 +116,22 @@ def _summary(result: ImportResult, options: Mapping[str, Any]) -> str:
     counts = result.counts
     text = _("Read %(read)d documents: %(facts)s; %(records)d records written.")
     if options["dry_run"]:
-        text = _("Dry run, nothing written: %(read)d documents: %(facts)s; %(records)d records to write.")
+        text = _(
+            "Dry run, nothing written. Read %(read)d documents: %(facts)s; %(records)d records to write."
+        )
     lines = [text % {"read": counts.read, "facts": _facts(counts), "records": counts.records}]
     lines += [_("  skipped, %(reason)s: %(count)d") % _named(one) for one in counts.skipped.items()]
     lines += [_("  unreadable, %(reason)s: %(count)d") % _named(one) for one in counts.unreadable.items()]
     lines += [f"    {printable(one['id'])}: {printable(one['reason'])}" for one in counts.listed]
     if not counts.is_balanced:
-        lines.append(
-            _("The numbers do not add up: %(count)d records are not there.") % {"count": counts.lost}
-        )
+        lines.append(_("The counts do not match: %(count)d records are missing.") % {"count": counts.lost})
     if not result.is_complete:
         missing = result.source_count - counts.read
-        lines.append(_("The source has %(count)d more documents now: run it again.") % {"count": missing})
-    if not result.is_announced:
-        lines.append(_("Redis did not answer: older figures may be served until their caches expire."))
+        lines.append(
+            _("The source now has %(count)d more documents. Run the command again.") % {"count": missing}
+        )
+    if not result.are_caches_notified:
+        lines.append(_("Redis did not respond: older figures may be served until the caches expire."))
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""`manage.py remove_duplicates`: delete documents that answer the same question twice."""
+"""`manage.py remove_duplicates`: delete duplicates, the documents with the figures of the same query."""
 
 from __future__ import annotations
 
@@ -21,29 +21,33 @@ _KEY = ("action", "cat_id", "granularity", "period_key", "kept", "duplicate")
 
 
 class Command(CollectorCommand):
-    """A door to the remover of duplicates."""
+    """Finds duplicates, and deletes them with ``--apply``."""
 
     help = gettext_noop(
-        "Find documents that answer the same question as another one; delete them with --apply. Kept is the "
-        "one with figures, then the newest; of our records the one that readers find. May run while "
-        "everything runs, and again."
+        "Find documents with the figures of the same query; delete the duplicates with --apply. Keeps a "
+        "document with figures; among several, the newest; among our records, the one that readers find. Can "
+        "be run at any time, and repeatedly."
     )
     argument_errors = (NotFound,)
     operation_timeout_seconds = 24 * 3600
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the collection and the permission to delete."""
-        parser.add_argument("--apply", action="store_true", help=_("delete them; otherwise they are counted"))
+        """Add ``--apply`` and the MongoDB collection."""
+        parser.add_argument(
+            "--apply", action="store_true", help=_("delete the duplicates; without it they are only counted")
+        )
         parser.add_argument(
             "--collection",
             type=_collection_name,
             metavar="NAME",
-            help=_("a collection of our database, such as one of the former program (default: our records)"),
+            help=_(
+                "MongoDB collection of our database, such as one of the former program (default: our records)"
+            ),
         )
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Find them, delete them if that was wanted, and say how many there were."""
+        """Find the duplicates, delete them with ``--apply``, and report them."""
         with self.progress(_("Duplicates"), options) as display:
             report = remove_duplicates(
                 is_applied=options["apply"],
@@ -94,7 +98,7 @@ def _summary(report: DuplicateReport) -> str:
         text = _("%(collection)s: %(deleted)d of %(duplicates)d duplicates in %(groups)d groups deleted.")
         lines = [text % facts]
     if report.left_alone:
-        text = _("%(count)d changed meanwhile and were left alone; run it again.")
+        text = _("%(count)d documents changed meanwhile and were not deleted. Run the command again.")
         lines.append(text % {"count": report.left_alone})
     if report.examples:
         rows = [[example[name] for name in _KEY] for example in report.examples]
@@ -107,5 +111,5 @@ def _summary(report: DuplicateReport) -> str:
 def _collection_name(text: str) -> str:
     is_name = 0 < len(text) <= _MAX_NAME_LENGTH and text.isprintable() and "$" not in text
     if not is_name or text.startswith("system."):
-        raise argparse.ArgumentTypeError(_("this is no name of a collection"))
+        raise argparse.ArgumentTypeError(_("invalid name of a MongoDB collection"))
     return text

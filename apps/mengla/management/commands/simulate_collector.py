@@ -1,4 +1,4 @@
-"""Runs the simulator of the collection service in the foreground."""
+"""`manage.py simulate_collector`: run the simulator of the collection service in the foreground."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from apps.mengla.simulator.cli import add_flags, config_from_flags, run_until_si
 
 
 class Command(TranslatedCommand):
-    """A thin door to the simulator: its key, secret and task name come from the settings by default."""
+    """Runs the simulator; its key, secret and task name come from the settings by default."""
 
-    help = gettext_noop("Runs a simulator of the collection service; every figure it sends is made up.")
+    help = gettext_noop("Run a simulator of the collection service. All figures it sends are made up.")
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the simulator's own flags; whether this is production is for the settings to say."""
+        """Add the simulator's flags; none of them sets the environment, which only the settings do."""
         add_flags(parser)
 
     def handle(self, *args: object, **options: Any) -> None:

@@ -30,30 +30,30 @@ _MAX_LISTED = 200
 
 
 class Command(FollowingCommand):
-    """A door to the runs, for operators."""
+    """Lists, shows, cancels and retries runs."""
 
     help = gettext_noop("List, show, cancel or retry sync tasks.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the subcommands; the common options belong to each of them."""
         kinds = parser.add_subparsers(dest="subcommand", required=True, metavar="list|show|cancel|retry")
-        self._add_list(kinds.add_parser("list", help=_("the newest sync tasks"), allow_abbrev=False))
-        show = self._add_one(kinds, "show", _("one sync task with its progress and failures"))
+        self._add_list(kinds.add_parser("list", help=_("list the newest sync tasks"), allow_abbrev=False))
+        show = self._add_one(kinds, "show", _("show one sync task with its progress and failures"))
         show.add_argument("--wait", action="store_true", help=_("follow it until it ends"))
-        self._add_one(kinds, "cancel", _("stop a running sync task; what waits is not collected"))
-        retry = self._add_one(kinds, "retry", _("collect again what failed in an ended sync task"))
+        self._add_one(kinds, "cancel", _("cancel a running sync task and its waiting collections"))
+        retry = self._add_one(kinds, "retry", _("retry the failed collections of an ended sync task"))
         self.add_waiting(retry)
         self.add_dry_run(retry)
 
     def run(self, **options: Any) -> CommandResult:
-        """Do what the subcommand says."""
-        doors: Mapping[str, Callable[[Options], CommandResult]] = {
+        """Run the subcommand."""
+        subcommands: Mapping[str, Callable[[Options], CommandResult]] = {
             "list": self._list,
             "show": self._show,
             "cancel": self._cancel,
             "retry": self._retry,
         }
-        return doors[options["subcommand"]](options)
+        return subcommands[options["subcommand"]](options)
 
     def _add_list(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -70,7 +70,8 @@ class Command(FollowingCommand):
             type=whole_number(1, _MAX_LISTED),
             default=20,
             metavar="N",
-            help=_("at most so many, up to %(limit)d (default: %%(default)s)") % {"limit": _MAX_LISTED},
+            help=_("number of sync tasks to list, at most %(limit)d (default: %%(default)s)")
+            % {"limit": _MAX_LISTED},
         )
         super().add_arguments(parser)
 
@@ -83,7 +84,7 @@ class Command(FollowingCommand):
     def _list(self, options: Options) -> CommandResult:
         page = list_runs(status=options["status"], task_id=options["task_id"], limit=options["limit"])
         views = [RunView(run, progress_of(run)) for run in page.rows]
-        text = runs_table(views) if views else _("There are no such sync tasks.")
+        text = runs_table(views) if views else _("No sync tasks found.")
         return {"tasks": [describe_run(view) for view in views]}, text, ExitCode.DONE
 
     def _show(self, options: Options) -> CommandResult:

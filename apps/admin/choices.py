@@ -7,12 +7,12 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AlertRule(models.TextChoices):
-    """What can be wrong."""
+    """The rules. Each one watches for one fault."""
 
     LOW_SUCCESS_RATE = "low_success_rate", _("Collections fail")
     CRITICAL_SUCCESS_RATE = "critical_success_rate", _("Many collections fail")
     HIGH_LATENCY = "high_latency", _("Collections take long")
-    LOW_CACHE_HIT_RATE = "low_cache_hit_rate", _("Few questions are answered at once")
+    LOW_CACHE_HIT_RATE = "low_cache_hit_rate", _("Low cache hit rate")
     EMPTY_STREAK = "empty_streak", _("Only empty answers")
     QUEUE_STUCK = "queue_stuck", _("The queue is stuck")
     BREAKER_OPEN = "breaker_open", _("The collection service does not answer")
@@ -20,7 +20,7 @@ class AlertRule(models.TextChoices):
 
 
 class Severity(models.TextChoices):
-    """How bad it is."""
+    """How serious an alert is."""
 
     CRITICAL = "critical", _("Critical")
     WARNING = "warning", _("Warning")
@@ -28,7 +28,7 @@ class Severity(models.TextChoices):
 
 
 class AlertStatus(models.TextChoices):
-    """How an alert stands; silenced goes before the others."""
+    """The state of an alert; SILENCED takes precedence over the others."""
 
     OK = "ok", _("OK")
     FIRING = "firing", _("Firing")
@@ -37,7 +37,7 @@ class AlertStatus(models.TextChoices):
 
 
 class AlertEventKind(models.TextChoices):
-    """What has happened to an alert."""
+    """What happened to an alert."""
 
     FIRED = "fired", _("Fired")
     RESOLVED = "resolved", _("Resolved")

@@ -1,4 +1,4 @@
-"""What is stored of alerts. Only ``alerts/`` writes it, with conditional PyMongo updates."""
+"""The alerts as they are stored. Only ``alerts/`` writes them, with conditional PyMongo updates."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from apps.admin.choices import AlertEventKind, AlertRule, Severity
 
 
 class Alert(models.Model):
-    """One alert and how it stands: the key is the rule, or ``rule:action`` for a rule of each action.
+    """One alert and its state. The key is the rule, or ``rule:action`` if the rule has an alert per data set.
 
-    ``episode`` counts the firings. ``is_told``: whether the present firing went to the notifiers;
-    ``told_at``: when a firing did so last.
-    ``pending_events`` is written in the same update as the change it tells of, and emptied when history and
-    outbox have it: so a process killed in between loses nothing.
+    ``episode`` counts the firings. ``is_told`` says whether the notifiers have the present firing, and
+    ``told_at`` when they last got a firing.
+
+    ``pending_events`` holds the events of a change and is written in the same update as the change. It is
+    emptied once the history and the outbox have the events: a process that is killed in between loses none.
     """
 
     id = models.CharField(primary_key=True, max_length=80, db_column="_id")
     rule = models.CharField(_("rule"), max_length=40, choices=AlertRule.choices)
-    action = models.CharField(_("action"), max_length=32, blank=True)
+    action = models.CharField(_("data set"), max_length=32, blank=True)
     severity = models.CharField(_("severity"), max_length=16, choices=Severity.choices)
     is_firing = models.BooleanField(_("is firing"), default=False)
     is_told = models.BooleanField(default=False)
@@ -45,7 +46,7 @@ class Alert(models.Model):
 
 
 class AlertSilence(models.Model):
-    """Until when nobody is told of a rule; the key is the rule."""
+    """The silence of a rule: until it ends, the rule sends no notices. The key is the rule."""
 
     id = models.CharField(
         _("rule"), primary_key=True, max_length=40, db_column="_id", choices=AlertRule.choices
@@ -63,12 +64,12 @@ class AlertSilence(models.Model):
 
 
 class AlertEvent(models.Model):
-    """One line of the history, which is a capped collection: MongoDB itself keeps the newest 1000."""
+    """One event of the history, a capped MongoDB collection that keeps the newest 1000."""
 
     id = ObjectIdAutoField(primary_key=True)
     kind = models.CharField(_("event"), max_length=16, choices=AlertEventKind.choices)
     rule = models.CharField(_("rule"), max_length=40, choices=AlertRule.choices)
-    action = models.CharField(_("action"), max_length=32, blank=True)
+    action = models.CharField(_("data set"), max_length=32, blank=True)
     severity = models.CharField(_("severity"), max_length=16, choices=Severity.choices)
     message = models.CharField(_("message"), max_length=300)
     message_parts = models.JSONField(null=True)
@@ -87,7 +88,7 @@ class AlertEvent(models.Model):
 
 
 class AlertNotice(models.Model):
-    """An event that the webhook is told of; the key is the event's. Kept for a day, delivered or not."""
+    """An event for the webhook. Its key is the key of the event. Kept for a day, delivered or not."""
 
     id = ObjectIdAutoField(primary_key=True)
     event = models.JSONField(_("event"))

@@ -1,1 +1,1 @@
-"""What operators watch and set: metrics, alerts, health, levers, and the pages of the control room."""
+"""What operators watch and control: metrics, alerts, health, runs, and the pages of the control room."""

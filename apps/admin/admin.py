@@ -1,4 +1,4 @@
-"""Alerts in the Django admin: how they stand, silences, their history, and what the webhook was told."""
+"""Alerts in the Django admin: their states, silences, history, and the notices for the webhook."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import TextChoices
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from apps.admin.alerts.silences import end_silence, find_silence, silence_rule
 from apps.admin.alerts.words import MESSAGES
@@ -31,11 +32,14 @@ def _silence(minutes: int) -> Operation:
     def run(alert: Alert, user: str) -> str:
         until = silence_rule(AlertRule(alert.rule), minutes=minutes, silenced_by=user)
         words = {"rule": AlertRule(alert.rule).label, "time": instant_text(until)}
-        return _now("Nobody is told of “%(rule)s” until %(time)s.") % words
+        return _now("“%(rule)s” is silenced until %(time)s.") % words
 
     def ask(alert: Alert) -> str:
         words = {"rule": AlertRule(alert.rule).label, "hours": hours}
-        return _now("Shall nobody be told of “%(rule)s” for %(hours)d h?") % words
+        text = ngettext(
+            "Silence “%(rule)s” for %(hours)d hour?", "Silence “%(rule)s” for %(hours)d hours?", hours
+        )
+        return text % words
 
     return Operation(
         slug=f"silence-{hours}h",
@@ -47,7 +51,7 @@ def _silence(minutes: int) -> Operation:
 
 def _end_silence(alert: Alert, user: str) -> str:
     end_silence(AlertRule(alert.rule), ended_by=user)
-    return _now("“%(rule)s” is told of again.") % {"rule": AlertRule(alert.rule).label}
+    return _now("“%(rule)s” is no longer silenced.") % {"rule": AlertRule(alert.rule).label}
 
 
 @admin.register(Alert)
@@ -75,9 +79,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
         Operation(
             slug="end-silence",
             label=_("End the silence"),
-            ask=lambda alert: (
-                _now("Shall “%(rule)s” be told of again?") % {"rule": AlertRule(alert.rule).label}
-            ),
+            ask=lambda alert: _now("End the silence of “%(rule)s”?") % {"rule": AlertRule(alert.rule).label},
             run=_end_silence,
             is_offered=lambda alert: find_silence(AlertRule(alert.rule)) is not None,
         ),
@@ -85,22 +87,22 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
 
     @coloured(_("state"), {"firing": "danger", "resolved": "success"})
     def state(self, alert: Alert) -> Coloured:
-        """Say whether it fires now."""
+        """Return whether it is firing."""
         return Coloured(("firing", _now("Firing")) if alert.is_firing else ("resolved", _now("Resolved")))
 
     @coloured(_("severity"), SEVERITY_COLOURS)
     def level(self, alert: Alert) -> Coloured:
-        """Return how bad it is."""
+        """Return its severity."""
         return Coloured((alert.severity, str(Severity(alert.severity).label)))
 
     @admin.display(description=_("message"))
     def text(self, alert: Alert) -> str:
-        """Return what is wrong."""
+        """Return its message in the language of the reader."""
         return MESSAGES.shown(vars(alert))
 
     @admin.display(description=_("fired at"))
     def fired(self, alert: Alert) -> str:
-        """Return when it began to fire."""
+        """Return when it last began to fire."""
         return instant_text(alert.fired_at)
 
     @admin.display(description=_("resolved at"))
@@ -110,7 +112,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
 
     @admin.display(description=_("silenced"))
     def silenced(self, alert: Alert) -> str:
-        """Return until when nobody is told, and who wants that."""
+        """Return when the silence ends, and who set it."""
         silence = find_silence(AlertRule(alert.rule))
         if silence is None:
             return "-"
@@ -133,18 +135,18 @@ class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
 
     @coloured(_("severity"), SEVERITY_COLOURS)
     def level(self, event: AlertEvent) -> Coloured:
-        """Return how bad it was."""
+        """Return its severity."""
         return Coloured((event.severity, str(Severity(event.severity).label)))
 
     @admin.display(description=_("message"))
     def text(self, event: AlertEvent) -> str:
-        """Return what is wrong."""
+        """Return its message in the language of the reader."""
         return MESSAGES.shown(vars(event))
 
 
 @admin.register(AlertSilence)
 class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
-    """The rules of which nobody is told for a while."""
+    """The silenced rules."""
 
     list_display = ("rule", "until", "silenced_by")
     fields = list_display
@@ -157,13 +159,13 @@ class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
 
     @admin.display(description=_("silenced until"))
     def until(self, silence: AlertSilence) -> str:
-        """Return when people are told again."""
+        """Return when the silence ends."""
         return instant_text(silence.silenced_until)
 
 
 @admin.register(AlertNotice)
 class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
-    """What the webhook is told, and whether it took it; kept for a day."""
+    """The notices for the webhook, and whether they were delivered. Kept for a day."""
 
     list_display = ("created", "what", "attempts", "delivered")
     fields = list_display
@@ -171,12 +173,12 @@ class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
 
     @admin.display(description=_("created at"))
     def created(self, notice: AlertNotice) -> str:
-        """Return when the event was handed over."""
+        """Return when the notice was created."""
         return instant_text(notice.created_at)
 
     @admin.display(description=_("delivered at"))
     def delivered(self, notice: AlertNotice) -> str:
-        """Return when the receiver took it."""
+        """Return when the receiver accepted it."""
         return instant_text(notice.delivered_at)
 
     @admin.display(description=_("event"))

@@ -1,4 +1,4 @@
-"""System checks: rules between settings that one variable alone cannot break."""
+"""System checks of settings that depend on each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Warning, register
 
 @register
 def check_alert_webhook(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of alerts that are posted unsigned; production refuses to start so."""
+    """Warn that alerts are posted unsigned. In production the process does not start with this warning."""
     if not settings.ALERT_WEBHOOK_URL or settings.ALERT_WEBHOOK_SECRET:
         return []
     return [

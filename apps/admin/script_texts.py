@@ -19,10 +19,10 @@ _TEXTS = (
 
 
 class ScriptTexts(JavaScriptCatalog):
-    """Django's catalogue for scripts, with ours for what is missing in it."""
+    """Django's catalogue for scripts, with our translations where it has none."""
 
     packages = ["django.contrib.admin"]
 
     def get_catalog(self) -> dict[str, Any]:
-        """Return every text with its translation; Django's own goes first."""
+        """Return every text with its translation; Django's own takes precedence."""
         return {text: gettext(text) for text in _TEXTS} | super().get_catalog()

@@ -28,26 +28,29 @@ class CollectorAdminSite(UnfoldAdminSite):
     enable_nav_sidebar = True
 
     def get_urls(self) -> list[Any]:
-        """Return the addresses of all pages, which are loaded now: only who has addresses needs pages."""
+        """Return the addresses of all pages.
+
+        It loads the admin modules here, because only a process that resolves addresses needs them.
+        """
         admin.autodiscover()
         urls: list[Any] = super().get_urls()
         return urls
 
     def extra_urls(self) -> list[URLPattern]:
         """Return the pages of the control room; the theme puts them before those of the models."""
-        from apps.admin.pages.urls import urlpatterns  # they use the site, so they come after it
+        from apps.admin.pages.urls import urlpatterns  # the pages import the site
 
         return urlpatterns
 
     def i18n_javascript(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Answer the texts of the scripts, those too that Django lacks in the reader's language."""
-        answer: HttpResponse = ScriptTexts.as_view()(request)  # type: ignore[assignment]
-        return answer
+        """Return the texts of the scripts, including those that Django has not translated."""
+        response: HttpResponse = ScriptTexts.as_view()(request)  # type: ignore[assignment]
+        return response
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Answer a login that came too often with 429, and one that cannot be checked with 503."""
+        """Respond with 429 to a login that comes too often, and with 503 to one that cannot be checked."""
         response = super().login(request, extra_context)
         form = (getattr(response, "context_data", None) or {}).get("form")
         error = getattr(form, "refusal", None)
@@ -58,9 +61,9 @@ class CollectorAdminSite(UnfoldAdminSite):
         return response
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Search the names of the pages; the theme's own search fails on a page that is no number."""
+        """Search the names of the pages; respond with 400 to input that breaks the theme's search."""
         term = request.GET.get("s", "")
         if request.GET.get("page", "1") != "1" or "\0" in term or len(term) > _MAX_SEARCH_LENGTH:
             return HttpResponseBadRequest()
-        found: HttpResponse = super().search(request, extra_context)  # type: ignore[misc]
-        return found
+        response: HttpResponse = super().search(request, extra_context)  # type: ignore[misc]
+        return response

@@ -1,4 +1,4 @@
-"""Addresses below ``/api/admin``; written without a slash at their end."""
+"""Addresses below ``/api/admin``, without a trailing slash."""
 
 from __future__ import annotations
 

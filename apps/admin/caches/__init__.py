@@ -1,1 +1,1 @@
-"""The caches by hand: their statistics, clearing and warming them."""
+"""Operating the caches: statistics, clearing, warm-up."""

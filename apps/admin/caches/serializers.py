@@ -1,4 +1,4 @@
-"""What the addresses of the caches take and give."""
+"""Requests and responses of the addresses of the caches."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MAX_GRANULARITIES = 4
 
 
 class WarmUpSerializer(ExactSerializer):
-    """Which answers shall be put into the shared cache."""
+    """Which figures to put into the shared cache."""
 
     actions = ActionsField()
     cat_ids = FilterListField(
         child=StrictTextField(max_length=_MAX_TEXT, allow_blank=True),
         max_length=_MAX_CATEGORIES,
         help_text=(
-            "Those of every level when absent or null; all is the one for all categories taken together. "
+            "Categories of every level when absent or null; all stands for all categories taken together. "
             "An empty list is an error."
         ),
     )
@@ -36,33 +36,33 @@ class WarmUpSerializer(ExactSerializer):
         default=DEFAULT_LIMIT,
         min_value=1,
         max_value=MAX_LIMIT,
-        help_text="How many records are looked at, the newest first.",
+        help_text="Maximum number of records, the newest first.",
     )
 
 
 class ProcessTierSerializer(serializers.Serializer[Any]):
-    """The first tier of the process that answers; every web process has its own."""
+    """L1 of the process that handles the request; every web process has its own."""
 
     process = serializers.CharField(help_text="host:pid")
     entries = serializers.IntegerField()
-    bytes = serializers.IntegerField(help_text="Of the answers, plain and compressed.")
+    bytes = serializers.IntegerField(help_text="Size of the entries, plain and compressed.")
     max_entries = serializers.IntegerField()
     ttl_seconds = serializers.FloatField()
 
 
 class SharedTierSerializer(serializers.Serializer[Any]):
-    """The second tier, in Redis."""
+    """L2, which is in Redis."""
 
     groups = serializers.IntegerField(help_text="Redis keys: one per record, or per trend with all ranges.")
     entries = serializers.IntegerField()
-    bytes = serializers.IntegerField(help_text="Memory of Redis.")
+    bytes = serializers.IntegerField(help_text="Memory in Redis.")
     is_complete = serializers.BooleanField(
         help_text="False when there is more than could be counted in two seconds."
     )
 
 
 class CacheReadsSerializer(ReadsSerializer):
-    """How questions were answered today (Asia/Shanghai), by all processes together."""
+    """The reads of today (Asia/Shanghai) by their sources, over all processes."""
 
     counts = None  # type: ignore[assignment]
 
@@ -76,6 +76,6 @@ class CacheStatsSerializer(serializers.Serializer[Any]):
 
 
 class ClearedSerializer(serializers.Serializer[Any]):
-    """That all processes were told."""
+    """The confirmation that all processes were notified."""
 
     cleared = serializers.BooleanField()

@@ -33,7 +33,7 @@ class ProcessTier:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """What the caches hold now, and how they served today (the reads of the metrics)."""
+    """What the caches hold now, and the reads of today as the metrics count them."""
 
     l1: ProcessTier
     l2: SharedTierUsage
@@ -60,7 +60,7 @@ def read_cache_stats() -> CacheStats:
 def clear_l1(*, cleared_by: str) -> None:
     """Empty L1 in every process within a second.
 
-    :raises DependencyUnavailable: when Redis does not answer, so that the others cannot be told.
+    :raises DependencyUnavailable: when Redis does not answer. Then only this process has emptied its L1.
     """
     if not get_cache().clear_l1_everywhere():
         raise DependencyUnavailable(

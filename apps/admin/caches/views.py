@@ -1,4 +1,4 @@
-"""The addresses of the caches: what they hold, warm-up, and the clearing of every process's own tier."""
+"""The addresses of the caches: statistics, warm-up, and clearing L1."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CacheViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_cache_stats",
         summary="What the caches hold",
-        description="L1 is that of the process that answers; L2 and the counts are shared by all.",
+        description="L1 is that of the process that handles the request; L2 and the counts are shared.",
         responses=CacheStatsSerializer,
     )
     def stats(self, request: Request) -> Response:
@@ -42,7 +42,7 @@ class CacheViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_cache_warm_up",
         summary="Warm the shared cache",
-        description="A worker puts the answers of the newest records into L2. 409 while another one runs.",
+        description="A worker puts the figures of the newest records into L2. 409 while another one runs.",
         request=WarmUpSerializer,
         responses={202: StartedRunSerializer},
     )
@@ -61,7 +61,7 @@ class CacheViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_cache_clear_l1",
         summary="Empty L1 of every process",
-        description="All processes do so within a second; L2 keeps what it holds.",
+        description="Every process empties its L1 within a second; L2 stays.",
         request=None,
         responses={200: ClearedSerializer},
     )

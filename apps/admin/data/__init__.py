@@ -1,1 +1,1 @@
-"""What cannot be undone: purges, and the removal of duplicates."""
+"""Deletions, which cannot be undone: the purge, and the removal of duplicates."""

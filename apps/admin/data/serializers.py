@@ -1,4 +1,4 @@
-"""What the addresses that delete take and give."""
+"""Requests and responses of the addresses that delete."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from apps.mengla.maintenance.purge import PurgeTarget
 
 
 class PurgeSerializer(serializers.Serializer[dict[str, Any]]):
-    """What shall be emptied."""
+    """What to delete."""
 
     confirm = ConfirmationField()
     targets = serializers.ListField(
         child=StrictChoiceField(choices=[target.value for target in PurgeTarget]),
         min_length=1,
         max_length=len(PurgeTarget),
-        help_text="mongodb: what was collected, with the caches; redis: both caches; l1: one of the two.",
+        help_text="mongodb: collected data and the caches; redis: both cache tiers; l1: the first tier.",
     )
 
 
@@ -26,17 +26,17 @@ class PurgedSerializer(serializers.Serializer[Any]):
     """What was deleted."""
 
     records = serializers.IntegerField()
-    collections = serializers.IntegerField(help_text="Ended ones; what is under way goes on.")
-    sync_tasks = serializers.IntegerField(source="runs", help_text="Ended ones.")
+    collections = serializers.IntegerField(help_text="Ended collections; those under way continue.")
+    sync_tasks = serializers.IntegerField(source="runs", help_text="Ended sync tasks.")
     caches_cleared = serializers.BooleanField(source="are_caches_cleared")
     l1_cleared = serializers.BooleanField(source="is_l1_cleared")
-    is_complete = serializers.BooleanField(help_text="False: there was too much for one time; repeat it.")
+    is_complete = serializers.BooleanField(help_text="False when more is left: repeat the request.")
 
 
 class RemoveDuplicatesSerializer(serializers.Serializer[dict[str, Any]]):
-    """Whether they shall be deleted."""
+    """Whether to delete the duplicates."""
 
-    apply = StrictBooleanField(required=False, default=False, help_text="Otherwise they are only counted.")
+    apply = StrictBooleanField(required=False, default=False, help_text="When false, they are only counted.")
 
 
 class DuplicateSerializer(serializers.Serializer[Any]):
@@ -51,11 +51,11 @@ class DuplicateSerializer(serializers.Serializer[Any]):
 
 
 class DuplicatesSerializer(serializers.Serializer[Any]):
-    """What was found, and what was done about it."""
+    """The duplicates that were found, and what was done about them."""
 
     applied = serializers.BooleanField(source="is_applied")
-    groups = serializers.IntegerField(help_text="Questions with more than one document.")
-    duplicates = serializers.IntegerField(help_text="Documents too many.")
+    groups = serializers.IntegerField(help_text="Queries with more than one document.")
+    duplicates = serializers.IntegerField(help_text="Documents beyond the first of their query.")
     deleted = serializers.IntegerField()
-    left_alone = serializers.IntegerField(help_text="Changed while they were being removed.")
+    left_alone = serializers.IntegerField(help_text="Not deleted, because they changed during the removal.")
     examples = DuplicateSerializer(many=True, help_text="Of the first 20 groups.")

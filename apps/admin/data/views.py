@@ -1,4 +1,4 @@
-"""The addresses that delete: what was collected, and duplicates."""
+"""The addresses that delete collected data and duplicates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_SECONDS = 20.0
 
 @extend_schema(tags=["admin"])
 class DataViewSet(ViewSet):
-    """What cannot be undone."""
+    """Deletions, which cannot be undone."""
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
@@ -34,16 +34,16 @@ class DataViewSet(ViewSet):
 
     @extend_schema(
         operation_id="admin_data_purge",
-        summary="Delete what was collected",
+        summary="Delete collected data",
         description=(
             "Records, ended collections and ended sync tasks, and the caches; never users, tokens, panels, "
-            "categories or settings. Repeat it until `is_complete`."
+            "categories or settings. Repeat the request until `is_complete`."
         ),
         request=PurgeSerializer,
         responses={200: PurgedSerializer},
     )
     def purge(self, request: Request) -> Response:
-        """Empty the targets."""
+        """Delete the targets."""
         wanted = PurgeSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         purged = purge(
@@ -57,14 +57,14 @@ class DataViewSet(ViewSet):
         operation_id="admin_duplicates_remove",
         summary="Remove duplicate records",
         description=(
-            "Kept is the one with figures, then the one under our key. "
-            "Only counts them unless `apply` is true."
+            "Keeps the record with data; among several, the one under the key that readers use. "
+            "Only counts duplicates unless `apply` is true."
         ),
         request=RemoveDuplicatesSerializer,
         responses={200: DuplicatesSerializer},
     )
     def remove_duplicates(self, request: Request) -> Response:
-        """Find duplicates, and delete them if that is wanted."""
+        """Find duplicates, and delete them if the request says so."""
         wanted = RemoveDuplicatesSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         report = remove_duplicate_records(

@@ -1,1 +1,1 @@
-"""The pages of the control room that are no lists of one model: the dashboard, the coverage, the data."""
+"""The pages of the control room beside the lists of models: dashboard, coverage, data, starting a task."""

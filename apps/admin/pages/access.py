@@ -1,4 +1,4 @@
-"""What every page of the control room shares: who may see it, and its frame."""
+"""What all pages of the control room share: the check of permissions, and the frame."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from apps.core.errors import DomainError
 SEE_RECORDS = "mengla.view_record"
 SEE_COLLECTIONS = "mengla.view_collection"
 CHANGE_COLLECTIONS = "mengla.change_collection"
-# What the forms of these pages call the fields of the input.
+# The labels of the input fields on these pages.
 _LABELS: Mapping[str, str | Promise] = {
-    "action": gettext_lazy("Action"),
+    "action": gettext_lazy("Data set"),
     "category": gettext_lazy("Category"),
     "granularity": gettext_lazy("Granularity"),
     "period": gettext_lazy("Period"),
@@ -41,14 +41,15 @@ View = Callable[..., HttpResponse]
 
 
 def staff_view(*, sees: str = "", changes: str = "") -> Callable[[View], View]:
-    """Decorate a view for staff users: those who may see or change something, where it is named.
+    """Decorate a view for staff users. ``sees`` and ``changes`` name permissions that it needs.
 
-    Strangers are sent to the login; a script of ours, which could do nothing with that page, gets a 403.
+    A person who is not logged in is redirected to the login page. A script of these pages gets 403 as JSON,
+    because it cannot show the login page.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def answer(request: HttpRequest, **parameters: Any) -> HttpResponse:
+        def wrapper(request: HttpRequest, **parameters: Any) -> HttpResponse:
             if not admin.site.has_permission(request):
                 if wants_json(request):
                     return json_problem(_("Log in again."), status=403)
@@ -59,18 +60,18 @@ def staff_view(*, sees: str = "", changes: str = "") -> Callable[[View], View]:
                 raise PermissionDenied
             return view(request, **parameters)
 
-        return never_cache(answer)
+        return never_cache(wrapper)
 
     return decorate
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether a script of ours asks, not a person."""
+    """Whether the request comes from a script of these pages."""
     return request.headers.get("Accept", "").startswith("application/json")
 
 
 def json_problem(message: str, *, status: int) -> JsonResponse:
-    """Tell a script of ours what is wrong."""
+    """Return an error to a script of these pages."""
     return JsonResponse({"error": message}, status=status)
 
 
@@ -83,7 +84,7 @@ def page(
 
 
 def message_of(error: DomainError) -> str:
-    """Return what is wrong with an input, as one text for people, who know the form and not the API."""
+    """Return the problems of an input as one text, with the labels of the form for the names of the API."""
     if not error.fields:
         return error.message
     text = " ".join(

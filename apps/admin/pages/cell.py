@@ -1,4 +1,4 @@
-"""One cell of the coverage page: the record behind it, and the collection that would renew it."""
+"""One cell of the coverage page: its record, and the collection that refreshes it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SHOWN_COLUMNS = 6
 
 
 def read_cell(given: Mapping[str, str]) -> DataQuery:
-    """Read which record is meant.
+    """Read the query of a cell from the parameters of the page.
 
-    :raises InvalidInput: for what names none.
+    :raises InvalidInput: when they name no cell.
     """
     query = build_query(
         action=given.get("action", ""),
@@ -45,7 +45,7 @@ def read_cell(given: Mapping[str, str]) -> DataQuery:
 
 
 def describe_cell(query: DataQuery) -> dict[str, Any]:
-    """Return what the page shows of the cell; nothing is collected by looking at it."""
+    """Return what the page shows of the cell. It starts no collection."""
     found = coverage(
         start=query.start, end=query.end, selection=Selection((query.cat_id,), (Action(query.action),))
     )
@@ -63,8 +63,8 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
     }
 
 
-def plan_cell(query: DataQuery, *, requested_by: str) -> Enqueued:
-    """Put the cell's question into the queue, to be asked even if its record is fresh."""
+def enqueue_cell(query: DataQuery, *, requested_by: str) -> Enqueued:
+    """Enqueue a collection of the cell, even if its record is fresh."""
     enqueued = jobs.enqueue(query, priority=Priority.MANUAL, requested_by=requested_by, is_forced=True)
     wake_dispatcher()
     return enqueued

@@ -1,4 +1,4 @@
-"""The numbers of the charts, as the script that draws them takes them."""
+"""Charts as data for the script that draws them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Chart = dict[str, Any]
 
 
 def outcome_names() -> dict[Outcome, str]:
-    """Return what the ways a collection can end are called, in the order they are stacked."""
+    """Return the names of the outcomes of a collection, in the order of the stacked bars."""
     return {
         Outcome.SUCCEEDED: _("Succeeded"),
         Outcome.EMPTY: _("Empty"),
         Outcome.FAILED: _("Failed"),
-        Outcome.SPARED: _("Already there"),
+        Outcome.SPARED: _("Already stored"),
         Outcome.CANCELLED: _("Cancelled"),
     }
 
 
 def source_names() -> dict[str, str]:
-    """Return what the tiers are called that answer readers."""
+    """Return the names of the tiers that serve reads, and of a miss."""
     names = (_("L1 (process)"), _("L2 (Redis)"), _("L3 (MongoDB)"))
     return {**dict(zip(TIERS, names, strict=True)), MISS: _("Miss")}
 
@@ -42,7 +42,7 @@ def hours_chart(data: Mapping[str, Any] | None) -> Chart | None:
 
 
 def cache_chart(data: Mapping[str, Any] | None) -> Chart | None:
-    """Return the chart of the answers by tier, None when they are unknown."""
+    """Return the chart of the reads by tier, None when they are unknown."""
     if data is None:
         return None
     days = data["days"]
@@ -61,7 +61,7 @@ def stacked(labels: Sequence[str], series: Mapping[str, Sequence[float]], *, ton
 def chart(
     kind: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]], tones: Sequence[str]
 ) -> Chart:
-    """Return a chart: ``kind`` and ``tones`` are words that the script turns into shapes and colours."""
+    """Return a chart: the script maps ``kind`` and ``tones`` to shapes and colours."""
     return {
         "kind": kind,
         "labels": list(labels),

@@ -1,4 +1,4 @@
-"""The coverage page: which figures are there, which are not, and what fills the gaps."""
+"""The coverage page: which figures are stored, which are missing, and how gaps are filled."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.admin.pages import matrix
@@ -26,7 +27,7 @@ from apps.admin.pages.access import (
     staff_view,
     wants_json,
 )
-from apps.admin.pages.cell import describe_cell, plan_cell, read_cell
+from apps.admin.pages.cell import describe_cell, enqueue_cell, read_cell
 from apps.categories.selectors import parents_of
 from apps.core import market_clock
 from apps.core.admin_base.operations import note_history
@@ -38,18 +39,18 @@ from apps.mengla.queries.plans import Plan
 from apps.mengla.runs.collect import TASK_NAMES, Order, Selection, fill_plan, start
 from apps.sync_tasks.errors import AlreadyRunning
 
-_LOOK_SECONDS = 10.0
+_MAX_READ_SECONDS = 10.0
 
 
 @require_safe
 @staff_view(sees=SEE_RECORDS)
 def coverage_page(request: HttpRequest) -> HttpResponse:
-    """Show the heat map; what cannot be read is told above the form."""
+    """Show the heat map; an error in the filters is shown above the form."""
     context: dict[str, Any] = {"choices": _choices(), "given": request.GET}
     try:
-        asked = matrix.read_asked(request.GET, today=market_clock.today())
-        with pymongo.timeout(_LOOK_SECONDS):
-            found = matrix.read_matrix(asked)
+        filters = matrix.read_filters(request.GET, today=market_clock.today())
+        with pymongo.timeout(_MAX_READ_SECONDS):
+            found = matrix.read_matrix(filters)
     except InvalidInput as error:
         return page(
             request,
@@ -59,15 +60,15 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
             status=400,
         )
     context |= {
-        "asked": asked,
+        "filters": filters,
         "matrix": found,
         "marks": matrix.MARKS,
-        "way": parents_of(asked.parent.cat_id) if asked.parent else [],
+        "way": parents_of(filters.parent.cat_id) if filters.parent else [],
         "can_change": may(request, CHANGE_COLLECTIONS),
         "script": {
             "cell": reverse("admin:collector_coverage_cell"),
-            "action": asked.action.value,
-            "granularity": asked.granularity.value,
+            "action": filters.action.value,
+            "granularity": filters.granularity.value,
             "states": {key: str(name) for key, name in matrix.MARKS.items()},
         },
         "period_keys": [period.key for period in reversed(found.periods)],
@@ -78,7 +79,7 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @staff_view(sees=SEE_RECORDS)
 def cell(request: HttpRequest) -> HttpResponse:
-    """Show one cell: its record, or that there is none; as a page, or for the script as a piece of one."""
+    """Show one cell and its record, if it has one: as a page, or as HTML for the script."""
     try:
         query = read_cell(request.GET)
     except InvalidInput as error:
@@ -93,20 +94,16 @@ def cell(request: HttpRequest) -> HttpResponse:
 @require_POST
 @staff_view(changes=CHANGE_COLLECTIONS)
 def plan(request: HttpRequest) -> HttpResponse:
-    """Plan the collection of one cell, whatever is stored of it."""
+    """Enqueue a collection of one cell, even if its record is fresh."""
     try:
         query = read_cell(request.POST)
     except InvalidInput as error:
         return _refused(request, error, "coverage_cell.html", title=_("One record"))
-    planned = plan_cell(query, requested_by=name_of_user(request))
-    text = (
-        _("Planned the collection of %s.")
-        if planned.is_new
-        else _("The collection of %s was under way already.")
-    )
+    enqueued = enqueue_cell(query, requested_by=name_of_user(request))
+    text = _("Queued the collection of %s.") if enqueued.is_new else _("%s is already being collected.")
     collection = django_apps.get_model("mengla", "Collection")
-    planned_row = collection(pk=planned.collection_id, identity=query.identity)
-    note_history(request, [planned_row], text % query.identity)
+    row = collection(pk=enqueued.collection_id, identity=query.identity)
+    note_history(request, [row], text % query.identity)
     if wants_json(request):
         return JsonResponse({"message": text % query.identity, "mark": "F"})
     messages.success(request, text % query.identity)
@@ -116,34 +113,38 @@ def plan(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_view(changes=CHANGE_COLLECTIONS)
 def fill(request: HttpRequest) -> HttpResponse:
-    """Say what filling a range means (GET), and fill it (POST)."""
+    """Show what filling a range costs (GET), or fill it (POST)."""
     given = request.POST if request.method == "POST" else request.GET
     try:
-        asked = matrix.read_asked(given, today=market_clock.today())
+        filters = matrix.read_filters(given, today=market_clock.today())
         cat_ids = matrix.read_categories(given.getlist("category"))
-        selection = Selection(cat_ids=cat_ids, actions=(asked.action,))
-        wanted = fill_plan(asked.start, asked.end, selection=selection)
+        selection = Selection(cat_ids=cat_ids, actions=(filters.action,))
+        wanted = fill_plan(filters.start, filters.end, selection=selection)
         if request.method == "POST":
-            return _fill_now(request, asked, wanted)
-        with pymongo.timeout(_LOOK_SECONDS):
+            return _fill_now(request, filters, wanted)
+        with pymongo.timeout(_MAX_READ_SECONDS):
             cost = fill_cost(wanted)
     except InvalidInput as error:
         return _refused(request, error, "coverage_fill.html", title=_("Fill gaps"))
-    context = {"asked": asked, "cat_ids": cat_ids, "back": _address(asked), "cost": cost}
+    context = {"filters": filters, "cat_ids": cat_ids, "back": _address(filters), "cost": cost}
     return page(request, "coverage_fill.html", context, title=_("Fill gaps"))
 
 
-def _fill_now(request: HttpRequest, asked: matrix.Asked, wanted: Plan) -> HttpResponse:
+def _fill_now(request: HttpRequest, filters: matrix.Filters, wanted: Plan) -> HttpResponse:
     order = Order(requested_by=name_of_user(request))
     try:
         started = start(wanted, order)
     except AlreadyRunning as error:
         messages.error(request, _with_link(error.message, error.run_id))
-        return redirect(_address(asked))
-    text = _("Filling %(action)s, %(start)s to %(end)s, for %(count)d categories.") % {
-        "action": asked.action.label,
-        "start": asked.start.dashed,
-        "end": asked.end.dashed,
+        return redirect(_address(filters))
+    text = ngettext(
+        "Filling %(action)s, %(start)s to %(end)s, for %(count)d category.",
+        "Filling %(action)s, %(start)s to %(end)s, for %(count)d categories.",
+        len(wanted.cat_ids),
+    ) % {
+        "action": filters.action.label,
+        "start": filters.start.dashed,
+        "end": filters.end.dashed,
         "count": len(wanted.cat_ids),
     }
     run = django_apps.get_model("sync_tasks", "SyncTask")(
@@ -151,7 +152,7 @@ def _fill_now(request: HttpRequest, asked: matrix.Asked, wanted: Plan) -> HttpRe
     )
     note_history(request, [run], text)
     messages.success(request, _with_link(text, started.run_id))
-    return redirect(_address(asked))
+    return redirect(_address(filters))
 
 
 def _choices() -> dict[str, Any]:
@@ -165,8 +166,8 @@ def _cell_parameters(given: Mapping[str, str]) -> dict[str, str]:
     return {name: given.get(name, "") for name in ("action", "granularity", "category", "period")}
 
 
-def _address(asked: matrix.Asked) -> str:
-    return f"{reverse('admin:collector_coverage')}?{urlencode(asked.parameters())}"
+def _address(filters: matrix.Filters) -> str:
+    return f"{reverse('admin:collector_coverage')}?{urlencode(filters.parameters())}"
 
 
 def _with_link(text: str, run_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The admin's first page: how the whole installation does, live."""
+"""The admin's first page: the live state of the installation."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ from apps.core.time_texts import instant_text
 logger = structlog.get_logger(__name__)
 
 POLL_SECONDS = 5
-# While MongoDB is down nobody's rights can be looked up; who was seen to have them lately, still has them.
-_SEEN_KEY = "dashboard_seen_at"
-_SEEN_AGAIN_SECONDS = 300
-_SEEN_FOR_SECONDS = 3600
+# Permissions are stored in MongoDB. While it is down, a user who saw the dashboard within the last hour may
+# see it again: the session, which has a copy in Redis, holds the time of that visit.
+_VISIT_KEY = "dashboard_seen_at"
+_NOTE_VISIT_SECONDS = 300
+_VISIT_VALID_SECONDS = 3600
 _RECENT_ACTIONS = 8
 PART_TITLES = {
     "state": gettext_lazy("State"),
@@ -47,37 +48,37 @@ PART_TITLES = {
 
 
 def _without_mongodb(view: View) -> View:
-    """Decorate a view: while MongoDB does not answer, tell what is known without it.
+    """Decorate a view: while MongoDB is down, show what is known without it.
 
-    That is for whoever was seen to be allowed to lately; anybody else gets the outage page.
+    Only a user who saw the dashboard lately gets that; all others get the outage page.
     """
 
     @wraps(view)
-    def answer(request: HttpRequest) -> HttpResponse:
-        if mongo_outage.is_known and _was_seen(request):
+    def wrapper(request: HttpRequest) -> HttpResponse:
+        if mongo_outage.is_known and _visited_lately(request):
             return _outage(request)
         try:
             return view(request)
         except (PyMongoError, DatabaseError) as error:
             if not is_mongo_outage(error):
                 raise
-            # Without Redis the session would be looked for in MongoDB once more.
-            if redis_outage.is_known or not _was_seen(request):
+            # Without Redis, reading the session would ask MongoDB again.
+            if redis_outage.is_known or not _visited_lately(request):
                 raise
             logger.warning("dashboard_without_mongodb", error=type(error).__name__)
             return _outage(request)
 
-    return answer
+    return wrapper
 
 
 @require_safe
 @_without_mongodb
 @staff_view()
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """Show the dashboard; staff without the permission to see collections only get the admin's lists."""
+    """Show the dashboard; without the permission to see collections, only the user's recent actions."""
     context: dict[str, Any] = {"recent_actions": _recent_actions(request)}
     if may_look(request, SEE_COLLECTIONS):
-        _note_seen(request)
+        _note_visit(request)
         context |= _context()
     return page(request, "dashboard.html", context, title=_("Dashboard"))
 
@@ -86,31 +87,31 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @_without_mongodb
 @staff_view(sees=SEE_COLLECTIONS)
 def live(request: HttpRequest) -> HttpResponse:
-    """Answer the dashboard's script with the present state, as data and as finished pieces of the page."""
-    _note_seen(request)
+    """Return the present state to the dashboard's script, as data and as rendered HTML."""
+    _note_visit(request)
     return JsonResponse(_state())
 
 
 def _outage(request: HttpRequest) -> HttpResponse:
     if wants_json(request):
         return JsonResponse(_state())
-    # Without the request: its user is in MongoDB.
+    # Rendered without the request, because its user is read from MongoDB.
     body = render_to_string("collector/dashboard_outage.html", _context())
     return HttpResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-def _was_seen(request: HttpRequest) -> bool:
+def _visited_lately(request: HttpRequest) -> bool:
     try:
-        seen_at = request.session.get(_SEEN_KEY)
+        visited_at = request.session.get(_VISIT_KEY)
     except (PyMongoError, DatabaseError):  # no copy of the session in Redis
         return False
-    return isinstance(seen_at, float) and time.time() - seen_at < _SEEN_FOR_SECONDS
+    return isinstance(visited_at, float) and time.time() - visited_at < _VISIT_VALID_SECONDS
 
 
-def _note_seen(request: HttpRequest) -> None:
-    seen_at = request.session.get(_SEEN_KEY)
-    if not isinstance(seen_at, float) or time.time() - seen_at > _SEEN_AGAIN_SECONDS:
-        request.session[_SEEN_KEY] = time.time()
+def _note_visit(request: HttpRequest) -> None:
+    visited_at = request.session.get(_VISIT_KEY)
+    if not isinstance(visited_at, float) or time.time() - visited_at > _NOTE_VISIT_SECONDS:
+        request.session[_VISIT_KEY] = time.time()
 
 
 def _context() -> dict[str, Any]:

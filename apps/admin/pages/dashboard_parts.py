@@ -1,4 +1,4 @@
-"""What the dashboard tells, part by part; each is plain data, and one that cannot be had harms no other."""
+"""The parts of the dashboard as plain data. A part that cannot be read does not affect the others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Document = dict[str, Any]
 
 
 class CountsUnavailableError(Exception):
-    """Redis holds the counts, and did not tell them."""
+    """The counts cannot be read from Redis."""
 
 
 def read_dashboard() -> dict[str, Document]:

@@ -1,4 +1,4 @@
-"""The data page: what was collected, as tables and charts, with its freshness and as files."""
+"""The data page: stored figures as tables, charts and files, with their freshness."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _NAMES = ("action", "category", "granularity", "period", "from", "to")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer with its tables in the wanted order."""
+    """Figures with their tables in the requested order."""
 
     query: DataQuery
     hit: Hit
@@ -59,9 +59,9 @@ class Shown:
 @require_safe
 @staff_view(sees=SEE_RECORDS)
 def data_page(request: HttpRequest) -> HttpResponse:
-    """Show figures, or that they are being collected; without a question, what was stored last.
+    """Show the figures of a query, or that they are being collected; without a query, the recent records.
 
-    Only who may change collections has something collected by looking.
+    Missing figures are collected only if the user may change collections.
     """
     context: dict[str, Any] = {
         "form": form_of(request.GET, None),
@@ -77,18 +77,18 @@ def data_page(request: HttpRequest) -> HttpResponse:
         if failed is not None:
             context["failed"] = failed | {"again": address_of("admin:collector_data", parameters_of(query))}
             return page(request, "data.html", context, title=_("Data"))
-        answer = _read(query, request)
+        found = _read(query, request)
     except DomainError as error:
         context |= {"problem": message_of(error)}
         return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)
-    if not isinstance(answer, Hit):
-        context |= {"is_unknown": True} if answer is None else {"miss": describe_miss(query, answer)}
+    if not isinstance(found, Hit):
+        context |= {"is_unknown": True} if found is None else {"miss": describe_miss(query, found)}
         return page(request, "data.html", context, title=_("Data"))
-    shown = _shown(query, answer, request.GET)
+    shown = _shown(query, found, request.GET)
     context |= {
         "tables": shown.tables,
         "charts": charts_of(query, shown.tables),
-        "freshness": freshness_of(answer),
+        "freshness": freshness_of(found),
         "empty_reason": shown.empty_reason,
         "sort": _sort(request.GET, query),
         "exports": urlencode(parameters_of(query) | _sorting(request.GET)),
@@ -99,7 +99,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @staff_view(sees=SEE_RECORDS)
 def state(request: HttpRequest) -> HttpResponse:
-    """Tell the script how the awaited collection stands."""
+    """Return the state of the awaited collection to the script."""
     collection = find_collection(request.GET.get("collection", ""))
     if collection is None:
         return json_problem(_("There is no such collection."), status=404)
@@ -116,16 +116,16 @@ def state(request: HttpRequest) -> HttpResponse:
 @require_safe
 @staff_view(sees=SEE_RECORDS)
 def export(request: HttpRequest) -> HttpResponse:
-    """Answer the tables of the page as a file: CSV of one table, XLSX of all of them."""
+    """Return the tables of the page as a file: CSV holds one table, XLSX all of them."""
     form = request.GET.get("format", "csv")
     try:
         if form not in files.FORMATS:
             raise InvalidInput(_("There is no such format. Use csv or xlsx."))
         query = read_query(request.GET)
-        answer = _read(query, request)
-        if not isinstance(answer, Hit):
+        found = _read(query, request)
+        if not isinstance(found, Hit):
             return redirect(address_of("admin:collector_data", parameters_of(query)))
-        shown = _shown(query, answer, request.GET)
+        shown = _shown(query, found, request.GET)
         if form == "xlsx":
             return files.xlsx(file_name(query), shown.tables, about=_about(shown))
         wanted = request.GET.get("table", "")
@@ -184,7 +184,7 @@ def _about(shown: Shown) -> list[tuple[str, str]]:
         (_("Category"), shown.query.cat_id or _("All categories")),
         (_("Collected"), freshness["collected_at"]),
         (_("Fresh until"), freshness["fresh_until"]),
-        (_("State"), _("due for renewal") if freshness["is_stale"] else _("fresh")),
+        (_("State"), _("stale") if freshness["is_stale"] else _("fresh")),
         (_("Source"), freshness["source"]),
-        (_("Empty because"), shown.empty_reason),
+        (_("Empty reason"), shown.empty_reason),
     ]

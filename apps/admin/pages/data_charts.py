@@ -1,4 +1,4 @@
-"""Which charts go with which figures, as numbers for the script that draws them."""
+"""The charts of the data page, as data for the script that draws them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RANGES = ("sales", "turnover", "prices")
 
 
 def charts_of(query: DataQuery, tables: Sequence[Table]) -> Mapping[str, Chart]:
-    """Return the charts by the names of their tables; a table without numbers that are known gets none."""
+    """Return the charts by the names of their tables; a table without known numbers has no chart."""
     charts: dict[str, Chart] = {}
     for table in tables:
         if table.name == "ranking":
@@ -48,7 +48,7 @@ def _ranges(table: Table) -> Chart | None:
 
 
 def _trend(query: DataQuery, table: Table) -> Chart | None:
-    """Return the lines; a period without a point is a gap in them."""
+    """Return the lines of a trend; a period without a point is a gap."""
     wanted = {"monthSales": _("Sales"), "monthGmv": _("Turnover, ₽")}
     series = {name: _numbers(table, key) for key, name in wanted.items()}
     drawn = _unless_empty("line", [period.dashed for period in query.periods], series, tones=("one", "four"))

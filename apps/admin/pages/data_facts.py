@@ -1,4 +1,4 @@
-"""What the data page tells of an answer: its freshness, or how the collection stands that will bring it."""
+"""What the data page says about figures: their freshness, or the state of the collection that is awaited."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from apps.mengla.words import ERRORS
 
 _POLL_SECONDS = 2
 _RELOAD_SECONDS = 10  # of a page without JavaScript
-_FRUITLESS = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
+_UNSUCCESSFUL = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
 
 
 def freshness_of(hit: Hit) -> dict[str, Any]:
-    """Return where an answer is from and how old it is."""
+    """Return the source, the age and the freshness of figures."""
     sources = {
         "l1": _("memory of the web process (L1)"),
         "l2": _("Redis (L2)"),
@@ -47,20 +47,20 @@ def freshness_of(hit: Hit) -> dict[str, Any]:
 
 
 def describe_miss(query: DataQuery, miss: Miss) -> dict[str, Any]:
-    """Return what is told while the figures are being collected."""
+    """Return what the page shows while the figures are being collected."""
     collection = miss.collection
     collection_id = str(collection["_id"])
-    asked = parameters_of(query) | {"collection": collection_id}
+    parameters = parameters_of(query) | {"collection": collection_id}
     return {
         "id": collection_id,
         "status": str(CollectionStatus(collection["status"]).label),
         "position": queue_position(collection),
         "created_at": instant_text(collection["created_at"]),
         "reason": unavailable_reason(),
-        "next": address_of("admin:collector_data", asked),
+        "next": address_of("admin:collector_data", parameters),
         "script": {
             "state": address_of("admin:collector_data_state", {"collection": collection_id}),
-            "next": address_of("admin:collector_data", asked),
+            "next": address_of("admin:collector_data", parameters),
             "seconds": _POLL_SECONDS,
         },
         "seconds": _RELOAD_SECONDS,
@@ -68,14 +68,15 @@ def describe_miss(query: DataQuery, miss: Miss) -> dict[str, Any]:
 
 
 def failed_collection(collection_id: str, query: DataQuery) -> dict[str, Any] | None:
-    """Return why the awaited collection brought nothing; None when it did, or is under way, or is another.
+    """Return why the awaited collection failed or was cancelled.
 
-    Whoever waits sees this instead of asking again: a failure must not be repeated every few seconds.
+    None when it has another status, does not exist, or belongs to another query. The page shows the reason
+    and does not read the figures again: that would enqueue the failed collection every few seconds.
     """
     collection = find_collection(collection_id)
     if collection is None or collection["identity"] != query.identity:
         return None
-    if collection["status"] not in _FRUITLESS:
+    if collection["status"] not in _UNSUCCESSFUL:
         return None
     return {
         "status": str(CollectionStatus(collection["status"]).label),

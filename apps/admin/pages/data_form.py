@@ -1,4 +1,4 @@
-"""The question of the data page: how it is read, asked, named, and offered in the form."""
+"""The query of the data page: its form, its parameters and its names."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _RECENT_ROWS = 12
 
 
 def read_query(given: Mapping[str, str]) -> DataQuery:
-    """Read which figures are asked for; what is left out takes the newest closed periods.
+    """Read the query from the parameters of the page; without periods, for the newest closed ones.
 
-    :raises InvalidInput: for what cannot be read.
+    :raises InvalidInput: when a parameter is not valid.
     """
     action = given.get("action") or Action.HOT.value
     try:
@@ -53,7 +53,7 @@ def _default_start(end: str, newest: Period) -> Period:
 
 
 def form_of(given: Mapping[str, str], query: DataQuery | None) -> dict[str, Any]:
-    """Return what the form of the page offers and holds."""
+    """Return the choices and the values of the form."""
     category = find_named(query.cat_id) if query else None
     return {
         "actions": Action.choices,
@@ -69,7 +69,7 @@ def form_of(given: Mapping[str, str], query: DataQuery | None) -> dict[str, Any]
 
 
 def _category_groups(chosen: NamedCategory | None) -> list[tuple[str, list[NamedCategory]]]:
-    """Return the categories of the form: level 1, and the way to the chosen one with what is below it."""
+    """Return the categories of the form: level 1, and the chosen one with its ancestors and children."""
     groups = [(_("Level 1"), list_named_children(""))]
     if chosen is not None:
         way = [*parents_of(chosen.cat_id), chosen]
@@ -80,7 +80,7 @@ def _category_groups(chosen: NamedCategory | None) -> list[tuple[str, list[Named
 
 
 def recent_records() -> list[dict[str, Any]]:
-    """Return the records stored last, with the addresses of their figures."""
+    """Return the recently stored records, with the addresses of their figures."""
     rows = []
     for record in list_recent_records(limit=_RECENT_ROWS):
         action, cat_id, granularity, period_key, *variant = record["id"].split(":")
@@ -103,7 +103,7 @@ def recent_records() -> list[dict[str, Any]]:
 
 
 def heading_of(query: DataQuery) -> str:
-    """Name the figures asked for."""
+    """Return the heading of the figures: data set, category and periods."""
     category = find_named(query.cat_id) if query.cat_id else None
     name = category.name if category else query.cat_id or _("All categories")
     period = f"{query.start.dashed} – {query.end.dashed}" if query.is_trend else query.start.dashed
@@ -111,23 +111,23 @@ def heading_of(query: DataQuery) -> str:
 
 
 def parameters_of(query: DataQuery) -> dict[str, str]:
-    """Return the query parameters that ask for this."""
-    asked = {
+    """Return the query as parameters of the page."""
+    parameters = {
         "action": query.action.value,
         "category": query.cat_id,
         "granularity": query.granularity.value,
     }
     if query.is_trend:
-        return asked | {"from": query.start.key, "to": query.end.key}
-    return asked | {"period": query.start.key}
+        return parameters | {"from": query.start.key, "to": query.end.key}
+    return parameters | {"period": query.start.key}
 
 
 def file_name(query: DataQuery) -> str:
-    """Return the name of a file with these figures, without its ending."""
+    """Return the name of a file with the figures, without its extension."""
     period = f"{query.start.key}-{query.end.key}" if query.is_trend else query.start.key
     return f"mengla-{query.action.value}-{query.cat_id or 'all'}-{period}"
 
 
 def address_of(name: str, parameters: Mapping[str, str]) -> str:
-    """Return the address of a page with these parameters."""
+    """Return the address of a page with its parameters."""
     return f"{reverse(name)}?{urlencode(parameters)}"

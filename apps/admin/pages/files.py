@@ -1,4 +1,4 @@
-"""Tables as files for spreadsheet programs, which must not take a text for a formula."""
+"""Tables as files for spreadsheet programs; no text of them runs as a formula."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from django.utils.translation import gettext as _
 from apps.mengla.monitoring.figure_tables import Table, Value
 
 FORMATS = ("csv", "xlsx")
-# What a spreadsheet program may take for the beginning of a formula, also in its full-width spelling.
+# A spreadsheet program may read a text as a formula if it starts with one of these or its full-width form.
 _FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# As openpyxl.cell.cell.ILLEGAL_CHARACTERS_RE, without loading all of openpyxl for a CSV file.
+# A copy of openpyxl.cell.cell.ILLEGAL_CHARACTERS_RE, so that a CSV file does not load openpyxl.
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MAX_SHEET_NAME = 31
 
 
 def csv(name: str, table: Table) -> HttpResponse:
-    """Answer one table as CSV in UTF-8, with the mark that spreadsheet programs know it by."""
+    """Return one table as CSV in UTF-8, with the byte order mark that spreadsheet programs need."""
     text = io.StringIO()
     writer = csv_format.writer(text)
     writer.writerow([safe_value(column.title) for column in table.columns])
@@ -31,8 +31,8 @@ def csv(name: str, table: Table) -> HttpResponse:
 
 
 def xlsx(name: str, tables: Sequence[Table], *, about: Iterable[tuple[str, str]]) -> HttpResponse:
-    """Answer all tables as a workbook, one sheet each, and one that says where the figures are from."""
-    from openpyxl import Workbook  # takes long to load, and few ask for it
+    """Return all tables as a workbook: a sheet for each, and one about the source of the figures."""
+    from openpyxl import Workbook  # slow to import, and rarely needed
 
     book = Workbook(write_only=True)
     for table in tables:
@@ -49,7 +49,7 @@ def xlsx(name: str, tables: Sequence[Table], *, about: Iterable[tuple[str, str]]
 
 
 def safe_value(value: Value) -> Value:
-    """Return a value that no program runs: a text that looks like a formula gets a quote before it."""
+    """Return a value that no program runs: a text that looks like a formula is prefixed with a quote."""
     if not isinstance(value, str):
         return value
     clean = _NOT_IN_XML.sub("", value)

@@ -1,4 +1,4 @@
-"""What the coverage page shows: which part of the figures is asked for, and its cells as compact HTML."""
+"""The heat map of the coverage page: its filters, and its cells as compact HTML."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from apps.mengla.runs.collect import Selection
 
 DEFAULT_PERIODS = {Granularity.DAY: 30, Granularity.MONTH: 12, Granularity.QUARTER: 8, Granularity.YEAR: 5}
 MAX_PERIODS = {Granularity.DAY: 366, Granularity.MONTH: 120, Granularity.QUARTER: 40, Granularity.YEAR: 20}
-MAX_CATEGORIES = 500  # Django takes a thousand fields of a form at most
-# Below this many cells everything on the page stays quick in a browser.
+MAX_CATEGORIES = 500  # Django accepts at most 1000 fields in a form
+# Up to this many cells the page stays fast in a browser.
 MAX_SHOWN_CELLS = 40_000
-# The letter of each state stands in the cell, so that nothing depends on colour.
+# Each cell shows the letter of its state, so that the map can be read without colours.
 MARKS = {
     "P": gettext_lazy("present"),
-    "S": gettext_lazy("present, due for renewal"),
+    "S": gettext_lazy("present, stale"),
     "E": gettext_lazy("empty"),
     "M": gettext_lazy("missing"),
     "F": gettext_lazy("being collected"),
@@ -50,8 +50,8 @@ _CELLS = {mark: f'<td class="{mark}">{_LETTERS.get(mark, mark)}</td>' for mark i
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One action over a range of periods, for the level-1 categories or the children of one category."""
+class Filters:
+    """The filters: a data set over a range of periods, for level 1 or the children of one category."""
 
     action: Action
     start: Period
@@ -64,7 +64,7 @@ class Asked:
         return self.start.granularity
 
     def parameters(self, **changes: str) -> dict[str, str]:
-        """Return the query parameters that ask for this; a change to "" leaves one out."""
+        """Return the filters as query parameters with the changes; a change to "" removes one."""
         mine = {
             "action": self.action.value,
             "granularity": self.granularity.value,
@@ -95,10 +95,10 @@ class Matrix:
     periods: Sequence[Period]
 
 
-def read_asked(given: Mapping[str, str], *, today: date) -> Asked:
-    """Read the query parameters; what is not there takes its default.
+def read_filters(given: Mapping[str, str], *, today: date) -> Filters:
+    """Read the filters from the query parameters; a missing one takes its default.
 
-    :raises InvalidInput: for what cannot be read, or asks for too much at once.
+    :raises InvalidInput: when one is not valid, or the range has too many periods.
     """
     granularity = parse_granularity(given.get("granularity") or Granularity.MONTH.value)
     newest = previous_closed_period(today, granularity)
@@ -106,23 +106,23 @@ def read_asked(given: Mapping[str, str], *, today: date) -> Asked:
     first = given.get("from") or _default_start(last, granularity).key
     start, end = parse_range(first, last, granularity)
     if (count := count_periods(start, end)) > MAX_PERIODS[granularity]:
-        text = _("These are %(count)d periods; the page shows at most %(limit)d.")
+        text = _("The range has %(count)d periods; the page shows at most %(limit)d.")
         raise InvalidInput(text % {"count": count, "limit": MAX_PERIODS[granularity]})
-    return Asked(read_action(given.get("action") or Action.HOT.value), start, end, read_parent(given))
+    return Filters(read_action(given.get("action") or Action.HOT.value), start, end, read_parent(given))
 
 
 def read_action(text: str) -> Action:
-    """Read an action.
+    """Read the data set.
 
-    :raises InvalidInput: for anything else.
+    :raises InvalidInput: when there is no such data set.
     """
     if text not in Action.values:
-        raise InvalidInput(_("There is no such action. Use one of: %s.") % ", ".join(Action.values))
+        raise InvalidInput(_("There is no such data set. Use one of: %s.") % ", ".join(Action.values))
     return Action(text)
 
 
 def read_parent(given: Mapping[str, str]) -> NamedCategory | None:
-    """Read the category whose children are asked for; None for level 1.
+    """Read the category whose children are shown; None for level 1.
 
     :raises InvalidInput: when there is no such category.
     """
@@ -150,25 +150,25 @@ def read_categories(texts: Iterable[str]) -> tuple[str, ...]:
     return chosen
 
 
-def read_matrix(asked: Asked) -> Matrix:
-    """Look up the heat map.
+def read_matrix(filters: Filters) -> Matrix:
+    """Read the heat map.
 
     :raises InvalidInput: when it would have too many cells.
     """
-    categories = list_named_children(asked.parent.cat_id if asked.parent else "")
-    if asked.parent is not None:
-        categories = [asked.parent, *categories]
-    cell_count = len(categories) * count_periods(asked.start, asked.end)
+    categories = list_named_children(filters.parent.cat_id if filters.parent else "")
+    if filters.parent is not None:
+        categories = [filters.parent, *categories]
+    cell_count = len(categories) * count_periods(filters.start, filters.end)
     if cell_count > MAX_SHOWN_CELLS:
-        text = _("These are %(count)d cells; the page shows at most %(limit)d. Ask for fewer periods.")
+        text = _("The range has %(count)d cells; the page shows at most %(limit)d. Choose fewer periods.")
         raise InvalidInput(text % {"count": cell_count, "limit": MAX_SHOWN_CELLS})
     if not categories:
         return Matrix(mark_safe(""), [], count_cells([]), ())
     cat_ids = tuple(category.cat_id for category in categories)
     found = coverage(
-        start=asked.start, end=asked.end, selection=Selection(cat_ids=cat_ids, actions=(asked.action,))
+        start=filters.start, end=filters.end, selection=Selection(cat_ids=cat_ids, actions=(filters.action,))
     )
-    opened = asked.parent.cat_id if asked.parent else None
+    opened = filters.parent.cat_id if filters.parent else None
     with_children = ids_with_children(cat_ids) - {opened}
     rows = [
         Row(category, category.cat_id in with_children, cells_html(cells), count_cells(cells))
@@ -178,7 +178,7 @@ def read_matrix(asked: Asked) -> Matrix:
 
 
 def mark_of(cell: Cell) -> str:
-    """Return the letter of a cell's state; what is being collected is told before all else."""
+    """Return the letter of a cell's state. A collection under way takes precedence over what is stored."""
     if cell.is_in_flight:
         return "F"
     if cell.state is CellState.PRESENT:
@@ -187,17 +187,17 @@ def mark_of(cell: Cell) -> str:
 
 
 def cells_html(cells: Iterable[Cell]) -> SafeString:
-    """Write the cells of a row. Ten thousand of them go through no template, for speed."""
+    """Return the cells of a row as HTML. No template is used, because a page may have thousands of cells."""
     return mark_safe("".join(_CELLS[mark_of(cell)] for cell in cells))  # noqa: S308 - constants only
 
 
 def heads_html(periods: Iterable[Period]) -> SafeString:
-    """Write the heads of the columns."""
+    """Return the column headings as HTML."""
     heads = "".join(
         f'<th scope="col" data-period="{escape(period.key)}"><span>{escape(period.dashed)}</span></th>'
         for period in periods
     )
-    return mark_safe(heads)  # noqa: S308 - keys of periods, and escaped all the same
+    return mark_safe(heads)  # noqa: S308 - everything variable is escaped
 
 
 def _default_start(last: str, granularity: Granularity) -> Period:

@@ -28,13 +28,13 @@ _LOOK, _START = "sync_tasks.view_synctask", "sync_tasks.change_synctask"
 def run_task_page(request: HttpRequest) -> HttpResponse:
     """List the tasks with their last runs; a POST starts the one it names and shows its run.
 
-    Before a large one it asks, and starts it when the question is posted.
+    A large task is started only after it was confirmed.
     """
     if request.method == "POST":
         if not may(request, _START):
             raise PermissionDenied
         task_id = request.POST.get("task", "")
-        return _question(request, task_id) or _start(request, task_id)
+        return _confirmation(request, task_id) or _start(request, task_id)
     context = {
         "tasks": [_shown(view) for view in selectors.list_tasks()],
         "may_start": may(request, _START),
@@ -42,8 +42,8 @@ def run_task_page(request: HttpRequest) -> HttpResponse:
     return page(request, "run_task.html", context, title=_("Run a task"))
 
 
-def _question(request: HttpRequest, task_id: str) -> HttpResponse | None:
-    """Return the question before a large task; None when it was answered, or there is none."""
+def _confirmation(request: HttpRequest, task_id: str) -> HttpResponse | None:
+    """Return the page that asks to confirm a large task; None for a small or confirmed one."""
     try:
         count = services.count_task(task_id)
     except NotFound as error:
@@ -52,8 +52,8 @@ def _question(request: HttpRequest, task_id: str) -> HttpResponse | None:
         return None
     name = selectors.find_task(task_id).name
     text = ngettext(
-        "Shall “%(name)s” be started? It makes %(count)s collection.",
-        "Shall “%(name)s” be started? It makes %(count)s collections.",
+        "Run “%(name)s” now? This queues %(count)s collection.",
+        "Run “%(name)s” now? This queues %(count)s collections.",
         count,
     )
     context = {
@@ -72,9 +72,9 @@ def _start(request: HttpRequest, task_id: str) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
         return HttpResponseRedirect(reverse("admin:collector_run_task"))
-    what = _("Started by hand.")
-    note_history(request, django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id), what)
-    messages.success(request, what)
+    text = _("Started manually.")
+    note_history(request, django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id), text)
+    messages.success(request, text)
     return HttpResponseRedirect(_address_of(run_id))
 
 

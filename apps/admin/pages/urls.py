@@ -7,7 +7,7 @@ from django.urls import URLPattern, path
 from apps.admin.pages import coverage, dashboard, data, run_task
 
 urlpatterns: list[URLPattern] = [
-    path("", dashboard.dashboard, name="index"),  # in the place of the admin's own first page
+    path("", dashboard.dashboard, name="index"),  # replaces the admin's own first page
     path("live/", dashboard.live, name="collector_live"),
     path("coverage/", coverage.coverage_page, name="collector_coverage"),
     path("coverage/cell/", coverage.cell, name="collector_coverage_cell"),

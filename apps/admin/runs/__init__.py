@@ -1,1 +1,1 @@
-"""Sync tasks by hand: starting them, and what they answer."""
+"""Starting and cancelling sync tasks through the API, and what is stored of a range."""

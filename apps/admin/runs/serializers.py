@@ -1,4 +1,4 @@
-"""What the addresses that start runs take and give, and those that look at what runs have collected."""
+"""Requests and responses of the addresses that start and cancel runs, and of the coverage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STATES = [state.value for state in CellState]
 
 
 class FullCrawlSerializer(SelectionSerializer):
-    """What part of everything is meant."""
+    """The part of everything to collect."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -23,9 +23,9 @@ class FullCrawlSerializer(SelectionSerializer):
 
 
 class BackfillSerializer(RangeSerializer):
-    """What shall be collected."""
+    """What to collect."""
 
-    force = StrictBooleanField(required=False, default=False, help_text="Collect again what is fresh, too.")
+    force = StrictBooleanField(required=False, default=False, help_text="Collect fresh figures again, too.")
 
 
 class StartedRunSerializer(serializers.Serializer[Any]):
@@ -35,13 +35,13 @@ class StartedRunSerializer(serializers.Serializer[Any]):
 
 
 class CoverageTotalsSerializer(serializers.Serializer[Any]):
-    """How many figures (one action, category and period each) stand how."""
+    """The number of figures (one action, category and period each) in each state."""
 
     present = serializers.IntegerField()
     empty = serializers.IntegerField()
     missing = serializers.IntegerField()
-    stale = serializers.IntegerField(help_text="Of those stored: due for renewal.")
-    in_flight = serializers.IntegerField(help_text="Of all: waiting or being collected.")
+    stale = serializers.IntegerField(help_text="Stored figures that are stale.")
+    in_flight = serializers.IntegerField(help_text="Figures in any state that are queued or being collected.")
 
 
 class CoverageSerializer(serializers.Serializer[Coverage]):
@@ -50,13 +50,13 @@ class CoverageSerializer(serializers.Serializer[Coverage]):
     granularity = GranularityField()
     startDate = serializers.SerializerMethodField(help_text="Period key.")
     endDate = serializers.SerializerMethodField(help_text="Period key.")
-    categories = serializers.SerializerMethodField(help_text="How many categories were looked at.")
+    categories = serializers.SerializerMethodField(help_text="Number of categories.")
     status = serializers.DictField(
         source="combined",
         child=serializers.DictField(child=serializers.ChoiceField(choices=_STATES)),
         help_text=(
-            "By action and period key. Of several categories: missing as long as any category's figures "
-            "are, empty when none has any."
+            "By action and period key. For several categories: missing while the figures of any category "
+            "are missing, empty when no category has figures."
         ),
     )
     totals = CoverageTotalsSerializer()
@@ -70,20 +70,20 @@ class CoverageSerializer(serializers.Serializer[Coverage]):
         return coverage.periods[-1].key
 
     def get_categories(self, coverage: Coverage) -> int:
-        """Count the categories."""
+        """Return the number of categories."""
         return len(coverage.cat_ids)
 
 
 class CancelAllSerializer(serializers.Serializer[dict[str, Any]]):
-    """That it is really meant."""
+    """The confirmation."""
 
     confirm = ConfirmationField()
 
 
 class CancelledAllSerializer(serializers.Serializer[Any]):
-    """What was stopped."""
+    """What was cancelled."""
 
     runs = serializers.IntegerField(help_text="Sync tasks that were cancelled.")
-    collections = serializers.IntegerField(help_text="Collections that were taken out of the queue.")
-    in_flight = serializers.IntegerField(help_text="Collections the service is still at work on.")
-    is_complete = serializers.BooleanField(help_text="False: there was too much for one time; repeat it.")
+    collections = serializers.IntegerField(help_text="Collections that were removed from the queue.")
+    in_flight = serializers.IntegerField(help_text="Collections that the service is still working on.")
+    is_complete = serializers.BooleanField(help_text="False when more is left: repeat the request.")

@@ -1,4 +1,4 @@
-"""The addresses that start collecting, stop it, and tell what has been collected."""
+"""The addresses that start and cancel runs, and that report what is stored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from apps.sync_tasks.responses import started_response
 
 @extend_schema(tags=["admin"])
 class CollectingViewSet(ViewSet):
-    """What is stored, and the levers that collect what is not."""
+    """What is stored, and the runs that collect what is missing."""
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
@@ -45,11 +45,11 @@ class CollectingViewSet(ViewSet):
         responses={200: CoverageSerializer},
     )
     def status(self, request: Request) -> Response:
-        """Tell which figures are present, empty or missing."""
-        asked = RangeSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        first, last = asked.periods()
-        found = coverage(start=first, end=last, selection=asked.selection())
+        """Return which figures are present, empty or missing."""
+        serializer = RangeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        first, last = serializer.periods()
+        found = coverage(start=first, end=last, selection=serializer.selection())
         return Response(CoverageSerializer(found).data)
 
     @extend_schema(
@@ -64,24 +64,26 @@ class CollectingViewSet(ViewSet):
     )
     def full_crawl(self, request: Request) -> Response:
         """Start a full crawl."""
-        asked = FullCrawlSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        plan = full_crawl_plan(market_clock.today(), selection=asked.selection())
+        serializer = FullCrawlSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        plan = full_crawl_plan(market_clock.today(), selection=serializer.selection())
         return started_response(start(plan, order_of(request)))
 
     @extend_schema(
         operation_id="admin_backfill",
         summary="Collect a range",
-        description="What is fresh is left out unless forced. 409 while another backfill runs.",
+        description="Fresh figures are skipped unless `force` is true. 409 while another backfill runs.",
         request=BackfillSerializer,
         responses={202: StartedRunSerializer},
     )
     def backfill(self, request: Request) -> Response:
         """Start a backfill."""
-        asked = BackfillSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
+        serializer = BackfillSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         plan = backfill_plan(
-            *asked.periods(), selection=asked.selection(), is_forced=asked.validated_data["force"]
+            *serializer.periods(),
+            selection=serializer.selection(),
+            is_forced=serializer.validated_data["force"],
         )
         return started_response(start(plan, order_of(request)))
 
@@ -89,13 +91,14 @@ class CollectingViewSet(ViewSet):
         operation_id="admin_cancel_all",
         summary="Stop everything",
         description=(
-            "Cancels every running sync task and everything in the queue, also what readers wait for. What "
-            "the collection service is at work on cannot be recalled. Repeat it until `is_complete`."
+            "Cancels every running sync task and every queued collection, also those that readers wait for. "
+            "The collections that the service is working on cannot be cancelled. "
+            "Repeat the request until `is_complete`."
         ),
         request=CancelAllSerializer,
         responses={200: CancelledAllSerializer},
     )
     def cancel_all(self, request: Request) -> Response:
-        """Cancel all runs and all that waits."""
+        """Cancel all runs and all queued collections."""
         CancelAllSerializer(data=request.data).is_valid(raise_exception=True)
         return Response(CancelledAllSerializer(cancel_all(cancelled_by=request.user.get_username())).data)

@@ -1,4 +1,4 @@
-"""Numbers and durations as people read them."""
+"""Filters that write numbers, durations and names for people."""
 
 from __future__ import annotations
 
@@ -42,37 +42,37 @@ def percent(value: float | None) -> str:
 
 @register.filter
 def outcome_name(key: str) -> str:
-    """Name a way a collection can end."""
+    """Return the name of an outcome of a collection."""
     return {outcome.value: name for outcome, name in outcome_names().items()}.get(key, key)
 
 
 @register.filter
 def source_name(key: str) -> str:
-    """Name the tier that answered."""
+    """Return the name of the tier that served a read."""
     return source_names().get(key, key)
 
 
 @register.filter
 def priority_name(key: str) -> str:
-    """Name who wants a collection."""
+    """Return the name of a priority."""
     return {priority.name.lower(): str(priority.label) for priority in Priority}.get(key, key)
 
 
 @register.filter
 def status_name(key: str) -> str:
-    """Name where a sync task stands."""
+    """Return the name of the status of a sync task."""
     return str(RunStatus(key).label) if key in RunStatus.values else key
 
 
 @register.filter
 def severity_name(key: str) -> str:
-    """Name how bad an alert is."""
+    """Return the name of the severity of an alert."""
     return str(Severity(key).label) if key in Severity.values else key
 
 
 @register.filter
 def cell(value: Any, column: Column) -> str:
-    """Write one value of a table: a change with an arrow, and in words for who cannot see it."""
+    """Write one value of a table; a change has an arrow, and a word for screen readers."""
     is_change = column.kind is Kind.CHANGE and isinstance(value, int | float) and not isinstance(value, bool)
     if not is_change or value == 0:
         return column.written(value)

@@ -86,7 +86,7 @@ def test_what_an_alert_says_is_shown_in_the_readers_language(site: Client) -> No
 @pytest.mark.parametrize(("slug", "hours"), [("silence-1h", 1), ("silence-24h", 24)])
 def test_a_rule_is_silenced_after_a_question_and_told_of_again(site: Client, slug: str, hours: int) -> None:
     address = f"{LIST}{KEY}/operation/{slug}/"
-    assert f"for {hours} h?" in html.unescape(text(site, address))
+    assert f"for {hours} {'hour' if hours == 1 else 'hours'}?" in html.unescape(text(site, address))
     assert find_silence(AlertRule.EMPTY_STREAK) is None
     assert site.post(address).status_code == 302
     silence = find_silence(AlertRule.EMPTY_STREAK)

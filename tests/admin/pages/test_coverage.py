@@ -54,8 +54,8 @@ def test_every_state_of_a_cell(site: Client) -> None:
     enqueue(hot("202505", cat_id="1000"))
     assert map_of(site) == {"1000": "PSEMFM", "2000": "MMMMMM"}
     page = site.get(PAGE, HALF_YEAR).content.decode()
-    assert "12 in all: 2 present, 1 empty, 9 missing; 1 due for renewal, 1 being collected." in page
-    for name in ("present", "present, due for renewal", "empty", "missing", "being collected"):
+    assert "12 cells: 2 present, 1 empty, 9 missing; 1 stale, 1 being collected." in page
+    for name in ("present", "present, stale", "empty", "missing", "being collected"):
         assert f"</b>{name}</li>" in page
     heads = re.findall(r'<th scope="col" data-period="(\d+)">', page)
     assert heads == [f"2025{month:02}" for month in range(1, 7)]
@@ -74,7 +74,7 @@ def test_children_are_opened(site: Client) -> None:
     page = site.get(PAGE, HALF_YEAR).content.decode()
     assert "parent=1000" in page
     deeper = site.get(PAGE, {**HALF_YEAR, "parent": "1001"}).content.decode()
-    assert "All of level 1" in deeper
+    assert "All level-1 categories" in deeper
     assert "parent=1000" in deeper  # the way back
 
 
@@ -158,7 +158,7 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     assert "<table" in told["html"]
     missing = site.get(CELL, ONE | {"period": "202502"}, **JSON).json()
     assert missing["mark"] == "M"
-    assert "Nothing is stored" in missing["html"]
+    assert "No record is stored" in missing["html"]
     assert len(collections()) == before
 
 
@@ -182,7 +182,7 @@ def test_a_cell_is_planned_and_noted(site: Client) -> None:
     assert (entry.user.username, entry.object_id) == ("chief", str(planned["_id"]))
     assert "hot:1001:month:202501" in entry.change_message
     again = site.post(PLAN, ONE, follow=True)
-    assert "was under way already" in again.content.decode()
+    assert "is already being collected" in again.content.decode()
     assert len(collections()) == 1
 
 
@@ -209,7 +209,7 @@ def test_before_filling_it_says_what_that_means(site: Client, settings: Any) -> 
         )
     page = site.get(FILL, HALF_YEAR | {"category": ["1001", "1002"]}).content.decode()
     assert 'data-count="10"' in page  # 2 x 6 periods, 2 of them are there
-    assert "2 are stored already" in page
+    assert "2 already stored" in page
     assert "5 min 0 s" in page  # 10 x 30 s
     assert "at 2.0 a minute" in page
     assert "done in about 5 min 30 s" in page  # behind the one that waits
@@ -250,7 +250,7 @@ def test_nothing_to_fill_is_told(site: Client) -> None:
     store(hot("202501"))
     asked = {"action": "hot", "granularity": "month", "from": "202501", "to": "202501", "category": "1001"}
     page = site.get(FILL, asked).content.decode()
-    assert "nothing to fill" in page
+    assert "Nothing to fill" in page
     assert "Fill now" not in page
 
 
@@ -301,7 +301,7 @@ def test_view_permission_sees_and_changes_nothing(viewer: Client) -> None:
     page = viewer.get(PAGE, HALF_YEAR).content.decode()
     assert 'type="checkbox"' not in page
     assert "Fill…" not in page
-    assert "Collect it" not in viewer.get(CELL, ONE).content.decode()
+    assert "Collect now" not in viewer.get(CELL, ONE).content.decode()
     assert viewer.get(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
     assert viewer.post(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
     assert viewer.post(PLAN, ONE).status_code == 403
@@ -314,7 +314,7 @@ def test_the_permission_to_change_shows_the_buttons(staff: Callable[..., Client]
     client = staff(*CHANGE)
     page = client.get(PAGE, HALF_YEAR).content.decode()
     assert page.count('type="checkbox" name="category"') == 2
-    assert "Collect it" in client.get(CELL, ONE).content.decode()
+    assert "Collect now" in client.get(CELL, ONE).content.decode()
     client.post(FILL, HALF_YEAR | {"category": "1001"})
     (run,) = list_running(10)
     assert find_run(str(run["_id"])) is not None
@@ -342,7 +342,7 @@ def test_without_mongodb_it_is_an_outage_page(site: Client, mongo_gone: Callable
 
 
 def test_the_newest_period_is_the_last_that_is_over() -> None:
-    from apps.admin.pages.matrix import read_asked
+    from apps.admin.pages.matrix import read_filters
 
-    asked = read_asked({"granularity": "quarter"}, today=parse_period("20250701").first_day)
-    assert (asked.start.key, asked.end.key) == ("2023Q3", "2025Q2")
+    filters = read_filters({"granularity": "quarter"}, today=parse_period("20250701").first_day)
+    assert (filters.start.key, filters.end.key) == ("2023Q3", "2025Q2")

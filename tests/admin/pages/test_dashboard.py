@@ -257,7 +257,7 @@ def test_staff_without_the_permission_see_no_numbers(staff: Callable[..., Client
     client = staff("view_category")
     page = client.get(PAGE)
     assert page.status_code == 200
-    assert "no permission to see collections" in page.content.decode()
+    assert "do not have permission to view collections" in page.content.decode()
     assert 'id="dashboard"' not in page.content.decode()
     assert client.get(LIVE, **JSON).status_code == 403
     assert client.get(LIVE).status_code == 403

@@ -196,7 +196,7 @@ def test_the_freshness_and_the_source(site: Client) -> None:
         assert 'cp-badge is-fresh">fresh' in page
     make_stale(hot())
     clear_all()
-    assert "due for renewal" in text(site.get(PAGE, HOT))
+    assert ">stale<" in text(site.get(PAGE, HOT))
     (renewal,) = collections(active_key={"$ne": None})
     assert (renewal["priority"], renewal["requested_by"]) == (Priority.READER, "chief")
 
@@ -271,7 +271,7 @@ def test_a_failure_is_told_and_not_repeated_by_itself(site: Client) -> None:
         assert "browser crashed" in page
         assert "refresh" not in page
     assert len(collections()) == 1
-    text(site.get(PAGE, HOT))  # "Ask again"
+    text(site.get(PAGE, HOT))  # "Collect again"
     assert len(collections()) == 2
     # Of another question it says nothing.
     assert "browser crashed" not in text(site.get(PAGE, asked | {"period": "2025-05"}))
@@ -281,7 +281,7 @@ def test_without_a_question_nothing_is_collected(site: Client) -> None:
     store(hot())
     before = len(collections())
     page = text(site.get(PAGE))
-    assert "Stored last" in page
+    assert "Recently stored" in page
     assert "period=202506" in page
     assert len(collections()) == before
 
@@ -311,7 +311,7 @@ def test_an_xlsx(site: Client) -> None:
     assert [row[1] for row in rows[1:]] == [one["itemCount"] for one in figures["industrySalesRangeDtoList"]]
     about = dict(book["About"].values)
     assert about["State"] == "fresh"
-    assert about["Empty because"] in (None, "")
+    assert about["Empty reason"] in (None, "")
     assert "2025-06" in about["Figures"]
 
 

@@ -22,7 +22,7 @@ pytestmark = [
 @pytest.mark.parametrize("path", [PAGE, EXPORT])
 def test_who_may_only_look_has_nothing_collected(viewer: Client, path: str) -> None:
     page = text(viewer.get(path, HOT | {"format": "csv"}, follow=True))
-    assert "These figures are not stored, and nothing is being collected." in page
+    assert "These figures are neither stored nor being collected." in page
     assert viewer.get(path, HOT | {"category": "777"}).status_code == 400
     assert collections() == []
 
@@ -42,8 +42,8 @@ def test_who_may_only_look_has_nothing_renewed(viewer: Client) -> None:
     for clear in (clear_all, lambda: None):  # from MongoDB, then from the memory
         clear()
         page = text(viewer.get(PAGE, HOT))
-        assert "due for renewal" in page
-        assert "renewed behind you" not in page
+        assert ">stale<" in page
+        assert "refreshing in the background" not in page
     assert collections() == before
     store(trend("202501", "202502"), points(p202501=5, p202502=6))
     count = len(collections())

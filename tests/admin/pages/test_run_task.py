@@ -47,7 +47,7 @@ def test_a_large_task_is_asked_about_with_the_number_of_its_collections(site: Cl
     site.post(PAGE, {"task": "mengla_granular_force", "confirmed": "yes"})
     run = last_run_of("mengla_granular_force")
     assert run is not None
-    assert f"It makes {run['expected_total']} collections." in page
+    assert f"This queues {run['expected_total']} collections." in page
 
 
 def test_a_task_that_runs_is_not_started_again(site: Client) -> None:

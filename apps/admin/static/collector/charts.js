@@ -8,7 +8,7 @@
   const NARROW = 480;
   const PATTERNS = { bad: 4, quiet: 6, calm: 8, three: 6, four: 8 };
 
-  // Stripes tell series apart where colours do not.
+  // Stripes distinguish the series for a reader who cannot distinguish the colours.
   function fill(context, tone) {
     const color = TONES[tone] || tone;
     const step = PATTERNS[tone];
@@ -43,7 +43,7 @@
     }));
   }
 
-  // Long numbers are shortened as the reader's language does: 350M, 3.5亿.
+  // Long numbers are shortened in the reader's language: 350M, 3.5亿.
   const language = document.documentElement.lang || "en";
   const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
 
@@ -99,7 +99,7 @@
         options: options(data),
       });
     }
-    // The table has the same numbers: folded once the chart shows them.
+    // The table has the same numbers, so it is closed once the chart shows them.
     const table = holder.parentElement.querySelector(".cp-table-of-chart");
     if (isFirst && table) table.open = false;
   }
@@ -108,8 +108,8 @@
     document.querySelectorAll("[data-chart]").forEach((holder) => draw(holder, charts[holder.dataset.chart]));
   }
 
-  // The ink comes from the theme, which can be changed while the page is open.
-  function renewColours() {
+  // The colour of texts comes from the theme, which the user may change while the page is open.
+  function refreshColours() {
     for (const { collectorChart: chart, collectorData: data } of document.querySelectorAll("[data-chart]")) {
       if (!chart) continue;
       chart.options = options(data);
@@ -126,6 +126,6 @@
   document.addEventListener("DOMContentLoaded", () => {
     const charts = read("charts");
     if (charts) drawAll(charts);
-    new MutationObserver(renewColours).observe(document.documentElement, { attributeFilter: ["class"] });
+    new MutationObserver(refreshColours).observe(document.documentElement, { attributeFilter: ["class"] });
   });
 })();

@@ -36,7 +36,7 @@
     current.focus();
   }
 
-  // Marks the rectangle between two cells, and puts it into the form that fills.
+  // Marks the rectangle between two cells, and copies its periods and categories to the form that fills.
   function choose(one, other) {
     body.querySelectorAll(".is-chosen").forEach((cell) => cell.classList.remove("is-chosen"));
     if (!one || !other) return;
@@ -64,11 +64,11 @@
     });
     const place = dialog.querySelector("[data-cell]");
     try {
-      const answer = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      const told = await answer.json();
-      if (told.html) place.innerHTML = told.html;
-      else place.textContent = told.error;
-      if (told.mark) mark(cell, told.mark);
+      const response = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      const result = await response.json();
+      if (result.html) place.innerHTML = result.html;
+      else place.textContent = result.error;
+      if (result.mark) mark(cell, result.mark);
     } catch {
       window.location.assign(address);
       return;
@@ -87,19 +87,19 @@
     if (!event.target.matches("[data-plan]")) return;
     event.preventDefault();
     const place = dialog.querySelector("[data-cell]");
-    // Not `form.action`: the form has a field of this name.
+    // `form.action` would be the field of that name, so the attribute is read.
     const note = document.createElement("p");
     note.className = "cp-note";
     note.setAttribute("role", "status");
     try {
-      const answer = await fetch(event.target.getAttribute("action"), {
+      const response = await fetch(event.target.getAttribute("action"), {
         method: "POST", body: new FormData(event.target), headers: { Accept: "application/json" }, credentials: "same-origin",
       });
-      const told = await answer.json();
-      note.textContent = told.message || told.error;
-      note.classList.add(answer.ok ? "cp-note-good" : "cp-note-bad");
-      if (told.mark && opened) mark(opened, told.mark);
-      if (answer.ok) event.target.remove();
+      const result = await response.json();
+      note.textContent = result.message || result.error;
+      note.classList.add(response.ok ? "cp-note-good" : "cp-note-bad");
+      if (result.mark && opened) mark(opened, result.mark);
+      if (response.ok) event.target.remove();
     } catch (problem) {
       note.textContent = String(problem);
       note.classList.add("cp-note-bad");

@@ -1,5 +1,5 @@
 "use strict";
-// Keeps the dashboard live: asks for the present state while the page can be seen.
+// Keeps the dashboard live: polls the present state while the page is visible.
 (() => {
   const live = window.collectorCharts.read("live");
   const note = document.getElementById("live-note");
@@ -7,7 +7,7 @@
   let timer = null;
   let failures = 0;
 
-  function tell(state, word) {
+  function showStatus(state, word) {
     note.classList.toggle("is-live", state === "live");
     note.classList.toggle("is-lost", state === "lost");
     note.querySelector("[data-live-word]").textContent = word;
@@ -17,47 +17,47 @@
     document.querySelectorAll("[data-piece]").forEach((piece) => {
       const html = state.html[piece.dataset.piece];
       if (html === undefined || piece.dataset.shown === html) return;
-      // Not under the fingers of somebody who reads it with the keyboard.
+      // A piece with the keyboard focus is not replaced: the focus would be lost.
       if (piece.contains(document.activeElement)) return;
       piece.innerHTML = html;
       piece.dataset.shown = html;
     });
     window.collectorCharts.drawAll(state.charts);
     note.querySelector("[data-live-time]").textContent = state.generated_at;
-    tell("live", note.dataset.live);
+    showStatus("live", note.dataset.live);
   }
 
-  async function ask() {
+  async function poll() {
     try {
-      const answer = await fetch(live.url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      if (answer.status === 403) {
+      const response = await fetch(live.url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      if (response.status === 403) {
         window.location.reload();
         return;
       }
-      if (!answer.ok) throw new Error(String(answer.status));
-      show(await answer.json());
+      if (!response.ok) throw new Error(String(response.status));
+      show(await response.json());
       failures = 0;
     } catch {
       failures += 1;
-      tell("lost", note.dataset.lost);
+      showStatus("lost", note.dataset.lost);
     }
-    plan();
+    schedule();
   }
 
-  function plan() {
+  function schedule() {
     window.clearTimeout(timer);
     if (document.hidden) {
-      tell("paused", note.dataset.paused);
+      showStatus("paused", note.dataset.paused);
       return;
     }
-    timer = window.setTimeout(ask, live.seconds * 1000 * Math.min(1 + failures, 6));
+    timer = window.setTimeout(poll, live.seconds * 1000 * Math.min(1 + failures, 6));
   }
 
   document.addEventListener("visibilitychange", () => {
     window.clearTimeout(timer);
-    if (document.hidden) plan();
-    else ask();
+    if (document.hidden) schedule();
+    else poll();
   });
-  tell("live", note.dataset.live);
-  plan();
+  showStatus("live", note.dataset.live);
+  schedule();
 })();

@@ -1,5 +1,5 @@
 "use strict";
-// Waits for figures that are being collected, while the page can be seen, and shows them when they have come.
+// Polls the collection of the figures while the page is visible, and loads the figures once it has ended.
 (() => {
   const holder = document.getElementById("awaited");
   const place = document.querySelector("[data-miss]");
@@ -8,18 +8,18 @@
   let timer = null;
   let failures = 0;
 
-  async function ask() {
+  async function poll() {
     try {
-      const answer = await fetch(awaited.state, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      if (answer.status === 404 || answer.status === 403) {
+      const response = await fetch(awaited.state, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      if (response.status === 404 || response.status === 403) {
         window.location.assign(awaited.next);
         return;
       }
-      if (!answer.ok) throw new Error(String(answer.status));
-      const told = await answer.json();
-      place.querySelector("[data-status]").textContent = told.status_name;
-      place.querySelector("[data-position]").textContent = told.position;
-      if (told.is_final) {
+      if (!response.ok) throw new Error(String(response.status));
+      const state = await response.json();
+      place.querySelector("[data-status]").textContent = state.status_name;
+      place.querySelector("[data-position]").textContent = state.position;
+      if (state.is_final) {
         window.location.assign(awaited.next);
         return;
       }
@@ -27,17 +27,17 @@
     } catch {
       failures += 1;
     }
-    plan();
+    schedule();
   }
 
-  function plan() {
+  function schedule() {
     window.clearTimeout(timer);
-    if (!document.hidden) timer = window.setTimeout(ask, awaited.seconds * 1000 * Math.min(1 + failures, 10));
+    if (!document.hidden) timer = window.setTimeout(poll, awaited.seconds * 1000 * Math.min(1 + failures, 10));
   }
 
   document.addEventListener("visibilitychange", () => {
     window.clearTimeout(timer);
-    if (!document.hidden) ask();
+    if (!document.hidden) poll();
   });
-  plan();
+  schedule();
 })();

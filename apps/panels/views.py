@@ -14,7 +14,7 @@ from apps.core.api.cached_response import entry_response
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.run_requests import order_of
 from apps.panels import selectors, services
-from apps.panels.answers import config_answer, expected_version
+from apps.panels.responses import config_entry, expected_version
 from apps.panels.serializers import (
     FillSerializer,
     PanelConfigChangeSerializer,
@@ -44,7 +44,7 @@ class PanelConfigViewSet(ViewSet):
     @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
     def retrieve(self, request: Request) -> HttpResponse:
         """Answer with the whole configuration."""
-        return entry_response(request._request, config_answer(selectors.read_config()))
+        return entry_response(request._request, config_entry(selectors.read_config()))
 
     @extend_schema(
         summary="Change the panel configuration",
@@ -69,7 +69,7 @@ class PanelConfigViewSet(ViewSet):
                 if_match=request.headers.get("If-Match"), version=data.get("version")
             ),
         )
-        return entry_response(request._request, config_answer(config))
+        return entry_response(request._request, config_entry(config))
 
 
 @extend_schema_view(

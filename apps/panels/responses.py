@@ -13,7 +13,7 @@ from apps.panels.selectors import read_config
 from apps.panels.serializers import PanelConfigSerializer
 
 
-def config_answer(config: PanelConfig) -> Entry:
+def config_entry(config: PanelConfig) -> Entry:
     """Return the answer; its tag changes with every change of the configuration."""
     now = time.time()
     body = dump_json(success_body(PanelConfigSerializer(config).data))
@@ -28,6 +28,6 @@ def expected_version(*, if_match: str | None, version: int | None) -> int | None
     if if_match is None or if_match.strip() == "*":
         return version
     config = read_config()
-    if not is_named_by(if_match, config_answer(config)) or version not in (None, config.version):
+    if not is_named_by(if_match, config_entry(config)) or version not in (None, config.version):
         raise VersionConflict(config.version)
     return config.version

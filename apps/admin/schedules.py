@@ -8,5 +8,5 @@ from apps.core.scheduling.schedules import WantedSchedule
 
 
 def get_schedules() -> list[WantedSchedule]:
-    """Return what should run by itself."""
+    """Return the schedules that should exist."""
     return [WantedSchedule("alert_check", "apps.admin.tasks.alert_check", settings.CRON_ALERT_CHECK)]

@@ -37,10 +37,13 @@ else:
 
 
 class ShallowDecoder(json.JSONDecoder):
-    """Takes what is nested deeper than Python can read for what it is: no JSON of ours."""
+    """Reports JSON that is nested too deeply for Python as invalid JSON, not as a RecursionError."""
 
     def decode(self, text: str, *arguments: Any) -> Any:
-        """Parse the text."""
+        """Parse the text.
+
+        :raises json.JSONDecodeError: when it is invalid JSON, or nested too deeply.
+        """
         try:
             return super().decode(text, *arguments)
         except RecursionError as error:
@@ -48,12 +51,12 @@ class ShallowDecoder(json.JSONDecoder):
 
 
 class PanelModuleForm(_ModelForm):
-    """One module; what it may hold is the service's to say."""
+    """The form of one module; the service checks its values."""
 
     props = forms.JSONField(
         required=False,
         decoder=ShallowDecoder,
-        label=_lazy("properties (JSON, for the client alone)"),
+        label=_lazy("properties (JSON, used by the client only)"),
         widget=UnfoldAdminTextareaWidget,
     )
     version = forms.IntegerField(label=_lazy("version"), widget=forms.HiddenInput)
@@ -67,13 +70,13 @@ class PanelModuleForm(_ModelForm):
         self.fields["version"].initial = selectors.read_config().version
 
     def clean_props(self) -> Any:
-        """Take an empty text as no properties."""
+        """Return the properties; an empty text means none."""
         return self.cleaned_data["props"] or {}
 
 
 @admin.register(PanelModule)
 class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
-    """The modules, ordered by dragging; services make every change, on the version it was made for."""
+    """The modules, ordered by dragging; services make every change, and refuse one to an outdated version."""
 
     form = PanelModuleForm
     list_display = ("name",)
@@ -83,7 +86,7 @@ class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> PanelModule | None:
-        """Return the module as every reader gets it, also where only the defaults are there."""
+        """Return the module, from the defaults where none is stored; None for an unknown id."""
         try:
             return PanelModule(**asdict(selectors.find_module(object_id)))
         except UnknownModule:
@@ -92,7 +95,7 @@ class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show all modules and the layout; a POST changes one thing of them."""
+        """Show all modules and the layout; a POST makes one change."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method == "POST":
@@ -118,11 +121,11 @@ class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show and save one module; what the service refuses is told, and nothing is changed."""
+        """Show and save one module; an error of the service is shown as a message, and nothing is changed."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as error:
-            messages.error(request, _told(error))
+            messages.error(request, _text_of(error))
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: PanelModule, form: Any, change: bool) -> None:
@@ -134,40 +137,45 @@ class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
         )
 
     def log_change(self, request: HttpRequest, obj: PanelModule, message: Any) -> Any:
-        """Write the history, unless the form was sent as it was shown."""
+        """Write the history, unless the form was sent unchanged."""
         return super().log_change(request, obj, message) if message else None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: which modules there are is the product's to say."""
+        """Return False: the modules are fixed."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: PanelModule | None = None) -> bool:
-        """Refuse: a module that is not wanted is hidden."""
+        """Return False: a module can only be hidden."""
         return False
 
     def _change(self, request: HttpRequest) -> HttpResponse:
         if not may(request, _CHANGE):
             raise PermissionDenied
         before = selectors.read_config()
-        change = _wanted_change(request)
+        change = _requested_change(request)
         try:
             after = change(changed_by=name_of_user(request), expected_version=_version_of(request))
         except DomainError as error:
-            messages.error(request, _told(error))
+            messages.error(request, _text_of(error))
             return HttpResponseRedirect(reverse("admin:panels_panelmodule_changelist"))
         if after.version == before.version:
             messages.info(request, _("Nothing has changed."))
         else:
-            # The row of the history is the module that was changed, or the first one of a new order.
+            # The history entry belongs to the changed module, or to the first module of a new order.
             known = {module.id: module for module in after.modules}
             row_id = request.POST.get("module", "") or after.modules[0].id
-            note_history(request, [PanelModule(pk=row_id, name=known[row_id].name)], _what(before, after))
+            note_history(
+                request, [PanelModule(pk=row_id, name=known[row_id].name)], _history_text(before, after)
+            )
             messages.success(request, _("The panels were changed."))
         return HttpResponseRedirect(reverse("admin:panels_panelmodule_changelist"))
 
 
-def _wanted_change(request: HttpRequest) -> Callable[..., PanelConfig]:
-    """Return the service with what the form names; :class:`BadRequest` when it names nothing of ours."""
+def _requested_change(request: HttpRequest) -> Callable[..., PanelConfig]:
+    """Return the service call that the form requests.
+
+    :raises BadRequest: when the form requests an unknown change.
+    """
     given = request.POST
     module_id = given.get("module", "")
     match given.get("change"):
@@ -187,7 +195,7 @@ def _wanted_change(request: HttpRequest) -> Callable[..., PanelConfig]:
                 "shows_rank_period_selector": given.get("shows_rank_period_selector") == "on",
             }
             return lambda **named: services.change_config(layout=layout, **named)
-    raise BadRequest("Unknown change of the panels.")
+    raise BadRequest("Unknown change to the panels.")
 
 
 def _position(module_id: str, step: int) -> int:
@@ -199,15 +207,15 @@ def _position(module_id: str, step: int) -> int:
 def _version_of(request: HttpRequest) -> int:
     text = request.POST.get("version", "")
     if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_VERSION_DIGITS):
-        raise BadRequest("Unknown version of the panels.")
+        raise BadRequest("Invalid version of the panels.")
     return int(text)
 
 
-def _told(error: DomainError) -> str:
+def _text_of(error: DomainError) -> str:
     if isinstance(error, InvalidInput) and error.fields:
         return " ".join(message for texts in error.fields.values() for message in texts)
     return error.message
 
 
-def _what(before: PanelConfig, after: PanelConfig) -> str:
+def _history_text(before: PanelConfig, after: PanelConfig) -> str:
     return _("Changed: %(changes)s.") % {"changes": ", ".join(differences(before, after)) or "-"}

@@ -9,7 +9,7 @@ from apps.core.periods import Granularity
 
 
 class ModuleId(models.TextChoices):
-    """The modules a client can show; the labels are the names they have at first."""
+    """The modules that a client can show; the labels are their initial names."""
 
     OVERVIEW = "overview", "行业总览"
     HIGH = "high", "蓝海Top行业"

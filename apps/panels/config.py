@@ -1,4 +1,4 @@
-"""The configuration of the panels as a value, how it is stored, and what may become of it (pure)."""
+"""The panel configuration as a value: its stored form and its valid changes. All functions are pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Problems = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One part of a client's dashboard; ``props`` are the client's own and mean nothing here."""
+    """One part of a client's dashboard; ``props`` are for the client and are not interpreted here."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What holds for the whole dashboard."""
+    """The settings of the whole dashboard."""
 
     default_period: str
     shows_rank_period_selector: bool
@@ -54,7 +54,7 @@ class PanelConfig:
     updated_at: datetime | None = None
 
     def to_document(self) -> Document:
-        """Return it as it is stored, without its key."""
+        """Return the configuration as it is stored, without the ``_id``."""
         return {
             "modules": [asdict(module) for module in self.modules],
             **asdict(self.layout),
@@ -65,7 +65,7 @@ class PanelConfig:
 
     @classmethod
     def from_document(cls, stored: Mapping[str, Any]) -> PanelConfig:
-        """Read back what :meth:`to_document` wrote."""
+        """Return the configuration of a document that :meth:`to_document` made."""
         return cls(
             modules=_in_order(Module(**module) for module in stored["modules"]),
             layout=Layout(stored["default_period"], stored["shows_rank_period_selector"]),
@@ -75,7 +75,7 @@ class PanelConfig:
         )
 
 
-# What the migration stores at first.
+# The migration stores this configuration.
 DEFAULT_CONFIG = PanelConfig(
     modules=tuple(
         Module(one.value, str(one.label), is_enabled=True, order=order) for order, one in enumerate(ModuleId)
@@ -88,12 +88,12 @@ DEFAULT_CONFIG = PanelConfig(
 def changed(
     config: PanelConfig, *, modules: Sequence[Mapping[str, Any]] = (), layout: Mapping[str, Any] | None = None
 ) -> PanelConfig:
-    """Return the configuration with these changes: of the named modules and fields, the others stay.
+    """Return the configuration with these changes; modules and fields that are not named stay as they are.
 
-    A module is named by its ``id``; the names of the other fields are those of :class:`Module` and
-    :class:`Layout`, their types have been checked.
+    A change names its module by ``id``. The other keys are fields of :class:`Module` and :class:`Layout`;
+    their types have been checked.
 
-    :raises InvalidInput: with every problem of the whole, by the API's names of the fields.
+    :raises InvalidInput: with all problems, by the field names of the API.
     """
     problems: Problems = {}
     by_id = {module.id: module for module in config.modules}
@@ -104,7 +104,7 @@ def changed(
             names = ", ".join(by_id)
             _add(problems, position, "id", _("Must be one of: %(names)s.") % {"names": names})
         elif module_id in position_of:
-            _add(problems, position, "id", _("This module is named twice."))
+            _add(problems, position, "id", _("This module is listed twice."))
         else:
             position_of[module_id] = position
             module = replace(by_id[module_id], **change)
@@ -121,7 +121,7 @@ def changed(
 
 
 def differences(before: PanelConfig, after: PanelConfig) -> list[str]:
-    """Name the fields that differ, each with its new value where that is short."""
+    """Return the fields that differ, as ``name=value``; of ``props`` only the name."""
     found = []
     old_modules = {module.id: asdict(module) for module in before.modules}
     pairs = [(old_modules[module.id], asdict(module), f"{module.id}.") for module in after.modules]
@@ -149,12 +149,12 @@ def _check_module(module: Module, position: int, problems: Problems) -> None:
 
 
 def _check_orders(by_id: Mapping[str, Module], position_of: Mapping[str, int], problems: Problems) -> None:
-    """Two modules on one place would be shown in any order: the modules that were not named count too."""
+    """Add a problem for each named module that has the same order as another one."""
     holder_of: dict[int, str] = {}
     for module in sorted(by_id.values(), key=lambda one: position_of.get(one.id, -1)):
         holder = holder_of.setdefault(module.order, module.id)
         if holder != module.id and module.id in position_of:
-            message = _("Module %(id)s has this order, too.") % {"id": holder}
+            message = _("Module %(id)s already has this order.") % {"id": holder}
             _add(problems, position_of[module.id], "order", message)
 
 

@@ -8,11 +8,12 @@ from apps.core.errors import Conflict, NotFound
 
 
 class VersionConflict(Conflict):
-    """The configuration was changed since the caller read it; ``version`` is the present one."""
+    """The configuration was changed since the caller read it; ``version`` is the current one."""
 
     def __init__(self, version: int) -> None:
         super().__init__(
-            _("The panel configuration was changed meanwhile. Read it again."), detail=f"version={version}"
+            _("The panel configuration has changed in the meantime. Reload it and try again."),
+            detail=f"version={version}",
         )
         self.version = version
 

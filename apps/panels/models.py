@@ -1,7 +1,7 @@
 """The stored configuration of the panels: one document, so that each change of it is one atomic write.
 
-Only ``services`` writes it. The modules are kept inside of the layout's document; :class:`PanelModule` shows
-them one by one.
+Only ``services`` writes it. The modules are stored inside the layout's document; :class:`PanelModule`
+reads them one by one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from apps.panels.choices import DefaultPeriod, ModuleId
 
 
 class PanelLayout(models.Model):
-    """The whole configuration: there is one row. Every change adds one to its ``version``."""
+    """The whole configuration, in one document. Every change increments its ``version``."""
 
     id = models.CharField(max_length=16, primary_key=True, db_column="_id")
     default_period = models.CharField(_("default period"), max_length=8, choices=DefaultPeriod.choices)
@@ -33,7 +33,7 @@ class PanelLayout(models.Model):
 
 
 class PanelModule(models.Model):
-    """One module of the layout's document, seen through a view of MongoDB: to read, never to save."""
+    """One module of the layout's document, read through a MongoDB view; it cannot be saved."""
 
     id = models.CharField(
         _("module"), max_length=16, primary_key=True, db_column="_id", choices=ModuleId.choices
@@ -44,7 +44,7 @@ class PanelModule(models.Model):
     props = models.JSONField(_("properties"), default=dict)
 
     class Meta:
-        managed = False  # the view is made by a migration
+        managed = False  # a migration creates the view
         db_table = "panel_modules"
         verbose_name = _("panel module")
         verbose_name_plural = _("panel modules")

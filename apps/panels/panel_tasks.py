@@ -1,4 +1,4 @@
-"""The tasks that people start from a panel; what they do is done by the app of the figures."""
+"""The tasks that users start from a panel; ``apps.mengla`` runs them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from apps.mengla.runs.collect import (
 
 @dataclass(frozen=True, slots=True)
 class PanelTask:
-    """Something that can be started; its id is the task id of the runs it starts."""
+    """A task that users can start; ``id`` is the task id of its runs."""
 
     id: str
     description: str | Promise
-    plan: Callable[[date], Plan]  # of the calendar day it is for the market
-    is_large: bool = False  # so that people are asked first
+    plan: Callable[[date], Plan]  # for the current date of the market
+    is_large: bool = False  # users must confirm it first
 
     @property
     def name(self) -> str:
-        """The name its runs have, in the reader's language."""
+        """The name of its runs, in the reader's language."""
         return gettext(TASK_NAMES[self.id])
 
 
@@ -48,23 +48,23 @@ def _period_task(granularity: Granularity, description: Promise) -> PanelTask:
 _ALL = (
     PanelTask(
         "mengla_granular",
-        _("The last closed day, month, quarter and year; what is fresh is left out."),
+        _("The latest complete day, month, quarter and year. Skips what is up to date."),
         granular_plan,
     ),
     PanelTask(
         "mengla_granular_force",
-        _("The last closed day, month, quarter and year, all of it again."),
+        _("The latest complete day, month, quarter and year. Collects everything again."),
         partial(granular_plan, is_forced=True),
         is_large=True,
     ),
-    PanelTask("mengla_single_day", _("Yesterday; what is fresh is left out."), single_day_plan),
+    PanelTask("mengla_single_day", _("Yesterday. Skips what is up to date."), single_day_plan),
     _period_task(Granularity.DAY, _("Yesterday, as the daily schedule collects it.")),
     _period_task(Granularity.MONTH, _("Last month, as the monthly schedule collects it.")),
     _period_task(Granularity.QUARTER, _("Last quarter, as the quarterly schedule collects it.")),
     _period_task(Granularity.YEAR, _("Last year, as the yearly schedule collects it.")),
     PanelTask(
         "backfill_check",
-        _("What is missing or empty in the last closed periods."),
+        _("Collects what is missing or empty in the latest complete periods."),
         backfill_check_plan,
     ),
 )

@@ -1,4 +1,4 @@
-"""The answer with the configuration of the panels, as final bytes with a tag."""
+"""The response with the panel configuration, as final bytes with an ETag."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from apps.panels.serializers import PanelConfigSerializer
 
 
 def config_entry(config: PanelConfig) -> Entry:
-    """Return the answer; its tag changes with every change of the configuration."""
+    """Return the response as an entry; its ETag changes with every change of the configuration."""
     now = time.time()
     body = dump_json(success_body(PanelConfigSerializer(config).data))
     return build_entry(body, stored_at=now, fresh_until=now, serve_until=now)
 
 
 def expected_version(*, if_match: str | None, version: int | None) -> int | None:
-    """Return the version a change is meant for: that of the If-Match header, and of the body; None for any.
+    """Return the version that a change expects, by the If-Match header and the body; None for any version.
 
-    :raises VersionConflict: when the present answer is not the one the header names, or the two disagree.
+    :raises VersionConflict: when the header does not match the current configuration, or the two disagree.
     """
     if if_match is None or if_match.strip() == "*":
         return version

@@ -1,4 +1,4 @@
-"""Reads of this app; nothing here changes anything."""
+"""Reads of this app; no function changes anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIG_ID = "default"
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A panel task with its newest run; both are None when it never ran."""
+    """A panel task with its newest run; ``run`` and ``progress`` are None when it never ran."""
 
     task: PanelTask
     run: Mapping[str, Any] | None
@@ -26,7 +26,7 @@ class TaskView:
 
 
 def read_config() -> PanelConfig:
-    """Return the whole configuration, by one read of one document: never half of a change."""
+    """Return the whole configuration; it is one read of one document, so it never has half of a change."""
     stored = collection_of(PanelLayout).find_one({"_id": CONFIG_ID})
     return DEFAULT_CONFIG if stored is None else PanelConfig.from_document(stored)
 
@@ -58,7 +58,7 @@ def find_task(task_id: str) -> PanelTask:
 
 
 def list_tasks() -> list[TaskView]:
-    """Return the panel tasks, each with its newest run and how far that is."""
+    """Return the panel tasks, each with its newest run and the progress of that run."""
     views = []
     for task in TASKS.values():
         run = last_run_of(task.id)

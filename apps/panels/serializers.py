@@ -36,11 +36,11 @@ class PanelModuleSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     enabled = serializers.BooleanField(source="is_enabled")
     order = serializers.IntegerField()
-    props = serializers.DictField(help_text="The client's own; it means nothing here.")
+    props = serializers.DictField(help_text="For the client; not interpreted here.")
 
 
 class PanelLayoutSerializer(serializers.Serializer[Any]):
-    """What holds for the whole panel."""
+    """The settings of the whole panel."""
 
     defaultPeriod = serializers.ChoiceField(choices=DefaultPeriod.choices, source="default_period")
     showRankPeriodSelector = serializers.BooleanField(source="shows_rank_period_selector")
@@ -79,11 +79,11 @@ class PanelConfigChangeSerializer(ExactSerializer):
     )
     layout = PanelLayoutChangeSerializer(required=False)
     version = StrictIntegerField(
-        required=False, min_value=1, help_text="The version the change is meant for; any when absent."
+        required=False, min_value=1, help_text="The version that the change expects; any when absent."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a change of nothing."""
+        """Refuse a change that has neither modules nor layout."""
         if not {"modules", "layout"} & set(attrs):
             raise serializers.ValidationError(_("modules, layout or both are required."))
         return attrs
@@ -93,7 +93,7 @@ class PanelConfigChangeSerializer(ExactSerializer):
 
 
 class PanelTaskRunSerializer(serializers.Serializer[Any]):
-    """The newest run of a panel task; more of it is told by ``/api/sync-tasks/{id}``."""
+    """The newest run of a panel task; ``/api/sync-tasks/{id}`` has the details."""
 
     id = serializers.CharField(source="_id")
     status = serializers.ChoiceField(choices=RunStatus.choices)
@@ -143,4 +143,4 @@ class StartedPanelTaskSerializer(serializers.Serializer[Any]):
 
 
 class FillSerializer(RangeSerializer):
-    """Which gaps shall be filled."""
+    """The gaps to fill."""

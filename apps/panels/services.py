@@ -34,14 +34,14 @@ def change_config(
     layout: Mapping[str, Any] | None = None,
     expected_version: int | None = None,
 ) -> PanelConfig:
-    """Change the named fields of the named modules and of the layout: all of it, or nothing.
+    """Change the named fields of the named modules and of the layout: all of them, or none.
 
-    Returns the new whole, or the stored one where that is the same: then there is no new version, which would
-    only make outdated what others are looking at. Without an ``expected_version`` the last writer wins, field
-    by field.
+    Returns the new configuration. When nothing differs, returns the stored one and makes no new version, so
+    that the version that others have read stays current. Without an ``expected_version`` the last writer
+    wins, field by field.
 
-    :raises InvalidInput: with every problem of the whole.
-    :raises VersionConflict: when the configuration is not, or no longer, of the expected version.
+    :raises InvalidInput: with all problems.
+    :raises VersionConflict: when the configuration does not have the expected version.
     """
 
     def change(config: PanelConfig) -> PanelConfig:
@@ -69,16 +69,16 @@ def set_module_enabled(
 def reorder_modules(
     module_ids: Sequence[str], *, changed_by: str, expected_version: int | None = None
 ) -> PanelConfig:
-    """Put the modules in this order: every module is named, once.
+    """Put the modules in this order; ``module_ids`` names every module once.
 
-    :raises InvalidInput: when one is missing, unknown or named twice.
+    :raises InvalidInput: when a module is missing, unknown or named twice.
     :raises VersionConflict: as :func:`change_config` does.
     """
 
     def change(config: PanelConfig) -> PanelConfig:
         if sorted(module_ids) != sorted(module.id for module in config.modules):
-            raise InvalidInput(_("Name every module of the panel once."))
-        return _in_this_order(config, module_ids)
+            raise InvalidInput(_("List every panel module exactly once."))
+        return _reordered(config, module_ids)
 
     return _change(change, changed_by=changed_by, expected_version=expected_version)
 
@@ -86,7 +86,7 @@ def reorder_modules(
 def move_module(
     module_id: str, *, position: int, changed_by: str, expected_version: int | None = None
 ) -> PanelConfig:
-    """Move one module to a position, 0 being the first; beyond the end means to the end.
+    """Move one module to a position; 0 is the first, a position beyond the end means the last.
 
     :raises UnknownModule: when there is no such module.
     :raises VersionConflict: as :func:`change_config` does.
@@ -96,13 +96,13 @@ def move_module(
         _check_known(config, module_id)
         others = [module.id for module in config.modules if module.id != module_id]
         others.insert(max(0, position), module_id)
-        return _in_this_order(config, others)
+        return _reordered(config, others)
 
     return _change(change, changed_by=changed_by, expected_version=expected_version)
 
 
 def run_task(task_id: str, *, order: Order) -> Started:
-    """Start a panel task for the present day of the market, whether the schedules are paused or not.
+    """Start a panel task for the current date of the market, even while the schedules are paused.
 
     :raises UnknownTask: when there is no such task.
     :raises AlreadyRunning: when its last run has not ended.
@@ -111,7 +111,7 @@ def run_task(task_id: str, *, order: Order) -> Started:
 
 
 def count_task(task_id: str) -> int | None:
-    """Return how many collections a task means that people are asked about first; None for any other.
+    """Return how many collections a task queues, if users must confirm it first; None for any other task.
 
     :raises UnknownTask: when there is no such task.
     """
@@ -131,7 +131,7 @@ def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection)
 def _change(
     change: Callable[[PanelConfig], PanelConfig], *, changed_by: str, expected_version: int | None
 ) -> PanelConfig:
-    """Replace the whole document if it is still the one the change was made for; otherwise begin again."""
+    """Apply a change to the current document and replace it; start again when it was changed meanwhile."""
     for _try in range(_CHANGE_TRIES):
         before = read_config()
         if expected_version not in (None, before.version):
@@ -148,7 +148,7 @@ def _change(
                 changed_by=changed_by,
             )
             return after
-    raise Conflict(_("The panel configuration is being changed by many at once. Try again."))
+    raise Conflict(_("Too many simultaneous changes to the panel configuration. Try again."))
 
 
 def _store(config: PanelConfig, *, replaces: int) -> bool:
@@ -158,7 +158,7 @@ def _store(config: PanelConfig, *, replaces: int) -> bool:
         return True
     if replaces != DEFAULT_CONFIG.version:
         return False
-    try:  # nothing is stored where the migration's document was lost: the unique _id lets one of us in
+    try:  # the migration's document was lost: the unique _id lets only one writer insert it
         layouts.insert_one({"_id": CONFIG_ID} | document)
     except DuplicateKeyError:
         return False
@@ -170,7 +170,7 @@ def _check_known(config: PanelConfig, module_id: str) -> None:
         raise UnknownModule
 
 
-def _in_this_order(config: PanelConfig, module_ids: Sequence[str]) -> PanelConfig:
+def _reordered(config: PanelConfig, module_ids: Sequence[str]) -> PanelConfig:
     if [module.id for module in config.modules] == list(module_ids):
-        return config  # its numbers may have gaps, which nobody sees
+        return config  # the order numbers may have gaps, which are never shown
     return changed(config, modules=[{"id": one, "order": order} for order, one in enumerate(module_ids)])

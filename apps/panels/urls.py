@@ -1,4 +1,4 @@
-"""Addresses below ``/api/panel-config`` and ``/api/panel``; written without a slash at their end."""
+"""The addresses below ``/api/panel-config`` and ``/api/panel``; they have no trailing slash."""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ from apps.panels.serializers import (
 from apps.sync_tasks.responses import started_response
 
 _IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description="The ETag the change is meant for; 409 otherwise."
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag that the change expects; 409 when it is not current.",
 )
 
 
@@ -36,28 +39,28 @@ _IF_MATCH = OpenApiParameter(
 )
 @extend_schema(tags=["panels"])
 class PanelConfigViewSet(ViewSet):
-    """What clients show: every reader may know it, admins change it."""
+    """The panel configuration: every reader may read it, admins may change it."""
 
     permission_classes = (IsAdminToChange,)
     changes: ClassVar = {"update": Needs("panels.change_panelmodule")}
 
     @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
     def retrieve(self, request: Request) -> HttpResponse:
-        """Answer with the whole configuration."""
+        """Return the whole configuration."""
         return entry_response(request._request, config_entry(selectors.read_config()))
 
     @extend_schema(
         summary="Change the panel configuration",
         description=(
-            "All of it or nothing. Modules and fields that are not sent stay as they are. With a `version` "
-            "or `If-Match` that is not the present one: 409, and nothing is changed."
+            "Makes all changes or none. Modules and fields that are not sent stay as they are. With a "
+            "`version` or `If-Match` that is not current: 409, and nothing is changed."
         ),
         parameters=[_IF_MATCH],
         request=PanelConfigChangeSerializer,
         responses=PanelConfigSerializer,
     )
     def update(self, request: Request) -> HttpResponse:
-        """Change modules, layout or both, and answer with the new whole."""
+        """Change modules, layout or both; returns the new configuration."""
         change = PanelConfigChangeSerializer(data=request.data)
         change.is_valid(raise_exception=True)
         data = change.validated_data
@@ -77,12 +80,12 @@ class PanelConfigViewSet(ViewSet):
     update=extend_schema(operation_id="panel_config_alias_update"),
 )
 class PanelConfigAliasViewSet(PanelConfigViewSet):
-    """The same under its other address."""
+    """The same, under ``/api/panel/config``."""
 
 
 @extend_schema(tags=["panels"])
 class PanelTaskViewSet(ViewSet):
-    """The tasks that people start by hand."""
+    """The tasks that users start by hand."""
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
@@ -98,7 +101,7 @@ class PanelTaskViewSet(ViewSet):
     @extend_schema(
         operation_id="panel_task_run",
         summary="Start a panel task",
-        description="409 while its last run has not ended: `detail` names that one.",
+        description="409 while its last run has not ended; `detail` names that run.",
         request=None,
         responses={202: StartedPanelTaskSerializer},
     )
@@ -110,12 +113,12 @@ class PanelTaskViewSet(ViewSet):
     @extend_schema(
         operation_id="panel_data_fill",
         summary="Fill gaps",
-        description="Plans only what is missing or empty. 409 while another fill has not ended.",
+        description="Collects only what is missing or empty. 409 while another fill has not ended.",
         request=FillSerializer,
         responses={202: StartedPanelTaskSerializer},
     )
     def fill(self, request: Request) -> Response:
-        """Start a run that collects what is missing in a range."""
+        """Start a run that collects what is missing or empty in a range."""
         wanted = FillSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         start, end = wanted.periods()

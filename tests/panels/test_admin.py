@@ -73,7 +73,7 @@ def test_a_page_that_is_out_of_date_changes_nothing(site: Client) -> None:
     old = read_config().version
     services.set_module_enabled("high", is_enabled=False, changed_by="another")
     before = read_config()
-    assert "was changed meanwhile" in change(
+    assert "has changed in the meantime" in change(
         site, version=old, change="order", order="chance,hot,high,overview"
     )
     assert read_config() == before

@@ -1,1 +1,1 @@
-"""Alerts: rules that judge the installation, what they found, and whom it is told."""
+"""Alerts: the rules, the alerts that they raise, their history, silences, and the notices to a webhook."""

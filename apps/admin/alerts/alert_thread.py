@@ -1,7 +1,7 @@
-"""What each web process does besides answering: it shows that it lives, and it watches the workers.
+"""The background thread of a web process: it reports the process as alive, and watches the alert checks.
 
-One thread per process of ``manage.py serve``. When the checks of the alerts stay away, which is what happens
-when all workers are dead, one of the web processes makes them and sends what is to be told.
+Each process of ``manage.py serve`` has one such thread. Workers check the alerts. When the checks are late,
+for example because all workers are dead, one of the web processes checks the alerts and sends the notices.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from apps.core.storage.outages import is_mongo_outage
 
 logger = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 15.0
-# Web and workers are started together, and the workers may need longer than the web.
+CHECK_INTERVAL_SECONDS = 15.0
+# Web and worker processes start together, and the workers may need longer.
 GRACE_SECONDS = 60.0
 _CHECK_TIMEOUT_SECONDS = 20
 
@@ -31,8 +31,8 @@ def start_watch() -> threading.Thread:
     return thread
 
 
-def look_after_workers() -> bool:
-    """Check the alerts if the workers do not; returns whether this call did."""
+def check_alerts_if_late() -> bool:
+    """Check the alerts if the workers have not done so in time; returns whether this call checked them."""
     with heavy_operations(_CHECK_TIMEOUT_SECONDS):
         result = evaluation.check_if_late()
         if result is None:
@@ -43,16 +43,16 @@ def look_after_workers() -> bool:
 
 
 def _watch() -> None:
-    next_look = time.monotonic() + GRACE_SECONDS
+    next_check = time.monotonic() + GRACE_SECONDS
     while True:
         try:
             note_web_process()
-            if time.monotonic() >= next_look:
-                next_look = time.monotonic() + LOOK_SECONDS
-                look_after_workers()
+            if time.monotonic() >= next_check:
+                next_check = time.monotonic() + CHECK_INTERVAL_SECONDS
+                check_alerts_if_late()
         except Exception as error:
             if is_mongo_outage(error):
                 logger.warning("watch_without_mongodb", error=type(error).__name__)
             else:
-                logger.exception("watch_failed")  # tried again in a moment
+                logger.exception("watch_failed")  # the next round tries again
         time.sleep(RENEW_SECONDS)

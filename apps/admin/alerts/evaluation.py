@@ -1,8 +1,8 @@
-"""The check: asks all rules and brings the alerts in line, once a minute in the whole installation.
+"""The check: evaluates all rules and updates the alerts, once a minute in the whole installation.
 
-The schedule ``alert_check`` starts it in a worker, and a claim on the minute keeps a second cluster from
-doing it again. A worker that is dead cannot tell that it is: when checks stay away, the web processes make
-them (:mod:`apps.admin.alerts.alert_thread`), and so does whoever asks for the alerts.
+The schedule ``alert_check`` starts it in a worker, and a claim on the minute prevents a second cluster from
+checking again. Dead workers cannot report themselves: when checks are late, the web processes make them
+(:mod:`apps.admin.alerts.alert_thread`), and so does every request for the alerts.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from apps.core.storage.mongo import collection_of, named_collection, utc_now
 SEND_TASK = "apps.admin.tasks.send_alert_notices"
 _CHECKS = "alert_checks"
 _KEY = "alerts"
-# A check waits in the queue behind other tasks, and the cluster looks for due schedules now and then.
+# A check may wait in the queue behind other tasks, and the cluster only polls its schedules.
 _LATE_SLACK = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
 class CheckResult:
-    """What a check has found: the judgements, and the keys of the alerts that changed."""
+    """The result of a check: the judgements, and the keys of the alerts that fired and resolved."""
 
     judgements: list[Judgement]
     fired: list[str] = field(default_factory=list)
@@ -39,20 +39,20 @@ class CheckResult:
 
 
 def run_scheduled_check() -> CheckResult | None:
-    """Check unless this minute has been checked already; then None."""
+    """Check, or return None when this minute has been checked already."""
     return check() if _claim_minute(utc_now()) else None
 
 
 def check_by_hand() -> CheckResult:
-    """Check now; the caller bounds the time."""
+    """Check now; the caller limits the time."""
     _note_check(utc_now())
     return check()
 
 
 def check_if_late() -> CheckResult | None:
-    """Check if the workers should have done so and did not; None when they did, or somebody else does it.
+    """Check if the scheduled checks are late; None when they are not, or when another process checks.
 
-    Before the very first check nothing is late: the clock starts with this call.
+    Before the very first check nothing is late: the waiting time starts with the first call.
     """
     instant = utc_now()
     last = named_collection(_CHECKS).find_one({"_id": _KEY})
@@ -69,7 +69,7 @@ def check_if_late() -> CheckResult | None:
 
 
 def check() -> CheckResult:
-    """Ask all rules, bring the alerts in line and hand over what is to be told; waits for no receiver.
+    """Evaluate all rules, update the alerts and enqueue the notices; does not wait for the receiver.
 
     :raises pymongo.errors.PyMongoError: when MongoDB does not answer.
     """
@@ -93,13 +93,13 @@ def check() -> CheckResult:
 
 
 def last_checked_at() -> datetime | None:
-    """Return when the last check began, UTC without zone."""
+    """Return when the last check began, UTC without zone; None before the first one."""
     found = named_collection(_CHECKS).find_one({"_id": _KEY})
     return None if found is None else found["checked_at"]
 
 
 def is_late(checked_at: datetime, *, now: datetime) -> bool:
-    """Whether two checks in a row have stayed away."""
+    """Return whether two checks in a row are overdue."""
     missed = checked_at
     for _ in range(2):
         missed = next_run_of(settings.CRON_ALERT_CHECK, after=missed.replace(tzinfo=UTC))
@@ -107,7 +107,7 @@ def is_late(checked_at: datetime, *, now: datetime) -> bool:
 
 
 def _claim_minute(now: datetime) -> bool:
-    """Take the minute for this process; False when it is taken."""
+    """Claim the minute for this process; False when it is claimed already."""
     try:
         named_collection(_CHECKS).update_one(
             {"_id": _KEY, "minute": {"$lt": _minute_of(now)}}, {"$set": _mark(now)}, upsert=True
@@ -118,7 +118,7 @@ def _claim_minute(now: datetime) -> bool:
 
 
 def _note_check(now: datetime) -> None:
-    # A check by hand takes no minute: the one of the schedule follows all the same.
+    # A manual check claims no minute: the scheduled check still runs.
     named_collection(_CHECKS).update_one(
         {"_id": _KEY}, {"$set": {"checked_at": now}, "$setOnInsert": {"minute": 0}}, upsert=True
     )

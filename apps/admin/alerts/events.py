@@ -1,4 +1,4 @@
-"""Takes the events of alerts to where they belong: the history, the log and the outbox of the webhook."""
+"""Moves the pending events of alerts to the history, the log and the outbox of the webhook."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Document = dict[str, Any]
 
 
 def hand_over_events() -> int:
-    """Hand over every event that still waits in its alert; returns how many this call has finished.
+    """Hand over every event that is pending in its alert; returns how many this call finished.
 
-    Each step may be repeated: a process that was killed in the middle is completed by the next check.
+    Each step may be repeated: when a process is killed halfway, the next check completes its work.
     """
     alerts = collection_of(Alert)
     finished = 0
@@ -36,11 +36,11 @@ def hand_over_events() -> int:
                 _insert_once(AlertEvent, {name: event.get(name) for name in _HISTORY_FIELDS})
             if event["is_told"] and settings.ALERT_WEBHOOK_URL:
                 _insert_once(AlertNotice, _notice_of(event))
-            taken = alerts.update_one(
+            removed = alerts.update_one(
                 {"_id": alert["_id"], "pending_events._id": event["_id"]},
                 {"$pull": {"pending_events": {"_id": event["_id"]}}},
             )
-            if taken.modified_count:
+            if removed.modified_count:
                 _log(event)
                 finished += 1
     return finished
@@ -48,7 +48,7 @@ def hand_over_events() -> int:
 
 def list_history(*, limit: int) -> list[Document]:
     """Return the newest events, the newest first."""
-    # The natural order of a capped collection is the order of the inserts.
+    # The natural order of a capped MongoDB collection is the order of the inserts.
     return list(collection_of(AlertEvent).find().sort("$natural", -1).limit(limit))
 
 
@@ -68,7 +68,7 @@ def _insert_once(model: type[AlertEvent | AlertNotice], document: Document) -> N
     try:
         collection_of(model).insert_one(document)
     except DuplicateKeyError:
-        return  # whoever was here before got this far
+        return  # an earlier call has inserted it
 
 
 def _log(event: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""How many questions of the last minutes the tiers could answer.
+"""How many reads of the last minutes were hits.
 
-The counters know totals, not minutes. So every check notes the totals it has seen, in Redis beside the
-counters, and compares with what was seen when the window began.
+The counters hold totals, not counts per minute. So every check stores the totals in Redis beside the
+counters, and compares them with the totals that were stored when the window began.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from apps.mengla.store.outcomes import Lookups, lookups_of
 
 KEY = f"{KEY_PREFIX}alerts:lookups"
 _EXPIRY_SECONDS = 3 * 86_400
-# A check may be a little late; what was seen before that is older than the window.
+# A check may be a little late; totals that are older than that are outside the window.
 _SLACK_SECONDS = 90
-# Checks by hand in between need not be noted.
-_LEAST_SECONDS = 30
+# Totals are stored at most once within this time, however many checks run.
+_MIN_DISTANCE_SECONDS = 30
 
 
 def note_lookups(*, now: datetime) -> Lookups | None:
-    """Return the questions of the last ALERT_WINDOW_MINUTES, and note the totals for later checks.
+    """Return the reads of the last ALERT_WINDOW_MINUTES, and store the totals for later checks.
 
-    None when the totals of an earlier moment are not known, or Redis has lost its counts since.
+    None when no earlier totals are stored, or when Redis has lost its counts since.
 
     :raises redis.RedisError: when Redis does not answer.
     """
@@ -39,7 +39,7 @@ def note_lookups(*, now: datetime) -> Lookups | None:
     if before is not None and (total.total < before.total or total.hits < before.hits):
         client.delete(KEY)
         before = None
-    if cast(int, client.zcount(KEY, instant - _LEAST_SECONDS, "+inf")) == 0:
+    if cast(int, client.zcount(KEY, instant - _MIN_DISTANCE_SECONDS, "+inf")) == 0:
         client.zadd(KEY, {f"{instant:.3f}:{total.hits}:{total.total}": instant})
         client.expire(KEY, _EXPIRY_SECONDS)
     return None if before is None else Lookups(total.hits - before.hits, total.total - before.total)

@@ -1,6 +1,6 @@
-"""Tells the receiver at ALERT_WEBHOOK_URL of an event: one signed POST.
+"""Sends an alert event to the receiver at ALERT_WEBHOOK_URL, as one signed POST.
 
-The address may hold a credential, so it is never logged.
+The address may contain a credential, so it is never logged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from apps.core.signing import SIGNATURE_HEADER, sign
 TIMEOUT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
 _CLIENT_ERRORS = range(400, 500)
-_WORTH_ANOTHER_TRY = frozenset({408, 429})  # timeout, too many requests
+_RETRYABLE = frozenset({408, 429})  # timeout, too many requests
 _STATUSES = {
     AlertEventKind.FIRED.value: AlertStatus.FIRING.value,
     AlertEventKind.RESOLVED.value: AlertStatus.RESOLVED.value,
@@ -27,9 +27,9 @@ _STATUSES = {
 
 
 class NotDeliveredError(Exception):
-    """The receiver did not take the notice; the text says why, without its address.
+    """The receiver did not accept the notice; the text is the reason, without the receiver's address.
 
-    ``is_permanent``: it refuses this notice, and would refuse it again.
+    ``is_permanent``: the receiver would refuse the same notice again.
     """
 
     def __init__(self, reason: str, *, is_permanent: bool = False) -> None:
@@ -38,9 +38,9 @@ class NotDeliveredError(Exception):
 
 
 def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
-    """Post one event and wait for the receiver's status, not for its body.
+    """Post one event; waits for the status of the response, not for its body.
 
-    :raises NotDeliveredError: when the receiver does not answer in time, or not with a 2xx.
+    :raises NotDeliveredError: when the receiver does not respond in time, or not with a 2xx.
     """
     body = dump_json(
         {
@@ -59,8 +59,8 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
     headers = {"Content-Type": JSON_CONTENT_TYPE, "User-Agent": "mengla-collector"}
     if settings.ALERT_WEBHOOK_SECRET:
         headers[SIGNATURE_HEADER] = sign(body, settings.ALERT_WEBHOOK_SECRET)
-    # httpx limits the wait for each byte and not the whole: a slow name server, or a receiver that sends its
-    # answer in drops, would hold a worker for ever.
+    # httpx limits the wait for each byte, not for the whole response: a slow name server, or a receiver that
+    # sends byte by byte, would block a worker forever.
     problem = ask_all(
         {"receiver": partial(_send, body, headers)},
         deadline_seconds=TOTAL_SECONDS,
@@ -71,18 +71,20 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
 
 
 def _send(body: bytes, headers: Mapping[str, str]) -> NotDeliveredError | None:
-    """Send; returns why that failed."""
-    import httpx  # the processes that answer requests hardly ever send
+    """Send the notice; returns the error when that fails."""
+    import httpx  # web processes hardly ever send notices
 
     try:
         with (
             httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client,
-            client.stream("POST", settings.ALERT_WEBHOOK_URL or "", content=body, headers=headers) as answer,
+            client.stream(
+                "POST", settings.ALERT_WEBHOOK_URL or "", content=body, headers=headers
+            ) as response,
         ):
-            status = answer.status_code
-            if answer.is_success:
+            status = response.status_code
+            if response.is_success:
                 return None
-            is_permanent = status in _CLIENT_ERRORS and status not in _WORTH_ANOTHER_TRY
+            is_permanent = status in _CLIENT_ERRORS and status not in _RETRYABLE
             return NotDeliveredError(f"status {status}", is_permanent=is_permanent)
-    except Exception as error:  # noqa: BLE001 - whatever a receiver provokes, it has not taken the notice
+    except Exception as error:  # noqa: BLE001 - after any error the notice counts as not delivered
         return NotDeliveredError(type(error).__name__)

@@ -1,8 +1,8 @@
-"""The outbox of the webhook: what is still to be told, the oldest first, tried again by later checks.
+"""The outbox of the webhook: the notices that are still to be sent, oldest first. Later checks retry them.
 
-Of each alert only the oldest notice is ever tried, so that its end never overtakes its beginning; no alert
-waits for another one. A notice is given up when the receiver refuses it, after ``MAX_ATTEMPTS`` tries, or
-after a day.
+Of each alert only the oldest notice is sent, so that the end of an alert never overtakes its beginning.
+Alerts do not wait for each other. A notice is given up when the receiver refuses it, after ``MAX_ATTEMPTS``
+attempts, or after a day.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from apps.core.storage.mongo import collection_of, utc_now
 logger = structlog.get_logger("collector.alerts")
 
 MAX_ATTEMPTS = 10
-NOTICE = "alert_notice"  # the counters: how many notices were delivered or given up
+NOTICE = "alert_notice"  # names the counters of delivered and given-up notices
 KEPT_FOR = timedelta(days=1)
-# Longer than one try can take; a sender that was killed in the middle is followed by another after this.
+# Longer than one attempt can take. When a sender is killed, another one may claim the notice after this time.
 _CLAIM = timedelta(seconds=60)
 _FIRST_DELAY_SECONDS = 30
 _MAX_DELAY_SECONDS = 900
@@ -35,13 +35,13 @@ Document = dict[str, Any]
 
 
 def has_due() -> bool:
-    """Whether a notice that waits may be tried now."""
+    """Return whether a notice may be sent now."""
     return _next_due(utc_now()) is not None
 
 
 def deliver_due(*, max_seconds: float = 40.0) -> int:
-    """Send what is due, until there is no more or the time is over; returns how many were delivered."""
-    _forget_old()
+    """Send the due notices until none is left or the time is over; returns how many were delivered."""
+    _delete_old()
     delivered, deadline = 0, time.monotonic() + max_seconds
     while time.monotonic() < deadline and (notice := _next_due(utc_now())) is not None:
         if (claimed := _claim(notice)) is not None:
@@ -50,7 +50,7 @@ def deliver_due(*, max_seconds: float = 40.0) -> int:
 
 
 def _next_due(now: datetime) -> Document | None:
-    """Return the oldest notice that may be tried: the first of its alert, and its time has come."""
+    """Return the oldest notice that is due and is the first of its alert; None when there is none."""
     found = collection_of(AlertNotice).aggregate(
         [
             {"$match": _WAITING},
@@ -71,7 +71,7 @@ def _next_due(now: datetime) -> Document | None:
 
 
 def _claim(notice: Document) -> Document | None:
-    """Take a notice; None when somebody else is at work on it."""
+    """Claim a notice for one attempt; None when another process has claimed it."""
     same = {"_id": notice["_id"], "attempts": notice["attempts"], **_WAITING}
     claimed = collection_of(AlertNotice).update_one(
         same, {"$set": {"not_before": utc_now() + _CLAIM}, "$inc": {"attempts": 1}}
@@ -101,14 +101,14 @@ def _deliver(notice: Document) -> bool:
 
 
 def _give_up(notice: Document, reason: str) -> None:
-    """Delete a notice that will not be taken; told and counted once, whoever else does the same."""
+    """Delete a notice that cannot be delivered; only the process that deletes it logs and counts it."""
     if collection_of(AlertNotice).delete_one({"_id": notice["_id"]}).deleted_count:
         counters.add({counters.STATS: {f"{NOTICE}:given_up": 1}})
         logger.error("alert_notice_given_up", reason=reason, **_log_facts(notice))
 
 
-def _forget_old() -> None:
-    """Delete what is older than a day; without a receiver all that waits, too."""
+def _delete_old() -> None:
+    """Delete the notices that are older than a day; without a receiver, also every undelivered one."""
     notices = collection_of(AlertNotice)
     old: list[Mapping[str, Any]] = [{"created_at": {"$lt": utc_now() - KEPT_FOR}}]
     if not settings.ALERT_WEBHOOK_URL:

@@ -1,4 +1,4 @@
-"""The rules: each looks at the installation and says whether something is wrong. They change nothing."""
+"""The rules: each judges one aspect of the installation. They change no alert."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Verdict(Enum):
-    """What a rule says. ``UNKNOWN`` leaves the alert as it is: nothing shows that it has changed."""
+    """The verdict of a rule. ``UNKNOWN``: too little is known, so the alert stays as it is."""
 
     GOOD = "good"
     BAD = "bad"
@@ -52,19 +52,19 @@ class Judgement:
 
     @property
     def key(self) -> str:
-        """The key of the alert it is about."""
+        """The key of the alert that it concerns."""
         return f"{self.rule}:{self.action}" if self.action else self.rule.value
 
     @property
     def severity(self) -> Severity:
-        """How bad it is if it is bad."""
+        """The severity of the alert when the verdict is bad."""
         return SEVERITIES[self.rule]
 
 
 def judge_all(*, now: datetime) -> list[Judgement]:
-    """Ask every rule. One whose facts cannot be had says nothing; ``now`` is UTC without zone.
+    """Evaluate every rule; one whose facts are unavailable gives no judgement. ``now`` is UTC without zone.
 
-    :raises pymongo.errors.PyMongoError: when MongoDB does not answer: then nothing can be noted either.
+    :raises pymongo.errors.PyMongoError: when MongoDB does not answer; no alert could be stored then either.
     """
     judgements: list[Judgement] = []
     for judge in _JUDGES:
@@ -75,7 +75,7 @@ def judge_all(*, now: datetime) -> list[Judgement]:
         except PyMongoError:
             raise
         except Exception:
-            logger.exception("alert_rule_failed")  # the other rules are asked all the same
+            logger.exception("alert_rule_failed")  # the other rules are still evaluated
     return judgements
 
 
@@ -140,7 +140,7 @@ def _judge_queue(now: datetime) -> Iterator[Judgement]:
     limit_seconds = settings.ALERT_QUEUE_STUCK_MINUTES * 60
     wait = throughput.queue_wait(moved_within_seconds=limit_seconds)
     urgent, planned = wait.urgent_seconds or 0.0, wait.planned_seconds or 0.0
-    # A large backfill waits for days and nothing is wrong, as long as the queue moves.
+    # A large backfill may wait for days: that is fine as long as the queue moves.
     is_bad = urgent > limit_seconds or (planned > limit_seconds and not wait.is_moving)
     minutes = max(urgent, planned) / 60
     yield Judgement(
@@ -154,7 +154,7 @@ def _judge_queue(now: datetime) -> Iterator[Judgement]:
 
 def _judge_breaker(now: datetime) -> Iterator[Judgement]:
     breaker = breaker_control.read_breaker()
-    # Half-open is neither: the probe will show it.
+    # Half-open is undecided until the probe ends.
     is_known = breaker.state in ("open", "closed")
     yield Judgement(
         AlertRule.BREAKER_OPEN,
@@ -180,7 +180,7 @@ def _judge_workers(now: datetime) -> Iterator[Judgement]:
 
 
 def _verdict(value: float | None, *, is_bad: bool, is_enough: bool = True) -> Verdict:
-    """Judge a value: few facts are enough to see that something is well, not that it is bad."""
+    """Return the verdict on a value; too few facts can show that a value is good, but not that it is bad."""
     if value is None or (is_bad and not is_enough):
         return Verdict.UNKNOWN
     return Verdict.BAD if is_bad else Verdict.GOOD

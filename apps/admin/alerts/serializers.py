@@ -16,21 +16,21 @@ _DEFAULT_HISTORY = 100
 
 
 class MessageField(serializers.CharField):
-    """What an alert says, in the language of the reader."""
+    """The message of an alert, in the reader's language."""
 
     def __init__(self) -> None:
         super().__init__(source="*")
 
     def to_representation(self, value: Any) -> str:
-        """Put what is stored into words."""
+        """Return the text of the stored message."""
         return MESSAGES.shown(value)
 
 
 class AlertSerializer(serializers.Serializer[Any]):
-    """One alert and how it stands."""
+    """One alert and its state."""
 
     rule = serializers.ChoiceField(choices=AlertRule.choices)
-    action = serializers.CharField(help_text="For a rule of each action; otherwise empty.")
+    action = serializers.CharField(help_text="Set for rules that are evaluated by action; otherwise empty.")
     severity = serializers.ChoiceField(choices=Severity.choices)
     status = serializers.ChoiceField(choices=AlertStatus.choices)
     is_firing = serializers.BooleanField(help_text="Whether the condition holds, silenced or not.")
@@ -52,14 +52,14 @@ class AlertsSerializer(serializers.Serializer[Any]):
 
 
 class AlertCheckSerializer(AlertsSerializer):
-    """The same after a check, with what it has changed."""
+    """All alerts after a check, with the keys of those that fired and resolved."""
 
     fired = serializers.ListField(child=serializers.CharField())
     resolved = serializers.ListField(child=serializers.CharField())
 
 
 class HistoryQuerySerializer(QuerySerializer):
-    """How much of the history."""
+    """How many events of the history to return."""
 
     limit = serializers.IntegerField(
         required=False, default=_DEFAULT_HISTORY, min_value=1, max_value=MAX_HISTORY
@@ -67,7 +67,7 @@ class HistoryQuerySerializer(QuerySerializer):
 
 
 class AlertEventSerializer(serializers.Serializer[Any]):
-    """One line of the history."""
+    """One event of the history."""
 
     id = serializers.CharField(source="_id")
     kind = serializers.ChoiceField(choices=AlertEventKind.choices)
@@ -82,7 +82,7 @@ class AlertEventSerializer(serializers.Serializer[Any]):
 
 
 class AlertHistorySerializer(serializers.Serializer[Any]):
-    """The history, the newest first."""
+    """The history, newest event first."""
 
     events = AlertEventSerializer(many=True)
 
@@ -95,7 +95,7 @@ class SilenceBodySerializer(serializers.Serializer[Any]):
 
 
 class SilenceSerializer(serializers.Serializer[Any]):
-    """A rule that is silenced."""
+    """A silenced rule."""
 
     rule_name = serializers.ChoiceField(choices=AlertRule.choices)
     silenced_until = UtcDateTimeField()

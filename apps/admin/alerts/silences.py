@@ -1,4 +1,4 @@
-"""Silences: a rule that is being worked on is evaluated, and nobody is told."""
+"""Silences: a silenced rule is still evaluated, but sends no notices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_MINUTES = 43_200
 
 
 def silence_rule(rule: AlertRule, *, minutes: int, silenced_by: str) -> datetime:
-    """Silence a rule from now on for so many minutes, instead of what held before; returns until when."""
+    """Silence a rule from now on, in place of an earlier silence; returns the end, UTC without zone."""
     until = utc_now() + timedelta(minutes=minutes)
     collection_of(AlertSilence).update_one(
         {"_id": rule.value},
@@ -29,11 +29,11 @@ def silence_rule(rule: AlertRule, *, minutes: int, silenced_by: str) -> datetime
 
 
 def end_silence(rule: AlertRule, *, ended_by: str) -> None:
-    """Let people be told of a rule again; may be repeated."""
+    """End the silence of a rule; may be repeated."""
     if collection_of(AlertSilence).delete_one({"_id": rule.value}).deleted_count:
         audit.info("alert_silence_ended", rule=rule.value, ended_by=ended_by)
 
 
 def find_silence(rule: AlertRule) -> dict[str, Any] | None:
-    """Return the silence of a rule that holds now, None when there is none."""
+    """Return the current silence of a rule; None when it is not silenced."""
     return collection_of(AlertSilence).find_one({"_id": rule.value, "silenced_until": {"$gt": utc_now()}})

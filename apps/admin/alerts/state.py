@@ -1,16 +1,16 @@
-"""How alerts stand: every change is one conditional update, told of exactly once.
+"""The states of alerts: every change is one conditional update, and gives its events exactly once.
 
 ::
 
     (none) | resolved --(bad)--> firing --(good)--> resolved
 
-Whether people are told is another matter: a rule that is silenced changes its state and nobody is told, and
-so does an alert that fires again within ALERT_COOLDOWN_MINUTES since it was told last. What still fires when
-that is over is told then.
+A change sends no notice while the rule is silenced, or when the alert fires again within
+ALERT_COOLDOWN_MINUTES of its last notice. If the alert still fires when the silence or the cooldown is over,
+the notice is sent then.
 
-The events of a change are stored in the alert by the very update that makes the change.
-:mod:`apps.admin.alerts.events` takes them from there, so that whoever is killed in between loses nothing and
-whoever comes second changes nothing.
+The update that makes a change also stores the events of the change in the alert.
+:mod:`apps.admin.alerts.events` moves them on from there. So a process that is killed in between loses no
+event, and a second process that sees the same change updates nothing.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Document = dict[str, Any]
 def apply(
     judgement: Judgement, alert: Mapping[str, Any] | None, *, is_silenced: bool, now: datetime
 ) -> AlertEventKind | None:
-    """Bring an alert, as it was read a moment ago, in line with a judgement; returns what happened to it."""
+    """Update an alert to match a judgement; returns FIRED, RESOLVED, or None when its state stays."""
     is_firing = alert is not None and alert["is_firing"]
     if judgement.verdict is Verdict.BAD:
         if alert is not None and is_firing:
-            _go_on(judgement, alert, is_silenced=is_silenced, now=now)
+            _keep_firing(judgement, alert, is_silenced=is_silenced, now=now)
             return None
         return _fire(judgement, alert, is_silenced=is_silenced, now=now)
     if judgement.verdict is Verdict.GOOD and alert is not None and is_firing:
@@ -73,16 +73,16 @@ def _fire(
             upsert=True,
         )
     except DuplicateKeyError:
-        return None  # it fires already, or has fired a moment ago
+        return None  # another process has changed it meanwhile
     return AlertEventKind.FIRED
 
 
-def _go_on(judgement: Judgement, alert: Mapping[str, Any], *, is_silenced: bool, now: datetime) -> None:
+def _keep_firing(judgement: Judgement, alert: Mapping[str, Any], *, is_silenced: bool, now: datetime) -> None:
     alerts = collection_of(Alert)
     same = {"_id": alert["_id"], "is_firing": True, "episode": alert["episode"]}
     alerts.update_one(same, {"$set": _facts(judgement, now)})
     if not alert["is_told"] and not is_silenced and _is_cooled_down(alert.get("told_at"), now):
-        # It began while it was silenced or cooled down; that is over now.
+        # It began during a silence or a cooldown, which is over now.
         event = _event(AlertEventKind.FIRED, judgement, alert["fired_at"], is_told=True, is_in_history=True)
         alerts.update_one(
             same | {"is_told": False},
@@ -97,7 +97,7 @@ def _is_cooled_down(told_at: datetime | None, now: datetime) -> bool:
 def _resolve(
     judgement: Judgement, alert: Mapping[str, Any], *, is_silenced: bool, now: datetime
 ) -> AlertEventKind | None:
-    # Whoever was told that it fires is told that it ends, silenced or not; nobody else is.
+    # The end is notified if the beginning was, silenced or not.
     is_told = bool(alert["is_told"])
     event = _event(AlertEventKind.RESOLVED, judgement, now, is_silenced=is_silenced, is_told=is_told)
     result = collection_of(Alert).update_one(

@@ -29,29 +29,29 @@ from apps.core.api.viewsets import ViewSet
 
 @extend_schema(tags=["admin"])
 class AlertViewSet(ViewSet):
-    """What is wrong, what was, and whom it is told."""
+    """The alerts, their history and their silences."""
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
-        "check": Needs(),  # what the schedule does every minute, and nobody can choose its outcome
+        "check": Needs(),  # the schedule does the same every minute, and the caller cannot choose the result
         "silence": Needs("collector_admin.change_alert"),
     }
 
     @extend_schema(
         operation_id="admin_alerts",
         summary="All alerts",
-        description="Of every rule, also when all is well. Checked first if the workers do not do it.",
+        description="Lists every rule, also when all is well. Checks them first if the workers are late.",
         responses=AlertsSerializer,
     )
     def list(self, request: Request) -> Response:
         """List the alerts."""
         with pymongo.timeout(settings.ALERTS_TIMEOUT_SECONDS):
             evaluation.check_if_late()
-            return Response(AlertsSerializer(_present_state()).data)
+            return Response(AlertsSerializer(_current_state()).data)
 
     @extend_schema(
         operation_id="admin_alerts_history",
-        summary="What has fired and ended",
+        summary="The history of the alerts",
         description="Newest first; the newest 1000 events are kept.",
         parameters=[HistoryQuerySerializer],
         responses=AlertHistorySerializer,
@@ -74,12 +74,12 @@ class AlertViewSet(ViewSet):
         with pymongo.timeout(settings.ALERTS_TIMEOUT_SECONDS):
             result = evaluation.check_by_hand()
             changes = {"fired": result.fired, "resolved": result.resolved}
-            return Response(AlertCheckSerializer(_present_state() | changes).data)
+            return Response(AlertCheckSerializer(_current_state() | changes).data)
 
     @extend_schema(
         operation_id="admin_alerts_silence",
         summary="Silence a rule",
-        description="It is evaluated all the same, and nobody is told. Replaces an earlier silence.",
+        description="The rule is still evaluated, but sends no notices. Replaces an earlier silence.",
         request=SilenceBodySerializer,
         responses={200: SilenceSerializer},
     )
@@ -93,5 +93,5 @@ class AlertViewSet(ViewSet):
         return Response(SilenceSerializer(silence).data)
 
 
-def _present_state() -> dict[str, Any]:
+def _current_state() -> dict[str, Any]:
     return {"alerts": list_alerts(), "checked_at": evaluation.last_checked_at()}

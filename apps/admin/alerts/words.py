@@ -1,4 +1,4 @@
-"""What alerts say: sent in English, shown in the language of the reader."""
+"""The messages of alerts: sent in English, shown in the reader's language."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ANSWERED = MESSAGES.register(
     gettext_noop("%(answered)d of %(total)d collections of the last %(minutes)d min got an answer."),
 )
 SLOW = MESSAGES.register(
-    "slow", gettext_noop("Collections of the last %(minutes)d min took %(seconds).1f s in the mean.")
+    "slow", gettext_noop("Collections of the last %(minutes)d min took %(seconds).1f s on average.")
 )
 AT_ONCE = MESSAGES.register(
     "at_once",
-    gettext_noop("%(hits)d of %(total)d questions of the last %(minutes)d min were answered at once."),
+    gettext_noop("%(hits)d of %(total)d reads of the last %(minutes)d min were hits."),
 )
 EMPTY = MESSAGES.register("empty", gettext_noop("The last %(count)d answers were empty."))
 WAITING = MESSAGES.register(

@@ -1,1 +1,1 @@
-"""The circuit breaker by hand: its state, and its reset."""
+"""The circuit breaker for operators: its state and its reset."""

@@ -1,4 +1,4 @@
-"""What the addresses of the circuit breakers give."""
+"""What clients get from the addresses of the circuit breakers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ class BreakerSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     state = serializers.ChoiceField(choices=["closed", "open", "half_open"])
-    failures = serializers.IntegerField(help_text="In a row.")
-    successes = serializers.IntegerField(help_text="In a row, while it is half-open.")
-    failure_threshold = serializers.IntegerField(help_text="So many failures in a row open it.")
-    success_threshold = serializers.IntegerField(help_text="So many successes in a row close it again.")
+    failures = serializers.IntegerField(help_text="Consecutive failures.")
+    successes = serializers.IntegerField(help_text="Consecutive successes while it is half-open.")
+    failure_threshold = serializers.IntegerField(
+        help_text="The number of consecutive failures that opens it."
+    )
+    success_threshold = serializers.IntegerField(
+        help_text="The number of consecutive successes that closes it."
+    )
     open_seconds = serializers.FloatField(help_text="How long it stays open before it lets a probe through.")
     next_probe_seconds = serializers.FloatField(help_text="0 unless it is open.")
     next_probe_at = UtcDateTimeField(allow_null=True)
 
 
 class BreakersSerializer(serializers.Serializer[Any]):
-    """All circuit breakers; there is one, of the collection service."""
+    """All circuit breakers; there is one, for the collection service."""
 
     breakers = BreakerSerializer(many=True)

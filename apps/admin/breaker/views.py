@@ -1,4 +1,4 @@
-"""The addresses of the circuit breaker between us and the collection service."""
+"""The addresses of the circuit breaker of the collection service."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from apps.mengla.dispatch.breaker_control import read_breaker, reset_breaker
 
 @extend_schema(tags=["admin"])
 class BreakerViewSet(ViewSet):
-    """The breaker: how it stands, and its reset."""
+    """The state of the breaker, and its reset."""
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {"reset": Needs(SUPERUSER)}
 
     @extend_schema(
         operation_id="admin_circuit_breakers",
-        summary="How the circuit breakers stand",
+        summary="The state of the circuit breakers",
         responses=BreakersSerializer,
     )
     def show(self, request: Request) -> Response:
@@ -33,7 +33,7 @@ class BreakerViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_circuit_breakers_reset",
         summary="Close the circuit breakers",
-        description="Forgets their counts; what waits in the queue is sent at once.",
+        description="Resets their counts; pending collections are sent at once.",
         request=None,
         responses={200: BreakersSerializer},
     )

@@ -1,1 +1,1 @@
-"""Whether everything is well: the health of servers and processes."""
+"""The health of the collecting, the servers and the processes."""

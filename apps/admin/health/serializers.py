@@ -1,4 +1,4 @@
-"""What the addresses that tell how everything is take and give."""
+"""What clients send to the health addresses and what they get."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from apps.core.liveness.bounded_reads import PartResult
 
 
 class HealthQuerySerializer(QuerySerializer):
-    """Which day is looked at."""
+    """The day to report on."""
 
-    date = DayField(required=False, help_text="A day in Asia/Shanghai; today unless told.")
+    date = DayField(required=False, help_text="A day in Asia/Shanghai; today by default.")
 
 
 class PartSerializer(serializers.Serializer[PartResult]):
-    """What one part has answered, or why it has not."""
+    """The data of one part, or the reason why there is none."""
 
     ok = serializers.BooleanField(source="available")
     error = serializers.CharField(allow_null=True, help_text="Why there is no data.")
@@ -25,25 +25,25 @@ class PartSerializer(serializers.Serializer[PartResult]):
 
 
 class CollectHealthSerializer(serializers.Serializer[Any]):
-    """How the collecting goes."""
+    """The state of the collecting."""
 
     date = serializers.DateField()
-    is_complete = serializers.BooleanField(help_text="Whether every part has answered.")
+    is_complete = serializers.BooleanField(help_text="Whether every part has data.")
     mongodb = PartSerializer(help_text="latency_ms")
     redis = PartSerializer(help_text="latency_ms")
     counts = PartSerializer(
-        help_text="By action, of the day: collections by how they ended, and records written."
+        help_text="Of the day, by action: ended collections by outcome, and records written."
     )
-    empty_streaks = PartSerializer(help_text="By action: how many answers in a row were empty, up to 100.")
+    empty_streaks = PartSerializer(help_text="By action: the number of consecutive empty answers, up to 100.")
     queue = PartSerializer(help_text="pending, by_priority, in_flight, oldest_pending_seconds")
-    in_flight = PartSerializer(help_text="What the collection service is at work on, at most 100.")
-    recent_records = PartSerializer(help_text="The 20 records written last, without their figures.")
+    in_flight = PartSerializer(help_text="The collections that the service is working on, at most 100.")
+    recent_records = PartSerializer(help_text="The 20 newest records, without their figures.")
     breaker = PartSerializer(help_text="As in /admin/circuit-breakers.")
-    workers = PartSerializer(help_text="The last sign of life of every host's workers.")
+    workers = PartSerializer(help_text="The last heartbeat of every host's workers.")
 
 
 class ProcessL1Serializer(serializers.Serializer[Any]):
-    """What the answering process keeps itself."""
+    """The L1 cache of the responding process."""
 
     entries = serializers.IntegerField()
     bytes = serializers.IntegerField()
@@ -51,7 +51,7 @@ class ProcessL1Serializer(serializers.Serializer[Any]):
 
 
 class ProcessSerializer(serializers.Serializer[Any]):
-    """The process that answers."""
+    """The responding process."""
 
     host = serializers.CharField()
     pid = serializers.IntegerField()
@@ -64,16 +64,16 @@ class ProcessSerializer(serializers.Serializer[Any]):
 
 
 class SystemStatusSerializer(serializers.Serializer[Any]):
-    """How the installation is."""
+    """The state of the installation."""
 
-    is_complete = serializers.BooleanField(help_text="Whether every part has answered.")
+    is_complete = serializers.BooleanField(help_text="Whether every part has data.")
     process = ProcessSerializer()
     mongodb = PartSerializer(help_text="Latency, version and sizes of our database.")
     redis = PartSerializer(help_text="Latency, version, memory, keys.")
-    web_processes = PartSerializer(help_text="How many are alive, on all hosts.")
+    web_processes = PartSerializer(help_text="The number of live web processes on all hosts.")
     clusters = PartSerializer(help_text="The running worker clusters.")
-    workers = PartSerializer(help_text="The last sign of life of every host's workers.")
+    workers = PartSerializer(help_text="The last heartbeat of every host's workers.")
     queue = PartSerializer(help_text="pending, by_priority, in_flight, oldest_pending_seconds")
-    sync_tasks = PartSerializer(help_text="How many runs are kept, by status.")
+    sync_tasks = PartSerializer(help_text="The number of stored sync tasks, by status.")
     scheduler = PartSerializer(help_text="Whether the schedules are paused, and by whom.")
     breaker = PartSerializer(help_text="As in /admin/circuit-breakers.")

@@ -1,4 +1,4 @@
-"""How the installation is, told within seconds whatever hangs: each part is asked at once and for itself."""
+"""The state of the installation, within seconds even if a server hangs: all parts are read concurrently."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What every part has answered, or why it has not."""
+    """The data of every part, or the reason why there is none."""
 
     parts: Mapping[str, PartResult]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every part has answered."""
+        """Whether every part has data."""
         return all(part.available for part in self.parts.values())
 
 
 def collect_health(day: date) -> Report:
-    """Look at the collecting: the dependencies, a day's counts, the queue, what was stored last."""
+    """Report on the collecting: the dependencies, the counts of a day, the queue, the newest records."""
     on_mongo = partial(Part, Dependency.MONGODB)
     on_redis = partial(Part, Dependency.REDIS)
     return Report(
@@ -61,7 +61,7 @@ def collect_health(day: date) -> Report:
 
 
 def system_status() -> Report:
-    """Look at the whole installation: its servers, its processes, its queue and its switches."""
+    """Report on the whole installation: its servers, its processes, its queue and its switches."""
     on_mongo = partial(Part, Dependency.MONGODB)
     on_redis = partial(Part, Dependency.REDIS)
     return Report(
@@ -82,7 +82,7 @@ def system_status() -> Report:
 
 
 def process_facts() -> Facts:
-    """Return what this process knows of itself without asking anybody."""
+    """Return the facts that this process knows without asking a server."""
     return {
         "host": platform.node(),
         "pid": os.getpid(),

@@ -1,4 +1,4 @@
-"""The addresses that tell how everything is; they answer above all when something hangs."""
+"""The health addresses; they must respond even when a server hangs."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class HealthViewSet(ViewSet):
 
     @extend_schema(
         operation_id="admin_collect_health",
-        summary="How the collecting goes",
-        description="Answers within four seconds; a part that does not is told as such, with the reason.",
+        summary="The state of the collecting",
+        description="Responds within four seconds; a part that takes longer has no data and says why.",
         parameters=[HealthQuerySerializer],
         responses=CollectHealthSerializer,
     )
     def collecting(self, request: Request) -> Response:
-        """Look at the collecting."""
+        """Report on the collecting."""
         query = HealthQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         day = query.validated_data.get("date", market_clock.today())
@@ -41,12 +41,12 @@ class HealthViewSet(ViewSet):
 
     @extend_schema(
         operation_id="admin_system_status",
-        summary="How the installation is",
-        description="Answers within four seconds; a part that does not is told as such, with the reason.",
+        summary="The state of the installation",
+        description="Responds within four seconds; a part that takes longer has no data and says why.",
         responses=SystemStatusSerializer,
     )
     def system(self, request: Request) -> Response:
-        """Look at the installation."""
+        """Report on the installation."""
         report = system_status()
         found = {"is_complete": report.is_complete, "process": process_facts(), **report.parts}
         return Response(SystemStatusSerializer(found).data)

@@ -1,1 +1,1 @@
-"""What was counted and measured: as JSON for operators, and in the text format of Prometheus."""
+"""Counts and durations: as JSON for operators, and in the text format of Prometheus."""

@@ -1,4 +1,4 @@
-"""Who may read ``/metrics``: whoever knows METRICS_TOKEN; without one, only clients on this machine."""
+"""Access to ``/metrics``: clients that send METRICS_TOKEN; if it is not set, clients on this machine."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 _SCHEME = "Bearer "
-# A proxy on this machine speaks for clients elsewhere, and says so in one of these.
+# A proxy on this machine forwards requests of remote clients, and sets one of these headers.
 _PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 
 
 def refusal_of(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a client that may not read the metrics, None when it may."""
+    """Return the response that refuses a client; None when the client may read the metrics."""
     if settings.METRICS_TOKEN:
         if _has_token(request.headers.get("Authorization", "")):
             return None
         return _refuse(
-            401, _("The metrics need their token."), {"WWW-Authenticate": 'Bearer realm="metrics"'}
+            401, _("The metrics token is missing or wrong."), {"WWW-Authenticate": 'Bearer realm="metrics"'}
         )
     if _is_local(request):
         return None
-    return _refuse(403, _("Without METRICS_TOKEN the metrics are told on this machine only."))
+    return _refuse(403, _("Without METRICS_TOKEN, the metrics are available on this machine only."))
 
 
 def _has_token(header: str) -> bool:

@@ -1,8 +1,8 @@
-"""How things stand, in the text format of Prometheus.
+"""The metrics in the text format of Prometheus.
 
-Every scrape asks MongoDB and Redis anew and keeps nothing in the process, so it tells the same whichever
-process of whichever host is asked. A dependency that does not answer within the deadline is told as
-``collector_up 0``, and what it would know is missing.
+Every scrape reads MongoDB and Redis anew and stores nothing in the process, so every process of every host
+gives the same metrics. A dependency that does not answer within the deadline is reported as
+``collector_up 0``, and the metrics that need it are missing.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ _FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {
 
 
 class _Scrape(Collector):
-    """The answers of one scrape."""
+    """The results of one scrape."""
 
     def __init__(self, results: Mapping[str, PartResult]) -> None:
         self._results = results
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family whose facts are known."""
+        """Yield every family whose part has data."""
         yield families.of_dependencies(
             {
                 dependency.value: all(
@@ -70,7 +70,7 @@ class _Scrape(Collector):
 
 
 def expose() -> bytes:
-    """Return the whole text, whatever hangs, within about the deadline of ``bounded_reads``."""
+    """Return the whole text within about the deadline of ``bounded_reads``, even if a server hangs."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Scrape(read_parts(_PARTS)))
     return generate_latest(registry)

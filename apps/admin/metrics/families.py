@@ -20,14 +20,14 @@ from apps.mengla.monitoring.queue_state import QueueDepth
 from apps.mengla.store.outcomes import COLLECTION, COLLECTION_SECONDS, READ, READ_SECONDS, RETRY, each
 
 _BREAKER_STATES = ("closed", "open", "half_open")
-# Five bounds in each power of ten from 1 ms to 1000 s; each is the bound of a bucket that we count in.
+# Five bounds in each power of ten from 1 ms to 1000 s; each is also the bound of a counted bucket.
 _BOUNDS = range(STEPS_PER_DECADE, STEPS_PER_DECADE * 7 + 1, STEPS_PER_DECADE // 5)
 
 
 def of_dependencies(is_up: Mapping[str, bool]) -> Metric:
-    """Whether each dependency has told everything it was asked."""
+    """Return whether each dependency gave all its data."""
     family = GaugeMetricFamily(
-        "collector_up", "Whether this dependency answered this scrape in time.", labels=["dependency"]
+        "collector_up", "1 if this dependency answered this scrape in time, 0 if not.", labels=["dependency"]
     )
     for dependency, up in is_up.items():
         family.add_metric([dependency], float(up))
@@ -35,27 +35,27 @@ def of_dependencies(is_up: Mapping[str, bool]) -> Metric:
 
 
 def of_web_processes(count: int) -> Iterator[Metric]:
-    """The web processes that live, on all hosts."""
+    """Yield the number of live web processes on all hosts."""
     yield GaugeMetricFamily("collector_web_workers", "Web processes alive, on all hosts.", value=count)
 
 
 def of_clusters(clusters: list[Cluster]) -> Iterator[Metric]:
-    """The worker clusters that live, and their processes."""
+    """Yield the numbers of live worker clusters and of their worker processes."""
     yield GaugeMetricFamily(
         "collector_worker_clusters", "Worker clusters alive, on all hosts.", value=len(clusters)
     )
     yield GaugeMetricFamily(
         "collector_queue_workers",
-        "Processes of all worker clusters that run tasks.",
+        "Processes that run tasks, of all worker clusters.",
         value=sum(cluster.worker_count for cluster in clusters),
     )
 
 
 def of_heartbeats(beats: list[Heartbeat]) -> Iterator[Metric]:
-    """How long ago the workers of each host have reported."""
+    """Yield the age of the last report of each host's workers."""
     family = GaugeMetricFamily(
         "collector_worker_heartbeat_age_seconds",
-        "Time since a worker of this host ran a task that reports.",
+        "Time since the last report of a worker of this host.",
         labels=["host"],
     )
     for beat in beats:
@@ -64,50 +64,50 @@ def of_heartbeats(beats: list[Heartbeat]) -> Iterator[Metric]:
 
 
 def of_queue(depth: QueueDepth) -> Iterator[Metric]:
-    """What waits for the collection service, and what it is at work on."""
+    """Yield the pending collections, and those that the service is working on."""
     pending = GaugeMetricFamily(
-        "collector_queue_pending", "Collections that wait, by who asked.", labels=["priority"]
+        "collector_queue_pending", "Pending collections, by priority.", labels=["priority"]
     )
     for priority, count in depth.by_priority.items():
         pending.add_metric([priority], count)
     yield pending
     yield GaugeMetricFamily(
         "collector_queue_oldest_pending_seconds",
-        "How long the oldest waiting collection waits; 0 for an empty queue.",
+        "Age of the oldest pending collection; 0 for an empty queue.",
         value=depth.oldest_pending_seconds or 0.0,
     )
     yield GaugeMetricFamily(
-        "collector_in_flight", "Collections the collection service is at work on.", value=depth.in_flight
+        "collector_in_flight", "Collections that the collection service is working on.", value=depth.in_flight
     )
 
 
 def of_breaker(breaker: BreakerStatus) -> Iterator[Metric]:
-    """The circuit breaker of the collection service."""
+    """Yield the state and the failures of the circuit breaker."""
     state = GaugeMetricFamily(
         "collector_breaker_state",
-        "1 for the state the breaker of the collection service is in.",
+        "1 for the current state of the breaker of the collection service, 0 for the others.",
         labels=["breaker", "state"],
     )
     for name in _BREAKER_STATES:
         state.add_metric([breaker.name, name], float(breaker.state == name))
     yield state
     failures = GaugeMetricFamily(
-        "collector_breaker_failures", "Failures in a row of the collection service.", labels=["breaker"]
+        "collector_breaker_failures", "Consecutive failures of the collection service.", labels=["breaker"]
     )
     failures.add_metric([breaker.name], breaker.failures)
     yield failures
 
 
 def of_runs(count_by_status: Mapping[str, int]) -> Iterator[Metric]:
-    """The runs that are kept."""
-    family = GaugeMetricFamily("collector_runs", "Sync tasks that are kept, by status.", labels=["status"])
+    """Yield the number of stored runs by status."""
+    family = GaugeMetricFamily("collector_runs", "Stored sync tasks, by status.", labels=["status"])
     for status, count in count_by_status.items():
         family.add_metric([status], count)
     yield family
 
 
 def of_alerts(alerts: list[dict[str, Any]]) -> Iterator[Metric]:
-    """Which alerts fire, silenced or not."""
+    """Yield which alerts fire, silenced or not."""
     family = GaugeMetricFamily(
         "collector_alert_firing",
         "1 while the condition of the alert holds, silenced or not.",
@@ -119,48 +119,48 @@ def of_alerts(alerts: list[dict[str, Any]]) -> Iterator[Metric]:
 
 
 def of_counts(counts: Mapping[str, int]) -> Iterator[Metric]:
-    """What happened since Redis was last empty."""
+    """Yield the counts since Redis was last empty."""
     yield _counter(
         counts,
         READ,
         "collector_reads",
-        "Questions of readers, by the tier that answered and the result.",
+        "Reads, by action, source (a tier, miss or refresh) and result.",
         ["action", "source", "result"],
     )
     yield _counter(
         counts,
         COLLECTION,
         "collector_collections",
-        "Collections that ended, by who asked, how they ended and why.",
+        "Ended collections, by action, source, outcome and reason.",
         ["action", "source", "outcome", "reason"],
     )
     yield _counter(
         counts,
         RETRY,
         "collector_retries",
-        "Attempts that failed and were repeated.",
+        "Failed attempts that were retried.",
         ["action", "source", "reason"],
     )
     yield _counter(
         counts,
         NOTICE,
         "collector_alert_notices",
-        "Notices of alerts that the receiver has taken, and that were given up.",
+        "Alert notices that were delivered or given up.",
         ["outcome"],
     )
 
 
 def of_durations(counts: Mapping[str, int]) -> Iterator[Metric]:
-    """How long answers took since Redis was last empty."""
+    """Yield the durations of reads and collections since Redis was last empty."""
     yield _histogram(
         histogram_of(READ_SECONDS, counts),
         "collector_read_duration_seconds",
-        "How long answers to readers took who did not ask to wait.",
+        "Response time of reads, without those that asked to wait.",
     )
     yield _histogram(
         histogram_of(COLLECTION_SECONDS, counts),
         "collector_collection_duration_seconds",
-        "From a request to the collection service to its answer.",
+        "Time from a request to the collection service to its answer.",
     )
 
 

@@ -11,19 +11,19 @@ from apps.core.api.serializers import QuerySerializer
 
 
 class DaysQuerySerializer(QuerySerializer):
-    """How far back to look."""
+    """The days to report on."""
 
     days = serializers.IntegerField(
         required=False,
         default=1,
         min_value=1,
         max_value=MAX_DAYS,
-        help_text="How many days (Asia/Shanghai), today included.",
+        help_text="The number of days (Asia/Shanghai), today included.",
     )
 
 
 class DurationsSerializer(serializers.Serializer[Any]):
-    """Durations in seconds; a percentile is at most 2.3 % from the true one, None without durations."""
+    """Durations in seconds; a percentile is at most 2.3 % from the true one. None without durations."""
 
     count = serializers.IntegerField()
     mean_seconds = serializers.FloatField(allow_null=True)
@@ -34,9 +34,9 @@ class DurationsSerializer(serializers.Serializer[Any]):
 
 
 class SeriesSerializer(serializers.Serializer[Any]):
-    """The durations that are measured."""
+    """The measured durations."""
 
-    reads = DurationsSerializer(help_text="Of answers to readers who did not ask to wait.")
+    reads = DurationsSerializer(help_text="Of reads, without those that asked to wait.")
     collections = DurationsSerializer(help_text="From a request to the collection service to its answer.")
 
 
@@ -47,7 +47,7 @@ class LatencySerializer(SeriesSerializer):
 
 
 class ReadCountSerializer(serializers.Serializer[Any]):
-    """How often one thing happened to a question."""
+    """The number of reads with one source and result."""
 
     action = serializers.CharField()
     source = serializers.CharField(  # type: ignore[assignment]
@@ -60,7 +60,7 @@ class ReadCountSerializer(serializers.Serializer[Any]):
 
 
 class TierCountsSerializer(serializers.Serializer[Any]):
-    """How many questions each tier answered."""
+    """The number of reads that each tier served."""
 
     l1 = serializers.IntegerField()
     l2 = serializers.IntegerField()
@@ -68,19 +68,19 @@ class TierCountsSerializer(serializers.Serializer[Any]):
 
 
 class ReadsSerializer(serializers.Serializer[Any]):
-    """The questions of readers."""
+    """The reads."""
 
     total = serializers.IntegerField()
-    hits = serializers.IntegerField(help_text="Answered by a tier.")
+    hits = serializers.IntegerField(help_text="Served by a tier.")
     misses = serializers.IntegerField(help_text="Nothing was stored.")
-    stale = serializers.IntegerField(help_text="Answered with stale figures.")
+    stale = serializers.IntegerField(help_text="Served with stale figures.")
     by_tier = TierCountsSerializer()
-    hit_rate = serializers.FloatField(allow_null=True, help_text="Without questions that skip the caches.")
+    hit_rate = serializers.FloatField(allow_null=True, help_text="Without reads that skip the caches.")
     counts = ReadCountSerializer(many=True)
 
 
 class CollectionCountSerializer(serializers.Serializer[Any]):
-    """How many collections ended in one way; empty texts where nobody looked."""
+    """The number of collections with one outcome; those cancelled together have no action and no source."""
 
     action = serializers.CharField(allow_blank=True)
     source = serializers.CharField(  # type: ignore[assignment]
@@ -98,17 +98,17 @@ class EndedCollectionsSerializer(serializers.Serializer[Any]):
     succeeded = serializers.IntegerField()
     empty = serializers.IntegerField()
     failed = serializers.IntegerField()
-    recovered = serializers.IntegerField(help_text="Counted as failed before; the answer came after all.")
-    spared = serializers.IntegerField(help_text="Nothing needed to be asked any more.")
+    recovered = serializers.IntegerField(help_text="Counted as failed before; the answer came later.")
+    spared = serializers.IntegerField(help_text="No request was needed any more.")
     cancelled = serializers.IntegerField()
     success_rate = serializers.FloatField(
-        allow_null=True, help_text="The share of those asked that got an answer."
+        allow_null=True, help_text="The share of the requested collections that got an answer."
     )
     counts = CollectionCountSerializer(many=True)
 
 
 class RetryCountSerializer(serializers.Serializer[Any]):
-    """How many attempts failed for one reason and were repeated."""
+    """The number of attempts that failed for one reason and were retried."""
 
     action = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment]
@@ -117,14 +117,14 @@ class RetryCountSerializer(serializers.Serializer[Any]):
 
 
 class RetriesSerializer(serializers.Serializer[Any]):
-    """The attempts that failed and were repeated."""
+    """The attempts that failed and were retried."""
 
     total = serializers.IntegerField()
     counts = RetryCountSerializer(many=True)
 
 
 class MetricsPeriodSerializer(serializers.Serializer[Any]):
-    """What was counted on one day, or on all of them (then date is null)."""
+    """The counts of one day, or of all days together (then date is null)."""
 
     date = serializers.DateField(allow_null=True)
     reads = ReadsSerializer()
@@ -134,7 +134,7 @@ class MetricsPeriodSerializer(serializers.Serializer[Any]):
 
 
 class MetricsSerializer(serializers.Serializer[Any]):
-    """What was counted, the newest day first."""
+    """The counts, newest day first."""
 
     days = MetricsPeriodSerializer(many=True)
     total = MetricsPeriodSerializer()

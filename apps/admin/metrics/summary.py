@@ -1,4 +1,4 @@
-"""What was counted, by day and in all: reads, collections, retries, and how long they took."""
+"""The counts and durations of reads, collections and retries, by day and in total."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_latency(*, days: int) -> Document:
 def _read_counts(days: int) -> list[MetricCounts]:
     found, durations = counters.read_days(counters.STATS, days=days), counters.read_days(LATENCY, days=days)
     if found is None or durations is None:
-        raise DependencyUnavailable(_("The counters do not answer. Try again shortly."), detail="Redis")
+        raise DependencyUnavailable(_("The counters are unavailable. Try again shortly."), detail="Redis")
     return [
         MetricCounts(of_day.day, of_day.counts, times.counts)
         for of_day, times in zip(found, durations, strict=True)
@@ -111,7 +111,7 @@ def _collections_of(counts: Mapping[str, int]) -> Document:
         for (action, source, outcome, reason), count in each(counts, COLLECTION)
     ]
     by_outcome = {outcome.value: _count(rows, outcome=outcome) for outcome in Outcome}
-    # What was given up and answered after all was counted as failed before; perhaps on another day.
+    # A recovered collection was counted as failed before, perhaps on another day.
     failed = max(by_outcome[Outcome.FAILED] - by_outcome[Outcome.RECOVERED], 0)
     answered = sum(by_outcome[one] for one in (Outcome.SUCCEEDED, Outcome.EMPTY, Outcome.RECOVERED))
     return {
@@ -140,7 +140,7 @@ def _latency_of(latency: Latency) -> Document:
 
 
 def rate_of(part: int, whole: int) -> float | None:
-    """Return the share, None of nothing."""
+    """Return the share of the whole, to four digits; None when the whole is 0."""
     return round(part / whole, 4) if whole else None
 
 

@@ -18,7 +18,7 @@ from apps.auth.permissions import IsAdmin
 
 @extend_schema(tags=["admin"])
 class MetricsViewSet(ViewSet):
-    """What was counted and measured."""
+    """Counts and durations."""
 
     permission_classes = (IsAdmin,)
 
@@ -30,7 +30,7 @@ class MetricsViewSet(ViewSet):
         responses=MetricsSerializer,
     )
     def list(self, request: Request) -> Response:
-        """Tell what was counted."""
+        """Return the counts."""
         return Response(MetricsSerializer(summary.read_metrics(days=_days_of(request))).data)
 
     @extend_schema(
@@ -41,14 +41,14 @@ class MetricsViewSet(ViewSet):
         responses=LatencySerializer,
     )
     def latency(self, request: Request) -> Response:
-        """Tell how long things took."""
+        """Return the durations."""
         return Response(LatencySerializer(summary.read_latency(days=_days_of(request))).data)
 
 
 @never_cache
 @require_safe
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """Tell Prometheus how things stand; what a dependency that hangs would know is left out."""
+    """Serve the metrics to Prometheus, without those of a dependency that does not answer."""
     refusal = access.refusal_of(request)
     if refusal is not None:
         return refusal

@@ -1,4 +1,4 @@
-"""What the addresses of the scheduler give."""
+"""What clients get from the addresses of the scheduler."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apps.sync_tasks.words import ERRORS
 
 
 class PauseSerializer(serializers.Serializer[Any]):
-    """Whether the schedules start runs, and who turned the switch last."""
+    """Whether the schedules are paused, and who changed that last."""
 
     paused = serializers.BooleanField(source="is_set")
     changed_by = serializers.CharField(allow_null=True)
@@ -25,7 +25,7 @@ class PauseSerializer(serializers.Serializer[Any]):
 
 
 class LastRunSerializer(serializers.Serializer[Any]):
-    """The last sync task of a schedule's task, whoever started it."""
+    """The last sync task with a schedule's task id, from any trigger."""
 
     sync_task_id = serializers.CharField(source="_id")
     status = serializers.ChoiceField(choices=RunStatus.choices)
@@ -41,7 +41,7 @@ class LastRunSerializer(serializers.Serializer[Any]):
 
 
 class LastTaskSerializer(serializers.Serializer[Any]):
-    """What the schedule started last in the worker cluster."""
+    """The last task that the schedule started in the worker cluster."""
 
     state = serializers.ChoiceField(choices=["succeeded", "failed", "unfinished"])
     started_at = UtcDateTimeField(allow_null=True)
@@ -54,11 +54,12 @@ class ScheduleSerializer(serializers.Serializer[ScheduleView]):
     name = serializers.CharField(source="schedule.name")
     cron = serializers.CharField(source="schedule.cron", help_text="In the time zone of the market.")
     is_edited = serializers.BooleanField(
-        source="schedule.is_edited", help_text="In the admin: the environment says another time."
+        source="schedule.is_edited",
+        help_text="Whether its time was edited in the admin, and differs from the environment.",
     )
     next_run_at = serializers.SerializerMethodField(help_text="In the time zone of the market.")
     obeys_pause = serializers.BooleanField(
-        source="schedule.obeys_pause", help_text="False for the upkeep, which always goes on."
+        source="schedule.obeys_pause", help_text="False for maintenance, which always runs."
     )
     paused = serializers.BooleanField(source="is_paused")
     last_task = LastTaskSerializer(source="schedule.last_task", allow_null=True)
@@ -71,7 +72,7 @@ class ScheduleSerializer(serializers.Serializer[ScheduleView]):
 
 
 class ClusterSerializer(serializers.Serializer[Any]):
-    """A running worker cluster, as it says itself."""
+    """A running worker cluster, as it reports itself."""
 
     host = serializers.CharField()
     pid = serializers.IntegerField()
@@ -81,7 +82,7 @@ class ClusterSerializer(serializers.Serializer[Any]):
 
 
 class HeartbeatSerializer(serializers.Serializer[Any]):
-    """The last sign of life of a host's workers, written by a task they ran."""
+    """The last heartbeat of a host's workers, written by a task that they ran."""
 
     host = serializers.CharField()
     beat_at = UtcDateTimeField()
@@ -90,7 +91,7 @@ class HeartbeatSerializer(serializers.Serializer[Any]):
 
 
 class SchedulerSerializer(serializers.Serializer[Any]):
-    """All schedules and who works on them."""
+    """All schedules, the worker clusters and their heartbeats."""
 
     pause = PauseSerializer()
     time_zone = serializers.SerializerMethodField()

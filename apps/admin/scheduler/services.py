@@ -1,4 +1,4 @@
-"""The schedules as operators see them, and the switch that keeps them from starting runs."""
+"""The schedules for operators, and the switch that pauses them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ audit = structlog.get_logger("collector.audit")
 
 @dataclass(frozen=True, slots=True)
 class ScheduleView:
-    """A schedule, and the last run of its task whoever started it; None for one that starts no runs.
+    """A schedule, and the last run of its task from any trigger; None for a schedule that starts no runs.
 
-    It is paused by itself, or as one of those that the switch of all schedules stops.
+    ``is_paused``: it is paused itself, or all schedules are paused and it obeys that.
     """
 
     schedule: StoredSchedule
@@ -31,7 +31,7 @@ class ScheduleView:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerView:
-    """All schedules and who works on them; ``clusters`` is None when Redis, which knows them, is down."""
+    """All schedules, clusters and heartbeats; ``clusters`` is None while Redis is down."""
 
     pause: Flag
     schedules: list[ScheduleView]
@@ -40,7 +40,7 @@ class SchedulerView:
 
 
 def read_scheduler() -> SchedulerView:
-    """Return how the schedules stand."""
+    """Return the state of the schedules."""
     pause = read_flag(SCHEDULER_PAUSED)
     return SchedulerView(
         pause=pause,
@@ -58,18 +58,18 @@ def read_scheduler() -> SchedulerView:
 
 
 def pause_scheduler(*, paused_by: str) -> Flag:
-    """Keep the schedules from starting runs, on every host and over restarts; may be repeated."""
-    return _turn(is_set=True, changed_by=paused_by)
+    """Pause the schedules on every host, also across restarts; may be repeated."""
+    return _set_paused(is_paused=True, changed_by=paused_by)
 
 
 def resume_scheduler(*, resumed_by: str) -> Flag:
-    """Let the schedules start runs again; may be repeated."""
-    return _turn(is_set=False, changed_by=resumed_by)
+    """Resume the schedules; may be repeated."""
+    return _set_paused(is_paused=False, changed_by=resumed_by)
 
 
-def _turn(*, is_set: bool, changed_by: str) -> Flag:
-    if set_flag(SCHEDULER_PAUSED, is_set=is_set, changed_by=changed_by):
-        audit.info("scheduler_paused" if is_set else "scheduler_resumed", changed_by=changed_by)
+def _set_paused(*, is_paused: bool, changed_by: str) -> Flag:
+    if set_flag(SCHEDULER_PAUSED, is_set=is_paused, changed_by=changed_by):
+        audit.info("scheduler_paused" if is_paused else "scheduler_resumed", changed_by=changed_by)
     return read_flag(SCHEDULER_PAUSED)
 
 

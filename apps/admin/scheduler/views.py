@@ -16,7 +16,7 @@ from apps.core.api.viewsets import ViewSet
 
 @extend_schema(tags=["admin"])
 class SchedulerViewSet(ViewSet):
-    """What runs by itself, and when."""
+    """The schedules: their state, pausing and resuming them."""
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
@@ -26,7 +26,7 @@ class SchedulerViewSet(ViewSet):
 
     @extend_schema(
         operation_id="admin_scheduler_status",
-        summary="How the schedules stand",
+        summary="The state of the schedules",
         responses=SchedulerSerializer,
     )
     def status(self, request: Request) -> Response:
@@ -36,7 +36,7 @@ class SchedulerViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_scheduler_pause",
         summary="Pause the schedules",
-        description="They start no runs until they are resumed; what is in the queue goes on.",
+        description="They start no runs until they are resumed; pending collections are still sent.",
         request=None,
         responses={200: PauseSerializer},
     )

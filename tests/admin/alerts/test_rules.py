@@ -124,7 +124,7 @@ class TestCacheHitRate:
         assert check() == (["low_cache_hit_rate"], [])
         fired = alert("low_cache_hit_rate")
         assert (fired["value"], fired["severity"]) == (pytest.approx(0.4), "info")
-        assert fired["message"] == "20 of 50 questions of the last 60 min were answered at once."
+        assert fired["message"] == "20 of 50 reads of the last 60 min were hits."
         ask(hits=10)
         assert check() == ([], ["low_cache_hit_rate"])
 

@@ -1,4 +1,4 @@
-// Lets the modules be dragged into their order; the order is stored when one is dropped.
+// Lets users drag the modules into another order. Dropping a module saves the new order.
 document.addEventListener("DOMContentLoaded", () => {
   const list = document.querySelector("[data-modules]");
   const form = document.querySelector("form[data-order]");

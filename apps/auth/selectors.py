@@ -13,7 +13,7 @@ from apps.auth.choices import CredentialKind, TokenScope
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
 from apps.auth.principal import Principal
-from apps.auth.tokens.caller_cache import FactsUnknownError, SubjectFacts, known_facts, token_key, user_key
+from apps.auth.tokens.caller_cache import CallerState, CallerUnknownError, known_callers, token_key, user_key
 from apps.auth.tokens.credentials import decode_login, hash_api_token, is_api_token
 from apps.core.api.pagination import DEFAULT_LIMIT, Page, newest_first
 from apps.core.errors import DependencyUnavailable
@@ -57,20 +57,20 @@ def resolve_token(text: str, *, now: datetime) -> Principal | None:
     """
     token_hash = hash_api_token(text)
     try:
-        facts = known_facts.look_up(token_key(token_hash), lambda: load_token_facts(token_hash))
-    except FactsUnknownError as error:
+        state = known_callers.look_up(token_key(token_hash), lambda: load_token_state(token_hash))
+    except CallerUnknownError as error:
         raise DependencyUnavailable(
             _("The database does not answer. Try again shortly."), detail="MongoDB"
         ) from error
-    if facts is None or not facts.is_enabled or facts.expires_at is None or facts.expires_at <= now:
+    if state is None or not state.is_enabled or state.expires_at is None or state.expires_at <= now:
         return None
     return Principal(
-        username=facts.name,
-        scope=facts.scope,
+        username=state.name,
+        scope=state.scope,
         kind=CredentialKind.TOKEN,
-        expires_at=facts.expires_at,
-        token_id=facts.id,
-        has_all_permissions=facts.has_all_permissions,
+        expires_at=state.expires_at,
+        token_id=state.id,
+        has_all_permissions=state.has_all_permissions,
     )
 
 
@@ -85,8 +85,8 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
     if claims is None:
         return None
     try:
-        facts = known_facts.look_up(user_key(claims.user_id), lambda: load_user_facts(claims.user_id))
-    except FactsUnknownError:
+        state = known_callers.look_up(user_key(claims.user_id), lambda: load_user_state(claims.user_id))
+    except CallerUnknownError:
         return Principal(
             username=claims.username,
             scope=claims.scope,
@@ -94,19 +94,19 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
             expires_at=claims.expires_at,
             permissions=None,
         )
-    if facts is None or not facts.is_enabled or facts.password_mark != claims.password_mark:
+    if state is None or not state.is_enabled or state.password_mark != claims.password_mark:
         return None
     return Principal(
-        username=facts.name,
-        scope=facts.scope,
+        username=state.name,
+        scope=state.scope,
         kind=CredentialKind.LOGIN,
         expires_at=claims.expires_at,
-        permissions=frozenset(facts.permissions),
-        has_all_permissions=facts.has_all_permissions,
+        permissions=frozenset(state.permissions),
+        has_all_permissions=state.has_all_permissions,
     )
 
 
-def load_token_facts(token_hash: str) -> SubjectFacts | None:
+def load_token_state(token_hash: str) -> CallerState | None:
     """Read the state of an API token from MongoDB."""
     row = (
         ApiToken.objects.filter(token_hash=token_hash)
@@ -115,7 +115,7 @@ def load_token_facts(token_hash: str) -> SubjectFacts | None:
     )
     if row is None:
         return None
-    return SubjectFacts(
+    return CallerState(
         id=str(row["id"]),
         name=row["label"],
         scope=TokenScope(row["scope"]),
@@ -125,14 +125,14 @@ def load_token_facts(token_hash: str) -> SubjectFacts | None:
     )
 
 
-def load_user_facts(user_id: str) -> SubjectFacts | None:
+def load_user_state(user_id: str) -> CallerState | None:
     """Read the state of a user from MongoDB."""
     if not ObjectId.is_valid(user_id):
         return None
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         return None
-    return SubjectFacts(
+    return CallerState(
         id=user_id,
         name=user.get_username(),
         scope=scope_of(user),

@@ -27,7 +27,7 @@ from apps.auth.passwords import validation
 from apps.auth.passwords.hashing_limit import HashingBusy, process_hashing_limit
 from apps.auth.passwords.throttle import take_login_try
 from apps.auth.selectors import password_mark_of, scope_of
-from apps.auth.tokens.caller_cache import MAX_SUBJECTS, known_facts, token_key
+from apps.auth.tokens.caller_cache import MAX_CALLERS, known_callers, token_key
 from apps.auth.tokens.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
@@ -45,7 +45,7 @@ _OUTCOME_OF_ERROR: dict[type[DomainError], LoginOutcome] = {
     DependencyUnavailable: LoginOutcome.UNAVAILABLE,
 }
 
-_noted_uses: TTLCache[str, bool] = TTLCache(MAX_SUBJECTS, USE_NOTED_EVERY_SECONDS)
+_noted_uses: TTLCache[str, bool] = TTLCache(MAX_CALLERS, USE_NOTED_EVERY_SECONDS)
 _noted_uses_lock = threading.Lock()
 process_state.register(_noted_uses.clear)
 
@@ -190,7 +190,7 @@ def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
         ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()) == 1
     )
     # Also the second time: the first may have failed here, after it was stored.
-    known_facts.mark_revoked(token_key(token.token_hash))
+    known_callers.mark_revoked(token_key(token.token_hash))
     if was_active:
         audit.info(
             "token_revoked", id=str(token.pk), label=token.label, revoked_by=validation.printable(revoked_by)

@@ -2,8 +2,8 @@
 
 Each memory (a cache, a note of an outage, a timer) registers how it is forgotten beside its definition:
 
-    known_facts = FactsCache()
-    process_state.register(known_facts.clear)
+    known_callers = CallerCache()
+    process_state.register(known_callers.clear)
 
 What a process makes at its first use, because it takes settings to make it, is :func:`made_once`:
 

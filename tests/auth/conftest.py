@@ -119,8 +119,8 @@ def mongo_is_down(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(key)
         no_mongo()
 
-    monkeypatch.setattr(selectors, "load_token_facts", fail)
-    monkeypatch.setattr(selectors, "load_user_facts", fail)
+    monkeypatch.setattr(selectors, "load_token_state", fail)
+    monkeypatch.setattr(selectors, "load_user_state", fail)
     return asked
 
 

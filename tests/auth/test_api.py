@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.auth import selectors, services
 from apps.auth.models import ApiToken
-from apps.auth.tokens.caller_cache import FactsCache
+from apps.auth.tokens.caller_cache import CallerCache
 from apps.auth.tokens.credentials import new_api_token
 from tests.auth.conftest import PASSWORD, Api, FakeClock, nested
 from tests.factories import UNKNOWN_ID
@@ -154,7 +154,7 @@ class TestBearer:
         django_assert_num_queries: Any,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(selectors, "known_facts", FactsCache(timer=FakeClock()))
+        monkeypatch.setattr(selectors, "known_callers", CallerCache(timer=FakeClock()))
         http.call("get", "me", token=reader_credential.token)
         with django_assert_num_queries(0):
             for _ in range(5):
@@ -166,7 +166,7 @@ class TestMongoDown:
         self, http: Api, reader_credential: services.CreatedToken, request: pytest.FixtureRequest
     ) -> None:
         assert http.call("get", "me", token=reader_credential.token).status == 200
-        selectors.known_facts.clear()
+        selectors.known_callers.clear()
         asked = request.getfixturevalue("mongo_is_down")
         for _ in range(5):
             assert http.call("get", "me", token=reader_credential.token).status == 200
@@ -300,7 +300,7 @@ class TestTokens:
         self, http: Api, reader_credential: services.CreatedToken, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = FakeClock()
-        monkeypatch.setattr(selectors, "known_facts", FactsCache(timer=clock))
+        monkeypatch.setattr(selectors, "known_callers", CallerCache(timer=clock))
         assert http.call("get", "me", token=reader_credential.token).status == 200
         # Another process: nothing in this one's memory is told of it.
         ApiToken.objects.filter(pk=reader_credential.id).update(revoked_at=timezone.now())

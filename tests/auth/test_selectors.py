@@ -14,7 +14,7 @@ from apps.auth import selectors, services
 from apps.auth.choices import CredentialKind, TokenScope
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
-from apps.auth.tokens.caller_cache import FRESH_SECONDS, FactsCache
+from apps.auth.tokens.caller_cache import FRESH_SECONDS, CallerCache
 from apps.auth.tokens.credentials import hash_api_token
 from apps.core.errors import DependencyUnavailable
 from tests.auth.conftest import PASSWORD, FakeClock
@@ -33,7 +33,7 @@ def log_in(user: User) -> str:
 @pytest.fixture
 def next_moment(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return what lets the time pass in which an earlier answer is used again."""
-    monkeypatch.setattr(selectors, "known_facts", FactsCache(timer=clock))
+    monkeypatch.setattr(selectors, "known_callers", CallerCache(timer=clock))
     return partial(clock.advance, FRESH_SECONDS)
 
 
@@ -74,12 +74,12 @@ class TestApiTokens:
         self, reader_credential: services.CreatedToken
     ) -> None:
         clock = FakeClock()
-        other_process = FactsCache(timer=clock)
+        other_process = CallerCache(timer=clock)
         token_hash = hash_api_token(reader_credential.token)
 
         def is_enabled_there() -> bool:
-            facts = other_process.look_up(token_hash, lambda: selectors.load_token_facts(token_hash))
-            return facts is not None and facts.is_enabled
+            state = other_process.look_up(token_hash, lambda: selectors.load_token_state(token_hash))
+            return state is not None and state.is_enabled
 
         assert is_enabled_there()
         services.revoke_token(token_id=reader_credential.id, revoked_by="boss")

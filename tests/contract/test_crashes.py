@@ -109,7 +109,7 @@ def test_a_crash_while_an_answer_is_written(
 def test_a_crash_of_the_authentication(
     client: APIClient, written_log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caller_cache.known_facts, "look_up", crash)
+    monkeypatch.setattr(caller_cache.known_callers, "look_up", crash)
     assert_crash_is_told(client.get("/api/auth/me"), written_log, of="the authentication")
 
 

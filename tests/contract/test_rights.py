@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from rest_framework.test import APIClient
 
 from apps.auth import selectors, services
-from apps.auth.tokens.caller_cache import FRESH_SECONDS, FactsCache
+from apps.auth.tokens.caller_cache import FRESH_SECONDS, CallerCache
 from apps.mengla.models import Record
 from tests.conftest import bearer_client
 from tests.contract.routes import Route, api_routes, assert_contract
@@ -157,7 +157,7 @@ def test_duplicates_are_counted_by_everybody_and_deleted_by_superusers(viewer: A
 
 def test_rights_of_a_group_count_and_end_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     passed_seconds = 0.0
-    monkeypatch.setattr(selectors, "known_facts", FactsCache(timer=lambda: passed_seconds))
+    monkeypatch.setattr(selectors, "known_callers", CallerCache(timer=lambda: passed_seconds))
     group = Group.objects.create(name="designers")
     group.permissions.set([permission_of("panels.change_panelmodule")])
     user = User.objects.create_user("designer", is_staff=True)

@@ -34,14 +34,14 @@ logger = structlog.get_logger(__name__)
 
 FRESH_SECONDS = 0.8  # a revocation is promised to hold everywhere within one second
 LAST_KNOWN_SECONDS = 3600
-COPY_AGAIN_SECONDS = 60
-MAX_SUBJECTS = 10_000
-# Copies of facts in Redis are signed with it: it stays what it was when they were written.
+COPY_EVERY_SECONDS = 60
+MAX_CALLERS = 10_000
+# Copies of state in Redis are signed with it: it stays what it was when they were written.
 _SALT = "apps.auth.facts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectFacts:
+class CallerState:
     """The state of one API token or one user; ``is_enabled`` is false once revoked or deactivated."""
 
     id: str
@@ -60,7 +60,7 @@ class SubjectFacts:
         return signing.dumps(values, salt=_SALT)
 
     @classmethod
-    def from_signed_text(cls, text: str) -> SubjectFacts:
+    def from_signed_text(cls, text: str) -> CallerState:
         """Read a copy.
 
         :raises signing.BadSignature: when it is not ours, or older than an hour.
@@ -72,39 +72,39 @@ class SubjectFacts:
         return cls(**values)
 
 
-class FactsUnknownError(Exception):
+class CallerUnknownError(Exception):
     """MongoDB does not answer, and nothing is remembered."""
 
 
-class _Answer(NamedTuple):
-    facts: SubjectFacts | None
-    asked_at: float
+class _Read(NamedTuple):
+    state: CallerState | None
+    read_at: float
 
 
-class FactsCache:
+class CallerCache:
     """One process's knowledge of tokens and users; safe between threads."""
 
     def __init__(self, *, timer: Callable[[], float] = time.monotonic) -> None:
         self._timer = timer
         self._lock = threading.Lock()
-        self._fresh: TTLCache[str, _Answer] = TTLCache(MAX_SUBJECTS, FRESH_SECONDS, timer)
-        self._last_known: TTLCache[str, SubjectFacts] = TTLCache(MAX_SUBJECTS, LAST_KNOWN_SECONDS, timer)
-        self._copied: TTLCache[str, SubjectFacts] = TTLCache(MAX_SUBJECTS, COPY_AGAIN_SECONDS, timer)
+        self._fresh: TTLCache[str, _Read] = TTLCache(MAX_CALLERS, FRESH_SECONDS, timer)
+        self._last_known: TTLCache[str, CallerState] = TTLCache(MAX_CALLERS, LAST_KNOWN_SECONDS, timer)
+        self._copied: TTLCache[str, CallerState] = TTLCache(MAX_CALLERS, COPY_EVERY_SECONDS, timer)
 
-    def look_up(self, key: str, load: Callable[[], SubjectFacts | None]) -> SubjectFacts | None:
-        """Return the facts, or None when there is no such token or user.
+    def look_up(self, key: str, load: Callable[[], CallerState | None]) -> CallerState | None:
+        """Return the state, or None when there is no such token or user.
 
-        :raises FactsUnknownError: when MongoDB does not answer and nothing is remembered.
+        :raises CallerUnknownError: when MongoDB does not answer and nothing is remembered.
         """
-        asked_at = self._timer()
+        now = self._timer()
         with self._lock:
-            answer = self._fresh.get(key)
+            read = self._fresh.get(key)
         # Counted from before the question: a slow answer is old when it arrives.
-        if answer is None or asked_at - answer.asked_at >= FRESH_SECONDS:
-            answer = _Answer(self._ask(key, load), asked_at)
+        if read is None or now - read.read_at >= FRESH_SECONDS:
+            read = _Read(self._load_or_recall(key, load), now)
             with self._lock:
-                self._fresh[key] = answer
-        return answer.facts
+                self._fresh[key] = read
+        return read.state
 
     def mark_revoked(self, key: str) -> None:
         """Refuse the token from now on, here at once and elsewhere even while MongoDB is down."""
@@ -113,7 +113,7 @@ class FactsCache:
                 known.pop(key, None)
 
         def leave_mark(client: redis.Redis) -> None:
-            client.set(_revoked_key(key), "1", ex=LAST_KNOWN_SECONDS + COPY_AGAIN_SECONDS)
+            client.set(_revoked_key(key), "1", ex=LAST_KNOWN_SECONDS + COPY_EVERY_SECONDS)
             client.delete(_copy_key(key))
 
         tolerate_redis_outage(leave_mark, None, must_try=True)
@@ -124,57 +124,57 @@ class FactsCache:
             for known in (self._fresh, self._last_known, self._copied):
                 known.clear()
 
-    def _ask(self, key: str, load: Callable[[], SubjectFacts | None]) -> SubjectFacts | None:
-        def build() -> SubjectFacts | None:
+    def _load_or_recall(self, key: str, load: Callable[[], CallerState | None]) -> CallerState | None:
+        def build() -> CallerState | None:
             with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
-                facts = load()
-            self._remember(key, facts)
-            return facts
+                state = load()
+            self._remember(key, state)
+            return state
 
         return build_or_recall(build, lambda: self._recall(key), event="auth_lookup_without_mongodb")
 
-    def _remember(self, key: str, facts: SubjectFacts | None) -> None:
+    def _remember(self, key: str, state: CallerState | None) -> None:
         with self._lock:
             was_known = self._last_known.pop(key, None) is not None
-            is_copied = facts is not None and self._copied.get(key) == facts
-            if facts is not None:
-                self._last_known[key] = facts
-        if facts is None:
+            is_copied = state is not None and self._copied.get(key) == state
+            if state is not None:
+                self._last_known[key] = state
+        if state is None:
             if was_known:
                 tolerate_redis_outage(lambda client: client.delete(_copy_key(key)), None)
         elif not is_copied:
-            text = facts.to_signed_text()
+            text = state.to_signed_text()
             if tolerate_redis_outage(
                 lambda client: client.set(_copy_key(key), text, ex=LAST_KNOWN_SECONDS), None
             ):
                 with self._lock:
-                    self._copied[key] = facts
+                    self._copied[key] = state
 
-    def _recall(self, key: str) -> SubjectFacts | None:
+    def _recall(self, key: str) -> CallerState | None:
         revoked, copy = tolerate_redis_outage(lambda client: _read_shared(client, key), ("", ""))
         if revoked:
             return None
         if copy:
             with contextlib.suppress(signing.BadSignature):
-                return SubjectFacts.from_signed_text(copy)
+                return CallerState.from_signed_text(copy)
         with self._lock:
             known = self._last_known.get(key)
         if known is None:
-            raise FactsUnknownError
+            raise CallerUnknownError
         return known
 
 
-known_facts = FactsCache()
-process_state.register(known_facts.clear)
+known_callers = CallerCache()
+process_state.register(known_callers.clear)
 
 
 def token_key(token_hash: str) -> str:
-    """Return the key of an API token's facts."""
+    """Return the key of an API token's state."""
     return token_hash
 
 
 def user_key(user_id: str) -> str:
-    """Return the key of a user's facts."""
+    """Return the key of a user's state."""
     return f"user:{user_id}"
 
 

@@ -33,7 +33,7 @@ logger = structlog.get_logger(__name__)
 class ImportResult:
     """What an import did, or would do; ``total`` is the number of categories afterwards.
 
-    ``is_announced`` is False when Redis did not take the news of the change: other processes may then
+    ``are_caches_cleared`` is False when Redis did not take the news of the change: other processes may then
     serve the former tree for up to a minute.
     """
 
@@ -42,7 +42,7 @@ class ImportResult:
     removed: int
     unchanged: int
     total: int
-    is_announced: bool = True
+    are_caches_cleared: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,14 +52,14 @@ class _Plan:
     removed: frozenset[str]
     total: int
 
-    def result(self, *, is_announced: bool = True) -> ImportResult:
+    def result(self, *, are_caches_cleared: bool = True) -> ImportResult:
         return ImportResult(
             added=len(self.added),
             changed=len(self.changed),
             removed=len(self.removed),
             unchanged=self.total - len(self.added) - len(self.changed),
             total=self.total,
-            is_announced=is_announced,
+            are_caches_cleared=are_caches_cleared,
         )
 
 
@@ -81,7 +81,7 @@ def import_categories(*, nodes: Any, is_dry_run: bool = False) -> ImportResult:
         bulk.upsert_rows([*plan.added, *plan.changed], updated_at=timezone.now())
         bulk.remove_ids(plan.removed)
     # Also without a change: the import before this one may have been killed before it said so.
-    result = plan.result(is_announced=announce_change())
+    result = plan.result(are_caches_cleared=clear_caches())
     logger.info(
         "categories_imported",
         added=result.added,
@@ -92,7 +92,7 @@ def import_categories(*, nodes: Any, is_dry_run: bool = False) -> ImportResult:
     return result
 
 
-def announce_change() -> bool:
+def clear_caches() -> bool:
     """Outdate every answer that holds categories, in every process; False when Redis did not take it."""
     return clear_all()
 

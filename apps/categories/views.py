@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from apps.categories.answers import category_answer, tree_answer
+from apps.categories.entries import category_entry, tree_entry
 from apps.categories.serializers import CategorySerializer
 from apps.core.api.cached_response import entry_response
 
@@ -24,7 +24,7 @@ class CategoryViewSet(ViewSet):
     )
     def list(self, request: Request) -> HttpResponse:
         """Answer ``GET /categories``."""
-        return entry_response(request._request, tree_answer())
+        return entry_response(request._request, tree_entry())
 
     @extend_schema(
         operation_id="categories_retrieve",
@@ -36,4 +36,4 @@ class CategoryViewSet(ViewSet):
     )
     def retrieve(self, request: Request, cat_id: str) -> HttpResponse:
         """Answer ``GET /categories/{catId}``."""
-        return entry_response(request._request, category_answer(cat_id))
+        return entry_response(request._request, category_entry(cat_id))

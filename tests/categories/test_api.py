@@ -13,7 +13,7 @@ from django.db import connection
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
-from apps.categories import answers, selectors
+from apps.categories import entries, selectors
 from apps.core.caching.tiers import get_cache
 from apps.core.storage.outages import mongo_outage
 from tests.factories.categories import (
@@ -197,7 +197,7 @@ def test_the_last_answer_is_served_while_the_database_is_down(
     client: APIClient, path: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     store_tree()
-    monkeypatch.setattr(answers, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(entries, "FRESH_SECONDS", 0)
     first = client.get(path)
     request.getfixturevalue("database_down")
     assert not mongo_outage.is_known
@@ -220,7 +220,7 @@ def test_a_defect_is_not_hidden_behind_an_old_answer(
     client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_tree()
-    monkeypatch.setattr(answers, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(entries, "FRESH_SECONDS", 0)
     client.get(TREE)
 
     def crash() -> None:
@@ -235,7 +235,7 @@ def test_an_import_whose_announcement_was_lost_is_seen_after_the_freshness(
     client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_tree()
-    monkeypatch.setattr(answers, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(entries, "FRESH_SECONDS", 0)
     client.get(TREE)
     monkeypatch.setattr("apps.categories.services.clear_all", lambda: True)
     tree = store_tree([make_node(9)])

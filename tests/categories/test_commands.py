@@ -113,7 +113,7 @@ def test_an_unreachable_database_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     assert "secret" not in printed
 
 
-def test_a_change_that_was_not_announced_is_told(
+def test_caches_that_were_not_cleared_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(services, "clear_all", lambda: False)

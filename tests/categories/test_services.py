@@ -109,12 +109,12 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(monkeypatch: pytest.MonkeyP
     store_tree()
     rows = stored_rows()
     other = make_tree(level1_count=3, child_count=5)
-    announced: list[bool] = []
-    monkeypatch.setattr(services, "clear_all", lambda: announced.append(True))
+    cleared: list[bool] = []
+    monkeypatch.setattr(services, "clear_all", lambda: cleared.append(True))
     planned = import_categories(nodes=other, is_dry_run=True)
     assert planned == ImportResult(added=8, changed=0, removed=15, unchanged=0, total=8)
     assert stored_rows() == rows
-    assert not announced
+    assert not cleared
     monkeypatch.undo()
     assert import_categories(nodes=other) == planned
 
@@ -162,7 +162,7 @@ def test_a_bad_file_changes_nothing(
     rows = stored_rows()
     path = tmp_path / "tree.json"
     path.write_bytes(content)
-    monkeypatch.setattr(services, "clear_all", lambda: pytest.fail("nothing changed, nothing to announce"))
+    monkeypatch.setattr(services, "clear_all", lambda: pytest.fail("nothing changed, nothing to clear"))
     with pytest.raises(InvalidCategoryFile) as caught:
         import_categories(nodes=read_tree(path), is_dry_run=is_dry_run)
     assert caught.value.problems
@@ -214,10 +214,10 @@ def test_a_rerun_without_a_change_still_tells_the_readers(monkeypatch: pytest.Mo
     monkeypatch.setattr(services, "clear_all", die)
     with pytest.raises(KeyboardInterrupt):
         import_categories(nodes=tree)
-    announced: list[bool] = []
-    monkeypatch.setattr(services, "clear_all", lambda: announced.append(True) or True)
+    cleared: list[bool] = []
+    monkeypatch.setattr(services, "clear_all", lambda: cleared.append(True) or True)
     assert import_categories(nodes=tree).unchanged == 15
-    assert announced == [True]
+    assert cleared == [True]
 
 
 def test_two_imports_at_once_end_in_one_whole_tree() -> None:
@@ -271,4 +271,4 @@ def test_without_redis_an_import_is_refused_before_it_writes(monkeypatch: pytest
 
 def test_an_import_that_redis_did_not_hear_of_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "clear_all", lambda: False)
-    assert import_categories(nodes=load_sample()).is_announced is False
+    assert import_categories(nodes=load_sample()).are_caches_cleared is False

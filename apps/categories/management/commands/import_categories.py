@@ -33,7 +33,7 @@ class Command(CollectorCommand):
         is_dry_run: bool = options["dry_run"]
         result = import_categories(nodes=_read(options["file"]), is_dry_run=is_dry_run)
         counts = dataclasses.asdict(result)
-        if not counts.pop("is_announced"):
+        if not counts.pop("are_caches_cleared"):
             self.stderr.write(
                 _(
                     "Redis did not answer: other processes may serve the former tree for a minute. "

@@ -24,22 +24,22 @@ _GROUP: Final = "categories"
 _TREE_FIELD: Final = "tree"
 
 
-def tree_answer() -> Entry:
+def tree_entry() -> Entry:
     """Return the answer with the whole tree."""
-    return _answer(_TREE_FIELD, selectors.build_tree)
+    return _entry(_TREE_FIELD, selectors.build_tree)
 
 
-def category_answer(cat_id: str) -> Entry:
+def category_entry(cat_id: str) -> Entry:
     """Return the answer with one category and its children.
 
     :raises CategoryNotFound: when no category has this id.
     """
     if not selectors.is_cat_id(cat_id):  # no odd text becomes the name of a cache entry
         raise CategoryNotFound
-    return _answer(cat_id, partial(selectors.get_category, cat_id))
+    return _entry(cat_id, partial(selectors.get_category, cat_id))
 
 
-def _answer(field: str, read: Callable[[], Any]) -> Entry:
+def _entry(field: str, read: Callable[[], Any]) -> Entry:
     def build() -> Built:
         body = dump_json(success_body(read()))
         now = time.time()

@@ -123,7 +123,7 @@ def start(task_id: str = "daily_collect", **given: Any) -> str:
 def start_planned(task_id: str = "daily_collect", **given: Any) -> str:
     """Start a run and plan it."""
     run_id = start(task_id, **given)
-    assert services.take_planner_lease(run_id, token="planner", seconds=60)
+    assert services.claim_planner_lease(run_id, token="planner", seconds=60)
     assert services.mark_planned(run_id, token="planner")
     return run_id
 

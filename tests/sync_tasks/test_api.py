@@ -282,7 +282,7 @@ class TestCancel:
 
     def test_while_it_is_being_planned(self, admin: APIClient, work: FakeWork) -> None:
         run_id = start(expected_total=100)
-        assert services.take_planner_lease(run_id, token="t", seconds=60)
+        assert services.claim_planner_lease(run_id, token="t", seconds=60)
         work.counts[run_id] = Counts(total=10, completed=4, active=6)
         task = data_of(admin.post(f"{BASE}/{run_id}/cancel"))
         assert (task["progress"]["total"], task["progress"]["cancelled"]) == (10, 6)

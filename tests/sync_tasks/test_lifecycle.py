@@ -281,7 +281,7 @@ class TestFail:
 
     def test_the_planner_learns_of_it(self) -> None:
         run_id = start()
-        assert services.take_planner_lease(run_id, token="a", seconds=60)
+        assert services.claim_planner_lease(run_id, token="a", seconds=60)
         assert services.fail_run(run_id, error_message="no", counts=Counts())
         assert not services.note_planned(run_id, token="a", planned_count=1, skipped={})
 

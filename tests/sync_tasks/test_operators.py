@@ -77,7 +77,7 @@ class TestCancel:
 
     def test_the_last_batch_of_a_planner_is_cancelled_and_counted(self, work: FakeWork) -> None:
         run_id = start()
-        assert services.take_planner_lease(run_id, token="planner", seconds=60)
+        assert services.claim_planner_lease(run_id, token="planner", seconds=60)
         work.counts[run_id] = HALFWAY
         assert cancel(run_id)["totals"] is None
         assert unsettled_ids() == []
@@ -92,14 +92,14 @@ class TestCancel:
 
     def test_a_planner_that_ends_at_the_same_moment_gives_its_lease_back(self, work: FakeWork) -> None:
         run_id = start()
-        assert services.take_planner_lease(run_id, token="planner", seconds=60)
+        assert services.claim_planner_lease(run_id, token="planner", seconds=60)
         cancel(run_id)
         assert not services.mark_planned(run_id, token="planner")
         assert unsettled_ids() == [run_id]
 
     def test_a_dead_planner_is_not_waited_for_longer_than_its_lease(self, work: FakeWork) -> None:
         run_id = start()
-        assert services.take_planner_lease(run_id, token="planner", seconds=60)
+        assert services.claim_planner_lease(run_id, token="planner", seconds=60)
         cancel(run_id)
         change(run_id, planner_until=utc_now() - timedelta(milliseconds=1))
         assert unsettled_ids() == [run_id]

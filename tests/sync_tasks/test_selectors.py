@@ -126,7 +126,7 @@ class TestForTheTick:
         free, taken, expired = start("a"), start("b"), start("c")
         start_planned("d")
         for run_id in (taken, expired):
-            assert services.take_planner_lease(run_id, token="t", seconds=60)
+            assert services.claim_planner_lease(run_id, token="t", seconds=60)
         change(expired, planner_until=utc_now() - timedelta(seconds=1))
         assert ids(selectors.list_unplanned(10)) == [free, expired]
         assert ids(selectors.list_unplanned(1)) == [free]

@@ -102,7 +102,7 @@ def request_planning(run_id: str) -> None:
 def plan_run(run_id: str) -> int:
     """Plan a run, or go on where a killed planner stopped; returns how many queries this call planned."""
     token = secrets.token_hex(16)
-    run = runs.take_planner_lease(run_id, token=token, seconds=_LEASE_SECONDS)
+    run = runs.claim_planner_lease(run_id, token=token, seconds=_LEASE_SECONDS)
     if run is None:
         return 0
     try:

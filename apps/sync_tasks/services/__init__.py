@@ -13,13 +13,14 @@ from apps.sync_tasks.services.operators import (
     retry_run,
     settle_cancelled,
 )
-from apps.sync_tasks.services.planner import mark_planned, note_planned, store_plan, take_planner_lease
+from apps.sync_tasks.services.planner import claim_planner_lease, mark_planned, note_planned, store_plan
 from apps.sync_tasks.work import Started
 
 __all__ = [
     "Deleted",
     "Started",
     "cancel_run",
+    "claim_planner_lease",
     "delete_ended_rows",
     "delete_run",
     "fail_run",
@@ -32,5 +33,4 @@ __all__ = [
     "settle_cancelled",
     "start_run",
     "store_plan",
-    "take_planner_lease",
 ]

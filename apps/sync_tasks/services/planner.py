@@ -20,7 +20,7 @@ from apps.sync_tasks.selectors import run_key, without_planner
 Document = dict[str, Any]
 
 
-def take_planner_lease(run_id: str, *, token: str, seconds: float) -> Document | None:
+def claim_planner_lease(run_id: str, *, token: str, seconds: float) -> Document | None:
     """Take (or renew) the right to plan a run; returns the run, or None when it cannot be had.
 
     It can be had while the run is RUNNING and not planned, and nobody else's lease is valid.
@@ -59,7 +59,7 @@ def store_plan(run_id: str, *, token: str, parameters: Mapping[str, Any], expect
             }
         },
     )
-    return stored.matched_count == 1 or _leave_stopped(run_id, token)
+    return stored.matched_count == 1 or _release_if_ended(run_id, token)
 
 
 def note_planned(run_id: str, *, token: str, planned_count: int, skipped: Mapping[str, int]) -> bool:
@@ -81,7 +81,7 @@ def note_planned(run_id: str, *, token: str, planned_count: int, skipped: Mappin
             }
         ],
     )
-    return noted.matched_count == 1 or _leave_stopped(run_id, token)
+    return noted.matched_count == 1 or _release_if_ended(run_id, token)
 
 
 def mark_planned(run_id: str, *, token: str) -> bool:
@@ -90,7 +90,7 @@ def mark_planned(run_id: str, *, token: str) -> bool:
         _under_lease(run_id, token),
         {"$set": {"is_planned": True, "planner_token": "", "planner_until": None, "updated_at": utc_now()}},
     )
-    return planned.matched_count == 1 or _leave_stopped(run_id, token)
+    return planned.matched_count == 1 or _release_if_ended(run_id, token)
 
 
 def _under_lease(run_id: str, token: str) -> Document:
@@ -102,7 +102,7 @@ def _under_lease(run_id: str, token: str) -> Document:
     }
 
 
-def _leave_stopped(run_id: str, token: str) -> bool:
+def _release_if_ended(run_id: str, token: str) -> bool:
     """Give the lease on a stopped run back, so that its totals can be frozen; always False.
 
     They wait for the lease because its planner may enqueue one more batch before it learns of the end.

@@ -175,7 +175,7 @@ def test_numbers_counted_before_the_planning_ended_do_not_end_the_run(
 
 def test_two_planners_do_not_plan_one_run() -> None:
     run_id = june_run()
-    assert runs.take_planner_lease(run_id, token="other", seconds=60) is not None
+    assert runs.claim_planner_lease(run_id, token="other", seconds=60) is not None
     assert planning.plan_run(run_id) == 0
     assert collections_of(run_id) == []
 

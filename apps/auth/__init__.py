@@ -1,1 +1,1 @@
-"""Who may use the API: login, API tokens, permissions, and the log of who tried."""
+"""Access to the API: login, API tokens, permissions, and the audit log of logins."""

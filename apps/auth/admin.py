@@ -37,19 +37,19 @@ else:
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
-# What decides how far a user's rights go; only a superuser may touch it.
+# The fields that grant rights to a user; only a superuser may change them.
 _RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 class NewTokenForm(forms.Form):
-    """What a new token is for, how long it lasts and what it may do."""
+    """The name, the scope and the lifetime of a new API token."""
 
     label = forms.CharField(
-        label=_("label"), min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH
+        label=_("Name"), min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH
     )
-    scope = forms.ChoiceField(label=_("scope"), choices=TokenScope.choices, initial=TokenScope.READER)
+    scope = forms.ChoiceField(label=_("Scope"), choices=TokenScope.choices, initial=TokenScope.READER)
     expires_hours = forms.IntegerField(
-        label=_("lasts (hours)"),
+        label=_("Expires after (hours)"),
         min_value=validation.EXPIRES_HOURS_MIN,
         max_value=validation.EXPIRES_HOURS_MAX,
         initial=validation.EXPIRES_HOURS_DEFAULT,
@@ -58,13 +58,13 @@ class NewTokenForm(forms.Form):
 
 def _revoke(token: ApiToken, user: str) -> str:
     if not services.revoke_token(token_id=str(token.pk), revoked_by=user).was_active:
-        raise Conflict(_now("The token %(label)s was revoked before.") % {"label": token.label})
+        raise Conflict(_now("The token %(label)s is already revoked.") % {"label": token.label})
     return _now("Revoked the token %(label)s.") % {"label": token.label}
 
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
-    """Tokens are created, shown once and revoked; nothing else of one ever changes."""
+    """Tokens can be created and revoked. Their text is shown once; nothing else of a token changes."""
 
     list_display = (
         "label",
@@ -86,7 +86,8 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
             slug="revoke",
             label=_("Revoke"),
             ask=lambda token: (
-                _now("Shall the token %(label)s be refused from now on?") % {"label": token.label}
+                _now("Revoke the token %(label)s? Programs that use it lose access at once.")
+                % {"label": token.label}
             ),
             run=_revoke,
             is_offered=lambda token: token.revoked_at is None,
@@ -96,7 +97,7 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
 
     @coloured(_("state"), {"active": "success", "expired": "warning", "revoked": "danger"})
     def state(self, token: ApiToken) -> Coloured:
-        """Say whether the token is accepted."""
+        """Return whether the token is active, expired or revoked."""
         if token.revoked_at is not None:
             return Coloured(("revoked", _now("Revoked")))
         if token.expires_at <= timezone.now():
@@ -104,13 +105,13 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
         return Coloured(("active", _now("Active")))
 
     def has_add_permission(self, request: HttpRequest, *_arguments: Any) -> bool:
-        """Allow whoever has the permission to add tokens."""
+        """Allow users with the permission to add tokens."""
         return may(request, "collector_auth.add_apitoken")
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Ask what the token is for; the answer to the POST is the one page that ever shows its text."""
+        """Show the form of a new token; only the response to its POST shows the token's text."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = NewTokenForm(request.POST if request.method == "POST" else None)
@@ -121,9 +122,9 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
             "form": themed(form),
             "created": created,
         }
-        answer = TemplateResponse(request, "collector_auth/new_token.html", context)
-        add_never_cache_headers(answer)
-        return answer
+        response = TemplateResponse(request, "collector_auth/new_token.html", context)
+        add_never_cache_headers(response)
+        return response
 
     def _create(self, request: HttpRequest, form: NewTokenForm) -> services.CreatedToken | None:
         try:
@@ -137,12 +138,12 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
 
 
 class _NamedPermissions:
-    """A model admin whose form names the permissions in the reader's language."""
+    """A model admin whose form shows the permissions in the user's language."""
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
     ) -> Any:
-        """Return the form field; that of permissions is our own."""
+        """Return the form field: a :class:`PermissionsField` for permissions, else Django's."""
         if db_field.related_model is Permission:
             kwargs["form_class"] = PermissionsField
         return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
@@ -150,7 +151,7 @@ class _NamedPermissions:
 
 @admin.register(User)
 class UserAdmin(_NamedPermissions, DjangoUserAdmin, CollectorModelAdmin[User]):  # type: ignore[type-arg]
-    """Who may log in. Users are switched off, never deleted: the history log refers to them."""
+    """Users who may log in. They are deactivated, never deleted: the history log refers to them."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -159,23 +160,23 @@ class UserAdmin(_NamedPermissions, DjangoUserAdmin, CollectorModelAdmin[User]): 
     list_filter = ("is_staff", "is_superuser", "is_active")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Keep users from giving themselves more rights than they have."""
+        """Make the fields that grant rights read-only for all users but superusers."""
         fixed = tuple(super().get_readonly_fields(request, obj))
         return fixed if is_superuser(request) else fixed + _RIGHTS
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Keep superusers, their passwords too, to themselves."""
+        """Let only superusers change a superuser or its password."""
         is_out_of_reach = obj is not None and obj.is_superuser and not is_superuser(request)
         return not is_out_of_reach and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Refuse: deleting a user would delete the history of what it did."""
+        """Refuse: deleting a user would also delete its entries in the history log."""
         return False
 
 
 @admin.register(Group)
 class GroupAdmin(_NamedPermissions, DjangoGroupAdmin, CollectorModelAdmin[Group]):
-    """Rights that several users share; superusers alone change them."""
+    """Rights that several users share; only superusers change them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Allow superusers."""

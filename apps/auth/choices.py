@@ -1,4 +1,4 @@
-"""The closed sets of words of this app."""
+"""The choices of this app."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from django.utils.translation import gettext_lazy as _
 
 
 class TokenScope(models.TextChoices):
-    """What the bearer of a token may do."""
+    """What a caller with a token may do."""
 
     READER = "reader", _("Reader")
     ADMIN = "admin", _("Admin")
 
 
 class CredentialKind(models.TextChoices):
-    """How the bearer got its token."""
+    """How the caller got its token."""
 
     LOGIN = "login", _("Login")
     TOKEN = "token", _("API token")
 
 
 class LoginOutcome(StrEnum):
-    """How a login ended, as the audit log spells it."""
+    """How a login ended; the values are written to the audit log."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    INVALID = "invalid"  # nothing was checked: no user can have these
+    INVALID = "invalid"  # not checked: no user can have such a username or password
     THROTTLED = "throttled"
     BUSY = "busy"
     UNAVAILABLE = "unavailable"

@@ -1,4 +1,4 @@
-"""Permissions in the language of the reader; Django stores their names in English."""
+"""The names of permissions in the language of the user; Django stores them in English."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMES: Mapping[str, str | Promise] = {
 
 
 class PermissionsField(_Field):
-    """Permissions to choose from, by what they allow and of which model."""
+    """A choice of permissions, each shown with its model and what it allows."""
 
     def label_from_instance(self, obj: Any) -> str:
         """Return the model with its app, and what the permission allows."""
@@ -33,7 +33,7 @@ class PermissionsField(_Field):
 
 
 def name_of(permission: Permission) -> str:
-    """Return what a permission allows; one that no model has by itself is translated as it is stored."""
+    """Return what a permission allows; the stored name of a custom permission is translated as a whole."""
     kind, _separator, model = permission.codename.partition("_")
     if kind in _NAMES and model == permission.content_type.model:
         return str(_NAMES[kind]) % {"model": permission.content_type.name}

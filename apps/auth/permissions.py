@@ -1,7 +1,7 @@
-"""Who may use an address: any valid token, or admins only; and what an admin needs to change something.
+"""The permission classes of the API: any valid token, or admins only.
 
-Every admin may look. For a change a view declares in ``changes``, by the name of its method, the Django
-permissions that the admin asks for the same change; what is not declared takes a superuser.
+Every admin may read. In ``changes`` a view declares the Django permissions that each of its methods needs;
+they are those that the Django admin needs for the same change. An undeclared change needs a superuser.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
     from apps.auth.principal import Principal
 
-# No permission of Django has a name without a dot, so only who has all of them has this one.
+# Django's permissions have a dot in their names, so only a caller with all permissions has this one.
 SUPERUSER = "superuser"
 
 
 class Needs:
-    """The permissions of one change; those named after a field of the body only where it is not false."""
+    """The permissions that a change needs; those of ``of_field`` only if that field is not false."""
 
     def __init__(self, *permissions: str, **of_field: str) -> None:
         self._permissions = permissions
         self._of_field = of_field
 
     def of(self, request: Request) -> set[str]:
-        """Return what this request needs."""
+        """Return the permissions that this request needs."""
         needed = set(self._permissions)
         if self._of_field and isinstance(body := request.data, Mapping):
-            # Nobody else has read the body yet: whatever is not plainly false may turn out to be true.
+            # The body is not validated yet: a value other than false may be read as true later.
             needed |= {one for name, one in self._of_field.items() if body.get(name, False) is not False}
         return needed
 
@@ -50,12 +50,12 @@ class IsReader(BasePermission):
 
 
 class IsAdmin(IsReader):
-    """A staff user, who changes what its Django permissions allow, or an API token with scope admin."""
+    """A staff user, who may change what its Django permissions allow, or an API token with scope admin."""
 
     message = _("Only an admin may do this.")
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Allow admins what changes nothing, and changes to those who may make them."""
+        """Allow admins to read, and to change what their permissions allow."""
         if not super().has_permission(request, view) or not getattr(request.user, "is_staff", False):
             return False
         if request.method in SAFE_METHODS:
@@ -65,10 +65,10 @@ class IsAdmin(IsReader):
 
 
 class IsAdminToChange(IsAdmin):
-    """Any valid token to look; to change something, as :class:`IsAdmin`."""
+    """Any valid token may read; a change needs what :class:`IsAdmin` needs."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Allow readers what changes nothing."""
+        """Allow every authenticated caller to read."""
         if request.method in SAFE_METHODS:
             return IsReader.has_permission(self, request, view)
         return super().has_permission(request, view)
@@ -77,7 +77,7 @@ class IsAdminToChange(IsAdmin):
 def _may_change(request: Request, view: APIView) -> bool:
     action = getattr(view, "action", str(request.method).lower())
     if action is None:
-        return True  # the address has no such method, and answers so
+        return True  # the address has no such method: the response is 405
     declared: Mapping[str, Needs] = getattr(view, "changes", {})
     needed = declared.get(action, Needs(SUPERUSER)).of(request)
     principal = cast("Principal", request.user)

@@ -11,9 +11,9 @@ from apps.auth.choices import CredentialKind, TokenScope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who sends the request: a logged-in user, or an API token, whose username is its label.
+    """The caller: a logged-in user, or an API token, whose username is its label.
 
-    ``permissions`` are Django's; None: MongoDB does not answer, and they are not remembered.
+    ``permissions`` are Django's. They are None when MongoDB does not answer and they are not cached.
     """
 
     username: str
@@ -40,7 +40,7 @@ class Principal:
 
     @property
     def is_staff(self) -> bool:
-        """Whether the caller may use what only admins may."""
+        """Whether the caller is an admin."""
         return self.scope == TokenScope.ADMIN
 
     def has_permissions(self, needed: Set[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Reads of who is who: the bearer of a token, and the list of API tokens."""
+"""Reads of this app: the caller of a token, and the list of API tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PASSWORD_MARK_LENGTH = 12
 def list_tokens(*, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page:
     """Return one page of tokens, newest first, revoked and expired ones too; never their hashes.
 
-    :raises InvalidInput: for a cursor that none of our pages has given.
+    :raises InvalidInput: when the cursor is not valid.
     """
     page = newest_first(
         collection_of(ApiToken),
@@ -39,10 +39,10 @@ def list_tokens(*, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Pag
 
 
 def resolve_bearer(text: str, *, now: datetime) -> Principal:
-    """Return who bears this token.
+    """Return the caller with this token.
 
-    :raises Unauthenticated: when it is unknown, malformed, expired, revoked or its user may not log in.
-    :raises DependencyUnavailable: when MongoDB does not answer and nothing is remembered of the token.
+    :raises Unauthenticated: when it is unknown, malformed, expired or revoked, or its user may not log in.
+    :raises DependencyUnavailable: when MongoDB does not answer and the token is not cached.
     """
     principal = resolve_token(text, now=now) if is_api_token(text) else resolve_login(text, now=now)
     if principal is None:
@@ -53,7 +53,7 @@ def resolve_bearer(text: str, *, now: datetime) -> Principal:
 def resolve_token(text: str, *, now: datetime) -> Principal | None:
     """Return the principal of an API token, or None when it is not valid.
 
-    :raises DependencyUnavailable: when MongoDB does not answer and nothing is remembered of the token.
+    :raises DependencyUnavailable: when MongoDB does not answer and the token is not cached.
     """
     token_hash = hash_api_token(text)
     try:
@@ -77,9 +77,9 @@ def resolve_token(text: str, *, now: datetime) -> Principal | None:
 def resolve_login(text: str, *, now: datetime) -> Principal | None:
     """Return the principal of a login token, or None when it is not valid.
 
-    Its user must still exist, be active and have the password of that login. When MongoDB does not answer
-    and nothing is remembered of the user, the claims are trusted: they are signed and end soon. They say
-    nothing of permissions.
+    Its user must still exist, be active and have the same password as at the login. When MongoDB does not
+    answer and the user is not cached, the claims are trusted: they are signed and expire soon. They hold
+    no permissions.
     """
     claims = decode_login(text, now=now)
     if claims is None:

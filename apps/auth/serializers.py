@@ -1,4 +1,4 @@
-"""What the addresses of this app take and give."""
+"""The request and response bodies of this app."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LoginResultSerializer(serializers.Serializer[Any]):
 
 
 class NewTokenSerializer(ExactSerializer):
-    """What an API token shall be."""
+    """The properties of a new API token."""
 
     label = StrictTextField(  # type: ignore[assignment]
         min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH
@@ -52,7 +52,7 @@ class NewTokenSerializer(ExactSerializer):
     scope = StrictChoiceField(choices=TokenScope.choices, default=TokenScope.READER)
 
     def validate_label(self, value: str) -> str:
-        """Apply the rule of the service, so that its message comes with the others."""
+        """Apply the rule of the service here, so that its message comes with those of the other fields."""
         try:
             return validation.clean_label(value)
         except InvalidInput as error:
@@ -60,7 +60,7 @@ class NewTokenSerializer(ExactSerializer):
 
 
 class CreatedTokenSerializer(serializers.Serializer[Any]):
-    """A new API token; its text is shown this once."""
+    """A new API token; its text is shown only once."""
 
     token = serializers.CharField()
     id = serializers.CharField()
@@ -89,7 +89,7 @@ class TokenPageSerializer(serializers.Serializer[Any]):
 
 
 class RevokedTokenSerializer(serializers.Serializer[Any]):
-    """A token that is refused from now on."""
+    """A revoked API token."""
 
     id = serializers.CharField()
     revoked = serializers.BooleanField()

@@ -1,4 +1,4 @@
-"""Logins, API tokens and the first admin; every one of these leaves a line in the audit log."""
+"""Logins, API tokens and the first admin; each of these is written to the audit log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
 from apps.auth.passwords import validation
 from apps.auth.passwords.hashing_limit import HashingBusy, process_hashing_limit
-from apps.auth.passwords.throttle import take_login_try
+from apps.auth.passwords.throttle import count_login_attempt
 from apps.auth.selectors import password_mark_of, scope_of
 from apps.auth.tokens.caller_cache import MAX_CALLERS, known_callers, token_key
 from apps.auth.tokens.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
@@ -36,7 +36,7 @@ from apps.core.storage.outages import is_mongo_outage, mongo_outage
 audit = structlog.get_logger("collector.audit")
 logger = structlog.get_logger(__name__)
 
-USE_NOTED_EVERY_SECONDS = 60
+USE_STORED_EVERY_SECONDS = 60
 _OUTCOME_OF_ERROR: dict[type[DomainError], LoginOutcome] = {
     InvalidInput: LoginOutcome.INVALID,
     Unauthenticated: LoginOutcome.REFUSED,
@@ -45,14 +45,14 @@ _OUTCOME_OF_ERROR: dict[type[DomainError], LoginOutcome] = {
     DependencyUnavailable: LoginOutcome.UNAVAILABLE,
 }
 
-_noted_uses: TTLCache[str, bool] = TTLCache(MAX_CALLERS, USE_NOTED_EVERY_SECONDS)
-_noted_uses_lock = threading.Lock()
-process_state.register(_noted_uses.clear)
+_recent_uses: TTLCache[str, bool] = TTLCache(MAX_CALLERS, USE_STORED_EVERY_SECONDS)
+_recent_uses_lock = threading.Lock()
+process_state.register(_recent_uses.clear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginResult:
-    """A login token and what its owner should know of it."""
+    """A login token, its user and when it expires."""
 
     token: str
     username: str
@@ -61,7 +61,7 @@ class LoginResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedToken:
-    """A new API token; this is the only time its text exists outside the owner's hands."""
+    """A new API token; its text is not stored, so it can be shown only now."""
 
     token: str
     id: str
@@ -71,7 +71,7 @@ class CreatedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokedToken:
-    """A token that is refused from now on; ``was_active`` is false when it was revoked before."""
+    """A revoked token; ``was_active`` is false when it had been revoked before."""
 
     id: str
     revoked: bool
@@ -80,7 +80,7 @@ class RevokedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstAdmin:
-    """The admin named by the settings; ``is_admin`` is false when a plain user has that name."""
+    """The admin that the settings name; ``is_admin`` is false when that user is not an active admin."""
 
     username: str
     created: bool
@@ -90,9 +90,9 @@ class FirstAdmin:
 def log_in(*, username: str, password: str, address: str) -> LoginResult:
     """Check a username and password and return a signed login token.
 
-    :raises InvalidInput: when either cannot be what it claims to be.
-    :raises RateLimited: when the address or the user has used up its tries, or too many log in at once.
-    :raises Unauthenticated: when they do not belong together; the reason is not told.
+    :raises InvalidInput: when no user can have such a username or password.
+    :raises RateLimited: when the address or the user has no attempt left, or too many log in at once.
+    :raises Unauthenticated: when they do not match; the error does not say which one is wrong.
     :raises DependencyUnavailable: when MongoDB does not answer.
     """
     user = check_credentials(username=username, password=password, address=address)
@@ -111,17 +111,20 @@ def log_in(*, username: str, password: str, address: str) -> LoginResult:
 
 
 def check_credentials(*, username: str, password: str, address: str) -> User:
-    """Return the active user of these credentials; limited, bounded and logged. Raises as log_in does."""
+    """Return the active user with these credentials. Each call is limited and logged as a login.
+
+    Raises the errors of :func:`log_in`.
+    """
     outcome = LoginOutcome.FAILED
     tried: str | None = None
     try:
-        # What no user can be called may be anything, a password in the wrong place too: it is not logged.
+        # An invalid username may be a password in the wrong field, so it is not logged.
         username = tried = validation.clean_username(username)
         validation.check_password_form(password)
         if mongo_outage.is_known:
-            # Nothing can be checked: neither a try nor a thread of the web server is spent on it.
+            # Nothing can be checked, so this counts as no attempt and holds no thread of the web server.
             raise _mongo_unavailable()
-        take_login_try(username=username, address=address)
+        count_login_attempt(username=username, address=address)
         with process_hashing_limit().take():
             user = _authenticate(username=username, password=password)
         if user is None:
@@ -135,8 +138,8 @@ def check_credentials(*, username: str, password: str, address: str) -> User:
     return user
 
 
-def note_invalid_login(*, address: str) -> None:
-    """Log a try that could not even be read as a username and a password."""
+def log_invalid_login(*, address: str) -> None:
+    """Write a login request without a readable username and password to the audit log."""
     _audit_login(None, address=address, outcome=LoginOutcome.INVALID)
 
 
@@ -179,7 +182,7 @@ def create_token(
 
 
 def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
-    """Refuse a token everywhere within a second; doing it twice is harmless.
+    """Revoke a token; every process refuses it within a second. Revoking it twice is harmless.
 
     :raises NotFound: when there is no such token.
     """
@@ -189,7 +192,7 @@ def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
     was_active = (
         ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()) == 1
     )
-    # Also the second time: the first may have failed here, after it was stored.
+    # Repeated when the token was revoked before: that call may have failed here, after its write.
     known_callers.mark_revoked(token_key(token.token_hash))
     if was_active:
         audit.info(
@@ -199,12 +202,12 @@ def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
 
 
 def record_token_use(*, token_id: str, now: datetime) -> None:
-    """Note that a token is in use, at most once a minute; a failure never reaches the request."""
-    with _noted_uses_lock:
-        if token_id in _noted_uses or mongo_outage.is_known:
+    """Store when a token was last used, at most once a minute; a failure is logged and not raised."""
+    with _recent_uses_lock:
+        if token_id in _recent_uses or mongo_outage.is_known:
             return
-        _noted_uses[token_id] = True
-    a_minute_ago = now - timedelta(seconds=USE_NOTED_EVERY_SECONDS)
+        _recent_uses[token_id] = True
+    a_minute_ago = now - timedelta(seconds=USE_STORED_EVERY_SECONDS)
     try:
         with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
             ApiToken.objects.filter(
@@ -215,9 +218,9 @@ def record_token_use(*, token_id: str, now: datetime) -> None:
 
 
 def ensure_admin() -> FirstAdmin:
-    """Create the admin of ADMIN_USERNAME and ADMIN_PASSWORD; an existing user is left as it is.
+    """Create the admin from ADMIN_USERNAME and ADMIN_PASSWORD; an existing user is not changed.
 
-    :raises InvalidInput: when ADMIN_PASSWORD is not set, or one of them cannot be used.
+    :raises InvalidInput: when ADMIN_PASSWORD is not set, or the username or the password is not valid.
     """
     if not settings.ADMIN_PASSWORD:
         raise InvalidInput(_("ADMIN_PASSWORD is not set, so no admin user can be created."))
@@ -229,7 +232,7 @@ def ensure_admin() -> FirstAdmin:
         try:
             user = User.objects.create_superuser(username=username, password=settings.ADMIN_PASSWORD)
             created = True
-        except IntegrityError:  # another process was faster
+        except IntegrityError:  # another process has just created it
             user = User.objects.get(username=username)
     if created:
         audit.info("admin_created", username=validation.printable(username))
@@ -246,7 +249,7 @@ def _audit_login(username: str | None, *, address: str, outcome: LoginOutcome) -
 
 
 def _authenticate(*, username: str, password: str) -> User | None:
-    """Ask Django, which spends the same work on unknown users as on wrong passwords."""
+    """Return the user, or None. Django hashes for unknown users, too, so both failures take as long."""
     try:
         user = authenticate(username=username, password=password)
     except (DatabaseError, PyMongoError) as error:

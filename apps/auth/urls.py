@@ -1,10 +1,10 @@
-"""Addresses below ``/api/auth/``; written without a slash at their end."""
+"""The addresses below ``/api/auth/``; they have no trailing slash."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from apps.auth.entry import schema  # noqa: F401 - importing tells the OpenAPI generator about bearer tokens
+from apps.auth.entry import schema  # noqa: F401 - the import registers bearer tokens for OpenAPI
 from apps.auth.views import LoginView, MeView, TokenViewSet
 
 app_name = "collector_auth"

@@ -41,7 +41,7 @@ class LoginView(APIView):
     @extend_schema(
         operation_id="auth_login",
         summary="Log in",
-        description="Ten tries a minute per address and per user; then 429 with `Retry-After`.",
+        description="Ten attempts a minute per address and per user; then 429 with `Retry-After`.",
         request=LoginSerializer,
         responses=LoginResultSerializer,
     )
@@ -52,20 +52,20 @@ class LoginView(APIView):
             serializer = LoginSerializer(data=request.data)
             serializer.is_valid(raise_exception=True)
         except (APIException, DomainError):
-            services.note_invalid_login(address=address)
+            services.log_invalid_login(address=address)
             raise
         result = services.log_in(**serializer.validated_data, address=address)
         return Response(LoginResultSerializer(result).data, headers=_NO_STORE)
 
 
 class MeView(APIView):
-    """Tells the caller who it is."""
+    """Describes the caller."""
 
     permission_classes = (IsReader,)
 
     @extend_schema(operation_id="auth_me", summary="Who am I", responses=MeSerializer)
     def get(self, request: Request) -> Response:
-        """Describe the bearer of the token."""
+        """Describe the caller with this token."""
         return Response(MeSerializer(_principal(request)).data)
 
 
@@ -81,7 +81,7 @@ class TokenViewSet(ViewSet):
     @extend_schema(
         operation_id="auth_generate_token",
         summary="Create an API token",
-        description="The token is shown in this answer only; it is stored as a hash.",
+        description="The token is shown in this response only; it is stored as a hash.",
         request=NewTokenSerializer,
         responses={201: CreatedTokenSerializer},
     )
@@ -120,5 +120,5 @@ class TokenViewSet(ViewSet):
 
 
 def _principal(request: Request) -> Principal:
-    # The permission classes have let nobody else through.
+    # The permission classes let only authenticated callers through.
     return cast(Principal, cast(Any, request).user)

@@ -1,4 +1,4 @@
-"""The category tree in the Django admin, to look at: it changes only by an import."""
+"""The category tree in the Django admin, read-only: only an import changes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHANGE = "admin:categories_category_change"
 
 
 class ParentFilter(admin.SimpleListFilter):
-    """One level-1 category and what is right below it."""
+    """The children of one level-1 category."""
 
     title = _("level-1 category")
     parameter_name = "parent_id"
@@ -51,7 +51,7 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
         "cat_id",
         "name_cn",
         "name_ru",
-        "path_to_here",
+        "parents",
         "children",
         "level",
         "position",
@@ -64,7 +64,7 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the folded tree above the list, unless something is searched for."""
+        """Show the collapsed tree above the list, unless the list is searched or filtered."""
         context = {} if request.GET else {"tree": selectors.build_tree()}
         return super().changelist_view(request, context | (extra_context or {}))
 
@@ -77,9 +77,9 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
             category.name_cn or category.name_ru,
         )
 
-    @admin.display(description=_("above it"))
-    def path_to_here(self, category: Category) -> SafeString:
-        """Return links to the categories above this one, the highest first."""
+    @admin.display(description=_("parent categories"))
+    def parents(self, category: Category) -> SafeString:
+        """Return links to the categories above this one, level 1 first."""
         above: list[Category] = []
         parent_id = category.parent_id
         while len(above) < category.level and (parent := Category.objects.filter(pk=parent_id).first()):
@@ -87,9 +87,9 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
             parent_id = parent.parent_id
         return _links(above, " › ")
 
-    @admin.display(description=_("below it"))
+    @admin.display(description=_("subcategories"))
     def children(self, category: Category) -> SafeString:
-        """Return links to the categories right below this one."""
+        """Return links to the children of this category."""
         return _links(Category.objects.filter(parent_id=category.cat_id).order_by("position"), ", ")
 
     @admin.display(description=_("imported node"))

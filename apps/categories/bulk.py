@@ -1,7 +1,7 @@
 """The bulk writes of the category import.
 
-Django's ``bulk_create`` cannot upsert on MongoDB, and ``update_or_create`` can lose a concurrent write, so
-this one module speaks to PyMongo.
+They use PyMongo: Django's ``bulk_create`` cannot upsert on MongoDB, and ``update_or_create`` can lose a
+concurrent write.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apps.core.storage.mongo import collection_of
 
 
 def upsert_rows(rows: Sequence[CategoryRow], *, updated_at: datetime) -> None:
-    """Write each row whole, by its id; repeating this, or doing half of it, harms nothing."""
+    """Insert or replace each row by its id; an interrupted call can be repeated."""
     if rows:
         collection_of(Category).bulk_write(
             [ReplaceOne({"_id": row.cat_id}, _document(row, updated_at), upsert=True) for row in rows],
@@ -27,7 +27,7 @@ def upsert_rows(rows: Sequence[CategoryRow], *, updated_at: datetime) -> None:
 
 
 def remove_ids(cat_ids: Iterable[str]) -> None:
-    """Remove the categories with these ids; ids that are gone already are ignored."""
+    """Remove the categories with these ids; unknown ids are ignored."""
     wanted = sorted(cat_ids)
     if wanted:
         collection_of(Category).delete_many({"_id": {"$in": wanted}})

@@ -1,8 +1,8 @@
-"""The answers of the category endpoints, as final bytes in the shared cache tiers.
+"""The responses of the category endpoints, as final bytes in the shared cache tiers.
 
-The tree is read by everybody and changes a few times a year. An import outdates these answers in every
-process at once; the short freshness only bounds the harm of an import that was killed before it said so.
-While MongoDB is down, the last answer known goes on being served.
+All clients read the tree, and it changes a few times a year. An import invalidates these entries in every
+process at once. They are fresh for a short time only, in case an import is killed before it does so. While
+MongoDB is down, the last known entry is served.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _TREE_FIELD: Final = "tree"
 
 
 def tree_entry() -> Entry:
-    """Return the answer with the whole tree."""
+    """Return the entry with the whole tree."""
     return _entry(_TREE_FIELD, selectors.build_tree)
 
 
 def category_entry(cat_id: str) -> Entry:
-    """Return the answer with one category and its children.
+    """Return the entry with one category and its children.
 
     :raises CategoryNotFound: when no category has this id.
     """
-    if not selectors.is_cat_id(cat_id):  # no odd text becomes the name of a cache entry
+    if not selectors.is_cat_id(cat_id):  # only an id may name a cache entry
         raise CategoryNotFound
     return _entry(cat_id, partial(selectors.get_category, cat_id))
 

@@ -1,4 +1,4 @@
-"""What can go wrong in the category app."""
+"""The errors of the category app."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apps.core.errors import InvalidInput, NotFound
 
 
 class InvalidCategoryFile(InvalidInput):
-    """The category file is bad, and nothing was changed.
+    """The category file is not valid, and nothing was changed.
 
     ``problems`` are the first ones, each with its place in the file (``[3].children[7].catId: ...``);
     ``problem_count`` counts all of them.

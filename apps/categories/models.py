@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 class Category(models.Model):
     """One node of the category tree, exactly as imported, plus what is needed to find and order it.
 
-    Rows are written only by the import, with one upsert per id; nothing refers to them by foreign key,
-    because a record outlives the category it was collected for.
+    Only the import writes rows, with one upsert per id. No foreign key refers to them, because a record
+    outlives the category it was collected for.
     """
 
     cat_id = models.CharField(_("category id"), max_length=16, primary_key=True, db_column="_id")

@@ -21,19 +21,19 @@ _MAX_LEVELS = 10
 
 
 def is_cat_id(text: str) -> bool:
-    """Tell whether a text can be the id of a category at all, without asking the database."""
+    """Tell whether a text has the form of a category id, without reading the database."""
     return _CAT_ID.fullmatch(text) is not None
 
 
 def category_exists(cat_id: str) -> bool:
-    """Tell whether a category has this id, by one indexed lookup; any text may be asked."""
+    """Tell whether a category has this id, by one indexed lookup; ``cat_id`` may be any text."""
     return is_cat_id(cat_id) and Category.objects.filter(cat_id=cat_id).exists()
 
 
 def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
-    """Check that all of these categories exist, by one lookup; "" stands for all of them together.
+    """Check by one lookup that all of these categories exist; "", which means all categories, is allowed.
 
-    :raises InvalidInput: for others; ``field`` is the name of the input that names them.
+    :raises InvalidInput: when some do not exist; ``field`` is the input that the error names.
     """
     asked = list(dict.fromkeys(cat_id for cat_id in cat_ids if cat_id))
     found = Category.objects.filter(cat_id__in=[cat_id for cat_id in asked if is_cat_id(cat_id)])
@@ -56,7 +56,7 @@ def list_all_ids() -> list[str]:
 
 
 def list_children(cat_id: str) -> list[dict[str, Any]]:
-    """Return the children of a category as imported, in file order; none for an unknown id."""
+    """Return the children of a category as imported, in file order; an empty list for an unknown id."""
     if not is_cat_id(cat_id):
         return []
     return list(_children_of(cat_id).values_list("data", flat=True))
@@ -65,7 +65,7 @@ def list_children(cat_id: str) -> list[dict[str, Any]]:
 def get_category(cat_id: str) -> dict[str, Any]:
     """Return one node as imported, with its ``children``.
 
-    :raises CategoryNotFound: when no category has this id, or the text cannot be one.
+    :raises CategoryNotFound: when no category has this id.
     """
     data = None
     if is_cat_id(cat_id):
@@ -76,7 +76,7 @@ def get_category(cat_id: str) -> dict[str, Any]:
 
 
 def category_names(cat_ids: Sequence[str]) -> dict[str, str]:
-    """Return the Chinese and the Russian name, with a slash between, of those categories that exist."""
+    """Return the names of the categories that exist, by id: Chinese and Russian, with a slash between."""
     rows = Category.objects.filter(pk__in=list(cat_ids)).values_list("cat_id", "name_cn", "name_ru")
     return {cat_id: " / ".join(filter(None, names)) for cat_id, *names in rows}
 
@@ -103,7 +103,7 @@ class NamedCategory:
 
     @property
     def name(self) -> str:
-        """Its Chinese name, or whatever it has."""
+        """The Chinese name, else the Russian name, else the id."""
         return self.name_cn or self.name_ru or self.cat_id
 
 
@@ -122,20 +122,20 @@ def find_named(cat_id: str) -> NamedCategory | None:
 
 
 def parents_of(cat_id: str) -> list[NamedCategory]:
-    """Return the way from level 1 down to a category, without itself; none for an unknown id."""
-    way: list[NamedCategory] = []
-    while is_cat_id(cat_id) and len(way) < _MAX_LEVELS:
+    """Return the categories above a category, level 1 first; an empty list for an unknown id."""
+    parents: list[NamedCategory] = []
+    while is_cat_id(cat_id) and len(parents) < _MAX_LEVELS:
         row = Category.objects.filter(cat_id=cat_id).values_list("parent_id", flat=True).first()
         parent = find_named(row or "")
         if parent is None:
             break
-        way.insert(0, parent)
+        parents.insert(0, parent)
         cat_id = parent.cat_id
-    return way
+    return parents
 
 
 def ids_with_children(cat_ids: Iterable[str]) -> set[str]:
-    """Return those of the categories that have children."""
+    """Return the ids of those categories that have children."""
     return set(Category.objects.filter(parent_id__in=list(cat_ids)).values_list("parent_id", flat=True))
 
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 
 class CategoryChildSerializer(serializers.Serializer[dict[str, Any]]):
-    """A level-2 category as imported; fields the import brought beyond these are served too."""
+    """A level-2 category as imported; other fields of the imported file are returned, too."""
 
     catId = serializers.IntegerField(min_value=1, help_text="The id of this category.")
     catId1 = serializers.IntegerField(required=False, allow_null=True, help_text="The id of its level 1.")
@@ -43,7 +43,7 @@ class CategoryChildSerializer(serializers.Serializer[dict[str, Any]]):
     saleRatio = serializers.FloatField(required=False, allow_null=True)
 
     def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
-        """Return the node untouched: the declared fields describe it, they do not filter it."""
+        """Return the whole node unchanged: the declared fields describe it, they do not filter it."""
         return instance
 
 

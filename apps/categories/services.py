@@ -21,8 +21,8 @@ from apps.core.errors import Conflict, DependencyUnavailable
 from apps.core.storage.locks import lease_of
 
 IMPORT_TIMEOUT_SECONDS: Final = 25.0
-# Longer than the writes may take, so that a lease never runs out under its owner; a killed import holds
-# up the next one for this long at most.
+# Longer than the writes may take, so that the lease does not expire while its owner writes. A killed import
+# blocks the next one for at most this long.
 _LEASE_SECONDS: Final = 30.0
 _LEASE_WAIT_SECONDS: Final = 35.0
 
@@ -33,8 +33,8 @@ logger = structlog.get_logger(__name__)
 class ImportResult:
     """What an import did, or would do; ``total`` is the number of categories afterwards.
 
-    ``are_caches_cleared`` is False when Redis did not take the news of the change: other processes may then
-    serve the former tree for up to a minute.
+    ``are_caches_cleared`` is False when Redis does not answer: other processes may then serve the previous
+    tree for up to a minute.
     """
 
     added: int
@@ -67,11 +67,11 @@ def import_categories(*, nodes: Any, is_dry_run: bool = False) -> ImportResult:
     """Make the stored tree equal to the given one, which is parsed JSON.
 
     Everything is checked before anything is written. The writes are upserts by id followed by removals,
-    so an import that was killed halfway is completed by running it again.
+    so an import that was killed halfway can be run again to complete it.
 
-    :raises InvalidCategoryFile: when the tree is bad; nothing was changed.
+    :raises InvalidCategoryFile: when the tree is not valid; nothing was changed.
     :raises Conflict: when another import does not end in time; nothing was changed.
-    :raises DependencyUnavailable: when Redis, which keeps two imports apart, is down; nothing was changed.
+    :raises DependencyUnavailable: when Redis, which holds the import's lease, is down; nothing was changed.
     """
     rows = tree_file.build_rows(nodes)
     if is_dry_run:
@@ -80,7 +80,7 @@ def import_categories(*, nodes: Any, is_dry_run: bool = False) -> ImportResult:
         plan = _plan(rows)
         bulk.upsert_rows([*plan.added, *plan.changed], updated_at=timezone.now())
         bulk.remove_ids(plan.removed)
-    # Also without a change: the import before this one may have been killed before it said so.
+    # Also without a change: a previous import may have been killed before it cleared the caches.
     result = plan.result(are_caches_cleared=clear_caches())
     logger.info(
         "categories_imported",
@@ -93,7 +93,7 @@ def import_categories(*, nodes: Any, is_dry_run: bool = False) -> ImportResult:
 
 
 def clear_caches() -> bool:
-    """Outdate every answer that holds categories, in every process; False when Redis did not take it."""
+    """Invalidate the cache entries of every process; False when Redis does not answer."""
     return clear_all()
 
 
@@ -109,7 +109,7 @@ def _plan(rows: Sequence[CategoryRow]) -> _Plan:
 
 @contextmanager
 def _only_import() -> Iterator[None]:
-    """Let one import write at a time, in the whole installation."""
+    """Let one import at a time write, in the whole installation."""
     lease = lease_of("categories-import", ttl_seconds=_LEASE_SECONDS)
     try:
         if not lease.acquire():
@@ -123,5 +123,5 @@ def _only_import() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(RedisError):  # it runs out by itself
+        with suppress(RedisError):  # the lease expires by itself
             lease.release()

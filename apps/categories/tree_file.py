@@ -1,7 +1,7 @@
 """Reading and checking a category file, before anything is written.
 
-The format is that of the source's export: a list of level-1 nodes, each with its level-2 nodes in
-``children``. This module is pure: it returns rows or raises with every problem and its place.
+The file is an export of the source: a list of level-1 nodes, each with its level-2 nodes in ``children``.
+This module writes nothing: it returns rows, or raises an error with the problems and their places.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def read_tree(path: Path) -> Any:
 
 
 def read_stream(stream: BinaryIO, *, name: str) -> bytes:
-    """Return the whole stream, never reading more than the size limit allows."""
+    """Return the content of a stream, reading at most one byte more than the size limit.
+
+    :raises InvalidCategoryFile: when it is larger than the limit; ``name`` is its name for people.
+    """
     content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise InvalidCategoryFile(
@@ -72,10 +75,13 @@ def read_stream(stream: BinaryIO, *, name: str) -> bytes:
 
 
 def parse_json(content: bytes) -> Any:
-    """Decode a category file (UTF-8, with or without a byte order mark) into plain values."""
+    """Decode a category file (UTF-8, with or without a byte order mark) into plain values.
+
+    :raises InvalidCategoryFile: when it is not JSON.
+    """
     try:
-        # The standard decoder, because it keeps what orjson would bend or hide: huge integers,
-        # infinities and repeated names are then reported with their place.
+        # The standard decoder keeps what orjson would change or hide: huge integers, infinities and
+        # repeated names. They are reported with their place.
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique_object)
     except UnicodeDecodeError as error:
         raise InvalidCategoryFile(
@@ -99,13 +105,13 @@ def parse_json(content: bytes) -> Any:
 def build_rows(nodes: Any) -> list[CategoryRow]:
     """Check a whole tree and return its rows, each parent before its children, in file order.
 
-    Raises :class:`InvalidCategoryFile` with up to 20 problems; a tree that passes can be stored as it is.
+    :raises InvalidCategoryFile: when the tree is not valid, with up to 20 problems.
     """
     return _TreeCheck().run(nodes)
 
 
 class _TreeCheck:
-    """One walk through a tree: keeps the first problems, counts the rest, remembers the ids seen."""
+    """One walk through a tree: keeps the first problems, counts them all, remembers the place of each id."""
 
     def __init__(self) -> None:
         self._problems: list[str] = []
@@ -113,7 +119,7 @@ class _TreeCheck:
         self._places: dict[int, str] = {}
 
     def run(self, nodes: Any) -> list[CategoryRow]:
-        """Return the rows of a good tree, or raise with the problems of a bad one."""
+        """Return the rows of a valid tree, or raise an error with its problems."""
         rows = list(self._walk(nodes))
         if self._problem_count:
             raise InvalidCategoryFile(self._problems, problem_count=self._problem_count)
@@ -145,7 +151,7 @@ class _TreeCheck:
     def _check_node(
         self, node: Any, *, path: str, position: int, parent: dict[str, Any] | None
     ) -> Iterator[CategoryRow]:
-        """Yield the row of a good node, nothing for a bad one."""
+        """Yield the row of a valid node; yield nothing for one with problems."""
         if not isinstance(node, dict):
             self._add(path, _("must be an object, not %(kind)s") % {"kind": _kind(node)})
             return
@@ -187,7 +193,7 @@ class _TreeCheck:
 
     def _check_place(self, node: dict[str, Any], *, path: str, parent: dict[str, Any]) -> None:
         claimed, parent_id = node.get("catId1"), parent.get("catId")
-        # A bad parent id is a problem of its own, not one of every child too.
+        # A bad parent id is reported at the parent, and not again at every child.
         if claimed is not None and type(parent_id) is int and (type(claimed), claimed) != (int, parent_id):
             self._add(
                 f"{path}.catId1",
@@ -202,9 +208,9 @@ class _TreeCheck:
         if name not in node:
             self._add(f"{path}.{name}", _("is missing"))
         elif isinstance(value, (dict, list)):
-            return  # reported with the values
+            return  # _check_value reports it
         elif not isinstance(value, str):
-            self._add(f"{path}.{name}", _("must be a text, not %(kind)s") % {"kind": _kind(value)})
+            self._add(f"{path}.{name}", _("must be a string, not %(kind)s") % {"kind": _kind(value)})
         elif not may_be_empty and not value.strip():
             self._add(f"{path}.{name}", _("must not be empty"))
         elif len(value) > MAX_NAME_LENGTH:
@@ -216,18 +222,19 @@ class _TreeCheck:
             self._add(path, _("is not a usable field name"))
         elif value is not None and not isinstance(value, (str, int, float)):
             self._add(
-                path, _("must be a text, number, true, false or null, not %(kind)s") % {"kind": _kind(value)}
+                path,
+                _("must be a string, number, true, false or null, not %(kind)s") % {"kind": _kind(value)},
             )
         elif isinstance(value, float) and not math.isfinite(value):
             self._add(path, _("must be a finite number"))
         elif isinstance(value, int) and not -MAX_STORED_INT - 1 <= value <= MAX_STORED_INT:
-            self._add(path, _("is a whole number of more than 64 bits"))
+            self._add(path, _("must fit into 64 bits"))
         elif isinstance(value, str) and not _is_encodable(value):
             self._add(path, _("is not valid Unicode text"))
 
 
 def _build_row(data: dict[str, Any], *, position: int, parent: dict[str, Any] | None) -> CategoryRow | None:
-    """Build the row of a checked node; None when it is too large to be stored."""
+    """Return the row of a checked node, None when the node is too large."""
     parent_id = "" if parent is None else str(parent.get("catId"))
     level = 1 if parent is None else 2
     encoded = orjson.dumps([parent_id, level, position, data])
@@ -255,7 +262,7 @@ def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_encodable(text: str) -> bool:
-    # JSON may spell half a surrogate pair (`"\ud800"`), which no UTF-8 store can hold.
+    # JSON can hold half of a surrogate pair (`"\ud800"`), which UTF-8 cannot encode.
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -263,7 +270,7 @@ def _kind(value: Any) -> str:
     names = {
         dict: _("an object"),
         list: _("a list"),
-        str: _("a text"),
+        str: _("a string"),
         bool: _("true or false"),
         float: _("a fraction"),
     }

@@ -23,7 +23,7 @@ class CategoryViewSet(ViewSet):
         responses=CategorySerializer(many=True),
     )
     def list(self, request: Request) -> HttpResponse:
-        """Answer ``GET /categories``."""
+        """Return the category tree."""
         return entry_response(request._request, tree_entry())
 
     @extend_schema(
@@ -35,5 +35,5 @@ class CategoryViewSet(ViewSet):
         responses=CategorySerializer,
     )
     def retrieve(self, request: Request, cat_id: str) -> HttpResponse:
-        """Answer ``GET /categories/{catId}``."""
+        """Return one category with its children."""
         return entry_response(request._request, category_entry(cat_id))

@@ -1,1 +1,1 @@
-"""Runs: what was started, how far it is and how it ended; knows nothing of what a run does."""
+"""Runs: how they start, their progress and how they end; what a run does belongs to other apps."""

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SyncTasksConfig(AppConfig):
-    """Registers the app; what the work of a run is, is registered by the app that does it."""
+    """Registers the app; the app that does the work of runs registers that work (see ``work``)."""
 
     name = "apps.sync_tasks"
     label = "sync_tasks"

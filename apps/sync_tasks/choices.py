@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class RunStatus(models.TextChoices):
-    """Where a run stands.
+    """The status of a run.
 
     ::
 

@@ -1,6 +1,6 @@
 """The stored runs.
 
-Only ``services/`` writes them, with conditional PyMongo updates: the ORM has no find-and-update here.
+Only ``services/`` writes them, with conditional PyMongo updates: the ORM has no find-and-update.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from apps.sync_tasks.choices import RunStatus, Trigger
 class SyncTask(models.Model):
     """One run of a task: what was started, by whom, how far its planning is and how it ended.
 
-    ``running_key`` holds the task's id while the run is RUNNING, and its unique index stops overlap. The
-    unique index on ``slot``, the firing of a schedule, keeps one firing from starting two runs. Progress is
-    counted from the work itself; only when the run has ended are the ``totals`` written, so that they are
-    exact after any crash.
+    ``running_key`` holds the task's id while the run is RUNNING; its unique index prevents two such runs of
+    one task. ``slot`` holds the firing of a schedule; its unique index prevents a second run when a schedule
+    fires twice. Progress is counted from the work itself. ``totals`` are written when the run ends, so they
+    are exact after any crash.
     """
 
     id = ObjectIdAutoField(primary_key=True)
@@ -68,5 +68,5 @@ class SyncTask(models.Model):
 
     @property
     def shown_name(self) -> str:
-        """The name in the reader's language; stored in English, as the app that starts runs marks it."""
+        """The name in the user's language; it is stored in English, and the app that starts runs marks it."""
         return gettext(self.name) if self.name else ""

@@ -1,4 +1,4 @@
-"""How far a run is: exact numbers, and an honest guess at the remaining time."""
+"""The progress of a run: exact counts, and an estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MOST_BEFORE_THE_END = 99.9
 class Progress:
     """How far a run is.
 
-    ``percent`` has one decimal and is 100 only when everything has ended; ``per_minute`` is the present pace,
-    or the average of a run that has ended; ``eta_seconds`` is None when nobody can know.
+    ``percent`` has one decimal and is 100 only when everything has ended. ``per_minute`` is the current rate,
+    or the average rate of a run that has ended. ``eta_seconds`` is None when it cannot be estimated.
     """
 
     total: int
@@ -34,14 +34,14 @@ class Progress:
 
 
 def progress_of(run: Mapping[str, Any]) -> Progress:
-    """Return the progress of a run: of its frozen totals when it has ended, else counted now."""
+    """Return the progress of a run: from its stored totals when it has ended, else counted now."""
     if run["totals"] is not None:
         counts = Counts(**run["totals"])
         is_all_known = run["is_planned"] or counts.total > 0
         return _progress(counts, is_all_known=is_all_known, pace=_average(run, counts))
     run_id, work = str(run["_id"]), get_work(run["task_id"])
     counts = work.count(run_id)
-    if run["status"] != RunStatus.RUNNING:  # cancelled, and not settled yet
+    if run["status"] != RunStatus.RUNNING:  # cancelled, and its totals are not stored yet
         counts = settled(counts)
         return _progress(counts, is_all_known=counts.total > 0, pace=_average(run, counts))
     if not run["is_planned"]:
@@ -52,7 +52,7 @@ def progress_of(run: Mapping[str, Any]) -> Progress:
 
 
 def settled(counts: Counts) -> Counts:
-    """Return the counts of a run that was stopped: what has not ended counts as cancelled."""
+    """Return the counts of a cancelled run: collections that have not ended count as cancelled."""
     unended = max(0, counts.total - counts.ended)
     return replace(counts, cancelled=counts.cancelled + unended, active=0)
 
@@ -88,8 +88,8 @@ def _percent(ended: int, total: int, *, is_all_known: bool) -> float:
 
 
 def _average(run: Mapping[str, Any], counts: Counts) -> float:
-    """Return how many collections ended per minute over the whole run; cancelling one is no work."""
-    took: timedelta = run["finished_at"] - run["started_at"]
-    minutes = took.total_seconds() / 60
+    """Return how many collections ended per minute on average; cancelled ones do not count."""
+    duration: timedelta = run["finished_at"] - run["started_at"]
+    minutes = duration.total_seconds() / 60
     worked = counts.ended - counts.cancelled
     return worked / minutes if minutes > 0 else 0.0

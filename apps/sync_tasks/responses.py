@@ -9,7 +9,7 @@ from apps.sync_tasks.work import Started
 
 
 def started_response(started: Started, *, id_field: str = "sync_task_id", **facts: str) -> Response:
-    """Answer 202: the run has started. ``Location`` says where it can be watched; the body adds the facts."""
+    """Return 202 for a started run: ``Location`` is its address, ``facts`` are more fields of the body."""
     return Response(
         {id_field: started.run_id} | facts,
         status=status.HTTP_202_ACCEPTED,

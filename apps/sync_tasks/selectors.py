@@ -1,4 +1,4 @@
-"""Reads of this app; nothing here changes anything."""
+"""Reads of runs; nothing here writes."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ MAX_LISTED_TODAY = 200
 MAX_LISTED_FAILURES = 20
 Document = dict[str, Any]
 
-# The plan of a large run is large, and no list shows it.
+# Lists do not show the plan, which may be large.
 _ROW = {"parameters": 0}
 
 
 def run_key(run_id: str) -> ObjectId | None:
-    """Return the key of a run by its id's text, None when no run can have this id."""
+    """Return the stored key of a run, None when the text is not an id."""
     return ObjectId(run_id) if ObjectId.is_valid(run_id) else None
 
 
 def find_run(run_id: str) -> Document | None:
-    """Return a run with its parameters, None when there is none."""
+    """Return a run with its parameters, None when there is no such run."""
     key = run_key(run_id)
     return None if key is None else collection_of(SyncTask).find_one({"_id": key})
 
@@ -70,7 +70,7 @@ def is_running(run_id: str) -> bool:
 
 
 def is_planned(run_id: str) -> bool:
-    """Whether the run has not ended and its planning has."""
+    """Whether the run has not ended and its planning is complete."""
     criteria = {"_id": run_key(run_id), "status": RunStatus.RUNNING.value, "is_planned": True}
     return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
 
@@ -85,7 +85,7 @@ def running_among(run_ids: Iterable[str]) -> set[str]:
 
 
 def find_unplanned_retry(run_id: str) -> str | None:
-    """Return the running retry of a run that has not been planned to its end; None when there is none."""
+    """Return the id of the running retry of a run whose planning is not complete; None without one."""
     criteria = {"status": RunStatus.RUNNING.value, "is_planned": False, "retry_of": run_id}
     found = collection_of(SyncTask).find_one(criteria, {"_id": 1})
     return None if found is None else str(found["_id"])
@@ -110,9 +110,9 @@ def list_runs(
 ) -> Page:
     """Return a page of runs without their parameters, newest first.
 
-    ``started_from`` belongs to the range and ``started_before`` does not. One without a zone is UTC.
+    The range includes ``started_from`` and excludes ``started_before``. Instants without a zone are UTC.
 
-    :raises InvalidInput: for a cursor that none of our pages has given.
+    :raises InvalidInput: when the cursor is not valid.
     """
     wanted = {"status": status, "task_id": task_id, "trigger": trigger}
     criteria: Document = {name: value for name, value in wanted.items() if value is not None}
@@ -141,7 +141,7 @@ def list_today(today: date) -> list[Document]:
 
 
 def count_ended() -> int:
-    """Count the runs that have ended, however they did."""
+    """Count the runs that have ended, with any result."""
     return collection_of(SyncTask).count_documents({"status": {"$ne": RunStatus.RUNNING.value}})
 
 
@@ -151,19 +151,19 @@ def list_running(limit: int) -> list[Document]:
 
 
 def list_unplanned(limit: int) -> list[Document]:
-    """Return runs whose planning nobody is at work on, the oldest first, without their parameters."""
+    """Return unplanned runs without a planner, the oldest first, without their parameters."""
     criteria = {"status": RunStatus.RUNNING.value, "is_planned": False}
     return _oldest_first(criteria | without_planner(), limit)
 
 
 def list_unsettled(limit: int) -> list[Document]:
-    """Return cancelled runs whose totals can be frozen and are not yet, without their parameters."""
+    """Return cancelled runs without totals and without a planner, the oldest first, without parameters."""
     criteria = {"status": RunStatus.CANCELLED.value, "totals": None}
     return _oldest_first(criteria | without_planner(), limit)
 
 
 def count_by_status() -> dict[str, int]:
-    """Count the runs that are kept, by their status."""
+    """Count the stored runs by their status."""
     runs = collection_of(SyncTask)
     return {status.value: runs.count_documents({"status": status.value}) for status in RunStatus}
 
@@ -179,7 +179,7 @@ def failures_of(run: Mapping[str, Any]) -> list[Failure]:
 
 
 def count_failures(task_id: str, run_id: str) -> dict[str, int]:
-    """Return how many collections of a run failed, by the reason in words, the most frequent first."""
+    """Return how many collections of a run failed for each reason, as a text; the most frequent first."""
     counts = get_work(task_id).count_failures(run_id)
     return dict(sorted(counts.items(), key=lambda reason: -reason[1]))
 

@@ -1,4 +1,4 @@
-"""What clients send to this app and what they get."""
+"""The request and response bodies of this app."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class SyncTaskQuerySerializer(PageQuerySerializer):
     status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
     task_id = serializers.CharField(required=False, max_length=_MAX_TASK_ID)
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
-    to = DayField(required=False, help_text="Last day of the start, in the market's time zone.")
+    to = DayField(required=False, help_text="Started on or before this day, in the market's time zone.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add ``from``, which is no Python name."""
+        """Add ``from``, which is a keyword in Python."""
         fields = super().get_fields()
         fields["from"] = DayField(
-            required=False, help_text="First day of the start, in the market's time zone."
+            required=False, help_text="Started on or after this day, in the market's time zone."
         )
         return fields
 
@@ -52,7 +52,7 @@ class SyncTaskQuerySerializer(PageQuerySerializer):
 
 
 class SyncTaskProgressSerializer(serializers.Serializer[Any]):
-    """How far a sync task is."""
+    """The progress of a sync task."""
 
     total = serializers.IntegerField()
     completed = serializers.IntegerField()
@@ -60,9 +60,9 @@ class SyncTaskProgressSerializer(serializers.Serializer[Any]):
     empty = serializers.IntegerField()
     cancelled = serializers.IntegerField()
     percent = serializers.FloatField(help_text="0 to 100; 100 only when everything has ended.")
-    per_minute = serializers.FloatField(help_text="The present pace; of an ended one, its average.")
+    per_minute = serializers.FloatField(help_text="The current rate; the average rate when it has ended.")
     eta_seconds = serializers.IntegerField(
-        allow_null=True, help_text="Remaining time; null when it has ended or nobody can know."
+        allow_null=True, help_text="Remaining time; null when it has ended or cannot be estimated."
     )
 
 
@@ -74,10 +74,10 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
     task_name = serializers.CharField(source="name")
     status = serializers.ChoiceField(choices=RunStatus.choices)
     trigger = serializers.ChoiceField(choices=Trigger.choices)
-    period = serializers.CharField(help_text="What it is about, for people: 202506 or 20250601~20250630.")
+    period = serializers.CharField(help_text="The period as a text: 202506 or 20250601~20250630.")
     progress = serializers.SerializerMethodField()
     skipped = serializers.DictField(
-        child=serializers.IntegerField(), help_text="How many collections were left out, by reason."
+        child=serializers.IntegerField(), help_text="How many collections were skipped, by reason."
     )
     started_at = UtcDateTimeField()
     finished_at = UtcDateTimeField(allow_null=True)
@@ -87,7 +87,7 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(SyncTaskProgressSerializer)
     def get_progress(self, run: Mapping[str, Any]) -> Any:
-        """Count the progress now, unless the run has ended."""
+        """Return the progress: counted now, or from the totals when the run has ended."""
         return SyncTaskProgressSerializer(progress_of(run)).data
 
     def get_error_message(self, run: Mapping[str, Any]) -> str | None:
@@ -95,7 +95,7 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
         return ERRORS.shown(run) or None
 
     def get_retry_of(self, run: Mapping[str, Any]) -> str | None:
-        """Return the id of the run this one repeats, None for most."""
+        """Return the id of the run that this one retries, None when it is not a retry."""
         return run["retry_of"] or None
 
 
@@ -138,7 +138,7 @@ class SyncTasksTodaySerializer(serializers.Serializer[Any]):
 
 
 class DeletionSerializer(serializers.Serializer[Any]):
-    """What shall be deleted besides the sync task."""
+    """What is deleted besides the sync task."""
 
     delete_data = StrictBooleanField(
         required=False, default=False, help_text="Delete the records that only it wrote, too."

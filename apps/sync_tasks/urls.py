@@ -1,4 +1,4 @@
-"""Addresses below ``/api/sync-tasks``; written without a slash at their end."""
+"""The addresses below ``/api/sync-tasks``; they have no trailing slash."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from apps.sync_tasks.serializers import (
 
 @extend_schema(tags=["sync-tasks"])
 class SyncTaskViewSet(ViewSet):
-    """Runs: to watch, to stop, to repeat and to delete."""
+    """Sync tasks: list, show, cancel, retry and delete."""
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
@@ -80,7 +80,7 @@ class SyncTaskViewSet(ViewSet):
     @extend_schema(
         operation_id="sync_task_cancel",
         summary="Cancel a sync task",
-        description="What only it waits for is not collected any more. 409 when it has ended.",
+        description="Collections that only it waits for are cancelled. 409 when it has ended.",
         request=None,
         responses={200: SyncTaskSerializer},
     )
@@ -91,23 +91,23 @@ class SyncTaskViewSet(ViewSet):
 
     @extend_schema(
         operation_id="sync_task_retry",
-        summary="Retry what failed",
+        summary="Retry failed collections",
         description="Starts a new sync task. 409 while this one runs, or when nothing failed in it.",
         request=None,
         responses={202: RetriedSyncTaskSerializer},
     )
     def retry(self, request: Request, run_id: str) -> Response:
-        """Collect again what failed."""
+        """Retry the failed collections."""
         started = services.retry_run(run_id=run_id, requested_by=request.user.get_username())
         return started_response(started, id_field="id", retry_of=run_id.lower())
 
     @extend_schema(
         operation_id="sync_task_delete",
         summary="Delete a sync task",
-        # OpenAPI 3.0 knows no body of a DELETE, so it is told in words.
+        # OpenAPI 3.0 has no body for DELETE, so the description explains it.
         description=(
-            '409 while it runs. The body is optional: `{"delete_data": true}` deletes exactly the records '
-            "it wrote, too."
+            '409 while it runs. The body is optional: `{"delete_data": true}` also deletes the records '
+            "that only it wrote."
         ),
         responses={200: DeletedSyncTaskSerializer},
     )

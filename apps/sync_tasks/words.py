@@ -1,4 +1,4 @@
-"""What is stored of a run by codes, in the language of the reader."""
+"""The texts for what a run stores as codes, in the language of the user."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ORIGINAL_DELETED = ERRORS.register(
 
 
 def skipped_text(skipped: Mapping[str, int]) -> str:
-    """Return how many collections were left out, and why."""
+    """Return how many collections were skipped, and why."""
     reasons = {
-        "fresh": gettext("%(count)d left out because they are fresh"),
-        "present": gettext("%(count)d left out because they are stored"),
-        "gone": gettext("%(count)d left out because they are gone"),
-        "empty": gettext("%(count)d left out because they are empty"),
+        "fresh": gettext("%(count)d skipped (up to date)"),
+        "present": gettext("%(count)d skipped (already stored)"),
+        "gone": gettext("%(count)d skipped (no longer stored)"),
+        "empty": gettext("%(count)d skipped (no data)"),
     }
-    other = gettext("%(count)d left out")
+    other = gettext("%(count)d skipped")
     return ", ".join(reasons.get(reason, other) % {"count": count} for reason, count in skipped.items())

@@ -1,7 +1,7 @@
-"""What this app must be told about the work of its runs, by the app that does it.
+"""The interface to the work of runs, which another app does.
 
-That app registers one :class:`Work` when it starts, so that runs can be counted, cancelled and retried here
-although nothing here knows what they do.
+That app registers a :class:`Work` when it starts. This app counts, cancels and retries runs through it, and
+knows nothing else of what they do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run that was started; ``is_new`` is false when its firing had started it before."""
+    """A started run; ``is_new`` is false when the same firing of a schedule had started it before."""
 
     run_id: str
     is_new: bool
@@ -24,7 +24,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How the collections of a run stand."""
+    """The collections of a run, counted by their state."""
 
     total: int = 0
     completed: int = 0
@@ -35,13 +35,13 @@ class Counts:
 
     @property
     def ended(self) -> int:
-        """How many have ended, however they did."""
+        """How many have ended, with any result."""
         return self.completed + self.failed + self.empty + self.cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A collection that failed, and why; the names are the API's, but for the two in words for people."""
+    """A collection that failed, and why, under the API's names; ``*_name`` are texts for people."""
 
     collection_id: str
     action: str
@@ -59,25 +59,25 @@ class Work(Protocol):
     """The work behind runs. Instants are UTC without zone."""
 
     def count(self, run_id: str) -> Counts:
-        """Count the collections of the run by how they stand."""
+        """Count the collections of the run by their state."""
 
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
-        """Return how many collections of the run end per minute at present."""
+        """Return how many collections of the run currently end per minute."""
 
     def failures(self, run_id: str, limit: int) -> list[Failure]:
-        """Return failed collections of the run, with their reasons."""
+        """Return up to ``limit`` failed collections of the run, with their reasons."""
 
     def count_failures(self, run_id: str) -> dict[str, int]:
-        """Count the failed collections of the run by their reason, in words."""
+        """Count the failed collections of the run by reason; the reasons are texts for people."""
 
     def count_own_records(self, run_id: str) -> int:
         """Count the records that only this run wrote."""
 
     def cancel(self, run_id: str) -> bool:
-        """Cancel what only this run waits for; False when some is left, for which this is called again."""
+        """Cancel the work that only this run waits for; False when some is left: call it again then."""
 
     def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
-        """Start a run that does again what failed in this one."""
+        """Start a run that retries the failed work of this one."""
 
 
 _registered: Work | None = None
@@ -85,7 +85,7 @@ _registered_for: dict[str, Work] = {}
 
 
 def register_work(work: Work, *, task_id: str | None = None) -> None:
-    """Make this the work of every run, or of one task's; called once, when the app that does it is ready."""
+    """Register the work of all runs, or of the runs of one task; called once, when the app is ready."""
     global _registered  # noqa: PLW0603 - one kind of work is behind nearly all runs
     if task_id is None:
         _registered = work

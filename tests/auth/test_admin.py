@@ -79,7 +79,7 @@ def test_revoke_asks_and_goes_through_the_service(
     services.revoke_token(token_id=admin_credential.id, revoked_by="boss")
     form = {"action": "revoke", "_selected_action": [reader_credential.id, admin_credential.id]}
     question = site.post(LIST, form).content.decode()
-    assert "Shall the token reader program be refused" in question
+    assert "Revoke the token reader program?" in question
     assert ApiToken.objects.filter(revoked_at__isnull=True).count() == 1
     page = site.post(LIST, form | {"confirmed": "yes"}, follow=True).content.decode()
     assert "done for 1 row" in page
@@ -204,7 +204,7 @@ def test_logins_are_throttled_together_with_those_of_the_api(client: Client, api
     answer = client.post(LOGIN, {"username": "chief", "password": PASSWORD})
     assert answer.status_code == 429
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
-    assert "Too many login tries" in answer.content.decode()
+    assert "Too many login attempts" in answer.content.decode()
     assert api.post("/api/auth/login", {"username": "chief", "password": PASSWORD}).status_code == 429
 
 

@@ -34,7 +34,7 @@ def test_it_speaks_to_people_without_naming_the_password(settings: Any) -> None:
     settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD = "chief", "a password of the settings"
     told = run() + run()
     assert "chief" in told[0]
-    assert "exists already" in told[2]
+    assert "already exists" in told[2]
     assert "a password" not in "".join(told)
 
 
@@ -42,7 +42,7 @@ def test_it_warns_when_the_name_belongs_to_a_plain_user(user: User, settings: An
     settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD = "ana", "another password"
     out, err = run("--json")
     assert json.loads(out) == {"username": "ana", "created": False}
-    assert "no active admin" in err
+    assert "is not an active admin" in err
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
 

@@ -112,7 +112,7 @@ def test_the_page_of_a_run_follows_its_failures_to_the_end(watched: Watched, sit
     assert page.evaluate("window.isTheSamePage") is True
     # Then the page is another one, once, with what belongs to an ended run.
     wait_for_the_page_of_an_ended_run(page)
-    expect(page.get_by_role("link", name="Retry what failed")).to_be_visible()
+    expect(page.get_by_role("link", name="Retry failed collections")).to_be_visible()
     assert page.get_by_role("link", name="Cancel").count() == 0
     failed = site.get(f"/api/sync-tasks/{run_id_of(page)}").json()["data"]
     assert failed["error_message"] in page.locator("#content").inner_text()
@@ -128,7 +128,7 @@ def test_a_page_that_lost_its_contact_says_so(watched: Watched, site: Stack) -> 
     watched.page.route("**/synctask/live/**", lambda route: route.fulfill(json={}))
     page = start_task(watched, "yearly_collect")  # which is always due here
     run_id, note = run_id_of(page), page.locator("[data-contact]")
-    expect(note.get_by_text("No answer; trying again")).to_be_visible()
+    expect(note.get_by_text("No connection. Retrying…")).to_be_visible()
     page.unroute("**/synctask/live/**")
     expect(note).to_be_hidden(timeout=RUN_TIMEOUT_MILLISECONDS)
     page.context.clear_cookies()

@@ -75,7 +75,7 @@ def test_a_bad_file_prints_its_problems_and_fails(tmp_path: Path) -> None:
     tree = [*make_tree(level1_count=1, child_count=2), *({**make_node(n), "catId": "x"} for n in range(30))]
     path = write(tmp_path / "bad.json", tree)
     lines = failure_of(path).splitlines()
-    assert lines[1] == "  file: [1].catId: must be a whole number, not a text"
+    assert lines[1] == "  file: [1].catId: must be a whole number, not a string"
     assert lines[-1] == "  file: and 10 more"
     assert len(lines) == 22
     assert selectors.list_all_ids() == []
@@ -118,4 +118,4 @@ def test_caches_that_were_not_cleared_are_reported(
 ) -> None:
     monkeypatch.setattr(services, "clear_all", lambda: False)
     assert run(str(SAMPLE_PATH), "--json").startswith("{")
-    assert "Redis did not answer" in capsys.readouterr().err
+    assert "Redis does not answer" in capsys.readouterr().err

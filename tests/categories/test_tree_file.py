@@ -153,7 +153,7 @@ def test_a_child_may_leave_its_parent_unnamed() -> None:
 def test_a_bad_parent_id_is_one_problem_not_one_per_child() -> None:
     tree = make_tree(level1_count=1, child_count=5)
     tree[0]["catId"] = "1000"
-    assert problems_of(tree) == ("[0].catId: must be a whole number, not a text",)
+    assert problems_of(tree) == ("[0].catId: must be a whole number, not a string",)
 
 
 def test_a_third_level_is_named_with_its_place() -> None:

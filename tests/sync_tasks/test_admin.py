@@ -90,7 +90,7 @@ def test_bars_have_their_numbers_without_javascript(site: Client, work: FakeWork
         assert 'aria-valuenow="25.0"' in page
         assert 'style="width: 25.0%"' in page
         assert '<span data-field="ended">50</span> / <span data-field="total">200</span>' in page
-        assert "25.0 a minute" in page
+        assert "25.0 per minute" in page
         assert "6 min" in page
 
 
@@ -153,7 +153,7 @@ def test_a_running_run_is_cancelled(site: Client, work: FakeWork) -> None:
     run_id = start()
     page = text(site, f"{LIST}{run_id}/change/")
     assert [slug for slug in OPERATIONS if f"operation/{slug}/" in page] == ["cancel"]
-    assert "be stopped?" in text(site, f"{LIST}{run_id}/operation/cancel/")
+    assert "? Data collected so far is kept." in text(site, f"{LIST}{run_id}/operation/cancel/")
     assert services.is_running(run_id)
     operate(site, run_id, "cancel")
     assert get(run_id)["status"] == "CANCELLED"
@@ -173,7 +173,7 @@ def test_what_failed_is_retried(site: Client, work: FakeWork) -> None:
     run_id = end(start_planned(), Counts(total=3, completed=1, failed=2))
     work.counts[run_id] = Counts(total=3, completed=1, failed=2)
     assert "operation/retry/" in text(site, f"{LIST}{run_id}/change/")
-    assert "Retries what failed" in operate(site, run_id, "retry")
+    assert "Retrying the failed collections of" in operate(site, run_id, "retry")
     assert count_runs(retry_of=run_id, requested_by="chief") == 1
 
 
@@ -270,7 +270,7 @@ def test_a_run_is_told_in_the_readers_language(site: Client, work: FakeWork) -> 
     end(run_id, Counts(total=97, completed=52, failed=45))
     page = site.get(f"{LIST}{run_id}/change/", headers={"Accept-Language": "zh-CN"}).content.decode()
     assert "97 次采集中有 45 次失败。" in page
-    assert "53 项因仍新鲜而略过" in page
+    assert "跳过 53 项（已是最新）" in page
 
 
 def test_an_error_of_an_older_release_is_shown_as_its_text(site: Client) -> None:

@@ -1,1 +1,1 @@
-"""How a request shows who sends it: a bearer token, or the login form of the admin."""
+"""How callers authenticate: with a bearer token, or with the login form of the admin."""

@@ -19,12 +19,12 @@ _HEADER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,4096}) *", re.IGNORECASE | 
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Accepts login tokens and API tokens; other schemes are left to others."""
+    """Accepts login tokens and API tokens; ignores other schemes."""
 
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
-        """Return the caller, or None when the header speaks of no bearer token.
+        """Return the caller, or None when the request has no bearer token.
 
-        :raises AuthenticationFailed: when it does and the token is malformed or not valid.
+        :raises AuthenticationFailed: when the header is malformed or the token is not valid.
         """
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if header[: len(_SCHEME)].lower() != _SCHEME:
@@ -42,5 +42,5 @@ class BearerAuthentication(BaseAuthentication):
         return principal, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the ``WWW-Authenticate`` header of a 401 answer; without one DRF would answer 403."""
+        """Return the ``WWW-Authenticate`` header of a 401 response; without it DRF sends 403."""
         return AUTHENTICATE_HEADER

@@ -1,4 +1,4 @@
-"""The login form of the admin: limited, bounded and logged as the login of the API is."""
+"""The login form of the admin, with the same limits and the same audit log as the login of the API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ else:
 
 
 class LoginForm(AuthenticationForm):
-    """Asks ``services.check_credentials``; ``refusal`` holds why nothing was checked, if so."""
+    """Checks a login with ``services.check_credentials``.
+
+    ``refusal`` is the error that kept it from checking, such as too many attempts; None when it checked.
+    """
 
     refusal: DomainError | None = None
 
@@ -26,7 +29,7 @@ class LoginForm(AuthenticationForm):
         username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         address = self.request.META.get("REMOTE_ADDR", "") if self.request is not None else ""
         if username is None or not password:
-            services.note_invalid_login(address=address)
+            services.log_invalid_login(address=address)
             return self.cleaned_data
         try:
             user = services.check_credentials(username=username, password=password, address=address)

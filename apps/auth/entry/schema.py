@@ -8,7 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class BearerAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Lets the API's browser send a login token or an API token."""
+    """Lets the page of the API documentation send a login token or an API token."""
 
     target_class = "apps.auth.entry.authentication.BearerAuthentication"
     name = "bearerAuth"

@@ -18,14 +18,14 @@ RETRY_AFTER_SECONDS = 2
 
 
 class HashingBusy(RateLimited):
-    """The process has as many logins in hand as it takes."""
+    """The process already handles as many logins as it allows."""
 
 
 class HashingLimit:
-    """Admits a bounded number of logins, of which a few hash and the others wait their turn.
+    """Admits a limited number of logins at once: a few of them hash, the others wait.
 
-    Hashing takes a core for a good part of a second, and a waiting login holds a thread of the web
-    server: both are bounded, so that cores and threads are left for everybody else.
+    Hashing uses a core for much of a second, and a waiting login holds a thread of the web server. Both
+    are limited, so that other requests find cores and threads.
     """
 
     def __init__(self, *, concurrent: int, admitted: int, wait_seconds: float) -> None:
@@ -35,9 +35,9 @@ class HashingLimit:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Hold one of the places for hashing.
+        """Hold a place for hashing during the block.
 
-        :raises HashingBusy: when none gets free in time, or too many wait already.
+        :raises HashingBusy: when no place becomes free in time, or too many logins wait already.
         """
         with self._admitted.take() as is_admitted:
             if not is_admitted or not self._hashing.acquire(timeout=self._wait_seconds):
@@ -50,7 +50,7 @@ class HashingLimit:
 
 @process_state.made_once
 def process_hashing_limit() -> HashingLimit:
-    """Return the limit of this process; a quarter of its threads stay free of logins."""
+    """Return the limit of this process; it leaves a quarter of the web threads to other requests."""
     return HashingLimit(
         concurrent=CONCURRENT_HASHES, admitted=threads_that_may_wait(), wait_seconds=WAIT_SECONDS
     )

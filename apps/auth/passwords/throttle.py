@@ -1,4 +1,4 @@
-"""The limit of login tries: per address and per user, in one moving window for all processes."""
+"""The rate limit of logins: per address and per user, in a moving window that all processes share."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ MAX_LOCAL_KEYS = 10_000
 _IPV6_NETWORK_BITS = 64
 
 
-def take_login_try(*, username: str, address: str) -> None:
-    """Count one try against the address and against the user.
+def count_login_attempt(*, username: str, address: str) -> None:
+    """Count one login attempt of the address and one of the user.
 
-    :raises RateLimited: when either has used up its tries; says after how many seconds one is free again.
+    :raises RateLimited: when either has no attempt left; it has the seconds until the next is allowed.
     """
     for identifiers in (("login-address", _address_key(address)), ("login-user", _username_key(username))):
-        retry_after_seconds = _hit(*identifiers)
+        retry_after_seconds = _count(*identifiers)
         if retry_after_seconds is not None:
             raise RateLimited(
-                _("Too many login tries. Try again later."), retry_after_seconds=retry_after_seconds
+                _("Too many login attempts. Try again later."), retry_after_seconds=retry_after_seconds
             )
 
 
-def _hit(*identifiers: str) -> int | None:
-    """Count one try; return None when it is allowed, else the seconds until the next one may come.
+def _count(*identifiers: str) -> int | None:
+    """Count one attempt; return None when it is allowed, else the seconds until the next one is.
 
-    With Redis down each process counts for itself: a looser limit, and never none.
+    While Redis is down, each process counts by itself: the limit is less strict, but still there.
     """
     if not redis_outage.is_known:
         try:
-            return core_redis.watch_redis(lambda: _hit_with(_shared_limiter(), *identifiers))
+            return core_redis.watch_redis(lambda: _count_with(_shared_limiter(), *identifiers))
         except redis.RedisError as error:
             logger.warning("login_limit_is_local", error=type(error).__name__)
-    return _hit_with(_local_limiter(), *identifiers)
+    return _count_with(_local_limiter(), *identifiers)
 
 
-def _hit_with(limiter: MovingWindowRateLimiter, *identifiers: str) -> int | None:
+def _count_with(limiter: MovingWindowRateLimiter, *identifiers: str) -> int | None:
     if limiter.hit(LOGIN_LIMIT, *identifiers):
         return None
     wait_seconds = limiter.get_window_stats(LOGIN_LIMIT, *identifiers).reset_time - time.time()
@@ -61,7 +61,7 @@ def _hit_with(limiter: MovingWindowRateLimiter, *identifiers: str) -> int | None
 
 
 def _shared_limiter() -> MovingWindowRateLimiter:
-    # Our own pool, so that the limiter has the same short timeouts as everything else of the process.
+    # The connection pool of the process has short timeouts; a pool of the limiter would not.
     pool = core_redis.get_redis().connection_pool
     return MovingWindowRateLimiter(
         RedisStorage("redis://", connection_pool=pool, key_prefix=f"{core_redis.KEY_PREFIX}throttle")
@@ -71,28 +71,28 @@ def _shared_limiter() -> MovingWindowRateLimiter:
 def _local_limiter() -> MovingWindowRateLimiter:
     storage = local_storage()
     if len(storage.events) > MAX_LOCAL_KEYS:
-        _forget_ended_windows(storage)
+        _drop_expired_windows(storage)
     return MovingWindowRateLimiter(storage)
 
 
-def _forget_ended_windows(storage: MemoryStorage) -> None:
-    """Drop the keys of ended windows; the library keeps them, and made-up names would fill the memory."""
+def _drop_expired_windows(storage: MemoryStorage) -> None:
+    """Drop the keys of expired windows: the library keeps them, so made-up names would fill the memory."""
     now = time.time()
     for key in list(storage.events):
         with storage.locks[key]:
             entries = storage.events.get(key)
-            if not entries or entries[0].expiry <= now:  # the newest comes first
+            if not entries or entries[0].expiry <= now:  # the newest entry is the first
                 storage.events.pop(key, None)
 
 
 @process_state.made_once
 def local_storage() -> MemoryStorage:
-    """Return what this process counts by itself while Redis does not answer."""
+    """Return the counters that this process uses while Redis does not answer."""
     return MemoryStorage()
 
 
 def _address_key(address: str) -> str:
-    """Return the address that is counted: a whole IPv6 network, since one host has all of it."""
+    """Return the address to count by: for IPv6 its network, since one host may use all of it."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What usernames, passwords and token labels may look like; no message ever holds the value."""
+"""The rules for usernames, passwords and token labels; no message contains the checked value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apps.core.errors import InvalidInput
 from apps.core.printable import has_unprintable
 
 USERNAME_MAX_LENGTH = 150
-# Longer than any password manager writes; without a bound, hashing megabytes is a way to stall us.
+# Longer than the passwords of password managers. Without a limit, a client could make us hash megabytes.
 PASSWORD_MAX_LENGTH = 1024
 LABEL_MIN_LENGTH = 2
 LABEL_MAX_LENGTH = 50
@@ -33,7 +33,7 @@ def clean_username(text: str) -> str:
 
 
 def check_password_form(text: str) -> None:
-    """Refuse what cannot be a password, before any work is spent on it.
+    """Refuse a text that cannot be a password before it is hashed.
 
     :raises InvalidInput: when it is empty, too long or cannot be encoded.
     """

@@ -1,1 +1,1 @@
-"""Tokens: their text, and what is remembered of their bearers."""
+"""Tokens: their text, and the cache of their callers."""

@@ -1,11 +1,11 @@
-"""What is known of tokens and users: fresh for a moment, and a last known state while MongoDB is down.
+"""The cache of callers: the state of tokens and users, fresh for a moment and usable while MongoDB is down.
 
-Every request with a token asks here. Within ``FRESH_SECONDS`` an earlier answer is used again; after that
-MongoDB is asked. When MongoDB does not answer, the copy in Redis (shared, signed, at most an hour old) or
-else this process's own last answer is used, so that what can be served without MongoDB is served.
+Every request with a token looks its caller up here. A state is fresh for ``FRESH_SECONDS``; after that it is
+read from MongoDB again. When MongoDB does not answer, the copy in Redis is used (shared, signed, at most an
+hour old), or else the last state that this process has read.
 
-A revocation leaves a mark in Redis of its own, longer than any copy lives: no process can overwrite it
-with what it read a moment before, and none accepts the token from its memory while MongoDB is down.
+A revocation sets a key of its own in Redis, which outlives every copy. So no process can overwrite it with a
+state that it read just before, and none accepts the token from its memory while MongoDB is down.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
 
-FRESH_SECONDS = 0.8  # a revocation is promised to hold everywhere within one second
+FRESH_SECONDS = 0.8  # a revocation must take effect everywhere within one second
 LAST_KNOWN_SECONDS = 3600
 COPY_EVERY_SECONDS = 60
 MAX_CALLERS = 10_000
-# Copies of state in Redis are signed with it: it stays what it was when they were written.
+# It signs the copies in Redis and must not change: the stored copies would not be valid any more.
 _SALT = "apps.auth.facts"
 
 
@@ -54,16 +54,16 @@ class CallerState:
     has_all_permissions: bool = False
 
     def to_signed_text(self) -> str:
-        """Return a text that :meth:`from_signed_text` reads, and that only we can write."""
+        """Return the state as a signed text, which :meth:`from_signed_text` reads."""
         values = asdict(self)
         values["expires_at"] = self.expires_at and self.expires_at.isoformat()
         return signing.dumps(values, salt=_SALT)
 
     @classmethod
     def from_signed_text(cls, text: str) -> CallerState:
-        """Read a copy.
+        """Return the state that a signed text holds.
 
-        :raises signing.BadSignature: when it is not ours, or older than an hour.
+        :raises signing.BadSignature: when the signature is not valid, or the text is older than an hour.
         """
         values = signing.loads(text, salt=_SALT, max_age=LAST_KNOWN_SECONDS)
         values["scope"] = TokenScope(values["scope"])
@@ -73,7 +73,7 @@ class CallerState:
 
 
 class CallerUnknownError(Exception):
-    """MongoDB does not answer, and nothing is remembered."""
+    """MongoDB does not answer, and the caller is not cached."""
 
 
 class _Read(NamedTuple):
@@ -82,7 +82,7 @@ class _Read(NamedTuple):
 
 
 class CallerCache:
-    """One process's knowledge of tokens and users; safe between threads."""
+    """The states of tokens and users that one process has read; safe between threads."""
 
     def __init__(self, *, timer: Callable[[], float] = time.monotonic) -> None:
         self._timer = timer
@@ -92,14 +92,15 @@ class CallerCache:
         self._copied: TTLCache[str, CallerState] = TTLCache(MAX_CALLERS, COPY_EVERY_SECONDS, timer)
 
     def look_up(self, key: str, load: Callable[[], CallerState | None]) -> CallerState | None:
-        """Return the state, or None when there is no such token or user.
+        """Return the state of a token or user, or None when there is no such one.
 
-        :raises CallerUnknownError: when MongoDB does not answer and nothing is remembered.
+        :param load: reads the state from MongoDB.
+        :raises CallerUnknownError: when MongoDB does not answer and the caller is not cached.
         """
         now = self._timer()
         with self._lock:
             read = self._fresh.get(key)
-        # Counted from before the question: a slow answer is old when it arrives.
+        # The age counts from before the read: a slow read may return a state that is already old.
         if read is None or now - read.read_at >= FRESH_SECONDS:
             read = _Read(self._load_or_recall(key, load), now)
             with self._lock:
@@ -107,19 +108,19 @@ class CallerCache:
         return read.state
 
     def mark_revoked(self, key: str) -> None:
-        """Refuse the token from now on, here at once and elsewhere even while MongoDB is down."""
+        """Drop a revoked token from the cache, and let no process accept it while MongoDB is down."""
         with self._lock:
             for known in (self._fresh, self._last_known, self._copied):
                 known.pop(key, None)
 
-        def leave_mark(client: redis.Redis) -> None:
+        def mark(client: redis.Redis) -> None:
             client.set(_revoked_key(key), "1", ex=LAST_KNOWN_SECONDS + COPY_EVERY_SECONDS)
             client.delete(_copy_key(key))
 
-        tolerate_redis_outage(leave_mark, None, must_try=True)
+        tolerate_redis_outage(mark, None, must_try=True)
 
     def clear(self) -> None:
-        """Forget everything this process knows."""
+        """Drop every state that this process has cached."""
         with self._lock:
             for known in (self._fresh, self._last_known, self._copied):
                 known.clear()
@@ -169,12 +170,12 @@ process_state.register(known_callers.clear)
 
 
 def token_key(token_hash: str) -> str:
-    """Return the key of an API token's state."""
+    """Return the cache key of an API token."""
     return token_hash
 
 
 def user_key(user_id: str) -> str:
-    """Return the key of a user's state."""
+    """Return the cache key of a user."""
     return f"user:{user_id}"
 
 

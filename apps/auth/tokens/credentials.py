@@ -1,4 +1,4 @@
-"""The text of credentials: random API tokens and signed login tokens; nothing here asks a database."""
+"""The text of credentials: random API tokens and signed login tokens; nothing here reads a database."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ API_TOKEN_PREFIX = "mlc_"  # noqa: S105 - a prefix that lets log filters and sec
 _API_TOKEN = re.compile(r"mlc_[A-Za-z0-9_-]{43}")
 _SIGNED_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ALGORITHM = "HS256"
-# A token made on a host whose clock is a little ahead must not be "not valid yet" on another.
+# The host that signed a token may have a clock slightly ahead of ours.
 _CLOCK_SKEW_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginClaims:
-    """What a login token says, under our signature."""
+    """The signed claims of a login token."""
 
     user_id: str
     username: str
@@ -43,7 +43,7 @@ def is_api_token(text: str) -> bool:
 
 
 def hash_api_token(text: str) -> str:
-    """Return what is stored of a token; it is random, so a plain hash cannot be guessed back."""
+    """Return the hash of a token, which is what is stored. Tokens are random, so it needs no salt."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

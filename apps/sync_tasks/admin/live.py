@@ -1,4 +1,4 @@
-"""How runs stand at this moment, in numbers and in words: for the page itself and for what renews it."""
+"""The current state of runs as numbers and texts, for the pages and for the script that refreshes them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLOURS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
-    """What a page shows of a run while it goes on; the texts are ready to be shown."""
+    """The state of a run as the pages show it; the texts are in the user's language."""
 
     id: str
     is_running: bool
@@ -40,7 +40,7 @@ class LiveRun:
     cancelled: int
     rate: str
     time_left: str
-    took: str
+    duration: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name."""
@@ -48,7 +48,7 @@ class LiveRun:
 
 
 def live_run(task: SyncTask) -> LiveRun:
-    """Count how the run stands now; of an ended one, read what was counted then."""
+    """Return the state of a run: counted now while it runs, read from its totals when it has ended."""
     progress = progress_of(_document_of(task))
     is_running = task.status == RunStatus.RUNNING
     eta_seconds = progress.eta_seconds if is_running else None
@@ -65,9 +65,9 @@ def live_run(task: SyncTask) -> LiveRun:
         empty=progress.empty,
         failed=progress.failed,
         cancelled=progress.cancelled,
-        rate=_("%(rate).1f a minute") % {"rate": progress.per_minute},
+        rate=_("%(rate).1f per minute") % {"rate": progress.per_minute},
         time_left=duration_text(eta_seconds) if is_running else "-",
-        took=duration_text((until - task.started_at).total_seconds()),
+        duration=duration_text((until - task.started_at).total_seconds()),
     )
 
 
@@ -77,7 +77,7 @@ def _colour_of(status: str, *, failed: int) -> str:
 
 
 def _document_of(task: SyncTask) -> Mapping[str, Any]:
-    """Return the run as the selectors know it: instants in UTC without zone."""
+    """Return the run as the selectors read it, with instants in UTC without zone."""
     return {
         "_id": task.pk,
         "task_id": task.task_id,

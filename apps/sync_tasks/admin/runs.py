@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from bson import ObjectId
 from django.contrib import admin
@@ -22,7 +22,7 @@ from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.time_texts import instant_text
 from apps.sync_tasks import selectors, services
-from apps.sync_tasks.admin.live import live_run
+from apps.sync_tasks.admin.live import LiveRun, live_run
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.words import ERRORS, skipped_text
@@ -37,12 +37,15 @@ def _cancel(task: SyncTask, user: str) -> str:
 
 def _retry(task: SyncTask, user: str) -> str:
     started = services.retry_run(run_id=str(task.pk), requested_by=user)
-    return _now("Retries what failed in %(name)s as sync task %(id)s.") % {"name": task, "id": started.run_id}
+    return _now("Retrying the failed collections of %(name)s as sync task %(id)s.") % {
+        "name": task,
+        "id": started.run_id,
+    }
 
 
 def _delete(task: SyncTask, user: str) -> str:
     services.delete_run(run_id=str(task.pk), is_data_deleted=False, deleted_by=user)
-    return _now("Deleted %(name)s; its records stay.") % {"name": task}
+    return _now("Deleted %(name)s. Its records are kept.") % {"name": task}
 
 
 def _delete_with_data(task: SyncTask, user: str) -> str:
@@ -56,8 +59,8 @@ def _delete_with_data(task: SyncTask, user: str) -> str:
 def _ask_to_delete(task: SyncTask) -> str:
     count = selectors.count_own_records(task.task_id, str(task.pk))
     text = ngettext(
-        "Shall %(name)s be deleted? The %(count)d record that only it wrote stays.",
-        "Shall %(name)s be deleted? The %(count)d records that only it wrote stay.",
+        "Delete %(name)s? The %(count)d record that only it wrote is kept.",
+        "Delete %(name)s? The %(count)d records that only it wrote are kept.",
         count,
     )
     return text % {"name": task, "count": count}
@@ -66,8 +69,8 @@ def _ask_to_delete(task: SyncTask) -> str:
 def _ask_to_delete_with_data(task: SyncTask) -> str:
     count = selectors.count_own_records(task.task_id, str(task.pk))
     text = ngettext(
-        "Shall %(name)s be deleted for good with the %(count)d record that only it wrote?",
-        "Shall %(name)s be deleted for good with the %(count)d records that only it wrote?",
+        "Delete %(name)s and the %(count)d record that only it wrote? This cannot be undone.",
+        "Delete %(name)s and the %(count)d records that only it wrote? This cannot be undone.",
         count,
     )
     return text % {"name": task, "count": count}
@@ -79,7 +82,7 @@ def _has_ended(task: SyncTask) -> bool:
 
 @admin.register(SyncTask)
 class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
-    """The newest runs first, each with a bar that moves while it runs."""
+    """Lists the newest runs first, each with a live progress bar."""
 
     list_display = (
         "title",
@@ -92,11 +95,11 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         "trigger",
         "requested_by",
         "started",
-        "took",
+        "duration",
     )
     list_filter = ("status", "trigger")
-    search_fields = ("task_id",)  # shows the box; get_search_results says what it finds
-    search_help_text = _("Id of the sync task, or of its task, such as daily_collect")
+    search_fields = ("task_id",)  # shows the search box; get_search_results searches
+    search_help_text = _("Sync task ID, or task ID such as daily_collect")
     list_before_template = "sync_tasks/list_head.html"
     ordering = ("-started_at", "-id")
     fields = (
@@ -107,7 +110,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         "numbers",
         "reasons",
         "failures",
-        "left_out",
+        "skipped_by_reason",
         "trigger",
         "requested_by",
         "started",
@@ -119,15 +122,15 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         Operation(
             slug="cancel",
             label=_("Cancel"),
-            ask=lambda task: _now("Shall %(name)s be stopped?") % {"name": task},
+            ask=lambda task: _now("Cancel %(name)s? Data collected so far is kept.") % {"name": task},
             run=_cancel,
             is_offered=lambda task: task.status == RunStatus.RUNNING,
             is_bulk=True,
         ),
         Operation(
             slug="retry",
-            label=_("Retry what failed"),
-            ask=lambda task: _now("Shall what failed in %(name)s be collected again?") % {"name": task},
+            label=_("Retry failed collections"),
+            ask=lambda task: _now("Retry the failed collections of %(name)s?") % {"name": task},
             run=_retry,
             is_offered=lambda task: _has_ended(task) and live_run(task).failed > 0,
             is_bulk=True,
@@ -156,16 +159,16 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
 
     @admin.display(description=_("name"))
     def title(self, task: SyncTask) -> str:
-        """Return the name in the reader's language."""
+        """Return the name in the user's language."""
         return task.shown_name
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address that tells how runs stand."""
+        """Add the address of the live state of runs."""
         view = self.admin_site.admin_view(self.live_view)
         return [path("live/", view, name="sync_tasks_synctask_live"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncTask]:
-        """Leave out the plan, which is large, and what belongs to the planner."""
+        """Do not load the plan, which is large, and the planner's token."""
         return super().get_queryset(request).defer("parameters", "planner_token")
 
     def get_search_results(
@@ -178,34 +181,35 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         return queryset.filter(**{"pk" if ObjectId.is_valid(text) else "task_id": text}), False
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
-        """Tell how the named runs stand; those that are gone are left out.
+        """Return the state of the runs in ``ids`` as JSON; deleted runs are missing in it.
 
-        With ``pieces`` also the parts of the page that list the failures, which take longer to find.
+        With ``pieces=yes`` each run also has the parts of its page that list failures; these take longer.
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
         ids = request.GET.get("ids", "").split(",")
         if len(ids) > MAX_WATCHED or not all(ObjectId.is_valid(one) for one in ids):
-            raise BadRequest("ids: up to a hundred ids with commas between")
+            raise BadRequest("ids: up to a hundred ids, separated by commas")
         tasks = self.get_queryset(request).filter(pk__in=ids)
         has_pieces = request.GET.get("pieces") == "yes"
         runs = [live_run(task).to_json() | (self._pieces(task) if has_pieces else {}) for task in tasks]
-        answer = JsonResponse({"runs": runs})
-        add_never_cache_headers(answer)
-        return answer
+        response = JsonResponse({"runs": runs})
+        add_never_cache_headers(response)
+        return response
 
     def _pieces(self, task: SyncTask) -> dict[str, Any]:
         return {"pieces": {"reasons": self.reasons(task), "failures": self.failures(task)}}
 
     @admin.display(description=_("status"))
     def state(self, task: SyncTask) -> SafeString:
-        """Say where the run stands."""
-        return _field(task, "status", colour=_seen(task).colour)
+        """Return the status in its colour."""
+        return _field(task, "status", colour=_live_run_of(task).colour)
 
     @admin.display(description=_("progress"))
     def progress(self, task: SyncTask) -> SafeString:
-        """Return the bar."""
-        return render_to_string("sync_tasks/bar.html", {"run": _seen(task), "address": _live_address()})
+        """Return the progress bar."""
+        context = {"run": _live_run_of(task), "address": _live_address()}
+        return render_to_string("sync_tasks/bar.html", context)
 
     @admin.display(description=_("rate"))
     def rate(self, task: SyncTask) -> SafeString:
@@ -222,10 +226,10 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         """Return how many collections failed."""
         return _field(task, "failed")
 
-    @admin.display(description=_("took"))
-    def took(self, task: SyncTask) -> SafeString:
+    @admin.display(description=_("duration"))
+    def duration(self, task: SyncTask) -> SafeString:
         """Return how long it has been running, or ran."""
-        return _field(task, "took")
+        return _field(task, "duration")
 
     @admin.display(description=_("started at"))
     def started(self, task: SyncTask) -> str:
@@ -239,8 +243,8 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
 
     @admin.display(description=_("progress"))
     def numbers(self, task: SyncTask) -> SafeString:
-        """Return the bar with all its numbers."""
-        context = {"run": _seen(task), "address": f"{_live_address()}?pieces=yes"}
+        """Return the progress bar with all numbers."""
+        context = {"run": _live_run_of(task), "address": f"{_live_address()}?pieces=yes"}
         return render_to_string("sync_tasks/numbers.html", context)
 
     @admin.display(description=_("failures by reason"))
@@ -255,9 +259,9 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         found = selectors.failures_of({"_id": task.pk, "task_id": task.task_id})
         return render_to_string("sync_tasks/failures.html", {"run_id": task.pk, "failures": found})
 
-    @admin.display(description=_("left out"))
-    def left_out(self, task: SyncTask) -> str:
-        """Return how many collections were not planned, by reason."""
+    @admin.display(description=_("skipped"))
+    def skipped_by_reason(self, task: SyncTask) -> str:
+        """Return how many collections were skipped, by reason."""
         return skipped_text(task.skipped) or "-"
 
     @admin.display(description=_("error message"))
@@ -267,16 +271,16 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
 
 
 def _field(task: SyncTask, name: str, *, colour: str = "") -> SafeString:
-    value = getattr(_seen(task), name)
+    value = getattr(_live_run_of(task), name)
     mark = format_html(' class="collector-label" data-colour="{}"', colour) if colour else ""
     return format_html('<span data-run="{}" data-field="{}"{}>{}</span>', task.pk, name, mark, value)
 
 
-def _seen(task: SyncTask) -> Any:
-    """Count once for all columns of a row."""
+def _live_run_of(task: SyncTask) -> LiveRun:
+    """Return the state of a run, counted once for all columns of its row."""
     if not hasattr(task, "_live_run"):
         task._live_run = live_run(task)  # type: ignore[attr-defined]
-    return task._live_run  # type: ignore[attr-defined]
+    return cast(LiveRun, task._live_run)  # type: ignore[attr-defined]
 
 
 def _live_address() -> str:

@@ -1,13 +1,13 @@
-"""A TTL index, which the ORM cannot declare: MongoDB deletes runs long ended by itself."""
+"""A TTL index, which the ORM cannot declare: MongoDB deletes runs that ended long ago."""
 
 from django.db import migrations
 
-# Its collections are kept as long: with them go the reasons of its failures, and what could be retried.
+# The collections of a run expire after the same time. Without them it has no failures to show or retry.
 RUN_HISTORY_SECONDS = 180 * 24 * 3600
 
 
 def create_index(apps, schema_editor):
-    # A run that has not ended has no end (null), and TTL deletes only what holds a date.
+    # A run that has not ended has null in the field, and a TTL index deletes only documents with a date.
     schema_editor.connection.get_collection("sync_tasks").create_index(
         "finished_at", name="sync_task_expiry", expireAfterSeconds=RUN_HISTORY_SECONDS
     )

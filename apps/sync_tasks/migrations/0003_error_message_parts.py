@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-# Without a word to MongoDB: a document without the field reads as null.
+# MongoDB needs no change: a document without the field reads as null.
 _STATE = [
     migrations.AddField(model_name="synctask", name="error_message_parts", field=models.JSONField(null=True)),
 ]

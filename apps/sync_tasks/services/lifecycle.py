@@ -37,7 +37,7 @@ def start_run(
     expected_total: int = 0,
     retry_of: str = "",
 ) -> Started:
-    """Start a run; a firing of a schedule that has started one already returns that run, not new.
+    """Start a run; if the same firing has started one before, return that one with ``is_new`` false.
 
     :raises AlreadyRunning: when a run of the same task has not ended.
     """
@@ -56,12 +56,12 @@ def start_run(
         try:
             collection_of(SyncTask).insert_one(document)
         except DuplicateKeyError:
-            # The firing first: a schedule that fires twice is no overlap, although its first run may run on.
+            # The firing is checked first: when a schedule fires twice, its first run may still be running.
             if firing is not None and (known := _find_fired(task_id, firing)):
                 return Started(known, is_new=False)
             if running := _find_running(task_id):
                 raise AlreadyRunning(running) from None
-            continue  # the run in the way ended, or was deleted, this very moment
+            continue  # the conflicting run has ended or been deleted meanwhile
         run_id = str(document["_id"])
         audit.info(
             "sync_task_started",
@@ -77,11 +77,11 @@ def start_run(
 
 
 def finish_run(run_id: str, *, counts: Counts, planner_token: str | None = None) -> bool:
-    """End a planned run whose collections have all ended, with these counts as its totals.
+    """End a planned run whose collections have all ended; the counts become its totals.
 
-    It has FAILED when there were failures and nothing else, and is COMPLETED otherwise. False when it is not
-    planned, has collections under way, or had ended before. With a ``planner_token`` the planning was all its
-    work, and the planner that holds the lease ends both in one step.
+    The run is FAILED when collections failed and none is completed or empty, else COMPLETED. Returns False
+    when it is not planned, has collections under way, or had ended before. ``planner_token`` is for a run
+    whose planning is all its work: the planner that holds the lease ends planning and run in one update.
     """
     if counts.ended < counts.total:
         return False
@@ -93,15 +93,15 @@ def finish_run(run_id: str, *, counts: Counts, planner_token: str | None = None)
 
 
 def fail_run(run_id: str, *, error_message: str, counts: Counts) -> bool:
-    """End a run as FAILED, planned or not; False when it had ended before.
+    """End a run as FAILED, planned or not; return False when it had ended before.
 
-    What has not ended then is part of the total and of nothing else.
+    Its collections that have not ended count in ``total`` only.
     """
     return _end(run_id, {}, RunStatus.FAILED, counts, error_message, is_planned=None)
 
 
 def totals_of(counts: Counts) -> dict[str, int]:
-    """Return the counts as they are frozen in an ended run."""
+    """Return the counts as an ended run stores them."""
     return {
         "total": counts.total,
         "completed": counts.completed,
@@ -112,7 +112,7 @@ def totals_of(counts: Counts) -> dict[str, int]:
 
 
 def clip(field_name: str, text: str) -> str:
-    """Return the text cut to what its field holds."""
+    """Return the text, cut to the maximum length of the field."""
     field = cast("CharField[str, str]", SyncTask._meta.get_field(field_name))
     return text[: field.max_length]
 
@@ -124,7 +124,7 @@ def _end(
     counts: Counts,
     error_message: str,
     *,
-    is_planned: bool | None,  # None: as it was
+    is_planned: bool | None,  # None leaves it unchanged
 ) -> bool:
     now = utc_now()
     ended = collection_of(SyncTask).update_one(
@@ -170,7 +170,7 @@ def _new_document(**given: Any) -> Document:
 
 
 def _find_fired(task_id: str, firing: str) -> str | None:
-    # The indexes are partial (they leave nulls out); naming the type lets MongoDB use them for a search.
+    # The unique indexes are partial: nulls are not in them. MongoDB uses them only for a filter on the type.
     return _find_id(
         {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": firing, "$type": "string"}}
     )

@@ -1,4 +1,4 @@
-"""What operators do with runs: cancel, retry what failed, delete. Each leaves a line in the audit log."""
+"""What operators do with runs: cancel, retry, delete. Each of these is written to the audit log."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A run that is gone, and how many records went with it."""
+    """The result of a deletion: how many records were deleted with the run."""
 
     records: int
 
 
 def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
-    """Stop a run: what waits is not collected any more, and its totals are frozen. Returns the run.
+    """Cancel a run and the collections that only it waits for, and store its totals; return the run.
 
-    Killed halfway, the run is CANCELLED without totals, and :func:`settle_cancelled` does the rest.
+    If the process is killed halfway, the run is CANCELLED without totals, and the tick completes it with
+    :func:`settle_cancelled`.
 
     :raises NotFound: when there is no such run.
     :raises Conflict: when it has ended.
@@ -57,7 +58,7 @@ def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
     )
     if cancelled is None:
         raise Conflict(_("This sync task has ended."), detail=f"status={_get(run_id)['status']}")
-    # Not the text that was given: ids have upper-case spellings too.
+    # The stored id, because the given text may be in upper case.
     run_id = str(cancelled["_id"])
     audit.info("sync_task_cancelled", run_id=run_id, task_id=cancelled["task_id"], cancelled_by=cancelled_by)
     settle_cancelled(run_id)
@@ -65,9 +66,9 @@ def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
 
 
 def settle_cancelled(run_id: str) -> bool:
-    """Cancel the waiting work of a cancelled run and freeze its totals; True when this call froze them.
+    """Cancel the waiting work of a cancelled run and store its totals; True when this call stored them.
 
-    While a planner holds the run, more work may still come: then they are frozen later, by the tick.
+    A planner that holds a lease on the run may still add work. Then the tick stores the totals later.
     """
     unsettled = {"_id": run_key(run_id), "status": RunStatus.CANCELLED.value, "totals": None}
     run = collection_of(SyncTask).find_one(unsettled, {"planner_until": 1, "task_id": 1})
@@ -76,35 +77,35 @@ def settle_cancelled(run_id: str) -> bool:
     run_id, work = str(run["_id"]), get_work(run["task_id"])
     if not work.cancel(run_id):
         return False
-    # Looked at before the counting: no planner begins on a cancelled run, so from here on nothing is added.
+    # Checked before the counting: no planner claims a cancelled run, so no work is added after this.
     if run["planner_until"] is not None and run["planner_until"] > utc_now():
         return False
     totals = totals_of(settled(work.count(run_id)))
-    frozen = collection_of(SyncTask).update_one(
+    stored = collection_of(SyncTask).update_one(
         unsettled,
         {"$set": {"totals": totals, "planner_token": "", "planner_until": None, "updated_at": utc_now()}},
     )
-    return frozen.modified_count == 1
+    return stored.modified_count == 1
 
 
 def find_retryable(run_id: str) -> Document:
-    """Return an ended run in which something failed.
+    """Return an ended run with failed collections.
 
     :raises NotFound: when there is no such run.
     :raises Conflict: while it runs, or when nothing failed in it.
     """
     run = _get_ended(run_id)
-    # Counted now: an answer that came late may have mended what the frozen totals call failed.
+    # Counted now: a late answer may have completed a collection that failed in the stored totals.
     if not get_work(run["task_id"]).count(str(run["_id"])).failed:
         raise Conflict(_("No collection of this sync task has failed."))
     return run
 
 
 def retry_run(*, run_id: str, requested_by: str) -> Started:
-    """Start a new run that collects what failed in an ended one.
+    """Start a new run for the failed collections of an ended one.
 
     :raises NotFound: when there is no such run.
-    :raises Conflict: while it runs, when nothing failed in it, or when its task runs again.
+    :raises Conflict: while it runs, when nothing failed in it, or while another run of its task runs.
     """
     run = find_retryable(run_id)
     started = get_work(run["task_id"]).retry(run, requested_by)
@@ -119,20 +120,20 @@ def retry_run(*, run_id: str, requested_by: str) -> Started:
 
 
 def delete_run(*, run_id: str, is_data_deleted: bool, deleted_by: str) -> Deleted:
-    """Delete an ended run and, when asked to, the records that only it wrote.
+    """Delete an ended run and, with ``is_data_deleted``, the records that only it wrote.
 
-    Its row goes last: killed halfway, the deletion is done by doing it again.
+    The row is deleted last, so a deletion that was killed halfway can be repeated.
 
     :raises NotFound: when there is no such run.
-    :raises Conflict: while it runs, or while a retry of it is being planned from what failed in it.
+    :raises Conflict: while it runs, or while a retry of its failed collections is being planned.
     """
     run = _get_ended(run_id)
     run_id = str(run["_id"])
     if retry_id := find_unplanned_retry(run_id):
         message = _("A retry of this sync task is being planned. Try again in a moment.")
         raise Conflict(message, detail=f"sync_task_id={retry_id}")
-    answers = run_deleted.send(sender=SyncTask, run_id=run_id, is_data_deleted=is_data_deleted)
-    records = sum(int(count or 0) for _receiver, count in answers)
+    results = run_deleted.send(sender=SyncTask, run_id=run_id, is_data_deleted=is_data_deleted)
+    records = sum(int(count or 0) for _receiver, count in results)
     collection_of(SyncTask).delete_one({"_id": run["_id"]})
     audit.info(
         "sync_task_deleted",
@@ -146,9 +147,9 @@ def delete_run(*, run_id: str, is_data_deleted: bool, deleted_by: str) -> Delete
 
 
 def delete_ended_rows(*, before: datetime, limit: int) -> int:
-    """Delete rows of runs that ended before the instant (UTC without zone), up to the limit; how many.
+    """Delete the rows of up to ``limit`` runs that ended by ``before`` (UTC without zone); return how many.
 
-    For whoever deletes all records and collections too: nobody is told of the single runs.
+    It does not send ``run_deleted``: the caller also deletes all records and collections.
     """
     ended = {"status": {"$ne": RunStatus.RUNNING.value}, "finished_at": {"$lte": before}}
     found = [one["_id"] for one in collection_of(SyncTask).find(ended, {"_id": 1}).limit(limit)]

@@ -1,7 +1,7 @@
-"""The planning of runs: one planner at a time, which another one replaces when it dies.
+"""The planning of runs: one planner at a time; when it dies, another one goes on.
 
-A planner takes a lease with a token of its own, notes how far it came, and loses the lease when the run is
-stopped, or when its time ran out and another planner came.
+A planner claims a lease with a token of its own and stores its progress. It loses the lease when the run
+ends, or when the lease has expired and another planner claims it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Document = dict[str, Any]
 
 
 def claim_planner_lease(run_id: str, *, token: str, seconds: float) -> Document | None:
-    """Take (or renew) the right to plan a run; returns the run, or None when it cannot be had.
+    """Claim or renew the lease to plan a run; return the run, or None when the lease is not free.
 
-    It can be had while the run is RUNNING and not planned, and nobody else's lease is valid.
+    The lease is free while the run is RUNNING and not planned, and no other planner has a valid lease.
     """
     now = utc_now()
     free = without_planner()
@@ -48,7 +48,7 @@ def claim_planner_lease(run_id: str, *, token: str, seconds: float) -> Document 
 
 
 def store_plan(run_id: str, *, token: str, parameters: Mapping[str, Any], expected_total: int) -> bool:
-    """Store what the planner has made of the run's parameters; False when its lease is lost."""
+    """Replace the parameters of a run with what its planner made of them; False when the lease is lost."""
     stored = collection_of(SyncTask).update_one(
         _under_lease(run_id, token),
         {
@@ -63,9 +63,9 @@ def store_plan(run_id: str, *, token: str, parameters: Mapping[str, Any], expect
 
 
 def note_planned(run_id: str, *, token: str, planned_count: int, skipped: Mapping[str, int]) -> bool:
-    """Note how far the planning is and renew the lease; False when the lease is lost or the run stopped.
+    """Store how far the planning is and renew the lease; False when the lease is lost or the run has ended.
 
-    ``skipped`` replaces what was noted before: it counts from the beginning of the plan.
+    ``skipped`` replaces the stored counts: it counts from the beginning of the plan.
     """
     now = utc_now()
     noted = collection_of(SyncTask).update_one(
@@ -85,7 +85,7 @@ def note_planned(run_id: str, *, token: str, planned_count: int, skipped: Mappin
 
 
 def mark_planned(run_id: str, *, token: str) -> bool:
-    """Note that the whole run is planned, and end the lease; False when it is lost or the run stopped."""
+    """Mark the run as planned and release the lease; False when the lease is lost or the run has ended."""
     planned = collection_of(SyncTask).update_one(
         _under_lease(run_id, token),
         {"$set": {"is_planned": True, "planner_token": "", "planner_until": None, "updated_at": utc_now()}},
@@ -103,9 +103,9 @@ def _under_lease(run_id: str, token: str) -> Document:
 
 
 def _release_if_ended(run_id: str, token: str) -> bool:
-    """Give the lease on a stopped run back, so that its totals can be frozen; always False.
+    """Release the lease on a run that has ended, so that its totals can be stored; always returns False.
 
-    They wait for the lease because its planner may enqueue one more batch before it learns of the end.
+    The totals wait for the lease because the planner may enqueue one more batch before it sees the end.
     """
     collection_of(SyncTask).update_one(
         {"_id": run_key(run_id), "planner_token": token, "status": {"$ne": RunStatus.RUNNING.value}},

@@ -1,4 +1,4 @@
-"""The limit of login tries."""
+"""The limit of login attempts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from apps.auth.passwords import throttle
-from apps.auth.passwords.throttle import take_login_try
+from apps.auth.passwords.throttle import count_login_attempt
 from apps.core.errors import RateLimited
 from apps.core.storage import redis as core_redis
 from tests.auth.conftest import redis_client
@@ -21,7 +21,7 @@ def tries_allowed(count: int, *, username: str = "ana", address: str = "192.0.2.
     allowed = 0
     for _ in range(count):
         try:
-            take_login_try(username=username, address=address)
+            count_login_attempt(username=username, address=address)
         except RateLimited:
             continue
         allowed += 1
@@ -46,7 +46,7 @@ class TestWithRedis:
     def test_the_refusal_says_when_the_next_try_is_free(self) -> None:
         tries_allowed(10)
         with pytest.raises(RateLimited) as caught:
-            take_login_try(username="ana", address="192.0.2.1")
+            count_login_attempt(username="ana", address="192.0.2.1")
         assert 50 <= int(caught.value.headers["Retry-After"]) <= 60
 
     def test_the_window_moves(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ class TestWithRedis:
         assert tries_allowed(1, username="v", address="also not an address") == 0
 
     def test_keys_are_bounded_prefixed_and_expire(self) -> None:
-        take_login_try(username="u" * 150, address="192.0.2.1")
+        count_login_attempt(username="u" * 150, address="192.0.2.1")
         client = core_redis.get_redis()
         keys = list(client.scan_iter("mengla:throttle:*"))
         assert len(keys) == 2
@@ -88,7 +88,7 @@ class TestWithoutRedis:
     def test_each_process_counts_for_itself(self, redis_is_down: None) -> None:
         assert tries_allowed(15) == 10
         with pytest.raises(RateLimited) as caught:
-            take_login_try(username="ana", address="192.0.2.1")
+            count_login_attempt(username="ana", address="192.0.2.1")
         assert 50 <= int(caught.value.headers["Retry-After"]) <= 60
 
     def test_a_hanging_redis_costs_one_timeout(self, hanging_redis: socket.socket) -> None:
@@ -101,10 +101,10 @@ class TestWithoutRedis:
         monkeypatch.setattr(throttle, "MAX_LOCAL_KEYS", 20)
         real_time = time.time
         for n in range(100):
-            # Each try comes a minute after the one before.
+            # Each attempt comes a minute after the one before.
             monkeypatch.setattr(time, "time", lambda n=n: real_time() + 61 * n)
-            take_login_try(username=f"user{n}", address=f"192.0.2.{n}")
-        take_login_try(username="last", address="192.0.2.200")
+            count_login_attempt(username=f"user{n}", address=f"192.0.2.{n}")
+        count_login_attempt(username="last", address="192.0.2.200")
         assert len(throttle.local_storage().events) <= 24
 
 

@@ -99,7 +99,7 @@ def test_a_fill_leaves_figures_alone_however_old() -> None:
     make_stale(hot("202505"))
     foretold = run("fill", *MAY_JUNE, *HOT, "--dry-run").out
     assert foretold == (
-        "Dry run, nothing started: 1 of 2 collections would be planned; 1 left out because they are stored.\n"
+        "Dry run, nothing started: 1 of 2 collections would be planned; 1 skipped (already stored).\n"
     )
     run_id = run("fill", *MAY_JUNE, *HOT, "--json").result["id"]
     assert planned(run_id) == ["202506"]

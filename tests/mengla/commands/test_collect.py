@@ -152,7 +152,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     assert ended.result == {"is_dry_run": True, "total": 10, "to_collect": 9, "skipped": {"fresh": 1}}
     text = run("collect", *JUNE, "--dry-run").out
     assert text == (
-        "Dry run, nothing started: 9 of 10 collections would be planned; 1 left out because they are fresh.\n"
+        "Dry run, nothing started: 9 of 10 collections would be planned; 1 skipped (up to date).\n"
     )
     assert run("collect", *JUNE, "--dry-run", "--force", "--json").result["to_collect"] == 10
     assert_nothing_started()

@@ -200,7 +200,7 @@ def test_a_dry_retry_says_what_would_be_collected_and_starts_nothing() -> None:
     assert (ended.code, ended.err) == (0, "")
     assert ended.result == {"is_dry_run": True, "total": 2, "to_collect": 1, "skipped": {"fresh": 1}}
     assert sync_tasks("retry", run_id, "--dry-run").out == (
-        "Dry run, nothing started: 1 of 2 collections would be planned; 1 left out because they are fresh.\n"
+        "Dry run, nothing started: 1 of 2 collections would be planned; 1 skipped (up to date).\n"
     )
     assert len(stored_runs()) == 1
     retried = sync_tasks("retry", run_id, "--json").result["id"]

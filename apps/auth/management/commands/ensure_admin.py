@@ -13,21 +13,21 @@ from apps.core.management.base import CollectorCommand, ExitCode
 
 
 class Command(CollectorCommand):
-    """Creates the first admin; a user that exists is left as it is, its password too."""
+    """Creates the first admin; an existing user and its password are not changed."""
 
     help = gettext_noop(
-        "Create the admin of ADMIN_USERNAME and ADMIN_PASSWORD, unless a user of that name exists."
+        "Create the admin user from ADMIN_USERNAME and ADMIN_PASSWORD, unless a user with that name exists."
     )
 
     def run(self, **_options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Ensure the admin and say what was done."""
+        """Create the admin if it does not exist, and return what was done."""
         admin = services.ensure_admin()
         named = {"username": admin.username}
         if not admin.is_admin:
-            self.stderr.write(_("Warning: the user %(username)s exists and is no active admin.") % named)
+            self.stderr.write(_("Warning: the user %(username)s exists but is not an active admin.") % named)
         summary = (
             _("Created the admin %(username)s.")
             if admin.created
-            else _("The user %(username)s exists already.")
+            else _("The user %(username)s already exists.")
         )
         return named | {"created": admin.created}, summary % named, ExitCode.DONE

@@ -18,9 +18,9 @@ from apps.core.management.base import CollectorCommand, ExitCode
 
 
 class Command(CollectorCommand):
-    """Makes the stored category tree equal to a file; an interrupted run is completed by another one."""
+    """Makes the stored category tree equal to a file; run again, it completes an interrupted import."""
 
-    help = gettext_noop("Import the category tree from a JSON file. A bad file changes nothing.")
+    help = gettext_noop("Import the category tree from a JSON file. An invalid file changes nothing.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the file and ``--dry-run``."""
@@ -29,15 +29,15 @@ class Command(CollectorCommand):
         parser.add_argument("--dry-run", action="store_true", help=_("check and compare, write nothing"))
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Run the import and say what it did."""
+        """Run the import and return what it did."""
         is_dry_run: bool = options["dry_run"]
         result = import_categories(nodes=_read(options["file"]), is_dry_run=is_dry_run)
         counts = dataclasses.asdict(result)
         if not counts.pop("are_caches_cleared"):
             self.stderr.write(
                 _(
-                    "Redis did not answer: other processes may serve the former tree for a minute. "
-                    "Run the import again to tell them."
+                    "Redis does not answer: other processes may serve the previous tree for up to a minute. "
+                    "Run the import again to clear their caches."
                 )
             )
         summary = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -60,5 +60,5 @@ def _read(name: str) -> Any:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists() and not path.is_dir()
-    except OSError:  # a name no file system takes
+    except OSError:  # the file system does not accept this name
         return False

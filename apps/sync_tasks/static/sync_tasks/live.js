@@ -1,4 +1,4 @@
-// Moves the progress bars of running sync tasks without a reload; without it the page shows fixed numbers.
+// Refreshes the progress of running sync tasks without a reload; without it the numbers do not change.
 (() => {
     "use strict";
 
@@ -33,21 +33,21 @@
                 part.dataset.running = run.is_running ? "yes" : "no";
             }
         }
-        // Its own page has more than these fields: the end, the reason, and other buttons.
+        // The page of the run has more than these fields: its end, its error message and other buttons.
         if (!run.is_running && document.querySelector(`[data-page-of="${run.id}"]`)) {
             window.location.reload();
         }
     }
 
-    // Says that the numbers stand still: "lost" while nobody answers, "out" when the session is over.
-    function tell(state) {
+    // Shows why the numbers do not change: "lost" without a connection, "out" when the session has ended.
+    function showContact(state) {
         for (const note of document.querySelectorAll("[data-contact]")) {
             note.hidden = state === "";
             note.dataset.state = state;
         }
     }
 
-    async function renew() {
+    async function refresh() {
         const parts = running();
         if (parts.length === 0) {
             return;
@@ -56,36 +56,36 @@
         try {
             const address = new URL(parts[0].dataset.live, window.location.origin);
             address.searchParams.set("ids", ids.join(","));
-            const answer = await fetch(address, {
+            const response = await fetch(address, {
                 credentials: "same-origin",
                 headers: { Accept: "application/json" },
             });
-            // Who is logged out, or may not look any more, would only be sent to the login again and again.
-            if (answer.redirected || answer.status === 403) {
-                tell("out");
+            // A user who is logged out or lost the permission would be redirected to the login every time.
+            if (response.redirected || response.status === 403) {
+                showContact("out");
                 return;
             }
-            if (!answer.ok) {
-                throw new Error(`status ${answer.status}`);
+            if (!response.ok) {
+                throw new Error(`status ${response.status}`);
             }
-            const told = await answer.json();
-            const seen = new Set(told.runs.map((run) => run.id));
-            told.runs.forEach(show);
-            // A run that was deleted meanwhile is not asked for again.
-            parts.filter((part) => !seen.has(part.dataset.run)).forEach((part) => { part.dataset.running = "no"; });
+            const { runs } = await response.json();
+            const found = new Set(runs.map((run) => run.id));
+            runs.forEach(show);
+            // A deleted run is not requested again.
+            parts.filter((part) => !found.has(part.dataset.run)).forEach((part) => { part.dataset.running = "no"; });
             failures = 0;
-            tell("");
+            showContact("");
         } catch {
             failures += 1;
-            tell("lost");
+            showContact("lost");
         }
-        plan();
+        schedule();
     }
 
-    function plan() {
+    function schedule() {
         clearTimeout(timer);
         if (!document.hidden && running().length > 0) {
-            timer = setTimeout(renew, Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS));
+            timer = setTimeout(refresh, Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS));
         }
     }
 
@@ -93,8 +93,8 @@
         if (document.hidden) {
             clearTimeout(timer);
         } else {
-            renew();
+            refresh();
         }
     });
-    document.addEventListener("DOMContentLoaded", plan);
+    document.addEventListener("DOMContentLoaded", schedule);
 })();

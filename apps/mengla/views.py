@@ -34,7 +34,7 @@ from apps.mengla.serializers import (
     RecordsQuerySerializer,
 )
 from apps.mengla.store import selectors
-from apps.mengla.store.answers import FRESHNESS_HEADER
+from apps.mengla.store.figures import FRESHNESS_HEADER
 
 SOURCE_HEADER = "X-MengLa-Source"
 _RETRY_AFTER_SECONDS = 2

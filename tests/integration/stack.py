@@ -24,7 +24,7 @@ from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.simulator.knobs import Knobs
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.simulator.state import SimulatorConfig
-from apps.mengla.store.answers import PARTIAL_HEADER
+from apps.mengla.store.figures import PARTIAL_HEADER
 from tests.integration.databases import Databases, SharedServers
 from tests.integration.parts import Caller, Cluster, WebServer, new_client
 from tests.integration.questions import Question, Questions

@@ -176,7 +176,7 @@ def test_collections_show_their_state_attempts_and_reason(site: Client) -> None:
 
 def test_a_failure_is_shown_in_the_readers_language(site: Client) -> None:
     attempt = begin_attempt(hot())
-    jobs.put_back(
+    jobs.requeue(
         attempt["_id"],
         attempt_token=attempt["attempt_token"],
         error=CollectionError.UNKNOWN_TASK,

@@ -21,7 +21,7 @@ from apps.mengla.queue import jobs
 from apps.mengla.queue.jobs import Enqueued
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.runs.collect import Selection
-from apps.mengla.store.selectors import find_answer_records
+from apps.mengla.store.selectors import find_records
 
 SHOWN_ROWS = 5
 SHOWN_COLUMNS = 6
@@ -50,7 +50,7 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
         start=query.start, end=query.end, selection=Selection((query.cat_id,), (Action(query.action),))
     )
     state = found.cell(query.action.value, query.cat_id, query.start.key)
-    record = next(iter(find_answer_records(query)), None)
+    record = next(iter(find_records(query)), None)
     if record is not None and record["expired_at"] <= utc_now():
         record = None
     return {

@@ -39,7 +39,7 @@ from apps.mengla.choices import CollectionStatus, EmptyReason
 from apps.mengla.monitoring.figure_tables import Table, tables_of
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit, Miss, read, read_stored
-from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER
+from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER
 from apps.mengla.store.selectors import find_collection, queue_position
 
 _MAX_SORT = 80

@@ -15,7 +15,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch.service_state import unavailable_reason
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit, Miss
-from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
+from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
 from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
 

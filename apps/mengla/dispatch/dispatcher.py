@@ -67,16 +67,16 @@ def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
     while True:
         lease = lease_of(LEASE_NAME, ttl_seconds=_LEASE_TTL_SECONDS)
         if not lease.acquire():
-            wakeup.leave_for_holder(client)
+            wakeup.request_rerun(client)
             if not lease.acquire():  # the holder may have left between our try and our word
                 return sent
         with _held(lease, until=deadline) as is_lost, CollectionServiceClient() as service:
-            wakeup.was_asked_again(client)
+            wakeup.consume_rerun_request(client)
             sent += _send_all_due(service, deadline=deadline, is_lost=is_lost)
         if is_lost.is_set() or time.monotonic() >= deadline:
             wakeup.wake_dispatcher_anew()
             return sent
-        if not wakeup.was_asked_again(client):
+        if not wakeup.consume_rerun_request(client):
             return sent
 
 
@@ -105,7 +105,7 @@ def _send_next(service: CollectionServiceClient) -> bool | _Pause:
         return _look_up_task(service)
     collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS)
     if collection is None:
-        _give_back(service)
+        _release(service)
         return _Pause(None)
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
         return _send_claimed(service, collection, managed_task_id)
@@ -113,7 +113,7 @@ def _send_next(service: CollectionServiceClient) -> bool | _Pause:
 
 def _send_claimed(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> bool:
     try:
-        if not _is_answered_already(collection):
+        if not _finish_if_stored(collection):
             _send(service, collection, managed_task_id)
             return True
     except (DomainError, KeyError, TypeError, ValueError) as error:
@@ -121,7 +121,7 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
         logger.exception("collection_unusable")
         message = UNUSABLE(error=type(error).__name__)
         _fail(collection, UpstreamError(CollectionError.UNKNOWN, message, is_permanent=True))
-    _give_back(service)
+    _release(service)
     return False
 
 
@@ -140,7 +140,7 @@ def _pause_before_request(service: CollectionServiceClient) -> _Pause | None:
     return None
 
 
-def _give_back(service: CollectionServiceClient) -> None:
+def _release(service: CollectionServiceClient) -> None:
     service.release_turn()
     breaker.release_permission()
 
@@ -157,22 +157,22 @@ def _look_up_task(service: CollectionServiceClient) -> bool | _Pause:
     return False
 
 
-def _is_answered_already(collection: Document) -> bool:
+def _finish_if_stored(collection: Document) -> bool:
     """Whether another collection has stored a fresh answer since this one was enqueued; then it ends."""
     if collection["is_forced"]:
         return False
     query = selectors.query_of(collection)
-    stored = selectors.find_fresh_answer(query, now=utc_now())
+    stored = selectors.find_fresh_records(query, now=utc_now())
     if stored is None:
         return False
     # It may be its own answer, of a process that was killed before it told the caches.
-    are_caches_told = cache_sync.refresh_cache(query)
+    are_caches_notified = cache_sync.refresh_cache(query)
     if any(not record["is_empty"] for record in stored):
         jobs.finish(
             collection["_id"],
             status=CollectionStatus.SUCCEEDED,
-            was_asked=False,
-            are_caches_told=are_caches_told,
+            was_sent=False,
+            are_caches_notified=are_caches_notified,
         )
     else:
         jobs.finish(
@@ -180,8 +180,8 @@ def _is_answered_already(collection: Document) -> bool:
             status=CollectionStatus.EMPTY,
             empty_reason=EmptyReason(stored[0]["empty_reason"]),
             attempt_token=collection["attempt_token"],
-            was_asked=False,
-            are_caches_told=are_caches_told,
+            was_sent=False,
+            are_caches_notified=are_caches_notified,
         )
     return True
 
@@ -194,7 +194,7 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
             webhook_url=_webhook_url(collection),
         )
     except UpstreamError as error:
-        _fail_or_put_back(collection, error)
+        _fail_or_requeue(collection, error)
         return
     logger.info(
         "collection_sent",
@@ -205,10 +205,10 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
     jobs.mark_accepted(
         collection["_id"], attempt_token=collection["attempt_token"], execution_id=execution_id
     )
-    receive.take_parked_answer(execution_id)
+    receive.receive_parked(execution_id)
 
 
-def _fail_or_put_back(collection: Document, error: UpstreamError) -> None:
+def _fail_or_requeue(collection: Document, error: UpstreamError) -> None:
     """Let one whose task has got another id wait until that is looked up; the second time it is permanent.
 
     The lookup and another request take turns, of up to an hour each: too long to hold the collection.
@@ -219,7 +219,7 @@ def _fail_or_put_back(collection: Document, error: UpstreamError) -> None:
     ):
         _fail(collection, error)
         return
-    status = jobs.put_back(
+    status = jobs.requeue(
         collection["_id"],
         attempt_token=collection["attempt_token"],
         error=error.error,

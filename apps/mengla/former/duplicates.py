@@ -33,7 +33,7 @@ from apps.core.storage.database.client import heavy_operations
 from apps.core.storage.mongo import has_collection, in_transaction, named_collection
 from apps.mengla.former.duplicate_contest import identity_of, rank
 from apps.mengla.former.duplicate_ranking import duplicate_stages
-from apps.mengla.ingest.deletions import demand_told
+from apps.mengla.ingest.deletions import require_caches_notified
 from apps.mengla.ingest.records import keep_and_delete
 from apps.mengla.models import Record
 
@@ -91,7 +91,7 @@ def remove_duplicates(
     finally:
         # Also after a failure: the caches must not serve what was deleted before it.
         is_notified = not is_applied or remover.notify(requested_by)
-    demand_told(is_notified)
+    require_caches_notified(is_notified)
     return remover.report
 
 

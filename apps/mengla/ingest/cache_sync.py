@@ -16,21 +16,21 @@ from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
 from apps.mengla.store import selectors
-from apps.mengla.store.answers import NothingStored, build_stored
+from apps.mengla.store.figures import NothingStored, build_stored
 
 RECORD_FIELD = "-"
 
 
 def refresh_cache(query: DataQuery) -> bool:
     """Replace what the caches hold of this answer by what is stored; False when Redis is down."""
-    is_told = get_cache().invalidate(query.cache_group)
-    if is_told and not query.is_trend:  # of a trend nobody knows which ranges will be read
+    is_notified = get_cache().invalidate(query.cache_group)
+    if is_notified and not query.is_trend:  # of a trend nobody knows which ranges will be read
         with contextlib.suppress(NothingStored):
             get_or_build(query.cache_group, RECORD_FIELD, partial(build_stored, query))
-    return is_told
+    return is_notified
 
 
-def tell_caches_again(*, limit: int = 200) -> int:
+def notify_caches_again(*, limit: int = 200) -> int:
     """Tell the caches of answers whose process was killed, or Redis down, before they knew; returns how many.
 
     Part of the tick.

@@ -61,7 +61,7 @@ def list_deferred(*, limit: int) -> list[bytes]:
     )
 
 
-def forget_deferred(packed: bytes) -> None:
+def remove_deferred(packed: bytes) -> None:
     """Remove a deferred answer that has been acted on."""
     # redis-py's types want text; bytes are what it sends.
     tolerate_redis_outage(lambda client: client.lrem(_DEFERRED_KEY, 1, packed), None)  # type: ignore[arg-type]

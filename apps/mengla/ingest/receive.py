@@ -20,7 +20,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync, parked, records
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
-from apps.mengla.queue.documents import wanters_of
+from apps.mengla.queue.documents import requesters_of
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.store import selectors
 from apps.mengla.upstream.payloads import (
@@ -109,11 +109,11 @@ def receive_deferred(*, limit: int = 100) -> int:
             # It would fail for ever, and keep the rest of the tick from its work.
             logger.exception("deferred_answer_dropped")
         # Removed only now: killed before, the next tick does it again, which changes nothing.
-        parked.forget_deferred(packed)
+        parked.remove_deferred(packed)
     return len(packed_answers)
 
 
-def take_parked_answer(execution_id: str) -> None:
+def receive_parked(execution_id: str) -> None:
     """Act on an answer that came before its execution id was known."""
     body = parked.unpark(execution_id)
     if body is not None:
@@ -164,9 +164,9 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, error.args[0])
     except UnstorablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, error.args[0])
-    are_caches_told = cache_sync.refresh_cache(query)
+    are_caches_notified = cache_sync.refresh_cache(query)
     empty_reason = answers[0].empty_reason if is_empty else None
-    if not _finish(query, collection, attempt_token, empty_reason, are_caches_told=are_caches_told):
+    if not _finish(query, collection, attempt_token, empty_reason, are_caches_notified=are_caches_notified):
         return Receipt.DUPLICATE
     return Receipt.EMPTY if is_empty else Receipt.STORED
 
@@ -177,7 +177,7 @@ def _finish(
     attempt_token: str,
     empty_reason: EmptyReason | None,
     *,
-    are_caches_told: bool,
+    are_caches_notified: bool,
 ) -> bool:
     """End the collection; who joined it while its answer was being stored is noted on the records first."""
     while not jobs.finish(
@@ -185,20 +185,20 @@ def _finish(
         status=CollectionStatus.EMPTY if empty_reason else CollectionStatus.SUCCEEDED,
         empty_reason=empty_reason,
         attempt_token=attempt_token,
-        wanters=wanters_of(collection),
-        are_caches_told=are_caches_told,
+        requesters=requesters_of(collection),
+        are_caches_notified=are_caches_notified,
     ):
         now = selectors.find_collection(str(collection["_id"]))
-        if now is None or wanters_of(now) == wanters_of(collection):
+        if now is None or requesters_of(now) == requesters_of(collection):
             return False
-        records.add_wanters(query, now)
+        records.add_requesters(query, now)
         collection = now
     return True
 
 
 def _has_fresh_figures(query: DataQuery) -> bool:
     """Whether a later collection has brought the whole answer, which is then newer than a late one."""
-    stored = selectors.find_fresh_answer(query, now=utc_now())
+    stored = selectors.find_fresh_records(query, now=utc_now())
     return stored is not None and not any(record["is_empty"] for record in stored)
 
 

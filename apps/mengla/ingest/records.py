@@ -95,7 +95,7 @@ def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Prove
             raise UnstorablePayload(NOT_STORABLE(error=type(error).__name__)) from error
 
 
-def add_wanters(query: DataQuery, collection: Mapping[str, Any]) -> None:
+def add_requesters(query: DataQuery, collection: Mapping[str, Any]) -> None:
     """Note on what a collection has stored who wants it by now."""
     collection_of(Record).update_many(
         {"_id": {"$in": query.record_ids}, "collection_id": str(collection["_id"])},
@@ -163,7 +163,7 @@ def own_records_of(run_id: str) -> Document:
 def delete_in_batches(criteria: Document, *, batch_size: int) -> Iterator[int]:
     """Delete the records that match, batch by batch; yields how many each batch deleted.
 
-    The caller tells the caches, see :func:`~apps.mengla.ingest.deletions.demand_told`.
+    The caller tells the caches, see :func:`~apps.mengla.ingest.deletions.require_caches_notified`.
     """
     yield from delete_matching(collection_of(Record), criteria, batch_size=batch_size)
 

@@ -21,7 +21,7 @@ from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.ingest import records
-from apps.mengla.ingest.deletions import demand_told
+from apps.mengla.ingest.deletions import require_caches_notified
 from apps.mengla.models import Collection, Record
 from apps.mengla.queue import removal
 from apps.sync_tasks import selectors as run_selectors
@@ -111,9 +111,9 @@ def purge(
     finally:
         # Also after an error: the caches must not serve what was deleted until then.
         if are_caches_cleared:
-            demand_told(get_cache().clear_all())
+            require_caches_notified(get_cache().clear_all())
         elif is_l1_cleared:
-            demand_told(get_cache().clear_l1_everywhere())
+            require_caches_notified(get_cache().clear_l1_everywhere())
     audit.info(
         "collected_data_purged",
         targets=sorted(targets),

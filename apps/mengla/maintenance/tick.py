@@ -33,7 +33,7 @@ def run_tick() -> TickResult:
     # Before overdue collections fail: their answers may be among those deferred while MongoDB was down.
     deferred = receive.receive_deferred()
     overdue = jobs.fail_overdue()
-    caches_notified = cache_sync.tell_caches_again()
+    caches_notified = cache_sync.notify_caches_again()
     unplanned = run_selectors.list_unplanned(_RUNS_PER_TICK)
     for run in unplanned:
         request_planning(str(run["_id"]))

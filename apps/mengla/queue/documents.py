@@ -65,7 +65,7 @@ def joining_changes(*, run_id: str | None, is_forced: bool) -> Document:
     return changes
 
 
-def wanters_of(collection: Mapping[str, Any]) -> Document:
+def requesters_of(collection: Mapping[str, Any]) -> Document:
     """Return who wants a collection: its runs, and whether somebody does who is no run."""
     return {"run_ids": collection["run_ids"], "has_reader": collection["has_reader"]}
 

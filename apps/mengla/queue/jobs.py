@@ -161,7 +161,7 @@ def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: 
     )
 
 
-def put_back(
+def requeue(
     collection_id: ObjectId, *, attempt_token: str, error: CollectionError, message: str
 ) -> CollectionStatus | None:
     """Put a collection that the service did not take back into the queue, as if it had not been sent.
@@ -191,18 +191,18 @@ def finish(
     status: CollectionStatus,
     empty_reason: EmptyReason | None = None,
     attempt_token: str | None = None,
-    was_asked: bool = True,
-    wanters: Document | None = None,
-    are_caches_told: bool = False,
+    was_sent: bool = True,
+    requesters: Document | None = None,
+    are_caches_notified: bool = False,
 ) -> bool:
     """End a collection whose answer is stored; False when it had ended before.
 
     A late success also ends one that waits for its retry or was given up. An empty answer counts only for
-    the attempt under way, named by its token. ``was_asked``: whether the answer came by this collection.
-    With ``wanters`` (of :func:`~.documents.wanters_of`) it is also False when others have joined.
-    ``are_caches_told``: the caches know the answer, so nothing is pending any more.
+    the attempt under way, named by its token. ``was_sent``: whether the answer came by this collection.
+    With ``requesters`` (of :func:`~.documents.requesters_of`) it is also False when others have joined.
+    ``are_caches_notified``: the caches know the answer, so nothing is pending any more.
     """
-    criteria: Document = {"_id": collection_id} | (wanters or {})
+    criteria: Document = {"_id": collection_id} | (requesters or {})
     if status == CollectionStatus.SUCCEEDED:
         criteria["status"] = {"$in": [*[one.value for one in ACTIVE_STATUSES], CollectionStatus.FAILED.value]}
     else:
@@ -212,7 +212,7 @@ def finish(
         "error_code": "",
         **ERRORS.stored(""),
     }
-    told = {"is_cache_pending": False} if are_caches_told else {}
+    told = {"is_cache_pending": False} if are_caches_notified else {}
     before = _end(criteria, status, changes | told)
     if before is None:
         return False
@@ -221,7 +221,7 @@ def finish(
         status,
         reason=changes["empty_reason"],
         attempt_token=attempt_token,
-        was_asked=was_asked,
+        was_sent=was_sent,
     )
     return True
 

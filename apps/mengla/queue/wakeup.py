@@ -70,12 +70,12 @@ def begin_dispatch(client: redis.Redis) -> None:
     client.delete(_PENDING_KEY)
 
 
-def leave_for_holder(client: redis.Redis) -> None:
+def request_rerun(client: redis.Redis) -> None:
     """Leave word for the dispatcher that holds the lease that there may be new work."""
     client.set(_AGAIN_KEY, 1, ex=_FLAG_TTL_SECONDS)
 
 
-def was_asked_again(client: redis.Redis) -> bool:
+def consume_rerun_request(client: redis.Redis) -> bool:
     """Whether somebody left word since the last time this was asked."""
     return bool(client.delete(_AGAIN_KEY))
 

@@ -34,15 +34,15 @@ from apps.mengla.queue import jobs
 from apps.mengla.queue.documents import active_filter
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.store import outcomes, selectors
-from apps.mengla.store.answers import (
+from apps.mengla.store.figures import (
     EMPTY,
     FRESHNESS_HEADER,
     PARTIAL_HEADER,
-    BuiltAnswer,
+    BuiltFigures,
     NothingStored,
-    Standing,
+    RecordSet,
     build_stored,
-    standing_of,
+    record_set_of,
 )
 from apps.mengla.store.outcomes import ReadResult
 
@@ -53,7 +53,7 @@ MAX_WAIT_SECONDS = 30
 _WAIT_POLL_SECONDS = 0.1
 _REFRESH_PAUSE_SECONDS = 5.0
 _REFRESH_PAUSE_AFTER_FAILURE_SECONDS = 60.0
-_FRUITLESS_STATUSES = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
+_UNSUCCESSFUL_STATUSES = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +130,12 @@ def _answer(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refr
     hit = _hit_of(found)
     if found.built is not None:
         return _serve_built(query, found.built, hit, requested_by=requested_by, wait_seconds=wait_seconds)
-    return hit if hit.is_fresh else _refresh_behind(query, found.entry, requested_by=requested_by) or hit
+    return (
+        hit if hit.is_fresh else _refresh_in_background(query, found.entry, requested_by=requested_by) or hit
+    )
 
 
-def _find(query: DataQuery, *, takes_stale: Callable[[Entry], bool]) -> Found[BuiltAnswer]:
+def _find(query: DataQuery, *, takes_stale: Callable[[Entry], bool]) -> Found[BuiltFigures]:
     """Return the answer of the caches, or else of the records.
 
     :raises NothingStored: when there is none.
@@ -143,12 +145,12 @@ def _find(query: DataQuery, *, takes_stale: Callable[[Entry], bool]) -> Found[Bu
     )
 
 
-def _hit_of(found: Found[BuiltAnswer]) -> Hit:
+def _hit_of(found: Found[BuiltFigures]) -> Hit:
     return Hit(found.entry, found.tier, is_fresh=found.entry.is_fresh(time.time()))
 
 
 def _serve_built(
-    query: DataQuery, built: BuiltAnswer, stored: Hit, *, requested_by: str, wait_seconds: float
+    query: DataQuery, built: BuiltFigures, stored: Hit, *, requested_by: str, wait_seconds: float
 ) -> Hit:
     """Return what was read just now, when the rest is being collected or has been waited for.
 
@@ -156,12 +158,12 @@ def _serve_built(
     """
 
     def refresh() -> Hit:
-        enqueued_id = _refresh(query, built.standing, requested_by=requested_by)
-        if built.is_missing and wait_seconds > 0 and enqueued_id is not None:
+        enqueued_id = _refresh(query, built.records, requested_by=requested_by)
+        if built.is_incomplete and wait_seconds > 0 and enqueued_id is not None:
             return _await_or_stored(query, enqueued_id, wait_seconds, stored)
         return stored
 
-    if not built.wanted:
+    if not built.to_collect:
         return stored
     return build_or_recall(refresh, lambda: stored, event="refresh_not_enqueued", identity=query.identity)
 
@@ -189,7 +191,7 @@ _recently_refreshed_lock = threading.Lock()
 process_state.register(recently_refreshed.clear)
 
 
-def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
+def _refresh_in_background(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
     """Have a stale answer of the caches renewed; returns a newer one when it is stored already.
 
     A failure of this never reaches the reader, who has its answer.
@@ -200,10 +202,10 @@ def _refresh_behind(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit
         recently_refreshed[query.identity] = None
 
     def find_newer() -> Hit | None:
-        standing = standing_of(query, selectors.find_answer_standing(query), now=utc_now())
-        if standing is None or standing.wanted:
-            _refresh(query, standing, requested_by=requested_by)
-        is_newer = standing is not None and standing.version != entry.version
+        records = record_set_of(query, selectors.find_records_without_figures(query), now=utc_now())
+        if records is None or records.to_collect:
+            _refresh(query, records, requested_by=requested_by)
+        is_newer = records is not None and records.version != entry.version
         return _replace_cached(query) if is_newer else None
 
     return build_or_recall(find_newer, lambda: None, event="refresh_not_enqueued", identity=query.identity)
@@ -218,10 +220,12 @@ def _replace_cached(query: DataQuery) -> Hit | None:
     return None
 
 
-def _refresh(query: DataQuery, standing: Standing | None, *, requested_by: str) -> Any:
+def _refresh(query: DataQuery, records: RecordSet | None, *, requested_by: str) -> Any:
     """Enqueue what is missing or due; None when the last try failed only a moment ago."""
-    wanted = query.narrowed(standing.wanted[0], standing.wanted[-1]) if standing and query.is_trend else query
-    is_missing = standing is None or standing.is_missing
+    wanted = (
+        query.narrowed(records.to_collect[0], records.to_collect[-1]) if records and query.is_trend else query
+    )
+    is_missing = records is None or records.is_incomplete
     if not is_missing and selectors.failed_recently(
         wanted.identity, within_seconds=_REFRESH_PAUSE_AFTER_FAILURE_SECONDS
     ):
@@ -266,24 +270,24 @@ def _await_or_miss(query: DataQuery, collection_id: Any, wait_seconds: float) ->
     collection = _wait_for_end(collection_id, wait_seconds)
     if collection["active_key"] is not None:
         return Miss(collection)
-    if wait_seconds > 0 and collection["status"] in _FRUITLESS_STATUSES:
+    if wait_seconds > 0 and collection["status"] in _UNSUCCESSFUL_STATUSES:
         raise _failure_of(collection)
     try:
         built = build_stored(query)
     except NothingStored:
         # It failed, was cancelled or is outdated already: the next question starts anew.
         return Miss(collection)
-    return Hit(built.entry, "fresh", is_fresh=not built.wanted)
+    return Hit(built.entry, "fresh", is_fresh=not built.to_collect)
 
 
 def _await_or_stored(query: DataQuery, collection_id: Any, wait_seconds: float, stored: Hit) -> Hit:
     """Wait for the missing points of a trend; whatever happens to them, the stored ones are served."""
     collection = _wait_for_end(collection_id, wait_seconds)
-    if collection["active_key"] is not None or collection["status"] in _FRUITLESS_STATUSES:
+    if collection["active_key"] is not None or collection["status"] in _UNSUCCESSFUL_STATUSES:
         return stored
     with contextlib.suppress(NothingStored):
         built = build_stored(query)
-        return Hit(built.entry, "fresh", is_fresh=not built.wanted)
+        return Hit(built.entry, "fresh", is_fresh=not built.to_collect)
     return stored
 
 

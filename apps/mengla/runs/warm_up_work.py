@@ -33,7 +33,7 @@ from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.reading.read import cache_field
 from apps.mengla.store import selectors
-from apps.mengla.store.answers import EMPTY, FRESHNESS_HEADER, BuiltAnswer, NothingStored, build_stored
+from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, BuiltFigures, NothingStored, build_stored
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.work import Counts, Failure, Started
@@ -175,7 +175,7 @@ def _warm(cache: TieredCache, query: DataQuery) -> str | None:
     :raises CachesUnavailable: when Redis is down.
     """
 
-    def build() -> BuiltAnswer:
+    def build() -> BuiltFigures:
         built = build_stored(query)
         if built.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
             raise EmptyFigures

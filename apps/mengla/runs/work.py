@@ -14,7 +14,7 @@ from apps.core.scheduling.broker import send_task
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionError, CollectionStatus
 from apps.mengla.ingest import records
-from apps.mengla.ingest.deletions import demand_told
+from apps.mengla.ingest.deletions import require_caches_notified
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.queue import removal, run_state
 from apps.mengla.runs.planning import request_planning
@@ -109,7 +109,7 @@ def delete_records_of(run_id: str) -> int:
     # A record that others refresh between the search and the deletion stays: both have the same filter.
     deleted = sum(records.delete_in_batches(records.own_records_of(run_id), batch_size=_DELETE_BATCH))
     # Also when nothing was deleted: this call may repeat one that was killed before this line.
-    demand_told(get_cache().clear_all())
+    require_caches_notified(get_cache().clear_all())
     records.detach_run(run_id)
     removal.detach_run(run_id)
     return deleted

@@ -104,7 +104,7 @@ def count_ended(
     *,
     reason: str = "",
     attempt_token: str | None = None,
-    was_asked: bool = True,
+    was_sent: bool = True,
 ) -> None:
     """Count a collection that has just ended; ``before`` is its document before that.
 
@@ -113,9 +113,9 @@ def count_ended(
     outcome = Outcome(status.value.lower())
     if before["status"] == CollectionStatus.FAILED:
         outcome = Outcome.RECOVERED
-    elif not was_asked:
+    elif not was_sent:
         outcome = Outcome.SPARED
-    increments = {counters.STATS: {f"{COLLECTION}:{_who(before)}:{outcome}:{reason or _NONE}": 1}}
+    increments = {counters.STATS: {f"{COLLECTION}:{_labels_of(before)}:{outcome}:{reason or _NONE}": 1}}
     if (
         outcome in (Outcome.SUCCEEDED, Outcome.EMPTY)
         and before["dispatched_at"] is not None
@@ -128,7 +128,7 @@ def count_ended(
 
 def count_retry(collection: Mapping[str, Any], reason: str) -> None:
     """Count an attempt that failed and goes back to the queue."""
-    counters.add({counters.STATS: {f"{RETRY}:{_who(collection)}:{reason}": 1}})
+    counters.add({counters.STATS: {f"{RETRY}:{_labels_of(collection)}:{reason}": 1}})
 
 
 def count_cancelled(count: int) -> None:
@@ -163,5 +163,5 @@ def lookups_of(counts: Mapping[str, int]) -> Lookups:
     return Lookups(hits, total)
 
 
-def _who(collection: Mapping[str, Any]) -> str:
+def _labels_of(collection: Mapping[str, Any]) -> str:
     return f"{collection['action']}:{_SOURCES.get(collection['priority'], _UNKNOWN_SOURCE)}"

@@ -25,13 +25,13 @@ _STANDING_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired
 _ANSWER_FIELDS = _STANDING_FIELDS | {"data": 1, "empty_reason": 1}
 
 
-def find_answer_records(query: DataQuery) -> list[Document]:
+def find_records(query: DataQuery) -> list[Document]:
     """Return the stored records of an answer, by key; at most one per period."""
     return _records_of(query, _ANSWER_FIELDS)
 
 
-def find_answer_standing(query: DataQuery) -> list[Document]:
-    """Return what :func:`find_answer_records` does, without the figures: cheap however large they are."""
+def find_records_without_figures(query: DataQuery) -> list[Document]:
+    """Return what :func:`find_records` does, without the figures: cheap however large they are."""
     return _records_of(query, _STANDING_FIELDS)
 
 
@@ -39,7 +39,7 @@ def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
     return list(collection_of(Record).find({"_id": {"$in": query.record_ids}}, fields, batch_size=2000))
 
 
-def find_fresh_answer(query: DataQuery, *, now: datetime) -> list[Document] | None:
+def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | None:
     """Return which records of the answer are empty and why; None unless all are stored and none is due.
 
     ``now`` is UTC without zone.

@@ -13,7 +13,7 @@ from apps.core.caching.tiers import TieredCache, get_cache
 from apps.core.storage.outages import redis_outage
 from apps.mengla.runs import warm_up_work
 from apps.mengla.runs.planning import plan_run
-from apps.mengla.store.answers import build_answer
+from apps.mengla.store.figures import build_figures
 from apps.sync_tasks.selectors import find_run
 from tests.admin.calls import (
     BASE,
@@ -278,8 +278,8 @@ class TestClearL1:
 
 def build_answer_of(query: Any) -> Any:
     from apps.core.storage.mongo import utc_now
-    from apps.mengla.store.selectors import find_answer_records
+    from apps.mengla.store.selectors import find_records
 
-    built = build_answer(query, find_answer_records(query), now=utc_now())
+    built = build_figures(query, find_records(query), now=utc_now())
     assert built is not None
     return built.entry

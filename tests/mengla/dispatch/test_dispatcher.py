@@ -224,7 +224,7 @@ class TestOneDispatcher:
         lease_of(LEASE_NAME, ttl_seconds=30).acquire()
         assert run_dispatch() == 0
         assert statuses() == ["PENDING"]
-        assert wakeup.was_asked_again(redis_client)
+        assert wakeup.consume_rerun_request(redis_client)
 
     def test_the_holder_looks_again_when_there_is_word(
         self, service: Simulator, monkeypatch: pytest.MonkeyPatch

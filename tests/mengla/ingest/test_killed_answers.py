@@ -160,7 +160,7 @@ def test_the_dispatcher_tells_the_caches_when_it_finds_the_answer(
 def test_an_answer_that_came_by_itself_owes_nothing() -> None:
     collection = store(hot())
     assert collection["is_cache_pending"] is False
-    assert cache_sync.tell_caches_again() == 0
+    assert cache_sync.notify_caches_again() == 0
 
 
 def test_a_stale_hit_costs_no_look_at_the_figures(reader: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,5 +174,5 @@ def test_a_stale_hit_costs_no_look_at_the_figures(reader: APIClient, monkeypatch
     def refuse(*_arguments: Any, **_options: Any) -> Any:
         raise AssertionError("the figures are read")
 
-    monkeypatch.setattr("apps.mengla.store.selectors.find_answer_records", refuse)
+    monkeypatch.setattr("apps.mengla.store.selectors.find_records", refuse)
     assert scene.read() == ["old"]

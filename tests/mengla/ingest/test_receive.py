@@ -298,7 +298,7 @@ class TestUnknown:
         assert receive_webhook(body, collection_id=None, token=None) is Receipt.PARKED
         assert records() == {}
         jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
-        receive.take_parked_answer("x1")
+        receive.receive_parked("x1")
         assert reload(attempt)["status"] == "SUCCEEDED"
         assert names_stored(hot()) == ["early"]
 
@@ -310,7 +310,7 @@ class TestUnknown:
 
         def accept_then_park(execution_id: str, body: dict[str, Any]) -> None:
             jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
-            receive.take_parked_answer("x1")  # the dispatcher looks too early
+            receive.receive_parked("x1")  # the dispatcher looks too early
             park(execution_id, body)
 
         monkeypatch.setattr(receive.parked, "park", accept_then_park)

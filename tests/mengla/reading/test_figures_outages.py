@@ -218,9 +218,9 @@ class TestRedisIsDown:
         assert reload(attempt)["is_cache_pending"] is True
         debts.forget()  # as if this process had been killed: what the tick does is left
         redis_down.end()
-        assert cache_sync.tell_caches_again() == 1
+        assert cache_sync.notify_caches_again() == 1
         assert reload(attempt)["is_cache_pending"] is False
-        assert cache_sync.tell_caches_again() == 0
+        assert cache_sync.notify_caches_again() == 0
         response = ask()
         assert response.headers["X-MengLa-Source"] in ("l1", "l2")
         assert response.json()["data"]["list"] == [{"catName": "new"}]
@@ -229,7 +229,7 @@ class TestRedisIsDown:
         attempt = begin_attempt(trend("202501", "202502"))
         redis_down.begin()
         answer(attempt, [{"timest": "2025-01", "monthSales": 1}])
-        assert cache_sync.tell_caches_again() == 0
+        assert cache_sync.notify_caches_again() == 0
         assert reload(attempt)["is_cache_pending"] is True
 
 

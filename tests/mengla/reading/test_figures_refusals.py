@@ -117,7 +117,7 @@ def test_an_answer_is_taken_and_told_when_writes_are_taken_again(
     assert reload(attempt)["status"] == "SUCCEEDED"
     refusing.end()
     wait_until(lambda: names(ask()) == ["new"], timeout_seconds=WAIT_SECONDS, what="the new figures are read")
-    cache_sync.tell_caches_again()
+    cache_sync.notify_caches_again()
     assert reload(attempt)["is_cache_pending"] is False
 
 

@@ -140,7 +140,7 @@ class TestCollections:
 
     def test_one_that_needed_no_request_has_no_duration(self) -> None:
         attempt = begin_attempt(hot())
-        jobs.finish(attempt["_id"], status=CollectionStatus.SUCCEEDED, was_asked=False)
+        jobs.finish(attempt["_id"], status=CollectionStatus.SUCCEEDED, was_sent=False)
         assert counted("collection") == {"hot:reader:spared:-": 1}
         assert durations("collection") == 0
 

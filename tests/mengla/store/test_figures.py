@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.store import answers
-from apps.mengla.store.answers import FRESHNESS_HEADER, PARTIAL_HEADER, BuiltAnswer, build_answer
+from apps.mengla.store import figures
+from apps.mengla.store.figures import FRESHNESS_HEADER, PARTIAL_HEADER, BuiltFigures, build_figures
 from tests.mengla.support import hot, trend
 
 NOW = datetime(2025, 7, 1, 12)
@@ -20,7 +20,7 @@ CHILDREN = [{"catId": 1001}]
 
 @pytest.fixture(autouse=True)
 def _children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "list_children", lambda cat_id: CHILDREN if cat_id == "1000" else [])
+    monkeypatch.setattr(figures, "list_children", lambda cat_id: CHILDREN if cat_id == "1000" else [])
 
 
 def record(
@@ -43,13 +43,13 @@ def record(
     }
 
 
-def build(query: DataQuery, *documents: Mapping[str, Any]) -> BuiltAnswer:
-    built = build_answer(query, documents, now=NOW)
+def build(query: DataQuery, *documents: Mapping[str, Any]) -> BuiltFigures:
+    built = build_figures(query, documents, now=NOW)
     assert built is not None
     return built
 
 
-def body_of(built: BuiltAnswer) -> dict[str, Any]:
+def body_of(built: BuiltFigures) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(built.entry.body)
     return body
 
@@ -67,7 +67,7 @@ class TestOneRecord:
             "data": {"list": [{"catName": "Кухня"}]},
             "message": "ok",
         }
-        assert (built.wanted, built.is_missing, dict(built.entry.headers)) == ([], False, {})
+        assert (built.to_collect, built.is_incomplete, dict(built.entry.headers)) == ([], False, {})
 
     def test_the_instants_are_those_of_the_record(self) -> None:
         built = build(hot(), record(hot().identity, {"list": [1]}))
@@ -90,15 +90,15 @@ class TestOneRecord:
 
     def test_what_is_due_is_wanted(self) -> None:
         built = build(hot(), record(hot().identity, {"list": [1]}, fresh=timedelta(0)))
-        assert built.wanted == [hot().start]
-        assert not built.is_missing
+        assert built.to_collect == [hot().start]
+        assert not built.is_incomplete
 
     def test_nothing_stored(self) -> None:
-        assert build_answer(hot(), [], now=NOW) is None
+        assert build_figures(hot(), [], now=NOW) is None
 
     def test_what_is_not_kept_any_more_is_not_served(self) -> None:
         """MongoDB deletes it only up to a minute later."""
-        assert build_answer(hot(), [record(hot().identity, {}, kept=timedelta(0))], now=NOW) is None
+        assert build_figures(hot(), [record(hot().identity, {}, kept=timedelta(0))], now=NOW) is None
 
     def test_nothing_is_said_to_be_nothing(self) -> None:
         built = build(hot(), record(hot().identity, empty_reason="empty_list"))
@@ -124,7 +124,7 @@ class TestTrends:
     def test_points_come_in_the_order_of_their_periods(self) -> None:
         built = build(self.query, *self.documents())
         assert [point["timest"] for point in body_of(built)["data"]] == ["2025-01", "2025-02", "2025-03"]
-        assert (built.wanted, dict(built.entry.headers)) == ([], {})
+        assert (built.to_collect, dict(built.entry.headers)) == ([], {})
 
     def test_points_of_other_ranges_stay_out(self) -> None:
         other = trend("202412", "202412")
@@ -134,14 +134,14 @@ class TestTrends:
     @pytest.mark.parametrize("hole", ["202501", "202502", "202503"])
     def test_a_missing_point_is_told_and_wanted(self, hole: str) -> None:
         built = build(self.query, *self.documents(holes=hole))
-        assert built.is_missing
-        assert [period.key for period in built.wanted] == [hole]
+        assert built.is_incomplete
+        assert [period.key for period in built.to_collect] == [hole]
         assert dict(built.entry.headers) == {PARTIAL_HEADER: "3,2"}
         assert not built.entry.is_fresh(unix(NOW))
 
     def test_an_empty_point_is_told_and_believed(self) -> None:
         built = build(self.query, *self.documents(empty="202502"))
-        assert (built.is_missing, built.wanted) == (False, [])
+        assert (built.is_incomplete, built.to_collect) == (False, [])
         assert dict(built.entry.headers) == {PARTIAL_HEADER: "3,2"}
         assert [point["timest"] for point in body_of(built)["data"]] == ["2025-01", "2025-03"]
 
@@ -149,7 +149,7 @@ class TestTrends:
         documents = self.documents(empty="202502")
         documents[1]["fresh_until"] = NOW
         built = build(self.query, *documents)
-        assert [period.key for period in built.wanted] == ["202502"]
+        assert [period.key for period in built.to_collect] == ["202502"]
 
     def test_no_point_at_all_is_empty(self) -> None:
         built = build(self.query, *self.documents(empty="202501 202502 202503"))
@@ -158,7 +158,7 @@ class TestTrends:
 
     def test_empty_points_say_nothing_about_those_nobody_asked_for(self) -> None:
         documents = self.documents(empty="202501", holes="202502 202503")
-        assert build_answer(self.query, documents, now=NOW) is None
+        assert build_figures(self.query, documents, now=NOW) is None
 
     def test_the_answer_is_as_old_as_its_oldest_point_and_fresh_as_long_as_all_are(self) -> None:
         documents = self.documents()

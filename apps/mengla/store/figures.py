@@ -23,38 +23,38 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RecordSet:
     """How the stored records of an answer stand, whatever their figures are.
 
-    ``wanted`` are the periods that should be asked for (missing, or due for renewal); ``version`` changes
+    ``to_collect`` are the periods that should be asked for (missing, or due for renewal); ``version`` changes
     with every change of a record.
     """
 
     stored: list[Document]  # in the order of their periods
     filled: list[Document]  # those with figures
-    wanted: list[Period]
-    is_missing: bool
+    to_collect: list[Period]
+    is_incomplete: bool
     version: str
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltAnswer(Built):
+class BuiltFigures(Built):
     """An answer, and how the records stand that it was built from."""
 
-    standing: Standing
+    records: RecordSet
 
     @property
-    def wanted(self) -> list[Period]:
+    def to_collect(self) -> list[Period]:
         """The periods that should be asked for."""
-        return self.standing.wanted
+        return self.records.to_collect
 
     @property
-    def is_missing(self) -> bool:
+    def is_incomplete(self) -> bool:
         """Whether a period has no record."""
-        return self.standing.is_missing
+        return self.records.is_incomplete
 
 
-def standing_of(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> Standing | None:
+def record_set_of(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> RecordSet | None:
     """Tell how the records (in any order, with or without their figures) stand; None if they say nothing yet.
 
     That is when none is there, and when some are and hold no figures: what is missing may hold some.
@@ -65,50 +65,50 @@ def standing_of(query: DataQuery, documents: Sequence[Document], *, now: datetim
     found = [(period, by_id.get(query.record_id(period))) for period in query.periods]
     stored = [document for _, document in found if document is not None]
     filled = [document for document in stored if not document["is_empty"]]
-    is_missing = len(stored) < len(found)
-    if not stored or (is_missing and not filled):
+    is_incomplete = len(stored) < len(found)
+    if not stored or (is_incomplete and not filled):
         return None
-    wanted = [period for period, document in found if document is None or document["fresh_until"] <= now]
-    return Standing(stored, filled, wanted, is_missing, _version_of(stored))
+    to_collect = [period for period, document in found if document is None or document["fresh_until"] <= now]
+    return RecordSet(stored, filled, to_collect, is_incomplete, _version_of(stored))
 
 
 class NothingStored(Exception):
     """The stored records say nothing yet of what is asked for."""
 
 
-def build_stored(query: DataQuery) -> BuiltAnswer:
+def build_stored(query: DataQuery) -> BuiltFigures:
     """Build the answer from what is stored at present.
 
-    :raises NothingStored: when that says nothing yet (see :func:`standing_of`).
+    :raises NothingStored: when that says nothing yet (see :func:`record_set_of`).
     """
-    built = build_answer(query, selectors.find_answer_records(query), now=utc_now())
+    built = build_figures(query, selectors.find_records(query), now=utc_now())
     if built is None:
         raise NothingStored
     return built
 
 
-def build_answer(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> BuiltAnswer | None:
-    """Build the answer from its stored records; None when they say nothing yet (see :func:`standing_of`)."""
-    standing = standing_of(query, documents, now=now)
-    if standing is None:
+def build_figures(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> BuiltFigures | None:
+    """Build the figures from the records; None when they are not enough (see :func:`record_set_of`)."""
+    records = record_set_of(query, documents, now=now)
+    if records is None:
         return None
-    stored, filled = standing.stored, standing.filled
+    stored, filled = records.stored, records.filled
     body = _trend_body(filled, stored) if query.is_trend else _record_body(query, stored[0])
     headers = {}
     if not filled:
         headers[FRESHNESS_HEADER] = EMPTY
     if query.is_trend and len(filled) < query.period_count:
         headers[PARTIAL_HEADER] = f"{query.period_count},{len(filled)}"
-    fresh_until = now if standing.is_missing else min(document["fresh_until"] for document in stored)
+    fresh_until = now if records.is_incomplete else min(document["fresh_until"] for document in stored)
     entry = build_entry(
         dump_json(body),
         stored_at=_unix(min(document["collected_at"] for document in filled or stored)),
         fresh_until=_unix(fresh_until),
         serve_until=_unix(min(document["expired_at"] for document in stored)),
         headers=headers,
-        version=standing.version,
+        version=records.version,
     )
-    return BuiltAnswer(entry, standing)
+    return BuiltFigures(entry, records)
 
 
 def _version_of(stored: Sequence[Document]) -> str:

@@ -1,4 +1,4 @@
-"""The market figures: asked for, collected, stored and served. Its rooms follow the way of the data.
+"""Collects, stores and serves the market figures. Its rooms follow the flow of the data.
 
-`panels` and `admin` call the rooms; only this app receives figures and speaks to the collection service.
+`panels` and `admin` call the rooms; only this app receives figures and calls the collection service.
 """

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class MengLaConfig(AppConfig):
-    """Registers what runs do; when a queue worker starts, it reports itself and wakes the dispatcher."""
+    """Registers the work of runs; a starting queue worker reports itself and wakes the dispatcher."""
 
     name = "apps.mengla"
     label = "mengla"
     verbose_name = _("Market figures")
 
     def ready(self) -> None:
-        """Say what runs are made of, and connect to the start of queue workers.
+        """Register the work of runs, and connect to the start of queue workers.
 
-        Nothing of it is loaded before it is used: most commands have nothing to do with runs.
+        The work is imported when it is first used, because most commands do not need it.
         """
         from django_q.signals import post_spawn
 
@@ -61,12 +61,12 @@ def _delete_run_data(*, run_id: str, is_data_deleted: bool, **_kwargs: Any) -> i
 def _report_worker(**_kwargs: Any) -> None:
     from apps.core.liveness.processes import note_heartbeat
 
-    # The tick reports too; until the first one, up to a minute, nobody would know of this worker.
+    # The tick reports every worker too, but the first tick may be a minute away.
     note_heartbeat()
 
 
 def _wake_dispatcher(**_kwargs: Any) -> None:
     from apps.mengla.queue.wakeup import wake_dispatcher_anew
 
-    # A worker killed with a wake-up in its hands has lost it: whoever starts next makes it good.
+    # A killed worker loses the wake-up that it was processing: the next worker to start sends another.
     wake_dispatcher_anew()

@@ -1,4 +1,4 @@
-"""System checks: rules between settings that one variable alone cannot break."""
+"""System checks for rules between several settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Warning, register
 
 @register
 def check_collection_service(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of settings that are each valid and do not fit together."""
+    """Warn of settings that are valid alone but wrong together."""
     messages: list[CheckMessage] = []
     if settings.COLLECT_SERVICE_URL and not settings.COLLECT_SERVICE_API_KEY:
         messages.append(

@@ -1,4 +1,4 @@
-"""The closed sets of values of this app, stored and shown in the API exactly as spelled here."""
+"""The choices of this app; the values are stored, and shown in the API, as they are written here."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.periods import Granularity
 
-ALL_CATEGORIES = "all"  # how clients call all categories taken together, which are "" here
+ALL_CATEGORIES = "all"  # the API's name for all categories together; the stored value is ""
 WARM_UP_TASK_ID = "cache_warmup"
 
 
 class Action(models.TextChoices):
-    """The five data sets the collection service can be asked for."""
+    """The five data sets of the collection service."""
 
     HIGH = "high", _("Blue-ocean ranking")
     HOT = "hot", _("Best sellers")
@@ -30,7 +30,7 @@ GRANULARITIES = (
 
 
 class CollectionStatus(models.TextChoices):
-    """Where a collection stands.
+    """The status of a collection.
 
     ::
 
@@ -56,7 +56,7 @@ FINAL_STATUSES = (
 
 
 class Priority(models.IntegerChoices):
-    """Who goes first in the queue: the lowest number."""
+    """The order of the queue: the lowest number goes first."""
 
     READER = 0, _("Reader")
     MANUAL = 10, _("Manual")
@@ -65,7 +65,7 @@ class Priority(models.IntegerChoices):
 
 
 class EmptyReason(models.TextChoices):
-    """Why an answer of the collection service holds no figures."""
+    """Why an answer of the collection service has no figures."""
 
     MISSING_KEY = "missing_key", _("The answer lacks the list")
     ERROR_CODE = "error_code", _("The answer carries an error code")

@@ -8,21 +8,21 @@ from apps.core.errors import DomainError, ErrorCodeBase, InvalidInput
 
 
 class CollectErrorCode(ErrorCodeBase):
-    """The codes of requests that wait for a collection."""
+    """The error codes of requests that wait for a collection."""
 
     COLLECT_FAILED = "COLLECT_FAILED", 502
     COLLECT_TIMEOUT = "COLLECT_TIMEOUT", 504
 
 
 class UnknownCategory(InvalidInput):
-    """There is no such category; ``field`` is the name of the parameter in the API."""
+    """The category does not exist; ``field`` is the name of the parameter in the API."""
 
     def __init__(self, field: str = "catId") -> None:
         super().__init__(_("The input is not valid."), fields={field: [_("There is no such category.")]})
 
 
 class CollectFailed(DomainError):
-    """The awaited collection ended without figures because it failed."""
+    """The awaited collection failed, was cancelled or was deleted."""
 
     code = CollectErrorCode.COLLECT_FAILED
 

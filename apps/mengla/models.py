@@ -1,7 +1,7 @@
-"""What is stored of the market figures: records, and the collections that bring them.
+"""The models of the market figures: records, and the collections that fetch them.
 
-Only ``ingest/records.py`` writes records and only ``queue/jobs.py`` moves collections; both use
-conditional PyMongo updates, because the ORM has no upsert and no find-and-update here.
+Only ``ingest/records.py`` writes records and only ``queue`` writes collections. Both use conditional PyMongo
+updates, because the ORM of this backend has no upsert and no find-and-update.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ QUEUE_INDEX = "collection_queue"
 RUNS_INDEX = "collection_runs"
 ANSWERED_INDEX = "collection_answered"
 GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
-# Every value of the fields with which the index ``record_kind`` begins; they exclude no record.
+# All values of the first three fields of the index ``record_kind``: a filter that excludes no record.
 ANY_KIND: dict[str, list[str] | list[bool]] = {
     "action": list(Action.values),
     "granularity": [granularity.value for granularity in Granularity],
@@ -27,28 +27,28 @@ ANY_KIND: dict[str, list[str] | list[bool]] = {
 
 
 class Record(models.Model):
-    """The stored answer for one action, category, granularity and period (and variant).
+    """The stored figures of one action, category, granularity and period (and variant).
 
     The key is ``action:category:granularity:period_key[:variant]``; a trend is stored as one record per
     point. A TTL index removes a record when its ``expired_at`` has passed.
     """
 
     id = models.CharField(_("key"), primary_key=True, max_length=200, db_column="_id")
-    action = models.CharField(_("action"), max_length=32, choices=Action.choices)
+    action = models.CharField(_("data set"), max_length=32, choices=Action.choices)
     cat_id = models.CharField(_("category"), max_length=32, blank=True)
     granularity = models.CharField(_("granularity"), max_length=8, choices=GRANULARITY_CHOICES)
     period_key = models.CharField(_("period"), max_length=8)
     variant = models.CharField(_("variant"), max_length=16, blank=True)
-    data = models.JSONField(_("data"), null=True)
+    data = models.JSONField(_("figures"), null=True)
     data_hash = models.CharField(max_length=64, blank=True)
     is_empty = models.BooleanField(_("is empty"), default=False)
-    empty_reason = models.CharField(_("why empty"), max_length=32, blank=True, choices=EmptyReason.choices)
+    empty_reason = models.CharField(_("empty reason"), max_length=32, blank=True, choices=EmptyReason.choices)
     collected_at = models.DateTimeField(_("collected at"))
-    # When the answer is next due for renewal; an empty answer to a question that had figures moves it on.
+    # The record is stale from then on. An empty answer does not replace figures, but moves this forward.
     fresh_until = models.DateTimeField(_("fresh until"))
-    collect_duration_ms = models.BigIntegerField(_("collection took (ms)"), null=True)
+    collect_duration_ms = models.BigIntegerField(_("collection duration (ms)"), null=True)
     collection_id = models.CharField(max_length=24, blank=True)
-    # Whose figures these are: the runs that wanted this last writing of them, and whether ever a reader did.
+    # The runs that requested the last write of the figures, and whether a reader has ever requested them.
     run_ids = ArrayField(models.CharField(max_length=24), default=list, blank=True)
     has_reader = models.BooleanField(default=False)
     created_at = models.DateTimeField(_("created at"))
@@ -61,9 +61,9 @@ class Record(models.Model):
         verbose_name_plural = _("records")
         indexes = [
             models.Index(fields=["-updated_at", "-id"], name="record_updated"),
-            # For lists by any of the first three: a search that names all values of the others (ANY_KIND) is
-            # a merge of few ranges, already in order. What follows the key, here and below, is there to be
-            # looked at without the record.
+            # For lists filtered by any of the first three fields: a filter with all values of the others
+            # (ANY_KIND) merges a few ranges, which are already sorted. The fields after "-id", here and
+            # below, let MongoDB filter without reading the records.
             models.Index(
                 fields=["action", "granularity", "is_empty", "-updated_at", "-id", "period_key"],
                 name="record_kind",
@@ -81,24 +81,24 @@ class Record(models.Model):
 
 
 class Collection(models.Model):
-    """One request to the collection service, from the wish to its end; the rows are the queue.
+    """One request to the collection service, from enqueueing to its end; these documents are the queue.
 
-    ``active_key`` holds the identity while the status is not final, and its unique index is the single
-    flight: the same question is never under way twice, on any host. ``slot`` is held while DISPATCHED,
-    and its unique index bounds how many requests are in flight.
+    ``active_key`` holds the identity while the status is not final, and its unique index ensures the single
+    flight: the same query is never under way twice, on any host. ``slot`` is set while DISPATCHED, and its
+    unique index limits the number of requests in flight.
     """
 
     id = ObjectIdAutoField(primary_key=True)
-    action = models.CharField(_("action"), max_length=32, choices=Action.choices)
+    action = models.CharField(_("data set"), max_length=32, choices=Action.choices)
     cat_id = models.CharField(_("category"), max_length=32, blank=True)
     granularity = models.CharField(_("granularity"), max_length=8, choices=GRANULARITY_CHOICES)
     start_key = models.CharField(_("first period"), max_length=8)
     end_key = models.CharField(_("last period"), max_length=8)
     product_id = models.CharField(_("product"), max_length=64, blank=True)
     extra = models.JSONField(_("extra parameters"), default=dict)
-    identity = models.CharField(_("question"), max_length=220)
+    identity = models.CharField(_("query"), max_length=220)
     active_key = models.CharField(max_length=220, null=True)  # noqa: DJ001 - null is outside the index
-    is_forced = models.BooleanField(_("ask even if fresh"), default=False)
+    is_forced = models.BooleanField(_("forced"), default=False)
     priority = models.IntegerField(_("priority"), choices=Priority.choices)
     status = models.CharField(
         _("status"), max_length=16, choices=CollectionStatus.choices, default=CollectionStatus.PENDING
@@ -108,20 +108,20 @@ class Collection(models.Model):
     lease_until = models.DateTimeField(_("answer expected until"), null=True)
     attempt_token = models.CharField(max_length=64, blank=True)
     past_tokens = ArrayField(models.CharField(max_length=64), default=list, blank=True)
-    # Text, because the unique index covers one BSON type and small integers have two.
+    # Text, because the partial unique index covers one BSON type, and integers have two (int and long).
     slot = models.CharField(max_length=8, null=True)  # noqa: DJ001 - null is outside the index
     execution_id = models.CharField(_("execution"), max_length=128, blank=True)
     run_ids = ArrayField(
         models.CharField(max_length=24), verbose_name=_("sync tasks"), default=list, blank=True
     )
-    # Somebody asked who is no run: then it outlives every run that wants it too.
-    has_reader = models.BooleanField(_("asked by a reader"), default=False)
+    # A reader requested it, so it stays when the runs that requested it too are cancelled or deleted.
+    has_reader = models.BooleanField(_("requested by a reader"), default=False)
     requested_by = models.CharField(_("requested by"), max_length=160, blank=True)
     error_code = models.CharField(_("error"), max_length=32, blank=True, choices=CollectionError.choices)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)
     error_message_parts = models.JSONField(null=True)
-    empty_reason = models.CharField(_("why empty"), max_length=32, blank=True, choices=EmptyReason.choices)
-    # Set from before an answer is stored until the caches have been told of it.
+    empty_reason = models.CharField(_("empty reason"), max_length=32, blank=True, choices=EmptyReason.choices)
+    # True from before the answer is stored until the caches are notified.
     is_cache_pending = models.BooleanField(default=False)
     created_at = models.DateTimeField(_("created at"))
     dispatched_at = models.DateTimeField(_("dispatched at"), null=True)
@@ -144,7 +144,7 @@ class Collection(models.Model):
             models.Index(fields=["execution_id"], name="collection_execution"),
             models.Index(fields=["run_ids", "status"], name=RUNS_INDEX),
             models.Index(fields=["run_ids", "-finished_at"], name="collection_run_pace"),
-            # What the service answered: those that needed no request have no execution.
+            # The collections that the service answered; without a request there is no execution id.
             models.Index(
                 fields=["action", "-finished_at", "status"],
                 condition=Q(

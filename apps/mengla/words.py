@@ -1,6 +1,6 @@
-"""Why collections fail, as it is stored, in the language of the reader.
+"""The messages stored for failed collections, and shown in the language of the user.
 
-What the collection service itself says of a failure is stored as it came.
+The collection service's own error texts are stored unchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from apps.core.stored_messages import Messages
 
 ERRORS = Messages("error_message")
 
-# The request to the service.
+# Failures of the request to the service.
 UNREACHABLE = ERRORS.register(
     "unreachable", gettext_noop("The collection service could not be reached: %(error)s.")
 )
@@ -20,12 +20,12 @@ NO_SUCH_TASK = ERRORS.register(
 )
 SIMULATOR_REFUSED = ERRORS.register(
     "simulator_refused",
-    gettext_noop("COLLECT_SERVICE_URL is a simulator, whose made-up figures are refused in production."),
+    gettext_noop("COLLECT_SERVICE_URL is a simulator; production refuses its made-up figures."),
 )
 RATE_LIMITED = ERRORS.register(
     "rate_limited", gettext_noop("The collection service asked for fewer requests (HTTP 429).")
 )
-# The reason is empty, or stands in brackets with a space before it.
+# ``reason`` is empty, or a text in brackets with a space before it.
 SERVICE_FAILED = ERRORS.register(
     "service_failed", gettext_noop("The collection service answered HTTP %(status)d%(reason)s.")
 )
@@ -33,20 +33,20 @@ REJECTED = ERRORS.register(
     "rejected", gettext_noop("The collection service rejected the request: HTTP %(status)d%(reason)s.")
 )
 REPLY_UNREADABLE = ERRORS.register(
-    "reply_unreadable", gettext_noop("The collection service answered with something unreadable.")
+    "reply_unreadable", gettext_noop("The response of the collection service could not be read.")
 )
 REPLY_WITHOUT_TASKS = ERRORS.register(
-    "reply_without_tasks", gettext_noop("The collection service answered with no list of tasks.")
+    "reply_without_tasks", gettext_noop("The response of the collection service has no list of tasks.")
 )
 REPLY_WITHOUT_ID = ERRORS.register(
-    "reply_without_id", gettext_noop("The collection service answered with no execution id.")
+    "reply_without_id", gettext_noop("The response of the collection service has no execution id.")
 )
-UNUSABLE = ERRORS.register("unusable", gettext_noop("This collection cannot be asked for: %(error)s."))
+UNUSABLE = ERRORS.register("unusable", gettext_noop("The collection is invalid: %(error)s."))
 NOT_ACCEPTED = ERRORS.register(
     "not_accepted", gettext_noop("The worker ended before the service accepted the request.")
 )
 
-# The answer of the service.
+# Failures of the service's answer.
 NO_ANSWER = ERRORS.register("no_answer", gettext_noop("No answer came in time."))
 FAILED_WITH_STATUS = ERRORS.register(
     "failed_with_status",
@@ -55,22 +55,24 @@ FAILED_WITH_STATUS = ERRORS.register(
 FAILED_WITHOUT_REASON = ERRORS.register(
     "failed_without_reason", gettext_noop("The execution failed; the collection service gave no reason")
 )
-NO_OBJECT = ERRORS.register("no_object", gettext_noop("%(kind)s where an object or a list is due"))
-TOO_WRAPPED = ERRORS.register("too_wrapped", gettext_noop("The result is wrapped more than %(count)d deep"))
-TOO_LONG = ERRORS.register("too_long", gettext_noop("A text of %(count)d characters where a result is due"))
-NO_JSON = ERRORS.register("no_json", gettext_noop("Text that is no JSON where a result is due: %(text)s"))
-NO_DISTRIBUTION = ERRORS.register(
-    "no_distribution", gettext_noop("A list where the four lists of the distribution are due")
+NO_OBJECT = ERRORS.register("no_object", gettext_noop("%(kind)s instead of an object or a list"))
+TOO_WRAPPED = ERRORS.register(
+    "too_wrapped", gettext_noop("The result is wrapped more than %(count)d levels deep")
 )
-NO_ROWS = ERRORS.register("no_rows", gettext_noop("%(kind)s where a list of rows is due"))
-NO_ROW = ERRORS.register("no_row", gettext_noop("%(kind)s where a row is due"))
+TOO_LONG = ERRORS.register("too_long", gettext_noop("A text of %(count)d characters instead of a result"))
+NO_JSON = ERRORS.register("no_json", gettext_noop("Text that is not JSON instead of a result: %(text)s"))
+NO_DISTRIBUTION = ERRORS.register(
+    "no_distribution", gettext_noop("A list instead of the four lists of the distribution")
+)
+NO_ROWS = ERRORS.register("no_rows", gettext_noop("%(kind)s instead of a list of rows"))
+NO_ROW = ERRORS.register("no_row", gettext_noop("%(kind)s instead of a row"))
 NO_PERIOD = ERRORS.register(
     "no_period",
     gettext_noop("%(count)d of %(total)d trend points have no readable %(granularity)s: %(points)s"),
 )
 NOT_WRITABLE = ERRORS.register("not_writable", gettext_noop("The value cannot be written as JSON: %(error)s"))
-NOT_STORABLE = ERRORS.register("not_storable", gettext_noop("the data cannot be stored: %(error)s"))
-DATABASE_REFUSED = ERRORS.register("database_refused", gettext_noop("the database refused the data"))
+NOT_STORABLE = ERRORS.register("not_storable", gettext_noop("The data cannot be stored: %(error)s"))
+DATABASE_REFUSED = ERRORS.register("database_refused", gettext_noop("The database refused the data"))
 RESERVED_NAME = ERRORS.register(
-    "reserved_name", gettext_noop("the data uses the name $ref, which MongoDB has its own use for")
+    "reserved_name", gettext_noop("The data uses the name $ref, which MongoDB reserves")
 )

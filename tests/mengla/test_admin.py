@@ -230,7 +230,7 @@ def test_a_waiting_collection_is_cancelled(site: Client) -> None:
 def test_what_is_under_way_cannot_be_cancelled(site: Client) -> None:
     attempt = begin_attempt(hot())
     page = site.post(f"{COLLECTIONS}{attempt['_id']}/operation/cancel/", follow=True).content.decode()
-    assert "Only a collection that waits can be cancelled." in page
+    assert "Only a pending collection can be cancelled." in page
     assert statuses() == ["DISPATCHED"]
     assert not LogEntry.objects.exists()
 

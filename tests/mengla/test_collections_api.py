@@ -66,7 +66,7 @@ def test_a_failure_is_told_in_the_readers_language(reader: APIClient, status_of:
     attempt = begin_attempt(hot())
     answer(attempt, {"hotList": {"list": [5]}})
     address = f"/api/mengla/collections/{attempt['_id']}"
-    assert status_of(attempt["_id"])["error_message"] == "A number where a row is due"
+    assert status_of(attempt["_id"])["error_message"] == "A number instead of a row"
     chinese = reader.get(address, headers={"Accept-Language": "zh-CN"}).json()["data"]
     assert chinese["error_message"] == "此处应为数据行，实际收到：A number"
     # An older process, which knows of no parts, fails the next attempt.

@@ -1,4 +1,4 @@
-"""The only part that talks to the collection service: sends collections, and stops sending while it is down.
+"""Sends collections to the collection service, pauses while it is down, cancels and retries collections.
 
 Tasks, doors, `maintenance` and `apps.admin` call it.
 """

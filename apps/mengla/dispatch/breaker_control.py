@@ -1,4 +1,4 @@
-"""The circuit breaker as operators see it, and their lever to close it."""
+"""Reads and resets the circuit breaker, for operators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "collection_service"
 
 @dataclass(frozen=True, slots=True)
 class BreakerStatus:
-    """The breaker with its thresholds; ``next_probe_at`` (UTC without zone) is None unless it is open."""
+    """The breaker with its thresholds; ``next_probe_at`` (UTC without zone) is None if no probe is due."""
 
     name: str
     state: str
@@ -33,9 +33,9 @@ class BreakerStatus:
 
 
 def read_breaker() -> BreakerStatus:
-    """Return how the breaker stands.
+    """Return the state of the breaker.
 
-    :raises redis.RedisError: when Redis does not answer: then nobody knows.
+    :raises redis.RedisError: when Redis does not respond.
     """
     snapshot = breaker.read_snapshot()
     wait_seconds = snapshot.next_probe_seconds
@@ -53,9 +53,9 @@ def read_breaker() -> BreakerStatus:
 
 
 def reset_breaker(*, reset_by: str) -> BreakerStatus:
-    """Close the breaker, forget its counts, and let what waits be sent at once; returns how it stands.
+    """Close the breaker, reset its counts and wake the dispatcher; returns the new state.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     breaker.reset()
     audit.info("breaker_reset", breaker=NAME, reset_by=reset_by)

@@ -1,8 +1,8 @@
-"""Stops everything that runs or waits: the lever for a queue filled by mistake.
+"""Cancels all running runs and pending collections, for a queue that was filled by mistake.
 
-Collections that a reader waits for are cancelled too, so that the queue is empty afterwards: whoever holds a
-request for one is told at once that it was cancelled (502), and asking again enqueues it again. What the
-collection service is working on cannot be recalled; its answers are paid for, and stored when they come.
+Collections that a reader waits for are cancelled too, so the queue is empty afterwards. A waiting request
+gets an error (502) at once, and the next read enqueues the query again. Collections in flight cannot be
+cancelled: the collection service charges for them, and their answers are stored when they come.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _MAX_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class CancelledAll:
-    """What was stopped; ``is_complete`` is false when the time was over before everything was.
+    """The numbers of cancelled runs and collections, and of collections still in flight.
 
-    ``collections`` are all that were cancelled meanwhile, by the runs that wanted them too.
+    ``collections`` counts every collection cancelled meanwhile, also by the cancelled runs themselves.
+    ``is_complete`` is false when the time was over before everything was cancelled.
     """
 
     runs: int
@@ -40,7 +41,7 @@ class CancelledAll:
 
 
 def cancel_all(*, cancelled_by: str, max_seconds: float = _MAX_SECONDS) -> CancelledAll:
-    """Cancel every running run and every pending collection; may be repeated."""
+    """Cancel every running run and every pending collection; it may be repeated."""
     begun_at, deadline = utc_now(), time.monotonic() + max_seconds
     # The runs first: a planner that finds its run cancelled enqueues nothing more.
     stopped_runs = _cancel_runs(cancelled_by, deadline)
@@ -50,7 +51,7 @@ def cancel_all(*, cancelled_by: str, max_seconds: float = _MAX_SECONDS) -> Cance
     is_left = documents.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}) is not None
     result = CancelledAll(
         runs=stopped_runs,
-        # Not added up: what a run wanted is taken back by the run, or by a worker that goes on with it.
+        # Counted in the database: cancelling a run cancels collections too, and a worker may finish that.
         collections=documents.count_documents(
             {"status": CollectionStatus.CANCELLED.value, "finished_at": {"$gte": begun_at}}
         ),
@@ -74,6 +75,6 @@ def _cancel_runs(cancelled_by: str, deadline: float) -> int:
             try:
                 runs.cancel_run(run_id=str(run["_id"]), cancelled_by=cancelled_by)
             except (Conflict, NotFound):
-                continue  # it ended, or was deleted, this very moment
+                continue  # it has just ended, or was deleted
             stopped += 1
     return stopped

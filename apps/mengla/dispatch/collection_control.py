@@ -1,4 +1,4 @@
-"""What an operator does with one collection: stop it, or ask again."""
+"""Cancels or retries one collection, for operators."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _REPEATABLE = (CollectionStatus.FAILED, CollectionStatus.EMPTY, CollectionStatus
 
 
 def is_repeatable(status: str) -> bool:
-    """Whether a collection in this state can be asked again: it brought no figures, and has ended."""
+    """Whether a collection with this status can be retried: it has ended without figures."""
     return status in _REPEATABLE
 
 
 def cancel_collection(*, collection_id: str, cancelled_by: str) -> None:
-    """Cancel a collection that waits; whoever waits for it is told so.
+    """Cancel a pending collection; requests that wait for it get an error (502).
 
     :raises NotFound: when there is no such collection.
-    :raises Conflict: when it has been sent or has ended.
+    :raises Conflict: when it is not pending.
     """
     collection = find_collection(collection_id)
     if collection is None:
         raise NotFound(_("There is no such collection."))
     if not removal.cancel_pending({"_id": collection["_id"]}, limit=1):
         status = collection["status"]
-        raise Conflict(_("Only a collection that waits can be cancelled."), detail=f"status={status}")
+        raise Conflict(_("Only a pending collection can be cancelled."), detail=f"status={status}")
     run_state.close_done(collection["run_ids"])
     audit.info("collection_cancelled", collection_id=collection_id, cancelled_by=cancelled_by)
 
 
 def retry_collection(*, collection_id: str, requested_by: str) -> str:
-    """Ask the same question again and return the id of the collection that stands for it now.
+    """Enqueue the query of an ended collection again and return the id of its collection under way.
 
     :raises NotFound: when there is no such collection.
     :raises Conflict: when it has not ended, or has succeeded.
@@ -50,7 +50,7 @@ def retry_collection(*, collection_id: str, requested_by: str) -> str:
     if not is_repeatable(collection["status"]):
         detail = f"status={collection['status']}"
         raise Conflict(_("Only a failed, empty or cancelled collection can be retried."), detail=detail)
-    # Forced: an empty answer counts as fresh for a while, and asking again is just what is wanted.
+    # Forced: an empty record counts as fresh for a while, and would end the new collection unsent.
     enqueued = jobs.enqueue(
         query_of(collection), priority=Priority.MANUAL, requested_by=requested_by, is_forced=True
     )

@@ -1,7 +1,7 @@
 """The dispatcher: sends the queue to the collection service, one request at a time.
 
-It runs as a task of the worker cluster and holds a lease, so that one dispatcher works in the whole
-installation. Nothing depends on the lease for correctness: claims, slots and turns are atomic themselves.
+It runs as a task of the worker cluster and holds a lease, so that one dispatcher runs in the whole
+installation. The lease is not needed for correctness: claims, slots and turns are atomic.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from apps.mengla.words import UNUSABLE
 
 logger = structlog.get_logger(__name__)
 
-# Short, so that a worker told to stop is not kept by a long queue; the next wake-up goes on.
+# Short, so that a long queue does not delay the stop of a worker; the next wake-up continues.
 MAX_RUN_SECONDS = 10.0
 LEASE_NAME = "dispatch"
 _LEASE_TTL_SECONDS = 6.0
 _LEASE_RENEW_SECONDS = 1.5
 _MAX_NAP_SECONDS = 0.25
-# During a longer wait the dispatcher does not hold a worker: it is woken when the time has come.
+# A longer wait does not occupy a worker: the dispatch ends, and a timer wakes the dispatcher.
 _MAX_IDLE_WAIT_SECONDS = 10.0
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pause:
-    """Nothing can be sent now; ``seconds`` says when to look again, None that somebody will wake us."""
+    """Nothing can be sent now; look again after ``seconds``, or at the next wake-up if they are None."""
 
     seconds: float | None
 
 
 def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
-    """Send what is due until nothing is left or the time is up; returns how many requests were sent.
+    """Send due collections until none is left or the time is over; returns how many requests were sent.
 
-    :raises redis.RedisError: when Redis does not answer; the tick starts the next try.
+    :raises redis.RedisError: when Redis does not respond; the next tick tries again.
     """
     if not settings.COLLECT_SERVICE_URL:
         logger.info("dispatch_skipped", reason="COLLECT_SERVICE_URL is not set")
@@ -68,9 +68,9 @@ def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
         lease = lease_of(LEASE_NAME, ttl_seconds=_LEASE_TTL_SECONDS)
         if not lease.acquire():
             wakeup.request_rerun(client)
-            if not lease.acquire():  # the holder may have left between our try and our word
+            if not lease.acquire():  # the holder may have released it before it saw the request
                 return sent
-        with _held(lease, until=deadline) as is_lost, CollectionServiceClient() as service:
+        with _keep_alive(lease, until=deadline) as is_lost, CollectionServiceClient() as service:
             wakeup.consume_rerun_request(client)
             sent += _send_all_due(service, deadline=deadline, is_lost=is_lost)
         if is_lost.is_set() or time.monotonic() >= deadline:
@@ -92,13 +92,13 @@ def _send_all_due(service: CollectionServiceClient, *, deadline: float, is_lost:
             wakeup.alarm.set(step.seconds)
             break
         else:
-            # Short naps: a reader's miss that comes meanwhile is looked at right after.
+            # Sleep briefly, so that a reader's miss that arrives meanwhile is sent soon.
             time.sleep(min(step.seconds, _MAX_NAP_SECONDS))
     return sent
 
 
 def _send_next(service: CollectionServiceClient) -> bool | _Pause:
-    """Send the next due collection; True when one was sent, False when something else was done."""
+    """Do the next step: True when a collection was sent, False after any other step, or a pause."""
     if (pause := _pause_before_request(service)) is not None:
         return pause
     if (managed_task_id := service.known_managed_task_id()) is None:
@@ -117,7 +117,7 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
             _send(service, collection, managed_task_id)
             return True
     except (DomainError, KeyError, TypeError, ValueError) as error:
-        # A document that says nothing askable, written by somebody else: it must not stop the queue.
+        # The document holds no valid query: another program wrote it. It must not stop the queue.
         logger.exception("collection_unusable")
         message = UNUSABLE(error=type(error).__name__)
         _fail(collection, UpstreamError(CollectionError.UNKNOWN, message, is_permanent=True))
@@ -126,7 +126,7 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
 
 
 def _pause_before_request(service: CollectionServiceClient) -> _Pause | None:
-    """Take the turn and the breaker's permission for a request, or say how long there is none."""
+    """Claim the turn and the breaker's permission for a request; returns a pause if that is not possible."""
     due_in_seconds = selectors.seconds_until_due()
     if due_in_seconds is None or due_in_seconds > 0:
         return _Pause(due_in_seconds)
@@ -146,7 +146,7 @@ def _release(service: CollectionServiceClient) -> None:
 
 
 def _look_up_task(service: CollectionServiceClient) -> bool | _Pause:
-    """Find the task before anything is claimed; when that fails, the next collection fails with it."""
+    """Look up the id of the managed task; when that fails, the next collection fails with the same error."""
     try:
         service.look_up_managed_task_id()
     except UpstreamError as error:
@@ -158,14 +158,14 @@ def _look_up_task(service: CollectionServiceClient) -> bool | _Pause:
 
 
 def _finish_if_stored(collection: Document) -> bool:
-    """Whether another collection has stored a fresh answer since this one was enqueued; then it ends."""
+    """End the collection if fresh records were stored after it was enqueued; returns whether it ended."""
     if collection["is_forced"]:
         return False
     query = selectors.query_of(collection)
     stored = selectors.find_fresh_records(query, now=utc_now())
     if stored is None:
         return False
-    # It may be its own answer, of a process that was killed before it told the caches.
+    # The records may be its own, stored by a process that was killed before it notified the caches.
     are_caches_notified = cache_sync.refresh_cache(query)
     if any(not record["is_empty"] for record in stored):
         jobs.finish(
@@ -209,9 +209,10 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
 
 
 def _fail_or_requeue(collection: Document, error: UpstreamError) -> None:
-    """Let one whose task has got another id wait until that is looked up; the second time it is permanent.
+    """Fail the attempt, but requeue the collection the first time that the service does not know the task.
 
-    The lookup and another request take turns, of up to an hour each: too long to hold the collection.
+    The next step of the dispatcher looks up the id of the task. This is not done here, because the lookup
+    and the new request each wait for a turn, up to an hour: too long to keep the collection claimed.
     """
     if (
         error.error is not CollectionError.UNKNOWN_TASK
@@ -257,10 +258,11 @@ def _webhook_url(collection: Document) -> str:
 
 
 @contextmanager
-def _held(lease: Lock, *, until: float) -> Iterator[threading.Event]:
-    """Keep the lease alive from a thread while a request is slow; the event says that it was lost.
+def _keep_alive(lease: Lock, *, until: float) -> Iterator[threading.Event]:
+    """Renew the lease from a thread during the block, and release it at the end.
 
-    A request that never ends does not hold the lease for ever: some time after ``until`` it lapses.
+    The event is set when the lease is lost. The thread stops renewing some time after ``until``, so that a
+    request that hangs does not hold the lease forever.
     """
     is_lost, is_over = threading.Event(), threading.Event()
     give_up_at = until + 3 * settings.COLLECT_REQUEST_TIMEOUT_SECONDS
@@ -268,10 +270,10 @@ def _held(lease: Lock, *, until: float) -> Iterator[threading.Event]:
     def renew() -> None:
         while not is_over.wait(_LEASE_RENEW_SECONDS):
             try:
-                is_kept = time.monotonic() < give_up_at and lease.reacquire()
+                is_renewed = time.monotonic() < give_up_at and lease.reacquire()
             except redis.RedisError:
-                is_kept = False
-            if not is_kept:
+                is_renewed = False
+            if not is_renewed:
                 is_lost.set()
                 return
 
@@ -282,5 +284,5 @@ def _held(lease: Lock, *, until: float) -> Iterator[threading.Event]:
     finally:
         is_over.set()
         thread.join()
-        with suppress(redis.RedisError):  # it lapses by itself, or is lost already
+        with suppress(redis.RedisError):  # it expires by itself, or is lost already
             lease.release()

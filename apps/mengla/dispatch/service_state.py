@@ -1,4 +1,4 @@
-"""Whether the collection service can be expected to answer, in words for a reader who waits for it."""
+"""Says why nothing is being collected, as a text for readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the collection service answers becomes records. The only writer of records; it notifies the caches.
+"""Turns the collection service's answers into records and notifies the caches. The only writer of records.
 
-Webhooks call it, and every room above that deletes or makes records.
+Webhooks call it, and the rooms above that write or delete records.
 """

@@ -1,7 +1,7 @@
-"""Tells the caches what is stored, and sees to it that they hear of it whoever is killed.
+"""Notifies the caches of stored records, also after a process was killed.
 
-Before an answer is stored its collection is marked; the mark goes when the caches know. What is still marked
-is told by the tick.
+A collection is marked before its answer is stored, and the mark is removed once the caches are notified. The
+tick notifies the caches of collections that are still marked.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ RECORD_FIELD = "-"
 
 
 def refresh_cache(query: DataQuery) -> bool:
-    """Replace what the caches hold of this answer by what is stored; False when Redis is down."""
+    """Replace the query's entries in the caches by what is stored; False when Redis is down."""
     is_notified = get_cache().invalidate(query.cache_group)
-    if is_notified and not query.is_trend:  # of a trend nobody knows which ranges will be read
+    if is_notified and not query.is_trend:  # which ranges of a trend will be read is not known
         with contextlib.suppress(NothingStored):
             get_or_build(query.cache_group, RECORD_FIELD, partial(build_stored, query))
     return is_notified
 
 
 def notify_caches_again(*, limit: int = 200) -> int:
-    """Tell the caches of answers whose process was killed, or Redis down, before they knew; returns how many.
+    """Notify the caches of collections that are still marked; returns of how many. Part of the tick.
 
-    Part of the tick.
+    A mark stays when the process was killed, or when Redis was down.
     """
     pending = collection_of(Collection).find({"is_cache_pending": True}).limit(limit)
-    told = [one["_id"] for one in pending if refresh_cache(selectors.query_of(one))]
-    if told:
-        jobs.unmark_cache_pending(told)
-    return len(told)
+    notified = [one["_id"] for one in pending if refresh_cache(selectors.query_of(one))]
+    if notified:
+        jobs.unmark_cache_pending(notified)
+    return len(notified)

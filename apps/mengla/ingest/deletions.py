@@ -1,4 +1,4 @@
-"""What every deletion of figures ends with: that no reader gets from a cache what is stored no more."""
+"""The last step of every deletion of records: the caches must not serve deleted figures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from apps.core.errors import DependencyUnavailable
 
 
 def require_caches_notified(is_notified: bool) -> None:
-    """Refuse to call a deletion done while the caches may go on serving what was deleted.
+    """Fail the deletion unless the caches were notified of it.
 
-    :raises DependencyUnavailable: when Redis did not take the news; repeating the deletion repeats them.
+    :raises DependencyUnavailable: when they were not, because Redis did not respond. Repeating the deletion
+        notifies them again.
     """
     if not is_notified:
         raise DependencyUnavailable(
-            _("Redis did not answer, so the caches may still hold what was deleted. Repeat the deletion."),
+            _("Redis did not respond, so the caches may still serve deleted data. Repeat the deletion."),
             detail="Redis",
         )

@@ -1,7 +1,8 @@
-"""Answers kept in Redis until they can be acted on: parked or deferred ones.
+"""Parks webhooks in Redis until they can be processed.
 
-*Parked*: nobody knows the execution yet, because the request that started it is still under way.
-*Deferred*: MongoDB is down, and the service will not send a paid-for answer again.
+There are two kinds. A webhook is parked *by its execution* when no collection has this execution id yet: the
+request that started the execution is still in progress. It is *deferred* when MongoDB is down: the service
+does not send an answer again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _DEFERRED_MAX_LENGTH = 1000
 
 
 def park(execution_id: str, body: dict[str, Any]) -> None:
-    """Keep the answer of an unknown execution for half an hour."""
+    """Park the webhook of an unknown execution for half an hour; nothing happens without Redis."""
     packed = _pack(body)
     if packed is not None:
         tolerate_redis_outage(
@@ -32,18 +33,18 @@ def park(execution_id: str, body: dict[str, Any]) -> None:
 
 
 def unpark(execution_id: str) -> dict[str, Any] | None:
-    """Take the answer that was parked for this execution; only one caller gets it."""
+    """Remove and return the webhook parked for this execution, if any; only one process gets it."""
 
-    def take(client: redis.Redis) -> Any:
+    def pop(client: redis.Redis) -> Any:
         return client.getdel(_parked_key(execution_id))
 
-    packed = tolerate_redis_outage(take, None)
+    packed = tolerate_redis_outage(pop, None)
     return None if packed is None else cast("dict[str, Any]", unpack(packed))
 
 
-def defer(answer: list[Any]) -> bool:
-    """Keep an answer and where it came from; False when that is not possible."""
-    packed = _pack(answer)
+def defer(webhook: list[Any]) -> bool:
+    """Park a webhook and its origin for the tick; False when Redis is down or too many are parked."""
+    packed = _pack(webhook)
 
     def push(client: redis.Redis) -> bool:
         if cast(int, client.llen(_DEFERRED_KEY)) >= _DEFERRED_MAX_LENGTH:
@@ -54,7 +55,7 @@ def defer(answer: list[Any]) -> bool:
 
 
 def list_deferred(*, limit: int) -> list[bytes]:
-    """Return the oldest deferred answers, packed; they stay until they are forgotten."""
+    """Return the oldest deferred webhooks, packed; each stays until it is removed."""
     nothing: list[bytes] = []
     return tolerate_redis_outage(
         lambda client: cast("list[bytes]", client.lrange(_DEFERRED_KEY, 0, limit - 1)), nothing
@@ -62,20 +63,20 @@ def list_deferred(*, limit: int) -> list[bytes]:
 
 
 def remove_deferred(packed: bytes) -> None:
-    """Remove a deferred answer that has been acted on."""
-    # redis-py's types want text; bytes are what it sends.
+    """Remove a deferred webhook that has been processed."""
+    # The types of redis-py ask for text, but it accepts bytes.
     tolerate_redis_outage(lambda client: client.lrem(_DEFERRED_KEY, 1, packed), None)  # type: ignore[arg-type]
 
 
 def unpack(packed: bytes) -> Any:
-    """Read back what was kept."""
+    """Return the value of a packed webhook."""
     return orjson.loads(zlib.decompress(packed))
 
 
 def _pack(value: Any) -> bytes | None:
     try:
         return zlib.compress(orjson.dumps(value))
-    except orjson.JSONEncodeError:  # nested deeper than any result can be stored
+    except orjson.JSONEncodeError:  # nested too deeply to be stored anyway
         logger.warning("answer_not_kept", reason="it cannot be written as JSON")
         return None
 

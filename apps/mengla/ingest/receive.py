@@ -1,4 +1,4 @@
-"""Takes the answers of the collection service: stores them, tells the caches, ends the collection.
+"""Processes the collection service's answers: stores them, notifies the caches, ends the collection.
 
 Every step may be repeated: a duplicate writes the same records again and finds the collection ended.
 """
@@ -38,7 +38,7 @@ Document = Mapping[str, Any]
 
 
 class Receipt(StrEnum):
-    """What became of a webhook; told to the caller as ``data.status``."""
+    """How a webhook was processed; returned to the service as ``data.status``."""
 
     HEARTBEAT = "heartbeat"
     STORED = "stored"
@@ -59,33 +59,33 @@ def has_valid_token(*, collection_id: str | None, token: str | None) -> bool:
 
 
 def receive_webhook(body: dict[str, Any], *, collection_id: str | None, token: str | None) -> Receipt:
-    """Act on one verified webhook body; ``collection_id`` and ``token`` come from its URL.
+    """Process one verified webhook; ``collection_id`` and ``token`` come from its URL.
 
-    An answer whose collection is not known (yet) is kept for half an hour: the request that started the
-    execution may still be under way.
+    A webhook whose collection is not known is parked for half an hour, because the request that started the
+    execution may still be in progress.
     """
     message = parse_webhook(body)
     if message.kind is WebhookKind.HEARTBEAT:
         return Receipt.HEARTBEAT
     collection = _find(message, collection_id=collection_id, token=token)
     if collection is not None:
-        return _take(message, collection, token=token)
+        return _process(message, collection, token=token)
     if message.execution_id is None:
         logger.warning("webhook_unknown", collection_id=collection_id)
         return Receipt.PARKED
     parked.park(message.execution_id, body)
-    # The execution id may have been noted between our search and the parking.
+    # The execution id may have been stored after the search and before the parking.
     found = selectors.find_collection_by_execution(message.execution_id)
     if found is not None and parked.unpark(message.execution_id) is not None:
-        return _take(message, found, token=None)
+        return _process(message, found, token=None)
     logger.warning("webhook_unknown", execution_id=message.execution_id)
     return Receipt.PARKED
 
 
 def receive_or_defer(body: dict[str, Any], *, collection_id: str | None, token: str | None) -> Receipt:
-    """Act on a verified webhook; while MongoDB is down the answer is kept in Redis for the tick.
+    """Process a verified webhook; while MongoDB is down it is parked in Redis for the tick.
 
-    :raises pymongo.errors.PyMongoError: when it can be kept nowhere; then the caller should call again.
+    :raises pymongo.errors.PyMongoError: when it cannot be parked either; the service has to repeat it.
     """
     try:
         return receive_webhook(body, collection_id=collection_id, token=token)
@@ -97,24 +97,24 @@ def receive_or_defer(body: dict[str, Any], *, collection_id: str | None, token: 
 
 
 def receive_deferred(*, limit: int = 100) -> int:
-    """Act on the answers that came while MongoDB was down; returns how many. Part of the tick."""
-    packed_answers = parked.list_deferred(limit=limit)
-    for packed in packed_answers:
+    """Process the webhooks that arrived while MongoDB was down; returns how many. Part of the tick."""
+    packed_webhooks = parked.list_deferred(limit=limit)
+    for packed in packed_webhooks:
         try:
             body, collection_id, token = parked.unpack(packed)
             receive_webhook(body, collection_id=collection_id, token=token)
         except Exception as error:
             if is_mongo_outage(error):
                 raise
-            # It would fail for ever, and keep the rest of the tick from its work.
+            # It is dropped: it would fail at every tick and block the rest of the tick.
             logger.exception("deferred_answer_dropped")
-        # Removed only now: killed before, the next tick does it again, which changes nothing.
+        # Removed last: if the process is killed before, the next tick repeats it, which changes nothing.
         parked.remove_deferred(packed)
-    return len(packed_answers)
+    return len(packed_webhooks)
 
 
 def receive_parked(execution_id: str) -> None:
-    """Act on an answer that came before its execution id was known."""
+    """Process the webhook, if any, that arrived before its execution id was stored."""
     body = parked.unpark(execution_id)
     if body is not None:
         receive_or_defer(body, collection_id=None, token=None)
@@ -127,10 +127,10 @@ def _find(message: WebhookMessage, *, collection_id: str | None, token: str | No
     return selectors.find_collection_by_execution(message.execution_id or "")
 
 
-def _take(message: WebhookMessage, collection: Document, *, token: str | None) -> Receipt:
-    # Without a token the execution id has named the collection: then it is its present attempt.
-    is_named = token is not None and token in collection["past_tokens"]
-    attempt_token: str = token if is_named else collection["attempt_token"]  # type: ignore[assignment]
+def _process(message: WebhookMessage, collection: Document, *, token: str | None) -> Receipt:
+    # Without a valid token the collection was found by execution id, which names its current attempt.
+    has_known_token = token is not None and token in collection["past_tokens"]
+    attempt_token: str = token if has_known_token else collection["attempt_token"]  # type: ignore[assignment]
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
         if message.error_message is not None:
             receipt = _fail(
@@ -155,9 +155,9 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         answers = _answers(query, unwrap(query.action, message.result))
         is_empty = all(answer.empty_reason is not None for answer in answers)
         if is_late and is_empty:
-            return Receipt.DUPLICATE  # a late "nothing" says nothing new
+            return Receipt.DUPLICATE  # a late empty answer changes nothing
         if not (is_late and _has_fresh_figures(query)):
-            # Before the figures: killed right after them, nobody else would know that the caches do not.
+            # Marked before the write: if the process is killed after it, the tick notifies the caches.
             jobs.mark_cache_pending(collection["_id"])
             records.store_answers(query, answers, _provenance(collection))
     except UnreadablePayload as error:
@@ -179,7 +179,10 @@ def _finish(
     *,
     are_caches_notified: bool,
 ) -> bool:
-    """End the collection; who joined it while its answer was being stored is noted on the records first."""
+    """End the collection; returns False when it had ended before.
+
+    Requesters that joined while its answer was being stored are first added to the records.
+    """
     while not jobs.finish(
         collection["_id"],
         status=CollectionStatus.EMPTY if empty_reason else CollectionStatus.SUCCEEDED,
@@ -197,7 +200,7 @@ def _finish(
 
 
 def _has_fresh_figures(query: DataQuery) -> bool:
-    """Whether a later collection has brought the whole answer, which is then newer than a late one."""
+    """Whether fresh figures are stored for the whole query; they are newer than a late answer."""
     stored = selectors.find_fresh_records(query, now=utc_now())
     return stored is not None and not any(record["is_empty"] for record in stored)
 
@@ -209,7 +212,7 @@ def _answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answer]:
 
 
 def _trend_answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answer]:
-    """Return one answer per period asked for; points outside the range were not asked for and are left."""
+    """Return one answer per requested period; points outside the range are ignored."""
     if unwrapped.empty_reason is not None:
         return [records.Answer(period, None, unwrapped.empty_reason) for period in query.periods]
     points = split_trend_points(
@@ -223,9 +226,9 @@ def _trend_answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answe
         )
         for period in query.periods
     ]
-    strange = len(points) - sum(answer.empty_reason is None for answer in answers)
-    if strange:
-        logger.warning("trend_points_outside_range", count=strange)
+    unexpected_count = len(points) - sum(answer.empty_reason is None for answer in answers)
+    if unexpected_count:
+        logger.warning("trend_points_outside_range", count=unexpected_count)
     return answers
 
 

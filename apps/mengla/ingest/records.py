@@ -31,27 +31,27 @@ _WRITE_TIMEOUT_SECONDS = 30
 _WRITE_IMPORT_SECONDS = 120
 _DETACH_SECONDS = 240
 _HELD = "collector_duplicate_held"
-# What cannot be written as BSON, or read from it: too deep, too large, a too big number, text that is none.
+# Raised for values that BSON cannot hold: nested too deeply, too large, too big a number, invalid text.
 UNSTORABLE_ERRORS = (BSONError, OverflowError, RecursionError, TypeError, ValueError)
-# The same said by MongoDB: BadValue, Overflow, InvalidBSON, bad names and BSONObjectTooLarge.
+# MongoDB's error codes for the same: BadValue, Overflow, InvalidBSON, invalid names, BSONObjectTooLarge.
 _REFUSALS = frozenset({2, 15, 22, 52, 55, 56, 57, 10334})
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an answer came from: written beside the figures."""
+    """Where an answer came from; stored in each of its records."""
 
     collection_id: str
-    run_ids: list[str]  # the runs that wanted it
-    has_reader: bool  # whether somebody asked who is no run
+    run_ids: list[str]  # the runs that requested it
+    has_reader: bool  # whether a reader requested it
     collected_at: datetime  # UTC without zone
     duration_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The content of one record: figures, or the reason why there are none."""
+    """The service's answer for one period: figures, or the reason why there are none."""
 
     period: Period
     data: Any
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRecord:
-    """A record as it shall stand here: what is set, and what is set only when it is new."""
+    """A record to import: ``changes`` are always set, ``first`` only when the record is new."""
 
     id: str
     collected_at: datetime  # UTC without zone
@@ -71,9 +71,9 @@ class ImportedRecord:
 def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Provenance) -> None:
     """Write one record per answer; repeating the call changes nothing.
 
-    An empty answer never replaces figures that are still kept: it only postpones their renewal.
+    An empty answer never replaces stored figures: it only makes them fresh for a short time.
 
-    :raises UnstorablePayload: when MongoDB cannot hold the data (too large, too deep, a too big number).
+    :raises UnstorablePayload: when MongoDB cannot hold the data (too large, too deep, too big a number).
     """
     with pymongo.timeout(_WRITE_TIMEOUT_SECONDS):
         try:
@@ -84,7 +84,8 @@ def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Prove
                 raise
             if not _is_only_duplicate_keys(error):
                 raise UnstorablePayload(DATABASE_REFUSED()) from error
-            _bulk_write(operations)  # two first writers met: now the record is there to be updated
+            # Two processes inserted the same record at once: now it exists and is updated.
+            _bulk_write(operations)
         except OperationFailure as error:
             if error.code not in _REFUSALS:
                 raise
@@ -96,7 +97,7 @@ def store_answers(query: DataQuery, answers: Iterable[Answer], provenance: Prove
 
 
 def add_requesters(query: DataQuery, collection: Mapping[str, Any]) -> None:
-    """Note on what a collection has stored who wants it by now."""
+    """Add the present requesters of a collection to the records that it has stored."""
     collection_of(Record).update_many(
         {"_id": {"$in": query.record_ids}, "collection_id": str(collection["_id"])},
         {
@@ -107,10 +108,10 @@ def add_requesters(query: DataQuery, collection: Mapping[str, Any]) -> None:
 
 
 def write_if_newer(records: Sequence[ImportedRecord]) -> tuple[frozenset[int], frozenset[int]]:
-    """Write the records where nothing newer is stored; returns the identities of those written and refused.
+    """Write the records that are newer than the stored ones, or not stored yet.
 
-    A record that is as new or newer does not match the filter, so MongoDB tries to insert and meets its key:
-    that duplicate key is how it says so.
+    Returns the ``id()`` of those written, and of those that MongoDB refused. A stored record that is as new
+    or newer does not match the filter: MongoDB then tries an insert, and reports a duplicate key.
     """
     if not records:
         return frozenset(), frozenset()
@@ -131,8 +132,8 @@ def write_if_newer(records: Sequence[ImportedRecord]) -> tuple[frozenset[int], f
         if details.get("writeConcernErrors"):
             raise
         errors = {one["index"]: one.get("code") for one in details.get("writeErrors", [])}
-        if strange := set(errors.values()) - {DUPLICATE_KEY} - _REFUSALS:
-            logger.warning("import_write_failed", codes=sorted(map(str, strange)))
+        if unexpected := set(errors.values()) - {DUPLICATE_KEY} - _REFUSALS:
+            logger.warning("import_write_failed", codes=sorted(map(str, unexpected)))
             raise
     return (
         frozenset(id(record) for index, record in enumerate(records) if index not in errors),
@@ -145,10 +146,10 @@ def write_if_newer(records: Sequence[ImportedRecord]) -> tuple[frozenset[int], f
 
 
 def older_or_missing(records: Sequence[ImportedRecord]) -> frozenset[int]:
-    """Return the identities of the records that are not stored, or stored with older figures."""
-    wanted = {"_id": {"$in": [record.id for record in records]}}
+    """Return the ``id()`` of each record that is not stored, or stored with older figures."""
+    criteria = {"_id": {"$in": [record.id for record in records]}}
     with pymongo.timeout(_WRITE_IMPORT_SECONDS):
-        found = collection_of(Record).find(wanted, {"collected_at": 1})
+        found = collection_of(Record).find(criteria, {"collected_at": 1})
         stored = {document["_id"]: document["collected_at"] for document in found}
     return frozenset(
         id(record) for record in records if record.id not in stored or stored[record.id] < record.collected_at
@@ -156,20 +157,20 @@ def older_or_missing(records: Sequence[ImportedRecord]) -> frozenset[int]:
 
 
 def own_records_of(run_id: str) -> Document:
-    """Return the search for the records whose figures a run alone wanted."""
+    """Return the filter for the records that this run alone requested."""
     return {"run_ids": [run_id], "has_reader": {"$ne": True}}
 
 
 def delete_in_batches(criteria: Document, *, batch_size: int) -> Iterator[int]:
     """Delete the records that match, batch by batch; yields how many each batch deleted.
 
-    The caller tells the caches, see :func:`~apps.mengla.ingest.deletions.require_caches_notified`.
+    The calling code notifies the caches, see :func:`~apps.mengla.ingest.deletions.require_caches_notified`.
     """
     yield from delete_matching(collection_of(Record), criteria, batch_size=batch_size)
 
 
 def detach_run(run_id: str) -> None:
-    """Note on all records that this run is gone."""
+    """Remove a deleted run from the ``run_ids`` of all records."""
     with pymongo.timeout(_DETACH_SECONDS):
         collection_of(Record).update_many({"run_ids": run_id}, {"$pull": {"run_ids": run_id}})
 
@@ -181,12 +182,12 @@ def keep_and_delete(
     delete: Sequence[Any],
     session: ClientSession,
 ) -> None:
-    """Delete duplicates in a transaction that fails when somebody else writes what is kept.
+    """Delete duplicates in a transaction that fails when another process writes a kept document.
 
-    ``documents`` are the records, or a MongoDB collection of the same shape that others have filled.
+    ``documents`` is the MongoDB collection of records, or one of the same shape from another program.
     """
     kept = {"_id": {"$in": list(keep)}}
-    # Written, and left as it was: that alone makes another writer a conflict.
+    # A write without a change: it makes any concurrent write of these documents a conflict.
     documents.update_many(kept, {"$set": {_HELD: True}}, session=session)
     documents.update_many(kept, {"$unset": {_HELD: ""}}, session=session)
     documents.delete_many({"_id": {"$in": list(delete)}}, session=session)
@@ -224,14 +225,14 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
         "updated_at": now,
         "expired_at": freshness.kept_until(query.granularity, now),
     }
-    # What a reader has asked for once stays, whichever run renews it.
+    # Once true it stays true, so that records of readers outlive the runs that refresh them.
     (document if provenance.has_reader else first)["has_reader"] = provenance.has_reader
     if not is_empty:
         return [UpdateOne(identity, {"$set": document, "$setOnInsert": first}, upsert=True)]
     return [
-        # Create the record if there is none; one that exists is not touched by this step ...
+        # Create the record if there is none; this step does not change an existing one.
         UpdateOne(identity, {"$setOnInsert": document | first}, upsert=True),
-        # ... an empty one is renewed, and figures are kept and asked for again after the short time.
+        # Replace an empty record; keep figures, and make them fresh for the short time of empty answers.
         UpdateOne(identity | {"is_empty": True}, {"$set": document}),
         UpdateOne(
             identity | {"is_empty": False, "fresh_until": {"$lt": document["fresh_until"]}},
@@ -241,7 +242,7 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
 
 
 def _checked_hash(data: Any) -> str:
-    # An object with this name would come back from MongoDB as a reference and no longer be JSON.
+    # PyMongo would return an object with this key as a DBRef, which is not JSON.
     if b'"$ref":' in canonical_json(data):
         raise UnstorablePayload(RESERVED_NAME())
     return data_hash(data)

@@ -1,4 +1,4 @@
-"""What is asked for: a query, its parameters, what a run would ask for, and how long figures are fresh.
+"""Queries, their parameters, the plans of runs, and how long figures are fresh.
 
-Pure rules without MongoDB; every room calls them.
+Pure functions without MongoDB; every room calls them.
 """

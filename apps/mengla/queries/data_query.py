@@ -1,8 +1,8 @@
-"""What one request for figures asks for, and the names that follow from it (pure).
+"""The query for figures, and the keys derived from it (pure).
 
-A :class:`DataQuery` is the identity of an answer. Everything that makes two answers differ is part of it:
+A :class:`DataQuery` identifies figures. Everything that makes two sets of figures differ is part of it:
 action, category, granularity, the whole range of a trend, ``product_id`` and ``extra``. Cache keys, record
-keys and the single flight all derive from here, so that nobody gets somebody else's figures.
+keys and the single flight all derive from it, so a reader never gets the figures of another query.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ALL_CATEGORIES", "DataQuery"]
 
 @dataclass(frozen=True)
 class DataQuery:
-    """One question to the product. ``cat_id`` is empty for all categories; start is end but for trends."""
+    """One query for figures. ``cat_id`` is empty for all categories; only a trend has several periods."""
 
     action: Action
     cat_id: str
@@ -32,22 +32,22 @@ class DataQuery:
 
     @property
     def granularity(self) -> Granularity:
-        """The length of the periods asked for."""
+        """The granularity of the periods."""
         return self.start.granularity
 
     @property
     def is_trend(self) -> bool:
-        """Whether the answer is a time series, stored point by point."""
+        """Whether the query is for a time series, which is stored as one record per point."""
         return self.action == Action.INDUSTRY_TREND
 
     @cached_property
     def variant(self) -> str:
-        """Short hash of ``product_id`` and ``extra``; empty when the query has neither."""
+        """A short hash of ``product_id`` and ``extra``; empty when the query has neither."""
         return variant_of(self.product_id, self.extra)
 
     @cached_property
     def identity(self) -> str:
-        """The name of exactly this question; unique among the collections under way."""
+        """The key of this query; unique among the collections under way."""
         return ":".join([*self._prefix, self.range_key, *self._suffix])
 
     @cached_property
@@ -57,22 +57,22 @@ class DataQuery:
 
     @cached_property
     def cache_group(self) -> str:
-        """What one stored answer outdates in the caches: all ranges of a trend, or just this record."""
+        """The cache group that a write of these records outdates: all ranges of a trend, or this query."""
         return ":".join([*self._prefix, *self._suffix]) if self.is_trend else self.identity
 
     @cached_property
     def record_ids(self) -> list[str]:
-        """The keys of the records that hold the answer, in the order of their periods."""
+        """The keys of the query's records, in the order of their periods."""
         return [self.record_id(period) for period in self.periods]
 
     @cached_property
     def periods(self) -> list[Period]:
-        """The periods of the answer, first to last."""
+        """The periods, first to last."""
         return period_range(self.start, self.end)
 
     @property
     def period_count(self) -> int:
-        """How many periods the answer has."""
+        """The number of periods."""
         return count_periods(self.start, self.end)
 
     def record_id(self, period: Period) -> str:
@@ -80,9 +80,9 @@ class DataQuery:
         return ":".join([*self._prefix, period.key, *self._suffix])
 
     def service_parameters(self) -> dict[str, object]:
-        """Return what the collection service is asked: the ``parameters`` of one execution.
+        """Return the ``parameters`` of an execution by the collection service.
 
-        :raises ValueError: when it takes no such range, or ``extra`` would override a parameter.
+        :raises ValueError: when the service takes no such range, or ``extra`` would override a parameter.
         """
         return build_parameters(
             action=self.action,
@@ -94,7 +94,7 @@ class DataQuery:
         )
 
     def narrowed(self, start: Period, end: Period) -> DataQuery:
-        """Return the same question for another range."""
+        """Return the same query for another range."""
         return DataQuery(self.action, self.cat_id, start, end, self.product_id, self.extra)
 
     @property

@@ -1,7 +1,7 @@
-"""Turns the parameters of a request for figures into a :class:`DataQuery`, or says what is wrong.
+"""Turns the parameters of a request for figures into a :class:`DataQuery`, or raises an error per field.
 
-Nothing is guessed: a period that cannot be read, or that contradicts the granularity or the range, is an
-error and never another period.
+Nothing is guessed: a period that cannot be parsed, or that contradicts the granularity or the range, is an
+error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from apps.mengla.upstream.payloads import UnstorablePayload, canonical_json
 __all__ = ["DataQuery", "build_query", "build_record_filter"]
 
 MAX_PERIODS = 1100
-# Nothing else may enter the names made of it; whether the category exists is checked later.
+# Other characters would break the keys made from it; whether the category exists is checked later.
 _CATEGORY_ID = re.compile(r"[0-9]{1,16}")
 MAX_EXTRA_BYTES = 2048
 MAX_EXTRA_DEPTH = 5
@@ -54,11 +54,11 @@ def build_query(
     product_id: str = "",
     extra: Mapping[str, Any] | None = None,
 ) -> DataQuery:
-    """Check and normalise the parameters; the names of the fields in errors are the API's.
+    """Validate and normalise the parameters of the API.
 
-    Whether the category exists is checked where the answer is not cached, since a cached answer proves it.
+    Whether the category exists is not checked here: the read path checks it when no figures are found.
 
-    :raises InvalidInput: naming the field.
+    :raises InvalidInput: with the errors by the API's field names.
     """
     checked_action = _action(action)
     granularity = _granularity(date_type)
@@ -80,7 +80,7 @@ def build_query(
 def build_record_filter(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of ``selectors.list_records`` from the validated parameters of the list.
 
-    :raises InvalidInput: for periods that cannot be read or do not go together.
+    :raises InvalidInput: for periods that cannot be parsed or contradict each other.
     """
     granularity = _granularity(data.get("dateType", ""))
     start = _period("from", data.get("from", ""), granularity)
@@ -141,25 +141,25 @@ def _bound(field: str, text: str, granularity: Granularity, *, is_end: bool) -> 
 def _single_period(
     period: Period | None, granularity: Granularity | None, start_range: str, end_range: str
 ) -> Period:
-    """Return the one period of a ranking or distribution; a range may only repeat it."""
+    """Return the period of a ranking or distribution; a range, if given, must equal it."""
     if period is None:
         raise _invalid("timest", _("This field is required."))
     for field, text, is_end in (("starRange", start_range, False), ("endRange", end_range, True)):
         if text and _bound(field, text, granularity or period.granularity, is_end=is_end) != period:
-            raise _invalid(field, _("Does not fit timest: this action is for one period."))
+            raise _invalid(field, _("Does not match timest: this action takes a single period."))
     return period
 
 
 def _trend_range(
     period: Period | None, granularity: Granularity | None, start_range: str, end_range: str
 ) -> tuple[Period, Period]:
-    """Return the range of a trend: the given one, or the one period of ``timest``."""
+    """Return the range of a trend: the given range, or the single period of ``timest``."""
     if not start_range and not end_range:
         if period is None:
             raise _invalid("timest", _("This field is required without starRange and endRange."))
         return period, period
     if granularity is None:
-        # With timest its form says the granularity; otherwise the form of the range does.
+        # The granularity follows from the format of timest or else of the range.
         granularity = (period or _named_period("starRange", start_range or end_range)).granularity
     start = _bound("starRange", start_range, granularity, is_end=False) if start_range else None
     end = _bound("endRange", end_range, granularity, is_end=True) if end_range else period
@@ -173,7 +173,7 @@ def _trend_range(
         text = _("The range has %(count)d periods; at most %(limit)d are allowed.")
         raise _invalid("endRange", text % {"count": count, "limit": MAX_PERIODS})
     if period is not None and not (start.index <= period.index <= end.index):
-        raise _invalid("timest", _("Lies outside starRange and endRange."))
+        raise _invalid("timest", _("Must lie between starRange and endRange."))
     return start, end
 
 

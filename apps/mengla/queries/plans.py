@@ -1,6 +1,6 @@
-"""What a run collects: a plan is plain data, and the questions it stands for follow from it (pure).
+"""What a run collects: a plan is plain data, and its queries are derived from it (pure).
 
-The order of the questions is part of the plan, so that a planner that was killed goes on where it stopped.
+The order of the queries is fixed, so that planning continues where a killed planner stopped.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ ALL_ACTIONS = tuple(Action)
 
 
 class SkipPolicy(StrEnum):
-    """Which questions a run leaves out because their answer is stored."""
+    """Which queries a run skips because their records are stored."""
 
-    FRESH = "fresh"  # what is stored and not due for renewal
-    PRESENT = "present"  # what is stored with figures, however old: only gaps are filled
-    NOTHING = "nothing"  # nothing: everything is asked again
+    FRESH = "fresh"  # skip stored figures that are fresh
+    PRESENT = "present"  # skip stored figures of any age: only gaps are filled
+    NOTHING = "nothing"  # collect everything again
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Some periods of one granularity; trends begin at ``trend_start`` instead of ``start``."""
+    """A range of periods of one granularity; trends begin at ``trend_start`` instead of ``start``."""
 
     start: Period
     end: Period
@@ -35,15 +35,15 @@ class Span:
 
     @property
     def granularity(self) -> Granularity:
-        """The length of the periods."""
+        """The granularity of the periods."""
         return self.start.granularity
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run of the task: every action for every category and period of the spans.
+    """What a run of a task collects: every action for every category and period of the spans.
 
-    ``cat_ids`` may hold "" for all together; ``period`` is what the run is about, for people.
+    ``cat_ids`` may hold "" for all categories together; ``period`` is a text for people.
     """
 
     task_id: str
@@ -55,7 +55,7 @@ class Plan:
     period: str = ""
 
     def queries(self) -> Iterator[DataQuery]:
-        """Yield the questions: the newest period first, single periods before trends."""
+        """Yield the queries: the newest period first, single periods before trends."""
         for span in self.spans:
             for period in reversed(period_range(span.start, span.end)):
                 for cat_id in self.cat_ids:
@@ -67,7 +67,7 @@ class Plan:
                         yield DataQuery(Action.INDUSTRY_TREND, cat_id, first, last)
 
     def count(self) -> int:
-        """Return how many questions :meth:`queries` yields, without making them."""
+        """Return the number of queries that :meth:`queries` yields, without building them."""
         total = 0
         for span in self.spans:
             singles = count_periods(span.start, span.end) * len(self._single_period_actions)
@@ -76,7 +76,7 @@ class Plan:
         return total
 
     def to_json(self) -> dict[str, Any]:
-        """Return as plain values what the run's own fields do not say, to be stored as its parameters."""
+        """Return what is stored as the run's ``parameters``: all but the fields that the run has itself."""
         return {
             "spans": [
                 [span.granularity.value, span.start.key, span.end.key, span.trend_start.key]
@@ -90,7 +90,7 @@ class Plan:
 
     @classmethod
     def of_run(cls, run: Mapping[str, Any]) -> Plan:
-        """Read back the plan that a run was started with, from the run's document."""
+        """Return the plan that a run was started with, from the run's document."""
         stored = run["parameters"]
         return cls(
             task_id=run["task_id"],
@@ -108,9 +108,9 @@ class Plan:
 
 
 def years_of(start: Period, end: Period) -> list[tuple[Period, Period]]:
-    """Cut a range into calendar years: one trend is asked for at most a year at once.
+    """Split a range into calendar years, because one trend query covers at most a year.
 
-    Years of years make no sense to cut, so a range of years stays whole.
+    A range of years is not split.
     """
     if start.granularity is Granularity.YEAR:
         return [(start, end)]

@@ -1,4 +1,4 @@
-"""The collections: their states, and the work that waits. The only writer of collections.
+"""The queue of collections and their states. The only writer of collections.
 
-Every room above calls it; it knows none of them.
+The rooms above call it.
 """

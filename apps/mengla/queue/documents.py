@@ -1,4 +1,4 @@
-"""What a collection looks like in the queue: a new one, what joining changes, who wants it."""
+"""The documents of collections: a new one, the changes of joining one, its requesters."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def new_document(
 
 
 def joining_changes(*, run_id: str | None, is_forced: bool) -> Document:
-    """Return what joining a collection under way sets, besides its priority and its runs."""
+    """Return the fields to set when a requester joins a collection, besides its priority and runs."""
     changes: Document = {"updated_at": utc_now()}
     if is_forced:
         changes["is_forced"] = True
@@ -66,11 +66,11 @@ def joining_changes(*, run_id: str | None, is_forced: bool) -> Document:
 
 
 def requesters_of(collection: Mapping[str, Any]) -> Document:
-    """Return who wants a collection: its runs, and whether somebody does who is no run."""
+    """Return the requesters of a collection: its runs, and whether a reader is among them."""
     return {"run_ids": collection["run_ids"], "has_reader": collection["has_reader"]}
 
 
 def active_filter(identity: str) -> Document:
-    """Return the search for the collection under way for a question."""
-    # The index is partial (it leaves nulls out); naming the type lets MongoDB use it for this search.
+    """Return the filter for the collection under way with this query identity."""
+    # The index is partial: it holds no nulls. MongoDB uses it only if the filter names the type.
     return {"active_key": {"$eq": identity, "$type": "string"}}

@@ -1,4 +1,4 @@
-"""Enqueues many questions of a run in a few round trips; the same rules as one by one."""
+"""Enqueues many queries of a run in a few round trips, by the same rules as ``jobs.enqueue``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ def enqueue_many(
     run_id: str,
     is_forced: bool = False,
 ) -> None:
-    """Put the questions of a run into the queue, joining the collections already under way.
+    """Enqueue the queries of a run, joining the collections already under way.
 
-    Safe to repeat and to be killed at any point: a question is under way at most once.
+    It may be repeated, and killed at any point: a query is under way at most once.
+
+    :raises BulkWriteError: when MongoDB refuses a document for another reason than its unique key.
     """
     if not queries:
         return
@@ -65,7 +67,7 @@ def enqueue_many(
         )
     except BulkWriteError as error:
         for index in _duplicates(error):
-            # Somebody else began this flight between our two steps: join it, one by one.
+            # Another caller enqueued this query between the two steps: join its collection.
             enqueue(
                 new[index],
                 priority=priority,
@@ -76,9 +78,9 @@ def enqueue_many(
 
 
 def _duplicates(error: BulkWriteError) -> list[int]:
-    """Return the positions that met a duplicate key.
+    """Return the indexes of the documents that were refused for a duplicate key.
 
-    :raises BulkWriteError: the error itself, when anything else went wrong.
+    :raises BulkWriteError: the given error, when it has any other cause.
     """
     errors = (error.details or {}).get("writeErrors", [])
     if not errors or any(one.get("code") != DUPLICATE_KEY for one in errors):

@@ -1,16 +1,16 @@
-"""The collection queue: every state change of a collection is one conditional update in this module.
+"""The collection queue: every change of a collection's status is one conditional update.
 
 ::
 
     PENDING -> DISPATCHED -> SUCCEEDED | EMPTY | FAILED      PENDING -> CANCELLED
                DISPATCHED -> PENDING (retry)
 
-Nothing here holds a lock. Two processes that try the same step are told apart by the document itself: the
-filter names the status (and the attempt token) it starts from, and unique indexes guard the single flight
-(``active_key``) and the number of requests in flight (``slot``).
+Nothing here holds a lock. Two processes may race to the same step: the filter names the status (and the
+attempt token), so only one update matches. Unique indexes guard the single flight (``active_key``) and the
+number of requests in flight (``slot``).
 
-One step outside the picture: an answer to an older attempt may arrive while the collection waits for its
-retry or after it was given up; its figures are stored, and the collection ends as SUCCEEDED.
+One step is not in the picture: an answer to an older attempt may arrive while the collection waits for its
+retry, or after it has failed. Its figures are stored, and the collection ends as SUCCEEDED.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """The collection that now stands for a question, and whether this call created it."""
+    """The collection under way for a query, and whether this call created it."""
 
     collection_id: ObjectId
     is_new: bool
@@ -69,10 +69,12 @@ def enqueue(
     run_id: str | None = None,
     is_forced: bool = False,
 ) -> Enqueued:
-    """Put a question into the queue, or join the collection that is already under way for it.
+    """Enqueue a query, or join the collection that is already under way for it.
 
-    A joined collection takes the higher of both priorities and remembers the run that joined, or that
-    somebody did who is no run.
+    A joined collection gets the higher of both priorities. It notes the run that joined or, without
+    ``run_id``, that a reader did. ``is_forced``: send it even if fresh figures are stored.
+
+    :raises RuntimeError: when the collection ends again and again before it can be joined.
     """
     documents = collection_of(Collection)
     for _ in range(_ENQUEUE_TRIES):
@@ -93,16 +95,16 @@ def enqueue(
         try:
             documents.insert_one(document)
         except DuplicateKeyError:
-            continue  # somebody else began the same flight this very moment: join it
+            continue  # another caller has just enqueued the same query: join its collection
         return Enqueued(document["_id"], is_new=True)
     raise RuntimeError("The same collection kept starting and ending while it was enqueued.")
 
 
 def claim(*, slot_count: int) -> Document | None:
-    """Take the next due collection for one attempt: the lowest priority number, then the oldest.
+    """Claim the next due collection for one attempt: the lowest priority number first, then the oldest.
 
-    Returns the document as DISPATCHED with a new attempt token, or None when nothing is due or all slots
-    are taken. One atomic find-and-update: no two callers ever get the same collection.
+    Returns the document as DISPATCHED with a new attempt token, or None when nothing is due or no slot is
+    free. One find-and-update is atomic, so two processes never claim the same collection.
     """
     documents = collection_of(Collection)
     for slot in _free_slots(slot_count):
@@ -133,22 +135,22 @@ def claim(*, slot_count: int) -> Document | None:
                     }
                 ],
                 sort=[("priority", ASCENDING), ("created_at", ASCENDING)],
-                # The index in this order; another one would sort the whole backlog for each claim.
+                # This index has the order of the sort; any other would sort the whole backlog at each claim.
                 hint=QUEUE_INDEX,
                 return_document=ReturnDocument.AFTER,
             )
         except DuplicateKeyError:
-            continue  # another process took this slot
+            continue  # another process has claimed this slot
         return claimed
     return None
 
 
 def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: str) -> None:
-    """Note that the service accepted the attempt; from now on its answer is awaited."""
+    """Store the execution id of an attempt that the service accepted, and extend its deadline."""
     now = utc_now()
     documents = collection_of(Collection)
     attempt = {"_id": collection_id, "attempt_token": attempt_token}
-    # The webhook may have ended the collection already: then only the execution id is still news.
+    # The webhook may have ended the collection already: then only the execution id is stored.
     documents.update_one(attempt, {"$set": {"execution_id": execution_id}})
     documents.update_one(
         attempt | {"status": CollectionStatus.DISPATCHED.value},
@@ -164,9 +166,9 @@ def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: 
 def requeue(
     collection_id: ObjectId, *, attempt_token: str, error: CollectionError, message: str
 ) -> CollectionStatus | None:
-    """Put a collection that the service did not take back into the queue, as if it had not been sent.
+    """Return a collection that the service did not accept to the queue; the attempt does not count.
 
-    Returns the new status, or None when this attempt is no longer the one under way.
+    Returns the new status, or None when this attempt is no longer the current one.
     """
     changes = {
         "status": CollectionStatus.PENDING.value,
@@ -197,10 +199,13 @@ def finish(
 ) -> bool:
     """End a collection whose answer is stored; False when it had ended before.
 
-    A late success also ends one that waits for its retry or was given up. An empty answer counts only for
-    the attempt under way, named by its token. ``was_sent``: whether the answer came by this collection.
-    With ``requesters`` (of :func:`~.documents.requesters_of`) it is also False when others have joined.
-    ``are_caches_notified``: the caches know the answer, so nothing is pending any more.
+    A late success also ends a collection that waits for its retry or has failed. An empty answer counts only
+    for the current attempt, named by its token.
+
+    :param was_sent: false if the collection ended without a request to the service.
+    :param requesters: of :func:`~.documents.requesters_of`; when they have changed, nothing is done and the
+        result is False.
+    :param are_caches_notified: remove the mark that the caches have to be notified.
     """
     criteria: Document = {"_id": collection_id} | (requesters or {})
     if status == CollectionStatus.SUCCEEDED:
@@ -212,8 +217,8 @@ def finish(
         "error_code": "",
         **ERRORS.stored(""),
     }
-    told = {"is_cache_pending": False} if are_caches_notified else {}
-    before = _end(criteria, status, changes | told)
+    unmark = {"is_cache_pending": False} if are_caches_notified else {}
+    before = _end(criteria, status, changes | unmark)
     if before is None:
         return False
     outcomes.count_ended(
@@ -235,10 +240,12 @@ def fail_attempt(
     is_permanent: bool = False,
     retry_after_seconds: float | None = None,
 ) -> CollectionStatus | None:
-    """End the attempt under way as failed: back to the queue, or FAILED when it was the last one.
+    """Fail the current attempt: the collection is PENDING again, or FAILED after its last attempt.
 
-    It is the last one, too, when only runs wanted it and all of them have ended.
-    Returns the new status, or None when this attempt is no longer the one under way.
+    No attempt follows a permanent error (``is_permanent``), or when only runs requested the collection and
+    all of them have ended. Returns the new status, or None when this attempt is no longer the current one.
+
+    :param retry_after_seconds: the least delay before the next attempt.
     """
     documents = collection_of(Collection)
     criteria = {
@@ -253,7 +260,7 @@ def fail_attempt(
         return None
     reason = {"error_code": error.value} | ERRORS.stored(message)
     is_last = current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS
-    if is_permanent or is_last or not _is_wanted(current):
+    if is_permanent or is_last or not _is_still_requested(current):
         before = _end(criteria, CollectionStatus.FAILED, reason)
         if before is None:
             return None
@@ -275,7 +282,7 @@ def fail_attempt(
 
 
 def fail_overdue(*, limit: int = 500) -> int:
-    """End every attempt whose answer is overdue; returns how many. Part of the tick."""
+    """Fail every attempt whose answer is overdue; returns how many. Part of the tick."""
     documents = collection_of(Collection)
     overdue = documents.find(
         {"status": CollectionStatus.DISPATCHED.value, "lease_until": {"$lt": utc_now()}},
@@ -302,12 +309,15 @@ def fail_overdue(*, limit: int = 500) -> int:
 
 
 def mark_cache_pending(collection_id: ObjectId) -> None:
-    """Note that the caches do not know what this collection stores from now on."""
+    """Mark a collection before its answer is stored: the caches have to be notified of it."""
     collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
 
 
 def unmark_cache_pending(collection_ids: Sequence[ObjectId]) -> None:
-    """Note that the caches know what these stored; one under way keeps its mark: it may be about to store."""
+    """Remove the marks of collections that the caches were notified of.
+
+    A collection under way keeps its mark, because its answer may be about to be stored.
+    """
     collection_of(Collection).update_many(
         {"_id": {"$in": list(collection_ids)}, "active_key": None}, {"$set": {"is_cache_pending": False}}
     )
@@ -321,12 +331,15 @@ def _free_slots(slot_count: int) -> list[str]:
         )
     }
     free = [str(slot) for slot in range(slot_count) if str(slot) not in taken]
-    random.shuffle(free)  # so that processes claiming at the same moment rarely try the same slot
+    random.shuffle(free)  # processes that claim at the same moment then rarely try the same slot
     return free
 
 
 def _end(criteria: Document, status: CollectionStatus, changes: Document) -> Document | None:
-    """End the collection; returns what it was before, None when it is not there to be ended."""
+    """End the collection and the runs that this completes.
+
+    Returns its counted fields from before, or None when no collection matched.
+    """
     now = utc_now()
     changes = changes | {
         "status": status.value,
@@ -344,6 +357,6 @@ def _end(criteria: Document, status: CollectionStatus, changes: Document) -> Doc
     return before
 
 
-def _is_wanted(collection: Mapping[str, Any]) -> bool:
+def _is_still_requested(collection: Mapping[str, Any]) -> bool:
     run_ids = collection["run_ids"]
     return bool(collection["has_reader"] or not run_ids or run_selectors.running_among(run_ids))

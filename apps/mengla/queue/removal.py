@@ -1,4 +1,4 @@
-"""Takes collections out of the queue: cancels those that wait, and deletes those that have ended."""
+"""Removes collections from the queue: cancels pending ones and deletes ended ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cancel_pending(criteria: Document, *, limit: int = _CANCEL_BATCH) -> int:
     found = [one["_id"] for one in documents.find(pending, {"_id": 1}).limit(limit)]
     now = utc_now()
     result = documents.update_many(
-        # The conditions again: one that was claimed or joined between the two steps is left alone.
+        # The conditions again: a collection that was claimed or joined between the two steps does not match.
         {"$and": [{"_id": {"$in": found}}, pending]},
         {
             "$set": {
@@ -43,17 +43,17 @@ def cancel_pending(criteria: Document, *, limit: int = _CANCEL_BATCH) -> int:
 
 
 def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
-    """Cancel the PENDING collections that only ended runs want; False when the time was over before the end.
+    """Cancel the PENDING collections of a run that neither a reader nor a running run requested too.
 
-    One that a reader waits for stays, and one that a running run wants too. A run may start, and join, at any
-    moment: each is cancelled only if its runs are still those that were found to have ended.
+    Returns False when ``max_seconds`` were over before all were cancelled. Another run may join a collection
+    at any moment: the filter names the runs that have ended, so a joined collection does not match.
     """
     deadline = time.monotonic() + max_seconds
-    rivals: set[str] = set()
-    while waiting := _waiting_for(run_id, rivals):
-        running = run_selectors.running_among({one for run_ids in waiting for one in run_ids} - {run_id})
-        rivals |= running
-        for run_ids, ids in waiting.items():
+    running_runs: set[str] = set()
+    while pending := _pending_of(run_id, running_runs):
+        running = run_selectors.running_among({one for run_ids in pending for one in run_ids} - {run_id})
+        running_runs |= running
+        for run_ids, ids in pending.items():
             if running.isdisjoint(run_ids):
                 cancel_pending({"_id": {"$in": ids}, "run_ids": list(run_ids), "has_reader": False})
         if time.monotonic() > deadline:
@@ -61,17 +61,20 @@ def cancel_pending_of(run_id: str, *, max_seconds: float) -> bool:
     return True
 
 
-def _waiting_for(run_id: str, rivals: Set[str]) -> dict[tuple[str, ...], list[ObjectId]]:
-    """Return some of the PENDING collections that this run wants and no reader or rival, by their runs."""
-    wanted = {
-        "run_ids": {"$in": [run_id], "$nin": list(rivals)},
+def _pending_of(run_id: str, running_runs: Set[str]) -> dict[tuple[str, ...], list[ObjectId]]:
+    """Return a batch of the run's PENDING collections, grouped by their runs.
+
+    Collections that a reader or one of ``running_runs`` requested too are left out.
+    """
+    criteria = {
+        "run_ids": {"$in": [run_id], "$nin": list(running_runs)},
         "status": CollectionStatus.PENDING.value,
         "has_reader": False,
     }
-    waiting: dict[tuple[str, ...], list[ObjectId]] = {}
-    for one in collection_of(Collection).find(wanted, {"run_ids": 1}).limit(_CANCEL_BATCH):
-        waiting.setdefault(tuple(one["run_ids"]), []).append(one["_id"])
-    return waiting
+    pending: dict[tuple[str, ...], list[ObjectId]] = {}
+    for one in collection_of(Collection).find(criteria, {"run_ids": 1}).limit(_CANCEL_BATCH):
+        pending.setdefault(tuple(one["run_ids"]), []).append(one["_id"])
+    return pending
 
 
 def delete_ended(criteria: Document, *, batch_size: int) -> Iterator[int]:
@@ -81,6 +84,6 @@ def delete_ended(criteria: Document, *, batch_size: int) -> Iterator[int]:
 
 
 def detach_run(run_id: str) -> None:
-    """Note on all collections that this run is gone."""
+    """Remove a deleted run from the ``run_ids`` of all collections."""
     with pymongo.timeout(_DETACH_SECONDS):
         collection_of(Collection).update_many({"run_ids": run_id}, {"$pull": {"run_ids": run_id}})

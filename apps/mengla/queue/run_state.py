@@ -1,4 +1,7 @@
-"""How runs stand: counted from their collections, so that the numbers are exact after any crash."""
+"""Counts the collections of runs and ends finished runs.
+
+The numbers are counted when they are needed, so they are exact after any crash.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ from apps.sync_tasks.work import Counts
 
 
 def count(run_id: str) -> Counts:
-    """Count the collections of a run by how they stand, all at one instant.
+    """Count the collections of a run by status.
 
-    Without the snapshot a collection that changes between two counts would be counted twice or not at all.
+    The snapshot is needed: without it, a collection whose status changes between two counts would be counted
+    twice or not at all.
     """
     with snapshot_session() as session:
         by_status = {status: _count(run_id, status, session) for status in CollectionStatus}
@@ -40,19 +44,19 @@ def _count(run_id: str, status: CollectionStatus, session: ClientSession) -> int
 
 
 def has_active(run_id: str) -> bool:
-    """Whether any collection of the run has not ended."""
+    """Whether a collection of the run has not ended yet."""
     active = {"run_ids": run_id, "status": {"$in": [status.value for status in ACTIVE_STATUSES]}}
     return collection_of(Collection).find_one(active, {"_id": 1}) is not None
 
 
 def close_if_done(run_id: str) -> bool:
-    """End the run if it is planned and all its collections have ended."""
-    # Looked at before the counting: once a run is planned nothing is added to it.
+    """End the run if it is planned and all its collections have ended; returns whether this call ended it."""
+    # This is asked first: a planned run gets no more collections, so the count is final.
     if not run_selectors.is_planned(run_id) or has_active(run_id):
         return False
     return runs.finish_run(run_id, counts=count(run_id))
 
 
 def close_done(run_ids: Iterable[str]) -> int:
-    """End those of the runs that are done; returns how many."""
+    """End those of the runs that are planned and whose collections have ended; returns how many."""
     return sum(close_if_done(run_id) for run_id in run_ids)

@@ -1,4 +1,4 @@
-"""Wakes the dispatcher: one message to the worker cluster, however many callers ask at once."""
+"""Wakes the dispatcher: many callers at once send only one message to the workers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ DISPATCH_TASK = "apps.mengla.tasks.dispatch"
 _PENDING_KEY = f"{KEY_PREFIX}dispatch:pending"
 _AGAIN_KEY = f"{KEY_PREFIX}dispatch:again"
 _TICK_SECONDS = 60
-_FLAG_TTL_SECONDS = 55  # shorter than the tick, so that a lost message costs a minute at most
+_FLAG_TTL_SECONDS = 55  # shorter than the tick: a lost message delays the dispatch by a minute at most
 
 
 def wake_dispatcher() -> None:
-    """Ask for a dispatch soon. Without Redis nothing happens: the one-minute tick makes it good."""
+    """Send a dispatch task unless one is pending.
+
+    Without Redis nothing is sent: the tick wakes the dispatcher within a minute.
+    """
     tolerate_redis_outage(_send_unless_pending, None)
 
 
 def wake_dispatcher_anew() -> None:
-    """Ask for a dispatch even if an earlier wake-up seems to be on its way: it may have been lost."""
+    """Send a dispatch task even if one seems to be pending, because that message may have been lost."""
     tolerate_redis_outage(lambda client: client.delete(_PENDING_KEY), None)
     wake_dispatcher()
 
 
 class Alarm:
-    """Wakes the dispatcher after a while: a thread of this process that holds no worker meanwhile.
+    """Wakes the dispatcher after a delay, from a timer thread; no worker is occupied meanwhile.
 
-    One that is lost with its process costs a minute at most: the tick sees what is due, and when.
+    If its process is killed, the dispatch is delayed by a minute at most: the tick wakes the dispatcher.
     """
 
     def __init__(self) -> None:
@@ -40,11 +43,14 @@ class Alarm:
 
     @property
     def is_set(self) -> bool:
-        """Whether it is going to wake the dispatcher, or has done so."""
+        """Whether the timer was set and not cancelled; also true after it has fired."""
         return self._timer is not None
 
     def set(self, seconds: float) -> None:
-        """Wake the dispatcher then, and not when it was to be woken before; beyond a minute the tick does."""
+        """Wake the dispatcher after ``seconds``, replacing an earlier timer.
+
+        For more than a minute no timer is set, because the tick wakes the dispatcher.
+        """
         self.cancel()
         if seconds > _TICK_SECONDS:
             return
@@ -54,7 +60,7 @@ class Alarm:
             self._timer.start()
 
     def cancel(self) -> None:
-        """Do not wake it."""
+        """Stop the timer, if any."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -66,17 +72,17 @@ process_state.register(alarm.cancel)
 
 
 def begin_dispatch(client: redis.Redis) -> None:
-    """Note that a dispatch has begun: wake-ups from now on need a new message."""
+    """Note that a dispatch has begun: a later wake-up sends a new task."""
     client.delete(_PENDING_KEY)
 
 
 def request_rerun(client: redis.Redis) -> None:
-    """Leave word for the dispatcher that holds the lease that there may be new work."""
+    """Ask the dispatcher that holds the lease to look for due collections again."""
     client.set(_AGAIN_KEY, 1, ex=_FLAG_TTL_SECONDS)
 
 
 def consume_rerun_request(client: redis.Redis) -> bool:
-    """Whether somebody left word since the last time this was asked."""
+    """Delete the request of :func:`request_rerun`; returns whether there was one."""
     return bool(client.delete(_AGAIN_KEY))
 
 

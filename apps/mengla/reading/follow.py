@@ -1,4 +1,4 @@
-"""Follows a run from outside the worker until it ends; it reads and changes nothing."""
+"""Polls a run from outside the worker until it has ended; it changes nothing."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.selectors import Progress, find_run, progress_of
 
 _POLL_SECONDS = 0.5
-# Counting a large run takes its time: following it must not be the work of the database.
+# Counting a large run is slow: after a poll of n seconds, wait at least 5 n before the next one.
 _POLL_SHARE = 5
 _OUTAGE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run at one moment."""
+    """A run and its progress at one instant."""
 
     run: dict[str, Any]
     progress: Progress
 
     @property
     def is_ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the run has ended."""
         return bool(self.run["status"] != RunStatus.RUNNING)
 
     @property
     def ended_count(self) -> int:
-        """How many of its collections have ended, however they did."""
+        """How many of its collections have ended, with any outcome."""
         progress = self.progress
         return progress.completed + progress.failed + progress.empty + progress.cancelled
 
@@ -44,7 +44,7 @@ class RunView:
 def look_at_run(run_id: str) -> RunView:
     """Return the run as it is now.
 
-    :raises NotFound: when there is no such run, or no longer.
+    :raises NotFound: when there is no such run.
     """
     run = find_run(run_id)
     if run is None:
@@ -59,11 +59,10 @@ def follow_run(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[RunView | None]:
-    """Yield the run again and again until it has ended; None whenever MongoDB does not answer.
-
-    An outage does not end the following unless it lasts for ``outage_seconds``.
+    """Yield the run at every poll until it has ended; None for a poll that MongoDB did not answer.
 
     :raises NotFound: when there is no such run, or it was deleted meanwhile.
+    :raises PyMongoError, DatabaseError: when an outage lasts longer than ``outage_seconds``.
     """
     answered_at = clock()
     while True:

@@ -1,6 +1,6 @@
-"""The read path: L1, L2, then the stored records; what is missing or stale is collected behind the reader.
+"""The read path: L1, L2, then the stored records; missing or stale figures are collected in the background.
 
-A reader never waits for the collection service unless it asks to (``wait``).
+A reader waits for the collection service only if it asks to (``wait``).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _UNSUCCESSFUL_STATUSES = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Figures (or the knowledge that there are none), ready to be sent."""
+    """An entry with figures, or one that says that there are none; it is ready to be sent."""
 
     entry: Entry
     source: Source
@@ -67,7 +67,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """Nothing is stored; this collection is under way."""
+    """Nothing is stored. The collection has been enqueued; it may have ended meanwhile."""
 
     collection: dict[str, Any]
 
@@ -75,25 +75,26 @@ class Miss:
 def read(
     query: DataQuery, *, requested_by: str, wait_seconds: float = 0, is_refresh: bool = False
 ) -> Hit | Miss:
-    """Answer a question at once from what is stored, and see to it that the rest gets collected.
+    """Return the stored figures of a query, or a miss; enqueue what is missing or stale.
 
-    With ``wait_seconds`` a miss (or an incomplete trend, or a refresh) waits that long for its collection.
+    With ``wait_seconds`` a miss, an incomplete trend or a refresh waits that long for its collection.
+    ``is_refresh``: skip the caches and the records, and collect in any case.
 
     :raises UnknownCategory: when nothing is stored and there is no such category.
     :raises CollectFailed: when the awaited collection failed or was cancelled.
-    :raises CollectTimeout: when it failed because the collection service gave no answer in time.
+    :raises CollectTimeout: when the awaited collection got no answer from the service in time.
     """
     with outcomes.reading(query.action, is_refresh=is_refresh, is_timed=wait_seconds == 0) as reading:
-        answer = _answer(query, requested_by=requested_by, wait_seconds=wait_seconds, is_refresh=is_refresh)
-        _note(reading, answer)
-    return answer
+        found = _read(query, requested_by=requested_by, wait_seconds=wait_seconds, is_refresh=is_refresh)
+        _set_result(reading, found)
+    return found
 
 
 def read_stored(query: DataQuery) -> Hit | Miss | None:
-    """Answer from what is stored, for somebody who may look and may put nothing into the queue.
+    """Return the stored figures for a caller that may not enqueue collections.
 
-    Nothing is collected, renewed or counted by it. A miss tells of a collection that others have started;
-    None: nothing is stored, and nothing is under way.
+    It enqueues nothing, refreshes nothing and counts nothing. A miss holds a collection that another caller
+    has enqueued; None means that nothing is stored and no collection is under way.
 
     :raises UnknownCategory: when nothing is stored and there is no such category.
     """
@@ -104,19 +105,19 @@ def read_stored(query: DataQuery) -> Hit | Miss | None:
     return None if collection is None else Miss(collection)
 
 
-def _note(reading: outcomes.Reading, answer: Hit | Miss) -> None:
-    """Tell the counters what came of the question."""
-    if isinstance(answer, Miss):
+def _set_result(reading: outcomes.Reading, found: Hit | Miss) -> None:
+    """Set the source and the result that the read is counted with."""
+    if isinstance(found, Miss):
         reading.result = ReadResult.COLLECTING
-    elif answer.source == "fresh":
+    elif found.source == "fresh":
         reading.result = ReadResult.COLLECTED
     else:
-        is_empty = answer.entry.headers.get(FRESHNESS_HEADER) == EMPTY
-        found = ReadResult.FRESH if answer.is_fresh else ReadResult.STALE
-        reading.source, reading.result = answer.source, ReadResult.EMPTY if is_empty else found
+        is_empty = found.entry.headers.get(FRESHNESS_HEADER) == EMPTY
+        age = ReadResult.FRESH if found.is_fresh else ReadResult.STALE
+        reading.source, reading.result = found.source, ReadResult.EMPTY if is_empty else age
 
 
-def _answer(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refresh: bool) -> Hit | Miss:
+def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refresh: bool) -> Hit | Miss:
     if is_refresh:
         _check_category(query)
         enqueued = _enqueue(query, requested_by=requested_by, is_forced=True)
@@ -130,15 +131,15 @@ def _answer(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refr
     hit = _hit_of(found)
     if found.built is not None:
         return _serve_built(query, found.built, hit, requested_by=requested_by, wait_seconds=wait_seconds)
-    return (
-        hit if hit.is_fresh else _refresh_in_background(query, found.entry, requested_by=requested_by) or hit
-    )
+    if hit.is_fresh:
+        return hit
+    return _refresh_in_background(query, found.entry, requested_by=requested_by) or hit
 
 
 def _find(query: DataQuery, *, takes_stale: Callable[[Entry], bool]) -> Found[BuiltFigures]:
-    """Return the answer of the caches, or else of the records.
+    """Return the entry of the caches, or build it from the records.
 
-    :raises NothingStored: when there is none.
+    :raises NothingStored: when the records are not enough to serve the query.
     """
     return get_or_build(
         query.cache_group, cache_field(query), partial(build_stored, query), takes_stale=takes_stale
@@ -152,9 +153,10 @@ def _hit_of(found: Found[BuiltFigures]) -> Hit:
 def _serve_built(
     query: DataQuery, built: BuiltFigures, stored: Hit, *, requested_by: str, wait_seconds: float
 ) -> Hit:
-    """Return what was read just now, when the rest is being collected or has been waited for.
+    """Return figures just built from the records; enqueue what is missing or stale.
 
-    A failure of the database in this never reaches the reader, who has its answer.
+    With ``wait_seconds`` an incomplete trend waits for its missing points. A failure of the database here
+    never reaches the reader: the stored figures are served.
     """
 
     def refresh() -> Hit:
@@ -169,7 +171,7 @@ def _serve_built(
 
 
 def cache_field(query: DataQuery) -> str:
-    """Return the name of the answer within its cache group."""
+    """Return the field of the query's entry within its cache group."""
     return query.range_key if query.is_trend else RECORD_FIELD
 
 
@@ -184,7 +186,7 @@ def _enqueue(query: DataQuery, *, requested_by: str, is_forced: bool = False) ->
     return enqueued
 
 
-# --- Refreshing behind the reader -----------------------------------------------------------------
+# --- Refreshing in the background -----------------------------------------------------------------
 
 recently_refreshed: TTLCache[str, None] = TTLCache(maxsize=10_000, ttl=_REFRESH_PAUSE_SECONDS)
 _recently_refreshed_lock = threading.Lock()
@@ -192,9 +194,10 @@ process_state.register(recently_refreshed.clear)
 
 
 def _refresh_in_background(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
-    """Have a stale answer of the caches renewed; returns a newer one when it is stored already.
+    """Enqueue the refresh of a stale entry; returns a newer hit when newer records are stored already.
 
-    A failure of this never reaches the reader, who has its answer.
+    At most once in five seconds per query and process. A failure of the database here never reaches the
+    reader: the stale entry is served.
     """
     with _recently_refreshed_lock:
         if query.identity in recently_refreshed or mongo_outage.is_known:
@@ -212,7 +215,10 @@ def _refresh_in_background(query: DataQuery, entry: Entry, *, requested_by: str)
 
 
 def _replace_cached(query: DataQuery) -> Hit | None:
-    """Replace what all caches hold: whoever stored the newer answer was killed before it did so."""
+    """Replace outdated entries in all caches; returns the newer figures.
+
+    The process that stored the newer records was killed before it notified the caches.
+    """
     logger.warning("cache_behind_store", identity=query.identity)
     get_cache().invalidate(query.cache_group)
     with contextlib.suppress(NothingStored):
@@ -221,7 +227,10 @@ def _replace_cached(query: DataQuery) -> Hit | None:
 
 
 def _refresh(query: DataQuery, records: RecordSet | None, *, requested_by: str) -> Any:
-    """Enqueue what is missing or due; None when the last try failed only a moment ago."""
+    """Enqueue what is missing or stale and return the collection's id.
+
+    Returns None when nothing is missing and the last try failed within a minute.
+    """
     wanted = (
         query.narrowed(records.to_collect[0], records.to_collect[-1]) if records and query.is_trend else query
     )
@@ -238,12 +247,17 @@ def _refresh(query: DataQuery, records: RecordSet | None, *, requested_by: str) 
 
 @process_state.made_once
 def _waiting_places() -> Places:
-    """Return the places of this process for threads that wait for collections."""
+    """Return the limit on the threads of this process that wait for collections."""
     return places_for_half()
 
 
 def _wait_for_end(collection_id: Any, wait_seconds: float) -> dict[str, Any]:
-    """Return the collection when it has ended, or as it stands after the time or without a place to wait."""
+    """Wait until the collection has ended and return it.
+
+    It is returned unfinished when the time is over, or at once when too many threads wait already.
+
+    :raises CollectFailed: when the collection was deleted.
+    """
 
     def current() -> dict[str, Any]:
         collection = selectors.find_collection(str(collection_id))
@@ -275,13 +289,13 @@ def _await_or_miss(query: DataQuery, collection_id: Any, wait_seconds: float) ->
     try:
         built = build_stored(query)
     except NothingStored:
-        # It failed, was cancelled or is outdated already: the next question starts anew.
+        # It failed, was cancelled or its records have expired: the next read enqueues it again.
         return Miss(collection)
     return Hit(built.entry, "fresh", is_fresh=not built.to_collect)
 
 
 def _await_or_stored(query: DataQuery, collection_id: Any, wait_seconds: float, stored: Hit) -> Hit:
-    """Wait for the missing points of a trend; whatever happens to them, the stored ones are served."""
+    """Wait for the missing points of a trend; if they do not come, return the stored points."""
     collection = _wait_for_end(collection_id, wait_seconds)
     if collection["active_key"] is not None or collection["status"] in _UNSUCCESSFUL_STATUSES:
         return stored

@@ -1,4 +1,4 @@
-"""Stored records as figures, and how they are found. It writes nothing.
+"""Finds records and builds figures from them; counts outcomes. It writes no record and no collection.
 
 The rooms above call it.
 """

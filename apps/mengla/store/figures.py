@@ -1,4 +1,4 @@
-"""Builds the final bytes of an answer from records, for the caches and for the reader alike."""
+"""Builds the final response bytes of a query from its records; the caches and the responses share them."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RecordSet:
-    """How the stored records of an answer stand, whatever their figures are.
+    """The stored records of a query, and which of its periods have to be collected.
 
-    ``to_collect`` are the periods that should be asked for (missing, or due for renewal); ``version`` changes
-    with every change of a record.
+    ``to_collect`` are the periods that are missing or stale; ``version`` changes with every change of a
+    record.
     """
 
     stored: list[Document]  # in the order of their periods
     filled: list[Document]  # those with figures
     to_collect: list[Period]
-    is_incomplete: bool
+    is_incomplete: bool  # a period has no record
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltFigures(Built):
-    """An answer, and how the records stand that it was built from."""
+    """The figures of a query as a cache entry, and the records that they were built from."""
 
     records: RecordSet
 
     @property
     def to_collect(self) -> list[Period]:
-        """The periods that should be asked for."""
+        """The periods that are missing or stale."""
         return self.records.to_collect
 
     @property
@@ -55,11 +55,12 @@ class BuiltFigures(Built):
 
 
 def record_set_of(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> RecordSet | None:
-    """Tell how the records (in any order, with or without their figures) stand; None if they say nothing yet.
+    """Return the record set of a query, or None when its records are not enough to serve.
 
-    That is when none is there, and when some are and hold no figures: what is missing may hold some.
-    ``now`` is UTC without zone. Records past their ``expired_at`` are not served even if MongoDB's TTL
-    monitor has not deleted them yet.
+    They are not enough when there is none, or when some periods are missing and no stored record has
+    figures: the missing ones may have some. ``documents`` come in any order, with or without their figures;
+    ``now`` is UTC without zone. Records past their ``expired_at`` are ignored, even if MongoDB's TTL monitor
+    has not deleted them yet.
     """
     by_id = {document["_id"]: document for document in documents if document["expired_at"] > now}
     found = [(period, by_id.get(query.record_id(period))) for period in query.periods]
@@ -73,13 +74,13 @@ def record_set_of(query: DataQuery, documents: Sequence[Document], *, now: datet
 
 
 class NothingStored(Exception):
-    """The stored records say nothing yet of what is asked for."""
+    """The stored records are not enough to serve the query."""
 
 
 def build_stored(query: DataQuery) -> BuiltFigures:
-    """Build the answer from what is stored at present.
+    """Build the figures of a query from the records stored now.
 
-    :raises NothingStored: when that says nothing yet (see :func:`record_set_of`).
+    :raises NothingStored: when they are not enough (see :func:`record_set_of`).
     """
     built = build_figures(query, selectors.find_records(query), now=utc_now())
     if built is None:

@@ -1,15 +1,15 @@
-"""What is counted of reads and collections, and under which names; all names stand in this module.
+"""Counts reads and collections. This module defines the names of all these counters.
 
 Counts are kept by :mod:`apps.core.storage.counters`, one number per event and combination of labels:
 
-* ``read:{action}:{source}:{result}``: a question that was answered. The source is a tier (``l1``, ``l2``,
+* ``read:{action}:{source}:{result}``: a query that was served. The source is a tier (``l1``, ``l2``,
   ``l3``) with the result ``fresh``, ``stale`` or ``empty``; or ``miss`` (nothing was stored) or ``refresh``
   (the reader skipped the caches) with a :class:`ReadResult`.
-* ``collection:{action}:{source}:{outcome}:{reason}``: a collection that ended. The source is who wanted it
-  (its priority); the outcomes are explained by :class:`Outcome`.
+* ``collection:{action}:{source}:{outcome}:{reason}``: a collection that ended. The source is the name of its
+  priority; :class:`Outcome` explains the outcomes.
 * ``retry:{action}:{source}:{reason}``: an attempt that failed and will be repeated.
 
-Every function is called after the event, by the one who made it happen, so that each is counted once.
+The code that caused an event calls the function for it, after the event, so that each event counts once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from apps.mengla.errors import CollectFailed, CollectTimeout
 READ, COLLECTION, RETRY = "read", "collection", "retry"
 TIERS = ("l1", "l2", "l3")
 MISS, REFRESH = "miss", "refresh"
-# The series of durations: of answers to readers who did not ask to wait, and from a request to its answer.
+# The series of durations: of reads without `wait`, and from a request to the service to its answer.
 READ_SECONDS, COLLECTION_SECONDS = "read", "collection"
 _NONE = "-"
 _SOURCES = {priority.value: priority.name.lower() for priority in Priority}
@@ -44,28 +44,28 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     EMPTY = "empty"
     FAILED = "failed"
-    # It had been counted as failed, and its answer came after all.
+    # Its answer came after the collection had been counted as failed.
     RECOVERED = "recovered"
-    # When its turn came, another one had brought the answer: nothing was asked.
+    # No request was sent: when its turn came, fresh figures were stored already.
     SPARED = "spared"
     CANCELLED = "cancelled"
 
 
 class ReadResult(StrEnum):
-    """What came of a question: of the first three a tier had the answer, of the others none had."""
+    """How a read ended: the first three were served from a tier, the others were not."""
 
     FRESH = "fresh"
     STALE = "stale"
     EMPTY = "empty"
-    COLLECTING = "collecting"  # told so at once (202)
-    COLLECTED = "collected"  # waited for, and served
-    FAILED = "failed"  # waited for in vain (502, 504)
-    UNAVAILABLE = "unavailable"  # MongoDB did not answer (503)
+    COLLECTING = "collecting"  # a collection is under way (202)
+    COLLECTED = "collected"  # the read waited for the collection and got its figures
+    FAILED = "failed"  # the read waited and the collection failed (502, 504)
+    UNAVAILABLE = "unavailable"  # MongoDB did not respond (503)
 
 
 @dataclass(slots=True)
 class Reading:
-    """One question while it is being answered."""
+    """A read in progress; the read path sets its source and result."""
 
     source: str
     result: ReadResult = ReadResult.UNAVAILABLE
@@ -73,9 +73,9 @@ class Reading:
 
 @contextmanager
 def reading(action: str, *, is_refresh: bool, is_timed: bool) -> Iterator[Reading]:
-    """Count one question, and note how long its answer took if ``is_timed``.
+    """Count one read when the block ends, and record its duration if ``is_timed``.
 
-    What is no question at all (invalid input) is not counted.
+    Invalid input is not counted.
     """
     one = Reading(REFRESH if is_refresh else MISS)
     started_at = time.perf_counter()
@@ -106,9 +106,10 @@ def count_ended(
     attempt_token: str | None = None,
     was_sent: bool = True,
 ) -> None:
-    """Count a collection that has just ended; ``before`` is its document before that.
+    """Count a collection that has just ended; ``before`` is its document before the end.
 
-    The duration is noted if this was an answer to the attempt under way, named by its token.
+    The duration is recorded only if the answer belongs to the current attempt, named by ``attempt_token``.
+    ``was_sent``: false if the collection ended without a request to the service.
     """
     outcome = Outcome(status.value.lower())
     if before["status"] == CollectionStatus.FAILED:
@@ -127,19 +128,19 @@ def count_ended(
 
 
 def count_retry(collection: Mapping[str, Any], reason: str) -> None:
-    """Count an attempt that failed and goes back to the queue."""
+    """Count a failed attempt whose collection goes back to the queue."""
     counters.add({counters.STATS: {f"{RETRY}:{_labels_of(collection)}:{reason}": 1}})
 
 
 def count_cancelled(count: int) -> None:
-    """Count collections that were cancelled together; nobody has looked at whose they were."""
+    """Count collections that were cancelled together, without their action and source."""
     if count:
         field = f"{COLLECTION}:{_NONE}:{_NONE}:{Outcome.CANCELLED}:{_NONE}"
         counters.add({counters.STATS: {field: count}})
 
 
 def each(counts: Mapping[str, int], kind: str) -> Iterator[tuple[list[str], int]]:
-    """Yield the labels and the number of every count of a kind, in the order of their names."""
+    """Yield the labels and the number of every counter of a kind, sorted by name."""
     for field in sorted(counts):
         name, *labels = field.split(":")
         if name == kind:
@@ -148,14 +149,14 @@ def each(counts: Mapping[str, int], kind: str) -> Iterator[tuple[list[str], int]
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """How many questions the tiers were asked, and how many of them they could answer."""
+    """How many reads looked into the tiers, and how many of them were hits."""
 
     hits: int
     total: int
 
 
 def lookups_of(counts: Mapping[str, int]) -> Lookups:
-    """Return how often a tier had the answer; readers who skipped the caches do not count."""
+    """Return the hits and the total of lookups; reads that skipped the caches do not count."""
     hits = total = 0
     for (_, source, _), count in each(counts, READ):
         hits += count if source in TIERS else 0

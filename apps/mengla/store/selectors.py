@@ -1,4 +1,4 @@
-"""Reads of this app; nothing here changes anything."""
+"""Reads records and collections from MongoDB; it changes nothing."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _MAX_POSITION = 1000
 _MAX_NAMED_PERIODS = 100  # MongoDB merges up to 200 ranges of an index
 Document = dict[str, Any]
 
-_STANDING_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired_at": 1}
-_ANSWER_FIELDS = _STANDING_FIELDS | {"data": 1, "empty_reason": 1}
+_STATE_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired_at": 1}
+_ALL_FIELDS = _STATE_FIELDS | {"data": 1, "empty_reason": 1}
 
 
 def find_records(query: DataQuery) -> list[Document]:
-    """Return the stored records of an answer, by key; at most one per period."""
-    return _records_of(query, _ANSWER_FIELDS)
+    """Return the stored records of a query in any order, at most one per period."""
+    return _records_of(query, _ALL_FIELDS)
 
 
 def find_records_without_figures(query: DataQuery) -> list[Document]:
-    """Return what :func:`find_records` does, without the figures: cheap however large they are."""
-    return _records_of(query, _STANDING_FIELDS)
+    """Return the records of a query without their figures, which may be large."""
+    return _records_of(query, _STATE_FIELDS)
 
 
 def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
@@ -40,9 +40,9 @@ def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
 
 
 def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | None:
-    """Return which records of the answer are empty and why; None unless all are stored and none is due.
+    """Return the records of a query if all are stored and fresh, otherwise None.
 
-    ``now`` is UTC without zone.
+    The documents hold ``is_empty`` and ``empty_reason`` only. ``now`` is UTC without zone.
     """
     found = list(
         collection_of(Record).find(
@@ -55,14 +55,14 @@ def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | N
 
 
 def find_collection(collection_id: str) -> Document | None:
-    """Return one collection by its id's text, None when there is none."""
+    """Return the collection with this id, None when there is none or the text is not an id."""
     if not ObjectId.is_valid(collection_id):
         return None
     return collection_of(Collection).find_one({"_id": ObjectId(collection_id)})
 
 
 def find_collection_by_execution(execution_id: str) -> Document | None:
-    """Return the collection whose attempt has this execution id, None when there is none."""
+    """Return the collection whose current attempt has this execution id, None when there is none."""
     if not execution_id:
         return None
     return collection_of(Collection).find_one({"execution_id": execution_id})
@@ -70,7 +70,7 @@ def find_collection_by_execution(execution_id: str) -> Document | None:
 
 @dataclass(frozen=True, slots=True)
 class RecordState:
-    """How a stored record stands."""
+    """The state of a stored record."""
 
     is_empty: bool
     is_fresh: bool
@@ -78,7 +78,10 @@ class RecordState:
 
 
 def record_states(record_ids: Sequence[str], *, now: datetime) -> dict[str, RecordState]:
-    """Return the state of those of the records that are stored and still kept (``now``: UTC, no zone)."""
+    """Return the states by record id; records that are not stored or have expired are absent.
+
+    ``now`` is UTC without zone.
+    """
     found = collection_of(Record).find(
         {"_id": {"$in": list(record_ids)}, "expired_at": {"$gt": now}},
         {"is_empty": 1, "fresh_until": 1, "collected_at": 1},
@@ -93,7 +96,7 @@ def record_states(record_ids: Sequence[str], *, now: datetime) -> dict[str, Reco
 
 
 def failed_recently(identity: str, *, within_seconds: float) -> bool:
-    """Whether the last collection of this question failed within the given time."""
+    """Whether the latest collection of this query identity failed within the given time."""
     last = collection_of(Collection).find_one(
         {"identity": identity}, {"status": 1, "finished_at": 1}, sort=[("created_at", DESCENDING)]
     )
@@ -103,7 +106,7 @@ def failed_recently(identity: str, *, within_seconds: float) -> bool:
 
 
 def queue_position(collection: Mapping[str, Any]) -> int:
-    """Return how many PENDING collections go before this one, 0 for none; counted up to a thousand."""
+    """Return how many PENDING collections are ahead of this one, at most 1000; 0 when it is not PENDING."""
     if collection["status"] != CollectionStatus.PENDING:
         return 0
     return collection_of(Collection).count_documents(
@@ -119,7 +122,7 @@ def queue_position(collection: Mapping[str, Any]) -> int:
 
 
 def seconds_until_due() -> float | None:
-    """Return how long until a PENDING collection is due: 0 for now, None when there is none."""
+    """Return the seconds until a PENDING collection is due: 0 if one is due now, None if none is PENDING."""
     earliest = collection_of(Collection).find_one(
         {"status": CollectionStatus.PENDING.value}, {"not_before": 1}, sort=[("not_before", ASCENDING)]
     )
@@ -130,7 +133,7 @@ def seconds_until_due() -> float | None:
 
 
 def has_free_slot(slot_count: int) -> bool:
-    """Whether another request may be sent to the service."""
+    """Whether fewer requests are in flight than ``slot_count``."""
     in_flight = collection_of(Collection).count_documents(
         {"status": CollectionStatus.DISPATCHED.value}, limit=slot_count
     )
@@ -148,7 +151,7 @@ def list_records(
     cursor: str | None,
     limit: int,
 ) -> Page:
-    """Return a page of stored records without their figures, newest first."""
+    """Return a page of stored records without their figures, the last updated first."""
     criteria: Document = {}
     if action is not None:
         criteria["action"] = action
@@ -173,7 +176,10 @@ def list_records(
 
 
 def _keys_between(start: Period | None, end: Period | None) -> Document:
-    """Return the search for the periods of a range; few ones by name, which an index gives in any order."""
+    """Return the condition for the periods of a range.
+
+    A short range lists its keys, so that an index can merge them in any order.
+    """
     if start is not None and end is not None and count_periods(start, end) <= _MAX_NAMED_PERIODS:
         return {"$in": [period.key for period in period_range(start, end)]}
     # Within one granularity the keys sort as the periods do.
@@ -181,7 +187,7 @@ def _keys_between(start: Period | None, end: Period | None) -> Document:
 
 
 def query_of(collection: Mapping[str, Any]) -> DataQuery:
-    """Return the question a collection stands for."""
+    """Return the query of a collection."""
     granularity = Granularity(collection["granularity"])
     return DataQuery(
         action=Action(collection["action"]),

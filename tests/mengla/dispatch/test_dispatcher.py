@@ -289,7 +289,7 @@ class TestOneDispatcher:
         monkeypatch.setattr(dispatcher, "_LEASE_RENEW_SECONDS", 0.01)
         lease = lease_of(LEASE_NAME, ttl_seconds=30)
         lease.acquire()
-        with dispatcher._held(lease, until=0) as is_lost:
+        with dispatcher._keep_alive(lease, until=0) as is_lost:
             assert is_lost.wait(10)
 
     def test_when_its_time_is_up_the_next_one_is_woken(self, service: Simulator) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from apps.auth.passwords.hashing_limit import process_hashing_limit
 from apps.core import process_state
-from apps.core.caching.debts import debts
+from apps.core.caching.retries import retries
 from apps.core.caching.tiers import get_cache
 from apps.core.storage.outages import mongo_outage, redis_outage
 from tests.integration.waiting import at_once
@@ -94,15 +94,15 @@ def test_a_process_begins_anew(settings: Any) -> None:
 
 
 def test_a_thread_that_ends_meanwhile_leaves_no_memory() -> None:
-    telling = threading.Event()
+    notifying = threading.Event()
 
     def note_an_outage_at_the_end() -> bool:
-        telling.set()
+        notifying.set()
         time.sleep(0.1)  # while the process forgets
         redis_outage.note()
         return False
 
-    debts.owe("news", note_an_outage_at_the_end)
-    assert telling.wait(10)
+    retries.add("g", note_an_outage_at_the_end)
+    assert notifying.wait(10)
     process_state.forget_all()
     assert not redis_outage.is_known

@@ -44,16 +44,18 @@ def get_or_build(
     field: str,
     build: Callable[[], B],
     *,
-    takes_stale: Callable[[Entry], bool] = lambda _: False,
+    accepts_stale: Callable[[Entry], bool] = lambda _: False,
     cache: TieredCache | None = None,
 ) -> Found[B]:
-    """Return the entry of the tiers if it is fresh or ``takes_stale`` says yes, else build and keep it.
+    """Return the entry of the tiers if it is fresh or ``accepts_stale`` says yes, else build and keep it.
 
     While MongoDB does not answer, the last entry known is returned however old. Whatever ``build`` raises
     passes through, and nothing is kept then; an error of the database only if no entry is known.
     """
     tiers = cache or get_cache()
-    lookup = tiers.lookup(group, field, takes=lambda entry: entry.is_fresh(time.time()) or takes_stale(entry))
+    lookup = tiers.lookup(
+        group, field, accepts=lambda entry: entry.is_fresh(time.time()) or accepts_stale(entry)
+    )
     if lookup.entry is not None and lookup.tier is not None:
         return Found(lookup.entry, lookup.tier)
     is_shared = lookup.ticket.epoch is not None

@@ -9,7 +9,7 @@ all of which hold across processes and hosts:
 * Nobody slow, reader or writer, puts older bytes over newer ones: an entry is kept only if the group's
   version in Redis is still the one that was seen before the database was read (a *ticket*).
 * Without Redis nothing fails: L1 is not trusted, so the database is read. What Redis did not take of a write
-  is told again in the background (:mod:`apps.core.caching.debts`).
+  is told again in the background (:mod:`apps.core.caching.retries`).
 
 ``clear_all`` changes the *epoch*, which is part of every L2 key: one write outdates everything.
 """
@@ -28,8 +28,8 @@ from cachetools import TTLCache
 from django.conf import settings
 
 from apps.core import process_state
-from apps.core.caching.debts import debts
 from apps.core.caching.entry import Entry, build_entry
+from apps.core.caching.retries import retries
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 
 __all__ = ["Entry", "Lookup", "Ticket", "TieredCache", "build_entry", "clear_all", "get_cache"]
@@ -69,7 +69,7 @@ return 1
 """
 
 Tier = Literal["l1", "l2", "l3"]  # l3: the database
-Takes = Callable[[Entry], bool]
+Accepts = Callable[[Entry], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +116,18 @@ class TieredCache:
         self._synced_at = float("-inf")
         self._position: str | None = None
 
-    def lookup(self, group: str, field: str, *, takes: Takes = lambda _: True) -> Lookup:
+    def lookup(self, group: str, field: str, *, accepts: Accepts = lambda _: True) -> Lookup:
         """Look into L1, then L2, for an entry that the caller takes; the ticket allows to fill the field."""
         is_synced = self._catch_up()
         now = time.time()
         with self._lock:
             ticket = Ticket(group, field, self._sequence, self._epoch if is_synced else None)
             entry: Entry | None = self._l1.get((group, field)) if is_synced else None
-        if entry is not None and entry.is_servable(now) and takes(entry):
+        if entry is not None and entry.is_servable(now) and accepts(entry):
             return Lookup(entry, "l1", ticket)
         if ticket.epoch is None:
             return Lookup(None, None, ticket)
-        return self._lookup_l2(ticket, now, takes)
+        return self._lookup_l2(ticket, now, accepts)
 
     def last_known(self, group: str, field: str) -> Entry | None:
         """Return what this process last served, however old: for when nothing else answers."""
@@ -163,7 +163,7 @@ class TieredCache:
         Returns False when Redis did not take it: then other processes may serve older bytes until it has been
         repeated, which this process does soon, and the caller should see to in case that it is killed.
         """
-        is_told = _tell(
+        is_accepted = _notify(
             group,
             lambda client: client.eval(
                 _INVALIDATE,
@@ -179,14 +179,14 @@ class TieredCache:
         )
         # Only now: a thread of ours may have copied the older bytes from L2 until then.
         self._drop({group})
-        return is_told
+        return is_accepted
 
     def clear_all(self) -> bool:
         """Outdate everything in all tiers and processes; False when Redis did not take it."""
-        is_told = _tell(_NEW_EPOCH, _begin_new_epoch)
+        is_accepted = _notify(_NEW_EPOCH, _begin_new_epoch)
         self.clear_l1()
         self._synced_at = float("-inf")  # this process, too, must learn the new epoch first
-        return is_told
+        return is_accepted
 
     def clear_l1(self) -> None:
         """Empty this process's own tier."""
@@ -195,12 +195,12 @@ class TieredCache:
 
     def clear_l1_everywhere(self) -> bool:
         """Empty L1 in every process within a second, and keep L2; False when Redis did not take it."""
-        is_told = _tell(
+        is_accepted = _notify(
             _EVERY_GROUP,
             lambda client: client.xadd(CHANGES_KEY, {"group": _EVERY_GROUP}, maxlen=_CHANGES_MAX_LENGTH),
         )
         self.clear_l1()
-        return is_told
+        return is_accepted
 
     def l1_usage(self) -> L1Usage:
         """Count what this process's own tier holds now."""
@@ -209,7 +209,7 @@ class TieredCache:
             sizes = [len(entry.body) + len(entry.gzip_body) for entry in self._l1.values()]
             return L1Usage(len(sizes), sum(sizes), int(self._l1.maxsize))
 
-    def _lookup_l2(self, ticket: Ticket, now: float, takes: Takes) -> Lookup:
+    def _lookup_l2(self, ticket: Ticket, now: float, accepts: Accepts) -> Lookup:
         key = _data_key(ticket.epoch or "", ticket.group)
         found = tolerate_redis_outage(
             lambda client: cast("list[bytes | None]", client.hmget(key, [_VERSION_FIELD, ticket.field])), None
@@ -222,7 +222,7 @@ class TieredCache:
         if entry is None or not entry.is_servable(now):
             return Lookup(None, None, ticket)
         self._put(ticket, entry)
-        return Lookup(entry, "l2", ticket) if takes(entry) else Lookup(None, None, ticket)
+        return Lookup(entry, "l2", ticket) if accepts(entry) else Lookup(None, None, ticket)
 
     def _put(self, ticket: Ticket, entry: Entry) -> None:
         with self._lock:
@@ -289,16 +289,16 @@ class TieredCache:
         self._all_changed = self._sequence
 
 
-def _tell(news: str, operation: Callable[[redis.Redis], object]) -> bool:
+def _notify(name: str, operation: Callable[[redis.Redis], object]) -> bool:
     """Tell the other processes now, whatever is remembered of an outage; if Redis does not take it, soon."""
 
-    def tell() -> bool:
+    def notify() -> bool:
         return tolerate_redis_outage(lambda client: bool(operation(client)), False, must_try=True)
 
-    is_told = tell()
-    if not is_told:
-        debts.owe(news, tell)
-    return is_told
+    is_accepted = notify()
+    if not is_accepted:
+        retries.add(name, notify)
+    return is_accepted
 
 
 def _begin_first_epoch(client: redis.Redis) -> str | None:

@@ -99,7 +99,7 @@ def read_stored(query: DataQuery) -> Hit | Miss | None:
     :raises UnknownCategory: when nothing is stored and there is no such category.
     """
     with contextlib.suppress(NothingStored):
-        return _hit_of(_find(query, takes_stale=lambda _: True))
+        return _hit_of(_find(query, accepts_stale=lambda _: True))
     _check_category(query)
     collection = collection_of(Collection).find_one(active_filter(query.identity))
     return None if collection is None else Miss(collection)
@@ -123,7 +123,7 @@ def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refres
         enqueued = _enqueue(query, requested_by=requested_by, is_forced=True)
         return _await_or_miss(query, enqueued.collection_id, wait_seconds)
     try:
-        found = _find(query, takes_stale=lambda one: wait_seconds == 0 or PARTIAL_HEADER not in one.headers)
+        found = _find(query, accepts_stale=lambda one: wait_seconds == 0 or PARTIAL_HEADER not in one.headers)
     except NothingStored:
         _check_category(query)
         enqueued = _enqueue(query, requested_by=requested_by)
@@ -136,13 +136,13 @@ def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refres
     return _refresh_in_background(query, found.entry, requested_by=requested_by) or hit
 
 
-def _find(query: DataQuery, *, takes_stale: Callable[[Entry], bool]) -> Found[BuiltFigures]:
+def _find(query: DataQuery, *, accepts_stale: Callable[[Entry], bool]) -> Found[BuiltFigures]:
     """Return the entry of the caches, or build it from the records.
 
     :raises NothingStored: when the records are not enough to serve the query.
     """
     return get_or_build(
-        query.cache_group, cache_field(query), partial(build_stored, query), takes_stale=takes_stale
+        query.cache_group, cache_field(query), partial(build_stored, query), accepts_stale=accepts_stale
     )
 
 
@@ -222,7 +222,7 @@ def _replace_cached(query: DataQuery) -> Hit | None:
     logger.warning("cache_behind_store", identity=query.identity)
     get_cache().invalidate(query.cache_group)
     with contextlib.suppress(NothingStored):
-        return _hit_of(_find(query, takes_stale=lambda _: True))
+        return _hit_of(_find(query, accepts_stale=lambda _: True))
     return None
 
 

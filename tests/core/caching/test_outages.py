@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from apps.core.caching.debts import debts
+from apps.core.caching.retries import retries
 from apps.core.caching.tiers import CHANGES_KEY, TieredCache
 from apps.core.storage.outages import redis_outage
 from tests.core.caching.support import Clock, entry_of, fill, make_process, read
@@ -56,7 +56,7 @@ class TestRedisIsDown:
         assert not process.invalidate("other")
         known = process.last_known("g", "-")
         assert known is not None and known.body == b"figures"
-        debts.forget()  # told behind, it would empty L1 at any moment
+        retries.clear()  # a retry would empty L1 at any moment
         start_redis()
         assert read(process) == ("figures", "l1")
 

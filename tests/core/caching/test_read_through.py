@@ -39,8 +39,8 @@ def never() -> Figures:
     pytest.fail("nothing need be built")
 
 
-def find(cache: TieredCache, build: Callable[[], Figures], *, takes_stale: bool = False) -> Found[Figures]:
-    return get_or_build("g", "-", build, takes_stale=lambda _: takes_stale, cache=cache)
+def find(cache: TieredCache, build: Callable[[], Figures], *, accepts_stale: bool = False) -> Found[Figures]:
+    return get_or_build("g", "-", build, accepts_stale=lambda _: accepts_stale, cache=cache)
 
 
 def become_stale(clock: Clock, entry: Entry) -> None:
@@ -59,7 +59,7 @@ def test_what_is_nowhere_is_built_and_kept_in_both_tiers(process: TieredCache, o
 
 def test_what_is_stale_is_built_anew_unless_the_caller_takes_it(process: TieredCache, clock: Clock) -> None:
     become_stale(clock, find(process, building("a")).entry)
-    assert find(process, never, takes_stale=True).entry.body == b"a"
+    assert find(process, never, accepts_stale=True).entry.body == b"a"
     assert find(process, building("b")).entry.body == b"b"
 
 

@@ -10,7 +10,7 @@ import redis
 from pymongo.errors import OperationFailure
 from rest_framework.test import APIClient
 
-from apps.core.caching.debts import debts
+from apps.core.caching.retries import retries
 from apps.core.caching.tiers import clear_all, get_cache
 from apps.core.storage import mongo as core_mongo
 from apps.core.storage.outages import mongo_outage, redis_outage
@@ -216,7 +216,7 @@ class TestRedisIsDown:
         answer(attempt, ranking("new"))
         assert reload(attempt)["status"] == "SUCCEEDED"
         assert reload(attempt)["is_cache_pending"] is True
-        debts.forget()  # as if this process had been killed: what the tick does is left
+        retries.clear()  # as if this process had been killed: what the tick does is left
         redis_down.end()
         assert cache_sync.notify_caches_again() == 1
         assert reload(attempt)["is_cache_pending"] is False

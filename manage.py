@@ -25,12 +25,12 @@ def main() -> int:
         execute_from_command_line(sys.argv)
     except Exception as error:
         # Our own commands report an outage themselves; this is for Django's, such as createsuperuser.
-        from apps.core.management.servers import silence_message
+        from apps.core.management.servers import no_response_message
         from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 
         if "--traceback" in sys.argv or not (is_mongo_outage(error) or is_redis_outage(error)):
             raise
-        sys.stderr.write(f"{silence_message(error)}\n")
+        sys.stderr.write(f"{no_response_message(error)}\n")
         return 1
     return 0
 

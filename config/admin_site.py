@@ -120,9 +120,9 @@ def style_address(_request: HttpRequest) -> str:
 
 
 def _link(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
-    from apps.core.admin_base.rights import may_look  # late import: settings load before models
+    from apps.core.admin_base.rights import may_view  # late import: settings load before models
 
-    if entry.permission is not None and not may_look(request, entry.permission):
+    if entry.permission is not None and not may_view(request, entry.permission):
         return None
     try:
         address = reverse(entry.url_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from apps.core.api.cached_response import is_named_by
+from apps.core.api.cached_response import matches_etag
 from apps.core.api.envelope import dump_json, success_body
 from apps.core.caching.tiers import Entry, build_entry
 from apps.panels.config import PanelConfig
@@ -28,6 +28,6 @@ def expected_version(*, if_match: str | None, version: int | None) -> int | None
     if if_match is None or if_match.strip() == "*":
         return version
     config = read_config()
-    if not is_named_by(if_match, config_entry(config)) or version not in (None, config.version):
+    if not matches_etag(if_match, config_entry(config)) or version not in (None, config.version):
         raise VersionConflict(config.version)
     return config.version

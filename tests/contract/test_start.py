@@ -97,7 +97,7 @@ def test_the_queue_loads_its_tasks_before_it_forks() -> None:
     pretend = "from django_q.management.commands import qcluster; import sys; qcluster.Command.handle = tell"
     tell = "tell = lambda *_, **__: print({'apps.mengla.tasks', 'apps.admin.tasks'} <= sys.modules.keys())"
     servers = "from apps.launcher.management.commands import qcluster as ours"
-    up = "ours.demand_mongo = ours.demand_redis = lambda: None"
+    up = "ours.require_mongo = ours.require_redis = lambda: None"
     call = "from django.core.management import call_command; call_command('qcluster', skip_checks=True)"
     ended = python("\n".join((SETUP, tell, pretend, servers, up, call)))
     assert ended.stdout == "True\n"

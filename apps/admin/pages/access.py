@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
-from apps.core.admin_base.rights import may, may_look
+from apps.core.admin_base.rights import may, may_view
 from apps.core.errors import DomainError
 
 SEE_RECORDS = "mengla.view_record"
@@ -54,7 +54,7 @@ def staff_view(*, sees: str = "", changes: str = "") -> Callable[[View], View]:
                 if wants_json(request):
                     return json_problem(_("Log in again."), status=403)
                 return redirect_to_login(request.get_full_path(), reverse("admin:login"))
-            if (sees and not may_look(request, sees)) or (changes and not may(request, changes)):
+            if (sees and not may_view(request, sees)) or (changes and not may(request, changes)):
                 if wants_json(request):
                     return json_problem(_("You have no permission for this."), status=403)
                 raise PermissionDenied

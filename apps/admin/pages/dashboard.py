@@ -22,7 +22,7 @@ from apps.admin.pages.access import SEE_COLLECTIONS, View, page, staff_view, wan
 from apps.admin.pages.charts import cache_chart, hours_chart
 from apps.admin.pages.dashboard_parts import read_dashboard
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
-from apps.core.admin_base.rights import may_look
+from apps.core.admin_base.rights import may_view
 from apps.core.storage.outages import is_mongo_outage, mongo_outage, redis_outage
 from apps.core.time_texts import instant_text
 
@@ -77,7 +77,7 @@ def _without_mongodb(view: View) -> View:
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Show the dashboard; without the permission to see collections, only the user's recent actions."""
     context: dict[str, Any] = {"recent_actions": _recent_actions(request)}
-    if may_look(request, SEE_COLLECTIONS):
+    if may_view(request, SEE_COLLECTIONS):
         _note_visit(request)
         context |= _context()
     return page(request, "dashboard.html", context, title=_("Dashboard"))

@@ -13,7 +13,7 @@ def may(request: HttpRequest, permission: str) -> bool:
     return cast("User", request.user).has_perm(permission)
 
 
-def may_look(request: HttpRequest, permission: str) -> bool:
+def may_view(request: HttpRequest, permission: str) -> bool:
     """Whether the user may view; whoever may change, may."""
     return may(request, permission) or may(request, permission.replace(".view_", ".change_"))
 

@@ -25,7 +25,7 @@ def entry_response(
         **entry.headers,
         **(headers or {}),
     }
-    if _has_it(request, entry):
+    if _is_not_modified(request, entry):
         response = HttpResponse(status=304, headers=sent)
         del response.headers["Content-Type"]
     elif entry.gzip_body and _accepts_gzip(request.headers.get("Accept-Encoding", "")):
@@ -37,14 +37,14 @@ def entry_response(
     return response
 
 
-def _has_it(request: HttpRequest, entry: Entry) -> bool:
+def _is_not_modified(request: HttpRequest, entry: Entry) -> bool:
     header = request.headers.get("If-None-Match", "")
     if not header or request.method not in ("GET", "HEAD"):
         return False
-    return is_named_by(header, entry)
+    return matches_etag(header, entry)
 
 
-def is_named_by(header: str, entry: Entry) -> bool:
+def matches_etag(header: str, entry: Entry) -> bool:
     """Whether an If-Match or If-None-Match header names the answer.
 
     Weak tags are enough for both: proxies that compress answers make strong ones weak.

@@ -39,7 +39,7 @@ def check_dependencies() -> dict[str, DependencyState]:
     checks: dict[str, Callable[[], Any]] = {
         "mongodb": _ping_mongo,
         "redis": lambda: get_redis().ping(),
-        "worker": _look_for_worker,
+        "worker": _check_worker,
     }
     deadline_seconds = settings.HEALTH_CHECK_TIMEOUT_SECONDS + GRACE_SECONDS
     return ask_all(
@@ -54,7 +54,7 @@ def _ping_mongo() -> None:
         mongo.ping()
 
 
-def _look_for_worker() -> None:
+def _check_worker() -> None:
     with pymongo.timeout(settings.HEALTH_CHECK_TIMEOUT_SECONDS):
         problem = worker_problem()
     if problem is not None:

@@ -41,7 +41,7 @@ STALE_AFTER_SECONDS = 180
 WEB_KEY = f"{KEY_PREFIX}web_processes"
 _WEB_EXPIRY_SECONDS = 3600
 _HEARTBEATS = "core_heartbeats"
-_FORGOTTEN_AFTER = timedelta(days=7)
+_HEARTBEAT_RETENTION = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def note_heartbeat() -> bool:
     try:
         heartbeats = named_collection(_HEARTBEATS)
         heartbeats.update_one({"_id": platform.node()}, {"$set": {"beat_at": now}}, upsert=True)
-        heartbeats.delete_many({"beat_at": {"$lt": now - _FORGOTTEN_AFTER}})
+        heartbeats.delete_many({"beat_at": {"$lt": now - _HEARTBEAT_RETENTION}})
     except (PyMongoError, DatabaseError) as error:
         logger.warning("heartbeat_not_noted", error=type(error).__name__)
         return False

@@ -24,7 +24,7 @@ from redis import RedisError
 
 from apps.core.errors import DomainError
 from apps.core.management.progress import Display, open_display
-from apps.core.management.servers import silence_message
+from apps.core.management.servers import no_response_message
 from apps.core.management.stopping import Stopped, StopSignals, stop_signals
 from apps.core.storage import mongo
 
@@ -132,7 +132,7 @@ class CollectorCommand(TranslatedCommand):
             is_bad_argument = isinstance(error, self.argument_errors)
             return ExitCode.BAD_ARGUMENTS if is_bad_argument else ExitCode.FAILED
         except (PyMongoError, DatabaseError, RedisError) as error:
-            self._print_error(DomainError(silence_message(error)), is_json=is_json)
+            self._print_error(DomainError(no_response_message(error)), is_json=is_json)
             return ExitCode.FAILED
         except Stopped as stopped:
             message = _("Stopped by %(signal)s.") % {"signal": stopped.signal_name}

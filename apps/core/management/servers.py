@@ -12,12 +12,12 @@ from apps.core.storage import mongo
 from apps.core.storage.redis import get_redis
 
 
-def silence_message(error: BaseException) -> str:
+def no_response_message(error: BaseException) -> str:
     """Say that a server does not answer; the error's own text may hold an address with a password."""
     return _("MongoDB or Redis does not answer (%(error)s).") % {"error": type(error).__name__}
 
 
-def demand_mongo() -> None:
+def require_mongo() -> None:
     """End the command with one line unless MongoDB gives a sign of life in the time of a web request.
 
     :raises CommandError: when it gives none.
@@ -25,10 +25,10 @@ def demand_mongo() -> None:
     try:
         mongo.ping()
     except (PyMongoError, DatabaseError) as error:
-        raise CommandError(silence_message(error)) from error
+        raise CommandError(no_response_message(error)) from error
 
 
-def demand_redis() -> None:
+def require_redis() -> None:
     """End the command with one line unless Redis gives a sign of life.
 
     :raises CommandError: when it gives none.
@@ -36,4 +36,4 @@ def demand_redis() -> None:
     try:
         get_redis().ping()
     except RedisError as error:
-        raise CommandError(silence_message(error)) from error
+        raise CommandError(no_response_message(error)) from error

@@ -12,7 +12,7 @@ from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # A doubled signal (a terminal's and a parent's) is one wish; one that comes later is impatience.
-_IMPATIENCE_SECONDS = 1.0
+_REPEATED_SIGNAL_SECONDS = 1.0
 
 
 class Stopped(BaseException):
@@ -53,7 +53,7 @@ class StopSignals:
             self._received, self._received_at = signal.Signals(number), time.monotonic()
             if not self._is_deferred:
                 raise Stopped(self._received.name)
-        elif time.monotonic() - self._received_at > _IMPATIENCE_SECONDS:
+        elif time.monotonic() - self._received_at > _REPEATED_SIGNAL_SECONDS:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 

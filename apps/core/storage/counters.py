@@ -62,7 +62,7 @@ def add(increments: Mapping[str, Mapping[str, int]], *, now: datetime | None = N
     """
     day = market_clock.day_of(now or timezone.now())
     keys = [key_of(name, day) for name in increments] + [total_key_of(name) for name in increments]
-    arguments: list[str | int] = [_gone_at(day)]
+    arguments: list[str | int] = [_expires_at(day)]
     for number, fields in enumerate(increments.values(), start=1):
         for field, amount in fields.items():
             arguments += (number, field, amount)
@@ -120,10 +120,10 @@ def _counts_of(fields: Mapping[bytes, bytes]) -> dict[str, int]:
 
 
 @lru_cache(maxsize=8)
-def _gone_at(day: date) -> int:
+def _expires_at(day: date) -> int:
     """Return when the counts of a day expire: when it is ``RETENTION_DAYS + 1`` days old."""
-    gone_on = day + timedelta(days=RETENTION_DAYS + 1)
-    return int(market_clock.midnight(gone_on).timestamp())
+    expires_on = day + timedelta(days=RETENTION_DAYS + 1)
+    return int(market_clock.midnight(expires_on).timestamp())
 
 
-process_state.register(_gone_at.cache_clear)
+process_state.register(_expires_at.cache_clear)

@@ -113,7 +113,7 @@ def _connection() -> DatabaseWrapper:
 
 def _awake_connection() -> DatabaseWrapper:
     connection = _connection()
-    connection.demand_awake()
+    connection.ensure_awake()
     return connection
 
 

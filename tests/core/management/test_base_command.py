@@ -216,7 +216,7 @@ def test_the_handlers_of_before_are_there_again() -> None:
 
 
 def test_a_second_signal_does_not_disturb_the_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.core.management.stopping._IMPATIENCE_SECONDS", 60)
+    monkeypatch.setattr("apps.core.management.stopping._REPEATED_SIGNAL_SECONDS", 60)
     steps: list[str] = []
 
     def work(**_options: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pymongo
 from django.core.management.commands import migrate
 
-from apps.core.management.servers import demand_mongo
+from apps.core.management.servers import require_mongo
 
 _OPERATION_TIMEOUT_SECONDS = 24 * 3600
 
@@ -20,6 +20,6 @@ class Command(migrate.Command):
 
         :raises CommandError: when it does not; under the long limit PyMongo would look for it just as long.
         """
-        demand_mongo()
+        require_mongo()
         with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
             super().handle(*args, **options)

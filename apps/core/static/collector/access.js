@@ -1,7 +1,7 @@
 /* What keeps people from using the theme's and Django's own parts of a page, made good. */
 "use strict";
 
-function mend() {
+function fixAccessibility() {
     // Django's filter of two lists gives its hint a name without a role that could carry it.
     for (const hint of document.querySelectorAll("span.help-tooltip[aria-label]")) {
         hint.setAttribute("role", "img");
@@ -14,4 +14,4 @@ function mend() {
 }
 
 // After all that builds the page when it is loaded.
-addEventListener("load", () => setTimeout(mend));
+addEventListener("load", () => setTimeout(fixAccessibility));

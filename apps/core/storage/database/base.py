@@ -33,12 +33,12 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         return clients[self.alias]
 
     def get_collection(self, name: str, **options: Any) -> MongoCollection[dict[str, Any]]:
-        """Return a collection of our database. Raises as :meth:`demand_awake` does."""
-        self.demand_awake()
+        """Return a collection of our database. Raises as :meth:`ensure_awake` does."""
+        self.ensure_awake()
         collection: MongoCollection[dict[str, Any]] = super().get_collection(name, **options)
         return collection
 
-    def demand_awake(self) -> None:
+    def ensure_awake(self) -> None:
         """Fail early in an outage.
 
         One operation pays the full timeout of an outage; without this, all those after it would, in the same

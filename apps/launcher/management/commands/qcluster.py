@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.module_loading import autodiscover_modules
 from django_q.management.commands import qcluster
 
-from apps.core.management.servers import demand_mongo, demand_redis
+from apps.core.management.servers import require_mongo, require_redis
 from apps.launcher.processes import end_with_parent
 
 
@@ -17,8 +17,8 @@ class Command(qcluster.Command):  # type: ignore[misc]
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start the cluster when both servers respond."""
-        demand_mongo()
-        demand_redis()
+        require_mongo()
+        require_redis()
         # Without this, the sentinel and its workers would outlive a kill -9 of this process, and would go on
         # with the old code and environment.
         util.register_after_fork(self, lambda _command: end_with_parent())

@@ -1,4 +1,4 @@
-"""django-q2's own pages and the history log in the admin."""
+"""The admin pages of django-q2's models and of the history log."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.time_texts import instant_text
 
 for _model in (Success, Failure, Schedule, OrmQ):
-    if admin.site.is_registered(_model):  # some only in certain configurations
+    if admin.site.is_registered(_model):  # some are registered in certain configurations only
         admin.site.unregister(_model)
 
 _MAX_RESULT_LENGTH = 100
 
 
 class _TaskAdmin(LargeReadOnlyAdmin[Model]):
-    """What the workers did, newest first; a failed message is not sent again here, the tick makes it good."""
+    """Messages that the workers handled, newest first; the tick does the work that a failed one left."""
 
     list_display = ("name", "func", "started", "stopped", "short_result")
     search_fields = ("name__exact", "func__exact")
@@ -41,13 +41,13 @@ class _TaskAdmin(LargeReadOnlyAdmin[Model]):
 
     @admin.display(description=_lazy("result"))
     def short_result(self, task: Any) -> str:
-        """Return the beginning of what the function returned or of why it failed."""
+        """Return the beginning of the function's result or of its error."""
         return Truncator(str(task.result)).chars(_MAX_RESULT_LENGTH)
 
 
 @admin.register(Success)
 class SuccessAdmin(_TaskAdmin):
-    """Messages that were done."""
+    """Messages whose function succeeded."""
 
 
 @admin.register(Failure)
@@ -71,14 +71,14 @@ else:
 
 
 class ScheduleForm(_ModelForm):
-    """The time of a schedule, checked before it is stored."""
+    """The cron expression of a schedule, validated before it is stored."""
 
     class Meta:
         model = Schedule
         fields = ("cron",)
 
     def clean_cron(self) -> str:
-        """Refuse what is no cron expression."""
+        """Refuse an invalid cron expression."""
         try:
             return cron.clean_cron(self.cleaned_data["cron"] or "")
         except InvalidInput as error:
@@ -97,7 +97,7 @@ def _resume(schedule: Any, user: str) -> str:
 
 @admin.register(Schedule)
 class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
-    """When the product's tasks run: their times can be changed, and what starts runs can be paused."""
+    """The product's schedules: their times can be changed, and those that start runs can be paused."""
 
     form = ScheduleForm
     list_display = ("name", "reading", "cron", "next_run_local", "state")
@@ -109,14 +109,14 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
         Operation(
             slug="pause",
             label=_lazy("Pause"),
-            ask=lambda schedule: _("Shall %(name)s not run until it is resumed?") % {"name": schedule.name},
+            ask=lambda schedule: _("Pause %(name)s?") % {"name": schedule.name},
             run=_pause,
             is_offered=lambda schedule: schedule.repeats != 0 and schedule.intended_date_kwarg is not None,
         ),
         Operation(
             slug="resume",
             label=_lazy("Resume"),
-            ask=lambda schedule: _("Shall %(name)s run again at its times?") % {"name": schedule.name},
+            ask=lambda schedule: _("Resume %(name)s?") % {"name": schedule.name},
             run=_resume,
             is_offered=lambda schedule: schedule.repeats == 0,
         ),
@@ -129,29 +129,29 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
 
     @admin.display(description=_lazy("next run (Asia/Shanghai)"))
     def next_run_local(self, schedule: Any) -> str:
-        """Return the next run in the time zone in which the expression is meant."""
+        """Return the next run in the time zone that the expression refers to; "-" while paused."""
         if schedule.repeats == 0:
             return "-"
         return instant_text(schedule.next_run)
 
     @coloured(_lazy("state"), {"paused": "warning", "on": "success"})
     def state(self, schedule: Any) -> Coloured:
-        """Say whether it is paused, by itself or with all others."""
+        """Return whether the schedule is paused, alone or with all others."""
         if schedule.repeats == 0:
             return Coloured(("paused", _("Paused")))
-        is_held = schedule.intended_date_kwarg is not None and is_flag_set(SCHEDULER_PAUSED)
-        return Coloured(("paused", _("All schedules are paused")) if is_held else ("on", _("On")))
+        is_paused = schedule.intended_date_kwarg is not None and is_flag_set(SCHEDULER_PAUSED)
+        return Coloured(("paused", _("All schedules are paused")) if is_paused else ("on", _("On")))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Change the time through the service."""
+        """Change the times through the service."""
         schedules.change_cron(obj.name, cron=obj.cron, changed_by=name_of_user(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: the product declares its schedules."""
+        """Refuse: only the code of the product declares schedules."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: the product declares its schedules."""
+        """Refuse: only the code of the product declares schedules."""
         return False
 
 

@@ -18,7 +18,7 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        """Make forks safe for MongoDB clients, register the system checks, name tasks in log lines."""
+        """Make forks safe for MongoDB clients, register the system checks, add tasks to log lines."""
         from django_q.signals import pre_execute
 
         from apps.core import checks  # noqa: F401 - importing registers them
@@ -29,9 +29,9 @@ class CoreConfig(AppConfig):
 
 
 def _name_task_in_logs(*, task: dict[str, Any], **_kwargs: Any) -> None:
-    """Let every line that a queue worker writes while it runs a task say which one."""
+    """Add the task that a queue worker runs to all its log lines."""
     import structlog
 
-    # What the task before it has bound is no fact of this one.
+    # Remove what the previous task has bound.
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task=str(task["func"]), task_id=task["id"])

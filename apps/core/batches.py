@@ -1,4 +1,4 @@
-"""Cuts what is too much for one time into batches."""
+"""Cuts large inputs into batches."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def batches(
 ) -> Iterator[list[T]]:
     """Cut the items into lists of ``size``; the last one holds the rest.
 
-    A list also ends with the item that brings its weight to ``max_weight``. No more items are taken than the
-    list needs, so the items may be a cursor.
+    A list also ends with the item that brings its weight to ``max_weight``. Items are read only as they are
+    needed, so ``items`` may be a database cursor.
     """
     batch: list[T] = []
     weight = 0

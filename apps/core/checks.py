@@ -1,4 +1,4 @@
-"""System checks: rules between settings that one variable alone cannot break."""
+"""System checks: rules that concern more than one setting."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from django.core.checks import CheckMessage, Warning, register
 
 @register
 def check_proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of a proxy that the settings imply and do not name."""
+    """Warn when the settings imply a proxy, but TRUSTED_PROXIES does not name it."""
     if not settings.APP_BASEURL.startswith("https://") or settings.TRUSTED_PROXIES:
         return []
     return [
         Warning(
-            "APP_BASEURL is https, which a proxy must end, and TRUSTED_PROXIES is not set: all clients "
-            "seem to have the address of the proxy, and share one limit of login tries.",
+            "APP_BASEURL is https, so a proxy must terminate TLS, but TRUSTED_PROXIES is not set: all "
+            "clients appear to have the address of the proxy, and share one limit of login attempts.",
             hint="Set TRUSTED_PROXIES to the address of the proxy.",
             id="collector.W003",
         )

@@ -1,4 +1,4 @@
-"""The error codes of the API and the base of every error our services raise.
+"""The error codes of the API, and the base class of every error that our services raise.
 
 Services know no HTTP and no DRF: they raise a :class:`DomainError`, and the one exception handler in
 ``apps/core/api/exceptions.py`` turns it into the envelope with the status of its code.
@@ -12,9 +12,9 @@ from typing import ClassVar, Self
 
 
 class ErrorCodeBase(StrEnum):
-    """A value of the envelope's ``error`` key; each goes with one HTTP status.
+    """A value of the envelope's ``error`` key, with its HTTP status.
 
-    An app that needs codes of its own makes a subclass.
+    An app that needs codes of its own defines a subclass.
     """
 
     http_status: int
@@ -28,7 +28,7 @@ class ErrorCodeBase(StrEnum):
 
 
 class ErrorCode(ErrorCodeBase):
-    """The codes that any API needs (all of them are listed in docs/API.md)."""
+    """The codes that any API needs; docs/API.md lists the codes of all apps."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR", 400
     UNAUTHENTICATED = "UNAUTHENTICATED", 401
@@ -44,16 +44,16 @@ class ErrorCode(ErrorCodeBase):
 
 
 def all_error_codes() -> dict[str, ErrorCodeBase]:
-    """Return the codes of all loaded apps by their names, in the order of their statuses."""
+    """Return the codes of all loaded apps, by name, in the order of their statuses."""
     codes = (code for kind in ErrorCodeBase.__subclasses__() for code in kind)
     return {code.value: code for code in sorted(codes, key=lambda code: code.http_status)}
 
 
 class DomainError(Exception):
-    """A failure the caller can understand; ``message`` is for people, ``detail`` adds facts.
+    """A failure that the caller can understand; ``message`` is for people, ``detail`` adds facts.
 
-    ``fields`` maps input names to their messages; ``headers`` are sent with the HTTP answer (the only
-    one used is ``Retry-After``, in whole seconds).
+    ``fields`` maps input names to their messages. ``headers`` are sent with the HTTP response; the only one
+    in use is ``Retry-After``, in whole seconds.
     """
 
     code: ClassVar[ErrorCodeBase] = ErrorCode.INTERNAL_ERROR
@@ -74,37 +74,37 @@ class DomainError(Exception):
 
 
 class InvalidInput(DomainError):
-    """The input cannot be what it claims to be."""
+    """The input is not valid."""
 
     code = ErrorCode.VALIDATION_ERROR
 
 
 class NotFound(DomainError):
-    """The named thing does not exist."""
+    """The named object does not exist."""
 
     code = ErrorCode.NOT_FOUND
 
 
 class Conflict(DomainError):
-    """The action contradicts the present state."""
+    """The request conflicts with the current state."""
 
     code = ErrorCode.CONFLICT
 
 
 class PayloadTooLarge(DomainError):
-    """The body is larger than this address takes."""
+    """The body is larger than this address accepts."""
 
     code = ErrorCode.PAYLOAD_TOO_LARGE
 
 
 class PermissionDenied(DomainError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated but lacks the permission."""
 
     code = ErrorCode.PERMISSION_DENIED
 
 
 class RateLimited(DomainError):
-    """Too many attempts; ``retry_after_seconds`` says when the next one may come."""
+    """Too many attempts; the next one is allowed after ``retry_after_seconds``."""
 
     code = ErrorCode.RATE_LIMITED
 

@@ -1,6 +1,6 @@
-"""The calendar and the wall clock of the market, in the time zone that the settings name.
+"""The calendar and the local time of the market, in the time zone that the settings name.
 
-Instants may be of any time zone. One without a zone is UTC, as MongoDB's driver returns it.
+Instants may be in any time zone. One without a zone is UTC, as PyMongo returns it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def day_of(instant: datetime) -> date:
 
 
 def today() -> date:
-    """Return the market's present calendar day."""
+    """Return the market's current calendar day."""
     return day_of(timezone.now())
 
 
 def midnight(day: date) -> datetime:
-    """Return the instant with which the market's day begins, in the market's time zone."""
+    """Return the instant at which the market's day begins, in the market's time zone."""
     return datetime.combine(day, time.min, tzinfo=settings.BUSINESS_TIME_ZONE)

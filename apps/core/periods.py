@@ -1,7 +1,7 @@
 """Granularities and periods: strict parsing, canonical keys, real dates and ranges.
 
-Pure: nothing here reads the clock, "today" is always an argument. Text that is not exactly one of the
-accepted forms is refused, never guessed at, because a guess would answer for another period.
+Nothing here reads the clock: "today" is always an argument. Text that is not exactly one of the accepted
+forms is refused and never guessed, because a wrong guess would name another period.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidInput
 
-# Nothing is older, and a year outside this century is a typing error.
-# Four digits in every key also keep keys of one granularity in calendar order when sorted as text.
+# No data is older, and a year outside this century is a typing error.
+# With four-digit years, the keys of one granularity are in calendar order when sorted as text.
 MIN_YEAR = 2000
 MAX_YEAR = 2099
 
@@ -38,7 +38,7 @@ class Granularity(StrEnum):
     YEAR = "year"
 
 
-# Other apps add to it before the first request.
+# Other apps add names while they load.
 _granularity_by_name = {granularity.value: granularity for granularity in Granularity}
 
 # [0-9] and not \d, which matches the digits of every script.
@@ -63,7 +63,7 @@ _EXAMPLES = {
 
 
 class PeriodError(InvalidInput):
-    """The input names no period, or not one that fits here."""
+    """The input is not a period, or not one that is allowed here."""
 
 
 @total_ordering
@@ -116,7 +116,7 @@ class Period:
 
     @property
     def index(self) -> int:
-        """The period's number in the count of all periods of its granularity."""
+        """The number of the period; successive periods of a granularity have successive numbers."""
         first = self.first_day
         match self.granularity:
             case Granularity.DAY:
@@ -142,12 +142,12 @@ class Period:
 
 
 def register_granularity_name(name: str, granularity: Granularity) -> None:
-    """Let a granularity be written with another name, too, in any letter case."""
+    """Add another name of a granularity; it is accepted in any letter case."""
     _granularity_by_name[name.lower()] = granularity
 
 
 def parse_granularity(text: object) -> Granularity:
-    """Read a granularity in any letter case, by its own name or one that is registered."""
+    """Parse a granularity, by its own or a registered name in any letter case."""
     granularity = _granularity_by_name.get(text.lower()) if isinstance(text, str) else None
     if granularity is None:
         message = _("%(text)s is not a granularity: use one of %(names)s")
@@ -156,7 +156,7 @@ def parse_granularity(text: object) -> Granularity:
 
 
 def parse_period(text: object, granularity: Granularity | None = None) -> Period:
-    """Read a period in its canonical or dashed form; the form decides the granularity.
+    """Parse a period in its canonical or dashed form; the form determines the granularity.
 
     With ``granularity`` given, the form of any other granularity is an error.
     """
@@ -174,11 +174,11 @@ def parse_period(text: object, granularity: Granularity | None = None) -> Period
 
 
 def parse_bound(text: object, granularity: Granularity, *, is_end: bool) -> Period:
-    """Read one end of a range of ``granularity``.
+    """Parse one end of a range of ``granularity``.
 
-    Besides the granularity's own forms this takes the real first day of a period at the start of a range
-    and the real last day at its end, as ranges are often written. Any other day is an error:
-    widening it to the period around it would answer something that was not asked.
+    Besides the granularity's own forms, this accepts the first day of a period at the start of a range and
+    the last day of a period at its end, as ranges are often written. Any other day is an error: the period
+    around it would cover days outside the requested range.
     """
     if granularity == Granularity.DAY or _form_of(text) != Granularity.DAY:
         return parse_period(text, granularity)
@@ -204,12 +204,12 @@ def parse_range(
     names: tuple[str, str] | None = None,
     limit: int | None = None,
 ) -> tuple[Period, Period]:
-    """Read the first and the last period of a range; ``names`` are those of the two inputs.
+    """Parse the first and the last period of a range; ``names`` are the names of the two inputs.
 
-    With ``granularity`` given, both may be written as :func:`parse_bound` takes them. Otherwise the form of
-    the start says the granularity, and the end must have the same form.
+    With ``granularity`` given, both may be written as :func:`parse_bound` accepts them. Otherwise the form of
+    the start determines the granularity, and the end must have the same one.
 
-    :raises PeriodError: for an end that cannot be read, and as :func:`check_range` does.
+    :raises PeriodError: for an invalid start or end, and as :func:`check_range` does.
     """
 
     def read(text: object, length: Granularity | None, *, is_end: bool) -> Period:
@@ -231,7 +231,7 @@ def check_range(
 ) -> None:
     """Refuse a range that is reversed or has more than ``limit`` periods.
 
-    :raises PeriodError: with the name of the input that is wrong, if there are ``names``.
+    :raises PeriodError: its ``fields`` name the wrong input if ``names`` are given.
     """
     if names and start.granularity == end.granularity and end < start:
         message = _("Must not be after %(name)s.") % {"name": names[1]}
@@ -262,7 +262,7 @@ def period_of(day: date, granularity: Granularity) -> Period:
 
 
 def previous_closed_period(today: date, granularity: Granularity) -> Period:
-    """Return the newest period that has ended before ``today``: yesterday, last month and so on."""
+    """Return the latest period that ended before ``today``: yesterday, last month and so on."""
     return period_of(today, granularity).previous()
 
 
@@ -298,7 +298,7 @@ def _is_canonical(key: object, granularity: Granularity) -> bool:
         return False
     try:
         return MIN_YEAR <= _first_day(key, granularity).year <= MAX_YEAR
-    except ValueError:  # the form is right, but the calendar has no such month or day
+    except ValueError:  # the form is valid, but the calendar has no such month or day
         return False
 
 
@@ -335,7 +335,7 @@ def _at_index(index: int, granularity: Granularity) -> Period:
 
 
 def _calendar_day(day: date) -> date:
-    # A datetime is a date to Python, but which day it is depends on a time zone: see market_clock.
+    # To Python a datetime is a date, but its day depends on the time zone: use market_clock.
     if isinstance(day, datetime):
         raise TypeError("a calendar day is needed, not a datetime")
     return day
@@ -352,7 +352,7 @@ def _unreadable(text: object, granularity: Granularity | None) -> str:
 
 
 def _shown(value: object) -> str:
-    """Show a value in a message: short, on one line and safe to encode, whatever it is."""
+    """Return any value for use in a message: short, on one line and safe to encode."""
     if not isinstance(value, str):
         return _("A value of type %(name)s") % {"name": type(value).__name__}
     if len(value) > SHOWN_CHARACTERS:

@@ -1,4 +1,4 @@
-"""Free JSON that somebody sends and we store: only what MongoDB and our answers keep exactly as it is."""
+"""Checks free-form JSON that clients send: MongoDB and our responses must keep it exactly."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 _INTEGER_BITS = 64
-# MongoDB has its own use for dollars, dots and NUL in names; lone surrogates cannot be encoded.
+# MongoDB reserves dollars, dots and NUL in names; lone surrogates cannot be encoded.
 _NAME = re.compile(r"[^$.\x00\ud800-\udfff][^.\x00\ud800-\udfff]*")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def is_plain(value: Any, *, depth: int) -> bool:
-    """Whether MongoDB keeps the value exactly as it is; ``depth`` bounds how deeply it may be nested."""
+    """Whether MongoDB stores the value exactly as it is, nested no deeper than ``depth`` levels."""
     if isinstance(value, Mapping):
         return depth > 0 and all(
             isinstance(name, str) and _NAME.fullmatch(name) and is_plain(inner, depth=depth - 1)

@@ -1,4 +1,4 @@
-"""What texts of people may hold."""
+"""Checks texts that users enter."""
 
 from __future__ import annotations
 

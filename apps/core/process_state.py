@@ -1,17 +1,17 @@
-"""What a process remembers by itself, and how it forgets that.
+"""A registry of the state that a process keeps in memory, and of how it is cleared.
 
-Each memory (a cache, a note of an outage, a timer) registers how it is forgotten beside its definition:
+Each piece of state (a cache, a noted outage, a timer) registers, beside its definition, how it is cleared:
 
     known_callers = CallerCache()
     process_state.register(known_callers.clear)
 
-What a process makes at its first use, because it takes settings to make it, is :func:`made_once`:
+An object that needs settings, and so is made at its first use, is :func:`made_once`:
 
     @process_state.made_once
     def process_hashing_limit() -> HashingLimit: ...
 
-So whoever needs a process that has just started, as every test does, need not know what there is to forget.
-Connections are none of it: a process that has just started would open the same ones.
+A test that needs the state of a newly started process calls :func:`forget_all`, and need not know the pieces.
+Connections are not registered: a newly started process would open the same ones.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _memories: list[Callable[[], object]] = []
 
 
 def register(forget: Forget) -> Forget:
-    """Have this called by :func:`forget_all`; returns it, so that it can decorate a function."""
+    """Add a function that :func:`forget_all` calls; returns it, so that this can be a decorator."""
     _memories.append(forget)
     return forget
 
 
 def made_once(make: Callable[[], T]) -> Callable[[], T]:
-    """Remember what a function makes; it is called once, however many threads begin at the same moment."""
+    """Call the function once and cache its result, even if several threads call it at the same time."""
     made: list[T] = []
     lock = threading.Lock()
 
     @wraps(make)
     def get() -> T:
-        for one in made:  # nearly always there, and then no thread waits for another
+        for one in made:  # the usual case, without a lock
             return one
         with lock:
             if not made:
@@ -56,7 +56,7 @@ def made_once(make: Callable[[], T]) -> Callable[[], T]:
 
 
 def forget_all() -> None:
-    """Make this process one that has just started, as far as its memory goes."""
-    # The last first: what ends a thread comes after what that thread may still note an outage in.
+    """Reset the registered state to that of a newly started process."""
+    # In reverse order: a thread is ended before the state is cleared that the thread may still change.
     for forget in reversed(_memories):
         forget()

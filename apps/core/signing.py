@@ -15,5 +15,5 @@ def sign(body: bytes, secret: str) -> str:
 
 def digest(body: bytes, secret: str) -> bytes:
     """Return the HMAC of the raw body."""
-    # surrogatepass: a secret that is not UTF-8 reaches us with surrogates and must not crash its user.
+    # surrogatepass: a secret that is not valid UTF-8 contains surrogates, and must not raise an error here.
     return hmac.new(secret.encode("utf-8", "surrogatepass"), body, hashlib.sha256).digest()

@@ -1,8 +1,8 @@
-"""Texts for people that are stored: a code and parameters, put into words when somebody reads them.
+"""Stored texts for people: a code and parameters, translated when they are shown.
 
-A document holds the English text in one field, for the API's English, the log and older processes. A second
-field, named like the first and ``_parts``, holds ``{"code": …, "parameters": {…}}``. Text that has no code,
-such as what another system said, is stored and shown as it is; its parts are null.
+A document holds the English text in one field, for the API in English, the log and older processes. A second
+field, with the suffix ``_parts``, holds ``{"code": …, "parameters": {…}}``. A text without a code, such as
+the message of another system, is stored and shown unchanged; its parts are null.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
 
 
 class Message(str):
-    """The English text of a message; ``parts`` are its code and parameters, as they are stored."""
+    """The English text of a message; ``parts`` holds its code and parameters as they are stored."""
 
     __slots__ = ("parts",)
     parts: dict[str, Any]
@@ -31,23 +31,24 @@ class Messages:
         self._templates: dict[str, str] = {}
 
     def register(self, code: str, template: str) -> Callable[..., Message]:
-        """Add a message, marked for translation where it is written; the result makes it from parameters.
+        """Add a message; returns a function that makes the message from its parameters.
 
-        Stored documents hold the code: another meaning or other parameters need a new one.
+        The caller marks the template for translation. Stored documents contain the code, so a change of the
+        meaning or of the parameters needs a new code.
         """
         self._templates[code] = template
         return partial(_make, code, template)
 
     def stored(self, text: str) -> dict[str, Any]:
-        """Return both fields as they are stored, the text cut to ``MAX_CHARACTERS``."""
+        """Return both fields of the document, with the text cut to ``MAX_CHARACTERS``."""
         parts = text.parts if isinstance(text, Message) else None
         return {self._field: str(text)[:MAX_CHARACTERS], self._parts_field: parts}
 
     def shown(self, document: Mapping[str, Any]) -> str:
-        """Return the text of a document in the reader's language; never raises for what is stored.
+        """Return the text of a document in the current language; no stored content raises an error.
 
-        The stored text is returned when its parts are missing, unknown, or make another English text. An
-        older process replaces the text alone, and leaves the parts of the former text beside it.
+        The stored text is returned unchanged when its parts are missing or unknown, or do not make this text:
+        an older process replaces only the text, and leaves the parts of the previous text beside it.
         """
         text: str = document[self._field]
         parts: Any = document.get(self._parts_field)

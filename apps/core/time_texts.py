@@ -1,4 +1,4 @@
-"""Durations and instants in the words of people: in the reader's language and the market's time zone."""
+"""Durations and instants as text for people: in the current language and the market's time zone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def duration_text(seconds: float | None) -> str:
-    """Write a duration in its two largest units, such as ``3 min 20 s``; a negative one is none at all."""
+    """Return a duration in its two largest units, such as ``3 min 20 s``; a negative one counts as 0."""
     if seconds is None:
         return NOTHING
     seconds = max(0.0, seconds)
@@ -31,5 +31,5 @@ def duration_text(seconds: float | None) -> str:
 
 
 def instant_text(instant: datetime | None) -> str:
-    """Write an instant to the second, such as ``2025-06-01 12:30:00``; one without a zone is UTC."""
+    """Return an instant to the second, such as ``2025-06-01 12:30:00``; one without a zone is UTC."""
     return NOTHING if instant is None else f"{market_clock.local(instant):%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""Keeps packages of others from importing what they can do without and we never use of them."""
+"""Keeps third-party packages from importing optional dependencies that we never use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 
 
 class _Refusal:
-    """The first of the import system's finders: it finds an error instead of the named packages."""
+    """An import finder that raises an error for the named packages."""
 
     def __init__(self, packages: tuple[str, ...], error: type[Exception]) -> None:
         self._packages = packages
@@ -17,15 +17,15 @@ class _Refusal:
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
         if any(name == package or name.startswith(f"{package}.") for package in self._packages):
-            raise self._error(f"{name} is not wanted here")
+            raise self._error(f"the import of {name} is blocked")
         return None
 
 
 @contextmanager
 def unwanted(*packages: str, error: type[Exception] = ImportError) -> Iterator[None]:
-    """Refuse to import the packages within the block, as if they were not installed.
+    """Block imports of the packages within the block, as if they were not installed.
 
-    ``error`` is what whoever imports them expects to be raised then.
+    ``error`` is the exception that the importing code expects then.
     """
     refusal = _Refusal(packages, error)
     sys.meta_path.insert(0, refusal)

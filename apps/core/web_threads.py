@@ -1,8 +1,8 @@
-"""How many threads of a web process may wait for somebody outside, so that some are left for the rest.
+"""Limits how many threads of a web process wait for something outside, so that some stay free.
 
-A thread waits for a body that a client sends slowly, for a turn to hash a password, for work that is under
-way elsewhere. Each kind has a bound of its own, and all of them together leave a quarter of the threads to
-requests that wait for nobody: what is stored, and the probes of monitors and balancers.
+A thread may wait for a body that a client sends slowly, for its turn to hash a password, or for work that
+another process does. Each kind of waiting has a limit of its own. All kinds together leave a quarter of the
+threads to requests that do not wait, such as reads of stored data and the probes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from apps.core import process_state
 
 
 class Places:
-    """The places of one kind of waiting."""
+    """The places for threads that wait for one kind of event."""
 
     def __init__(self, count: int) -> None:
         self._own = threading.BoundedSemaphore(count)
 
     @contextmanager
     def take(self) -> Iterator[bool]:
-        """Hold a place during the block; gives False, without waiting, when there is none."""
+        """Hold a place during the block; yields False, without waiting, when none is free."""
         if not self._own.acquire(blocking=False):
             yield False
             return
@@ -42,12 +42,12 @@ class Places:
 
 
 def threads_that_may_wait() -> int:
-    """Return how many threads of this process may wait at once, for whatever it may be."""
+    """Return how many threads of this process may wait at once, for all kinds together."""
     return settings.WEB_THREADS - max(1, settings.WEB_THREADS // 4)
 
 
 def places_for_half() -> Places:
-    """Return places for one kind of waiting that may take half of this process's threads."""
+    """Return places for one kind of waiting, for half of this process's threads."""
     return Places(max(1, settings.WEB_THREADS // 2))
 
 

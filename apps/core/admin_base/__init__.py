@@ -1,1 +1,1 @@
-"""What every page of the admin is made of: the base of model admins, pagers, rights, operations."""
+"""The building blocks of the admin: model admins, pagers, permissions, operations, error pages."""

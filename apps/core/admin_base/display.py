@@ -1,4 +1,4 @@
-"""Columns of the admin in colours."""
+"""Coloured labels in the lists of the admin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Coloured(tuple[str, str]):
-    """A key of the colours and a text; where no colours are shown, the text alone."""
+    """A key that selects the colour, and a text, which is shown alone where there are no colours."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Forms of our own pages in the clothes of the theme."""
+"""Forms of our own pages, in the style of the theme."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ F = TypeVar("F", bound=forms.BaseForm)
 
 
 def themed(form: F) -> F:
-    """Give every field of the form the look the theme gives to fields of models."""
+    """Give every field of the form the style that the theme gives to model fields, and return the form."""
     from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, SELECT_CLASSES
 
     for field in form.fields.values():

@@ -1,4 +1,4 @@
-"""The base classes of every model admin: fast on a million rows, and read-only unless it says otherwise."""
+"""The base classes of model admins: fast on a million rows, and read-only if wanted."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ else:
     from unfold.views import ChangeList as UnfoldChangeList
 
     class UnfoldModelAdmin(_ModelAdmin):
-        """The theme's model admin, which may be written with its model in brackets."""
+        """The theme's model admin, which accepts its model in brackets, as type checkers need it."""
 
         def __class_getitem__(cls, _model: Any) -> type:
             return cls
 
 
 class CollectorChangeList(UnfoldChangeList):
-    """A list that offers to show all only where a filter or a search hides something."""
+    """A list that offers to show all rows only when a filter or a search hides some."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the page; the theme takes two different numbers for a sign that rows are hidden."""
+        """Read the page. If the two counts differ, the theme assumes that rows are hidden."""
         super().get_results(request)
         if not self.query and not self.has_active_filters:
             self.full_result_count = self.result_count
 
 
 class UncountedChangeList(UnfoldChangeList):
-    """A list that does not say how many rows it has, since nobody has counted them."""
+    """A list that does not show how many rows it has, because they are not counted."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the page; the bound of the pager is no number of results to show."""
+        """Read the page. The pager's count is only an upper bound and must not be shown."""
         super().get_results(request)
         self.full_result_count = self.result_count
 
 
 class CollectorModelAdmin(UnfoldModelAdmin[M]):
-    """Lists without sorting by arbitrary columns, and without filters that it has not declared."""
+    """A model admin whose list neither sorts by other columns nor accepts undeclared filters."""
 
     list_per_page = 50
     list_max_show_all = 0
@@ -59,19 +59,19 @@ class CollectorModelAdmin(UnfoldModelAdmin[M]):
     compressed_fields = True
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Allow the declared filters only: Django would take any lookup of any field, and search it all."""
+        """Allow the declared filters only: Django allows lookups of any field, which may scan all rows."""
         return lookup in self._declared_parameters(request)
 
     def get_changelist(self, request: HttpRequest, **_named: Any) -> type[ChangeList]:
-        """Return the list that tells how many rows a filter has left."""
+        """Return the list that shows how many rows match the filters."""
         return CollectorChangeList
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M], *arguments: Any, **named: Any
     ) -> HttpResponse | None:
-        """Refuse "all of the list", which may be a million rows."""
+        """Refuse an action on the whole list, which may be a million rows."""
         if request.POST.get("select_across", "0") != "0":
-            raise BadRequest("An action takes selected rows only.")
+            raise BadRequest("An action applies to selected rows only.")
         return super().response_action(request, queryset, *arguments, **named)
 
     def _declared_parameters(self, request: HttpRequest) -> set[str]:
@@ -89,23 +89,23 @@ class CollectorModelAdmin(UnfoldModelAdmin[M]):
 
 
 class ReadOnlyAdmin(CollectorModelAdmin[M]):
-    """To look at: services alone write these rows, and nobody adds, edits or deletes one by a form."""
+    """Shows rows that only services write: no form adds, edits or deletes one."""
 
     def has_add_permission(self, request: HttpRequest, *_arguments: Any) -> bool:
-        """Refuse: services write these rows."""
+        """Refuse: only services write these rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        """Refuse: services write these rows."""
+        """Refuse: only services write these rows."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        """Refuse: services write these rows."""
+        """Refuse: only services write these rows."""
         return False
 
 
 class LargeReadOnlyAdmin(ReadOnlyAdmin[M]):
-    """To look at, with a pager that never counts."""
+    """A read-only admin with a pager that never counts."""
 
     paginator = NextOnlyPaginator
 

@@ -1,6 +1,6 @@
-"""What a page of the admin can do to a row: it asks first, calls a service and writes the history log.
+"""Operations on the rows of the admin: each asks for confirmation, calls a service and logs the change.
 
-Opening the address of an operation shows a question; only the POST of that question changes anything.
+A GET of an operation's address shows the confirmation page; only the POST of that page changes anything.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ else:
     from typing import Generic
 
     class _Base(Generic[M]):
-        """A mixin of model admins has no base when it runs."""
+        """At run time, a mixin of model admins has no base."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One thing that can be done to a row.
+    """One operation on a row.
 
-    ``run`` gets the row and the name of the user, calls a service and returns what happened, in words for
-    the user and the history log; a :class:`DomainError` of the service is shown and changes nothing.
+    ``run`` gets the row and the name of the user, calls a service, and returns a message for the user and the
+    history log. A :class:`DomainError` of the service is shown to the user.
 
-    It takes the permission to change the model, or to delete it, and those of ``also_needs``.
+    The user needs the permission to change the model (or to delete it), and those of ``also_needs``.
     """
 
     slug: str
     label: str | Promise
     run: Callable[[Any, str], str]
-    ask: Callable[[Any], str | Promise]  # the question before it is done
+    ask: Callable[[Any], str | Promise]  # returns the text of the confirmation page
     is_offered: Callable[[Any], bool] = lambda _row: True
-    is_bulk: bool = False  # also for the selected rows of the list
+    is_bulk: bool = False  # also offered for the selected rows of the list
     is_deletion: bool = False
     also_needs: tuple[str, ...] = ()
 
@@ -62,9 +62,9 @@ class OperationsMixin(_Base[M]):
     change_form_outer_before_template = "collector/operations.html"
 
     def may_operate(self, request: HttpRequest, operation: Operation) -> bool:
-        """Whether the user has the permissions the operation takes.
+        """Whether the user has the permissions that the operation needs.
 
-        It stands apart from ``has_change_permission`` and ``has_delete_permission``, which decide on forms.
+        It is independent of ``has_change_permission`` and ``has_delete_permission``, which decide on forms.
         """
         verb = "delete" if operation.is_deletion else "change"
         own = f"{self.opts.app_label}.{verb}_{self.opts.model_name}"
@@ -80,7 +80,7 @@ class OperationsMixin(_Base[M]):
         return [address, *super().get_urls()]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Add the operations that selected rows of the list can have."""
+        """Add the operations that apply to selected rows of the list."""
         actions: dict[str, Any] = dict(super().get_actions(request))
         for one in self.operations:
             if one.is_bulk and self.may_operate(request, one):
@@ -94,13 +94,13 @@ class OperationsMixin(_Base[M]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the row with a button for each operation that is possible now."""
+        """Show the row with a button for each operation that is offered now."""
         context = {"operations": self._offered(request, object_id)} | (extra_context or {})
-        answer: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return answer
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
 
     def operation_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
-        """Ask whether the operation shall be done; done is it when the question is posted."""
+        """Show the confirmation page; run the operation when that page is posted."""
         named = [one for one in self.operations if one.slug == slug]
         if not any(self.may_operate(request, one) for one in named or self.operations):
             raise PermissionDenied
@@ -120,7 +120,7 @@ class OperationsMixin(_Base[M]):
         return HttpResponseRedirect(self._list_address() if operation.is_deletion else here)
 
     def do_operation(self, request: HttpRequest, operation: Operation, row: M) -> str:
-        """Do it and write the history log; returns what happened."""
+        """Run the operation and write the history log; returns the message for the user."""
         what = operation.run(row, name_of_user(request))
         note_history(request, [row], what, is_deletion=operation.is_deletion)
         return what
@@ -128,7 +128,7 @@ class OperationsMixin(_Base[M]):
     def do_on_selected(
         self, request: HttpRequest, operation: Operation, queryset: QuerySet[M]
     ) -> HttpResponse | None:
-        """Ask, then do it to every selected row; what a service refuses is told and left as it is."""
+        """Show the confirmation page, then run the operation on each selected row; report refused rows."""
         rows = list(queryset[: self.list_per_page])
         if request.POST.get("confirmed") != "yes":
             hidden = {"action": operation.slug, "_selected_action": [str(row.pk) for row in rows]}
@@ -146,7 +146,7 @@ class OperationsMixin(_Base[M]):
             self.message_user(request, text % words, messages.SUCCESS)
         if refusals:
             text = ngettext(
-                "%(count)d row was left: %(why)s", "%(count)d rows were left: %(why)s", len(refusals)
+                "%(count)d row was skipped: %(why)s", "%(count)d rows were skipped: %(why)s", len(refusals)
             )
             words = {"count": len(refusals), "why": refusals[0]}
             self.message_user(request, text % words, messages.WARNING)
@@ -197,7 +197,7 @@ class OperationsMixin(_Base[M]):
 def note_history(
     request: HttpRequest, rows: Iterable[Model], what: str, *, is_deletion: bool = False
 ) -> None:
-    """Write into the admin's history log that this user did this to these rows."""
+    """Write into the admin's history log that the user of the request made this change to these rows."""
     LogEntry.objects.log_actions(
         user_id=str(request.user.pk),
         queryset=list(rows),
@@ -208,8 +208,8 @@ def note_history(
 
 def _bulk_action(operation: Operation) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
     def act(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        answer: HttpResponse | None = admin.do_on_selected(request, operation, queryset)
-        return answer
+        response: HttpResponse | None = admin.do_on_selected(request, operation, queryset)
+        return response
 
     return act
 

@@ -1,4 +1,4 @@
-"""The short page people get from the admin while MongoDB or Redis does not answer."""
+"""The page that the admin shows while MongoDB or Redis does not answer."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ RETRY_AFTER_SECONDS = 5
 
 
 class OutagePageMiddleware:
-    """Turns an outage that ended a page outside the API into an answer with status 503."""
+    """Turns an outage during a request outside the API into a page with status 503."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer as the rest does."""
+        """Return the response unchanged."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer for a view or a template that failed; None leaves any other error to Django."""
+        """Return the page for an outage in a view or a template; None leaves the error to Django."""
         return None if is_api_path(request.path) else outage_page(error)
 
 
 def outage_page(error: BaseException | None) -> HttpResponse | None:
-    """Return the page for an error that means an outage, None for any other."""
+    """Return the page for an error that means an outage; None for any other error."""
     if error is None:
         return None
     if is_mongo_outage(error):
@@ -48,6 +48,6 @@ def outage_page(error: BaseException | None) -> HttpResponse | None:
     else:
         return None
     logger.warning("page_unavailable", error=type(error).__name__)
-    # No request: the context of a request would ask the database who is looking.
+    # Without the request: its context would read the user from the database.
     body = render_to_string("collector/unavailable.html", {"message": message})
     return HttpResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -1,7 +1,7 @@
 """A pager for lists of a million rows: it reads one row more than it shows, and counts nothing.
 
-The ORM's own pages would sort the whole collection: it writes an ``$addFields`` of the sorted fields before
-the ``$sort``, and behind that MongoDB uses no index for the order. So the keys of a page are asked for here.
+The ORM would sort the whole MongoDB collection: it puts an ``$addFields`` of the sorted fields before the
+``$sort``, and MongoDB then uses no index for the order. So this module reads the keys of a page itself.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator
 
-# Skipping rows costs time, so nobody pages further than this; a filter finds what is older.
+# Skipping rows takes time, so there are no pages beyond this one; older rows are found with a filter.
 MAX_PAGE_NUMBER = 1000
 
 
 class NextOnlyPaginator(_Paginator):
-    """Knows whether there is a next page, once a page was read, and not how many there are."""
+    """Knows, after a page was read, whether there is a next page, but not how many pages there are."""
 
     template_name = "collector/pagination.html"
     has_more = False
 
     @cached_property
     def count(self) -> int:
-        """The most rows that can be paged through; the admin asks for a count, and gets a bound."""
+        """An upper bound of the rows that can be paged through; the admin needs some count."""
         return int(self.per_page) * MAX_PAGE_NUMBER
 
     def page(self, number: Any) -> Page[Any]:
-        """Read one page, and whether another one follows."""
+        """Read one page, and set ``has_more``."""
         number = self.validate_number(number)
         rows = cast("QuerySet[Any]", self.object_list)
         keys = _keys(rows, skip=(number - 1) * self.per_page, limit=self.per_page + 1)
@@ -47,9 +47,9 @@ class NextOnlyPaginator(_Paginator):
 
 
 def _keys(queryset: QuerySet[Any], *, skip: int, limit: int) -> list[Any]:
-    """Return the keys of some of the rows the query set names, in its order, by its indexes.
+    """Return the keys of a slice of the query set, in its order, using indexes.
 
-    :raises NotImplementedError: for a query set over more than one collection.
+    :raises NotImplementedError: for a query set over more than one MongoDB collection.
     """
     key = queryset.model._meta.pk.column
     alone = queryset.select_related(None)

@@ -1,4 +1,4 @@
-"""The page people get instead of one that is not there, or not for them: with a way back."""
+"""The error page for people, such as 403 or 404, with a link back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apps.core.admin_base.outage_page import outage_page
 
 
 def problem_page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
-    """Say what is wrong: staff inside of the admin, with its menu, anybody else on a page of its own."""
+    """Return the error page: for staff inside the admin with its menu, for others as a page of its own."""
     context = {"title": title, "text": text, "back": reverse("admin:index")}
     try:
         if _is_staff(request):
@@ -21,7 +21,7 @@ def problem_page(request: HttpRequest, status: int, title: str, text: str) -> Ht
             body = render_to_string("collector/problem.html", {**frame, **context}, request)
         else:
             body = render_to_string("collector/problem_bare.html", context)
-    except (PyMongoError, DatabaseError) as error:  # nobody's rights can be looked up
+    except (PyMongoError, DatabaseError) as error:  # the user's rights cannot be read
         outage = outage_page(error)
         if outage is None:
             raise
@@ -30,5 +30,5 @@ def problem_page(request: HttpRequest, status: int, title: str, text: str) -> Ht
 
 
 def _is_staff(request: HttpRequest) -> bool:
-    # A request that was refused early has no user.
+    # A request that an early middleware refused has no user.
     return hasattr(request, "user") and admin.site.has_permission(request)

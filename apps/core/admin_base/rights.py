@@ -1,4 +1,4 @@
-"""What the user who looks at a page may do."""
+"""The permissions of the user of a request."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def may(request: HttpRequest, permission: str) -> bool:
 
 
 def may_view(request: HttpRequest, permission: str) -> bool:
-    """Whether the user may view; whoever may change, may."""
+    """Whether the user has the view permission, or the change permission of the same model."""
     return may(request, permission) or may(request, permission.replace(".view_", ".change_"))
 
 
 def is_superuser(request: HttpRequest) -> bool:
-    """Whether the user may do everything."""
+    """Whether the user is an active superuser."""
     user = cast("User", request.user)
     return user.is_active and user.is_superuser
 
 
 def name_of_user(request: HttpRequest) -> str:
-    """Return who asks, for the services and the history log."""
+    """Return the name of the user, for the services and the history log."""
     return request.user.get_username()

@@ -1,1 +1,1 @@
-"""What addresses of the API are made of: envelope, errors, serializers, parsers, pages of lists, OpenAPI."""
+"""The building blocks of the API: envelope, errors, serializers, parsers, pagination, OpenAPI."""

@@ -1,7 +1,8 @@
-"""The bodies of requests: bounded before they are read, whole then, and never waited for by all threads.
+"""Request bodies: limited in size, complete or refused, and never awaited by all threads at once.
 
-The server's own stream waits for the client for as long as the client likes, and ends early without a word
-when the client goes away. Nothing is read before somebody wants it, so that a stranger is refused first.
+The server's own stream waits for a slow client without a limit, and ends early without an error when the
+client disconnects. A body is read only when a view needs it, so a caller without permission is refused
+before.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from apps.core.errors import InvalidInput, PayloadTooLarge, RateLimited
 from apps.core.web_threads import Places, places_for_half
 
 RETRY_AFTER_SECONDS = 2
-# Stands for the length of a body sent in chunks, which Django and DRF would take for empty without one.
+# A length for bodies sent in chunks: without one, Django and DRF would treat them as empty.
 UNKNOWN_LENGTH = "1"
 
 
 class TooManyBodies(RateLimited):
-    """As many threads as may wait for a body wait for one already."""
+    """The maximum number of threads are already waiting for a body."""
 
 
 class RequestBody:
-    """Takes the place of a request's stream; ``length_bytes`` is None for a body in chunks."""
+    """Replaces the stream of a request; ``length_bytes`` is None for a body sent in chunks."""
 
     def __init__(self, read: Callable[[int], bytes], *, length_bytes: int | None) -> None:
         self._read = read
@@ -38,7 +39,7 @@ class RequestBody:
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes; fewer than ``size`` only at the end.
 
-        :raises TooManyBodies: when too many threads wait for a body at this moment.
+        :raises TooManyBodies: when too many threads are already waiting for a body.
         :raises InvalidInput: when the body ends before its announced length.
         """
         wanted = settings.MAX_BODY_BYTES + 1 if size < 0 else size
@@ -49,7 +50,7 @@ class RequestBody:
         with reading_places().take() as has_place:
             if not has_place:
                 raise TooManyBodies(
-                    _("Too many bodies are being sent at this moment. Try again shortly."),
+                    _("Too many request bodies are being received. Try again shortly."),
                     retry_after_seconds=RETRY_AFTER_SECONDS,
                 )
             data = self._read(wanted)
@@ -61,15 +62,15 @@ class RequestBody:
 
 @process_state.made_once
 def reading_places() -> Places:
-    """Return the places of this process for threads that wait for a body."""
+    """Return this process's places for threads that wait for a body."""
     return places_for_half()
 
 
 def guard_body(request: HttpRequest) -> None:
-    """Let a request's body, if it has one, be read through :class:`RequestBody` from now on."""
+    """Replace the stream of a request that has a body by a :class:`RequestBody`."""
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        # The server ends the stream where the body ends (``wsgi.input_terminated``). A malformed chunk is
-        # such an end for it: JSON that was cut is none, and other bodies are signed.
+        # The server ends the stream where the body ends (``wsgi.input_terminated``), and also at a malformed
+        # chunk. That is noticed later: truncated JSON cannot be parsed, and other bodies are signed.
         request.META["CONTENT_LENGTH"] = UNKNOWN_LENGTH
         _replace_stream(request, RequestBody(request.META["wsgi.input"].read, length_bytes=None))
     elif announced := announced_bytes(request):
@@ -77,7 +78,7 @@ def guard_body(request: HttpRequest) -> None:
 
 
 def announced_bytes(request: HttpRequest) -> int:
-    """Return the length that a request's headers announce."""
+    """Return the length in bytes that a request's headers announce; 0 without a valid one."""
     announced = request.META.get("CONTENT_LENGTH") or ""
     return int(announced) if announced.isascii() and announced.isdecimal() else 0
 
@@ -85,7 +86,7 @@ def announced_bytes(request: HttpRequest) -> int:
 def read_body(request: HttpRequest, *, limit_bytes: int) -> bytes:
     """Read the raw body of a request, up to the limit.
 
-    :raises PayloadTooLarge: when it is larger, at once if it says so; no more than the limit is ever held.
+    :raises PayloadTooLarge: when it is larger; nothing is read if its announced length is.
     """
     return read_bounded(request, announced_bytes=announced_bytes(request), limit_bytes=limit_bytes)
 
@@ -99,7 +100,7 @@ def read_bounded(stream: IO[Any] | HttpRequest, *, announced_bytes: int, limit_b
 
 
 def read_ahead(request: HttpRequest, *, limit_bytes: int) -> None:
-    """Read the body now, for code that could not answer for a failure later. Raises as read_body does."""
+    """Read the body now, for later code that cannot handle a failure. Raises as :func:`read_body` does."""
     body = read_bounded(request._stream, announced_bytes=announced_bytes(request), limit_bytes=limit_bytes)
     request.META["CONTENT_LENGTH"] = str(len(body))
     _replace_stream(request, BytesIO(body))

@@ -1,4 +1,4 @@
-"""Sends a cached answer as it is: no JSON work, 304 when the client has it, gzip when it reads that."""
+"""Sends a cache entry unchanged: as 304 when the client has it, gzipped when the client accepts gzip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apps.core.caching.tiers import Entry
 def entry_response(
     request: HttpRequest, entry: Entry, *, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    """Build the answer to a GET or POST from finished bytes."""
+    """Build the response to a GET or POST from the bytes of the entry."""
     sent = {
         "ETag": entry.etag,
         "Cache-Control": "private, no-cache",
@@ -45,16 +45,16 @@ def _is_not_modified(request: HttpRequest, entry: Entry) -> bool:
 
 
 def matches_etag(header: str, entry: Entry) -> bool:
-    """Whether an If-Match or If-None-Match header names the answer.
+    """Whether an If-Match or If-None-Match header matches the entry.
 
-    Weak tags are enough for both: proxies that compress answers make strong ones weak.
+    Weak tags count for both: a proxy that compresses responses makes strong tags weak.
     """
     known = {tag.removeprefix("W/") for tag in parse_etags(header)}
     return bool(known & {"*", entry.etag.removeprefix("W/")})
 
 
 def _accepts_gzip(header: str) -> bool:
-    """Whether the Accept-Encoding header allows gzip; its own weight goes before that of ``*``."""
+    """Whether the Accept-Encoding header allows gzip; the weight of gzip overrides that of ``*``."""
     weights: dict[str, bool] = {}
     for item in header.lower().split(","):
         name, _, weight = item.partition(";")

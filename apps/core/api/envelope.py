@@ -1,4 +1,4 @@
-"""The envelope around every answer under ``/api/``.
+"""The envelope around every response under ``/api/``.
 
 Success: ``{"success": true, "data": ..., "message": "ok"}``. Error: ``{"success": false, "error": CODE,
 "message": ..., "detail": ...}``, plus ``fields`` for validation errors.
@@ -17,12 +17,12 @@ from django.utils.functional import Promise
 from apps.core.errors import DomainError, ErrorCodeBase
 
 JSON_CONTENT_TYPE = "application/json"
-# Datetimes without zone come from PyMongo and are UTC.
+# Datetimes without a zone come from PyMongo and are UTC.
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 
 class EnvelopeBody(dict[str, Any]):
-    """A finished envelope; the renderer writes it as it is."""
+    """A finished envelope, which the renderer writes unchanged."""
 
 
 def is_api_path(path: str) -> bool:
@@ -70,7 +70,7 @@ def error_response(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """Build an error answer outside DRF: for middleware and Django's own error handlers."""
+    """Build an error response without DRF, for middleware and Django's error handlers."""
     body = dump_json(error_body(code, message))
     return HttpResponse(
         body, status=code.http_status, content_type=JSON_CONTENT_TYPE, headers=dict(headers or {})
@@ -78,5 +78,5 @@ def error_response(
 
 
 def domain_error_body(error: DomainError) -> EnvelopeBody:
-    """Build the error envelope of a service's error."""
+    """Build the error envelope of an error that a service raised."""
     return error_body(error.code, error.message, detail=error.detail, fields=error.fields)

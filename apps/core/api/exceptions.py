@@ -1,4 +1,4 @@
-"""The one place where an exception becomes an answer of the API."""
+"""The one place that turns an exception into a response of the API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODE_OF_STATUS = {code.http_status: code for code in ErrorCode}
 
 
 def envelope_exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
-    """Answer any exception of a view with the envelope; DRF's own headers are kept."""
+    """Turn any exception of a view into a response with the envelope; DRF's own headers are kept."""
     error = _as_known_error(error)
     if isinstance(error, DomainError):
         return Response(domain_error_body(error), status=error.code.http_status, headers=error.headers)
@@ -42,7 +42,7 @@ def code_of_status(status: int) -> ErrorCode:
 
 
 def internal_error_body(request_id: str) -> dict[str, Any]:
-    """Build the body of a crash; its detail holds the id that finds the log line."""
+    """Build the body for an unexpected error; its detail holds the request id to search the log for."""
     return error_body(
         ErrorCode.INTERNAL_ERROR, _("Something went wrong on our side."), detail=f"request_id={request_id}"
     )
@@ -69,7 +69,7 @@ def _drf_error_body(error: Exception, status: int) -> dict[str, Any]:
         return error_body(code, _("The input is not valid."), fields=_flatten(error.detail))
     if isinstance(error, exceptions.APIException):
         return error_body(code, str(error.detail))
-    # Http404 and Django's PermissionDenied: their texts may name internals.
+    # The texts of Http404 and Django's PermissionDenied may reveal internals, so they are replaced.
     message = _("Not found.") if code is ErrorCode.NOT_FOUND else _("Permission denied.")
     return error_body(code, message)
 

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 
 class AlwaysJSON(DefaultContentNegotiation):
-    """Chooses the view's first renderer, so that an odd Accept header is never a 406 page."""
+    """Chooses the view's first renderer, so that no Accept header causes a 406 response."""
 
     def select_renderer(
         self,

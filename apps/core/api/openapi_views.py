@@ -1,4 +1,4 @@
-"""The API's own documentation: the OpenAPI document and the page that shows it; both are open."""
+"""The API's documentation: the OpenAPI document and the page that shows it; both need no login."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _HTTP_OK = 200
 
 
 class SchemaView(APIView):
-    """Serves the OpenAPI document as JSON, without the envelope, as its readers expect."""
+    """Serves the OpenAPI document as JSON, without the envelope, as OpenAPI tools expect."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
-        """Answer ``GET /schema``."""
+        """Return the OpenAPI document."""
         return entry_response(request._request, _document())
 
 
 class DocsView(SpectacularSwaggerView):
-    """Serves the page that shows the OpenAPI document; whatever is not that page is in the envelope."""
+    """Serves the page that shows the OpenAPI document; errors have the envelope."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Let only the page itself be rendered as HTML."""
+        """Render the page as HTML, and any other response in the envelope."""
         response = super().finalize_response(request, response, *args, **kwargs)
         is_page = request.method in ("GET", "HEAD") and response.status_code == _HTTP_OK
         if not is_page:
@@ -50,7 +50,7 @@ class DocsView(SpectacularSwaggerView):
 
 @cache
 def _document() -> Entry:
-    """Generate the document, once in each process: it takes a while, and nothing changes it."""
+    """Generate the document, once per process: this is slow, and the document does not change."""
     document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     now = time.time()
     return build_entry(dump_json(document), stored_at=now, fresh_until=now, serve_until=now)

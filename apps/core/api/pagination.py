@@ -41,12 +41,12 @@ def newest_first(
 ) -> Page:
     """Return one page of the documents that match, ordered by the instant ``by`` and then by key.
 
-    :raises InvalidInput: for a cursor that none of our pages has given.
+    :raises InvalidInput: when the cursor is not valid.
     """
     conditions: list[Mapping[str, Any]] = [criteria] if criteria else []
     if cursor:
         instant, key = _decode(cursor)
-        # The first says nothing more, and lets an index begin there.
+        # The second condition implies the first, which lets an index scan start there.
         conditions.append({by: {"$lte": instant}})
         conditions.append({"$or": [{by: {"$lt": instant}}, {by: instant, "_id": {"$lt": key}}]})
     found = list(
@@ -65,12 +65,9 @@ def _encode(instant: datetime, key: Any) -> str:
 
 
 def _decode(cursor: str) -> tuple[datetime, Any]:
-
     try:
         milliseconds, kind, key = orjson.loads(base64.urlsafe_b64decode(cursor.encode()))
         instant = datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
         return instant, ObjectId(key) if kind == "o" else str(key)
     except (ValueError, TypeError, OverflowError, OSError, InvalidId) as error:
-        raise InvalidInput(
-            _("The input is not valid."), fields={"cursor": [_("This is no cursor of ours.")]}
-        ) from error
+        raise InvalidInput(_("The input is not valid."), fields={"cursor": [_("Invalid cursor.")]}) from error

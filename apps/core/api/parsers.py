@@ -1,4 +1,4 @@
-"""Parsing request bodies: strict JSON, bounded in size and depth."""
+"""Parsers of request bodies: strict JSON, limited in size and depth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rest_framework.parsers import BaseParser
 from apps.core.api.bodies import announced_bytes, read_bounded
 from apps.core.api.envelope import JSON_CONTENT_TYPE
 
-# No request of this API needs more. What is far deeper cannot even be printed in an error message.
+# No request of this API needs more. Much deeper data cannot even be printed in an error message.
 MAX_DEPTH = 32
 
 
@@ -55,7 +55,7 @@ def loads_shallow(body: bytes) -> Any:
 
 
 def _is_deeper(data: Any, limit: int) -> bool:
-    """Whether JSON data is nested deeper than ``limit`` objects and arrays; goes level by level."""
+    """Whether JSON data is nested deeper than ``limit`` objects and arrays; checks level by level."""
     level = [data]
     for _depth in range(limit + 1):
         level = [

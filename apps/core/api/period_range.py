@@ -1,4 +1,4 @@
-"""A range of periods in a request's body, the same wherever one is asked for."""
+"""A range of periods in a request body, the same for all addresses that accept one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_TEXT = 64
 
 
 class PeriodRangeSerializer(serializers.Serializer[Any]):
-    """``granularity``, ``startDate`` and ``endDate``; once valid, the two dates are periods."""
+    """``granularity``, ``startDate`` and ``endDate``; after validation, the two dates are periods."""
 
     max_periods: ClassVar[int]
 
@@ -30,7 +30,7 @@ class PeriodRangeSerializer(serializers.Serializer[Any]):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Read the periods, and refuse ranges that are reversed or too long."""
+        """Parse the two periods, and refuse a range that is reversed or too long."""
         try:
             start, end = parse_range(
                 attrs["startDate"],

@@ -1,4 +1,4 @@
-"""How DRF writes answers; apart from the envelope, which processes without DRF write, too."""
+"""DRF's renderer; apart from the envelope, which is also used without DRF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apps.core.api.envelope import JSON_CONTENT_TYPE, EnvelopeBody, dump_json, s
 
 
 class EnvelopeRenderer(BaseRenderer):
-    """Renders whatever a view returns inside the envelope."""
+    """Renders the data that a view returns, inside the envelope."""
 
     media_type = JSON_CONTENT_TYPE
     format = "json"

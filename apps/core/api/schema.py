@@ -1,4 +1,4 @@
-"""OpenAPI: puts the envelope around every answer, once, here."""
+"""OpenAPI: adds the envelope to every response in the document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apps.core.errors import all_error_codes
 
 ENVELOPE_COMPONENT: dict[str, Any] = {
     "type": "object",
-    "description": "The frame of every successful answer.",
+    "description": "The envelope of every successful response.",
     "required": ["success", "data", "message"],
     "properties": {
         "success": {"type": "boolean", "enum": [True]},
@@ -21,12 +21,12 @@ ENVELOPE_COMPONENT: dict[str, Any] = {
 }
 ERROR_COMPONENT: dict[str, Any] = {
     "type": "object",
-    "description": "The frame of every error.",
+    "description": "The envelope of every error.",
     "required": ["success", "error", "message", "detail"],
     "properties": {
         "success": {"type": "boolean", "enum": [False]},
         "error": {"type": "string", "enum": list(all_error_codes())},
-        "message": {"type": "string", "description": "What went wrong, for people."},
+        "message": {"type": "string", "description": "What went wrong, as text for people."},
         "detail": {"type": "string", "nullable": True},
         "fields": {
             "type": "object",
@@ -38,10 +38,10 @@ ERROR_COMPONENT: dict[str, Any] = {
 
 
 class EnvelopeAutoSchema(AutoSchema):
-    """Describes each successful answer as the envelope around the view's serializer."""
+    """Describes each successful response as the envelope around the view's serializer."""
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        # A view named ``list`` may answer a page, which is an object; only ``many=True`` says array.
+        # A view named ``list`` may return a page, which is an object; only ``many=True`` means an array.
         return isinstance(serializer, ListSerializer)
 
     def _get_response_for_code(
@@ -65,15 +65,15 @@ class EnvelopeAutoSchema(AutoSchema):
 
 
 def add_envelope(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Add the envelope's components and the common error answer to the document (a spectacular hook)."""
+    """Add the envelope's components and the error response to the document (a spectacular hook)."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas["Envelope"] = ENVELOPE_COMPONENT
     schemas["Error"] = ERROR_COMPONENT
-    error_answer = {
-        "description": "Any error; the status goes with the code.",
+    error_response = {
+        "description": "Any error; its code determines the status.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
     for path in result.get("paths", {}).values():
         for operation in path.values():
-            operation["responses"].setdefault("default", error_answer)
+            operation["responses"].setdefault("default", error_response)
     return result

@@ -8,7 +8,7 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class SecretFilter(SafeExceptionReporterFilter):
-    """Also hides connection strings, which may hold a password."""
+    """Also hides connection strings, which may contain a password."""
 
     hidden_settings = re.compile(
         "API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|MONGO_URI|REDIS_URI|DATABASES|CACHES|"

@@ -1,4 +1,4 @@
-"""Serializer bases of the API."""
+"""Base serializers and fields of the API."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MAX_SHOWN_CHARACTERS = 40
 
 
 class UtcDateTimeField(serializers.DateTimeField):
-    """An instant, written in UTC with a ``Z``; one that comes without a zone, as from PyMongo, is UTC."""
+    """An instant, written in UTC with a ``Z``; one without a zone, as PyMongo returns it, is UTC."""
 
     def __init__(self, **kwargs: Any) -> None:
-        # DRF would use TIME_ZONE, the zone of the business day, which is no business of the clients'.
+        # DRF would use TIME_ZONE, the zone of the business day, which clients need not know.
         super().__init__(**{"default_timezone": UTC} | kwargs)
 
 
@@ -47,29 +47,29 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictTextField(serializers.CharField):
-    """A text; a number, a boolean or a structure is an error instead of being turned into one."""
+    """A text; a number, a boolean or a structure is an error and is not converted."""
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse other types before DRF prints them."""
+        """Refuse other types before DRF converts them."""
         if data is not serializers.empty and data is not None and not isinstance(data, str):
             self.fail("invalid")
         return super().run_validation(data)
 
 
 class StrictChoiceField(serializers.ChoiceField):
-    """One of some texts; the message of an error names them and does not repeat the input."""
+    """One of several texts; the error message lists them and does not repeat the input."""
 
     default_error_messages = {"invalid_choice": _("Must be one of: {names}.")}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse other types before DRF prints them."""
+        """Refuse other types before DRF converts them."""
         if not isinstance(data, str) or data not in self.choices:
             self.fail("invalid_choice", names=", ".join(map(str, self.choices)))
         return super().to_internal_value(data)
 
 
 class GranularityField(StrictTextField):
-    """A length of periods, in any letter case, by any of its names."""
+    """A granularity, by any of its names in any letter case."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"trim_whitespace": False} | kwargs)
@@ -98,7 +98,7 @@ class DayField(serializers.DateField):
 
 
 class ConfirmationField(StrictBooleanField):
-    """Must be ``true``: what follows cannot be undone, and shall not happen by mistake."""
+    """Must be ``true``: the caller confirms an action that cannot be undone."""
 
     default_error_messages = {"not_confirmed": _("Must be true.")}
 
@@ -113,12 +113,12 @@ class ConfirmationField(StrictBooleanField):
 
 
 class ExactSerializer(serializers.Serializer[Any]):
-    """An object that may have these fields and no others: a misspelled name is an error, not a no-op."""
+    """An object that may have these fields only: a misspelled name is an error and is not ignored."""
 
-    default_error_messages = {"unknown": _("There is no field {names}.")}
+    default_error_messages = {"unknown": _("Unknown fields: {names}.")}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse names of no field, and show a few of them, cut short."""
+        """Refuse unknown names; the message lists the first few, shortened."""
         if isinstance(data, Mapping):
             unknown = [name for name in data if name not in self.fields]
             if unknown:
@@ -129,12 +129,12 @@ class ExactSerializer(serializers.Serializer[Any]):
 
 
 class QuerySerializer(serializers.Serializer[Any]):
-    """The parameters of a query string; one that is given twice is an error, because the last would win."""
+    """The parameters of a query string; a repeated one is an error, because only the last would count."""
 
-    default_error_messages = {"repeated": _("Given more than once.")}
+    default_error_messages = {"repeated": _("Must not be given more than once.")}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse a parameter of ours that stands there more than once."""
+        """Refuse a known parameter that is given more than once."""
         if isinstance(data, QueryDict):
             repeated = [str(name) for name in self.fields if len(data.getlist(str(name))) > 1]
             if repeated:
@@ -147,7 +147,7 @@ class PageQuerySerializer(QuerySerializer):
     """The query parameters of every list."""
 
     cursor = serializers.CharField(
-        required=False, max_length=MAX_CURSOR_LENGTH, help_text="The next_cursor of the page before."
+        required=False, max_length=MAX_CURSOR_LENGTH, help_text="The next_cursor of the previous page."
     )
     limit = serializers.IntegerField(
         required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT, help_text="Rows per page."

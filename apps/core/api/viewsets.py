@@ -1,4 +1,4 @@
-"""The base of the API's views."""
+"""The base class of the API's views."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rest_framework.viewsets import ViewSet as BaseViewSet
 
 
 class ViewSet(BaseViewSet):
-    """A view that reads every body it is sent, so that a broken one is refused wherever it is sent."""
+    """A view that parses every body, so that every address refuses a malformed one."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let the caller in, then parse the body: an action that needs none would never look at it.
+        """Check the caller, then parse the body, also for an action that does not use it.
 
-        :raises rest_framework.exceptions.ParseError: when it is no JSON.
-        :raises rest_framework.exceptions.UnsupportedMediaType: when it says that it is none.
+        :raises rest_framework.exceptions.ParseError: when the body is not JSON.
+        :raises rest_framework.exceptions.UnsupportedMediaType: when its content type is not JSON.
         """
         super().initial(request, *args, **kwargs)
         if self.action is not None and request.method not in SAFE_METHODS:

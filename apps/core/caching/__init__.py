@@ -1,1 +1,1 @@
-"""The caches: two tiers, what they owe after an outage, and how often they are hit. Any app may use them."""
+"""The caches: two tiers, retries of notifications after an outage, usage of L2. Any app may use them."""

@@ -1,4 +1,4 @@
-"""One finished answer: the final response bytes, plain and compressed, and what serving them takes."""
+"""A cache entry: the final response bytes, plain and compressed, and the metadata to serve them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LENGTHS = struct.Struct(">II")
 
 @dataclass(frozen=True)
 class Entry:
-    """An answer as it is kept in the tiers; instants are Unix seconds.
+    """An entry of the tiers; instants are Unix seconds.
 
-    ``version`` names the state of the database it was built from, for whoever compares the two.
+    ``version`` names the state of the database that the entry was built from. Callers may compare the two.
     """
 
     body: bytes
@@ -32,26 +32,26 @@ class Entry:
     version: str = ""
 
     def is_fresh(self, now: float) -> bool:
-        """Whether the answer need not be renewed yet."""
+        """Whether the entry need not be refreshed yet."""
         return now < self.fresh_until
 
     def is_servable(self, now: float) -> bool:
-        """Whether the answer may be served at all, fresh or stale."""
+        """Whether the entry may be served, fresh or stale."""
         return now < self.serve_until
 
     def pack(self) -> bytes:
         """Serialise for Redis."""
-        facts = orjson.dumps(
+        metadata = orjson.dumps(
             [
                 *(self.etag, self.stored_at, self.fresh_until, self.serve_until),
                 *(dict(self.headers), self.version),
             ]
         )
-        return _LENGTHS.pack(len(facts), len(self.body)) + facts + self.body + self.gzip_body
+        return _LENGTHS.pack(len(metadata), len(self.body)) + metadata + self.body + self.gzip_body
 
     @classmethod
     def unpack(cls, packed: bytes) -> Entry | None:
-        """Read back what :meth:`pack` wrote; None when another version of this program wrote it."""
+        """Read what :meth:`pack` wrote; None when another version of this program wrote it."""
         try:
             return cls._read(packed)
         except (TypeError, ValueError, struct.error):
@@ -59,13 +59,13 @@ class Entry:
 
     @classmethod
     def _read(cls, packed: bytes) -> Entry:
-        facts_length, body_length = _LENGTHS.unpack_from(packed)
-        facts_end = _LENGTHS.size + facts_length
-        facts = orjson.loads(packed[_LENGTHS.size : facts_end])
-        etag, stored_at, fresh_until, serve_until, headers, version = facts
-        body_end = facts_end + body_length
+        metadata_length, body_length = _LENGTHS.unpack_from(packed)
+        metadata_end = _LENGTHS.size + metadata_length
+        metadata = orjson.loads(packed[_LENGTHS.size : metadata_end])
+        etag, stored_at, fresh_until, serve_until, headers, version = metadata
+        body_end = metadata_end + body_length
         return cls(
-            body=packed[facts_end:body_end],
+            body=packed[metadata_end:body_end],
             gzip_body=packed[body_end:],
             etag=etag,
             stored_at=stored_at,
@@ -78,7 +78,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What was built from the database; subclasses add what their callers want to know of it."""
+    """What was built from the database; subclasses add what their callers need to know."""
 
     entry: Entry
 
@@ -92,7 +92,7 @@ def build_entry(
     headers: Mapping[str, str] | None = None,
     version: str = "",
 ) -> Entry:
-    """Finish an answer: compress it and name it by its hash."""
+    """Make an entry of the bytes: compress them, and derive the ETag from their hash."""
     return Entry(
         body=body,
         gzip_body=gzip.compress(body, _GZIP_LEVEL, mtime=0) if len(body) >= _GZIP_MIN_BYTES else b"",

@@ -1,4 +1,4 @@
-"""Reading through the caches: served from there or built; in an outage the last known entry is served."""
+"""Read-through: serves a cached entry or builds one; in an outage, serves the last known entry."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ B = TypeVar("B", bound=Built)
 
 
 class NothingKnown(Exception):
-    """There is no last known value."""
+    """No last known value exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[B]):
-    """An entry, and where it comes from: a tier, or ``built`` if it was built for this caller.
+    """An entry and the tier it comes from; ``built`` is set if it was built for this caller (tier l3).
 
-    ``is_shared`` is false when L2 could not be asked, and will not hold what was built.
+    ``is_shared`` is false when Redis did not answer: L2 will not hold what was built.
     """
 
     entry: Entry
@@ -47,10 +47,10 @@ def get_or_build(
     accepts_stale: Callable[[Entry], bool] = lambda _: False,
     cache: TieredCache | None = None,
 ) -> Found[B]:
-    """Return the entry of the tiers if it is fresh or ``accepts_stale`` says yes, else build and keep it.
+    """Return the cached entry if it is fresh or ``accepts_stale`` returns true, else build and cache one.
 
-    While MongoDB does not answer, the last entry known is returned however old. Whatever ``build`` raises
-    passes through, and nothing is kept then; an error of the database only if no entry is known.
+    While MongoDB is down, the last known entry is returned, however old. An error of ``build`` is raised and
+    nothing is cached; a database error is raised only if no entry is known.
     """
     tiers = cache or get_cache()
     lookup = tiers.lookup(
@@ -75,13 +75,13 @@ def get_or_build(
 
 
 def build_or_recall(build: Callable[[], T], recall: Callable[[], T], *, event: str, **facts: Any) -> T:
-    """Return what ``build`` makes of the database or, if it cannot be asked, what ``recall`` knows of before.
+    """Return what ``build`` makes of the database or, if the database fails, what ``recall`` returns.
 
-    While MongoDB is known to be out it is not asked, if anything is known. A failure to build is
-    logged as ``event`` with the ``facts``.
+    In a known outage of MongoDB, ``recall`` is called first, and ``build`` only if nothing is known. A
+    failed ``build`` is logged as ``event`` with the ``facts``.
 
-    :param recall: raises :class:`NothingKnown` to leave it to ``build`` and its error; any other error of it
-        is final.
+    :param recall: returns the last known value. It raises :class:`NothingKnown` when there is none; then the
+        result or the error of ``build`` counts. Its other errors are raised.
     """
     if not mongo_outage.admit():
         with contextlib.suppress(NothingKnown):
@@ -89,7 +89,8 @@ def build_or_recall(build: Callable[[], T], recall: Callable[[], T], *, event: s
     try:
         return build()
     except (DatabaseError, PyMongoError) as error:
-        # An outage is met by many readers; any other error is a fault that somebody has to look into.
+        # Many readers meet the same outage, so it has no traceback. Any other error is a fault to
+        # investigate.
         logger.warning(event, error=type(error).__name__, exc_info=not is_mongo_outage(error), **facts)
         with contextlib.suppress(NothingKnown):
             return recall()

@@ -1,4 +1,4 @@
-"""What the caches hold: counted now, not estimated."""
+"""The usage of L2: counted on demand, not estimated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apps.core.storage.redis import get_redis
 
 _SCAN_COUNT = 1000
 _SCAN_SECONDS = 2.0
-# ARGV: cursor, pattern, count. Returns the next cursor, then key, entries and bytes of each group in turn.
+# ARGV: cursor, pattern, count. Returns the next cursor, then the key, entries and bytes of each group.
 _SCAN_PAGE = """
 local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
 local reply = {page[1]}
@@ -26,7 +26,7 @@ return reply
 
 @dataclass(frozen=True, slots=True)
 class SharedTierUsage:
-    """What L2 holds; ``is_complete`` is false when counting all of it would have taken too long."""
+    """What L2 holds; ``is_complete`` is false when the count was cut off at its time limit."""
 
     groups: int
     entries: int
@@ -35,7 +35,7 @@ class SharedTierUsage:
 
 
 def shared_tier_usage() -> SharedTierUsage:
-    """Count what L2 holds at present.
+    """Count what L2 holds now.
 
     :raises redis.RedisError: when Redis does not answer.
     """
@@ -44,7 +44,7 @@ def shared_tier_usage() -> SharedTierUsage:
     if epoch is None:
         return SharedTierUsage(0, 0, 0, is_complete=True)
     deadline = time.monotonic() + _SCAN_SECONDS
-    found: dict[bytes, tuple[int, int]] = {}  # a scan may name a key twice
+    found: dict[bytes, tuple[int, int]] = {}  # a scan may return a key twice
     cursor: Any = 0
     while True:
         reply = cast(

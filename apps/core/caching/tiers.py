@@ -1,17 +1,17 @@
-"""Answers kept in two tiers: L1 in each process, L2 in Redis. What is kept is the final response bytes.
+"""Two cache tiers: L1 in each process, L2 in Redis. An entry holds the final response bytes.
 
-Entries are filed under a *group* and a *field*. A group is what one write makes outdated all at once. Rules,
-all of which hold across processes and hosts:
+Each entry belongs to a *group* and has a *field* in it. A write invalidates a whole group. These rules hold
+across processes and hosts:
 
-* After :meth:`TieredCache.invalidate` or :meth:`TieredCache.clear_all` returns true, no process serves older
-  bytes for more than a second. Writers append the group to a Redis stream; a reader catches up with the
-  stream when it last did so more than ``SYNC_INTERVAL_SECONDS`` ago, before it trusts its L1.
-* Nobody slow, reader or writer, puts older bytes over newer ones: an entry is kept only if the group's
-  version in Redis is still the one that was seen before the database was read (a *ticket*).
-* Without Redis nothing fails: L1 is not trusted, so the database is read. What Redis did not take of a write
-  is told again in the background (:mod:`apps.core.caching.retries`).
+* One second after :meth:`TieredCache.invalidate` or :meth:`TieredCache.clear_all` has returned true, no
+  process serves older bytes. Writers append the group to a Redis stream. A reader that last read the stream
+  more than ``SYNC_INTERVAL_SECONDS`` ago reads it before it uses its L1.
+* A slow reader or writer never replaces newer bytes with older ones. An entry is stored only if the group's
+  version in Redis is still the one that was read before the database was read (a *ticket*).
+* An outage of Redis raises no error. Readers do not use L1 then; they read the database. A notification that
+  Redis did not accept is retried in the background (:mod:`apps.core.caching.retries`).
 
-``clear_all`` changes the *epoch*, which is part of every L2 key: one write outdates everything.
+``clear_all`` changes the *epoch*, which is part of every L2 key, so one write invalidates everything.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ EPOCH_KEY = f"{KEY_PREFIX}epoch"
 CHANGES_KEY = f"{KEY_PREFIX}l1:changes"
 DATA_PREFIX = f"{KEY_PREFIX}data:"
 _CHANGES_MAX_LENGTH = 10_000
-_EVERY_GROUP = "*"  # no group has this name
-_NEW_EPOCH = "**"  # nor this one
+_EVERY_GROUP = "*"  # never the name of a group
+_NEW_EPOCH = "**"  # never the name of a group either
 _VERSION_FIELD = "\x00version"
-_VERSION_TTL_SECONDS = 3600  # far longer than anybody takes between ticket and fill
-_GROUP_MAX_FIELDS = 2000  # nobody fills Redis by asking for everything
+_VERSION_TTL_SECONDS = 3600  # far longer than any reader takes between lookup and fill
+_GROUP_MAX_FIELDS = 2000  # many different requests must not fill Redis
 
-# KEYS: epoch, changes. ARGV: data prefix, group, new version, version's ttl_ms, max length of the changes.
+# KEYS: epoch, changes. ARGV: data prefix, group, new version, its ttl_ms, max length of the changes.
 _INVALIDATE = """
 local epoch = redis.call('GET', KEYS[1])
 if epoch then
@@ -74,18 +74,18 @@ Accepts = Callable[[Entry], bool]
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What was seen before the database was read; decides whether a fill is still welcome."""
+    """The state seen before the database was read; it decides whether a fill is still allowed."""
 
     group: str
     field: str
     sequence: int
-    epoch: str | None  # None: Redis did not say, so L2 is not filled
+    epoch: str | None  # None: Redis did not answer, so L2 is not filled
     version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The result of a look into the tiers."""
+    """The result of a lookup in the tiers."""
 
     entry: Entry | None
     tier: Tier | None
@@ -94,7 +94,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class L1Usage:
-    """What one process's own tier holds; the bytes are those of the answers, plain and compressed."""
+    """What one process's L1 holds; ``bytes`` counts the bodies, plain and compressed."""
 
     entries: int
     bytes: int
@@ -102,22 +102,22 @@ class L1Usage:
 
 
 class TieredCache:
-    """The two tiers as one process sees them; :func:`get_cache` returns the one of this process."""
+    """The two tiers as one process sees them; :func:`get_cache` returns this process's instance."""
 
     def __init__(self, *, l1_max_entries: int, l1_ttl_seconds: float) -> None:
         self._l1: TTLCache[tuple[str, str], Entry] = TTLCache(l1_max_entries, l1_ttl_seconds)
-        self._lock = threading.Lock()  # guards everything below but the two of the stream
+        self._lock = threading.Lock()  # guards L1 and the attributes up to the next lock
         self._epoch: str | None = None
-        # Counts changes; a ticket of an earlier count than its group's last change is outdated.
+        # Counts changes. A ticket is outdated if its group has changed after the ticket's count.
         self._sequence = 0
         self._changed: dict[str, int] = {}
         self._all_changed = 0
-        self._sync_lock = threading.Lock()  # guards the reading of the stream
+        self._sync_lock = threading.Lock()  # guards the position in the stream
         self._synced_at = float("-inf")
         self._position: str | None = None
 
     def lookup(self, group: str, field: str, *, accepts: Accepts = lambda _: True) -> Lookup:
-        """Look into L1, then L2, for an entry that the caller takes; the ticket allows to fill the field."""
+        """Look in L1, then L2, for an entry that ``accepts`` is true for; the ticket is for :meth:`fill`."""
         is_synced = self._catch_up()
         now = time.time()
         with self._lock:
@@ -130,13 +130,13 @@ class TieredCache:
         return self._lookup_l2(ticket, now, accepts)
 
     def last_known(self, group: str, field: str) -> Entry | None:
-        """Return what this process last served, however old: for when nothing else answers."""
+        """Return the entry of this process's L1, however stale; for an outage of MongoDB."""
         with self._lock:
             entry: Entry | None = self._l1.get((group, field))
             return entry
 
     def fill(self, ticket: Ticket, entry: Entry) -> None:
-        """Keep what was built from the database, unless a newer write has come meanwhile."""
+        """Store an entry built from the database, unless the group was invalidated since the lookup."""
         self._put(ticket, entry)
         epoch = ticket.epoch
         if epoch is None:
@@ -158,10 +158,10 @@ class TieredCache:
         )
 
     def invalidate(self, group: str) -> bool:
-        """Drop everything of the group in all tiers and processes; call it after the database write.
+        """Drop the group's entries in all tiers and processes; call it after the database write.
 
-        Returns False when Redis did not take it: then other processes may serve older bytes until it has been
-        repeated, which this process does soon, and the caller should see to in case that it is killed.
+        Returns False when Redis did not accept it. Other processes may then serve older bytes until this
+        process has retried, which it does soon. In case it is killed, the caller should also arrange a retry.
         """
         is_accepted = _notify(
             group,
@@ -177,24 +177,24 @@ class TieredCache:
                 _CHANGES_MAX_LENGTH,
             ),
         )
-        # Only now: a thread of ours may have copied the older bytes from L2 until then.
+        # After that: until then, another thread may have copied the older bytes from L2 to L1.
         self._drop({group})
         return is_accepted
 
     def clear_all(self) -> bool:
-        """Outdate everything in all tiers and processes; False when Redis did not take it."""
+        """Invalidate everything in all tiers and processes; False when Redis did not accept it."""
         is_accepted = _notify(_NEW_EPOCH, _begin_new_epoch)
         self.clear_l1()
-        self._synced_at = float("-inf")  # this process, too, must learn the new epoch first
+        self._synced_at = float("-inf")  # this process must read the new epoch, too
         return is_accepted
 
     def clear_l1(self) -> None:
-        """Empty this process's own tier."""
+        """Empty this process's L1."""
         with self._lock:
             self._forget_everything()
 
     def clear_l1_everywhere(self) -> bool:
-        """Empty L1 in every process within a second, and keep L2; False when Redis did not take it."""
+        """Empty L1 in every process within a second, and keep L2; False when Redis did not accept it."""
         is_accepted = _notify(
             _EVERY_GROUP,
             lambda client: client.xadd(CHANGES_KEY, {"group": _EVERY_GROUP}, maxlen=_CHANGES_MAX_LENGTH),
@@ -203,7 +203,7 @@ class TieredCache:
         return is_accepted
 
     def l1_usage(self) -> L1Usage:
-        """Count what this process's own tier holds now."""
+        """Count what this process's L1 holds now."""
         with self._lock:
             self._l1.expire()
             sizes = [len(entry.body) + len(entry.gzip_body) for entry in self._l1.values()]
@@ -230,7 +230,7 @@ class TieredCache:
                 self._l1[ticket.group, ticket.field] = entry
 
     def _catch_up(self) -> bool:
-        """Apply what other processes changed; False when that cannot be known now."""
+        """Apply the invalidations of other processes; False when Redis did not answer."""
         if time.monotonic() - self._synced_at < SYNC_INTERVAL_SECONDS:
             return True
         with self._sync_lock:
@@ -249,7 +249,7 @@ class TieredCache:
         pipeline.xrange(CHANGES_KEY, count=1)
         pipeline.xrange(CHANGES_KEY, min=f"({self._position}" if self._position else "+")
         packed_epoch, newest, oldest, changes = pipeline.execute()
-        # Written only when there is none: a Redis that takes no writes is still read.
+        # Written only when there is none, so that a read-only Redis can still be read.
         epoch = packed_epoch.decode() if packed_epoch else _begin_first_epoch(client)
         if epoch is None:
             return False
@@ -260,8 +260,8 @@ class TieredCache:
             if is_other_epoch or is_trimmed:
                 self._forget_everything()
         if is_other_epoch or is_trimmed or self._position is None:
-            # What is kept from here on is newer than all of these. The old position says nothing any more:
-            # another epoch may be another server with another clock.
+            # Entries stored from now on are newer than the whole stream. The old position is void: a new
+            # epoch may come from another server with another clock.
             self._position = newest[0][0].decode() if newest else "0-0"
         elif changes:
             groups = {fields[b"group"].decode() for _, fields in changes}
@@ -276,7 +276,7 @@ class TieredCache:
             self._sequence += 1
             self._changed.update(dict.fromkeys(groups, self._sequence))
             if len(self._changed) > _CHANGES_MAX_LENGTH:
-                # Too many to remember: every ticket of before counts as outdated.
+                # Too many groups to remember: all earlier tickets count as outdated.
                 self._changed.clear()
                 self._all_changed = self._sequence
             for key in [key for key in self._l1 if key[0] in groups]:
@@ -290,7 +290,10 @@ class TieredCache:
 
 
 def _notify(name: str, operation: Callable[[redis.Redis], object]) -> bool:
-    """Tell the other processes now, whatever is remembered of an outage; if Redis does not take it, soon."""
+    """Notify the other processes now, even in a known outage; returns whether Redis accepted it.
+
+    If Redis did not, the notification is retried in the background.
+    """
 
     def notify() -> bool:
         return tolerate_redis_outage(lambda client: bool(operation(client)), False, must_try=True)
@@ -302,7 +305,7 @@ def _notify(name: str, operation: Callable[[redis.Redis], object]) -> bool:
 
 
 def _begin_first_epoch(client: redis.Redis) -> str | None:
-    """Begin an epoch unless another process does so this very moment; None when it is gone again."""
+    """Begin an epoch, or return the one that another process has just begun; None when that is gone again."""
     epoch = uuid.uuid4().hex
     if client.set(EPOCH_KEY, epoch, nx=True):
         return epoch
@@ -334,10 +337,10 @@ def _as_pair(identifier: bytes | str) -> tuple[int, int]:
 
 @process_state.made_once
 def get_cache() -> TieredCache:
-    """Return this process's view of the tiers."""
+    """Return this process's instance of the tiers."""
     return TieredCache(l1_max_entries=settings.L1_CACHE_MAX_SIZE, l1_ttl_seconds=settings.L1_CACHE_TTL)
 
 
 def clear_all() -> bool:
-    """Outdate every cached answer in every process; False when Redis did not take it."""
+    """Invalidate every entry in every process; False when Redis did not accept it."""
     return get_cache().clear_all()

@@ -1,1 +1,1 @@
-"""Who and what is alive: processes, servers, and questions to several of them within one time limit."""
+"""Which processes and servers are alive, and reads of several servers within one deadline."""

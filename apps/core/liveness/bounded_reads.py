@@ -1,6 +1,6 @@
-"""Asks several at once, with one deadline for all; what does not answer is told as unavailable.
+"""Runs several reads at once with one deadline for all; a read that misses it is reported as unavailable.
 
-For whatever must answer above all when something hangs: pages, probes, the diagnosis.
+For code that must respond even when a server hangs: pages, probes, the diagnosis.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 logger = structlog.get_logger(__name__)
 
-# An operation that gives up by itself says why; it needs this much time to do so before the deadline.
+# Operations time out this much before the deadline, because their own errors say what went wrong.
 GRACE_SECONDS = 0.2
 
 
 class Dependency(StrEnum):
-    """What a part asks."""
+    """The server that a part reads from."""
 
     MONGODB = "mongodb"
     REDIS = "redis"
@@ -39,7 +39,7 @@ class Dependency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One question, and the dependency it is asked of."""
+    """One part of a page or response: how it is read, and the dependency that it needs."""
 
     needs: Dependency
     read: Callable[[], Any]
@@ -47,24 +47,24 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What became of a part: its data, or why there is none."""
+    """The result of a part: its data, or the reason why there is none."""
 
     data: Any = None
     error: str | None = None
 
     @property
     def available(self) -> bool:
-        """Whether the dependency has answered."""
+        """Whether the part has data."""
         return self.error is None
 
 
 def ask_all(
     asks: Mapping[str, Callable[[], T]], *, deadline_seconds: float, late: Callable[[str], T]
 ) -> dict[str, T]:
-    """Call all of them at once; returns at the deadline at the latest, with what each returned, by name.
+    """Call all ``asks`` at once and return their results by name, at the deadline at the latest.
 
-    ``late(name)`` stands for one that has not returned by then. Each runs in a copy of the caller's context
-    and in the caller's language. What one raises in time is raised here.
+    ``late(name)`` supplies the result of a call that has not returned by then. Each call runs in a copy of
+    the caller's context and in the caller's language. An error that a call raises in time is raised here.
     """
     futures = {name: _start(name, ask) for name, ask in asks.items()}
     wait(futures.values(), timeout=deadline_seconds)
@@ -74,46 +74,45 @@ def ask_all(
 def _start(name: str, ask: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
     context = contextvars.copy_context()
-    language = get_language()  # it is bound to its thread, and no part of the context
+    language = get_language()  # it belongs to the thread, not to the context
 
-    def answer() -> None:
+    def call() -> None:
         try:
             with override(language):
                 future.set_result(ask())
         except BaseException as error:  # noqa: BLE001 - raised where the future is read
             future.set_exception(error)
 
-    # A daemon and no pool: a pool's thread would keep the process from ending while a server hangs.
-    threading.Thread(target=context.run, args=(answer,), name=f"ask-{name}", daemon=True).start()
+    # A daemon thread, not a pool: the process could not end while a thread of a pool waits for a server.
+    threading.Thread(target=context.run, args=(call,), name=f"ask-{name}", daemon=True).start()
     return future
 
 
 def read_parts(parts: Mapping[str, Part]) -> dict[str, PartResult]:
-    """Read all parts at once; returns at the deadline at the latest, with every part's result by name.
+    """Read all parts at once and return their results by name, at the deadline at the latest.
 
-    A dependency that failed to answer a moment ago is not asked again. Whatever goes wrong in one part, the
-    others are told.
+    A dependency in a known outage is not tried. An error in one part does not affect the others.
     """
     deadline_seconds = settings.PARTS_DEADLINE_SECONDS
     limit_seconds = deadline_seconds - GRACE_SECONDS
     return ask_all(
         {name: partial(_read, name, part, limit_seconds) for name, part in parts.items()},
         deadline_seconds=deadline_seconds,
-        late=lambda _name: PartResult(error=_("No answer in time.")),
+        late=lambda _name: PartResult(error=_("No response in time.")),
     )
 
 
 def _read(name: str, part: Part, limit_seconds: float) -> PartResult:
     outage = mongo_outage if part.needs is Dependency.MONGODB else redis_outage
     if outage.is_known:
-        return PartResult(error=_("No answer a moment ago."))
+        return PartResult(error=_("It did not respond a moment ago."))
     try:
-        # A slow count says little of whether MongoDB answers readers.
+        # A slow count does not mean that MongoDB is down.
         with heavy_operations(limit_seconds):
             return PartResult(part.read())
-    except Exception as error:  # the other parts are told whatever is wrong with this one
+    except Exception as error:  # an error must not affect the other parts
         if is_mongo_outage(error) or is_redis_silent(error):
             logger.warning("part_unavailable", part=name, error=type(error).__name__)
-            return PartResult(error=_("No answer in time (%(error)s).") % {"error": type(error).__name__})
+            return PartResult(error=_("No response in time (%(error)s).") % {"error": type(error).__name__})
         logger.exception("part_failed", part=name)
         return PartResult(error=_("Failed (%(error)s).") % {"error": type(error).__name__})

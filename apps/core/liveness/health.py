@@ -1,4 +1,4 @@
-"""Whether the things we depend on answer, each asked for a bounded time, and whether a worker lives."""
+"""Health checks, each within a time limit: MongoDB and Redis answer, and a worker is alive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = structlog.get_logger(__name__)
 
 
 class DependencyState(TypedDict):
-    """The state of one dependency: whether it answered, after how long, and what went wrong."""
+    """The state of one dependency: whether it answered, after how long, and the error if any."""
 
     ok: bool
     latency_ms: float
@@ -31,11 +31,11 @@ class DependencyState(TypedDict):
 
 
 class NoWorkerError(Exception):
-    """No worker has shown a sign of life lately; the text says since when."""
+    """No worker has reported recently; the text says since when."""
 
 
 def check_dependencies() -> dict[str, DependencyState]:
-    """Ask for MongoDB, Redis and a worker's heartbeat at once, each for a bounded time."""
+    """Check MongoDB, Redis and the heartbeats of workers at once; returns their states by name."""
     checks: dict[str, Callable[[], Any]] = {
         "mongodb": _ping_mongo,
         "redis": lambda: get_redis().ping(),

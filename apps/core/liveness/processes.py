@@ -1,14 +1,14 @@
-"""Which processes of the product live, on all hosts, and whether the workers among them work.
+"""Which processes of the product are alive, on all hosts, and whether the workers among them work.
 
-Each fact has one sign of life, which is kept where whoever asks can still read it:
+Each kind of process is noted in the store where its readers need it:
 
-- A web process renews its name in Redis every ``RENEW_SECONDS``, in a thread and not by requests: one that
-  nobody asks anything counts as alive. One that was killed is gone after ``GONE_AFTER_SECONDS``.
-- A worker cluster is noted in Redis by django-q2, for three seconds. The parent process of the workers writes
-  this, so a cluster whose workers all hang is listed too.
-- A heartbeat is written to MongoDB by the tasks, one document per host, and proves that tasks run there. It
-  cannot live in Redis: ``/ready`` must know when a worker last worked while Redis is down, and after it was
-  emptied. A worker that cannot reach MongoDB does no work either.
+- A web process renews its name in Redis every ``RENEW_SECONDS``. A thread does this, not the requests, so an
+  idle process counts as alive. A killed process disappears after ``GONE_AFTER_SECONDS``.
+- django-q2 notes a worker cluster in Redis for three seconds. The parent process of the workers writes the
+  note, so a cluster whose workers all hang is listed, too.
+- Tasks write a heartbeat to MongoDB, one document per host. It proves that tasks run on the host. It is not
+  in Redis, because ``/ready`` must know when a worker last worked even while Redis is down or was emptied. A
+  worker that cannot reach MongoDB does no work either.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ logger = structlog.get_logger(__name__)
 
 RENEW_SECONDS = 5.0
 GONE_AFTER_SECONDS = 15.0
-# Three ticks of a minute: one may be lost, and one may wait in the queue behind long tasks.
+# Three ticks, one a minute: one may be lost, and one may wait in the queue behind long tasks.
 STALE_AFTER_SECONDS = 180
 WEB_KEY = f"{KEY_PREFIX}web_processes"
 _WEB_EXPIRY_SECONDS = 3600
@@ -57,7 +57,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last sign of life of the workers of one host; ``beat_at`` is UTC without zone."""
+    """The last heartbeat of the workers of one host; ``beat_at`` is UTC without zone."""
 
     host: str
     beat_at: datetime
@@ -65,7 +65,7 @@ class Heartbeat:
 
     @property
     def is_stale(self) -> bool:
-        """Whether these workers have been silent for too long."""
+        """Whether the heartbeat is too old for the workers to count as alive."""
         return self.age_seconds > STALE_AFTER_SECONDS
 
 
@@ -73,7 +73,7 @@ class Heartbeat:
 
 
 def note_web_process() -> None:
-    """Note that this web process lives; called again every ``RENEW_SECONDS``."""
+    """Note that this web process is alive; call it every ``RENEW_SECONDS``."""
     now = time.time()
 
     def renew(client: redis.Redis) -> None:
@@ -98,7 +98,7 @@ def count_web_processes() -> int:
 
 
 def list_clusters() -> list[Cluster]:
-    """Return the clusters that gave a sign of life within the last three seconds.
+    """Return the clusters that were noted within the last three seconds.
 
     :raises redis.RedisError: when Redis does not answer.
     """
@@ -118,11 +118,11 @@ def has_clusters() -> bool | None:
 
 
 def _read_cluster(packed: bytes | None) -> Cluster | None:
-    if packed is None:  # it ended between the two questions
+    if packed is None:  # it expired between the two reads
         return None
     try:
         stat = SignedPackage.loads(packed.decode())
-    except (BadSignature, UnicodeDecodeError):  # somebody else's, with another SECRET_KEY
+    except (BadSignature, UnicodeDecodeError):  # of another installation, with another SECRET_KEY
         return None
     return Cluster(
         host=stat.host,
@@ -137,7 +137,7 @@ def _read_cluster(packed: bytes | None) -> Cluster | None:
 
 
 def note_heartbeat() -> bool:
-    """Note that a worker of this host works; False when MongoDB does not take it."""
+    """Note that a worker of this host works; False when MongoDB did not accept it."""
     now = utc_now()
     try:
         heartbeats = named_collection(_HEARTBEATS)
@@ -150,23 +150,23 @@ def note_heartbeat() -> bool:
 
 
 def list_heartbeats() -> list[Heartbeat]:
-    """Return the last heartbeat of every host of the last days, the newest first."""
+    """Return the last heartbeat of each host that reported within the last week, newest first."""
     now = utc_now()
     found = named_collection(_HEARTBEATS).find().sort("beat_at", DESCENDING)
     return [
-        # Clocks of hosts are a little apart.
+        # The clocks of hosts may differ a little.
         Heartbeat(one["_id"], one["beat_at"], max(0.0, round((now - one["beat_at"]).total_seconds(), 1)))
         for one in found
     ]
 
 
 def newest_heartbeat() -> Heartbeat | None:
-    """Return the last heartbeat of all hosts; None when no worker has reported within the last days."""
+    """Return the newest heartbeat of all hosts; None when there is none."""
     return next(iter(list_heartbeats()), None)
 
 
 def worker_problem() -> str | None:
-    """Return why no worker can be expected to work, None when one has shown a sign of life lately."""
+    """Return why no worker can be expected to work; None when one has reported recently."""
     newest = newest_heartbeat()
     if newest is None:
         return _("No worker has ever reported.")

@@ -1,1 +1,1 @@
-"""What commands are made of: options, progress, tables and a clean stop; and the commands of the kernel."""
+"""The building blocks of commands (options, progress, tables, clean stop), and the kernel's own commands."""

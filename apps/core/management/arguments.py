@@ -1,4 +1,4 @@
-"""Parsers of command-line arguments: what they refuse ends the command with exit code 2 and one line."""
+"""Parsers of command-line arguments; a refused argument ends the command with one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN_CHARACTERS = 40
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Return the parser of ours in the form argparse understands."""
+    """Wrap a parser that raises :class:`InvalidInput` for use by argparse."""
 
     def parse_argument(text: str) -> T:
         try:
@@ -29,7 +29,7 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def one_of(names: Callable[[], list[str]]) -> Callable[[str], str]:
-    """Take one of the names, exactly as it is spelled."""
+    """Return a parser that accepts one of the names, exactly as spelled."""
 
     def parse_name(text: str) -> str:
         known = names()
@@ -42,14 +42,14 @@ def one_of(names: Callable[[], list[str]]) -> Callable[[str], str]:
 
 
 def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
-    """Take a whole number within these limits."""
+    """Return a parser that accepts a whole number within these limits."""
 
     def parse_number(text: str) -> int:
         is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
         if not (is_number and minimum <= int(text) <= maximum):
             values = {"text": shown(text), "minimum": minimum, "maximum": maximum}
             raise argparse.ArgumentTypeError(
-                _("%(text)s is no whole number from %(minimum)d to %(maximum)d") % values
+                _("%(text)s is not a whole number from %(minimum)d to %(maximum)d") % values
             )
         return int(text)
 
@@ -57,5 +57,5 @@ def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
 
 
 def shown(text: str) -> str:
-    """Return the text as it may stand in a message: short, on one line, printable."""
+    """Return the text for use in a message: short, on one line, printable."""
     return repr(text) if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]!r}..."

@@ -1,4 +1,4 @@
-"""The base of our commands: one printer for people and machines, fixed exit codes, no tracebacks.
+"""The base class of our commands: output for people and for programs, fixed exit codes, no tracebacks.
 
 Exit codes: 0 done, 1 failed, 2 bad arguments, 3 partly failed. Results go to stdout, progress to stderr.
 """
@@ -32,7 +32,7 @@ __all__ = ["CollectorCommand", "ExitCode", "Stopped", "TranslatedCommand", "dump
 
 
 class ExitCode(IntEnum):
-    """What a command's exit status says."""
+    """The exit status of a command."""
 
     DONE = 0
     FAILED = 1
@@ -41,10 +41,10 @@ class ExitCode(IntEnum):
 
 
 class TranslatedCommand(BaseCommand):
-    """A command whose help may be in the language of LANGUAGE_CODE."""
+    """A command whose help is in the language of LANGUAGE_CODE."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Look the help up, which is marked with ``gettext_noop``: argparse cannot wrap lazy text."""
+        """Translate the help, which is marked with ``gettext_noop``: argparse cannot wrap lazy text."""
         self.help = _(self.help)
         return super().create_parser(prog_name, subcommand, **kwargs)
 
@@ -52,12 +52,12 @@ class TranslatedCommand(BaseCommand):
 class CollectorCommand(TranslatedCommand):
     """Runs :meth:`run`, prints its result once (a line, or JSON with ``--json``) and exits with its code.
 
-    SIGINT and SIGTERM raise :class:`Stopped` inside :meth:`run`, once; a command for which there is more to
-    say than that it was stopped catches it.
+    SIGINT and SIGTERM raise :class:`Stopped` inside :meth:`run`, once. A command that has more to report than
+    that it was stopped catches it.
     """
 
     requires_system_checks = []
-    # Django's own options still work; help shows those of the command.
+    # Django's own options still work; the help leaves them out.
     suppressed_base_arguments = {
         "--version",
         "--verbosity",
@@ -70,60 +70,60 @@ class CollectorCommand(TranslatedCommand):
     }
 
     can_dry_run: ClassVar[bool] = False
-    # Errors that mean an argument was wrong: exit code 2 instead of 1.
+    # Errors that mean that an argument was wrong: exit code 2 instead of 1.
     argument_errors: ClassVar[tuple[type[DomainError], ...]] = ()
-    # Commands may do long work: the short limit of one database operation is for web requests. None: the
-    # command sets limits of its own, because it may run for days.
+    # Commands may do long work; the short limit of the settings is for web requests. None: the command sets
+    # limits of its own, because it may run for days.
     operation_timeout_seconds: ClassVar[float | None] = 3600
     needs_mongo: ClassVar[bool] = True
 
     signals: StopSignals
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Take options only as they are spelled.
+        """Accept no abbreviated options.
 
-        With abbreviations a command without ``--force`` would take it for Django's ``--force-color``.
+        Otherwise a command without ``--force`` would read it as Django's ``--force-color``.
         """
         return super().create_parser(prog_name, subcommand, **{"allow_abbrev": False} | kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add what every command takes."""
+        """Add the options of every command."""
         parser.add_argument(
             "--json", action="store_true", dest="is_json", help=_("Print the result as JSON.")
         )
         parser.add_argument(
-            "--no-progress", action="store_true", help=_("Show no progress bar, only lines at changes.")
+            "--no-progress", action="store_true", help=_("Show progress as lines instead of a bar.")
         )
         if self.can_dry_run:
             self.add_dry_run(parser)
 
     @staticmethod
     def add_dry_run(parser: CommandParser) -> None:
-        """Add ``--dry-run``; for a command whose subcommands do not all take it."""
+        """Add ``--dry-run``; called directly by a command of which only some subcommands have it."""
         parser.add_argument(
-            "--dry-run", action="store_true", help=_("Say what would be done, and change nothing.")
+            "--dry-run", action="store_true", help=_("Show what would be done, without changing anything.")
         )
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Do the work; returns the result, a summary for people and the exit code."""
+        """Do the work; returns the result for ``--json``, a summary for people and the exit code."""
         raise NotImplementedError
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Run the command and turn known failures into messages."""
+        """Run the command, and print known failures as messages."""
         with stop_signals() as self.signals:
             code = self._run_and_print(options)
         if code is not ExitCode.DONE:
             sys.exit(code)
 
     def progress(self, title: str, options: Mapping[str, Any]) -> AbstractContextManager[Display]:
-        """Show progress on stderr: a bar, or lines at changes without a terminal."""
+        """Show progress on stderr: a bar in a terminal, lines elsewhere."""
         return open_display(self.stderr, title=title, is_bar_wanted=not options["no_progress"])
 
     def _run_and_print(self, options: Mapping[str, Any]) -> ExitCode:
         is_json: bool = options["is_json"]
         try:
             if self.needs_mongo:
-                # Under a long limit PyMongo would look for a server just as long.
+                # Before the long limit begins: PyMongo would search for a server that long.
                 mongo.ping()
             with self._time_limit():
                 result, summary, code = self.run(**options)
@@ -148,12 +148,12 @@ class CollectorCommand(TranslatedCommand):
     def _print(self, text: str) -> None:
         out = getattr(self.stdout, "_out", None)
         if isinstance(out, io.TextIOWrapper):
-            out.reconfigure(errors="backslashreplace")  # text in a terminal without its characters
+            out.reconfigure(errors="backslashreplace")  # for a terminal that cannot encode the text
         try:
             self.stdout.write(text)
             self.stdout.flush()
         except BrokenPipeError:
-            # The reader (`head`) has seen enough. Python would complain when it flushes at its end.
+            # The reader, such as `head`, has closed the pipe. Python must not fail when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _print_error(self, error: DomainError, *, is_json: bool) -> None:
@@ -180,5 +180,5 @@ def dump(result: Mapping[str, Any]) -> str:
     """Return the result as one line of JSON."""
     try:
         return orjson.dumps(result, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except orjson.JSONEncodeError:  # text that is no Unicode, such as an argument of broken bytes
+    except orjson.JSONEncodeError:  # text that is not valid Unicode, such as an argument of broken bytes
         return json.dumps(result, default=str)

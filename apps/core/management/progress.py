@@ -1,4 +1,4 @@
-"""How commands show progress on stderr: a live bar in a terminal, a few lines anywhere else."""
+"""The progress display of commands on stderr: a live bar in a terminal, a few lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from django.core.management.base import OutputWrapper
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# The next line comes when this share of the time so far has passed: a run of days writes a hundred or two.
+# The next line is due after this share of the time so far, so a run of several days writes about 150 lines.
 _GROWTH = 0.1
 _MIN_LINE_SECONDS = 2.0
 
 
 class Display(Protocol):
-    """Where the progress is shown."""
+    """A display of progress."""
 
     def show(self, *, done: int, total: int, facts: str) -> None:
-        """Show how far the work is; may be called as often as one likes."""
+        """Show the progress; may be called at any rate. A total of 0 is unknown."""
 
     def note(self, text: str) -> None:
-        """Show a line that stays."""
+        """Print a line that stays."""
 
 
 @contextmanager
 def open_display(stderr: OutputWrapper, *, title: str, is_bar_wanted: bool) -> Iterator[Display]:
-    """Show progress within the block."""
+    """Show progress within the block; a bar if one is wanted and stderr is a terminal."""
     if not (is_bar_wanted and stderr.isatty()):
         lines = _Lines(stderr, title)
         try:
@@ -40,7 +40,7 @@ def open_display(stderr: OutputWrapper, *, title: str, is_bar_wanted: bool) -> I
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    # No thread redraws it: the caller does, and signals find the caller awake.
+    # No thread redraws the bar: the caller does, and stays able to handle signals.
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -61,8 +61,8 @@ class _Bar:
         self._task = progress.add_task(title, total=None, facts="", visible=False)
 
     def show(self, *, done: int, total: int, facts: str) -> None:
-        """Draw the bar anew."""
-        # Without a total rich shows that something is going on, but not how far it is.
+        """Redraw the bar."""
+        # Without a total, rich shows activity instead of progress.
         self._progress.update(
             self._task, completed=done, total=total or None, facts=facts, visible=True, refresh=True
         )
@@ -73,7 +73,7 @@ class _Bar:
 
 
 class _Lines:
-    """Lines at changes, ever more rarely."""
+    """Lines at changes, at growing intervals."""
 
     def __init__(self, stderr: OutputWrapper, title: str) -> None:
         self._stderr = stderr
@@ -84,13 +84,13 @@ class _Lines:
         self._line = ""
 
     def show(self, *, done: int, total: int, facts: str) -> None:
-        """Write a line if something changed and the last line is long enough ago."""
+        """Write a line if the counts have changed and the next line is due."""
         self._counts, self._line = (done, total), _line(self._title, done, total, facts)
         if time.monotonic() >= self._next_at:
             self.show_last()
 
     def show_last(self) -> None:
-        """Write what was not written yet."""
+        """Write the last line, unless its counts are already shown."""
         if self._counts == self._shown_counts:
             return
         self._shown_counts = self._counts
@@ -104,6 +104,6 @@ class _Lines:
 
 
 def _line(title: str, done: int, total: int, facts: str) -> str:
-    """Write the line; a total of 0 is one that nobody knows."""
+    """Return the line; a total of 0 is unknown and left out."""
     count = f"{done}/{total}" if total else f"{done}"
     return f"{title}: {count}  {facts}".rstrip()

@@ -1,4 +1,4 @@
-"""The servers a command cannot do without, asked before it begins."""
+"""Checks, before a command begins, that the servers it needs respond."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from apps.core.storage.redis import get_redis
 
 
 def no_response_message(error: BaseException) -> str:
-    """Say that a server does not answer; the error's own text may hold an address with a password."""
+    """Return the message for an outage; it leaves out the error's text, which may contain a password."""
     return _("MongoDB or Redis does not answer (%(error)s).") % {"error": type(error).__name__}
 
 
 def require_mongo() -> None:
-    """End the command with one line unless MongoDB gives a sign of life in the time of a web request.
+    """End the command with one line unless MongoDB answers within the time limit of web requests.
 
-    :raises CommandError: when it gives none.
+    :raises CommandError: when it does not answer.
     """
     try:
         mongo.ping()
@@ -29,9 +29,9 @@ def require_mongo() -> None:
 
 
 def require_redis() -> None:
-    """End the command with one line unless Redis gives a sign of life.
+    """End the command with one line unless Redis answers.
 
-    :raises CommandError: when it gives none.
+    :raises CommandError: when it does not answer.
     """
     try:
         get_redis().ping()

@@ -1,4 +1,4 @@
-"""Lets a command end cleanly at SIGINT (Ctrl-C) and SIGTERM."""
+"""Ends a command cleanly at SIGINT (Ctrl-C) and SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# A doubled signal (a terminal's and a parent's) is one wish; one that comes later is impatience.
+# The terminal and a parent process may both send the first signal. A later one is a second request.
 _REPEATED_SIGNAL_SECONDS = 1.0
 
 
 class Stopped(BaseException):
-    """The command was told to stop; like KeyboardInterrupt no ``except Exception`` keeps it."""
+    """A signal stopped the command. Like KeyboardInterrupt, no ``except Exception`` catches this."""
 
     def __init__(self, signal_name: str) -> None:
         super().__init__(signal_name)
@@ -26,8 +26,8 @@ class Stopped(BaseException):
 class StopSignals:
     """Turns the first signal into :class:`Stopped`, at once or at the end of a :meth:`deferred` block.
 
-    What follows a stop should take no time. A further signal, more than a second after the first, ends the
-    process as if nobody had listened.
+    The command should then end at once. Another signal, more than a second after the first, ends the process
+    without any handling.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class StopSignals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Do not interrupt the block; a signal that comes meanwhile stops the command after it."""
+        """Do not interrupt the block; a signal during the block stops the command after it."""
         self._is_deferred = True
         already = self._received
         try:
@@ -48,7 +48,7 @@ class StopSignals:
             raise Stopped(self._received.name)
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Take one signal; the handler of both."""
+        """Handle SIGINT or SIGTERM."""
         if self._received is None:
             self._received, self._received_at = signal.Signals(number), time.monotonic()
             if not self._is_deferred:
@@ -60,7 +60,7 @@ class StopSignals:
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
-    """Listen to the signals within the block; only a main thread can."""
+    """Handle the signals within the block; Python allows this in the main thread only."""
     signals = StopSignals()
     if threading.current_thread() is not threading.main_thread():
         yield signals

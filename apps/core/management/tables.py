@@ -1,4 +1,4 @@
-"""The table printer of the commands: plain text that reads well in a terminal and in a pipe."""
+"""The tables of commands: plain text for terminals and pipes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from io import StringIO
 
 
 def format_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return the rows under their titles, in columns; numbers stand to the right.
+    """Return the rows under their titles, in columns; columns of numbers are aligned to the right.
 
-    Nothing is coloured, wrapped or cut, wherever it is printed: programs read it too.
+    Nothing is coloured, wrapped or cut, because programs read the tables, too.
     """
     from rich.console import Console  # late: most commands print no table
     from rich.table import Table
@@ -28,7 +28,7 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with everything a terminal might obey escaped."""
+    """Return the text on one line, with all control characters escaped."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 

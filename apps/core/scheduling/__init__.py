@@ -1,1 +1,1 @@
-"""The scheduler: its schedules in django-q2, their cron expressions, and the broker of tasks in Redis."""
+"""The scheduler: schedules in django-q2, cron expressions, and the broker of tasks in Redis."""

@@ -1,7 +1,7 @@
-"""django-q2's Redis broker with timeouts that fit us.
+"""django-q2's Redis broker with timeouts of our own.
 
-The worker's blocking pop needs a patient connection; a web process that wakes the worker needs one that
-gives up quickly, because a hanging Redis must not hang a reader.
+The worker's blocking pop needs a long timeout. A web process that wakes the worker needs a short one, because
+a hanging Redis must not block a request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RedisBroker(DjangoQRedis):  # type: ignore[misc]
         return get_redis()
 
     def dequeue(self) -> list[tuple[None, Any]] | None:
-        """Wait up to a second for one task."""
+        """Wait up to a second for one task; None when none has come."""
         if self._pop_connection is None:
             self._pop_connection = redis.Redis.from_url(
                 settings.REDIS_URI,
@@ -44,8 +44,8 @@ class RedisBroker(DjangoQRedis):  # type: ignore[misc]
 def send_task(task: str, *arguments: str | int, group: str) -> None:
     """Send a task to the worker cluster without waiting for its result.
 
-    Tasks are wake-ups, never the record of work: when Redis is down nothing is sent, and the one-minute
-    tick finds the work in MongoDB.
+    A task only wakes a worker; the work itself is stored in MongoDB. While Redis is down nothing is sent, and
+    the tick finds the work within a minute.
     """
     from django_q.tasks import async_task
 

@@ -1,7 +1,7 @@
-"""The schedules the product wants, and how they get into django-q2.
+"""The schedules that the product declares, and how they get into django-q2.
 
-Every app declares its own in ``schedules.py``; :func:`sync_schedules` upserts them by name. A time edited
-in the admin survives a restart; a change of the environment variable wins over it.
+Every app declares its own in ``schedules.py``; :func:`sync_schedules` upserts them by name. A time edited in
+the admin survives restarts, until the environment variable is changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from apps.core.storage.mongo import named_collection, utc_now
 
 _SCHEDULE_COLLECTION = "django_q_schedule"
 _DECLARED_COLLECTION = "core_declared_schedules"
-# How often django-q2 repeats a schedule: one that never is stays where it is.
+# Values of django-q2's "repeats": a schedule with 0 stays stored and does not run.
 _ALWAYS, _NEVER = -1, 0
 
 audit = structlog.get_logger("collector.audit")
@@ -39,7 +39,7 @@ audit = structlog.get_logger("collector.audit")
 class WantedSchedule:
     """A schedule of type CRON, in Asia/Shanghai.
 
-    The task gets its planned instant in ``intended_date_kwarg``.
+    The task receives its planned instant as the argument that ``intended_date_kwarg`` names.
     """
 
     name: str
@@ -50,7 +50,7 @@ class WantedSchedule:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """The names of the schedules by what was done."""
+    """The names of the schedules, by what was done to them."""
 
     added: list[str]
     changed: list[str]
@@ -59,7 +59,7 @@ class SyncResult:
 
 
 class TaskState(StrEnum):
-    """How the last task of a schedule stands; django-q2 keeps no result of one that has not ended."""
+    """The state of a schedule's last task; django-q2 stores no result before the task has ended."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -68,7 +68,7 @@ class TaskState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LastTask:
-    """What a schedule started last; no instants while it is unfinished."""
+    """The last task that a schedule started; an unfinished one has no instants."""
 
     state: TaskState
     started_at: datetime | None = None
@@ -77,24 +77,24 @@ class LastTask:
 
 @dataclass(frozen=True, slots=True)
 class StoredSchedule:
-    """A schedule as it stands in django-q2; ``next_run_at`` is UTC without zone."""
+    """A schedule as django-q2 stores it; ``next_run_at`` is UTC without zone."""
 
     name: str
     cron: str
-    is_edited: bool  # in the admin: the environment says another time
+    is_edited: bool  # in the admin: its cron differs from the environment's
     obeys_pause: bool
     next_run_at: datetime
-    last_task: LastTask | None  # None when it has never fired
-    is_paused: bool = False  # this one alone; the switch of all schedules is a flag
+    last_task: LastTask | None  # None when it has never run
+    is_paused: bool = False  # this one alone; a flag pauses all schedules
 
     @property
     def next_run_local(self) -> datetime:
-        """The same instant in the time zone of the market, in which the cron expression is meant."""
+        """The next run in the market's time zone, which the cron expression refers to."""
         return market_clock.local(self.next_run_at)
 
 
 def list_schedules() -> list[StoredSchedule]:
-    """Return the product's schedules as they are stored, the next one to run first."""
+    """Return the product's stored schedules, the next one to run first."""
     declared = {row["_id"]: row["cron"] for row in named_collection(_DECLARED_COLLECTION).find()}
     found = named_collection(_SCHEDULE_COLLECTION).find({"name": {"$in": list(declared)}}).sort("next_run")
     rows = list(found)
@@ -104,7 +104,7 @@ def list_schedules() -> list[StoredSchedule]:
             name=row["name"],
             cron=row["cron"],
             is_edited=row["cron"] != declared[row["name"]],
-            # What starts runs is told its planned instant; the others are the upkeep of the installation.
+            # Schedules that start runs receive their planned instant. The others maintain the installation.
             obeys_pause=row["intended_date_kwarg"] is not None,
             next_run_at=row["next_run"],
             last_task=ended.get(row["task"], LastTask(TaskState.UNFINISHED)) if row["task"] else None,
@@ -125,7 +125,7 @@ def _ended_tasks(queued_ids: list[str]) -> dict[str, LastTask]:
 
 
 def declared_schedules() -> list[WantedSchedule]:
-    """Collect what ``get_schedules`` of every app's ``schedules`` module returns."""
+    """Return the schedules that ``get_schedules`` of every app's ``schedules`` module returns."""
     wanted: list[WantedSchedule] = []
     for config in django_apps.get_app_configs():
         if config.name.startswith("apps.") and find_spec(f"{config.name}.schedules"):
@@ -134,9 +134,10 @@ def declared_schedules() -> list[WantedSchedule]:
 
 
 def sync_schedules(wanted: Iterable[WantedSchedule] | None = None, *, is_dry_run: bool = False) -> SyncResult:
-    """Bring django-q2's schedules in line with the declared ones; safe to run many times at once.
+    """Bring django-q2's schedules in line with the declared ones; safe to run several times at once.
 
-    The key of a schedule is derived from its name, so that two hosts starting together cannot add it twice.
+    The key of a schedule is derived from its name, so two hosts that start together cannot add it twice. With
+    ``is_dry_run`` nothing is written.
     """
     schedules = declared_schedules() if wanted is None else list(wanted)
     rows, declared = named_collection(_SCHEDULE_COLLECTION), named_collection(_DECLARED_COLLECTION)
@@ -179,7 +180,7 @@ def _store(schedule: WantedSchedule, *, is_new_cron: bool) -> None:
         else {"$set": fixed, "$setOnInsert": first | timing},
         upsert=True,
     )
-    # Last: a sync that was killed before this is completed by the next one.
+    # Last: when a sync is killed before this, the next one completes it.
     named_collection(_DECLARED_COLLECTION).update_one(
         {"_id": schedule.name},
         {"$set": {"cron": schedule.cron, "synced_at": utc_now()}},
@@ -188,9 +189,9 @@ def _store(schedule: WantedSchedule, *, is_new_cron: bool) -> None:
 
 
 def change_cron(name: str, *, cron: str, changed_by: str) -> None:
-    """Let a schedule run at other times, until its environment variable changes.
+    """Change the times of a schedule, until its environment variable changes.
 
-    :raises InvalidInput: when the expression cannot be used.
+    :raises InvalidInput: when the expression is not valid.
     :raises NotFound: when the product has no such schedule.
     """
     cron = clean_cron(cron)
@@ -199,19 +200,19 @@ def change_cron(name: str, *, cron: str, changed_by: str) -> None:
 
 
 def pause_schedule(name: str, *, paused_by: str) -> None:
-    """Keep a schedule from running until it is resumed; an upkeep of the installation cannot be paused.
+    """Stop a schedule until it is resumed.
 
-    :raises Conflict: for such an upkeep.
+    :raises Conflict: for a schedule that maintains the installation.
     :raises NotFound: when the product has no such schedule.
     """
     if not _find(name).obeys_pause:
-        raise Conflict(_("This schedule keeps the installation in order and cannot be paused."))
+        raise Conflict(_("This schedule maintains the installation and cannot be paused."))
     _change(name, {"repeats": _NEVER})
     audit.info("schedule_paused_by_hand", name=name, paused_by=paused_by)
 
 
 def resume_schedule(name: str, *, resumed_by: str) -> None:
-    """Let a paused schedule run again, next at its next time; what it missed is left to the backfill check.
+    """Let a paused schedule run again from its next time on; the backfill check collects what it missed.
 
     :raises NotFound: when the product has no such schedule.
     """
@@ -226,7 +227,7 @@ def schedule_id(name: str) -> ObjectId:
 
 
 def next_run_of(cron: str, *, after: datetime) -> datetime:
-    """Return the first instant after ``after`` that the expression names, in UTC without zone."""
+    """Return the first instant after ``after`` that the expression matches, in UTC without zone."""
     following: datetime = croniter(cron, market_clock.local(after)).get_next(datetime)
     return following.astimezone(UTC).replace(tzinfo=None)
 

@@ -1,1 +1,1 @@
-"""MongoDB and Redis: connections, outages, and small facts that processes share through them."""
+"""MongoDB and Redis: connections, outages, and small state that processes share through them."""

@@ -1,15 +1,14 @@
 """Exact counters shared by all processes and hosts, one hash in Redis per business day.
 
-Every count is a HINCRBY that is sent at once. All counts of one event are added by one script, all or none,
-so an event costs one round trip (about 0.1 ms). Counts are not buffered in the process: a buffer would lose
-what it holds when the process is killed, and an idle process would keep its counts to itself. So a number is
-exact as soon as :func:`add` has returned.
+Counts are sent at once. One script adds all counts of an event, or none of them, so an event costs one round
+trip (about 0.1 ms). Counts are not buffered in the process: a killed process would lose its buffer, and an
+idle process would send it late. So a number is exact as soon as :func:`add` has returned.
 
-Every count is added twice: to its day, and to a total of all time that never falls, which is what Prometheus
-wants of a counter.
+Every count is added twice: to its day, and to an all-time total. The total never falls, as Prometheus
+requires of a counter.
 
-While Redis is down nothing is counted and nobody waits: counters may be lost, answers may not. A day is kept
-for ``RETENTION_DAYS`` days after it and then disappears by its expiry.
+While Redis is down, nothing is counted and no caller waits: a lost count matters less than a late response.
+The counts of a day expire ``RETENTION_DAYS`` days after it.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 RETENTION_DAYS = 30
 STATS = "stats"
 
-# KEYS: the hashes of the day, then as many totals. ARGV: when those of the day expire, then triples: number
-# of the hash, field, amount.
+# KEYS: the hashes of the day, then the hashes of the totals in the same order. ARGV: when the hashes of the
+# day expire (Unix seconds), then triples of hash number, field and amount.
 _ADD = """
 local names = #KEYS / 2
 for i = 2, #ARGV, 3 do
@@ -54,11 +53,10 @@ class DayCounts:
 
 
 def add(increments: Mapping[str, Mapping[str, int]], *, now: datetime | None = None) -> bool:
-    """Add to counters of the present business day, in one round trip.
+    """Add to the counters of the current business day, in one round trip.
 
-    ``increments`` maps the name of a hash (such as :data:`STATS`) to its fields and what to add to them.
-    Returns False when Redis did not take it; it never raises for that, because whoever counts has something
-    more important to do.
+    ``increments`` maps the name of a hash (such as :data:`STATS`) to amounts by field. Returns False when
+    Redis did not accept it. It does not raise for that: counting must not fail the caller's work.
     """
     day = market_clock.day_of(now or timezone.now())
     keys = [key_of(name, day) for name in increments] + [total_key_of(name) for name in increments]
@@ -72,15 +70,15 @@ def add(increments: Mapping[str, Mapping[str, int]], *, now: datetime | None = N
 def _send(client: redis.Redis, keys: list[str], arguments: list[str | int]) -> bool:
     try:
         client.evalsha(_ADD_SHA, len(keys), *keys, *arguments)
-    except redis.exceptions.NoScriptError:  # the first time, or Redis has been restarted
+    except redis.exceptions.NoScriptError:  # the first call since Redis started
         client.eval(_ADD, len(keys), *keys, *arguments)
     return True
 
 
 def read_days(name: str, *, days: int, now: datetime | None = None) -> list[DayCounts] | None:
-    """Return the counts of the present business day and those before it, newest first.
+    """Return the counts of the last ``days`` business days, newest first, beginning with the current day.
 
-    A day without counts is an empty one. None when Redis does not answer.
+    A day without counts has no fields. Returns None when Redis does not answer.
     """
     today = market_clock.day_of(now or timezone.now())
     wanted = [today - timedelta(days=age) for age in range(min(days, RETENTION_DAYS + 1))]
@@ -98,7 +96,7 @@ def read_days(name: str, *, days: int, now: datetime | None = None) -> list[DayC
 
 
 def read_total(name: str) -> dict[str, int]:
-    """Return the counts of all time; they begin anew only when Redis has lost them.
+    """Return the all-time counts, by field; they restart from zero only when Redis has lost its data.
 
     :raises redis.RedisError: when Redis does not answer.
     """
@@ -111,7 +109,7 @@ def key_of(name: str, day: date) -> str:
 
 
 def total_key_of(name: str) -> str:
-    """Return the Redis key that holds the counts of all time."""
+    """Return the Redis key that holds the all-time counts."""
     return f"{KEY_PREFIX}{name}:total"
 
 
@@ -121,7 +119,7 @@ def _counts_of(fields: Mapping[bytes, bytes]) -> dict[str, int]:
 
 @lru_cache(maxsize=8)
 def _expires_at(day: date) -> int:
-    """Return when the counts of a day expire: when it is ``RETENTION_DAYS + 1`` days old."""
+    """Return the Unix time at which the counts of a day expire."""
     expires_on = day + timedelta(days=RETENTION_DAYS + 1)
     return int(market_clock.midnight(expires_on).timestamp())
 

@@ -1,4 +1,4 @@
-"""Switches stored in MongoDB: seen by every process, kept over restarts."""
+"""Switches stored in MongoDB: every process sees them, and they survive restarts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEDULER_PAUSED = "scheduler_paused"
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A switch, and who turned it last; ``changed_at`` is UTC without zone."""
+    """A switch, and the user who changed it last; ``changed_at`` is UTC without zone."""
 
     is_set: bool = False
     changed_by: str | None = None
@@ -22,7 +22,7 @@ class Flag:
 
 
 def read_flag(name: str) -> Flag:
-    """Return the switch; one that nobody has ever turned is off."""
+    """Return the switch; one that was never changed is off."""
     flag = named_collection(_FLAGS).find_one({"_id": name})
     return Flag() if flag is None else Flag(bool(flag["is_set"]), flag["changed_by"], flag["changed_at"])
 

@@ -1,12 +1,12 @@
-"""Durations of all processes together, in a structure of bounded size: a histogram with fixed buckets.
+"""The durations of all processes together, in a histogram with fixed buckets, so of bounded size.
 
-A duration is counted in one of :data:`BUCKET_COUNT` buckets whose bounds grow by ``10 ** (1/50)``, from 0.1
-ms to 100,000 s; one more count adds up the microseconds. Buckets are ``storage.counters``: they
-are exact under any number of processes, and days are merged by adding.
+A duration is counted in one of :data:`BUCKET_COUNT` buckets. Their bounds grow by a factor of
+``10 ** (1/50)``, from 0.1 ms to 100,000 s. One more counter sums up the microseconds. Buckets are counters of
+``storage.counters``: they are exact for any number of processes, and days are merged by addition.
 
-Error: count and mean are exact (to a microsecond per duration). A percentile is the value of the bucket that
-holds it, at most :data:`RELATIVE_ERROR` (2.3 %) from the true one between 0.1 ms and 100,000 s; what is
-shorter or longer is told as these bounds.
+Error: count and mean are exact (to a microsecond per duration). A percentile is the value of its bucket. From
+0.1 ms to 100,000 s it differs from the true value by at most :data:`RELATIVE_ERROR` (2.3 %). Shorter and
+longer durations are reported as these bounds.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ LATENCY = "latency"
 STEPS_PER_DECADE = 50
 MIN_SECONDS = 1e-4
 DECADES = 9
-# Bucket 0 holds what is no longer than the minimum, the last one what is longer than the maximum.
+# Bucket 0 holds durations up to the minimum, the last bucket those above the maximum.
 BUCKET_COUNT = STEPS_PER_DECADE * DECADES + 2
 _GROWTH: float = 10 ** (1 / STEPS_PER_DECADE)
 RELATIVE_ERROR = (_GROWTH - 1) / (_GROWTH + 1)
 PERCENTILES = (50, 90, 95, 99)
 _SUM = "sum_us"
-_LONGEST_SECONDS = 1e9  # what a clock that jumped may add to the sum
+_LONGEST_SECONDS = 1e9  # limits what a jump of the clock adds to the sum
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What a histogram says; without any duration, mean and percentiles are None."""
+    """A summary of a histogram; mean and percentiles are None when it holds no duration."""
 
     count: int
     mean_seconds: float | None
@@ -39,18 +39,18 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Durations of one kind."""
+    """The durations of one series: counts by bucket number, and their sum."""
 
     buckets: Mapping[int, int]
     sum_seconds: float
 
     @property
     def count(self) -> int:
-        """How many durations were noted."""
+        """The number of durations."""
         return sum(self.buckets.values())
 
     def percentile(self, percent: float) -> float | None:
-        """Return the duration that ``percent`` of all are no longer than (nearest rank), None of none."""
+        """Return a percentile in seconds (nearest rank); None when there is no duration."""
         count = self.count
         if not count:
             return None
@@ -63,7 +63,7 @@ class Histogram:
         raise AssertionError("unreachable: the rank is at most the count")
 
     def count_up_to(self, bucket: int) -> int:
-        """Return how many durations are no longer than the upper bound of a bucket."""
+        """Return how many durations do not exceed the upper bound of a bucket."""
         return sum(count for one, count in self.buckets.items() if one <= bucket)
 
     def summary(self) -> Latency:
@@ -77,13 +77,13 @@ class Histogram:
 
 
 def fields_of(series: str, seconds: float) -> dict[str, int]:
-    """Return the counters (of the hash :data:`LATENCY`) that note one duration of a series."""
+    """Return the increments, by field of the hash :data:`LATENCY`, that count one duration of a series."""
     seconds = min(max(0.0, seconds), _LONGEST_SECONDS)
     return {f"{series}:{bucket_of(seconds)}": 1, f"{series}:{_SUM}": round(seconds * 1e6)}
 
 
 def histogram_of(series: str, counts: Mapping[str, int]) -> Histogram:
-    """Read a series back from the counters of one day, or of several added up."""
+    """Return the histogram of a series from the counters of one day, or the sum of several days."""
     prefix = f"{series}:"
     buckets = {
         int(field.removeprefix(prefix)): count
@@ -97,7 +97,7 @@ def bucket_of(seconds: float) -> int:
     """Return the number of the bucket that holds a duration."""
     if seconds <= MIN_SECONDS:
         return 0
-    # Rounded first, so that a duration that is a bound falls below it whatever its last bit says.
+    # Rounded, so that a duration equal to a bound falls into the lower bucket despite rounding errors.
     position = round(math.log10(seconds / MIN_SECONDS) * STEPS_PER_DECADE, 9)
     return min(math.ceil(position), BUCKET_COUNT - 1)
 
@@ -111,7 +111,7 @@ def upper_bound(bucket: int) -> float:
 
 
 def _value_of(bucket: int) -> float:
-    """Return the value whose relative error is the least for everything in the bucket."""
+    """Return the value in seconds with the smallest maximum relative error for the bucket."""
     if bucket <= 0:
         return MIN_SECONDS
     if bucket >= BUCKET_COUNT - 1:

@@ -1,4 +1,4 @@
-"""Leases in Redis: at most one owner at a time, gone by themselves when the owner dies."""
+"""Leases in Redis: one owner at a time; the lease expires when its owner dies."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from apps.core.storage.redis import KEY_PREFIX, get_redis
 
 
 def lease_of(name: str, *, ttl_seconds: float) -> Lock:
-    """Return the lease of that name, not yet taken: ``acquire()`` tries once and returns whether it is ours.
+    """Return the lease of that name; ``acquire()`` tries once to get it, and returns whether it did.
 
-    It belongs to the object, so any thread may prolong or release it. Every method raises
-    ``redis.RedisError`` when Redis is down, and ``redis.exceptions.LockError``, which is one too, when
-    the owner prolongs or releases a lease that it does not hold any more.
+    The object owns the lease, not the thread: any thread may extend or release it. Every method raises
+    ``redis.RedisError`` when Redis is down. Extending or releasing a lease that the object no longer owns
+    raises ``redis.exceptions.LockError``, a subclass of it.
     """
     key = f"{KEY_PREFIX}lease:{name}"
     return Lock(get_redis(), key, timeout=ttl_seconds, blocking=False, thread_local=False)

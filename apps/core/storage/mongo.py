@@ -1,6 +1,6 @@
-"""The one door to PyMongo, for what the ORM cannot say: atomic claims, bulk upserts, cursors.
+"""The only access to PyMongo, for what the ORM cannot express: atomic claims, bulk upserts, cursors.
 
-Also makes forks safe: a MongoClient must not be used on both sides of a fork (PyMongo warns of a possible
+It also makes forks safe: a MongoClient must not be used on both sides of a fork (PyMongo warns of a possible
 deadlock), and django-q2 forks its workers from a process that reads schedules.
 """
 
@@ -21,7 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from apps.core.storage.database.base import DatabaseWrapper
 
-DUPLICATE_KEY = 11000  # the code of the error when a unique index refuses a document
+DUPLICATE_KEY = 11000  # the error code of MongoDB when a unique index rejects a document
 _DB_ALIAS = "default"
 _inherited_clients: list[Any] = []
 _is_registered = False
@@ -29,12 +29,12 @@ T = TypeVar("T")
 
 
 def collection_of(model: type[Model]) -> MongoCollection[dict[str, Any]]:
-    """Return the PyMongo collection behind a model."""
+    """Return the MongoDB collection of a model."""
     return named_collection(model._meta.db_table)
 
 
 def named_collection(name: str) -> MongoCollection[dict[str, Any]]:
-    """Return a PyMongo collection of our database by its name.
+    """Return a MongoDB collection of our database by its name.
 
     :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not.
     """
@@ -42,28 +42,29 @@ def named_collection(name: str) -> MongoCollection[dict[str, Any]]:
 
 
 def run_command(name: str, **options: Any) -> dict[str, Any]:
-    """Run a command of the server on our database, such as ``dbStats``."""
-    answer: dict[str, Any] = _awake_connection().database.command(name, **options)
-    return answer
+    """Run a server command, such as ``dbStats``, on our database and return its reply."""
+    reply: dict[str, Any] = _awake_connection().database.command(name, **options)
+    return reply
 
 
 def has_collection(name: str) -> bool:
-    """Whether our database has a collection of documents of this name."""
+    """Whether our database has a MongoDB collection (not a view) of this name."""
     return name in _awake_connection().database.list_collection_names(
         filter={"type": "collection", "name": name}
     )
 
 
 def snapshot_session() -> ClientSession:
-    """Return a session (a context manager) in which all reads see the database at one instant."""
+    """Return a session (a context manager) whose reads all see the database at one instant."""
     client: MongoClient[dict[str, Any]] = _awake_connection().connection
     return client.start_session(snapshot=True)
 
 
 def in_transaction(work: Callable[[ClientSession], T]) -> T:
-    """Do the work in one transaction: it sees one instant, and is done as a whole or not at all.
+    """Call ``work`` in one transaction and return its result.
 
-    It is repeated when it meets another writer of the same documents, so it must change nothing else.
+    Its reads see one instant, and its writes are applied together or not at all. It is called again after a
+    conflict with another writer, so it must have no other side effects.
     """
     client: MongoClient[dict[str, Any]] = _connection().connection
     with client.start_session() as session:
@@ -75,30 +76,30 @@ def in_transaction(work: Callable[[ClientSession], T]) -> T:
 def delete_matching(
     documents: MongoCollection[dict[str, Any]], criteria: dict[str, Any], *, batch_size: int
 ) -> Iterator[int]:
-    """Delete what matches, batch by batch, however many there are; yields how many each batch deleted."""
+    """Delete all matching documents in batches; yields the number that each batch deleted."""
     while found := [one["_id"] for one in documents.find(criteria, {"_id": 1}).limit(batch_size)]:
-        # The condition again: one that is written anew between the two steps stays.
+        # The criteria again: a document that was changed between the two steps, and no longer matches, stays.
         yield documents.delete_many({"$and": [{"_id": {"$in": found}}, criteria]}).deleted_count
 
 
 def utc_now() -> datetime:
-    """Return the present as PyMongo stores and returns it: UTC without zone, whole milliseconds."""
+    """Return the current time as PyMongo stores and returns it: UTC without zone, in whole milliseconds."""
     now = datetime.now(UTC).replace(tzinfo=None)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def ping() -> None:
-    """Ask MongoDB for a sign of life.
+    """Check that MongoDB answers.
 
-    :raises pymongo.errors.PyMongoError: when it gives none in time.
+    :raises pymongo.errors.PyMongoError: when it does not answer in time.
     """
     _connection().database.command("ping")
 
 
 def open_client() -> None:
-    """Open this process's client without asking the server anything; call it before there are threads.
+    """Open this process's client without contacting the server; call it before threads start.
 
-    The first two threads that need a client would otherwise open one each, and one of them would leak.
+    Otherwise, two threads that need the first client at the same time open one each, and one client leaks.
     """
     connection = connections[_DB_ALIAS]
     if isinstance(connection, DatabaseWrapper):
@@ -118,7 +119,7 @@ def _awake_connection() -> DatabaseWrapper:
 
 
 def forget_clients_after_fork() -> None:
-    """Arrange that a forked child opens its own MongoDB client instead of using its parent's."""
+    """Make each forked child open its own MongoDB client instead of using its parent's."""
     global _is_registered  # noqa: PLW0603 - os.register_at_fork cannot be undone, so once is enough
     if not _is_registered:
         os.register_at_fork(after_in_child=_forget_clients)
@@ -126,8 +127,8 @@ def forget_clients_after_fork() -> None:
 
 
 def _forget_clients() -> None:
-    # The parent's client is kept referenced and never closed: closing it here would end the parent's
-    # server sessions over a shared socket.
+    # The parent's client stays referenced and is never closed here: that would end the parent's server
+    # sessions over the shared socket.
     _inherited_clients.extend(DatabaseWrapper._connection_pools.values())
     DatabaseWrapper._connection_pools.clear()
     for connection in connections.all(initialized_only=True):

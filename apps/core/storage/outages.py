@@ -1,9 +1,9 @@
-"""What counts as MongoDB or Redis being down, and a short memory of it in each process.
+"""What counts as an outage of MongoDB or Redis, and a short memory of it in each process.
 
-A hanging server costs every caller its timeout. After one caller has paid, :class:`Outage` lets the others
-of this process skip the attempt for a moment where they have something else to offer (a cached answer).
-What notes and forgets is one place for each server: :mod:`apps.core.storage.database.client` for MongoDB,
-:mod:`apps.core.storage.redis` for Redis. Everybody else only asks.
+A hanging server costs every caller its timeout. After one timeout, :class:`Outage` lets the other callers of
+this process skip the attempt for a moment if they have a fallback (a cached entry). One place per server
+notes and forgets outages: :mod:`apps.core.storage.database.client` for MongoDB,
+:mod:`apps.core.storage.redis` for Redis. All other code only reads them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pymongo import errors as pymongo_errors
 
 from apps.core import process_state
 
-# Its own classes, and for what has none the first word of the reply; older servers wrap it into more text.
+# redis-py has classes for these; the other refusals are known by a word of the reply.
 _REFUSALS = (
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.ReadOnlyError,
@@ -28,6 +28,7 @@ _REFUSALS = (
     redis.exceptions.MasterDownError,
     redis.exceptions.TryAgainError,
 )
+# The first word of the reply; older servers put it inside a longer text.
 _REFUSAL_WORDS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|BUSY) ")
 
 
@@ -35,7 +36,7 @@ class Outage:
     """Remembers for a moment that a dependency did not answer; one per process, safe between threads."""
 
     def __init__(self) -> None:
-        self._until = 0.0  # 0: the last that is known is an answer
+        self._until = 0.0  # 0: no failure since the last success
         self._lock = threading.Lock()
 
     @property
@@ -44,10 +45,10 @@ class Outage:
         return time.monotonic() < self._until
 
     def admit(self) -> bool:
-        """Whether a caller that has something else to offer should ask the dependency.
+        """Whether a caller that has a fallback should try the dependency.
 
-        Not while the outage is known. After that one caller finds out whether it is over, and for the others
-        it counts as known meanwhile.
+        False while the outage is known. After that, one caller tries. For the others the outage counts as
+        known until that caller has a result.
         """
         with self._lock:
             if self.is_known:
@@ -61,13 +62,13 @@ class Outage:
         self._until = time.monotonic() + settings.OUTAGE_REMEMBERED_SECONDS
 
     def forget(self) -> None:
-        """Forget it: the dependency has answered."""
+        """Forget the outage: the dependency has answered."""
         self._until = 0.0
 
 
 mongo_outage = Outage()
 redis_outage = Outage()
-redis_refusal = Outage()  # Redis answers, and does not take a command; whoever only reads goes on
+redis_refusal = Outage()  # Redis answers but refuses commands; reads go on
 process_state.register(mongo_outage.forget)
 process_state.register(redis_outage.forget)
 process_state.register(redis_refusal.forget)
@@ -79,7 +80,7 @@ def is_mongo_outage(error: BaseException) -> bool:
 
 
 def is_mongo_silent(error: BaseException) -> bool:
-    """Whether this very error, whatever caused it, says that MongoDB did not answer."""
+    """Whether this error itself, regardless of its causes, means that MongoDB did not answer."""
     return isinstance(error, pymongo_errors.ConnectionFailure | pymongo_errors.ExecutionTimeout) or (
         isinstance(error, pymongo_errors.PyMongoError) and error.timeout
     )
@@ -96,9 +97,9 @@ def is_redis_silent(error: BaseException) -> bool:
 
 
 def is_redis_refusal(error: BaseException) -> bool:
-    """Whether Redis answered that its state does not allow the command.
+    """Whether this error, or one that caused it, means that Redis refused a command because of its state.
 
-    Such as: its memory is full, it cannot write to its disk, it is a replica that takes no writes.
+    Examples: its memory is full, it cannot write to its disk, it is a read-only replica.
     """
     return any(
         isinstance(one, _REFUSALS)

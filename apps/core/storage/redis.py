@@ -1,6 +1,6 @@
-"""The shared Redis connection, strict or tolerant of Redis being down.
+"""The shared Redis connection, with or without tolerance of an outage.
 
-:func:`watch_redis` is the one place that notes an outage of Redis, and that it is over.
+:func:`watch_redis` is the one place that notes the beginning and the end of an outage of Redis.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ def get_redis() -> redis.Redis:
 
 
 def tolerate_redis_outage(operation: Callable[[redis.Redis], T], default: T, *, must_try: bool = False) -> T:
-    """Run the operation; when Redis does not answer or does not take it, return the default, never raise.
+    """Return the result of the operation, or the default when Redis does not answer or refuses it.
 
-    For caches, counters and wake-ups: things that may be lost. After a failure the process does not try
-    again for a moment, so that a hanging Redis costs one timeout and not one per call; with ``must_try``
-    it does, because others would go on with what is no longer true.
+    For caches, counters and wake-ups, which may be lost. After a failure the process does not try again for a
+    moment, so that a hanging Redis costs one timeout and not one per call. ``must_try`` tries nevertheless:
+    it is for notifications without which other processes would use stale data.
+
+    :raises redis.RedisError: for any other error, which is a fault of the program.
     """
     if redis_outage.is_known and not must_try:
         return default
@@ -45,11 +47,11 @@ def tolerate_redis_outage(operation: Callable[[redis.Redis], T], default: T, *, 
 
 
 def watch_redis(operation: Callable[[], T]) -> T:
-    """Run the operation, and remember for a moment if it finds that Redis cannot serve; logged once.
+    """Return the result of the operation; note, and log once, that Redis is down or refuses it.
 
-    A Redis that answers and refuses (full, read-only) is not remembered as down: what it holds can be read.
+    A refusal (memory full, read-only) is noted apart from an outage: what Redis holds can still be read.
 
-    :raises redis.RedisError: as the operation does, or what django-redis makes of it.
+    :raises redis.RedisError: as the operation does; django-redis may raise ``ConnectionInterrupted`` instead.
     """
     try:
         result = operation()

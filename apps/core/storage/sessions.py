@@ -1,4 +1,4 @@
-"""Sessions in MongoDB with a copy in Redis, like Django's ``cached_db``, that bear Redis being down."""
+"""Sessions in MongoDB with a copy in Redis, like Django's ``cached_db``; they survive an outage of Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _TolerantCache:
-    """The cache without its failures: what it cannot tell, MongoDB can."""
+    """The cache, where a failure counts as a miss: MongoDB has the session."""
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
@@ -25,11 +25,11 @@ class _TolerantCache:
         return _tolerate(lambda: self._cache.get(key, default), default)
 
     def set(self, key: str, value: Any, timeout: int | None = None) -> None:
-        """Keep a copy."""
+        """Store a copy."""
         _tolerate(lambda: self._cache.set(key, value, timeout), None)
 
     def delete(self, key: str) -> None:
-        """Forget the copy."""
+        """Delete the copy."""
         _tolerate(lambda: self._cache.delete(key), None)
 
     def __contains__(self, key: str) -> bool:

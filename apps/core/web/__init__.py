@@ -1,1 +1,1 @@
-"""What every request passes, whatever it is for: middleware, proxies, Django's error handlers, the probes."""
+"""What all requests share: middleware, trusted proxies, Django's error handlers, the probes."""

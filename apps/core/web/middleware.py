@@ -1,4 +1,4 @@
-"""Middleware of the API: request ids, the envelope for what DRF never sees, one spelling of paths."""
+"""Middleware: request ids, the access log, the envelope outside DRF, bodies, trailing slashes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _SERVER_ERROR_STATUS = 500
 
 
 class RequestIdMiddleware:
-    """Gives every request an id, in the answer's ``X-Request-ID`` and on every log line."""
+    """Gives every request an id: in the ``X-Request-ID`` of the response and on every log line."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Bind the id while the request is answered."""
+        """Bind the id to the log context while the request is handled."""
         sent = request.headers.get("X-Request-ID", "")
         request_id = sent if _SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ class RequestIdMiddleware:
         try:
             response = self.get_response(request)
             if response.status_code >= _SERVER_ERROR_STATUS:
-                # Django writes this line once for each answer: here, or else when the id is forgotten.
+                # Django logs each response once. It is logged here, while the id is still bound.
                 log_response(
                     "%s: %s",
                     response.reason_phrase,
@@ -61,17 +61,17 @@ class RequestIdMiddleware:
 
 
 class AccessLogMiddleware:
-    """Writes one line per request: what was asked, what came of it, and how long it took.
+    """Writes one line per request: method, path, status, client address, duration.
 
-    The query string is left out, because it may hold a token. What balancers and monitors ask every few
-    seconds is written at the level DEBUG.
+    The query string is left out, because it may contain a token. The probes, which balancers and monitors
+    request every few seconds, are logged at level DEBUG.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, then tell of it."""
+        """Return the response, and log the request."""
         started = time.perf_counter()
         response = self.get_response(request)
         facts = {
@@ -90,13 +90,13 @@ class AccessLogMiddleware:
 
 
 class EnvelopeMiddleware:
-    """Replaces Django's own error pages under ``/api/`` (bad host, crash in a middleware, DEBUG page)."""
+    """Replaces Django's own error pages under ``/api/`` (bad host, error in a middleware, DEBUG page)."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, and put an error that is no JSON into the envelope."""
+        """Return the response; an error that is not JSON is replaced by one in the envelope."""
         response = self.get_response(request)
         is_error = response.status_code >= _FIRST_ERROR_STATUS
         if not is_error or not is_api_path(request.path) or _is_json(response):
@@ -105,16 +105,16 @@ class EnvelopeMiddleware:
 
 
 class BodyMiddleware:
-    """Guards the bodies of all requests; those of the API are read later, by whom they are for.
+    """Guards the bodies of all requests; the views of the API read theirs later.
 
-    The forms of the admin are read here: Django reads them where it cannot answer for a failure.
+    The forms of the admin are read here, because Django reads them in a place that cannot handle a failure.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, or say what is wrong with a form's body."""
+        """Return the response, or an error when the body of a form cannot be read."""
         guard_body(request)
         if request.method == "POST" and not is_api_path(request.path):
             try:
@@ -130,13 +130,13 @@ class BodyMiddleware:
 
 
 class TrailingSlashMiddleware:
-    """Lets every API address be written with or without a slash at its end."""
+    """Accepts every API address with or without a trailing slash."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Take the slash at the end away before the address is looked up."""
+        """Remove a trailing slash before the address is resolved."""
         path = request.path_info
         if is_api_path(path) and path.endswith("/"):
             request.path_info = path[:-1]
@@ -157,5 +157,5 @@ def _envelope_for(request: HttpRequest, response: HttpResponseBase) -> HttpRespo
         ErrorCode.PERMISSION_DENIED: _("Permission denied."),
         ErrorCode.METHOD_NOT_ALLOWED: _("This method is not allowed here."),
     }
-    kept = {name: response.headers[name] for name in ("Allow", "Retry-After") if name in response.headers}
-    return error_response(code, messages.get(code, _("The request cannot be read.")), headers=kept)
+    headers = {name: response.headers[name] for name in ("Allow", "Retry-After") if name in response.headers}
+    return error_response(code, messages.get(code, _("The request cannot be read.")), headers=headers)

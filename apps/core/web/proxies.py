@@ -1,7 +1,7 @@
-"""Who a request really comes from, when it comes through a proxy of ours.
+"""The real client of a request that comes through a trusted proxy.
 
-Anybody can write ``X-Forwarded-For``. It is believed as far as the machines in TRUSTED_PROXIES have written
-it: each of them adds, on the right, the address it was called from.
+Any client can send ``X-Forwarded-For``. Only the part that the machines in TRUSTED_PROXIES have written is
+used: each of them appends, on the right, the address that called it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class TrustedProxyMiddleware:
-    """Gives a request that a trusted proxy hands on the address and the scheme of the proxy's client."""
+    """Gives a request from a trusted proxy the address and the scheme of the proxy's client."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Set both before anything looks at them."""
+        """Set both before other code reads them."""
         if _is_trusted(_parse(request.META.get("REMOTE_ADDR", ""))):
             if request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower() == "https":
                 request.META["wsgi.url_scheme"] = "https"
@@ -35,7 +35,7 @@ class TrustedProxyMiddleware:
 
 
 def client_address(proxy: str, forwarded_for: str) -> str:
-    """Return the right-most address that no trusted proxy has; nothing left of what is no address counts."""
+    """Return the right-most address that is not a trusted proxy; stops at text that is not an address."""
     nearest = proxy
     for hop in reversed(forwarded_for.split(",")):
         address = _parse(hop.strip())

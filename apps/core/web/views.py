@@ -1,6 +1,6 @@
-"""Views that belong to no domain: unknown API paths, Django's error handlers, process health.
+"""Views outside any domain: unknown API paths, Django's error handlers, the probes.
 
-The handlers answer the API with the envelope, and people with a page in the look of the admin.
+The error handlers return the envelope under ``/api/``, and a page in the style of the admin elsewhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from apps.core.liveness.health import check_dependencies
 
 @csrf_exempt
 def unknown_api_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
-    """Answer every unknown path under ``/api/``, in DEBUG too, where Django would show its own page."""
+    """Return 404 for an unknown path under ``/api/``, also in DEBUG, where Django shows its own page."""
     return error_response(ErrorCode.NOT_FOUND, _("There is nothing at this address."))
 
 
@@ -30,7 +30,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api_path(request.path):
         return error_response(ErrorCode.VALIDATION_ERROR, _("The request cannot be read."))
     return problem_page(
-        request, 400, _("Not readable"), _("The address or the form holds something that cannot be read.")
+        request, 400, _("Bad request"), _("The address or the form contains data that cannot be read.")
     )
 
 
@@ -42,17 +42,17 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
         request,
         403,
         _("No permission"),
-        _("Who administers the users can give you the permission for this page."),
+        _("Ask an administrator for access."),
     )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form that was sent from a page of another session, or of none."""
+    """Refuse a form that was sent from a page of another session, or without a session."""
     return problem_page(
         request,
         403,
-        _("Out of date"),
-        _("Open the page of this form again: you have logged in or out since."),
+        _("Page expired"),
+        _("You have logged in or out since you opened this form. Open the form again."),
     )
 
 
@@ -60,23 +60,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if is_api_path(request.path):
         return error_response(ErrorCode.NOT_FOUND, _("Not found."))
-    return problem_page(request, 404, _("Not found"), _("There is nothing at this address, or no longer."))
+    return problem_page(request, 404, _("Not found"), _("This page does not exist or has been removed."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500; the middleware turns it into the envelope under ``/api/``."""
+    """Django's handler500; under ``/api/``, the middleware replaces its page by the envelope."""
     return defaults.server_error(request)
 
 
 @never_cache
 def health(request: HttpRequest) -> JsonResponse:
-    """Say that this process lives."""
+    """Report that this process is alive."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """Say whether MongoDB and Redis answer and a worker lives; 503 with the reasons otherwise."""
+    """Report whether MongoDB and Redis answer and a worker is alive; 503 with the reasons if not."""
     states = check_dependencies()
     is_ready = all(state["ok"] for state in states.values())
     body = {"status": "ready" if is_ready else "unavailable", "checks": states}

@@ -83,7 +83,7 @@ def test_one_that_hangs_does_not_hold_the_others(
         lambda futures, timeout: wait(futures, return_when=FIRST_COMPLETED),
     )
     found = read_parts({"hangs": part(gate.wait), "lives": part(lambda: "here")})
-    assert found["hangs"].error == "No answer in time."
+    assert found["hangs"].error == "No response in time."
     assert found["hangs"].data is None
     assert found["lives"].data == "here"
 
@@ -103,8 +103,8 @@ def test_a_part_sees_the_context_of_its_request() -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (ServerSelectionTimeoutError("at 10.0.0.1"), "No answer in time (ServerSelectionTimeoutError)."),
-        (redis.ConnectionError("at 10.0.0.1"), "No answer in time (ConnectionError)."),
+        (ServerSelectionTimeoutError("at 10.0.0.1"), "No response in time (ServerSelectionTimeoutError)."),
+        (redis.ConnectionError("at 10.0.0.1"), "No response in time (ConnectionError)."),
         (KeyError("secret"), "Failed (KeyError)."),
     ],
 )
@@ -128,7 +128,7 @@ def test_a_dependency_that_has_just_failed_is_not_asked_again() -> None:
         }
     )
     assert asked == ["redis"]
-    assert found["mongodb"].error == "No answer a moment ago."
+    assert found["mongodb"].error == "It did not respond a moment ago."
     redis_outage.note()
     assert not read_parts({"redis": part(lambda: 1, Dependency.REDIS)})["redis"].available
 

@@ -1,1 +1,1 @@
-"""The commands themselves."""
+"""The kernel's own commands."""

@@ -1,4 +1,4 @@
-"""Django's `migrate`, allowed to take as long as building an index takes."""
+"""Django's `migrate`, with a time limit that is long enough to build an index."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _OPERATION_TIMEOUT_SECONDS = 24 * 3600
 
 
 class Command(migrate.Command):
-    """Each database operation may take longer than the settings allow a web request."""
+    """Runs each database operation under a longer limit than that of web requests."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run Django's command under the longer limit, once MongoDB answers.
+        """Check that MongoDB answers, then run Django's command under the longer limit.
 
-        :raises CommandError: when it does not; under the long limit PyMongo would look for it just as long.
+        :raises CommandError: when MongoDB does not answer; under the long limit PyMongo would search as long.
         """
         require_mongo()
         with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):

@@ -1,4 +1,4 @@
-"""`manage.py sync_schedules`: bring the stored schedules in line with the settings."""
+"""`manage.py sync_schedules`: brings the stored schedules in line with the settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Command(CollectorCommand):
     help = gettext_noop("Register the product's schedules; times edited in the admin are kept.")
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Sync and report."""
+        """Sync the schedules; returns their names by what was done, and the counts as text."""
         is_dry_run: bool = options["dry_run"]
         result = dataclasses.asdict(sync_schedules(is_dry_run=is_dry_run))
         words = {

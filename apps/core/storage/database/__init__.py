@@ -1,1 +1,1 @@
-"""The database engine of the settings: the ORM's way to MongoDB, and that of ``storage.mongo``."""
+"""The database engine of the settings: the ORM and ``storage.mongo`` reach MongoDB through it."""

@@ -1,4 +1,4 @@
-"""django-mongodb-backend, which does not let every request of a process pay for a MongoDB that hangs."""
+"""django-mongodb-backend, extended to fail early while MongoDB hangs."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from apps.core.storage.database.client import Client
 from apps.core.storage.outages import mongo_outage
 from apps.core.unwanted import unwanted
 
-# The backend imports GeoDjango three times. Where GDAL is missing, ldconfig and a compiler look for it each
-# time, under a dozen names: half a second of every process, for fields that no model of ours has. Where it is
-# installed, every process would load it. What is raised here is what the backend takes as "no GDAL".
+# The backend imports GeoDjango three times. Where GDAL is missing, ldconfig and a compiler search for it each
+# time, under a dozen names. This costs every process half a second, for fields that no model of ours has.
+# Where GDAL is installed, every process would load it. The backend understands this error as "GDAL is
+# missing".
 with unwanted("django.contrib.gis", error=ImproperlyConfigured):
     from django_mongodb_backend import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
-    """The connection of one thread; every operation on documents begins with :meth:`get_collection`."""
+    """The connection of one thread; every operation on documents starts with :meth:`get_collection`."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Client:
-        """Return the client of this process, the same for all its threads."""
+        """Return the client of this process, which all its threads share."""
         clients: dict[str, Client] = self._connection_pools
         if self.alias not in clients:
-            # Several threads may come here first; all get the same one.
+            # Several threads may get here at once: setdefault gives all of them the same client.
             clients.setdefault(self.alias, Client(**conn_params, driver=self._driver_info()))
         return clients[self.alias]
 
     def get_collection(self, name: str, **options: Any) -> MongoCollection[dict[str, Any]]:
-        """Return a collection of our database. Raises as :meth:`ensure_awake` does."""
+        """Return a MongoDB collection of our database. Raises as :meth:`ensure_awake` does."""
         self.ensure_awake()
         collection: MongoCollection[dict[str, Any]] = super().get_collection(name, **options)
         return collection
@@ -41,8 +42,8 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     def ensure_awake(self) -> None:
         """Fail early in an outage.
 
-        One operation pays the full timeout of an outage; without this, all those after it would, in the same
-        request and in all threads of the process.
+        The first operation in an outage waits for its full timeout. Without this check, every later operation
+        would wait as long, in the same request and in all threads of the process.
 
         :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not.
         """
@@ -51,6 +52,6 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
                 with pymongo.timeout(settings.MONGO_AWAKE_TIMEOUT_SECONDS):
                     self.database.command("ping")
             except ExecutionTimeout:
-                # Just back: the driver asks nothing in less time than the slow round trips it has seen at the
-                # end of the outage, and goes on so for a while. The operation itself has more time.
+                # MongoDB has just come back. For a while the driver remembers the slow round trips at the end
+                # of the outage, and sends nothing that has less time. The operation itself has more time.
                 return

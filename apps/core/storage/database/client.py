@@ -1,4 +1,4 @@
-"""The MongoDB client of a process: the one place that notes an outage of MongoDB, and that it is over."""
+"""The MongoDB client of a process: the one place that notes the beginning and the end of an outage."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _is_heavy: ContextVar[bool] = ContextVar("is_heavy", default=False)
 
 
 class Client(pymongo.MongoClient[dict[str, Any]]):
-    """A client whose operations tell :data:`mongo_outage` whether MongoDB answers."""
+    """A client whose operations note in :data:`mongo_outage` whether MongoDB answers."""
 
     def _retry_internal(self, *args: Any, **options: Any) -> Any:
-        # Every operation of PyMongo goes through here, its own retries within. The public listeners are not
-        # enough: they hear of commands, and an operation that finds no server never becomes one.
+        # Every operation of PyMongo goes through here, including its retries. The public listeners are not
+        # enough: they see commands only, and an operation that finds no server never sends a command.
         try:
             result = super()._retry_internal(*args, **options)
         except PyMongoError as error:
@@ -33,9 +33,9 @@ class Client(pymongo.MongoClient[dict[str, Any]]):
 
 @contextmanager
 def heavy_operations(seconds: float) -> Iterator[None]:
-    """Give the operations within it so many seconds in all; a failure of theirs is not noted as an outage.
+    """Limit the operations in the block to ``seconds`` in total, and do not note their failures as an outage.
 
-    For work that may simply be too much for its time: that says little of whether MongoDB answers others.
+    For work that may need more time than it has: its timeout does not mean that MongoDB is down.
     """
     token = _is_heavy.set(True)
     try:

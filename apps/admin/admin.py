@@ -167,7 +167,7 @@ class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
 class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
     """The notices for the webhook, and whether they were delivered. Kept for a day."""
 
-    list_display = ("created", "what", "attempts", "delivered")
+    list_display = ("created", "event_name", "attempts", "delivered")
     fields = list_display
     ordering = ("-id",)
 
@@ -182,7 +182,7 @@ class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
         return instant_text(notice.delivered_at)
 
     @admin.display(description=_("event"))
-    def what(self, notice: AlertNotice) -> str:
+    def event_name(self, notice: AlertNotice) -> str:
         """Return the event in words."""
         rule, kind = notice.event.get("rule", ""), notice.event.get("kind", "")
         names = (_name(AlertRule, rule), _name(AlertEventKind, kind))

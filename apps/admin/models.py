@@ -12,8 +12,8 @@ from apps.admin.choices import AlertEventKind, AlertRule, Severity
 class Alert(models.Model):
     """One alert and its state. The key is the rule, or ``rule:action`` if the rule has an alert per data set.
 
-    ``episode`` counts the firings. ``is_told`` says whether the notifiers have the present firing, and
-    ``told_at`` when they last got a firing.
+    ``episode`` counts the firings. ``is_told`` says whether a notice of the present firing was
+    enqueued, and ``told_at`` when a notice of any firing was last enqueued.
 
     ``pending_events`` holds the events of a change and is written in the same update as the change. It is
     emptied once the history and the outbox have the events: a process that is killed in between loses none.

@@ -24,7 +24,7 @@ def order_of(request: Request) -> Order:
 class FilterListField(serializers.ListField):
     """A list of selected values; absent or null means all.
 
-    An empty list is an error: a caller whose filter leaves nothing does not want everything.
+    An empty list is an error, because it must not select everything.
     """
 
     def __init__(self, **kwargs: Any) -> None:

@@ -71,7 +71,7 @@ def check_if_late() -> CheckResult | None:
 def check() -> CheckResult:
     """Evaluate all rules, update the alerts and enqueue the notices; does not wait for the receiver.
 
-    :raises pymongo.errors.PyMongoError: when MongoDB does not answer.
+    :raises pymongo.errors.PyMongoError: when MongoDB does not respond.
     """
     now = utc_now()
     result = CheckResult(judge_all(now=now))

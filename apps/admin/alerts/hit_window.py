@@ -29,7 +29,7 @@ def note_lookups(*, now: datetime) -> Lookups | None:
 
     None when no earlier totals are stored, or when Redis has lost its counts since.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     client, instant = get_redis(), now.timestamp()
     total = lookups_of(counters.read_total(counters.STATS))

@@ -64,7 +64,7 @@ class Judgement:
 def judge_all(*, now: datetime) -> list[Judgement]:
     """Evaluate every rule; one whose facts are unavailable gives no judgement. ``now`` is UTC without zone.
 
-    :raises pymongo.errors.PyMongoError: when MongoDB does not answer; no alert could be stored then either.
+    :raises pymongo.errors.PyMongoError: when MongoDB does not respond; no alert could be stored then either.
     """
     judgements: list[Judgement] = []
     for judge in _JUDGES:

@@ -97,7 +97,7 @@ def _is_cooled_down(told_at: datetime | None, now: datetime) -> bool:
 def _resolve(
     judgement: Judgement, alert: Mapping[str, Any], *, is_silenced: bool, now: datetime
 ) -> AlertEventKind | None:
-    # The end is notified if the beginning was, silenced or not.
+    # A notice of the end is sent if one of the beginning was sent, silenced or not.
     is_told = bool(alert["is_told"])
     event = _event(AlertEventKind.RESOLVED, judgement, now, is_silenced=is_silenced, is_told=is_told)
     result = collection_of(Alert).update_one(

@@ -43,7 +43,7 @@ class CacheStats:
 def read_cache_stats() -> CacheStats:
     """Count what the caches hold.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     l2 = shared_tier_usage()
     usage = get_cache().l1_usage()
@@ -60,10 +60,10 @@ def read_cache_stats() -> CacheStats:
 def clear_l1(*, cleared_by: str) -> None:
     """Empty L1 in every process within a second.
 
-    :raises DependencyUnavailable: when Redis does not answer. Then only this process has emptied its L1.
+    :raises DependencyUnavailable: when Redis does not respond. Then only this process has emptied its L1.
     """
     if not get_cache().clear_l1_everywhere():
         raise DependencyUnavailable(
-            _("Redis does not answer, so only this process has emptied its cache."), detail="Redis"
+            _("Redis does not respond, so only this process has emptied its cache."), detail="Redis"
         )
     audit.info("l1_cleared", cleared_by=cleared_by)

@@ -1,7 +1,7 @@
 """The metrics in the text format of Prometheus.
 
 Every scrape reads MongoDB and Redis anew and stores nothing in the process, so every process of every host
-gives the same metrics. A dependency that does not answer within the deadline is reported as
+gives the same metrics. A dependency that does not respond within the deadline is reported as
 ``collector_up 0``, and the metrics that need it are missing.
 """
 

@@ -17,7 +17,7 @@ from apps.core.liveness.processes import Cluster, Heartbeat
 from apps.core.storage.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
 from apps.mengla.dispatch.breaker_control import BreakerStatus
 from apps.mengla.monitoring.queue_state import QueueDepth
-from apps.mengla.store.outcomes import COLLECTION, COLLECTION_SECONDS, READ, READ_SECONDS, RETRY, each
+from apps.mengla.store.outcomes import COLLECTION, COLLECTION_SECONDS, READ, READ_SECONDS, RETRY, each_counter
 
 _BREAKER_STATES = ("closed", "open", "half_open")
 # Five bounds in each power of ten from 1 ms to 1000 s; each is also the bound of a counted bucket.
@@ -27,7 +27,9 @@ _BOUNDS = range(STEPS_PER_DECADE, STEPS_PER_DECADE * 7 + 1, STEPS_PER_DECADE // 
 def of_dependencies(is_up: Mapping[str, bool]) -> Metric:
     """Return whether each dependency gave all its data."""
     family = GaugeMetricFamily(
-        "collector_up", "1 if this dependency answered this scrape in time, 0 if not.", labels=["dependency"]
+        "collector_up",
+        "1 if this dependency responded to this scrape in time, 0 if not.",
+        labels=["dependency"],
     )
     for dependency, up in is_up.items():
         family.add_metric([dependency], float(up))
@@ -166,7 +168,7 @@ def of_durations(counts: Mapping[str, int]) -> Iterator[Metric]:
 
 def _counter(counts: Mapping[str, int], kind: str, name: str, text: str, labels: list[str]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
-    for values, count in each(counts, kind):
+    for values, count in each_counter(counts, kind):
         family.add_metric(values, count)
     return family
 

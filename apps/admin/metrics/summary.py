@@ -23,7 +23,7 @@ from apps.mengla.store.outcomes import (
     TIERS,
     Outcome,
     ReadResult,
-    each,
+    each_counter,
     lookups_of,
 )
 
@@ -44,7 +44,7 @@ class MetricCounts:
 def read_metrics(*, days: int) -> Document:
     """Return the counts of today and the days before it, newest first, and their sum.
 
-    :raises DependencyUnavailable: when Redis does not answer.
+    :raises DependencyUnavailable: when Redis does not respond.
     """
     by_day = _read_counts(days)
     return {"days": [_summary_of(one) for one in by_day], "total": _summary_of(_sum_of(by_day))}
@@ -53,7 +53,7 @@ def read_metrics(*, days: int) -> Document:
 def read_latency(*, days: int) -> Document:
     """Return how long reads and collections of the last days took, all processes together.
 
-    :raises DependencyUnavailable: when Redis does not answer.
+    :raises DependencyUnavailable: when Redis does not respond.
     """
     total = _sum_of(_read_counts(days))
     return {"days": days, **_durations_of(total.durations)}
@@ -91,7 +91,7 @@ def _summary_of(found: MetricCounts) -> Document:
 def _reads_of(counts: Mapping[str, int]) -> Document:
     rows = [
         {"action": action, "source": source, "result": result, "count": count}
-        for (action, source, result), count in each(counts, READ)
+        for (action, source, result), count in each_counter(counts, READ)
     ]
     lookups = lookups_of(counts)
     return {
@@ -108,7 +108,7 @@ def _reads_of(counts: Mapping[str, int]) -> Document:
 def _collections_of(counts: Mapping[str, int]) -> Document:
     rows = [
         {"action": action, "source": source, "outcome": outcome, "reason": reason, "count": count}
-        for (action, source, outcome, reason), count in each(counts, COLLECTION)
+        for (action, source, outcome, reason), count in each_counter(counts, COLLECTION)
     ]
     by_outcome = {outcome.value: _count(rows, outcome=outcome) for outcome in Outcome}
     # A recovered collection was counted as failed before, perhaps on another day.
@@ -125,7 +125,7 @@ def _collections_of(counts: Mapping[str, int]) -> Document:
 def _retries_of(counts: Mapping[str, int]) -> Document:
     rows = [
         {"action": action, "source": source, "reason": reason, "count": count}
-        for (action, source, reason), count in each(counts, RETRY)
+        for (action, source, reason), count in each_counter(counts, RETRY)
     ]
     return {"total": _count(rows), "counts": rows}
 

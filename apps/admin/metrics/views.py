@@ -25,7 +25,7 @@ class MetricsViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_metrics",
         summary="Reads and collections, counted by day",
-        description="Exact, all processes together. 503 while Redis does not answer.",
+        description="Exact, all processes together. 503 while Redis does not respond.",
         parameters=[DaysQuerySerializer],
         responses=MetricsSerializer,
     )
@@ -36,7 +36,7 @@ class MetricsViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_metrics_latency",
         summary="How long reads and collections took",
-        description="Percentiles are at most 2.3 % from the true ones. 503 while Redis does not answer.",
+        description="Percentiles are at most 2.3 % from the true ones. 503 while Redis does not respond.",
         parameters=[DaysQuerySerializer],
         responses=LatencySerializer,
     )
@@ -48,7 +48,7 @@ class MetricsViewSet(ViewSet):
 @never_cache
 @require_safe
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """Serve the metrics to Prometheus, without those of a dependency that does not answer."""
+    """Serve the metrics to Prometheus, without those of a dependency that does not respond."""
     refusal = access.refusal_of(request)
     if refusal is not None:
         return refusal

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 HISTORY = "alert_events"
 HISTORY_LENGTH = 1000
-# Far more than so many events take: the number is what bounds the history, not the size.
+# Far more than the events need: the history is limited by their number, not by this size.
 HISTORY_BYTES = 16 * 1024 * 1024
 
 

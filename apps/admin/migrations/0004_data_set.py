@@ -1,4 +1,4 @@
-"""The names for people: the column of the action is the data set."""
+"""New labels of fields: the field ``action`` is labelled "data set"."""
 
 from django.db import migrations, models
 

@@ -83,12 +83,12 @@ def cell(request: HttpRequest) -> HttpResponse:
     try:
         query = read_cell(request.GET)
     except InvalidInput as error:
-        return _refused(request, error, "coverage_cell.html", title=_("One record"))
+        return _refused(request, error, "coverage_cell.html", title=_("Record"))
     context = describe_cell(query) | {"can_change": may(request, CHANGE_COLLECTIONS)}
     if wants_json(request):
         html = render_to_string("collector/coverage_cell_piece.html", context, request)
         return JsonResponse({"html": html, "mark": context["mark"]})
-    return page(request, "coverage_cell.html", context, title=_("One record"))
+    return page(request, "coverage_cell.html", context, title=_("Record"))
 
 
 @require_POST
@@ -98,7 +98,7 @@ def plan(request: HttpRequest) -> HttpResponse:
     try:
         query = read_cell(request.POST)
     except InvalidInput as error:
-        return _refused(request, error, "coverage_cell.html", title=_("One record"))
+        return _refused(request, error, "coverage_cell.html", title=_("Record"))
     enqueued = enqueue_cell(query, requested_by=name_of_user(request))
     text = _("Queued the collection of %s.") if enqueued.is_new else _("%s is already being collected.")
     collection = django_apps.get_model("mengla", "Collection")

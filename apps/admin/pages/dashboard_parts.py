@@ -78,7 +78,7 @@ def _cache() -> Document:
     days: list[Document] = []
     for day in reversed(_days(counters.STATS, CACHE_DAYS)):
         by_source = dict.fromkeys((*outcomes.TIERS, outcomes.MISS), 0)
-        for (_action, source, _result), count in outcomes.each(day.counts, outcomes.READ):
+        for (_action, source, _result), count in outcomes.each_counter(day.counts, outcomes.READ):
             if source in by_source:
                 by_source[source] += count
         days.append({"day": day.day.isoformat(), "counts": by_source})

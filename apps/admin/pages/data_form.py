@@ -69,13 +69,13 @@ def form_of(given: Mapping[str, str], query: DataQuery | None) -> dict[str, Any]
 
 
 def _category_groups(chosen: NamedCategory | None) -> list[tuple[str, list[NamedCategory]]]:
-    """Return the categories of the form: level 1, and the chosen one with its ancestors and children."""
+    """Return the categories of the form: level 1, and the chosen one with its ancestors and subcategories."""
     groups = [(_("Level 1"), list_named_children(""))]
     if chosen is not None:
         way = [*parents_of(chosen.cat_id), chosen]
         groups.insert(0, (_("Chosen"), way))
         if children := list_named_children(chosen.cat_id):
-            groups.insert(1, (_("Below %s") % chosen.name, children))
+            groups.insert(1, (_("Subcategories of %s") % chosen.name, children))
     return groups
 
 

@@ -96,7 +96,7 @@ class SchedulerSerializer(serializers.Serializer[Any]):
     pause = PauseSerializer()
     time_zone = serializers.SerializerMethodField()
     schedules = ScheduleSerializer(many=True)
-    clusters = ClusterSerializer(many=True, allow_null=True, help_text="Null when Redis does not answer.")
+    clusters = ClusterSerializer(many=True, allow_null=True, help_text="Null when Redis does not respond.")
     heartbeats = HeartbeatSerializer(many=True)
 
     def get_time_zone(self, _view: Any) -> str:

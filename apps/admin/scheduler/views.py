@@ -36,7 +36,7 @@ class SchedulerViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_scheduler_pause",
         summary="Pause the schedules",
-        description="They start no runs until they are resumed; pending collections are still sent.",
+        description="They start no sync tasks until they are resumed; pending collections are still sent.",
         request=None,
         responses={200: PauseSerializer},
     )

@@ -75,12 +75,12 @@ def cell(value: Any, column: Column) -> str:
     """Write one value of a table; a change has an arrow, and a word for screen readers."""
     is_change = column.kind is Kind.CHANGE and isinstance(value, int | float) and not isinstance(value, bool)
     if not is_change or value == 0:
-        return column.written(value)
+        return column.text_of(value)
     style, arrow, word = ("up", "▲", _("up")) if value > 0 else ("down", "▼", _("down"))
     return format_html(
         '<span class="cp-{}"><span aria-hidden="true">{}</span> <span class="cp-sr">{}</span> {}</span>',
         style,
         arrow,
         word,
-        column.written(abs(value)),
+        column.text_of(abs(value)),
     )

@@ -97,7 +97,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
-        """Leave out the attempt tokens, which authorise answers, and the extra parameters."""
+        """Return the rows without the attempt tokens, which authorise answers, and the extra parameters."""
         return super().get_queryset(request).defer("attempt_token", "past_tokens", "extra")
 
     def get_search_results(

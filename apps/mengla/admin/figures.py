@@ -36,4 +36,4 @@ def record_tables(record: Record) -> list[Table]:
 
 
 def _rows(table: Table) -> list[list[str]]:
-    return [[column.written(value) for column, value in row] for row in table.described_rows]
+    return [[column.text_of(value) for column, value in row] for row in table.described_rows]

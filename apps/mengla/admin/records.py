@@ -48,7 +48,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
-        """Leave the figures out of lists."""
+        """Return the rows without their figures, which are large; the page of one record loads them."""
         return super().get_queryset(request).defer("data", "run_ids")
 
     def get_search_results(

@@ -68,7 +68,7 @@ def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
         lease = lease_of(LEASE_NAME, ttl_seconds=_LEASE_TTL_SECONDS)
         if not lease.acquire():
             wakeup.request_rerun(client)
-            if not lease.acquire():  # the holder may have released it before it saw the request
+            if not lease.acquire():  # the holder may have released the lease before it saw the request
                 return sent
         with _keep_alive(lease, until=deadline) as is_lost, CollectionServiceClient() as service:
             wakeup.consume_rerun_request(client)

@@ -109,8 +109,8 @@ def remove_duplicate_records(*, is_applied: bool, requested_by: str, max_seconds
     except PyMongoError as error:
         if not error.timeout:
             raise
-    # Outside the handler: a slow search is not an outage, so the timeout must not be the cause of the error.
-    mongo.ping()  # reports MongoDB as down if it hangs by now
+    # Outside the except block: a slow search is no outage, so the timeout must not become the cause.
+    mongo.ping()  # raises the error of an outage if MongoDB hangs
     message = _(
         "There are too many records to check within %(seconds)d s. "
         "Use `manage.py remove_duplicates`, which does not have this limit."

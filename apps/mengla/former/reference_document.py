@@ -243,7 +243,7 @@ def _collected_at(source: Document, *, now: datetime) -> datetime:
     if instant is None:
         raise Unreadable("unreadable instant", _shown(value))
     if instant > now:
-        # It would count as newer than all figures collected until then.
+        # Figures collected before that instant would not replace the record, because it would count as newer.
         raise Unreadable("instant in the future", instant.isoformat())
     return instant
 

@@ -69,7 +69,7 @@ class ReferenceSource:
         :raises InvalidInput: when it is.
         :raises DependencyUnavailable: when the source does not respond.
         """
-        # A limit of its own: within the longer one of an operation PyMongo would look for a server as long.
+        # A short limit, because PyMongo looks for a server until the limit of the operation is over.
         with self._reading(seconds=_CONNECT_TIMEOUT_MS / 1000):
             theirs = self._client.admin.command("hello")
         ours = collection_of(Record)

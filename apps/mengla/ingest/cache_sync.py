@@ -31,7 +31,7 @@ def refresh_cache(query: DataQuery) -> bool:
 
 
 def notify_caches_again(*, limit: int = 200) -> int:
-    """Notify the caches of collections that are still marked; returns of how many. Part of the tick.
+    """Notify the caches of the collections that are still marked; returns their number. Part of the tick.
 
     A mark stays when the process was killed, or when Redis was down.
     """

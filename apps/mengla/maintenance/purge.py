@@ -89,7 +89,7 @@ def purge(
 
     ``on_progress`` is called with the number of documents deleted from MongoDB so far.
 
-    :raises redis.RedisError: when Redis does not answer; then nothing is deleted.
+    :raises redis.RedisError: when Redis does not respond; then nothing is deleted.
     :raises DependencyUnavailable: when the caches cannot be notified after the deletion.
     """
     # Checked before the deletion: without Redis the caches would go on serving deleted figures.

@@ -116,17 +116,17 @@ class FollowingCommand(CollectorCommand):
 
     def _follow(self, run_id: str, options: Options) -> RunView:
         last: RunView | None = None
-        quiet = _Quiet()
+        hints = _Hints()
         with self.progress(_("Collecting"), options) as display:
             display.note(_("Sync task %(id)s") % {"id": run_id})
             for view in follow_run(run_id):
                 if view is None:
-                    quiet.note_once(display, _("MongoDB does not respond; retrying."))
+                    hints.note_once(display, _("MongoDB does not respond; retrying."))
                     continue
                 last = view
                 display.show(done=view.ended_count, total=view.progress.total, facts=facts_of(view))
-                if quiet.is_due(view) and (hint := _hint()):
-                    quiet.note_once(display, hint)
+                if hints.is_due(view) and (hint := _hint()):
+                    hints.note_once(display, hint)
         if last is None:
             raise NotFound(_("There is no such sync task."))
         return last
@@ -177,8 +177,8 @@ class RunCommand(FollowingCommand):
         return self.start_and_follow(lambda: start(self.plan(options), ORDER), options)
 
 
-class _Quiet:
-    """Notices that no collection ends for long, and shows each note once."""
+class _Hints:
+    """Says when a hint is due, because no collection has ended for long; shows each note once."""
 
     def __init__(self) -> None:
         self._ended_count = -1

@@ -2,14 +2,14 @@
 
 from django.db import migrations
 
-# As long as the sync tasks they belong to: a failure and its reason are known as long as its sync task is.
+# Collections are stored as long as their sync tasks, so that a sync task can always show its failures.
 COLLECTION_HISTORY_SECONDS = 180 * 24 * 3600
 
 
 def create_indexes(apps, schema_editor):
     get_collection = schema_editor.connection.get_collection
     get_collection("mengla_data").create_index("expired_at", name="record_expiry", expireAfterSeconds=0)
-    # Active collections have no end (null), and TTL deletes only what holds a date.
+    # Active collections have no end (null), and a TTL index deletes only documents with a date.
     get_collection("mengla_collections").create_index(
         "finished_at", name="collection_expiry", expireAfterSeconds=COLLECTION_HISTORY_SECONDS
     )

@@ -1,4 +1,4 @@
-"""Readers are noted by name on what they asked for, so that no run takes it with it."""
+"""Notes on collections and records that a reader asked for them: deleting a run then leaves them in place."""
 
 from django.db import migrations, models
 

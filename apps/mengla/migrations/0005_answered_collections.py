@@ -1,4 +1,4 @@
-"""An index of what the service answered, so that the last answers of an action are found among all others."""
+"""An index of the collections that the service answered: it finds the last answers of an action quickly."""
 
 from django.db import migrations, models
 from django.db.models import Q

@@ -1,4 +1,4 @@
-"""Indexes with which a filter that few records or none match ends as soon as one that all match."""
+"""Indexes for filtered lists of records: a filter that few records match is as fast as one that all match."""
 
 from django.db import migrations, models
 

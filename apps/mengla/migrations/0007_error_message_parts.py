@@ -1,8 +1,8 @@
-"""The code and the parameters of stored texts, beside the texts."""
+"""Fields for the code and the parameters of a stored text, beside the text."""
 
 from django.db import migrations, models
 
-# Without a word to MongoDB: a document without the field reads as null.
+# Nothing is written to MongoDB: a document without the field reads as null.
 _STATE = [
     migrations.AddField(model_name="collection", name="error_message_parts", field=models.JSONField(null=True)),
 ]

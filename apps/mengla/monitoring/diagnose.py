@@ -77,9 +77,9 @@ def _run(name: str, check: Callable[[], str]) -> CheckResult:
 def _explain(error: Exception) -> tuple[str, str]:
     name = type(error).__name__
     if is_mongo_outage(error):
-        return _("MongoDB does not answer (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
+        return _("MongoDB does not respond (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)
     if is_redis_silent(error):
-        return _("Redis does not answer (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
+        return _("Redis does not respond (%(error)s).") % {"error": name}, str(checks.REDIS_ADVICE)
     # It responds and refuses: a password or a permission is missing, or another program has this address.
     if isinstance(error, PyMongoError | DatabaseError):
         return _("MongoDB refused the request (%(error)s).") % {"error": name}, str(checks.MONGO_ADVICE)

@@ -49,7 +49,7 @@ class Column:
         """Whether its values are aligned to the right."""
         return self.kind not in (Kind.TEXT, Kind.LINE)
 
-    def written(self, value: Value) -> str:
+    def text_of(self, value: Value) -> str:
         """Return a value as text for people: with thousands separators, a dash for None."""
         if value is None:
             return "–"

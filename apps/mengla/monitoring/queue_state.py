@@ -27,7 +27,10 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many collections are pending and how old the oldest is, also by priority; None: none is pending."""
+    """How many collections are pending and in flight, and how old the oldest pending ones are, in seconds.
+
+    An age is None when no collection is pending. Priorities are named as in the API.
+    """
 
     pending: int
     by_priority: dict[str, int]

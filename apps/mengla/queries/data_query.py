@@ -82,7 +82,7 @@ class DataQuery:
     def service_parameters(self) -> dict[str, object]:
         """Return the ``parameters`` of an execution by the collection service.
 
-        :raises ValueError: when the service takes no such range, or ``extra`` would override a parameter.
+        :raises ValueError: when the service does not accept the range, or ``extra`` overrides a parameter.
         """
         return build_parameters(
             action=self.action,

@@ -196,7 +196,10 @@ def _extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @contextmanager
 def _period_errors(field: str = "") -> Iterator[None]:
-    """Raise what is wrong with a period as :class:`InvalidInput` of the field, or of the fields it names."""
+    """Turn a :class:`PeriodError` in the block into an :class:`InvalidInput` of the field.
+
+    Without ``field`` it concerns the fields that the error names.
+    """
     try:
         yield
     except PeriodError as error:

@@ -69,10 +69,10 @@ def enqueue(
     run_id: str | None = None,
     is_forced: bool = False,
 ) -> Enqueued:
-    """Enqueue a query, or join the collection that is already under way for it.
+    """Enqueue a query, or join the collection already under way for it; returns the collection's id.
 
-    A joined collection gets the higher of both priorities. It notes the run that joined or, without
-    ``run_id``, that a reader did. ``is_forced``: send it even if fresh figures are stored.
+    A joined collection gets the higher of both priorities. ``run_id`` is added to its runs; without
+    ``run_id`` it is marked as requested by a reader. ``is_forced``: send it even if fresh figures are stored.
 
     :raises RuntimeError: when the collection ends again and again before it can be joined.
     """
@@ -166,7 +166,7 @@ def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: 
 def requeue(
     collection_id: ObjectId, *, attempt_token: str, error: CollectionError, message: str
 ) -> CollectionStatus | None:
-    """Return a collection that the service did not accept to the queue; the attempt does not count.
+    """Put a collection that the service did not accept back into the queue; the attempt does not count.
 
     Returns the new status, or None when this attempt is no longer the current one.
     """

@@ -51,7 +51,7 @@ def has_active(run_id: str) -> bool:
 
 def close_if_done(run_id: str) -> bool:
     """End the run if it is planned and all its collections have ended; returns whether this call ended it."""
-    # This is asked first: a planned run gets no more collections, so the count is final.
+    # Whether it is planned is checked first: a planned run gets no more collections, so the count is final.
     if not run_selectors.is_planned(run_id) or has_active(run_id):
         return False
     return runs.finish_run(run_id, counts=count(run_id))

@@ -59,7 +59,7 @@ def follow_run(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[RunView | None]:
-    """Yield the run at every poll until it has ended; None for a poll that MongoDB did not answer.
+    """Yield the run at every poll until it has ended; None for a poll that MongoDB did not respond to.
 
     :raises NotFound: when there is no such run, or it was deleted meanwhile.
     :raises PyMongoError, DatabaseError: when an outage lasts longer than ``outage_seconds``.

@@ -121,7 +121,7 @@ def plan_run(run_id: str) -> int:
 
 
 def _is_orphan(run: Mapping[str, Any]) -> bool:
-    """Whether it retries a run that was deleted: then nothing tells which collections failed there."""
+    """Whether the run retries a deleted run: then it is not known which collections failed there."""
     original = run["parameters"].get("retry_of")
     return original is not None and run_selectors.find_run(original) is None
 

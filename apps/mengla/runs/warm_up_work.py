@@ -1,6 +1,6 @@
 """The work of a cache warm-up: figures are built from stored records and put into L2, as for a reader.
 
-A warm-up is a run whose planning is all its work. A planner with a lease puts one entry after another into L2
+The planning of a warm-up does all of its work. A planner with a lease puts one entry after another into L2
 and stores its progress; when it is killed, the next planner goes on from there. The counts come from this
 progress alone: ``expected_total`` queries, ``planned_count`` of them done, ``skipped`` of these without
 figures to cache. So they are exact after any crash. Work that is newer than the stored progress is repeated,
@@ -49,7 +49,7 @@ Document = Mapping[str, Any]
 
 
 class CachesUnavailable(Exception):
-    """Redis does not answer, so nothing can be cached."""
+    """Redis does not respond, so nothing can be cached."""
 
 
 class EmptyFigures(Exception):
@@ -139,7 +139,7 @@ class WarmUpWork:
 
 
 def warm_up(run_id: str, run: Document, *, token: str) -> int:
-    """Go on with a warm-up as the holder of its planner lease; returns how many queries were done.
+    """Continue a warm-up as the holder of its planner lease; returns how many queries were done.
 
     It stops when Redis is down; another planner goes on when the lease has expired and Redis is back.
     """
@@ -157,7 +157,7 @@ def warm_up(run_id: str, run: Document, *, token: str) -> int:
             if not runs.note_planned(run_id, token=token, planned_count=done, skipped=dict(skipped)):
                 return done - begun_at
     except CachesUnavailable:
-        logger.warning("warm_up_interrupted", run_id=run_id, done=done, reason="Redis does not answer")
+        logger.warning("warm_up_interrupted", run_id=run_id, done=done, reason="Redis does not respond")
         return done - begun_at
     counts = _counts(len(queries), done, skipped)
     runs.finish_run(run_id, counts=counts, planner_token=token)

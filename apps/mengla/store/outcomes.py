@@ -1,6 +1,6 @@
 """Counts reads and collections. This module defines the names of all these counters.
 
-Counts are kept by :mod:`apps.core.storage.counters`, one number per event and combination of labels:
+Counts are stored by :mod:`apps.core.storage.counters`, one number per event and combination of labels:
 
 * ``read:{action}:{source}:{result}``: a query that was served. The source is a tier (``l1``, ``l2``,
   ``l3``) with the result ``fresh``, ``stale`` or ``empty``; or ``miss`` (nothing was stored) or ``refresh``
@@ -139,7 +139,7 @@ def count_cancelled(count: int) -> None:
         counters.add({counters.STATS: {field: count}})
 
 
-def each(counts: Mapping[str, int], kind: str) -> Iterator[tuple[list[str], int]]:
+def each_counter(counts: Mapping[str, int], kind: str) -> Iterator[tuple[list[str], int]]:
     """Yield the labels and the number of every counter of a kind, sorted by name."""
     for field in sorted(counts):
         name, *labels = field.split(":")
@@ -158,7 +158,7 @@ class Lookups:
 def lookups_of(counts: Mapping[str, int]) -> Lookups:
     """Return the hits and the total of lookups; reads that skipped the caches do not count."""
     hits = total = 0
-    for (_, source, _), count in each(counts, READ):
+    for (_, source, _), count in each_counter(counts, READ):
         hits += count if source in TIERS else 0
         total += count if source != REFRESH else 0
     return Lookups(hits, total)

@@ -103,7 +103,7 @@ def seconds_until_allowed() -> float:
 
     While the breaker is half-open, one caller at a time gets it: its request is the probe.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     wait_ms = get_redis().eval(
         _ALLOW, 1, KEY, int(settings.CB_TIMEOUT * 1000), int(settings.COLLECT_REQUEST_TIMEOUT_SECONDS * 2000)
@@ -132,14 +132,14 @@ def reset() -> None:
 
 
 def snapshot() -> BreakerSnapshot:
-    """Return the present state; closed when Redis does not answer."""
+    """Return the present state; closed when Redis does not respond."""
     return tolerate_redis_outage(_read, BreakerSnapshot(BreakerState.CLOSED, 0, 0, 0.0))
 
 
 def read_snapshot() -> BreakerSnapshot:
     """Return the present state.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     return _read(get_redis())
 
@@ -155,5 +155,5 @@ def _read(client: redis.Redis) -> BreakerSnapshot:
 
 
 def _count(script: str, threshold: int) -> None:
-    # Without Redis the count is lost; the answer of the request, which is done, must not be.
+    # Without Redis only the count is lost: an error here would also lose the answer of the request.
     tolerate_redis_outage(lambda client: client.eval(script, 1, KEY, threshold), None)

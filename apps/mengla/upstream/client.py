@@ -76,7 +76,7 @@ class CollectionServiceClient:
 
     def __exit__(self, *_exc: object) -> None:
         self._http.close()
-        with suppress(redis.RedisError):  # then it expires by itself
+        with suppress(redis.RedisError):  # then the turn expires by itself
             self.release_turn()
 
     def claim_turn(self) -> float:
@@ -118,7 +118,8 @@ class CollectionServiceClient:
     def execute(self, *, managed_task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
         """Start one execution of the task and return the execution's id.
 
-        When the service does not know the task (any more), its cached id is deleted: it is looked up again.
+        When the service does not know the task (any more), its cached id is deleted, so that the dispatcher
+        looks it up again.
         """
         body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
         try:

@@ -162,7 +162,7 @@ def split_trend_points(
 
     ``timest`` is in the granularity's own form, or the exact first or last day of the period.
 
-    :raises UnreadablePayload: when a point has no readable period: it could belong to any of them.
+    :raises UnreadablePayload: when a point has no readable period: it could belong to any period.
     """
     placed: dict[str, Mapping[str, Any]] = {}
     unreadable = []

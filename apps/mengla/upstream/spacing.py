@@ -35,7 +35,7 @@ class Turn:
     def claim(self) -> float:
         """Claim the next turn; returns 0 when it is ours, otherwise the seconds to wait before the next try.
 
-        :raises redis.RedisError: when Redis does not answer; then no request may be sent.
+        :raises redis.RedisError: when Redis does not respond; then no request may be sent.
         """
         if self._lease.acquire():
             return 0.0

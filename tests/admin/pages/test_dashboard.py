@@ -289,7 +289,7 @@ def test_without_mongodb_the_rest_is_told_to_who_was_seen_before(
     mongo_gone()
     page = site.get(PAGE)
     assert page.status_code == 503
-    assert "MongoDB does not answer" in page.content.decode()
+    assert "MongoDB does not respond" in page.content.decode()
     assert "Breaker" in page.content.decode() or "Not configured" in page.content.decode()
     told = live(site)["parts"]
     assert {name for name, part in told.items() if part["available"]} == REDIS_PARTS

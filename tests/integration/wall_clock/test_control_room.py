@@ -57,7 +57,7 @@ def test_while_mongodb_hangs_the_pages_answer(
     def look(browser: httpx.Client) -> None:
         page = opened(browser, DASHBOARD)
         assert page.status_code == 503
-        assert "MongoDB does not answer" in page.text
+        assert "MongoDB does not respond" in page.text
         assert available(opened(browser, LIVE, headers=JSON)) == {"redis", "breaker", "latency", "cache"}
         for path in (COVERAGE, DATA):
             assert opened(browser, path).status_code == 503

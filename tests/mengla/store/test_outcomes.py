@@ -150,7 +150,7 @@ class TestCollections:
         assert removal.cancel_pending({}) == 3
         assert removal.cancel_pending({}) == 0
         assert counted("collection") == {"-:-:cancelled:-": 3}
-        ((labels, count),) = outcomes.each({"collection:-:-:cancelled:-": 3}, outcomes.COLLECTION)
+        ((labels, count),) = outcomes.each_counter({"collection:-:-:cancelled:-": 3}, outcomes.COLLECTION)
         assert (labels, count) == (["", "", "cancelled", ""], 3)
 
     def test_without_redis_the_answer_is_stored_and_nothing_is_counted(

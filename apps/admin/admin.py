@@ -44,7 +44,7 @@ def _silence(minutes: int) -> Operation:
     return Operation(
         slug=f"silence-{hours}h",
         label=_("Silence for 1 hour") if hours == 1 else _("Silence for 1 day"),
-        ask=ask,
+        confirm_text=ask,
         run=run,
     )
 
@@ -79,7 +79,9 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
         Operation(
             slug="end-silence",
             label=_("End the silence"),
-            ask=lambda alert: _now("End the silence of “%(rule)s”?") % {"rule": AlertRule(alert.rule).label},
+            confirm_text=lambda alert: (
+                _now("End the silence of “%(rule)s”?") % {"rule": AlertRule(alert.rule).label}
+            ),
             run=_end_silence,
             is_offered=lambda alert: find_silence(AlertRule(alert.rule)) is not None,
         ),

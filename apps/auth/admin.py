@@ -85,7 +85,7 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
         Operation(
             slug="revoke",
             label=_("Revoke"),
-            ask=lambda token: (
+            confirm_text=lambda token: (
                 _now("Revoke the token %(label)s? Programs that use it lose access at once.")
                 % {"label": token.label}
             ),

@@ -57,12 +57,12 @@ def _confirmation(request: HttpRequest, task_id: str) -> HttpResponse | None:
         count,
     )
     context = {
-        "questions": [text % {"name": name, "count": f"{count:,}"}],
+        "texts": [text % {"name": name, "count": f"{count:,}"}],
         "hidden": [("task", task_id)],
         "label": _("Run now"),
         "back": reverse("admin:collector_run_task"),
     }
-    return page(request, "question.html", context, title=name)
+    return page(request, "confirmation.html", context, title=name)
 
 
 def _start(request: HttpRequest, task_id: str) -> HttpResponse:

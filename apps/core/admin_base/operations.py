@@ -48,7 +48,7 @@ class Operation:
     slug: str
     label: str | Promise
     run: Callable[[Any, str], str]
-    ask: Callable[[Any], str | Promise]  # returns the text of the confirmation page
+    confirm_text: Callable[[Any], str | Promise]  # of the confirmation page, for one row
     is_offered: Callable[[Any], bool] = lambda _row: True
     is_bulk: bool = False  # also offered for the selected rows of the list
     is_deletion: bool = False
@@ -110,7 +110,7 @@ class OperationsMixin(_Base[M]):
         (operation,) = named
         here = reverse(self._url_name("change"), args=[quote(str(row.pk), safe="")])
         if request.method != "POST":
-            return self._question(request, operation, [row], {}, back=here)
+            return self._confirmation(request, operation, [row], {}, back=here)
         try:
             what = self.do_operation(request, operation, row)
         except DomainError as error:
@@ -132,7 +132,7 @@ class OperationsMixin(_Base[M]):
         rows = list(queryset[: self.list_per_page])
         if request.POST.get("confirmed") != "yes":
             hidden = {"action": operation.slug, "_selected_action": [str(row.pk) for row in rows]}
-            return self._question(request, operation, rows, hidden, back=request.get_full_path())
+            return self._confirmation(request, operation, rows, hidden, back=request.get_full_path())
         refusals = []
         for row in rows:
             try:
@@ -167,7 +167,7 @@ class OperationsMixin(_Base[M]):
             if one.is_offered(row)
         ]
 
-    def _question(
+    def _confirmation(
         self,
         request: HttpRequest,
         operation: Operation,
@@ -179,13 +179,13 @@ class OperationsMixin(_Base[M]):
         context = self.admin_site.each_context(request) | {
             "title": operation.label,
             "opts": self.opts,
-            "questions": [operation.ask(row) for row in rows],
+            "texts": [operation.confirm_text(row) for row in rows],
             "hidden": [(name, value) for name, given in hidden.items() for value in _each(given)],
             "label": operation.label,
             "is_deletion": operation.is_deletion,
             "back": back,
         }
-        return TemplateResponse(request, "collector/question.html", context)
+        return TemplateResponse(request, "collector/confirmation.html", context)
 
     def _url_name(self, page: str) -> str:
         return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"

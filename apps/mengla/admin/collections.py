@@ -81,7 +81,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="retry",
             label=_("Retry"),
-            ask=lambda one: _now("Retry %(identity)s?") % {"identity": one.identity},
+            confirm_text=lambda one: _now("Retry %(identity)s?") % {"identity": one.identity},
             run=_retry,
             is_offered=lambda one: is_repeatable(one.status),
             is_bulk=True,
@@ -89,7 +89,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="cancel",
             label=_("Cancel"),
-            ask=lambda one: _now("Cancel %(identity)s?") % {"identity": one.identity},
+            confirm_text=lambda one: _now("Cancel %(identity)s?") % {"identity": one.identity},
             run=_cancel,
             is_offered=lambda one: one.status == CollectionStatus.PENDING,
             is_bulk=True,

@@ -56,7 +56,7 @@ def _delete_with_data(task: SyncTask, user: str) -> str:
     return text % {"name": task, "count": count}
 
 
-def _ask_to_delete(task: SyncTask) -> str:
+def _confirm_delete(task: SyncTask) -> str:
     count = selectors.count_own_records(task.task_id, str(task.pk))
     text = ngettext(
         "Delete %(name)s? The %(count)d record that only it wrote is kept.",
@@ -66,7 +66,7 @@ def _ask_to_delete(task: SyncTask) -> str:
     return text % {"name": task, "count": count}
 
 
-def _ask_to_delete_with_data(task: SyncTask) -> str:
+def _confirm_delete_with_data(task: SyncTask) -> str:
     count = selectors.count_own_records(task.task_id, str(task.pk))
     text = ngettext(
         "Delete %(name)s and the %(count)d record that only it wrote? This cannot be undone.",
@@ -122,7 +122,9 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         Operation(
             slug="cancel",
             label=_("Cancel"),
-            ask=lambda task: _now("Cancel %(name)s? Data collected so far is kept.") % {"name": task},
+            confirm_text=lambda task: (
+                _now("Cancel %(name)s? Data collected so far is kept.") % {"name": task}
+            ),
             run=_cancel,
             is_offered=lambda task: task.status == RunStatus.RUNNING,
             is_bulk=True,
@@ -130,7 +132,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         Operation(
             slug="retry",
             label=_("Retry failed collections"),
-            ask=lambda task: _now("Retry the failed collections of %(name)s?") % {"name": task},
+            confirm_text=lambda task: _now("Retry the failed collections of %(name)s?") % {"name": task},
             run=_retry,
             is_offered=lambda task: _has_ended(task) and live_run(task).failed > 0,
             is_bulk=True,
@@ -138,7 +140,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         Operation(
             slug="delete",
             label=_("Delete, keep the records"),
-            ask=_ask_to_delete,
+            confirm_text=_confirm_delete,
             run=_delete,
             is_offered=_has_ended,
             is_deletion=True,
@@ -146,7 +148,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         Operation(
             slug="delete_with_data",
             label=_("Delete with its records"),
-            ask=_ask_to_delete_with_data,
+            confirm_text=_confirm_delete_with_data,
             run=_delete_with_data,
             is_offered=_has_ended,
             is_deletion=True,

@@ -125,7 +125,7 @@ def check_credentials(*, username: str, password: str, address: str) -> User:
             # Nothing can be checked, so this counts as no attempt and holds no thread of the web server.
             raise _mongo_unavailable()
         count_login_attempt(username=username, address=address)
-        with process_hashing_limit().take():
+        with process_hashing_limit().claim():
             user = _authenticate(username=username, password=password)
         if user is None:
             raise Unauthenticated(_("Wrong username or password."))

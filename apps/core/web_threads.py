@@ -23,8 +23,8 @@ class Places:
         self._own = threading.BoundedSemaphore(count)
 
     @contextmanager
-    def take(self) -> Iterator[bool]:
-        """Hold a place during the block; yields False, without waiting, when none is free."""
+    def claim(self) -> Iterator[bool]:
+        """Claim a place for the block; yields False, without waiting, when none is free."""
         if not self._own.acquire(blocking=False):
             yield False
             return

@@ -32,10 +32,10 @@ def listen_problem(port: int, *, host: str = "127.0.0.1") -> str | None:
     except (OSError, UnicodeError) as error:
         return (getattr(error, "strerror", None) or str(error)).lower()
     # Some systems let two programs listen on the same port when one of them uses a wildcard address.
-    return "another program is listening there" if port_answers(port, host=host) else None
+    return "another program is listening there" if is_port_open(port, host=host) else None
 
 
-def port_answers(port: int, *, host: str = "127.0.0.1", timeout_seconds: float = 1.0) -> bool:
+def is_port_open(port: int, *, host: str = "127.0.0.1", timeout_seconds: float = 1.0) -> bool:
     """Tell whether something accepts connections on this port."""
     try:
         with socket.create_connection((host, port), timeout=timeout_seconds):
@@ -57,7 +57,7 @@ def is_listening(pid: int, port: int) -> bool:
         return False
 
 
-def url_answers(url: str, *, timeout_seconds: float = 2.0) -> bool:
+def url_responds(url: str, *, timeout_seconds: float = 2.0) -> bool:
     """Tell whether a GET of this http URL, without a proxy, returns a status below 400."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
-from apps.launcher.ports import free_port, url_answers
+from apps.launcher.ports import free_port, url_responds
 
 __all__ = [
     "ManagedProcess",
@@ -157,7 +157,7 @@ class ManagedProcess:
 
         :raises ProcessFailedError: when the program ends first or is not ready in time.
         """
-        check = partial(url_answers, probe) if isinstance(probe, str) else probe
+        check = partial(url_responds, probe) if isinstance(probe, str) else probe
         deadline = time.monotonic() + timeout_seconds
         while self.is_alive():
             if check():

@@ -163,7 +163,7 @@ class TestAuditLog:
     ) -> None:
         full = HashingLimit(concurrent=1, admitted=1, wait_seconds=0)
         monkeypatch.setattr(services, "process_hashing_limit", lambda: full)
-        with full.take():
+        with full.claim():
             assert self.outcome_of()["outcome"] == "busy"
             with pytest.raises(HashingBusy):
                 log_in()

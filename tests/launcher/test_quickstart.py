@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from apps.launcher.ports import url_answers
+from apps.launcher.ports import url_responds
 from apps.launcher.processes import ManagedProcess, ProcessFailedError, ProcessGroup
 from apps.launcher.quickstart import QuickstartError
 from apps.launcher.quickstart.env_file import EnvFile
@@ -193,7 +193,7 @@ class TestPorts:
         script = (tmp_path / ".local" / "env.sh").read_text()
         assert f"COLLECT_SERVICE_URL={after['simulator']}\n" in script
         assert f"APP_BASEURL={after['web']}\n" in script
-        assert all(url_answers(url) for url in after.values())
+        assert all(url_responds(url) for url in after.values())
 
     def test_a_part_that_fails_for_another_reason_is_told(self, stack: Stack, tmp_path: Path) -> None:
         (tmp_path / "manage.py").write_text("raise SystemExit('broken')")

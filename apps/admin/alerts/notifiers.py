@@ -13,7 +13,7 @@ from django.conf import settings
 
 from apps.admin.choices import AlertEventKind, AlertStatus
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json
-from apps.core.liveness.bounded_reads import ask_all
+from apps.core.liveness.bounded_reads import call_all
 from apps.core.signing import SIGNATURE_HEADER, sign
 
 TIMEOUT_SECONDS = 5.0
@@ -61,7 +61,7 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
         headers[SIGNATURE_HEADER] = sign(body, settings.ALERT_WEBHOOK_SECRET)
     # httpx limits the wait for each byte, not for the whole response: a slow name server, or a receiver that
     # sends byte by byte, would block a worker forever.
-    problem = ask_all(
+    problem = call_all(
         {"receiver": partial(_send, body, headers)},
         deadline_seconds=TOTAL_SECONDS,
         late=lambda _name: NotDeliveredError("no answer in time"),

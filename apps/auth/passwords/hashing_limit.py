@@ -34,12 +34,12 @@ class HashingLimit:
         self._wait_seconds = wait_seconds
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def claim(self) -> Iterator[None]:
         """Hold a place for hashing during the block.
 
         :raises HashingBusy: when no place becomes free in time, or too many logins wait already.
         """
-        with self._admitted.take() as is_admitted:
+        with self._admitted.claim() as is_admitted:
             if not is_admitted or not self._hashing.acquire(timeout=self._wait_seconds):
                 raise _busy()
             try:

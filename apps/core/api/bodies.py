@@ -47,7 +47,7 @@ class RequestBody:
             wanted = min(wanted, self._length_bytes - self._taken_bytes)
         if wanted == 0:
             return b""
-        with reading_places().take() as has_place:
+        with reading_places().claim() as has_place:
             if not has_place:
                 raise TooManyBodies(
                     _("Too many request bodies are being received. Try again shortly."),

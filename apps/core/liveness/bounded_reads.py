@@ -58,33 +58,33 @@ class PartResult:
         return self.error is None
 
 
-def ask_all(
-    asks: Mapping[str, Callable[[], T]], *, deadline_seconds: float, late: Callable[[str], T]
+def call_all(
+    calls: Mapping[str, Callable[[], T]], *, deadline_seconds: float, late: Callable[[str], T]
 ) -> dict[str, T]:
-    """Call all ``asks`` at once and return their results by name, at the deadline at the latest.
+    """Make all ``calls`` at once and return their results by name, at the deadline at the latest.
 
     ``late(name)`` supplies the result of a call that has not returned by then. Each call runs in a copy of
     the caller's context and in the caller's language. An error that a call raises in time is raised here.
     """
-    futures = {name: _start(name, ask) for name, ask in asks.items()}
+    futures = {name: _start(name, call) for name, call in calls.items()}
     wait(futures.values(), timeout=deadline_seconds)
     return {name: future.result() if future.done() else late(name) for name, future in futures.items()}
 
 
-def _start(name: str, ask: Callable[[], T]) -> Future[T]:
+def _start(name: str, call: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
     context = contextvars.copy_context()
     language = get_language()  # it belongs to the thread, not to the context
 
-    def call() -> None:
+    def run() -> None:
         try:
             with override(language):
-                future.set_result(ask())
+                future.set_result(call())
         except BaseException as error:  # noqa: BLE001 - raised where the future is read
             future.set_exception(error)
 
     # A daemon thread, not a pool: the process could not end while a thread of a pool waits for a server.
-    threading.Thread(target=context.run, args=(call,), name=f"ask-{name}", daemon=True).start()
+    threading.Thread(target=context.run, args=(run,), name=f"call-{name}", daemon=True).start()
     return future
 
 
@@ -95,7 +95,7 @@ def read_parts(parts: Mapping[str, Part]) -> dict[str, PartResult]:
     """
     deadline_seconds = settings.PARTS_DEADLINE_SECONDS
     limit_seconds = deadline_seconds - GRACE_SECONDS
-    return ask_all(
+    return call_all(
         {name: partial(_read, name, part, limit_seconds) for name, part in parts.items()},
         deadline_seconds=deadline_seconds,
         late=lambda _name: PartResult(error=_("No response in time.")),

@@ -14,7 +14,7 @@ from django.db.utils import DatabaseError
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core.liveness.bounded_reads import GRACE_SECONDS, ask_all
+from apps.core.liveness.bounded_reads import GRACE_SECONDS, call_all
 from apps.core.liveness.processes import worker_problem
 from apps.core.storage import mongo
 from apps.core.storage.redis import get_redis
@@ -42,7 +42,7 @@ def check_dependencies() -> dict[str, DependencyState]:
         "worker": _check_worker,
     }
     deadline_seconds = settings.HEALTH_CHECK_TIMEOUT_SECONDS + GRACE_SECONDS
-    return ask_all(
+    return call_all(
         {name: partial(_state_of, check) for name, check in checks.items()},
         deadline_seconds=deadline_seconds,
         late=lambda _name: _down(TimeoutError.__name__, deadline_seconds),

@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from apps.launcher.embedded.binaries import USE_YOUR_SERVERS, find_mongod
 from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_server
-from apps.launcher.ports import port_answers
+from apps.launcher.ports import is_port_open
 from apps.launcher.processes import ProcessFailedError
 
 REPLICA_SET = "rs0"
@@ -46,7 +46,7 @@ def _arguments(port: int) -> list[str]:
 
 def _make_ready(port: int) -> bool:
     """Configure the replica set if needed; return whether this server is its writable primary."""
-    if not port_answers(port):
+    if not is_port_open(port):
         return False
     client: MongoClient[dict[str, Any]] = MongoClient(
         "127.0.0.1",

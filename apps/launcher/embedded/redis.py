@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from apps.launcher.embedded.binaries import USE_YOUR_SERVERS, find_redis_server
 from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_server
-from apps.launcher.ports import port_answers
+from apps.launcher.ports import is_port_open
 from apps.launcher.processes import ProcessFailedError
 
 SNAPSHOT_RULE = ("300", "1")  # saves 300 s after a change, and at a clean stop
@@ -34,7 +34,7 @@ def _arguments(port: int) -> list[str]:
 
 
 def _make_ready(port: int) -> bool:
-    if not port_answers(port):
+    if not is_port_open(port):
         return False
     client = Redis(
         host="127.0.0.1",

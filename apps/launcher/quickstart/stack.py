@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apps.launcher.embedded import EmbeddedServer, start_mongo, start_redis
-from apps.launcher.ports import free_port, is_listening, listen_problem, url_answers
+from apps.launcher.ports import free_port, is_listening, listen_problem, url_responds
 from apps.launcher.processes import ManagedProcess, ProcessFailedError, ProcessGroup, bound_to_parent
 from apps.launcher.quickstart import QuickstartError
 from apps.launcher.quickstart.env_file import EnvFile
@@ -166,7 +166,7 @@ class Stack:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
                 for process, url in self._listeners():
-                    process.wait_until_ready(_answers(process, url), timeout_seconds=START_TIMEOUT_SECONDS)
+                    process.wait_until_ready(_probe_of(process, url), timeout_seconds=START_TIMEOUT_SECONDS)
                 break
             except ProcessFailedError:
                 if attempt == PORT_ATTEMPTS or not self._has_lost_a_port():
@@ -267,9 +267,9 @@ class Stack:
         return environment
 
 
-def _answers(process: ManagedProcess, url: str) -> Callable[[], bool]:
+def _probe_of(process: ManagedProcess, url: str) -> Callable[[], bool]:
     """Return a probe that tells whether this part, and not another program on its port, responds."""
-    return lambda: is_listening(process.pid, _port_of(url)) and url_answers(url)
+    return lambda: is_listening(process.pid, _port_of(url)) and url_responds(url)
 
 
 def _port_of(url: str) -> int:

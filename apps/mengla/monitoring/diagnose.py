@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core.liveness.bounded_reads import ask_all
+from apps.core.liveness.bounded_reads import call_all
 from apps.core.storage.outages import is_mongo_outage, is_redis_silent
 from apps.mengla.monitoring import diagnose_checks as checks
 from apps.mengla.monitoring.diagnose_checks import CheckFailed
@@ -54,7 +54,7 @@ class CheckResult:
 def diagnose() -> list[CheckResult]:
     """Run all checks in parallel; takes little longer than ``DIAGNOSIS_LIMIT_SECONDS``."""
     limit_seconds = settings.DIAGNOSIS_LIMIT_SECONDS
-    results = ask_all(
+    results = call_all(
         {name: partial(_run, name, check) for name, check in CHECKS.items()},
         deadline_seconds=limit_seconds,
         late=partial(_overdue, limit_seconds=limit_seconds),

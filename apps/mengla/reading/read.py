@@ -276,7 +276,7 @@ def _wait_for_end(collection_id: Any, wait_seconds: float) -> dict[str, Any]:
 
     if wait_seconds <= 0:
         return current()
-    with _waiting_places().take() as has_place:
+    with _waiting_places().claim() as has_place:
         return wait() if has_place else current()
 
 

@@ -22,7 +22,7 @@ def test_ten_logins_at_once_hash_two_at_a_time_and_all_get_their_turn() -> None:
     def log_in() -> None:
         nonlocal inside, peak
         start.wait(5)
-        with limit.take():
+        with limit.claim():
             with lock:
                 inside += 1
                 peak = max(peak, inside)
@@ -38,23 +38,23 @@ def test_ten_logins_at_once_hash_two_at_a_time_and_all_get_their_turn() -> None:
 
 def test_who_gets_no_slot_in_time_is_asked_to_come_back() -> None:
     limit = HashingLimit(concurrent=1, admitted=2, wait_seconds=0.01)
-    with limit.take(), pytest.raises(HashingBusy) as caught, limit.take():
+    with limit.claim(), pytest.raises(HashingBusy) as caught, limit.claim():
         pass
     assert int(caught.value.headers["Retry-After"]) >= 1
-    with limit.take():
+    with limit.claim():
         pass
 
 
 def test_waiting_logins_never_take_all_threads() -> None:
     limit = HashingLimit(concurrent=1, admitted=1, wait_seconds=60)
-    with limit.take(), pytest.raises(HashingBusy), limit.take():
+    with limit.claim(), pytest.raises(HashingBusy), limit.claim():
         pass
 
 
 def test_a_failed_login_gives_its_slot_back() -> None:
     limit = HashingLimit(concurrent=1, admitted=1, wait_seconds=0.01)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), limit.take():
+        with pytest.raises(ZeroDivisionError), limit.claim():
             raise ZeroDivisionError
 
 
@@ -66,6 +66,6 @@ def test_a_process_keeps_threads_for_other_requests(
     monkeypatch.setattr(hashing_limit, "CONCURRENT_HASHES", admitted)  # none waits for its turn to hash
     with contextlib.ExitStack() as logins:
         for _ in range(admitted):
-            logins.enter_context(process_hashing_limit().take())
+            logins.enter_context(process_hashing_limit().claim())
         with pytest.raises(HashingBusy):
-            logins.enter_context(process_hashing_limit().take())
+            logins.enter_context(process_hashing_limit().claim())

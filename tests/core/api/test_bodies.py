@@ -104,7 +104,7 @@ def test_a_form_in_chunks_is_read(client: Client) -> None:
 def taken(places: Places, count: int) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         for _ in range(count):
-            assert held.enter_context(places.take())
+            assert held.enter_context(places.claim())
         yield
 
 
@@ -126,7 +126,7 @@ def test_half_of_the_threads_may_wait_for_bodies(client: Client, settings: Any, 
 def test_all_that_wait_leave_a_thread_free_together(settings: Any, threads: int) -> None:
     settings.WEB_THREADS = threads
     assert 1 <= threads_that_may_wait() < threads
-    with taken(Places(threads), threads_that_may_wait()), Places(threads).take() as has_place:
+    with taken(Places(threads), threads_that_may_wait()), Places(threads).claim() as has_place:
         assert not has_place
-    with Places(threads).take() as has_place:
+    with Places(threads).claim() as has_place:
         assert has_place

@@ -14,7 +14,7 @@ import redis
 from django.utils.translation import gettext, override
 from pymongo.errors import ServerSelectionTimeoutError
 
-from apps.core.liveness.bounded_reads import Dependency, Part, ask_all, read_parts
+from apps.core.liveness.bounded_reads import Dependency, Part, call_all, read_parts
 from apps.core.storage.outages import mongo_outage, redis_outage
 
 
@@ -31,7 +31,7 @@ def part(read: Any, needs: Dependency = Dependency.MONGODB) -> Part:
 
 
 def ask(**asks: Callable[[], Any]) -> dict[str, Any]:
-    return ask_all(asks, deadline_seconds=20, late=lambda name: f"{name} is late")
+    return call_all(asks, deadline_seconds=20, late=lambda name: f"{name} is late")
 
 
 def test_what_each_returned_in_the_order_of_asking() -> None:
@@ -40,7 +40,7 @@ def test_what_each_returned_in_the_order_of_asking() -> None:
 
 
 def test_the_caller_says_what_stands_for_one_that_is_late(gate: threading.Event) -> None:
-    told = ask_all(
+    told = call_all(
         {"hangs": gate.wait, "lives": lambda: "here"},
         deadline_seconds=0.5,
         late=lambda name: f"{name} is late",

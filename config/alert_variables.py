@@ -22,7 +22,7 @@ class AlertVariables:
         default="",
         example="(32 random characters)",
         help=(
-            "Key of the HMAC signature of notices to ALERT_WEBHOOK_URL, which requires it in production. "
+            "Key of the HMAC signature of notices to ALERT_WEBHOOK_URL; required with it in production. "
             "Unset: notices are not signed."
         ),
         is_secret=True,
@@ -30,10 +30,7 @@ class AlertVariables:
     ALERT_COOLDOWN_MINUTES: int = variable(
         parsers.integer(minimum=0, maximum=10_080),
         default=30,
-        help=(
-            "Cooldown of an alert, in minutes: the next notice that it has fired is sent no earlier than "
-            "this after the last one."
-        ),
+        help="Minimum time between two notices that the same alert has fired, in minutes.",
     )
     ALERT_WINDOW_MINUTES: int = variable(
         parsers.integer(minimum=5, maximum=1440),

@@ -205,7 +205,7 @@ SESSION_ENGINE = "apps.core.storage.sessions"
 
 # These values depend on each other, so no environment variable changes them: a request may wait for three
 # seconds in all, and so may each check of `diagnose`.
-OUTAGE_REMEMBERED_SECONDS = 2.0  # for this time no other caller waits for a server that did not respond
+OUTAGE_REMEMBERED_SECONDS = 2.0  # after a failure, no other caller waits for the server for this time
 MONGO_AWAKE_TIMEOUT_SECONDS = 0.3  # one ping before each operation during an outage
 AUTH_TIMEOUT_SECONDS = 1.0  # to look up the caller of a token in MongoDB, and to record its use
 # Leaves time for authentication: it may wait one second for MongoDB, and half a second for Redis.

@@ -26,12 +26,12 @@ class Principal:
 
     @property
     def is_authenticated(self) -> bool:
-        """Always true; DRF and Django ask for it."""
+        """Always true; DRF and Django read it."""
         return True
 
     @property
     def is_anonymous(self) -> bool:
-        """Always false; DRF and Django ask for it."""
+        """Always false; DRF and Django read it."""
         return False
 
     def get_username(self) -> str:

@@ -107,7 +107,7 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
 
 
 def load_token_state(token_hash: str) -> CallerState | None:
-    """Read the state of an API token from MongoDB."""
+    """Read the state of an API token from MongoDB; None when there is no such token."""
     row = (
         ApiToken.objects.filter(token_hash=token_hash)
         .values("id", "label", "scope", "expires_at", "revoked_at")
@@ -126,7 +126,7 @@ def load_token_state(token_hash: str) -> CallerState | None:
 
 
 def load_user_state(user_id: str) -> CallerState | None:
-    """Read the state of a user from MongoDB."""
+    """Read the state of a user from MongoDB; None when there is no such user."""
     if not ObjectId.is_valid(user_id):
         return None
     user = User.objects.filter(pk=user_id).first()

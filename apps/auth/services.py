@@ -122,7 +122,7 @@ def check_credentials(*, username: str, password: str, address: str) -> User:
         username = tried = validation.clean_username(username)
         validation.check_password_form(password)
         if mongo_outage.is_known:
-            # Nothing can be checked, so this counts as no attempt and holds no thread of the web server.
+            # Nothing can be checked, so this is not counted as an attempt and does not hold a web thread.
             raise _mongo_unavailable()
         count_login_attempt(username=username, address=address)
         with process_hashing_limit().claim():
@@ -249,7 +249,7 @@ def _audit_login(username: str | None, *, address: str, outcome: LoginOutcome) -
 
 
 def _authenticate(*, username: str, password: str) -> User | None:
-    """Return the user, or None. Django hashes for unknown users, too, so both failures take as long."""
+    """Return the user, or None. Django hashes for unknown users, too, so both failures take equally long."""
     try:
         user = authenticate(username=username, password=password)
     except (DatabaseError, PyMongoError) as error:

@@ -35,10 +35,10 @@ def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
 
     :raises InvalidInput: when some do not exist; ``field`` is the input that the error names.
     """
-    asked = list(dict.fromkeys(cat_id for cat_id in cat_ids if cat_id))
-    found = Category.objects.filter(cat_id__in=[cat_id for cat_id in asked if is_cat_id(cat_id)])
+    named = list(dict.fromkeys(cat_id for cat_id in cat_ids if cat_id))
+    found = Category.objects.filter(cat_id__in=[cat_id for cat_id in named if is_cat_id(cat_id)])
     known = set(found.values_list("cat_id", flat=True))
-    unknown = [cat_id for cat_id in asked if cat_id not in known]
+    unknown = [cat_id for cat_id in named if cat_id not in known]
     if unknown:
         names = ", ".join(cat_id[:_MAX_SHOWN_CHARACTERS] for cat_id in unknown[:_MAX_NAMED])
         message = _("There is no such category: %(names)s.") % {"names": names}

@@ -45,7 +45,7 @@ class CategoryRow:
 def read_tree(path: Path) -> Any:
     """Return the parsed JSON of a category file.
 
-    :raises InvalidCategoryFile: when the file cannot be read, is too large or is no JSON.
+    :raises InvalidCategoryFile: when the file cannot be read, is too large or is not JSON.
     """
     try:
         with path.open("rb") as stream:
@@ -111,7 +111,7 @@ def build_rows(nodes: Any) -> list[CategoryRow]:
 
 
 class _TreeCheck:
-    """One walk through a tree: keeps the first problems, counts them all, remembers the place of each id."""
+    """One walk through a tree: collects the first problems, counts them all, notes the place of each id."""
 
     def __init__(self) -> None:
         self._problems: list[str] = []

@@ -1,1 +1,1 @@
-"""The shared kernel: it imports no other app and knows no word of the product but *period*."""
+"""The shared kernel. It imports no other app; of the product's terms it uses only *period*."""

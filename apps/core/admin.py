@@ -31,7 +31,7 @@ _MAX_RESULT_LENGTH = 100
 
 
 class _TaskAdmin(LargeReadOnlyAdmin[Model]):
-    """Messages that the workers handled, newest first; the tick does the work that a failed one left."""
+    """Messages that the workers handled, newest first; the tick later does the work of those that failed."""
 
     list_display = ("name", "func", "started", "stopped", "short_result")
     search_fields = ("name__exact", "func__exact")
@@ -78,7 +78,7 @@ class ScheduleForm(_ModelForm):
         fields = ("cron",)
 
     def clean_cron(self) -> str:
-        """Refuse an invalid cron expression."""
+        """Return the expression with single spaces between its fields; an invalid one is a form error."""
         try:
             return cron.clean_cron(self.cleaned_data["cron"] or "")
         except InvalidInput as error:
@@ -100,11 +100,11 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
     """The product's schedules: their times can be changed, and those that start runs can be paused."""
 
     form = ScheduleForm
-    list_display = ("name", "reading", "cron", "next_run_local", "state")
+    list_display = ("name", "cron_in_words", "cron", "next_run_local", "state")
     list_display_links = ("name",)
     ordering = ("next_run", "id")
-    fields = ("name", "reading", "cron", "next_run_local", "state", "func")
-    readonly_fields = ("name", "reading", "next_run_local", "state", "func")
+    fields = ("name", "cron_in_words", "cron", "next_run_local", "state", "func")
+    readonly_fields = ("name", "cron_in_words", "next_run_local", "state", "func")
     operations = (
         Operation(
             slug="pause",
@@ -123,7 +123,7 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
     )
 
     @admin.display(description=_lazy("when"))
-    def reading(self, schedule: Any) -> str:
+    def cron_in_words(self, schedule: Any) -> str:
         """Return the cron expression in words."""
         return cron.describe_cron(schedule.cron or "")
 
@@ -136,7 +136,7 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
 
     @coloured(_lazy("state"), {"paused": "warning", "on": "success"})
     def state(self, schedule: Any) -> Coloured:
-        """Return whether the schedule is paused, alone or with all others."""
+        """Return whether the schedule runs, is paused by itself, or is paused with all others."""
         if schedule.repeats == 0:
             return Coloured(("paused", _("Paused")))
         is_paused = schedule.intended_date_kwarg is not None and is_flag_set(SCHEDULER_PAUSED)
@@ -159,12 +159,12 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
 class HistoryAdmin(LargeReadOnlyAdmin[LogEntry]):
     """Who changed what in the admin, newest first."""
 
-    list_display = ("action_time", "user", "content_type", "object_repr", "what")
+    list_display = ("action_time", "user", "content_type", "object_repr", "change_text")
     list_select_related = ("user", "content_type")
     fields = list_display
     ordering = ("-id",)
 
     @admin.display(description=_lazy("change"))
-    def what(self, entry: LogEntry) -> str:
+    def change_text(self, entry: LogEntry) -> str:
         """Return the change in words."""
         return entry.get_change_message() or str(entry.get_action_flag_display())

@@ -16,7 +16,7 @@ def batches(
     weight_of: Callable[[T], int] = lambda _item: 0,
     max_weight: float = math.inf,
 ) -> Iterator[list[T]]:
-    """Cut the items into lists of ``size``; the last one holds the rest.
+    """Yield the items in lists of ``size``; the last one holds the rest.
 
     A list also ends with the item that brings its weight to ``max_weight``. Items are read only as they are
     needed, so ``items`` may be a database cursor.

@@ -1,6 +1,6 @@
 """The error codes of the API, and the base class of every error that our services raise.
 
-Services know no HTTP and no DRF: they raise a :class:`DomainError`, and the one exception handler in
+Services do not depend on HTTP or DRF. They raise a :class:`DomainError`, and the one exception handler in
 ``apps/core/api/exceptions.py`` turns it into the envelope with the status of its code.
 """
 

@@ -271,7 +271,7 @@ def count_periods(start: Period, end: Period) -> int:
     if start.granularity != end.granularity:
         message = _(
             "The range starts with a %(first)s (%(start)s) and ends with a %(last)s (%(end)s): "
-            "both must be of one granularity"
+            "both must have the same granularity"
         )
         facts = {"first": start.granularity, "start": start.dashed}
         raise PeriodError(message % (facts | {"last": end.granularity, "end": end.dashed}))

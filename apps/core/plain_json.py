@@ -14,7 +14,7 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def is_plain(value: Any, *, depth: int) -> bool:
-    """Whether MongoDB stores the value exactly as it is, nested no deeper than ``depth`` levels."""
+    """Whether MongoDB stores the value unchanged, and it is nested no deeper than ``depth`` levels."""
     if isinstance(value, Mapping):
         return depth > 0 and all(
             isinstance(name, str) and _NAME.fullmatch(name) and is_plain(inner, depth=depth - 1)

@@ -76,7 +76,7 @@ class PanelModuleForm(_ModelForm):
 
 @admin.register(PanelModule)
 class PanelModuleAdmin(CollectorModelAdmin[PanelModule]):
-    """The modules, ordered by dragging; services make every change, and refuse one to an outdated version."""
+    """The modules, ordered by dragging; services make all changes, and refuse outdated ones."""
 
     form = PanelModuleForm
     list_display = ("name",)

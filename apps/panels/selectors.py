@@ -26,7 +26,7 @@ class TaskView:
 
 
 def read_config() -> PanelConfig:
-    """Return the whole configuration; it is one read of one document, so it never has half of a change."""
+    """Return the whole configuration, read from one document, so it never contains half of a change."""
     stored = collection_of(PanelLayout).find_one({"_id": CONFIG_ID})
     return DEFAULT_CONFIG if stored is None else PanelConfig.from_document(stored)
 

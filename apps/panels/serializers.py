@@ -1,4 +1,4 @@
-"""What clients send to this app and what they get."""
+"""The request and response bodies of this app."""
 
 from __future__ import annotations
 

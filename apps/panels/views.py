@@ -80,7 +80,7 @@ class PanelConfigViewSet(ViewSet):
     update=extend_schema(operation_id="panel_config_alias_update"),
 )
 class PanelConfigAliasViewSet(PanelConfigViewSet):
-    """The same, under ``/api/panel/config``."""
+    """The panel configuration, under a second address: ``/api/panel/config``."""
 
 
 @extend_schema(tags=["panels"])

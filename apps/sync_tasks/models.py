@@ -68,5 +68,8 @@ class SyncTask(models.Model):
 
     @property
     def shown_name(self) -> str:
-        """The name in the user's language; it is stored in English, and the app that starts runs marks it."""
+        """The name in the user's language.
+
+        It is stored in English; the app that starts runs marks it for translation.
+        """
         return gettext(self.name) if self.name else ""

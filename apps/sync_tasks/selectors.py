@@ -85,7 +85,7 @@ def running_among(run_ids: Iterable[str]) -> set[str]:
 
 
 def find_unplanned_retry(run_id: str) -> str | None:
-    """Return the id of the running retry of a run whose planning is not complete; None without one."""
+    """Return the id of the running retry of a run whose planning is not complete, if any."""
     criteria = {"status": RunStatus.RUNNING.value, "is_planned": False, "retry_of": run_id}
     found = collection_of(SyncTask).find_one(criteria, {"_id": 1})
     return None if found is None else str(found["_id"])

@@ -74,7 +74,7 @@ class Work(Protocol):
         """Count the records that only this run wrote."""
 
     def cancel(self, run_id: str) -> bool:
-        """Cancel the work that only this run waits for; False when some is left: call it again then."""
+        """Cancel the work that only this run waits for; False when some is left, which needs another call."""
 
     def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
         """Start a run that retries the failed work of this one."""

@@ -153,7 +153,7 @@ def test_a_running_run_is_cancelled(site: Client, work: FakeWork) -> None:
     run_id = start()
     page = text(site, f"{LIST}{run_id}/change/")
     assert [slug for slug in OPERATIONS if f"operation/{slug}/" in page] == ["cancel"]
-    assert "? Data collected so far is kept." in text(site, f"{LIST}{run_id}/operation/cancel/")
+    assert "? Records stored so far are kept." in text(site, f"{LIST}{run_id}/operation/cancel/")
     assert services.is_running(run_id)
     operate(site, run_id, "cancel")
     assert get(run_id)["status"] == "CANCELLED"

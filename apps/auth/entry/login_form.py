@@ -19,7 +19,7 @@ else:
 class LoginForm(AuthenticationForm):
     """Checks a login with ``services.check_credentials``.
 
-    ``refusal`` is the error that kept it from checking, such as too many attempts; None when it checked.
+    ``refusal`` is the error that prevented the check, such as too many attempts; otherwise None.
     """
 
     refusal: DomainError | None = None

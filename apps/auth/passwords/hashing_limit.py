@@ -25,7 +25,7 @@ class HashingLimit:
     """Admits a limited number of logins at once: a few of them hash, the others wait.
 
     Hashing uses a core for much of a second, and a waiting login holds a thread of the web server. Both
-    are limited, so that other requests find cores and threads.
+    are limited, so that cores and threads stay free for other requests.
     """
 
     def __init__(self, *, concurrent: int, admitted: int, wait_seconds: float) -> None:
@@ -35,9 +35,9 @@ class HashingLimit:
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Hold a place for hashing during the block.
+        """Wait for a place for hashing, and hold it during the block.
 
-        :raises HashingBusy: when no place becomes free in time, or too many logins wait already.
+        :raises HashingBusy: when no place becomes free in time, or too many logins are already waiting.
         """
         with self._admitted.claim() as is_admitted:
             if not is_admitted or not self._hashing.acquire(timeout=self._wait_seconds):

@@ -76,7 +76,7 @@ def _local_limiter() -> MovingWindowRateLimiter:
 
 
 def _drop_expired_windows(storage: MemoryStorage) -> None:
-    """Drop the keys of expired windows: the library keeps them, so made-up names would fill the memory."""
+    """Drop the keys of expired windows: the library never does, so invented names would fill the memory."""
     now = time.time()
     for key in list(storage.events):
         with storage.locks[key]:

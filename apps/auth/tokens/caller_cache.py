@@ -92,7 +92,7 @@ class CallerCache:
         self._copied: TTLCache[str, CallerState] = TTLCache(MAX_CALLERS, COPY_EVERY_SECONDS, timer)
 
     def look_up(self, key: str, load: Callable[[], CallerState | None]) -> CallerState | None:
-        """Return the state of a token or user, or None when there is no such one.
+        """Return the state of a token or user, or None when it does not exist.
 
         :param load: reads the state from MongoDB.
         :raises CallerUnknownError: when MongoDB does not answer and the caller is not cached.

@@ -11,7 +11,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Coloured(tuple[str, str]):
-    """A key that selects the colour, and a text, which is shown alone where there are no colours."""
+    """The key of a colour and the text to show; where there are no colours, only the text is shown."""
 
     __slots__ = ()
 

@@ -100,7 +100,7 @@ class OperationsMixin(_Base[M]):
         return response
 
     def operation_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
-        """Show the confirmation page; run the operation when that page is posted."""
+        """Show the confirmation page or, once it is posted, run the operation and redirect."""
         named = [one for one in self.operations if one.slug == slug]
         if not any(self.may_operate(request, one) for one in named or self.operations):
             raise PermissionDenied
@@ -128,7 +128,10 @@ class OperationsMixin(_Base[M]):
     def do_on_selected(
         self, request: HttpRequest, operation: Operation, queryset: QuerySet[M]
     ) -> HttpResponse | None:
-        """Show the confirmation page, then run the operation on each selected row; report refused rows."""
+        """Show the confirmation page or, once it is posted, run the operation on each selected row.
+
+        Messages report how many rows were done and how many were skipped. Returns None when it has run.
+        """
         rows = list(queryset[: self.list_per_page])
         if request.POST.get("confirmed") != "yes":
             hidden = {"action": operation.slug, "_selected_action": [str(row.pk) for row in rows]}

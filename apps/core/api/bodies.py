@@ -1,8 +1,8 @@
-"""Request bodies: limited in size, complete or refused, and never awaited by all threads at once.
+"""Request bodies: limited in size, refused when incomplete, and never awaited by all threads at once.
 
 The server's own stream waits for a slow client without a limit, and ends early without an error when the
 client disconnects. A body is read only when a view needs it, so a caller without permission is refused
-before.
+before its body is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNKNOWN_LENGTH = "1"
 
 
 class TooManyBodies(RateLimited):
-    """The maximum number of threads are already waiting for a body."""
+    """Too many threads are already waiting for a body."""
 
 
 class RequestBody:
@@ -34,7 +34,7 @@ class RequestBody:
     def __init__(self, read: Callable[[int], bytes], *, length_bytes: int | None) -> None:
         self._read = read
         self._length_bytes = length_bytes
-        self._taken_bytes = 0
+        self._read_bytes = 0
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes; fewer than ``size`` only at the end.
@@ -44,7 +44,7 @@ class RequestBody:
         """
         wanted = settings.MAX_BODY_BYTES + 1 if size < 0 else size
         if self._length_bytes is not None:
-            wanted = min(wanted, self._length_bytes - self._taken_bytes)
+            wanted = min(wanted, self._length_bytes - self._read_bytes)
         if wanted == 0:
             return b""
         with reading_places().claim() as has_place:
@@ -54,7 +54,7 @@ class RequestBody:
                     retry_after_seconds=RETRY_AFTER_SECONDS,
                 )
             data = self._read(wanted)
-        self._taken_bytes += len(data)
+        self._read_bytes += len(data)
         if self._length_bytes is not None and len(data) < wanted:
             raise InvalidInput(_("The body ended before its announced length."))
         return data
@@ -70,7 +70,7 @@ def guard_body(request: HttpRequest) -> None:
     """Replace the stream of a request that has a body by a :class:`RequestBody`."""
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         # The server ends the stream where the body ends (``wsgi.input_terminated``), and also at a malformed
-        # chunk. That is noticed later: truncated JSON cannot be parsed, and other bodies are signed.
+        # chunk. Truncation is noticed later: truncated JSON cannot be parsed, and other bodies are signed.
         request.META["CONTENT_LENGTH"] = UNKNOWN_LENGTH
         _replace_stream(request, RequestBody(request.META["wsgi.input"].read, length_bytes=None))
     elif announced := announced_bytes(request):

@@ -1,4 +1,4 @@
-"""DRF's renderer; apart from the envelope, which is also used without DRF."""
+"""DRF's renderer of the envelope; :mod:`apps.core.api.envelope` itself does not depend on DRF."""
 
 from __future__ import annotations
 

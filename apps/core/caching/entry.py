@@ -19,7 +19,8 @@ _LENGTHS = struct.Struct(">II")
 class Entry:
     """An entry of the tiers; instants are Unix seconds.
 
-    ``version`` names the state of the database that the entry was built from. Callers may compare the two.
+    ``version`` names the state of the database that the entry was built from. A reader can
+    compare it with the current state.
     """
 
     body: bytes

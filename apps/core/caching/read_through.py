@@ -47,7 +47,7 @@ def get_or_build(
     accepts_stale: Callable[[Entry], bool] = lambda _: False,
     cache: TieredCache | None = None,
 ) -> Found[B]:
-    """Return the cached entry if it is fresh or ``accepts_stale`` returns true, else build and cache one.
+    """Return the cached entry if it is fresh or ``accepts_stale`` allows it; otherwise build and cache one.
 
     While MongoDB is down, the last known entry is returned, however old. An error of ``build`` is raised and
     nothing is cached; a database error is raised only if no entry is known.
@@ -60,7 +60,7 @@ def get_or_build(
         return Found(lookup.entry, lookup.tier)
     is_shared = lookup.ticket.epoch is not None
 
-    def build_and_keep() -> Found[B]:
+    def build_and_fill() -> Found[B]:
         built = build()
         tiers.fill(lookup.ticket, built.entry)
         return Found(built.entry, "l3", built, is_shared)
@@ -71,17 +71,17 @@ def get_or_build(
             raise NothingKnown
         return Found(known, "l1", is_shared=is_shared)
 
-    return build_or_recall(build_and_keep, recall, event="entry_without_mongodb", group=group)
+    return build_or_recall(build_and_fill, recall, event="entry_without_mongodb", group=group)
 
 
 def build_or_recall(build: Callable[[], T], recall: Callable[[], T], *, event: str, **facts: Any) -> T:
-    """Return what ``build`` makes of the database or, if the database fails, what ``recall`` returns.
+    """Return the result of ``build``, which reads the database, or of ``recall`` if the database fails.
 
     In a known outage of MongoDB, ``recall`` is called first, and ``build`` only if nothing is known. A
     failed ``build`` is logged as ``event`` with the ``facts``.
 
     :param recall: returns the last known value. It raises :class:`NothingKnown` when there is none; then the
-        result or the error of ``build`` counts. Its other errors are raised.
+        result of ``build`` is returned or its error raised. Other errors of ``recall`` are raised.
     """
     if not mongo_outage.admit():
         with contextlib.suppress(NothingKnown):

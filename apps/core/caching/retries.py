@@ -18,7 +18,7 @@ Notify = Callable[[], bool]
 
 
 class NotificationRetries:
-    """The notifications that this process has still to send, by name; thread-safe."""
+    """The notifications that this process still has to send, by name; thread-safe."""
 
     def __init__(self) -> None:
         self._pending: dict[str, Notify] = {}
@@ -53,7 +53,7 @@ class NotificationRetries:
             while (pending := self._pop()) is not None:
                 name, notify = pending
                 if not notify():
-                    self._put_back(name, notify)
+                    self._restore(name, notify)
                     break
             with self._lock:
                 if not self._pending:
@@ -61,12 +61,12 @@ class NotificationRetries:
                     return
 
     def _pop(self) -> tuple[str, Notify] | None:
-        # Removed before it is sent: a notification of the same name that comes meanwhile is sent again.
+        # Removed before it is sent, so that one of the same name that is added meanwhile is sent, too.
         with self._lock:
             name = next(iter(self._pending), None)
             return None if name is None else (name, self._pending.pop(name))
 
-    def _put_back(self, name: str, notify: Notify) -> None:
+    def _restore(self, name: str, notify: Notify) -> None:
         with self._lock:
             if not self._stop.is_set():
                 self._pending.setdefault(name, notify)

@@ -117,7 +117,7 @@ class TieredCache:
         self._position: str | None = None
 
     def lookup(self, group: str, field: str, *, accepts: Accepts = lambda _: True) -> Lookup:
-        """Look in L1, then L2, for an entry that ``accepts`` is true for; the ticket is for :meth:`fill`."""
+        """Look in L1, then in L2, for an entry that ``accepts`` allows; the ticket is for :meth:`fill`."""
         is_synced = self._catch_up()
         now = time.time()
         with self._lock:
@@ -177,7 +177,7 @@ class TieredCache:
                 _CHANGES_MAX_LENGTH,
             ),
         )
-        # After that: until then, another thread may have copied the older bytes from L2 to L1.
+        # Dropped last: before Redis accepted it, another thread may have copied older bytes from L2 to L1.
         self._drop({group})
         return is_accepted
 
@@ -305,7 +305,7 @@ def _notify(name: str, operation: Callable[[redis.Redis], object]) -> bool:
 
 
 def _begin_first_epoch(client: redis.Redis) -> str | None:
-    """Begin an epoch, or return the one that another process has just begun; None when that is gone again."""
+    """Begin an epoch, or return the one that another process has just begun; None if that is gone by now."""
     epoch = uuid.uuid4().hex
     if client.set(EPOCH_KEY, epoch, nx=True):
         return epoch

@@ -52,8 +52,8 @@ class TranslatedCommand(BaseCommand):
 class CollectorCommand(TranslatedCommand):
     """Runs :meth:`run`, prints its result once (a line, or JSON with ``--json``) and exits with its code.
 
-    SIGINT and SIGTERM raise :class:`Stopped` inside :meth:`run`, once. A command that has more to report than
-    that it was stopped catches it.
+    SIGINT and SIGTERM raise :class:`Stopped` inside :meth:`run`, once. A command may catch it
+    to report what it has done so far.
     """
 
     requires_system_checks = []
@@ -105,7 +105,7 @@ class CollectorCommand(TranslatedCommand):
         )
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
-        """Do the work; returns the result for ``--json``, a summary for people and the exit code."""
+        """Do the work; return the result for ``--json``, a summary for people and the exit code."""
         raise NotImplementedError
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -123,7 +123,7 @@ class CollectorCommand(TranslatedCommand):
         is_json: bool = options["is_json"]
         try:
             if self.needs_mongo:
-                # Before the long limit begins: PyMongo would search for a server that long.
+                # Before the long limit begins: PyMongo would search for a missing server until it ends.
                 mongo.ping()
             with self._time_limit():
                 result, summary, code = self.run(**options)

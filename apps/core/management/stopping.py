@@ -16,7 +16,7 @@ _REPEATED_SIGNAL_SECONDS = 1.0
 
 
 class Stopped(BaseException):
-    """A signal stopped the command. Like KeyboardInterrupt, no ``except Exception`` catches this."""
+    """A signal stopped the command. Like KeyboardInterrupt, it is not caught by ``except Exception``."""
 
     def __init__(self, signal_name: str) -> None:
         super().__init__(signal_name)

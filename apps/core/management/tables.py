@@ -12,7 +12,7 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
     Nothing is coloured, wrapped or cut, because programs read the tables, too.
     """
-    from rich.console import Console  # late: most commands print no table
+    from rich.console import Console  # imported here, because most commands print no table
     from rich.table import Table
     from rich.text import Text
 

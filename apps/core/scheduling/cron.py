@@ -17,21 +17,21 @@ from apps.core.errors import InvalidInput
 MAX_LENGTH = 100
 _ANY = "*"
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
-# The lowest and the highest number of each field (0 and 7 both mean Sunday), and its names of numbers.
+# The lowest and the highest number of each field (0 and 7 both mean Sunday), and the names of its numbers.
 _FIELDS = tuple(zip((0, 0, 1, 1, 0), (59, 23, 31, 12, 7), croniter.ALPHACONV[:5], strict=True))
 _VALUE, _STEP = "([0-9]+|[a-z]+)", "(?:/[0-9]+)?"
-# The last day of a month; all; one value or a range, with or without a step; the nth weekday of a month.
+# The last day of a month; every value (*), one value or a range, with or without a step; the nth weekday.
 _ITEM = re.compile(rf"l|\*{_STEP}|{_VALUE}(?:-{_VALUE})?{_STEP}|{_VALUE}#[0-9]+")
 
 
 def parse_cron(text: str) -> str:
     """Return the expression with single spaces between its fields; the settings use this function, too.
 
-    It accepts the syntax of every cron, which is less than croniter accepts: no reversed ranges, no random
-    times, no sixth field.
+    It accepts only syntax that every cron accepts. croniter alone would also accept reversed ranges, random
+    times and a sixth field.
 
-    :raises ValueError: when the text is not such an expression, or matches no date; it does not repeat the
-    text.
+    :raises ValueError: when the text is not such an expression, or matches no date; the message does not
+        contain the text.
     """
     expression = " ".join(text.split())
     try:

@@ -81,7 +81,7 @@ class StoredSchedule:
 
     name: str
     cron: str
-    is_edited: bool  # in the admin: its cron differs from the environment's
+    is_edited: bool  # its cron was changed in the admin and differs from the environment's
     obeys_pause: bool
     next_run_at: datetime
     last_task: LastTask | None  # None when it has never run

@@ -94,7 +94,7 @@ def start_server(
 ) -> EmbeddedServer:
     """Start the server on this data directory, or reuse the server that an earlier run left running on it.
 
-    ``port`` is preferred; when it is taken or None, a free one is used.
+    ``port`` is preferred; when it is in use or None, a free one is used.
 
     :raises EmbeddedError: with the reason and what to do.
     """
@@ -154,7 +154,7 @@ def _start_new(
 
 
 def _becomes_ready(kind: ServerKind, process: LeftoverProcess, port: int) -> bool:
-    """Wait until the leftover server is ready; return False when it ends (it may be shutting down)."""
+    """Wait for the leftover server; return False when it ends (it may be shutting down) or is late."""
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while process.is_alive() and time.monotonic() < deadline:
         if kind.make_ready(port):

@@ -83,7 +83,7 @@ def _users() -> Any:
 
 
 def _unreachable() -> str | None:
-    """Return which server cannot be used, or None; not its address, which may contain a password."""
+    """Return why a server cannot be used, or None; without its address, which may contain a password."""
     from django.conf import settings
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError

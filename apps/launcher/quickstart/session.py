@@ -107,7 +107,7 @@ class Session:
 
 
 def _members(group_id: int, created_at: float, *, clone: Path) -> list[psutil.Process]:
-    """Return what to end of the process group in which a part was started: the part itself, or its orphans.
+    """Return the processes to end in the group in which a part was started: the part itself, or its orphans.
 
     A process id can be reused, so the time of creation must match, too. When no process has the id, the
     group still belongs to the part if its members have this clone as their working directory.

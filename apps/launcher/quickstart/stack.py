@@ -82,7 +82,7 @@ class Stack:
         return not self._env_file.is_set("MONGO_URI")
 
     def start_databases(self) -> list[str]:
-        """Start MongoDB and Redis unless they are given; return a sentence about each."""
+        """Start MongoDB and Redis unless the environment names them; return a few words about each."""
         starts: dict[str, Callable[[], EmbeddedServer]] = {
             "MONGO_URI": lambda: start_mongo(
                 self.local / "mongo", port=MONGO_PORT, log_path=self.logs / "mongodb.log"
@@ -136,7 +136,7 @@ class Stack:
         )
 
     def start_web(self) -> None:
-        """Start the simulator, unless a collection service is given, and the web server; do not wait."""
+        """Start the web server and, if no collection service is set, the simulator; do not wait for them."""
         self.web_url = f"http://127.0.0.1:{self._port('the web server', self._wanted_port)}"
         if not (self._env_file.is_set("APP_BASEURL") or self._env_file.is_set("MENGLA_WEBHOOK_URL")):
             self._environment["APP_BASEURL"] = self.web_url

@@ -123,7 +123,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
             slug="cancel",
             label=_("Cancel"),
             confirm_text=lambda task: (
-                _now("Cancel %(name)s? Data collected so far is kept.") % {"name": task}
+                _now("Cancel %(name)s? Records stored so far are kept.") % {"name": task}
             ),
             run=_cancel,
             is_offered=lambda task: task.status == RunStatus.RUNNING,

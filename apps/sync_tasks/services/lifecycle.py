@@ -81,7 +81,7 @@ def finish_run(run_id: str, *, counts: Counts, planner_token: str | None = None)
 
     The run is FAILED when collections failed and none is completed or empty, else COMPLETED. Returns False
     when it is not planned, has collections under way, or had ended before. ``planner_token`` is for a run
-    whose planning is all its work: the planner that holds the lease ends planning and run in one update.
+    without work after its planning: the planner that holds the lease ends planning and run in one update.
     """
     if counts.ended < counts.total:
         return False

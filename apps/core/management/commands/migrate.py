@@ -18,7 +18,9 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Check that MongoDB answers, then run Django's command under the longer limit.
 
-        :raises CommandError: when MongoDB does not answer; under the long limit PyMongo would search as long.
+        Without the check, PyMongo would search for MongoDB until the longer limit ends.
+
+        :raises CommandError: when MongoDB does not answer.
         """
         require_mongo()
         with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):

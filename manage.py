@@ -8,8 +8,8 @@ import sys
 def main() -> int:
     """Run one management command.
 
-    Return 2 when the environment is invalid, and 1 when MongoDB or Redis does not respond; with `--traceback`,
-    the latter error is raised.
+    Return 2 when the environment is invalid, and 1 when MongoDB or Redis does not respond; with
+    `--traceback`, the latter error is raised.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.conf import settings

@@ -1,4 +1,4 @@
-"""MongoDB that does not answer, for tests that put something in the place of an operation."""
+"""MongoDB that does not respond, for tests that put something in the place of an operation."""
 
 from __future__ import annotations
 

@@ -83,6 +83,6 @@ def _may_change(request: Request, view: APIView) -> bool:
     principal = cast("Principal", request.user)
     if needed and principal.permissions is None:
         raise DependencyUnavailable(
-            _now("The database does not answer. Try again shortly."), detail="MongoDB"
+            _now("The database does not respond. Try again shortly."), detail="MongoDB"
         )
     return principal.has_permissions(needed)

@@ -13,7 +13,7 @@ from apps.auth.choices import CredentialKind, TokenScope
 class Principal:
     """The caller: a logged-in user, or an API token, whose username is its label.
 
-    ``permissions`` are Django's. They are None when MongoDB does not answer and they are not cached.
+    ``permissions`` are Django's. They are None when MongoDB does not respond and they are not cached.
     """
 
     username: str

@@ -42,7 +42,7 @@ def resolve_bearer(text: str, *, now: datetime) -> Principal:
     """Return the caller with this token.
 
     :raises Unauthenticated: when it is unknown, malformed, expired or revoked, or its user may not log in.
-    :raises DependencyUnavailable: when MongoDB does not answer and the token is not cached.
+    :raises DependencyUnavailable: when MongoDB does not respond and the token is not cached.
     """
     principal = resolve_token(text, now=now) if is_api_token(text) else resolve_login(text, now=now)
     if principal is None:
@@ -53,14 +53,14 @@ def resolve_bearer(text: str, *, now: datetime) -> Principal:
 def resolve_token(text: str, *, now: datetime) -> Principal | None:
     """Return the principal of an API token, or None when it is not valid.
 
-    :raises DependencyUnavailable: when MongoDB does not answer and the token is not cached.
+    :raises DependencyUnavailable: when MongoDB does not respond and the token is not cached.
     """
     token_hash = hash_api_token(text)
     try:
         state = known_callers.look_up(token_key(token_hash), lambda: load_token_state(token_hash))
     except CallerUnknownError as error:
         raise DependencyUnavailable(
-            _("The database does not answer. Try again shortly."), detail="MongoDB"
+            _("The database does not respond. Try again shortly."), detail="MongoDB"
         ) from error
     if state is None or not state.is_enabled or state.expires_at is None or state.expires_at <= now:
         return None

@@ -93,7 +93,7 @@ def log_in(*, username: str, password: str, address: str) -> LoginResult:
     :raises InvalidInput: when no user can have such a username or password.
     :raises RateLimited: when the address or the user has no attempt left, or too many log in at once.
     :raises Unauthenticated: when they do not match; the error does not say which one is wrong.
-    :raises DependencyUnavailable: when MongoDB does not answer.
+    :raises DependencyUnavailable: when MongoDB does not respond.
     """
     user = check_credentials(username=username, password=password, address=address)
     now = timezone.now()
@@ -260,4 +260,4 @@ def _authenticate(*, username: str, password: str) -> User | None:
 
 
 def _mongo_unavailable() -> DependencyUnavailable:
-    return DependencyUnavailable(_("The database does not answer. Try again shortly."), detail="MongoDB")
+    return DependencyUnavailable(_("The database does not respond. Try again shortly."), detail="MongoDB")

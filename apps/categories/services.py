@@ -33,7 +33,7 @@ logger = structlog.get_logger(__name__)
 class ImportResult:
     """What an import did, or would do; ``total`` is the number of categories afterwards.
 
-    ``are_caches_cleared`` is False when Redis does not answer: other processes may then serve the previous
+    ``are_caches_cleared`` is False when Redis does not respond: other processes may then serve the previous
     tree for up to a minute.
     """
 
@@ -93,7 +93,7 @@ def import_categories(*, nodes: Any, is_dry_run: bool = False) -> ImportResult:
 
 
 def clear_caches() -> bool:
-    """Invalidate the cache entries of every process; False when Redis does not answer."""
+    """Invalidate the cache entries of every process; False when Redis does not respond."""
     return clear_all()
 
 
@@ -118,7 +118,7 @@ def _only_import() -> Iterator[None]:
                 raise Conflict(_("Another import of categories is under way; nothing was changed."))
     except RedisError as error:
         raise DependencyUnavailable(
-            _("Redis does not answer; nothing was changed."), detail=type(error).__name__
+            _("Redis does not respond; nothing was changed."), detail=type(error).__name__
         ) from error
     try:
         yield

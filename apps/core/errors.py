@@ -113,6 +113,6 @@ class RateLimited(DomainError):
 
 
 class DependencyUnavailable(DomainError):
-    """MongoDB or Redis does not answer."""
+    """MongoDB or Redis does not respond."""
 
     code = ErrorCode.DEPENDENCY_UNAVAILABLE

@@ -118,4 +118,4 @@ def test_caches_that_were_not_cleared_are_reported(
 ) -> None:
     monkeypatch.setattr(services, "clear_all", lambda: False)
     assert run(str(SAMPLE_PATH), "--json").startswith("{")
-    assert "Redis does not answer" in capsys.readouterr().err
+    assert "Redis does not respond" in capsys.readouterr().err

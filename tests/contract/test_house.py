@@ -24,7 +24,7 @@ WRITES = frozenset(
         *("delete_matching", "save", "bulk_create", "bulk_update", "get_or_create", "update_or_create"),
     }
 )
-# Each server has one place that notes that it does not answer, and that it answers again.
+# Each server has one place that notes that it does not respond, and that it answers again.
 NOTES_OUTAGES = {
     "apps/core/storage/database/client.py": {"mongo_outage.note", "mongo_outage.forget"},
     "apps/core/storage/redis.py": {"memory.note", "redis_outage.forget"},

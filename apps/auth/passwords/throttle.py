@@ -87,7 +87,7 @@ def _drop_expired_windows(storage: MemoryStorage) -> None:
 
 @process_state.made_once
 def local_storage() -> MemoryStorage:
-    """Return the counters that this process uses while Redis does not answer."""
+    """Return the counters that this process uses while Redis does not respond."""
     return MemoryStorage()
 
 

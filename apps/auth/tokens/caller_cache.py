@@ -1,7 +1,7 @@
 """The cache of callers: the state of tokens and users, fresh for a moment and usable while MongoDB is down.
 
 Every request with a token looks its caller up here. A state is fresh for ``FRESH_SECONDS``; after that it is
-read from MongoDB again. When MongoDB does not answer, the copy in Redis is used (shared, signed, at most an
+read from MongoDB again. When MongoDB does not respond, the copy in Redis is used (shared, signed, at most an
 hour old), or else the last state that this process has read.
 
 A revocation sets a key of its own in Redis, which outlives every copy. So no process can overwrite it with a
@@ -73,7 +73,7 @@ class CallerState:
 
 
 class CallerUnknownError(Exception):
-    """MongoDB does not answer, and the caller is not cached."""
+    """MongoDB does not respond, and the caller is not cached."""
 
 
 class _Read(NamedTuple):
@@ -95,7 +95,7 @@ class CallerCache:
         """Return the state of a token or user, or None when it does not exist.
 
         :param load: reads the state from MongoDB.
-        :raises CallerUnknownError: when MongoDB does not answer and the caller is not cached.
+        :raises CallerUnknownError: when MongoDB does not respond and the caller is not cached.
         """
         now = self._timer()
         with self._lock:

@@ -1,4 +1,4 @@
-"""The page that the admin shows while MongoDB or Redis does not answer."""
+"""The page that the admin shows while MongoDB or Redis does not respond."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def outage_page(error: BaseException | None) -> HttpResponse | None:
     if error is None:
         return None
     if is_mongo_outage(error):
-        message = _("The database does not answer. Try again shortly.")
+        message = _("The database does not respond. Try again shortly.")
     elif is_redis_outage(error):
-        message = _("The cache does not answer. Try again shortly.")
+        message = _("The cache does not respond. Try again shortly.")
     elif isinstance(error, DependencyUnavailable):
         message = error.message
     else:

@@ -52,10 +52,10 @@ def _as_known_error(error: Exception) -> Exception:
     """Translate failures of the infrastructure into domain errors."""
     if is_mongo_outage(error):
         logger.warning("mongodb_unavailable", error=type(error).__name__)
-        return DependencyUnavailable(_("The database does not answer. Try again shortly."), detail="MongoDB")
+        return DependencyUnavailable(_("The database does not respond. Try again shortly."), detail="MongoDB")
     if is_redis_outage(error):
         logger.warning("redis_unavailable", error=type(error).__name__)
-        return DependencyUnavailable(_("The cache does not answer. Try again shortly."), detail="Redis")
+        return DependencyUnavailable(_("The cache does not respond. Try again shortly."), detail="Redis")
     if isinstance(error, RequestDataTooBig):
         return PayloadTooLarge(_("The body is too large."))
     if isinstance(error, SuspiciousOperation):

@@ -30,7 +30,7 @@ class NothingKnown(Exception):
 class Found(Generic[B]):
     """An entry and the tier it comes from; ``built`` is set if it was built for this caller (tier l3).
 
-    ``is_shared`` is false when Redis did not answer: L2 will not hold what was built.
+    ``is_shared`` is false when Redis did not respond: L2 will not hold what was built.
     """
 
     entry: Entry

@@ -37,7 +37,7 @@ class SharedTierUsage:
 def shared_tier_usage() -> SharedTierUsage:
     """Count what L2 holds now.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     client = get_redis()
     epoch = cast("bytes | None", client.get(EPOCH_KEY))

@@ -79,7 +79,7 @@ class Ticket:
     group: str
     field: str
     sequence: int
-    epoch: str | None  # None: Redis did not answer, so L2 is not filled
+    epoch: str | None  # None: Redis did not respond, so L2 is not filled
     version: str = ""
 
 
@@ -230,7 +230,7 @@ class TieredCache:
                 self._l1[ticket.group, ticket.field] = entry
 
     def _catch_up(self) -> bool:
-        """Apply the invalidations of other processes; False when Redis did not answer."""
+        """Apply the invalidations of other processes; False when Redis did not respond."""
         if time.monotonic() - self._synced_at < SYNC_INTERVAL_SECONDS:
             return True
         with self._sync_lock:

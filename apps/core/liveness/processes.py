@@ -89,7 +89,7 @@ def note_web_process() -> None:
 def count_web_processes() -> int:
     """Return how many web processes of ``manage.py serve`` are alive.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     return cast(int, get_redis().zcount(WEB_KEY, time.time() - GONE_AFTER_SECONDS, "+inf"))
 
@@ -100,7 +100,7 @@ def count_web_processes() -> int:
 def list_clusters() -> list[Cluster]:
     """Return the clusters that were noted within the last three seconds.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     client = get_redis()
     keys = list(client.scan_iter(f"{Conf.Q_STAT}:*", count=1000))

@@ -14,7 +14,7 @@ from apps.core.storage.redis import get_redis
 
 def no_response_message(error: BaseException) -> str:
     """Return the message for an outage; it leaves out the error's text, which may contain a password."""
-    return _("MongoDB or Redis does not answer (%(error)s).") % {"error": type(error).__name__}
+    return _("MongoDB or Redis does not respond (%(error)s).") % {"error": type(error).__name__}
 
 
 def require_mongo() -> None:

@@ -78,7 +78,7 @@ def _send(client: redis.Redis, keys: list[str], arguments: list[str | int]) -> b
 def read_days(name: str, *, days: int, now: datetime | None = None) -> list[DayCounts] | None:
     """Return the counts of the last ``days`` business days, newest first, beginning with the current day.
 
-    A day without counts has no fields. Returns None when Redis does not answer.
+    A day without counts has no fields. Returns None when Redis does not respond.
     """
     today = market_clock.day_of(now or timezone.now())
     wanted = [today - timedelta(days=age) for age in range(min(days, RETENTION_DAYS + 1))]
@@ -98,7 +98,7 @@ def read_days(name: str, *, days: int, now: datetime | None = None) -> list[DayC
 def read_total(name: str) -> dict[str, int]:
     """Return the all-time counts, by field; they restart from zero only when Redis has lost its data.
 
-    :raises redis.RedisError: when Redis does not answer.
+    :raises redis.RedisError: when Redis does not respond.
     """
     return _counts_of(cast("dict[bytes, bytes]", get_redis().hgetall(total_key_of(name))))
 

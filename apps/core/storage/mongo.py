@@ -36,7 +36,7 @@ def collection_of(model: type[Model]) -> MongoCollection[dict[str, Any]]:
 def named_collection(name: str) -> MongoCollection[dict[str, Any]]:
     """Return a MongoDB collection of our database by its name.
 
-    :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not.
+    :raises pymongo.errors.PyMongoError: when MongoDB did not respond a moment ago and still does not.
     """
     return _connection().get_collection(name)
 

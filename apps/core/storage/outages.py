@@ -75,12 +75,12 @@ process_state.register(redis_refusal.forget)
 
 
 def is_mongo_outage(error: BaseException) -> bool:
-    """Whether this error, or one that caused it, means that MongoDB did not answer."""
+    """Whether this error, or one that caused it, means that MongoDB did not respond."""
     return any(is_mongo_silent(one) for one in _chain(error))
 
 
 def is_mongo_silent(error: BaseException) -> bool:
-    """Whether this error itself, regardless of its causes, means that MongoDB did not answer."""
+    """Whether this error itself, regardless of its causes, means that MongoDB did not respond."""
     return isinstance(error, pymongo_errors.ConnectionFailure | pymongo_errors.ExecutionTimeout) or (
         isinstance(error, pymongo_errors.PyMongoError) and error.timeout
     )
@@ -92,7 +92,7 @@ def is_redis_outage(error: BaseException) -> bool:
 
 
 def is_redis_silent(error: BaseException) -> bool:
-    """Whether this error, or one that caused it, means that Redis did not answer."""
+    """Whether this error, or one that caused it, means that Redis did not respond."""
     return any(isinstance(one, redis.ConnectionError | redis.TimeoutError) for one in _chain(error))
 
 

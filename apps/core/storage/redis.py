@@ -28,7 +28,7 @@ def get_redis() -> redis.Redis:
 
 
 def tolerate_redis_outage(operation: Callable[[redis.Redis], T], default: T, *, must_try: bool = False) -> T:
-    """Return the result of the operation, or the default when Redis does not answer or refuses it.
+    """Return the result of the operation, or the default when Redis does not respond or refuses it.
 
     For caches, counters and wake-ups, which may be lost. After a failure the process does not try again for a
     moment, so that a hanging Redis costs one timeout and not one per call. ``must_try`` tries nevertheless:

@@ -157,7 +157,7 @@ def warm_up(run_id: str, run: Document, *, token: str) -> int:
             if not runs.note_planned(run_id, token=token, planned_count=done, skipped=dict(skipped)):
                 return done - begun_at
     except CachesUnavailable:
-        logger.warning("warm_up_interrupted", run_id=run_id, done=done, reason="Redis does not respond")
+        logger.warning("warm_up_interrupted", run_id=run_id, done=done, reason="Redis does not answer")
         return done - begun_at
     counts = _counts(len(queries), done, skipped)
     runs.finish_run(run_id, counts=counts, planner_token=token)

@@ -40,6 +40,6 @@ def test_without_mongodb_every_page_is_a_short_503(debug: str) -> None:
     for status, retry_after, page in answers[:2]:
         assert status == 503
         assert int(retry_after) > 0
-        assert "The database does not answer" in page
+        assert "The database does not respond" in page
         assert "Traceback" not in page
         assert "ServerSelection" not in page

@@ -1,4 +1,4 @@
-"""The short memory of a server that did not answer, and what notes it of Redis."""
+"""The short memory of a server that did not respond, and what notes it of Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py diagnose` ends in time when servers do not answer."""
+"""`manage.py diagnose` ends in time when servers do not respond."""
 
 from __future__ import annotations
 

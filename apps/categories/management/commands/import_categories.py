@@ -36,7 +36,7 @@ class Command(CollectorCommand):
         if not counts.pop("are_caches_cleared"):
             self.stderr.write(
                 _(
-                    "Redis does not answer: other processes may serve the previous tree for up to a minute. "
+                    "Redis does not respond: other processes may serve the previous tree for up to a minute. "
                     "Run the import again to clear their caches."
                 )
             )

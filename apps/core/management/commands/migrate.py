@@ -20,7 +20,7 @@ class Command(migrate.Command):
 
         Without the check, PyMongo would search for MongoDB until the longer limit ends.
 
-        :raises CommandError: when MongoDB does not answer.
+        :raises CommandError: when MongoDB does not respond.
         """
         require_mongo()
         with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):

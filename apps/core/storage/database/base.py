@@ -45,7 +45,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         The first operation in an outage waits for its full timeout. Without this check, every later operation
         would wait as long, in the same request and in all threads of the process.
 
-        :raises pymongo.errors.PyMongoError: when MongoDB did not answer a moment ago and still does not.
+        :raises pymongo.errors.PyMongoError: when MongoDB did not respond a moment ago and still does not.
         """
         if mongo_outage.is_known:
             try:

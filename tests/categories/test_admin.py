@@ -31,7 +31,7 @@ def text_of(client: Client, url: str, **query: str) -> str:
 def test_the_list_shows_filters_and_searches(admin_client: Client) -> None:
     store_tree()
     everything = text_of(admin_client, reverse(LIST))
-    assert "15 categories" in everything
+    assert "15 rows" in everything
     assert "厨房与餐具" in everything
     assert "Кухня и посуда" in everything
     root = Category.objects.filter(level=1).first()
@@ -40,7 +40,7 @@ def test_the_list_shows_filters_and_searches(admin_client: Client) -> None:
     below = text_of(admin_client, reverse(LIST), parent_id=root.pk)
     assert below.count(ROW) == count > 0
     level1 = text_of(admin_client, reverse(LIST), level__exact="1")
-    assert "3 categories" in level1
+    assert "3 rows" in level1
     for text in ("帐篷", "палатки", "4301"):
         found = text_of(admin_client, reverse(LIST), q=text)
         assert "1 category" in found
@@ -50,13 +50,13 @@ def test_the_list_shows_filters_and_searches(admin_client: Client) -> None:
 @pytest.mark.parametrize("text", ["(", "$ne", "[a", "\\", "a" * 3000, "😀"])
 def test_odd_searches_find_nothing_and_do_not_fail(admin_client: Client, text: str) -> None:
     store_tree()
-    assert "0 categories" in text_of(admin_client, reverse(LIST), q=text)
+    assert "0 rows" in text_of(admin_client, reverse(LIST), q=text)
 
 
 def test_a_page_of_the_full_tree_is_bounded(admin_client: Client) -> None:
     store_tree(make_full_size_tree())
     page = text_of(admin_client, reverse(LIST))
-    assert "671 categories" in page
+    assert "671 rows" in page
     assert page.count(ROW) == 50
 
 

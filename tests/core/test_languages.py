@@ -84,7 +84,7 @@ def test_a_command_speaks_the_language_of_the_installation(
 ) -> None:
     with translation.override("zh-hans"):
         call_command("sync_tasks", "list")
-    assert capsys.readouterr().out.strip() == "没有这样的同步任务。"
+    assert capsys.readouterr().out.strip() == "未找到同步任务。"
 
 
 @pytest.mark.slow

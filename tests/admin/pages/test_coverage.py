@@ -241,7 +241,7 @@ def test_a_second_fill_is_sent_to_the_first(site: Client) -> None:
     site.post(FILL, HALF_YEAR | {"category": ["1001"]})
     (run,) = list_running(10)
     page = site.post(FILL, HALF_YEAR | {"category": ["1002"]}, follow=True).content.decode()
-    assert "running already" in page
+    assert "already running" in page
     assert f"/admin/sync_tasks/synctask/{run['_id']}/change/" in page
     assert LogEntry.objects.count() == 1
 

@@ -53,7 +53,7 @@ def test_a_large_task_is_asked_about_with_the_number_of_its_collections(site: Cl
 def test_a_task_that_runs_is_not_started_again(site: Client) -> None:
     site.post(PAGE, {"task": "daily_collect"})
     page = html.unescape(site.post(PAGE, {"task": "daily_collect"}, follow=True).content.decode())
-    assert "This task is running already" in page
+    assert "This task is already running" in page
     assert LogEntry.objects.count() == 1
 
 

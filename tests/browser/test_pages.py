@@ -75,7 +75,7 @@ def test_the_icons_are_readable_before_their_font_has_come(scheme: Any, watched:
     """They are words until then; a slow network must not make a page that some cannot read."""
     watched.page.emulate_media(color_scheme=scheme)
     for path in (*PAGES, "/admin/mengla/collection/", "/admin/auth/user/add/"):
-        page = watched.open(path)
+        page = watched.visit(path)
         page.add_style_tag(content=".material-symbols-outlined { font-family: sans-serif !important; }")
         watched.check()
 
@@ -83,7 +83,7 @@ def test_the_icons_are_readable_before_their_font_has_come(scheme: Any, watched:
 @pytest.mark.parametrize("path", [*PAGES, *LISTS])
 def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
     watched = new_page(language="zh-CN")
-    page = watched.open(path)
+    page = watched.visit(path)
     assert page.locator("html").get_attribute("lang") == "zh-hans"
     assert english_of(page) == set()
 
@@ -92,7 +92,7 @@ def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> 
 def test_a_row_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
     watched = new_page(language="zh-CN")
     for address in row_and_form(watched.visit(path), path):
-        assert english_of(watched.open(address)) == set(), address
+        assert english_of(watched.visit(address)) == set(), address
 
 
 def test_a_run_that_failed_is_told_in_chinese(new_page: NewPage, site: Stack) -> None:

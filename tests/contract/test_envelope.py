@@ -163,11 +163,13 @@ def test_hostile_query_strings(route: Route, clients: dict[str, APIClient]) -> N
         "limit",
         "from",
     )
+    methods = ("get", "post", "delete")
+    for method in methods:
+        path = f"{route.path()}?{'&'.join(f'{name}=%FF{name}' for name in names)}"
+        assert ask(clients["admin"], method, path).status_code < 500
     for value in HOSTILE_VALUES:
         query = dict.fromkeys((*names, "format", "lang", "version", "collection", "token"), value)
-        for method in ("get", "post", "delete"):
-            path = f"{route.path()}?{'&'.join(f'{name}=%FF{name}' for name in names)}"
-            assert ask(clients["admin"], method, path).status_code < 500
+        for method in methods:
             response = clients["admin"].generic(method.upper(), route.path(), QUERY_STRING=_encode(query))
             assert_contract(response, of=f"{method} {route} ?{value[:50]}")
             assert response.status_code < 500
@@ -177,9 +179,14 @@ def test_hostile_query_strings(route: Route, clients: dict[str, APIClient]) -> N
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 def test_bodies_of_every_kind(route: Route, clients: dict[str, APIClient], settings: Any) -> None:
     settings.WEBHOOK_MAX_BYTES = LARGEST_BYTES
+    admin = clients["admin"]
+    allowed = ask(admin, "options", route.path()).headers["Allow"].split(", ")
     for kind, (body, content_type) in BODIES.items():
         for method in ("POST", "PUT", "PATCH", "DELETE", "GET"):
-            response = clients["admin"].generic(method, route.path(), body, content_type=content_type)
+            # A method that is not allowed is refused before its body is parsed: a few kinds will do.
+            if method not in allowed and kind not in ("cut off", "multipart", "too large"):
+                continue
+            response = admin.generic(method, route.path(), body, content_type=content_type)
             assert_contract(response, of=f"{method} {route} with {kind}")
             assert response.status_code < 500, (method, kind)
 

@@ -330,8 +330,8 @@ def test_a_range_of_periods_is_checked_as_one_of_texts() -> None:
 def test_a_reversed_or_mixed_range_is_an_error() -> None:
     for start, end, message in (
         ("2025-06", "2025-05", "starts at 2025-06, after its end 2025-05"),
-        ("2025-06", "2025-Q3", "one granularity"),
-        ("2025", "2025-06", "one granularity"),
+        ("2025-06", "2025-Q3", "the same granularity"),
+        ("2025", "2025-06", "the same granularity"),
     ):
         with pytest.raises(PeriodError, match=message):
             count_periods(parse_period(start), parse_period(end))

@@ -162,7 +162,7 @@ def test_no_command_waits_for_a_database_that_is_down(command: list[str]) -> Non
     seconds = time.monotonic() - started
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.count("\n") == 1
-    assert "does not answer" in ended.stderr
+    assert "does not respond" in ended.stderr
     assert "secret-word" not in ended.stderr
     assert seconds < 20
 

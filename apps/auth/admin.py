@@ -67,7 +67,7 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
     """Tokens can be created and revoked. Their text is shown once; nothing else of a token changes."""
 
     list_display = (
-        "label",
+        "name",
         "state",
         "scope",
         "created_by",
@@ -94,6 +94,11 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
             is_bulk=True,
         ),
     )
+
+    @admin.display(description=_("Name"), ordering="label")
+    def name(self, token: ApiToken) -> str:
+        """Return the label of the token."""
+        return token.label
 
     @coloured(_("state"), {"active": "success", "expired": "warning", "revoked": "danger"})
     def state(self, token: ApiToken) -> Coloured:

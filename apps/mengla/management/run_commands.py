@@ -97,18 +97,19 @@ class FollowingCommand(CollectorCommand):
             "to_collect": preview.to_collect,
             "skipped": preview.skipped,
         }
-        text = _("Dry run, nothing started: %(count)d of %(total)d collections would be planned") % {
-            "count": preview.to_collect,
-            "total": preview.total,
-        }
-        skipped = f"; {skipped_text(preview.skipped)}" if preview.skipped else ""
-        return result, f"{text}{skipped}.", ExitCode.DONE
+        facts = {"count": preview.to_collect, "total": preview.total}
+        text = _("Dry run, nothing started: %(count)d of %(total)d collections would be planned.") % facts
+        if preview.skipped:
+            text = _(
+                "Dry run, nothing started: %(count)d of %(total)d collections would be planned; %(skipped)s."
+            ) % (facts | {"skipped": skipped_text(preview.skipped)})
+        return result, text, ExitCode.DONE
 
     def _started(self, started: Started) -> CommandResult:
         view = look_at_run(started.run_id)
         text = _("Started sync task %(id)s, %(name)s: up to %(total)d collections.\n%(how)s") % {
             "id": started.run_id,
-            "name": f"{view.run['name']} {view.run['period']}".strip(),
+            "name": f"{_(view.run['name'])} {view.run['period']}".strip(),
             "total": view.run["expected_total"],
             "how": _next_commands(started.run_id),
         }

@@ -15,7 +15,7 @@ from django.core import checks as system_checks
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.core.liveness.processes import list_clusters
 from apps.core.scheduling.schedules import declared_schedules, schedule_id
@@ -183,7 +183,7 @@ def check_schedules() -> str:
         raise CheckFailed(detail, _("Run `manage.py sync_schedules`."))
     if is_flag_set(SCHEDULER_PAUSED):
         return _("%(count)d, paused") % {"count": len(wanted)}
-    return str(len(wanted))
+    return ngettext("%(count)d schedule", "%(count)d schedules", len(wanted)) % {"count": len(wanted)}
 
 
 def check_queue() -> str:

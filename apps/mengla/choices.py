@@ -86,6 +86,7 @@ class CollectionError(models.TextChoices):
     CONNECT_ERROR = "connect_error", _("The collection service could not be reached")
     SERVICE_ERROR = "service_error", _("The collection service answered with an error (5xx)")
     RATE_LIMITED = "rate_limited", _("The collection service asked for fewer requests")
+    UNAUTHORIZED = "unauthorized", _("The collection service refuses the key")
     REJECTED = "rejected", _("The collection service rejected the request (4xx)")
     UNKNOWN_TASK = "unknown_task", _("The collection service has no task of this name")
     UNKNOWN = "unknown", _("Unknown error")

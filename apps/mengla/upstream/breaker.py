@@ -18,6 +18,7 @@ import redis
 from django.conf import settings
 
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
+from apps.mengla.choices import CollectionError
 
 KEY = f"{KEY_PREFIX}breaker:collection_service"
 
@@ -70,7 +71,8 @@ return 1
 _SNAPSHOT = (
     _CLOCK
     + """
-return {now, redis.call('HMGET', KEYS[1], 'state', 'failures', 'successes', 'opened_at')}
+return {now, redis.call(
+  "HMGET", KEYS[1], "state", "failures", "successes", "opened_at", "reason", "since")}
 """
 )
 
@@ -85,12 +87,18 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerSnapshot:
-    """The state of the breaker; ``next_probe_seconds`` is 0 unless it is open."""
+    """The state of the breaker; ``next_probe_seconds`` is 0 unless it is open.
+
+    ``reason`` is the error that opened it, and ``since`` the instant (Unix seconds, the clock of the Redis
+    server) at which it opened: a failed probe changes neither. Both are None while it is closed.
+    """
 
     state: BreakerState
     failures: int
     successes: int
     next_probe_seconds: float
+    reason: CollectionError | None = None
+    since: float | None = None
 
     @property
     def is_unavailable(self) -> bool:
@@ -146,12 +154,21 @@ def read_snapshot() -> BreakerSnapshot:
 
 def _read(client: redis.Redis) -> BreakerSnapshot:
     reply = client.eval(_SNAPSHOT, 1, KEY)
-    now_ms, (state, failures, successes, opened_at) = cast("tuple[int, list[bytes | None]]", reply)
+    now_ms, values = cast("tuple[int, list[bytes | None]]", reply)
+    state, failures, successes, opened_at, reason, since = values
     current = BreakerState((state or b"closed").decode())
+    is_closed = current is BreakerState.CLOSED
     wait_ms = 0.0
     if current is BreakerState.OPEN:
         wait_ms = max(0.0, int(opened_at or 0) + settings.CB_TIMEOUT * 1000 - now_ms)
-    return BreakerSnapshot(current, int(failures or 0), int(successes or 0), wait_ms / 1000)
+    return BreakerSnapshot(
+        current,
+        int(failures or 0),
+        int(successes or 0),
+        wait_ms / 1000,
+        reason=None if is_closed or not reason else CollectionError(reason.decode()),
+        since=None if is_closed or not since else int(since) / 1000,
+    )
 
 
 def _count(script: str, threshold: int) -> None:

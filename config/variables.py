@@ -164,6 +164,11 @@ class Environment(AlertVariables):
         default=5.0,
         help="Delay before a failed collection is retried, in seconds.",
     )
+    COLLECT_GIVE_UP_HOURS: float = _variable(
+        parsers.number(minimum=0.01, maximum=8760),
+        default=24.0,
+        help="How long the service may refuse a collection again and again before it fails, in hours.",
+    )
     MAX_INFLIGHT_REQUESTS: int = _variable(
         parsers.integer(minimum=1, maximum=100),
         default=1,

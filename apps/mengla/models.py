@@ -104,6 +104,11 @@ class Collection(models.Model):
         _("status"), max_length=16, choices=CollectionStatus.choices, default=CollectionStatus.PENDING
     )
     attempts = models.IntegerField(_("attempts"), default=0)
+    # How often the service did not take it, and since when without an attempt in between.
+    refusals = models.IntegerField(_("refusals"), default=0)
+    refused_since = models.DateTimeField(_("refused since"), null=True)
+    # The attempt is the probe of a half-open breaker.
+    is_probe = models.BooleanField(default=False)
     not_before = models.DateTimeField(_("not before"))
     lease_until = models.DateTimeField(_("answer expected until"), null=True)
     attempt_token = models.CharField(max_length=64, blank=True)

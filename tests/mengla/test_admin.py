@@ -13,7 +13,7 @@ from apps.core.storage.mongo import collection_of
 from apps.mengla.admin.figures import figures_of as shown_figures
 from apps.mengla.choices import CollectionError
 from apps.mengla.models import Collection, Record
-from apps.mengla.queue import jobs
+from apps.mengla.queue import refusals
 from apps.mengla.words import NO_SUCH_TASK
 from tests.factories import UNKNOWN_ID
 from tests.mengla.support import (
@@ -176,7 +176,7 @@ def test_collections_show_their_state_attempts_and_reason(site: Client) -> None:
 
 def test_a_failure_is_shown_in_the_readers_language(site: Client) -> None:
     attempt = begin_attempt(hot())
-    jobs.requeue(
+    refusals.put_back(
         attempt["_id"],
         attempt_token=attempt["attempt_token"],
         error=CollectionError.UNKNOWN_TASK,

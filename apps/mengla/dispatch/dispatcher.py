@@ -25,11 +25,11 @@ from apps.core.storage.mongo import utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync, receive
-from apps.mengla.queue import jobs, wakeup
+from apps.mengla.queue import jobs, refusals, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
-from apps.mengla.upstream.errors import UpstreamError
+from apps.mengla.upstream.errors import Fault, UpstreamError
 from apps.mengla.words import UNUSABLE
 
 logger = structlog.get_logger(__name__)
@@ -99,11 +99,14 @@ def _send_all_due(service: CollectionServiceClient, *, deadline: float, is_lost:
 
 def _send_next(service: CollectionServiceClient) -> bool | _Pause:
     """Do the next step: True when a collection was sent, False after any other step, or a pause."""
-    if (pause := _pause_before_request(service)) is not None:
-        return pause
-    if (managed_task_id := service.known_managed_task_id()) is None:
-        return _look_up_task(service)
-    collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS)
+    permission = _permission_of_request(service)
+    if isinstance(permission, _Pause):
+        return permission
+    managed_task_id = None if permission.must_list_tasks else service.known_managed_task_id()
+    if managed_task_id is None:
+        _look_up_task(service)
+        return False
+    collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS, is_probe=permission.is_probe)
     if collection is None:
         _release(service)
         return _Pause(None)
@@ -119,25 +122,28 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
     except (DomainError, KeyError, TypeError, ValueError) as error:
         # The document holds no valid query: another program wrote it. It must not stop the queue.
         logger.exception("collection_unusable")
-        message = UNUSABLE(error=type(error).__name__)
-        _fail(collection, UpstreamError(CollectionError.UNKNOWN, message, is_permanent=True))
+        _fail(collection, CollectionError.UNKNOWN, UNUSABLE(error=type(error).__name__))
     _release(service)
     return False
 
 
-def _pause_before_request(service: CollectionServiceClient) -> _Pause | None:
+def _permission_of_request(service: CollectionServiceClient) -> breaker.Permission | _Pause:
     """Claim the turn and the breaker's permission for a request; returns a pause if that is not possible."""
     due_in_seconds = selectors.seconds_until_due()
-    if due_in_seconds is None or due_in_seconds > 0:
-        return _Pause(due_in_seconds)
-    if not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
+    if due_in_seconds is None or not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
         return _Pause(None)
-    if (wait_seconds := breaker.seconds_until_allowed()) > 0:
-        return _Pause(wait_seconds)
+    permission = breaker.ask_permission()
+    if permission.has_closed and refusals.end_pauses():
+        due_in_seconds = 0.0
+    if permission.wait_seconds > 0:
+        return _Pause(permission.wait_seconds)
+    # A probe does not wait until a collection is due: the service may work long before.
+    if due_in_seconds > 0 and not permission.is_probe:
+        return _Pause(due_in_seconds)
     if (wait_seconds := service.claim_turn()) > 0:
         breaker.release_permission()
         return _Pause(wait_seconds)
-    return None
+    return permission
 
 
 def _release(service: CollectionServiceClient) -> None:
@@ -145,16 +151,12 @@ def _release(service: CollectionServiceClient) -> None:
     breaker.release_permission()
 
 
-def _look_up_task(service: CollectionServiceClient) -> bool | _Pause:
-    """Look up the id of the managed task; when that fails, the next collection fails with the same error."""
+def _look_up_task(service: CollectionServiceClient) -> None:
+    """Look up the id of the managed task. A failure concerns no collection; the breaker counts it."""
     try:
         service.look_up_managed_task_id()
     except UpstreamError as error:
-        collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS)
-        if collection is None:
-            return _Pause(None)
-        _fail(collection, error)
-    return False
+        logger.warning("task_list_failed", error=error.error.value, reason=error.message)
 
 
 def _finish_if_stored(collection: Document) -> bool:
@@ -194,7 +196,7 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
             webhook_url=_webhook_url(collection),
         )
     except UpstreamError as error:
-        _fail_or_requeue(collection, error)
+        _end_attempt(collection, error)
         return
     logger.info(
         "collection_sent",
@@ -208,46 +210,43 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
     receive.receive_parked(execution_id)
 
 
-def _fail_or_requeue(collection: Document, error: UpstreamError) -> None:
-    """Fail the attempt, but requeue the collection the first time that the service does not know the task.
-
-    The next step of the dispatcher looks up the id of the task. This is not done here, because the lookup
-    and the new request each wait for a turn, up to an hour: too long to keep the collection claimed.
-    """
-    if (
-        error.error is not CollectionError.UNKNOWN_TASK
-        or collection["error_code"] == CollectionError.UNKNOWN_TASK
-    ):
-        _fail(collection, error)
+def _end_attempt(collection: Document, error: UpstreamError) -> None:
+    """Fail the attempt, or put the collection back if the failure is the service's fault."""
+    if error.fault is Fault.COLLECTION:
+        _fail(collection, error.error, error.message)
         return
-    status = jobs.requeue(
+    status = refusals.put_back(
         collection["_id"],
         attempt_token=collection["attempt_token"],
         error=error.error,
         message=error.message,
+        must_pause=error.fault in (Fault.OUTAGE, Fault.REFUSAL),
+        retry_after_seconds=error.retry_after_seconds if error.fault is Fault.OUTAGE else None,
     )
-    _log_refusal(collection, error, status)
+    _log_not_accepted(collection, error.error, error.message, status)
 
 
-def _fail(collection: Document, error: UpstreamError) -> None:
+def _fail(collection: Document, error: CollectionError, message: str) -> None:
+    """Fail the collection: the service would refuse the same request again."""
     status = jobs.fail_attempt(
         collection["_id"],
         attempt_token=collection["attempt_token"],
-        error=error.error,
-        message=error.message,
-        is_permanent=error.is_permanent,
-        retry_after_seconds=error.retry_after_seconds,
+        error=error,
+        message=message,
+        is_permanent=True,
     )
-    _log_refusal(collection, error, status)
+    _log_not_accepted(collection, error, message, status)
 
 
-def _log_refusal(collection: Document, error: UpstreamError, status: CollectionStatus | None) -> None:
+def _log_not_accepted(
+    collection: Document, error: CollectionError, message: str, status: CollectionStatus | None
+) -> None:
     logger.warning(
         "collection_not_accepted",
         collection_id=str(collection["_id"]),
         identity=collection["identity"],
-        error=error.error.value,
-        reason=error.message,
+        error=error.value,
+        reason=message,
         new_status=status and status.value,
     )
 

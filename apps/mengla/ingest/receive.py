@@ -23,6 +23,7 @@ from apps.mengla.queue import jobs
 from apps.mengla.queue.documents import requesters_of
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.store import selectors
+from apps.mengla.upstream import breaker
 from apps.mengla.upstream.payloads import (
     UnreadablePayload,
     UnstorablePayload,
@@ -168,6 +169,7 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
     empty_reason = answers[0].empty_reason if is_empty else None
     if not _finish(query, collection, attempt_token, empty_reason, are_caches_notified=are_caches_notified):
         return Receipt.DUPLICATE
+    breaker.record_answer()
     return Receipt.EMPTY if is_empty else Receipt.STORED
 
 

@@ -3,7 +3,7 @@
 ::
 
     PENDING -> DISPATCHED -> SUCCEEDED | EMPTY | FAILED      PENDING -> CANCELLED
-               DISPATCHED -> PENDING (retry)
+               DISPATCHED -> PENDING (retry, or refused by the service)
 
 Nothing here holds a lock. Two processes may race to the same step: the filter names the status (and the
 attempt token), so only one update matches. Unique indexes guard the single flight (``active_key``) and the
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -38,18 +38,17 @@ from apps.mengla.choices import (
 )
 from apps.mengla.models import QUEUE_INDEX, Collection
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queue import run_state
+from apps.mengla.queue import ending, refusals
 from apps.mengla.queue.documents import active_filter, joining_changes, new_document
 from apps.mengla.store import outcomes
+from apps.mengla.upstream import breaker
 from apps.mengla.words import ERRORS, NO_ANSWER, NOT_ACCEPTED
-from apps.sync_tasks import selectors as run_selectors
 
 logger = structlog.get_logger(__name__)
 
 _MAX_PAST_TOKENS = 20
 _POST_MARGIN_SECONDS = 15
 _ENQUEUE_TRIES = 20
-_COUNTED_FIELDS = {"action": 1, "priority": 1, "status": 1, "dispatched_at": 1, "attempt_token": 1}
 Document = dict[str, Any]
 
 
@@ -100,12 +99,23 @@ def enqueue(
     raise RuntimeError("The same collection kept starting and ending while it was enqueued.")
 
 
-def claim(*, slot_count: int) -> Document | None:
+def claim(*, slot_count: int, is_probe: bool = False) -> Document | None:
     """Claim the next due collection for one attempt: the lowest priority number first, then the oldest.
 
     Returns the document as DISPATCHED with a new attempt token, or None when nothing is due or no slot is
     free. One find-and-update is atomic, so two processes never claim the same collection.
+
+    ``is_probe``: for the probe of a half-open breaker. Pauses do not matter then, but a collection that has
+    just failed as a probe comes after all others: it may be the one that upsets the service.
     """
+    if not is_probe:
+        return _claim({"not_before": {"$lte": utc_now()}}, slot_count=slot_count, is_probe=False)
+    wanted: tuple[Document, ...] = ({"is_probe": {"$ne": True}}, {})
+    claims = (_claim(one, slot_count=slot_count, is_probe=True) for one in wanted)
+    return next((claimed for claimed in claims if claimed is not None), None)
+
+
+def _claim(wanted: Document, *, slot_count: int, is_probe: bool) -> Document | None:
     documents = collection_of(Collection)
     for slot in _free_slots(slot_count):
         now = utc_now()
@@ -113,7 +123,7 @@ def claim(*, slot_count: int) -> Document | None:
         lease = settings.COLLECT_REQUEST_TIMEOUT_SECONDS * 2 + _POST_MARGIN_SECONDS
         try:
             claimed: Document | None = documents.find_one_and_update(
-                {"status": CollectionStatus.PENDING.value, "not_before": {"$lte": now}},
+                {"status": CollectionStatus.PENDING.value} | wanted,
                 [
                     {
                         "$set": {
@@ -127,6 +137,7 @@ def claim(*, slot_count: int) -> Document | None:
                             },
                             "attempt_token": {"$literal": token},
                             "execution_id": "",
+                            "is_probe": is_probe,
                             "slot": slot,
                             "lease_until": now + timedelta(seconds=lease),
                             "dispatched_at": now,
@@ -163,30 +174,6 @@ def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: 
     )
 
 
-def requeue(
-    collection_id: ObjectId, *, attempt_token: str, error: CollectionError, message: str
-) -> CollectionStatus | None:
-    """Put a collection that the service did not accept back into the queue; the attempt does not count.
-
-    Returns the new status, or None when this attempt is no longer the current one.
-    """
-    changes = {
-        "status": CollectionStatus.PENDING.value,
-        "error_code": error.value,
-        **ERRORS.stored(message),
-        "slot": None,
-        "lease_until": None,
-        "updated_at": utc_now(),
-    }
-    attempt = {
-        "_id": collection_id,
-        "status": CollectionStatus.DISPATCHED.value,
-        "attempt_token": attempt_token,
-    }
-    result = collection_of(Collection).update_one(attempt, {"$set": changes, "$inc": {"attempts": -1}})
-    return CollectionStatus.PENDING if result.modified_count else None
-
-
 def finish(
     collection_id: ObjectId,
     *,
@@ -218,7 +205,7 @@ def finish(
         **ERRORS.stored(""),
     }
     unmark = {"is_cache_pending": False} if are_caches_notified else {}
-    before = _end(criteria, status, changes | unmark)
+    before = ending.end(criteria, status, changes | unmark)
     if before is None:
         return False
     outcomes.count_ended(
@@ -238,44 +225,29 @@ def fail_attempt(
     error: CollectionError,
     message: str,
     is_permanent: bool = False,
-    retry_after_seconds: float | None = None,
 ) -> CollectionStatus | None:
     """Fail the current attempt: the collection is PENDING again, or FAILED after its last attempt.
 
     No attempt follows a permanent error (``is_permanent``), or when only runs requested the collection and
-    all of them have ended. Returns the new status, or None when this attempt is no longer the current one.
-
-    :param retry_after_seconds: the least delay before the next attempt.
+    all of them have ended. An execution that failed while it was the breaker's probe does not count: the
+    service is not known to work. Returns the new status, or None when this attempt is no longer the current
+    one.
     """
-    documents = collection_of(Collection)
-    criteria = {
-        "_id": collection_id,
-        "status": CollectionStatus.DISPATCHED.value,
-        "attempt_token": attempt_token,
-    }
-    current = documents.find_one(
-        criteria, {"attempts": 1, "action": 1, "priority": 1, "run_ids": 1, "has_reader": 1}
-    )
+    current = ending.find_attempt(collection_id, attempt_token)
     if current is None:
         return None
+    is_execution = _is_failed_execution(current, error)
+    if is_execution:
+        breaker.record_failed_execution(str(collection_id), error)
+    if is_execution and current.get("is_probe"):
+        return refusals.put_back(collection_id, attempt_token=attempt_token, error=error, message=message)
     reason = {"error_code": error.value} | ERRORS.stored(message)
     is_last = current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS
-    if is_permanent or is_last or not _is_still_requested(current):
-        before = _end(criteria, CollectionStatus.FAILED, reason)
-        if before is None:
-            return None
-        outcomes.count_ended(before, CollectionStatus.FAILED, reason=error.value)
-        return CollectionStatus.FAILED
-    now = utc_now()
-    delay_seconds = max(settings.COLLECT_RETRY_DELAY_SECONDS, retry_after_seconds or 0)
-    changes = reason | {
-        "status": CollectionStatus.PENDING.value,
-        "not_before": now + timedelta(seconds=delay_seconds),
-        "slot": None,
-        "lease_until": None,
-        "updated_at": now,
-    }
-    if documents.update_one(criteria, {"$set": changes}).modified_count == 0:
+    if is_permanent or is_last or not ending.is_still_requested(current):
+        return ending.end_attempt(current, CollectionStatus.FAILED, reason, reason=error.value)
+    pause = timedelta(seconds=settings.COLLECT_RETRY_DELAY_SECONDS)
+    changes = reason | {"not_before": utc_now() + pause, "refused_since": None}
+    if not ending.return_to_queue(current, changes):
         return None
     outcomes.count_retry(current, error.value)
     return CollectionStatus.PENDING
@@ -335,28 +307,8 @@ def _free_slots(slot_count: int) -> list[str]:
     return free
 
 
-def _end(criteria: Document, status: CollectionStatus, changes: Document) -> Document | None:
-    """End the collection and the runs that this completes.
-
-    Returns its counted fields from before, or None when no collection matched.
-    """
-    now = utc_now()
-    changes = changes | {
-        "status": status.value,
-        "active_key": None,
-        "slot": None,
-        "lease_until": None,
-        "finished_at": now,
-        "updated_at": now,
-    }
-    before: Document | None = collection_of(Collection).find_one_and_update(
-        criteria, {"$set": changes}, projection=_COUNTED_FIELDS | {"run_ids": 1}
-    )
-    if before is not None:
-        run_state.close_done(before["run_ids"])
-    return before
-
-
-def _is_still_requested(collection: Mapping[str, Any]) -> bool:
-    run_ids = collection["run_ids"]
-    return bool(collection["has_reader"] or not run_ids or run_selectors.running_among(run_ids))
+def _is_failed_execution(attempt: Document, error: CollectionError) -> bool:
+    """Whether the service took the collection, and its execution failed or was never answered."""
+    if error is CollectionError.TIMEOUT:
+        return bool(attempt["execution_id"])
+    return error is CollectionError.EXECUTION_FAILED

@@ -1,18 +1,25 @@
 """The circuit breaker of the collection service, shared by all processes through Redis.
 
-closed --(CB_FAILURE_THRESHOLD failures in a row)--> open --(CB_TIMEOUT)--> half-open: one probe at a time
-half-open --(CB_SUCCESS_THRESHOLD successes in a row)--> closed; --(one failure)--> open
+What opens it:
 
-A failure is a request that the service did not answer: no connection, a timeout, a 5xx or an unusable
-response. A rejected request or a failed execution is an answer. A probe without a recorded outcome expires,
-so that the breaker cannot stay half-open for ever.
+- CB_FAILURE_THRESHOLD requests in a row that the service did not answer: no connection, a timeout, a 5xx or
+  an unusable response;
+- one answer that no other request could avoid: the key is refused, or the task is not known;
+- CB_FAILURE_THRESHOLD executions in a row, of different collections, that the service accepted and then
+  failed or never answered.
+
+After CB_TIMEOUT it is half-open. Then one request at a time is sent, the *probe*: first the task list, which
+costs nothing, then real collections. CB_SUCCESS_THRESHOLD successes in a row close it, and one failure opens
+it again. A success is an accepted request; if executions had opened the breaker, it is an answer with or
+without figures. A probe without a recorded outcome expires, so that the breaker cannot stay half-open for
+ever.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
 import redis
 from django.conf import settings
@@ -22,54 +29,137 @@ from apps.mengla.choices import CollectionError
 
 KEY = f"{KEY_PREFIX}breaker:collection_service"
 
-# KEYS[1] of every script is the breaker. ``now`` is the clock of the Redis server, in milliseconds.
-_CLOCK = """
+# KEYS[1] of every script is the breaker, a hash:
+#   state, reason, since, opened_at   why it is open; `since` stays when a probe with the same reason fails
+#   failures, failed_ids              requests without an answer, and collections that failed, in a row
+#   by_executions                     1: executions opened it, so only answers close it
+#   is_listed, successes, probe_until the progress of a half-open breaker
+#   slowdowns                         how often in a row the service asked for fewer requests
+#   has_closed                        1: it has closed, and nobody has asked for permission since
+# ``now`` is the clock of the Redis server, in milliseconds.
+_PRELUDE = """
+local key = KEYS[1]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-"""
-# ARGV: open_ms, probe_ms. Returns 0 to go ahead, or the milliseconds to wait.
-_ALLOW = (
-    _CLOCK
-    + """
-local state = redis.call('HGET', KEYS[1], 'state')
-if not state or state == 'closed' then return 0 end
-if state == 'open' then
-  local wait = tonumber(redis.call('HGET', KEYS[1], 'opened_at') or '0') + ARGV[1] - now
-  if wait > 0 then return math.ceil(wait) end
-  redis.call('HSET', KEYS[1], 'state', 'half_open', 'successes', 0)
+local state = redis.call('HGET', key, 'state') or 'closed'
+local function number(name) return tonumber(redis.call('HGET', key, name) or '0') end
+local function open(reason, by_executions)
+  if state == 'closed' or redis.call('HGET', key, 'reason') ~= reason then
+    redis.call('HSET', key, 'reason', reason, 'since', now)
+  end
+  redis.call('HSET', key, 'state', 'open', 'opened_at', now, 'by_executions', by_executions)
+  redis.call('HDEL', key, 'is_listed', 'successes', 'probe_until', 'has_closed')
 end
-local wait = tonumber(redis.call('HGET', KEYS[1], 'probe_until') or '0') - now
+local function count_success(threshold)
+  if redis.call('HINCRBY', key, 'successes', 1) >= tonumber(threshold) then
+    redis.call('DEL', key)
+    redis.call('HSET', key, 'has_closed', 1)
+  end
+end
+"""
+# ARGV: open_ms, probe_ms. Returns the milliseconds to wait, or a negative number to go ahead.
+_GO, _GO_AFTER_CLOSING, _PROBE_TASKS, _PROBE = -1, -2, -3, -4
+_ALLOW = (
+    _PRELUDE
+    + """
+if state == 'closed' then
+  return redis.call('HDEL', key, 'has_closed') == 1 and -2 or -1
+end
+if state == 'open' then
+  local wait = number('opened_at') + ARGV[1] - now
+  if wait > 0 then return math.ceil(wait) end
+  redis.call('HSET', key, 'state', 'half_open')
+end
+local wait = number('probe_until') - now
 if wait > 0 then return math.ceil(wait) end
-redis.call('HSET', KEYS[1], 'probe_until', now + ARGV[2])
-return 0
+redis.call('HSET', key, 'probe_until', now + ARGV[2])
+return number('is_listed') == 1 and -4 or -3
 """
 )
-# ARGV: success threshold.
-_SUCCESS = """
-local state = redis.call('HGET', KEYS[1], 'state')
-redis.call('HSET', KEYS[1], 'failures', 0, 'probe_until', 0)
+_LISTED = (
+    _PRELUDE
+    + """
+redis.call('HDEL', key, 'failures', 'slowdowns', 'probe_until')
+if state == 'half_open' then redis.call('HSET', key, 'is_listed', 1) end
+return 1
+"""
+)
+# ARGV: success threshold, answer_ms.
+_SUCCESS = (
+    _PRELUDE
+    + """
+redis.call('HDEL', key, 'failures', 'slowdowns', 'probe_until')
 if state == 'half_open' then
-  if redis.call('HINCRBY', KEYS[1], 'successes', 1) >= tonumber(ARGV[1]) then
-    redis.call('HSET', KEYS[1], 'state', 'closed')
+  if number('by_executions') == 1 then
+    redis.call('HSET', key, 'probe_until', now + ARGV[2])
+  else
+    count_success(ARGV[1])
   end
 end
 return 1
 """
-# ARGV: failure threshold.
+)
+# ARGV: failure threshold, reason.
 _FAILURE = (
-    _CLOCK
+    _PRELUDE
     + """
-local state = redis.call('HGET', KEYS[1], 'state') or 'closed'
-local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
-redis.call('HSET', KEYS[1], 'probe_until', 0)
-if state == 'half_open' or (state == 'closed' and failures >= tonumber(ARGV[1])) then
-  redis.call('HSET', KEYS[1], 'state', 'open', 'opened_at', now, 'successes', 0)
+local failures = redis.call('HINCRBY', key, 'failures', 1)
+if state == 'half_open' or (state == 'closed' and failures >= tonumber(ARGV[1])) then open(ARGV[2], 0) end
+return 1
+"""
+)
+# ARGV: reason.
+_REFUSAL = (
+    _PRELUDE
+    + """
+if state ~= 'open' then open(ARGV[1], 0) end
+return 1
+"""
+)
+# ARGV: success threshold.
+_ANSWER = (
+    _PRELUDE
+    + """
+redis.call('HDEL', key, 'failed_ids')
+if state == 'half_open' and number('by_executions') == 1 then
+  redis.call('HDEL', key, 'probe_until')
+  count_success(ARGV[1])
 end
 return 1
 """
 )
+# ARGV: failure threshold, reason, collection id.
+_FAILED_EXECUTION = (
+    _PRELUDE
+    + """
+local ids = redis.call('HGET', key, 'failed_ids') or ''
+if not string.find(ids, ARGV[3], 1, true) then
+  ids = ids .. ARGV[3] .. ' '
+  redis.call('HSET', key, 'failed_ids', ids)
+end
+local _, count = string.gsub(ids, ' ', '')
+if (state == 'half_open' and number('by_executions') == 1)
+  or (state == 'closed' and count >= tonumber(ARGV[1])) then
+  open(ARGV[2], 1)
+  redis.call('HDEL', key, 'failed_ids')
+end
+return 1
+"""
+)
+_SLOWDOWN = (
+    _PRELUDE
+    + """
+redis.call('HDEL', key, 'probe_until')
+return redis.call('HINCRBY', key, 'slowdowns', 1)
+"""
+)
+_RESET = """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'has_closed', 1)
+return 1
+"""
 _SNAPSHOT = (
-    _CLOCK
+    _PRELUDE
     + """
 return {now, redis.call(
   "HMGET", KEYS[1], "state", "failures", "successes", "opened_at", "reason", "since")}
@@ -106,37 +196,82 @@ class BreakerSnapshot:
         return self.state is BreakerState.OPEN and self.next_probe_seconds > 0
 
 
-def seconds_until_allowed() -> float:
-    """Ask for permission to send a request; returns 0 when it is granted, otherwise the seconds to wait.
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The permission to send a request, or how long to wait for it.
+
+    ``is_probe``: the breaker is half-open, and the request is its probe. ``must_list_tasks``: the probe must
+    be the task list. ``has_closed``: the breaker has closed since the last permission.
+    """
+
+    wait_seconds: float = 0.0
+    is_probe: bool = False
+    must_list_tasks: bool = False
+    has_closed: bool = False
+
+
+def ask_permission() -> Permission:
+    """Ask for permission to send a request.
 
     While the breaker is half-open, one caller at a time gets it: its request is the probe.
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    wait_ms = get_redis().eval(
+    reply = get_redis().eval(
         _ALLOW, 1, KEY, int(settings.CB_TIMEOUT * 1000), int(settings.COLLECT_REQUEST_TIMEOUT_SECONDS * 2000)
     )
-    return int(cast(int, wait_ms)) / 1000
+    verdict = int(cast(int, reply))
+    return Permission(
+        wait_seconds=max(0, verdict) / 1000,
+        is_probe=verdict in (_PROBE_TASKS, _PROBE),
+        must_list_tasks=verdict == _PROBE_TASKS,
+        has_closed=verdict == _GO_AFTER_CLOSING,
+    )
+
+
+def record_listed() -> None:
+    """Count a task list: the service works, and a real collection may be the next probe."""
+    _record(_LISTED)
 
 
 def record_success() -> None:
-    """Count an answer of the service."""
-    _count(_SUCCESS, settings.CB_SUCCESS_THRESHOLD)
+    """Count a request that the service accepted, or rejected for its parameters."""
+    _record(_SUCCESS, settings.CB_SUCCESS_THRESHOLD, settings.MENGLA_TIMEOUT_SECONDS * 1000)
 
 
-def record_failure() -> None:
+def record_failure(error: CollectionError) -> None:
     """Count a request that the service did not answer."""
-    _count(_FAILURE, settings.CB_FAILURE_THRESHOLD)
+    _record(_FAILURE, settings.CB_FAILURE_THRESHOLD, str(error))
+
+
+def record_refusal(error: CollectionError) -> None:
+    """Open the breaker at once: the service refuses what every request needs."""
+    _record(_REFUSAL, str(error))
+
+
+def record_slowdown() -> int:
+    """Count an answer that asks for fewer requests; returns how many came in a row, 1 without Redis."""
+    return cast(int, _record(_SLOWDOWN) or 1)
+
+
+def record_answer() -> None:
+    """Count an execution that the service answered, with figures or without."""
+    _record(_ANSWER, settings.CB_SUCCESS_THRESHOLD)
+
+
+def record_failed_execution(collection_id: str, error: CollectionError) -> None:
+    """Count an accepted execution that failed or was never answered; one collection counts once in a row."""
+    _record(_FAILED_EXECUTION, settings.CB_FAILURE_THRESHOLD, str(error), collection_id)
 
 
 def release_permission() -> None:
     """Release a permission that was not used, so that the next probe need not wait until it expires."""
-    get_redis().hset(KEY, "probe_until", "0")
+    get_redis().hdel(KEY, "probe_until")
 
 
 def reset() -> None:
     """Close the breaker and reset its counts."""
-    get_redis().delete(KEY)
+    get_redis().eval(_RESET, 1, KEY)
 
 
 def snapshot() -> BreakerSnapshot:
@@ -171,6 +306,6 @@ def _read(client: redis.Redis) -> BreakerSnapshot:
     )
 
 
-def _count(script: str, threshold: int) -> None:
+def _record(script: str, *arguments: Any) -> Any:
     # Without Redis only the count is lost: an error here would also lose the answer of the request.
-    tolerate_redis_outage(lambda client: client.eval(script, 1, KEY, threshold), None)
+    return tolerate_redis_outage(lambda client: client.eval(script, 1, KEY, *arguments), None)

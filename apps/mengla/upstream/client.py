@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,7 +20,7 @@ from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 from apps.core.unwanted import unwanted
 from apps.mengla.choices import CollectionError
 from apps.mengla.upstream import breaker
-from apps.mengla.upstream.errors import UpstreamError
+from apps.mengla.upstream.errors import Fault, UpstreamError
 from apps.mengla.upstream.signature import SIMULATOR_HEADER
 from apps.mengla.upstream.spacing import Turn
 from apps.mengla.upstream.wire_values import error_text, execution_id_in
@@ -46,6 +47,11 @@ _TASK_ID_TTL_SECONDS = 24 * 3600
 _PAGE_SIZE = 100
 _MAX_PAGES = 50
 _MAX_RETRY_AFTER_SECONDS = 3600.0
+_FIRST_SLOWDOWN_SECONDS = 1.0
+_MAX_SLOWDOWN_SECONDS = 30.0
+_UNKNOWN_MARK = "!"  # before an id in the cache: the service does not know it any more
+_BEARER_REFUSED = frozenset({401, 402, 403, 407})
+_NOT_ABOUT_PARAMETERS = frozenset({405, 408, 421, 425, 426})
 _TURN_POLL_SECONDS = 0.2
 
 
@@ -93,45 +99,57 @@ class CollectionServiceClient:
 
     def known_managed_task_id(self) -> str | None:
         """Return the task id from the cache, without a request."""
-        cached = tolerate_redis_outage(lambda client: client.get(_task_id_key()), None)
-        return cached.decode() if isinstance(cached, bytes) else None
+        cached = self._cached_task_id()
+        return None if cached is None or cached.startswith(_UNKNOWN_MARK) else cached
 
     def look_up_managed_task_id(self) -> str:
-        """Return the id of the managed task with the configured name, and cache it."""
+        """Return the id of the managed task with the configured name, and cache it.
+
+        A task that is not listed opens the breaker, and so does the id that was refused a moment ago.
+        """
         for page in range(1, _MAX_PAGES + 1):
             parameters = {"page": page, "limit": _PAGE_SIZE}
-            tasks = self._request("GET", "/api/managed-tasks", _tasks_in, params=parameters)
+            tasks = self._request(
+                "GET", "/api/managed-tasks", _tasks_in, breaker.record_listed, params=parameters
+            )
             for task in tasks:
                 if isinstance(task, dict) and task.get("name") == settings.COLLECT_TASK_NAME:
                     managed_task_id = str(task.get("id") or "")
                     if managed_task_id:
-                        self._remember_managed_task_id(managed_task_id)
+                        was_refused = self._cached_task_id() == _UNKNOWN_MARK + managed_task_id
+                        self._cache_task_id(managed_task_id)
+                        if was_refused:
+                            raise _unknown_task()
                         return managed_task_id
             if len(tasks) < _PAGE_SIZE:
                 break
-        raise UpstreamError(
-            CollectionError.UNKNOWN_TASK,
-            NO_SUCH_TASK(name=settings.COLLECT_TASK_NAME),
-            is_permanent=True,
-        )
+        raise _unknown_task()
 
     def execute(self, *, managed_task_id: str, parameters: Mapping[str, Any], webhook_url: str) -> str:
         """Start one execution of the task and return the execution's id.
 
-        When the service does not know the task (any more), its cached id is deleted, so that the dispatcher
-        looks it up again.
+        When the service does not know the id (any more), the dispatcher looks it up again.
         """
         body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
         try:
-            return self._request("POST", _execute_path(managed_task_id), _execution_id_in, json=body)
+            return self._request(
+                "POST", _execute_path(managed_task_id), _execution_id_in, breaker.record_success, json=body
+            )
         except UpstreamError as error:
-            if error.error is CollectionError.UNKNOWN_TASK:
+            if error.fault is Fault.UNKNOWN_ID:
                 logger.warning("task_id_forgotten_by_service", task_id=managed_task_id)
-                self._forget_managed_task_id()
+                self._cache_task_id(_UNKNOWN_MARK + managed_task_id)
             raise
 
-    def _request(self, method: str, path: str, read: Callable[[Any], T], **kwargs: Any) -> T:
-        """Send one request in its turn; the breaker counts whether the service answered it."""
+    def _request(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Any], T],
+        record_success: Callable[[], None],
+        **kwargs: Any,
+    ) -> T:
+        """Send one request in its turn; the breaker counts how the service answered it."""
         while (wait_seconds := self.claim_turn()) > 0:
             time.sleep(min(wait_seconds, _TURN_POLL_SECONDS))
         self._has_turn = False
@@ -140,14 +158,18 @@ class CollectionServiceClient:
             answer = read(_json_of(self._send(method, path, **kwargs)))
         except UpstreamError as error:
             pause_seconds = error.retry_after_seconds or 0.0
-            if error.is_outage:
-                breaker.record_failure()
-            else:
-                breaker.record_success()
+            if error.fault is Fault.SLOWDOWN:
+                pause_seconds = pause_seconds or _slowdown_seconds(breaker.record_slowdown())
+            elif error.fault is Fault.OUTAGE:
+                breaker.record_failure(error.error)
+            elif error.fault is Fault.REFUSAL:
+                breaker.record_refusal(error.error)
+            elif error.fault is Fault.COLLECTION:
+                record_success()
             raise
         finally:
             self._turn.end(pause_seconds=pause_seconds)
-        breaker.record_success()
+        record_success()
         return answer
 
     def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
@@ -155,16 +177,15 @@ class CollectionServiceClient:
             response = self._http.request(method, path, **kwargs)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _connection_error(error) from error
-        _raise_for_status(response, is_task_address=method == "POST")
+        _raise_for_status(response, is_execution=method == "POST")
         return response
 
-    def _remember_managed_task_id(self, managed_task_id: str) -> None:
-        tolerate_redis_outage(
-            lambda client: client.set(_task_id_key(), managed_task_id, ex=_TASK_ID_TTL_SECONDS), None
-        )
+    def _cached_task_id(self) -> str | None:
+        cached = tolerate_redis_outage(lambda client: client.get(_task_id_key()), None)
+        return cached.decode() if isinstance(cached, bytes) else None
 
-    def _forget_managed_task_id(self) -> None:
-        tolerate_redis_outage(lambda client: client.delete(_task_id_key()), None)
+    def _cache_task_id(self, value: str) -> None:
+        tolerate_redis_outage(lambda client: client.set(_task_id_key(), value, ex=_TASK_ID_TTL_SECONDS), None)
 
 
 def _task_id_key() -> str:
@@ -176,35 +197,47 @@ def _execute_path(managed_task_id: str) -> str:
     return f"/api/managed-tasks/{quote(managed_task_id, safe='')}/execute"
 
 
-def _raise_for_status(response: httpx.Response, *, is_task_address: bool) -> None:
+def _unknown_task() -> UpstreamError:
+    """Open the breaker, because no collection can be sent without the task, and return the error."""
+    breaker.record_refusal(CollectionError.UNKNOWN_TASK)
+    message = NO_SUCH_TASK(name=settings.COLLECT_TASK_NAME)
+    return UpstreamError(CollectionError.UNKNOWN_TASK, message, fault=Fault.REFUSAL)
+
+
+def _slowdown_seconds(times_in_a_row: int) -> float:
+    """Return the pause after a 429 that names none; it doubles, and varies so that no rhythm arises."""
+    seconds = min(_MAX_SLOWDOWN_SECONDS, _FIRST_SLOWDOWN_SECONDS * 2 ** min(times_in_a_row - 1, 10))
+    return float(seconds * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+
+
+def _raise_for_status(response: httpx.Response, *, is_execution: bool) -> None:
     status = response.status_code
     if SIMULATOR_HEADER in response.headers and settings.ENVIRONMENT.is_production:
-        raise UpstreamError(
-            CollectionError.REJECTED,
-            SIMULATOR_REFUSED(),
-            is_permanent=True,
-        )
+        raise UpstreamError(CollectionError.REJECTED, SIMULATOR_REFUSED(), fault=Fault.REFUSAL)
     if status < httpx.codes.MULTIPLE_CHOICES:
         return
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise UpstreamError(
             CollectionError.RATE_LIMITED,
             RATE_LIMITED(),
+            fault=Fault.SLOWDOWN,
             retry_after_seconds=_retry_after_seconds(response),
         )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise UpstreamError(
             CollectionError.SERVICE_ERROR,
             SERVICE_FAILED(status=status, reason=_reason_in(response)),
-            is_outage=True,
+            fault=Fault.OUTAGE,
             retry_after_seconds=_retry_after_seconds(response),
         )
-    is_unknown_task = is_task_address and status == httpx.codes.NOT_FOUND
-    raise UpstreamError(
-        CollectionError.UNKNOWN_TASK if is_unknown_task else CollectionError.REJECTED,
-        REJECTED(status=status, reason=_reason_in(response)),
-        is_permanent=True,
-    )
+    error, fault = CollectionError.REJECTED, Fault.COLLECTION
+    if status in _BEARER_REFUSED:
+        error, fault = CollectionError.UNAUTHORIZED, Fault.REFUSAL
+    elif is_execution and status == httpx.codes.NOT_FOUND:
+        error, fault = CollectionError.UNKNOWN_TASK, Fault.UNKNOWN_ID
+    elif not is_execution or status < httpx.codes.BAD_REQUEST or status in _NOT_ABOUT_PARAMETERS:
+        fault = Fault.OUTAGE
+    raise UpstreamError(error, REJECTED(status=status, reason=_reason_in(response)), fault=fault)
 
 
 def _reason_in(response: httpx.Response) -> str:
@@ -221,7 +254,7 @@ def _connection_error(error: Exception) -> UpstreamError:
     return UpstreamError(
         CollectionError.TIMEOUT if is_timeout else CollectionError.CONNECT_ERROR,
         UNREACHABLE(error=type(error).__name__),
-        is_outage=True,
+        fault=Fault.OUTAGE,
     )
 
 
@@ -252,7 +285,7 @@ def _execution_id_in(body: Any) -> str:
 
 def _unusable_response(message: str) -> UpstreamError:
     """Return the error for a 2xx response that is no answer of the service, such as a proxy's page."""
-    return UpstreamError(CollectionError.SERVICE_ERROR, message, is_outage=True)
+    return UpstreamError(CollectionError.SERVICE_ERROR, message, fault=Fault.OUTAGE)
 
 
 def _retry_after_seconds(response: httpx.Response) -> float | None:

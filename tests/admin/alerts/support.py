@@ -100,7 +100,7 @@ def forget_collections() -> None:
 
 def open_breaker(threshold: int) -> None:
     for _ in range(threshold):
-        breaker.record_failure()
+        breaker.record_failure("connect_error")
 
 
 def ask(*, hits: int = 0, misses: int = 0) -> None:

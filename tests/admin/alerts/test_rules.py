@@ -229,7 +229,7 @@ class TestBreaker:
         open_breaker(settings.CB_FAILURE_THRESHOLD)
         assert check() == (["breaker_open"], [])
         get_redis().hset(breaker.KEY, "opened_at", 0)
-        assert breaker.seconds_until_allowed() == 0
+        assert breaker.ask_permission().wait_seconds == 0
         assert verdicts()["breaker_open"] is Verdict.UNKNOWN
         assert check() == ([], [])
         breaker.record_success()

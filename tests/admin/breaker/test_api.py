@@ -31,7 +31,7 @@ def show(admin: APIClient) -> dict[str, Any]:
 
 def fail(times: int) -> None:
     for _ in range(times):
-        breaker.record_failure()
+        breaker.record_failure("connect_error")
 
 
 def test_closed_with_its_counts(admin: APIClient) -> None:
@@ -61,7 +61,7 @@ def test_open_until_the_next_probe(admin: APIClient) -> None:
 def test_half_open_counts_its_successes(admin: APIClient, settings: Any) -> None:
     fail(3)
     settings.CB_TIMEOUT = 0.0
-    assert breaker.seconds_until_allowed() == 0
+    assert breaker.ask_permission().wait_seconds == 0
     breaker.record_success()
     shown = show(admin)
     assert (shown["state"], shown["successes"], shown["next_probe_at"]) == ("half_open", 1, None)
@@ -72,7 +72,7 @@ def test_a_reset_closes_it_and_wakes_the_dispatcher(admin: APIClient, written_lo
     before = get_broker().queue_size()
     [shown] = data_of(admin.post(f"{BASE}/circuit-breakers/reset"))["breakers"]
     assert (shown["state"], shown["failures"], shown["next_probe_at"]) == ("closed", 0, None)
-    assert breaker.seconds_until_allowed() == 0
+    assert breaker.ask_permission().wait_seconds == 0
     assert get_broker().queue_size() == before + 1
     [line] = [line for line in written_log() if line["event"] == "breaker_reset"]
     assert line["reset_by"] == data_of(admin.get("/api/auth/me"))["username"]

@@ -112,7 +112,7 @@ class TestCollectHealth:
 
     def test_breaker_and_workers(self, admin: APIClient) -> None:
         note_heartbeat()
-        breaker.record_failure()
+        breaker.record_failure("connect_error")
         found = look(admin)
         assert found["breaker"]["data"]["failures"] == 1
         assert found["workers"]["data"][0]["is_stale"] is False

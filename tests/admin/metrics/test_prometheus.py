@@ -101,7 +101,7 @@ class TestWhatItTells:
 
         assert states() == {"closed": 1, "open": 0, "half_open": 0}
         for _ in range(settings.CB_FAILURE_THRESHOLD):
-            breaker.record_failure()
+            breaker.record_failure("connect_error")
         assert states() == {"closed": 0, "open": 1, "half_open": 0}
 
     def test_alerts(self, client: Client) -> None:

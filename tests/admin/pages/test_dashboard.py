@@ -191,7 +191,7 @@ def test_the_breaker(site: Client, settings: Any) -> None:
 
     assert live(site)["parts"]["breaker"]["data"]["state"] == "closed"
     for _ in range(settings.CB_FAILURE_THRESHOLD):
-        breaker.record_failure()
+        breaker.record_failure("connect_error")
     settings.COLLECT_SERVICE_URL = "http://service.invalid"
     told = live(site)
     assert told["parts"]["breaker"]["data"]["state"] == "open"

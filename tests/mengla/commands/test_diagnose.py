@@ -113,7 +113,7 @@ def test_overdue_requests_are_a_failure() -> None:
 @pytest.mark.usefixtures("_healthy")
 def test_an_open_breaker_is_a_failure(settings: Any) -> None:
     for _ in range(settings.CB_FAILURE_THRESHOLD):
-        breaker.record_failure()
+        breaker.record_failure("connect_error")
     checks = diagnose()
     assert checks["breaker"]["detail"].startswith("open after")
     assert checks["collection_service"]["is_ok"]  # it is asked all the same

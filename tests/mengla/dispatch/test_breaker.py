@@ -42,7 +42,7 @@ def pass_time(redis_client: redis.Redis) -> Callable[[float], None]:
 
 def fail(times: int = 1) -> None:
     for _ in range(times):
-        breaker.record_failure()
+        breaker.record_failure("connect_error")
 
 
 def state() -> BreakerState:
@@ -51,7 +51,7 @@ def state() -> BreakerState:
 
 class TestClosed:
     def test_everything_may_pass(self) -> None:
-        assert [breaker.seconds_until_allowed() for _ in range(5)] == [0] * 5
+        assert [breaker.ask_permission().wait_seconds for _ in range(5)] == [0] * 5
         assert state() is BreakerState.CLOSED
         assert not breaker.snapshot().is_unavailable
 
@@ -60,7 +60,7 @@ class TestClosed:
         assert state() is BreakerState.CLOSED
         fail()
         assert state() is BreakerState.OPEN
-        assert TIMEOUT_SECONDS - MARGIN_SECONDS < breaker.seconds_until_allowed() <= TIMEOUT_SECONDS
+        assert TIMEOUT_SECONDS - MARGIN_SECONDS < breaker.ask_permission().wait_seconds <= TIMEOUT_SECONDS
 
     def test_a_success_starts_the_count_anew(self) -> None:
         fail(THRESHOLD - 1)
@@ -71,7 +71,7 @@ class TestClosed:
     def test_failures_at_once_are_all_counted(self, settings: Any) -> None:
         settings.CB_FAILURE_THRESHOLD = 50
         with ThreadPoolExecutor(10) as pool:
-            list(pool.map(lambda _: breaker.record_failure(), range(50)))
+            list(pool.map(lambda _: breaker.record_failure("connect_error"), range(50)))
         assert breaker.snapshot().failures == 50
         assert state() is BreakerState.OPEN
 
@@ -80,17 +80,17 @@ class TestOpen:
     def test_nothing_may_pass_until_its_time_is_over(self, pass_time: Callable[[float], None]) -> None:
         fail(THRESHOLD)
         pass_time(TIMEOUT_SECONDS - 500)
-        assert 500 - MARGIN_SECONDS < breaker.seconds_until_allowed() <= 500
+        assert 500 - MARGIN_SECONDS < breaker.ask_permission().wait_seconds <= 500
         assert breaker.snapshot().is_unavailable
         pass_time(501)
         assert not breaker.snapshot().is_unavailable
-        assert breaker.seconds_until_allowed() == 0
+        assert breaker.ask_permission().wait_seconds == 0
 
     def test_a_late_failure_does_not_prolong_it(self, pass_time: Callable[[float], None]) -> None:
         fail(THRESHOLD)
         pass_time(TIMEOUT_SECONDS - 500)
         fail()
-        assert breaker.seconds_until_allowed() <= 500
+        assert breaker.ask_permission().wait_seconds <= 500
 
     def test_a_late_success_does_not_close_it(self) -> None:
         fail(THRESHOLD)
@@ -115,52 +115,52 @@ class TestHalfOpen:
 
     def test_one_probe_at_a_time(self) -> None:
         with ThreadPoolExecutor(10) as pool:
-            waits = list(pool.map(lambda _: breaker.seconds_until_allowed(), range(10)))
+            waits = list(pool.map(lambda _: breaker.ask_permission().wait_seconds, range(10)))
         assert waits.count(0) == 1
         assert state() is BreakerState.HALF_OPEN
 
     def test_closes_after_so_many_successes(self) -> None:
         for expected in (BreakerState.HALF_OPEN, BreakerState.CLOSED):
-            assert breaker.seconds_until_allowed() == 0
+            assert breaker.ask_permission().wait_seconds == 0
             breaker.record_success()
             assert state() is expected
         assert breaker.snapshot().failures == 0
 
     def test_opens_again_at_the_first_failure(self) -> None:
-        breaker.seconds_until_allowed()
+        breaker.ask_permission()
         breaker.record_success()
-        breaker.seconds_until_allowed()
+        breaker.ask_permission()
         fail()
         assert state() is BreakerState.OPEN
-        assert breaker.seconds_until_allowed() > TIMEOUT_SECONDS - MARGIN_SECONDS
+        assert breaker.ask_permission().wait_seconds > TIMEOUT_SECONDS - MARGIN_SECONDS
 
     def test_successes_are_counted_anew_each_time(self, pass_time: Callable[[float], None]) -> None:
-        breaker.seconds_until_allowed()
+        breaker.ask_permission()
         breaker.record_success()
         fail()
         pass_time(TIMEOUT_SECONDS + 1)
-        breaker.seconds_until_allowed()
+        breaker.ask_permission()
         breaker.record_success()
         assert state() is BreakerState.HALF_OPEN
 
     def test_a_probe_that_never_reports_back_is_forgotten(self, pass_time: Callable[[float], None]) -> None:
         """Otherwise a killed worker would leave the breaker half-open for ever."""
-        assert breaker.seconds_until_allowed() == 0
-        assert 0 < breaker.seconds_until_allowed() <= 20
+        assert breaker.ask_permission().wait_seconds == 0
+        assert 0 < breaker.ask_permission().wait_seconds <= 20
         pass_time(21)
-        assert breaker.seconds_until_allowed() == 0
+        assert breaker.ask_permission().wait_seconds == 0
 
     def test_a_permission_that_was_not_used_is_free_at_once(self) -> None:
-        assert breaker.seconds_until_allowed() == 0
+        assert breaker.ask_permission().wait_seconds == 0
         breaker.release_permission()
-        assert breaker.seconds_until_allowed() == 0
+        assert breaker.ask_permission().wait_seconds == 0
 
 
 def test_reset_closes_it() -> None:
     fail(THRESHOLD)
     breaker.reset()
     assert breaker.snapshot() == breaker.BreakerSnapshot(BreakerState.CLOSED, 0, 0, 0.0)
-    assert breaker.seconds_until_allowed() == 0
+    assert breaker.ask_permission().wait_seconds == 0
 
 
 def test_without_redis_counts_are_lost_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +168,6 @@ def test_without_redis_counts_are_lost_and_nothing_else(monkeypatch: pytest.Monk
         raise redis.ConnectionError("down")
 
     monkeypatch.setattr("apps.core.storage.redis.get_redis", refuse)
-    breaker.record_failure()
+    breaker.record_failure("connect_error")
     breaker.record_success()
     assert state() is BreakerState.CLOSED

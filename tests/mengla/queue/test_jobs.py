@@ -302,14 +302,6 @@ class TestFailures:
         assert waiting["active_key"] == waiting["identity"]
         assert 90 < (waiting["not_before"] - utc_now()).total_seconds() <= 100
 
-    @pytest.mark.parametrize(("asked", "expected"), [(500, 500), (1, 100)])
-    def test_later_if_the_service_asks_for_it(self, settings: Any, asked: float, expected: float) -> None:
-        settings.COLLECT_RETRY_DELAY_SECONDS = 100
-        attempt = begin_attempt(hot())
-        fail(attempt, retry_after_seconds=asked)
-        delay = (reload(attempt)["not_before"] - utc_now()).total_seconds()
-        assert expected - 10 < delay <= expected
-
     @pytest.mark.parametrize("max_attempts", [1, 2, 5])
     def test_up_to_the_number_of_attempts(self, settings: Any, max_attempts: int) -> None:
         settings.COLLECT_MAX_ATTEMPTS = max_attempts

@@ -114,7 +114,7 @@ class TestMiss:
         settings.COLLECT_SERVICE_URL = "http://service"
         assert "unavailable" not in ask().json()["message"]
         for _ in range(settings.CB_FAILURE_THRESHOLD):
-            breaker.record_failure()
+            breaker.record_failure("connect_error")
         response = ask()
         assert response.status_code == 202
         assert "unavailable" in response.json()["message"]

@@ -184,7 +184,7 @@ class TestStale:
         settings.COLLECT_SERVICE_URL = "http://service"
         store_stale(hot(), ranking("old"))
         for _ in range(settings.CB_FAILURE_THRESHOLD):
-            breaker.record_failure()
+            breaker.record_failure("connect_error")
         assert breaker.snapshot().is_unavailable
         for _ in range(2):
             assert ana.seen()[::2] == (200, "stale")

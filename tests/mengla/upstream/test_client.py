@@ -16,7 +16,7 @@ import redis
 from apps.mengla.choices import CollectionError
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
-from apps.mengla.upstream.errors import UpstreamError
+from apps.mengla.upstream.errors import Fault, UpstreamError
 from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
 from tests.parallel import own_port
 
@@ -108,23 +108,37 @@ class TestTaskId:
         assert client.known_managed_task_id() is None
 
     @pytest.mark.parametrize("reply", [tasks(), tasks("other"), Reply({"data": {"tasks": [None, 5, {}]}})])
-    def test_an_unknown_name_is_permanent(
+    def test_an_unknown_name_opens_the_breaker(
         self, client: CollectionServiceClient, stub: StubService, reply: Reply
     ) -> None:
         stub.say(reply)
         error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
-        assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
+        assert (error.error, error.fault) == (CollectionError.UNKNOWN_TASK, Fault.REFUSAL)
         assert TASK_NAME in error.message
+        assert breaker.snapshot().reason is CollectionError.UNKNOWN_TASK
 
     def test_one_the_service_does_not_know_is_forgotten(
         self, client: CollectionServiceClient, stub: StubService
     ) -> None:
-        stub.say(tasks(TASK_NAME), Reply({}, 404))
+        stub.say(tasks(TASK_NAME), Reply({}, 404), tasks("other", TASK_NAME))
         client.look_up_managed_task_id()
         error = failure_of(client)
-        assert (error.error, error.is_permanent) == (CollectionError.UNKNOWN_TASK, True)
+        assert (error.error, error.fault) == (CollectionError.UNKNOWN_TASK, Fault.UNKNOWN_ID)
         assert len(stub.asked) == 2
         assert client.known_managed_task_id() is None
+        assert client.look_up_managed_task_id() == "t1"
+        assert breaker.snapshot().state == "closed"
+
+    def test_one_that_is_listed_but_not_known_opens_the_breaker(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(tasks(*["other"] * 7, TASK_NAME), Reply({}, 404), tasks(*["other"] * 7, TASK_NAME))
+        assert client.look_up_managed_task_id() == "t7"
+        failure_of(client)
+        error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
+        assert (error.error, error.fault) == (CollectionError.UNKNOWN_TASK, Fault.REFUSAL)
+        assert breaker.snapshot().is_unavailable
+        assert client.known_managed_task_id() == "t7"  # the next probe tries it again
 
 
 class TestFailures:
@@ -134,19 +148,41 @@ class TestFailures:
     ) -> None:
         stub.say(Reply({"message": "backend gone"}, status))
         error = failure_of(client)
-        assert (error.error, error.is_permanent) == (CollectionError.SERVICE_ERROR, False)
+        assert (error.error, error.fault) == (CollectionError.SERVICE_ERROR, Fault.OUTAGE)
         assert str(status) in error.message and "backend gone" in error.message
         assert breaker.snapshot().failures == 1
 
-    @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 409, 422])
-    def test_a_rejection_is_permanent_and_no_outage(
-        self, client: CollectionServiceClient, stub: StubService, status: int
+    @pytest.mark.parametrize(
+        ("status", "expected", "fault"),
+        [
+            *((status, CollectionError.REJECTED, Fault.COLLECTION) for status in (400, 409, 413, 422)),
+            *((status, CollectionError.UNAUTHORIZED, Fault.REFUSAL) for status in (401, 402, 403, 407)),
+            *((status, CollectionError.REJECTED, Fault.OUTAGE) for status in (301, 302, 405, 408, 425)),
+        ],
+    )
+    def test_a_rejection_says_whose_fault_it_is(
+        self,
+        client: CollectionServiceClient,
+        stub: StubService,
+        status: int,
+        expected: CollectionError,
+        fault: Fault,
     ) -> None:
         stub.say(Reply({"error": {"message": "dateType is wrong"}}, status))
         error = failure_of(client)
-        assert (error.error, error.is_permanent) == (CollectionError.REJECTED, True)
+        assert (error.error, error.fault) == (expected, fault)
         assert "dateType is wrong" in error.message
-        assert breaker.snapshot().failures == 0
+        assert breaker.snapshot().failures == (fault is Fault.OUTAGE)
+        assert breaker.snapshot().is_unavailable == (fault is Fault.REFUSAL)
+
+    @pytest.mark.parametrize("status", [400, 404, 422])
+    def test_a_list_of_tasks_that_is_rejected_is_an_outage(
+        self, client: CollectionServiceClient, stub: StubService, status: int
+    ) -> None:
+        stub.say(Reply({}, status))
+        error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
+        assert (error.error, error.fault) == (CollectionError.REJECTED, Fault.OUTAGE)
+        assert breaker.snapshot().failures == 1
 
     @pytest.mark.parametrize(
         ("value", "low", "high"),
@@ -163,7 +199,7 @@ class TestFailures:
     ) -> None:
         stub.say(Reply({}, 429, {"Retry-After": value} if value else {}))
         error = failure_of(client)
-        assert (error.error, error.is_permanent) == (CollectionError.RATE_LIMITED, False)
+        assert (error.error, error.fault) == (CollectionError.RATE_LIMITED, Fault.SLOWDOWN)
         assert error.retry_after_seconds == low == high
         assert breaker.snapshot().failures == 0
 
@@ -197,11 +233,7 @@ class TestFailures:
         """A page of a proxy must not use up the attempts of the whole queue: the breaker stops that."""
         stub.say(Reply(body if body is not None else b"null"))
         error = failure_of(client)
-        assert (error.error, error.is_permanent, error.is_outage) == (
-            CollectionError.SERVICE_ERROR,
-            False,
-            True,
-        )
+        assert (error.error, error.fault) == (CollectionError.SERVICE_ERROR, Fault.OUTAGE)
         assert breaker.snapshot().failures == 1
 
     @pytest.mark.parametrize("body", [b"<html></html>", [], {"data": []}, {"data": {"tasks": None}}])
@@ -210,16 +242,12 @@ class TestFailures:
     ) -> None:
         stub.say(Reply(body))
         error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
-        assert (error.error, error.is_permanent) == (CollectionError.SERVICE_ERROR, False)
+        assert (error.error, error.fault) == (CollectionError.SERVICE_ERROR, Fault.OUTAGE)
 
     def test_a_connection_that_breaks(self, client: CollectionServiceClient, stub: StubService) -> None:
         stub.say(Reply(None))
         error = failure_of(client)
-        assert (error.error, error.is_permanent, error.is_outage) == (
-            CollectionError.CONNECT_ERROR,
-            False,
-            True,
-        )
+        assert (error.error, error.fault) == (CollectionError.CONNECT_ERROR, Fault.OUTAGE)
 
     def test_nobody_listens(self, settings: Any) -> None:
         settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{own_port()}"
@@ -233,7 +261,7 @@ class TestFailures:
             settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
             with CollectionServiceClient() as client:
                 error = failure_of(client)
-        assert (error.error, error.is_permanent, error.is_outage) == (CollectionError.TIMEOUT, False, True)
+        assert (error.error, error.fault) == (CollectionError.TIMEOUT, Fault.OUTAGE)
 
     def test_a_success_after_failures_is_told_to_the_breaker(
         self, client: CollectionServiceClient, stub: StubService
@@ -250,8 +278,9 @@ class TestFailures:
         settings.ENVIRONMENT = replace(settings.ENVIRONMENT, ENV="production")
         stub.say(replace(accepted(), headers={"X-MengLa-Simulator": "1"}))
         error = failure_of(client)
-        assert (error.error, error.is_permanent) == (CollectionError.REJECTED, True)
+        assert (error.error, error.fault) == (CollectionError.REJECTED, Fault.REFUSAL)
         assert "simulator" in error.message
+        assert breaker.snapshot().is_unavailable
 
     def test_no_error_tells_the_key(
         self, client: CollectionServiceClient, stub: StubService, settings: Any

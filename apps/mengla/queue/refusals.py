@@ -1,0 +1,87 @@
+"""Collections that the service did not take: they go back into the queue, unharmed.
+
+A refusal is the service's fault, so it does not count as an attempt. The pause before the next try grows
+with each refusal: a collection that is the only one to upset the service does not hold up the others. When
+the breaker closes, the pauses end, because the refusals of an outage say nothing about the time after it.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+from bson import ObjectId
+from django.conf import settings
+
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.models import Collection
+from apps.mengla.queue import ending
+from apps.mengla.store import outcomes
+from apps.mengla.words import ERRORS
+
+_MIN_PAUSE_SECONDS = 1.0
+_MAX_DOUBLINGS = 20
+Document = dict[str, Any]
+
+
+def put_back(
+    collection_id: ObjectId,
+    *,
+    attempt_token: str,
+    error: CollectionError,
+    message: str,
+    must_pause: bool = True,
+    retry_after_seconds: float | None = None,
+) -> CollectionStatus | None:
+    """Put a collection that the service refused back into the queue; the attempt does not count.
+
+    It fails after COLLECT_GIVE_UP_HOURS of refusals, and it is cancelled if nobody needs it any more. Returns
+    the new status, or None when this attempt is no longer the current one.
+
+    :param must_pause: false if the whole dispatcher pauses instead, so that the order of the queue stays.
+    :param retry_after_seconds: the least delay before the next attempt.
+    """
+    current = ending.find_attempt(collection_id, attempt_token)
+    if current is None:
+        return None
+    now = utc_now()
+    refused_since = current.get("refused_since") or now
+    refusals = current.get("refusals", 0) + 1
+    changes: Document = {
+        "attempts": current["attempts"] - 1,
+        "refusals": refusals,
+        "refused_since": refused_since,
+        "error_code": error.value,
+        **ERRORS.stored(message),
+    }
+    if now - refused_since >= timedelta(hours=settings.COLLECT_GIVE_UP_HOURS):
+        return ending.end_attempt(current, CollectionStatus.FAILED, changes, reason=error.value)
+    if not ending.is_still_requested(current):
+        return ending.end_attempt(current, CollectionStatus.CANCELLED, changes)
+    pause_seconds = max(_pause_seconds(refusals) if must_pause else 0.0, retry_after_seconds or 0.0)
+    changes |= {"not_before": now + timedelta(seconds=pause_seconds)}
+    if not ending.return_to_queue(current, changes):
+        return None
+    outcomes.count_retry(current, error.value)
+    return CollectionStatus.PENDING
+
+
+def end_pauses() -> int:
+    """Make the refused collections due, because the breaker has closed; returns how many."""
+    paused = {
+        "status": CollectionStatus.PENDING.value,
+        "not_before": {"$gt": utc_now()},
+        "refused_since": {"$type": "date"},
+    }
+    ended = collection_of(Collection).update_many(paused, {"$set": {"not_before": utc_now()}})
+    return ended.modified_count
+
+
+def _pause_seconds(refusals: int) -> float:
+    """Return the pause after so many refusals: it doubles, up to twice the breaker's CB_TIMEOUT."""
+    first = max(_MIN_PAUSE_SECONDS, settings.COLLECT_RETRY_DELAY_SECONDS)
+    longest = max(_MIN_PAUSE_SECONDS, 2 * settings.CB_TIMEOUT)
+    seconds = min(longest, first * 2 ** min(refusals - 1, _MAX_DOUBLINGS))
+    return float(seconds * random.uniform(0.75, 1.0))  # noqa: S311 - no secret

@@ -32,7 +32,7 @@ def test_the_values_are_those_of_the_contract() -> None:
     ]
     assert CollectionError.values == [
         *("execution_failed", "unreadable_payload", "unstorable_payload", "timeout", "connect_error"),
-        *("service_error", "rate_limited", "rejected", "unknown_task", "unknown"),
+        *("service_error", "rate_limited", "unauthorized", "rejected", "unknown_task", "unknown"),
     ]
 
 

@@ -126,7 +126,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put long tests first, so that short ones fill the gaps at the end, and those of the wall clock last."""
-    items.sort(key=lambda one: (is_of_wall_clock(one), not _has(one, "slow"), not _has(one, "hypothesis")))
+    early = ("long", "slow", "hypothesis")
+    items.sort(key=lambda one: (is_of_wall_clock(one), *(not _has(one, marker) for marker in early)))
 
 
 def pytest_collection_finish() -> None:

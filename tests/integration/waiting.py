@@ -11,12 +11,14 @@ POLL_SECONDS = 0.03
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], *, timeout_seconds: float, what: str) -> T:
+def wait_until(
+    condition: Callable[[], T], *, timeout_seconds: float, what: str, poll_seconds: float = POLL_SECONDS
+) -> T:
     """Return the first true value of the condition; an AssertionError when the time is over."""
     deadline = time.monotonic() + timeout_seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {timeout_seconds:g} s: {what}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return value
 
 

@@ -30,6 +30,13 @@ def duration_text(seconds: float | None) -> str:
     return _("%(days)d d %(hours)d h") % {"days": whole // _DAY, "hours": whole % _DAY // _HOUR}
 
 
+def clock_text(instant: datetime, *, has_seconds: bool = False) -> str:
+    """Return the time of day, such as ``10:03``, after the date unless that is today; no zone means UTC."""
+    moment = market_clock.local(instant)
+    text = f"{moment:%H:%M:%S}" if has_seconds else f"{moment:%H:%M}"
+    return text if moment.date() == market_clock.today() else f"{moment:%Y-%m-%d} {text}"
+
+
 def instant_text(instant: datetime | None) -> str:
     """Return an instant to the second, such as ``2025-06-01 12:30:00``; one without a zone is UTC."""
     return NOTHING if instant is None else f"{market_clock.local(instant):%Y-%m-%d %H:%M:%S}"

@@ -14,6 +14,7 @@ from apps.core.api.serializers import PageQuerySerializer, QuerySerializer
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.reading.read import MAX_WAIT_SECONDS
 from apps.mengla.words import ERRORS
+from apps.sync_tasks.responses import WaitingSerializer
 
 _MAX_TEXT = 64
 DATE_TYPES = ["day", "month", "quarter", "year"]
@@ -144,7 +145,10 @@ class CollectionSerializer(serializers.Serializer[Any]):
     endRange = serializers.CharField(source="end_key")
     priority = serializers.IntegerField()
     position = serializers.IntegerField(help_text="How many pending collections are ahead of it.")
+    waiting = WaitingSerializer(allow_null=True, help_text="Why it waits; null when it does not.")
     attempts = serializers.IntegerField()
+    refusals = serializers.IntegerField(help_text="How often the service did not take it, in a row.")
+    refused_since = serializers.DateTimeField(allow_null=True, help_text="When it did not take it first.")
     error = serializers.CharField(source="error_code", allow_null=True)
     error_message = serializers.CharField(allow_null=True)
     empty_reason = serializers.CharField(allow_null=True)
@@ -167,7 +171,10 @@ class CollectionSerializer(serializers.Serializer[Any]):
             "endRange": instance["end_key"],
             "priority": instance["priority"],
             "position": instance["position"],
+            "waiting": instance["waiting"],
             "attempts": instance["attempts"],
+            "refusals": instance.get("refusals", 0),
+            "refused_since": instance.get("refused_since"),
             "error": instance["error_code"] or None,
             "error_message": ERRORS.shown(instance) or None,
             "empty_reason": instance["empty_reason"] or None,
@@ -185,6 +192,7 @@ class CollectionBriefSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=CollectionStatus.choices)
     priority = serializers.IntegerField()
     position = serializers.IntegerField()
+    waiting = WaitingSerializer(allow_null=True, help_text="Why it waits; null when it does not.")
     created_at = serializers.DateTimeField()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from apps.core.api.envelope import success_body
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
 from apps.mengla.choices import Action, CollectionStatus
-from apps.mengla.dispatch.service_state import unavailable_reason
+from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.errors import UnknownCategory
 from apps.mengla.queries.parameters import build_query, build_record_filter
 from apps.mengla.reading.read import Hit, Miss, read
@@ -35,6 +36,7 @@ from apps.mengla.serializers import (
 )
 from apps.mengla.store import selectors
 from apps.mengla.store.figures import FRESHNESS_HEADER
+from apps.sync_tasks.responses import waiting_json
 
 SOURCE_HEADER = "X-MengLa-Source"
 _RETRY_AFTER_SECONDS = 2
@@ -97,7 +99,12 @@ class CollectionViewSet(ViewSet):
         collection = selectors.find_collection(collection_id)
         if collection is None:
             raise NotFound(_("There is no such collection."))
-        facts = {"position": selectors.queue_position(collection), "result": _result_address(collection)}
+        position = selectors.queue_position(collection)
+        facts = {
+            "position": position,
+            "waiting": waiting_json(waiting_of(collection, position=position)),
+            "result": _result_address(collection),
+        }
         return Response(CollectionSerializer(collection | facts).data)
 
 
@@ -144,6 +151,7 @@ def _miss(miss: Miss) -> Response:
     collection_id = str(collection["_id"])
     structlog.contextvars.bind_contextvars(collection_id=collection_id)  # until the response is sent
     position = selectors.queue_position(collection)
+    waiting = waiting_of(collection, position=position)
     body = {
         "collecting": True,
         "collection": {
@@ -151,12 +159,15 @@ def _miss(miss: Miss) -> Response:
             "status": collection["status"],
             "priority": collection["priority"],
             "position": position,
+            "waiting": waiting_json(waiting),
             "created_at": collection["created_at"],
         },
     }
     retry_after = min(_RETRY_AFTER_SECONDS * (1 + position), _MAX_RETRY_AFTER_SECONDS)
+    if waiting is not None:
+        retry_after = max(retry_after, ceil(waiting.retry_after_seconds))
     return Response(
-        success_body(body, unavailable_reason() or _("The figures are being collected.")),
+        success_body(body, waiting.message if waiting else _("The figures are being collected.")),
         status=202,
         headers={"Location": f"/api/mengla/collections/{collection_id}", "Retry-After": str(retry_after)},
     )

@@ -1,11 +1,22 @@
-"""The response of every address that starts a run."""
+"""What other apps respond as this one does: that a run has started, and why something waits."""
 
 from __future__ import annotations
 
-from rest_framework import status
+from typing import Any
+
+from rest_framework import serializers, status
 from rest_framework.response import Response
 
-from apps.sync_tasks.work import Started
+from apps.core.api.serializers import UtcDateTimeField
+from apps.sync_tasks.work import Started, Waiting
+
+
+class WaitingSerializer(serializers.Serializer[Any]):
+    """Why something waits."""
+
+    code = serializers.CharField(help_text="The reason as a stable code.")
+    message = serializers.CharField(help_text="The reason as a text in the caller's language.")
+    since = UtcDateTimeField(allow_null=True, help_text="Null when it is not known.")
 
 
 def started_response(started: Started, *, id_field: str = "sync_task_id", **facts: str) -> Response:
@@ -15,3 +26,8 @@ def started_response(started: Started, *, id_field: str = "sync_task_id", **fact
         status=status.HTTP_202_ACCEPTED,
         headers={"Location": f"/api/sync-tasks/{started.run_id}"},
     )
+
+
+def waiting_json(waiting: Waiting | None) -> Any:
+    """Return the reason as the API shows it, None when there is none."""
+    return None if waiting is None else WaitingSerializer(waiting).data

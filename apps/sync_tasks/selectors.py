@@ -15,9 +15,11 @@ from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import Progress, progress_of
+from apps.sync_tasks.waiting import Obstacles, waiting_of
 from apps.sync_tasks.work import Failure, get_work
 
 __all__ = [
+    "Obstacles",
     "Progress",
     "count_ended",
     "count_failures",
@@ -36,6 +38,7 @@ __all__ = [
     "planning_of",
     "progress_of",
     "running_among",
+    "waiting_of",
 ]
 
 MAX_LISTED_TODAY = 200

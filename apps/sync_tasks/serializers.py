@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
@@ -13,7 +13,8 @@ from rest_framework import serializers
 from apps.core import market_clock
 from apps.core.api.serializers import DayField, PageQuerySerializer, StrictBooleanField, UtcDateTimeField
 from apps.sync_tasks.choices import RunStatus, Trigger
-from apps.sync_tasks.selectors import failures_of, progress_of
+from apps.sync_tasks.responses import WaitingSerializer, waiting_json
+from apps.sync_tasks.selectors import Obstacles, failures_of, progress_of, waiting_of
 from apps.sync_tasks.words import ERRORS
 
 _MAX_TASK_ID = 40
@@ -76,6 +77,7 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     period = serializers.CharField(help_text="The period as a text: 202506 or 20250601~20250630.")
     progress = serializers.SerializerMethodField()
+    waiting = serializers.SerializerMethodField()
     skipped = serializers.DictField(
         child=serializers.IntegerField(), help_text="How many collections were skipped, by reason."
     )
@@ -89,6 +91,14 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
     def get_progress(self, run: Mapping[str, Any]) -> Any:
         """Return the progress: counted now, or from the totals when the run has ended."""
         return SyncTaskProgressSerializer(progress_of(run)).data
+
+    @extend_schema_field(WaitingSerializer(allow_null=True))
+    def get_waiting(self, run: Mapping[str, Any]) -> Any:
+        """Return what holds back all running sync tasks at present, null when nothing does."""
+        # Every row of a list has the same context.
+        context = cast("dict[str, Any]", self.context)
+        obstacles: Obstacles = context.setdefault("obstacles", Obstacles())
+        return waiting_json(obstacles.of(run))
 
     def get_error_message(self, run: Mapping[str, Any]) -> str | None:
         """Return why it failed or ended early, None when all went well."""
@@ -116,6 +126,11 @@ class SyncTaskDetailSerializer(SyncTaskSerializer):
     """A sync task with the first of its failures."""
 
     failures = serializers.SerializerMethodField()
+
+    @extend_schema_field(WaitingSerializer(allow_null=True))
+    def get_waiting(self, run: Mapping[str, Any]) -> Any:
+        """Return why the sync task makes no progress at present, null when it does."""
+        return waiting_json(waiting_of(run))
 
     @extend_schema_field(SyncTaskFailureSerializer(many=True))
     def get_failures(self, run: Mapping[str, Any]) -> Any:

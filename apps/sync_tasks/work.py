@@ -55,6 +55,19 @@ class Failure:
     error_name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why work waits: a stable code, and a text for people.
+
+    ``since`` is UTC without zone, None when it is not known. ``retry_after_seconds``: nothing changes before.
+    """
+
+    code: str
+    message: str
+    since: datetime | None = None
+    retry_after_seconds: float = 0.0
+
+
 class Work(Protocol):
     """The work behind runs. Instants are UTC without zone."""
 
@@ -63,6 +76,12 @@ class Work(Protocol):
 
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
         """Return how many collections of the run currently end per minute."""
+
+    def obstacle(self) -> Waiting | None:
+        """Return why no run makes progress at present; None when nothing holds all of them back."""
+
+    def waiting(self, run_id: str) -> Waiting | None:
+        """Return why the running run makes no progress at present; None when it does."""
 
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         """Return up to ``limit`` failed collections of the run, with their reasons."""

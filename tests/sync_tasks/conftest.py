@@ -16,7 +16,7 @@ from apps.sync_tasks import services
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import find_run
-from apps.sync_tasks.work import Counts, Failure, Started, get_work, register_work
+from apps.sync_tasks.work import Counts, Failure, Started, Waiting, get_work, register_work
 
 
 class Killed(BaseException):
@@ -33,6 +33,8 @@ class FakeWork:
         self.asked: list[tuple[str, str]] = []
         self.own_records = 0
         self.dies_in = ""
+        self.held_back: Waiting | None = None
+        self.waits: Waiting | None = None
 
     def asked_for(self, step: str) -> list[str]:
         return [run_id for name, run_id in self.asked if name == step]
@@ -45,6 +47,14 @@ class FakeWork:
         self._note("rate", run_id)
         assert started_at.tzinfo is None
         return self.pace
+
+    def obstacle(self) -> Waiting | None:
+        self._note("obstacle", "")
+        return self.held_back
+
+    def waiting(self, run_id: str) -> Waiting | None:
+        self._note("waiting", run_id)
+        return self.waits
 
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         self._note("failures", run_id)

@@ -28,6 +28,7 @@ ROW_KEYS = {
     "trigger",
     "period",
     "progress",
+    "waiting",
     "skipped",
     "started_at",
     "finished_at",
@@ -255,7 +256,8 @@ class TestDetail:
             "attempts": 2,
         }
         assert (task["progress"]["failed"], task["progress"]["percent"]) == (25, 83.3)
-        assert sorted(work.asked) == [("count", run_id), ("failures", run_id), ("rate", run_id)]
+        asked = ("count", "failures", "rate", "waiting")
+        assert sorted(work.asked) == [(name, run_id) for name in asked]
 
     def test_an_ended_run_tells_its_frozen_totals(self, admin: APIClient, work: FakeWork) -> None:
         run_id = end(start_planned(), Counts(total=10, completed=7, failed=3))

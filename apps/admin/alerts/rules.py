@@ -19,12 +19,14 @@ from apps.admin.alerts.words import (
     EMPTY,
     NO_WORKER,
     OLD_REPORT,
+    OUTAGES,
     SLOW,
     UNANSWERED,
     WAITING,
 )
 from apps.admin.choices import SEVERITIES, AlertRule, Severity
 from apps.core.liveness.processes import newest_heartbeat
+from apps.core.time_texts import instant_text
 from apps.mengla.dispatch import breaker_control
 from apps.mengla.monitoring import queue_state, throughput
 
@@ -154,6 +156,10 @@ def _judge_queue(now: datetime) -> Iterator[Judgement]:
 
 def _judge_breaker(now: datetime) -> Iterator[Judgement]:
     breaker = breaker_control.read_breaker()
+    outage = OUTAGES.get(breaker.reason or "")
+    message = UNANSWERED(count=breaker.failures)
+    if outage is not None and breaker.since is not None:
+        message = outage(since=instant_text(breaker.since))
     # Half-open is undecided until the probe ends.
     is_known = breaker.state in ("open", "closed")
     yield Judgement(
@@ -161,7 +167,7 @@ def _judge_breaker(now: datetime) -> Iterator[Judgement]:
         _verdict(breaker.failures if is_known else None, is_bad=breaker.state == "open"),
         float(breaker.failures),
         float(breaker.failure_threshold),
-        UNANSWERED(count=breaker.failures),
+        message,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_noop
 
 from apps.core.stored_messages import Messages
+from apps.mengla.choices import CollectionError
 
 MESSAGES = Messages("message")
 ANSWERED = MESSAGES.register(
@@ -25,6 +26,53 @@ WAITING = MESSAGES.register(
 UNANSWERED = MESSAGES.register(
     "unanswered", gettext_noop("The collection service did not answer %(count)d times in a row.")
 )
+# By the error that opened the breaker; ``since`` is an instant as text.
+OUTAGES = {
+    CollectionError.UNAUTHORIZED.value: MESSAGES.register(
+        "outage_unauthorized",
+        gettext_noop(
+            "The collection service has refused the key since %(since)s. Correct COLLECT_SERVICE_API_KEY."
+        ),
+    ),
+    CollectionError.UNKNOWN_TASK.value: MESSAGES.register(
+        "outage_unknown_task",
+        gettext_noop(
+            "The collection service has had no task of this name since %(since)s. Correct COLLECT_TASK_NAME."
+        ),
+    ),
+    CollectionError.REJECTED.value: MESSAGES.register(
+        "outage_simulator",
+        gettext_noop(
+            "The simulator has responded in place of the collection service since %(since)s. Correct "
+            "COLLECT_SERVICE_URL."
+        ),
+    ),
+    CollectionError.CONNECT_ERROR.value: MESSAGES.register(
+        "outage_connect_error",
+        gettext_noop(
+            "The collection service has been unreachable since %(since)s. Start it, or correct "
+            "COLLECT_SERVICE_URL."
+        ),
+    ),
+    CollectionError.TIMEOUT.value: MESSAGES.register(
+        "outage_timeout",
+        gettext_noop(
+            "The collection service has not answered since %(since)s. Check it, and that it reaches "
+            "MENGLA_WEBHOOK_URL."
+        ),
+    ),
+    CollectionError.SERVICE_ERROR.value: MESSAGES.register(
+        "outage_service_error",
+        gettext_noop(
+            "The collection service has answered with errors since %(since)s. Check it and "
+            "COLLECT_SERVICE_URL."
+        ),
+    ),
+    CollectionError.EXECUTION_FAILED.value: MESSAGES.register(
+        "outage_execution_failed",
+        gettext_noop("The collection service has failed every collection since %(since)s. Check it."),
+    ),
+}
 NO_WORKER = MESSAGES.register("no_worker", gettext_noop("No worker has ever reported."))
 OLD_REPORT = MESSAGES.register(
     "old_report", gettext_noop("The last report of a worker is %(seconds).0f s old.")

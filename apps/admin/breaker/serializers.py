@@ -25,6 +25,14 @@ class BreakerSerializer(serializers.Serializer[Any]):
     open_seconds = serializers.FloatField(help_text="How long it stays open before it lets a probe through.")
     next_probe_seconds = serializers.FloatField(help_text="0 unless it is open.")
     next_probe_at = UtcDateTimeField(allow_null=True)
+    reason = serializers.CharField(
+        allow_null=True,
+        help_text="The error that opened it, named as in collections; null when it is closed.",
+    )
+    since = UtcDateTimeField(allow_null=True, help_text="When it opened; failed probes do not change it.")
+    message = serializers.CharField(
+        allow_null=True, help_text="The reason as a text; null when it is closed."
+    )
 
 
 class BreakersSerializer(serializers.Serializer[Any]):

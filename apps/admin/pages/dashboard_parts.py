@@ -28,7 +28,7 @@ from apps.mengla.monitoring.hourly import SHOWN_HOURS, collections_by_hour
 from apps.mengla.monitoring.queue_state import queue_depth
 from apps.mengla.store import outcomes
 from apps.mengla.store.outcomes import Outcome
-from apps.sync_tasks.selectors import last_run_of, list_running, progress_of
+from apps.sync_tasks.selectors import Obstacles, last_run_of, list_running, progress_of
 
 CACHE_DAYS = 7
 MAX_RUNS_SHOWN = 5
@@ -104,12 +104,14 @@ def _queue() -> Document:
 
 def _breaker() -> Document:
     status = asdict(read_breaker())
-    status["next_probe_at"] = _instant_or_nothing(status["next_probe_at"])
+    for name in ("next_probe_at", "since"):
+        status[name] = _instant_or_nothing(status[name])
     return status | {"is_configured": bool(settings.COLLECT_SERVICE_URL)}
 
 
 def _runs() -> Document:
     running = list_running(MAX_RUNS_SHOWN + 1)
+    obstacles = Obstacles()
     return {
         "rows": [
             {
@@ -118,6 +120,7 @@ def _runs() -> Document:
                 "period": run["period"],
                 "started_at": instant_text(run["started_at"]),
                 "progress": asdict(progress_of(run)),
+                "waiting": (waiting := obstacles.of(run)) and waiting.message,
             }
             for run in running[:MAX_RUNS_SHOWN]
         ],

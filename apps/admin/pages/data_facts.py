@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apps.admin.pages.data_form import address_of, parameters_of
 from apps.core.time_texts import instant_text
 from apps.mengla.choices import CollectionError, CollectionStatus
-from apps.mengla.dispatch.service_state import unavailable_reason
+from apps.mengla.dispatch.waiting import WaitingCode, waiting_of
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit, Miss
 from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
@@ -51,12 +51,15 @@ def describe_miss(query: DataQuery, miss: Miss) -> dict[str, Any]:
     collection = miss.collection
     collection_id = str(collection["_id"])
     parameters = parameters_of(query) | {"collection": collection_id}
+    position = queue_position(collection)
+    waiting = waiting_of(collection, position=position)
+    is_moving = waiting is None or waiting.code in (WaitingCode.QUEUED, WaitingCode.IN_FLIGHT)
     return {
         "id": collection_id,
         "status": str(CollectionStatus(collection["status"]).label),
-        "position": queue_position(collection),
+        "position": position,
         "created_at": instant_text(collection["created_at"]),
-        "reason": unavailable_reason(),
+        "reason": "" if waiting is None or is_moving else waiting.message,
         "next": address_of("admin:collector_data", parameters),
         "script": {
             "state": address_of("admin:collector_data_state", {"collection": collection_id}),

@@ -17,7 +17,9 @@ from apps.core.time_texts import duration_text, instant_text
 from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
+from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.models import Collection
+from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
 
 COLOURS: dict[str, str] = {
@@ -64,7 +66,9 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "state",
         "reason",
         "error",
+        "waiting",
         "attempts",
+        "refusals",
         "duration",
         "priority",
         "is_forced",
@@ -133,6 +137,20 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     def error(self, collection: Collection) -> str:
         """Return the error message."""
         return ERRORS.shown(vars(collection)) or "-"
+
+    @admin.display(description=_("waits because"))
+    def waiting(self, collection: Collection) -> str:
+        """Return why it waits."""
+        document = find_collection(str(collection.pk))
+        if document is None:  # it was deleted meanwhile
+            return "-"
+        waiting = waiting_of(document, position=queue_position(document))
+        return waiting.message if waiting else "-"
+
+    @admin.display(description=_("refusals"))
+    def refusals(self, collection: Collection) -> int:
+        """Return how often the collection service did not take it, in a row."""
+        return getattr(collection, "refusals", 0)
 
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:

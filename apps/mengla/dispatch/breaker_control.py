@@ -9,17 +9,29 @@ import structlog
 from django.conf import settings
 
 from apps.core.storage.mongo import utc_now
+from apps.mengla.choices import CollectionError
+from apps.mengla.dispatch import waiting
 from apps.mengla.queue.wakeup import wake_dispatcher_anew
 from apps.mengla.upstream import breaker
 
 audit = structlog.get_logger("collector.audit")
 
 NAME = "collection_service"
+# The setting behind a reason that no waiting cures.
+SETTING_OF = {
+    CollectionError.UNAUTHORIZED: "COLLECT_SERVICE_API_KEY",
+    CollectionError.UNKNOWN_TASK: "COLLECT_TASK_NAME",
+    CollectionError.REJECTED: "COLLECT_SERVICE_URL",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerStatus:
-    """The breaker with its thresholds; ``next_probe_at`` (UTC without zone) is None if no probe is due."""
+    """The breaker with its thresholds.
+
+    ``reason`` is the error that opened it, ``since`` when it opened, ``message`` says both to people; all are
+    None while it is closed. ``next_probe_at`` is None if no probe is due. Instants are UTC without zone.
+    """
 
     name: str
     state: str
@@ -30,6 +42,9 @@ class BreakerStatus:
     open_seconds: float
     next_probe_seconds: float
     next_probe_at: datetime | None
+    reason: str | None = None
+    since: datetime | None = None
+    message: str | None = None
 
 
 def read_breaker() -> BreakerStatus:
@@ -39,6 +54,7 @@ def read_breaker() -> BreakerStatus:
     """
     snapshot = breaker.read_snapshot()
     wait_seconds = snapshot.next_probe_seconds
+    outage = waiting.outage(snapshot)
     return BreakerStatus(
         name=NAME,
         state=snapshot.state.value,
@@ -49,6 +65,9 @@ def read_breaker() -> BreakerStatus:
         open_seconds=settings.CB_TIMEOUT,
         next_probe_seconds=round(wait_seconds, 1),
         next_probe_at=utc_now() + timedelta(seconds=wait_seconds) if wait_seconds else None,
+        reason=snapshot.reason and snapshot.reason.value,
+        since=None if outage is None else outage.since,
+        message=None if outage is None else outage.message,
     )
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.processes import has_clusters
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
-from apps.mengla.dispatch.service_state import unavailable_reason
+from apps.mengla.dispatch.waiting import WaitingCode
 from apps.mengla.management.run_reports import (
     describe_failure,
     describe_run,
@@ -126,8 +126,8 @@ class FollowingCommand(CollectorCommand):
                     continue
                 last = view
                 display.show(done=view.ended_count, total=view.progress.total, facts=facts_of(view))
-                if hints.is_due(view) and (hint := _hint()):
-                    hints.note_once(display, hint)
+                if hints.is_due(view) and (hint := _hint(view)):
+                    hints.note_once(display, *hint)
         if last is None:
             raise NotFound(_("There is no such sync task."))
         return last
@@ -197,17 +197,20 @@ class _Hints:
         self._ended_count, self._since = view.ended_count, now
         return False
 
-    def note_once(self, display: Any, text: str) -> None:
-        """Show the line unless it was shown before."""
-        if text not in self._notes:
-            self._notes.add(text)
+    def note_once(self, display: Any, text: str, key: str = "") -> None:
+        """Show the line unless it was shown before; lines with the same ``key`` count as one."""
+        if (key or text) not in self._notes:
+            self._notes.add(key or text)
             display.note(text)
 
 
-def _hint() -> str | None:
+def _hint(view: RunView) -> tuple[str, str] | None:
+    """Return a line that names the likely cause, and the key under which it is shown once."""
     if has_clusters() is False:
-        return _("No worker is running: start one with `manage.py qcluster`.")
-    return unavailable_reason()
+        return _("No worker is running: start one with `manage.py qcluster`."), WaitingCode.NO_WORKER
+    waiting = view.waiting
+    # Without an instant the text changes at every look, such as a position in the queue.
+    return None if waiting is None else (waiting.message, f"{waiting.code} {waiting.since}")
 
 
 def _next_commands(run_id: str) -> str:

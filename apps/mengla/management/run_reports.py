@@ -15,7 +15,7 @@ from apps.core.time_texts import duration_text, instant_text
 from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.words import ERRORS, skipped_text
-from apps.sync_tasks.work import Failure
+from apps.sync_tasks.work import Failure, Waiting
 
 
 def describe_run(view: RunView) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def describe_run(view: RunView) -> dict[str, Any]:
         "trigger": run["trigger"],
         "period": run["period"],
         "progress": dataclasses.asdict(view.progress),
+        "waiting": _waiting_json(view.waiting),
         "skipped": run["skipped"],
         "started_at": _instant(run["started_at"]),
         "finished_at": _instant(run["finished_at"]),
@@ -59,7 +60,7 @@ def facts_of(view: RunView) -> str:
     facts = [_counts_text(view)]
     if not view.is_ended:
         facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
-        if progress.eta_seconds is not None:
+        if progress.eta_seconds is not None and view.waiting is None:
             facts.append(_("%(remaining)s left") % {"remaining": duration_text(progress.eta_seconds)})
     return ", ".join(facts)
 
@@ -82,11 +83,18 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
     lines = [f"{line}."]
     if run["error_message"]:
         lines.append(printable(ERRORS.shown(run)))
+    if view.waiting is not None:
+        lines.append(waiting_line(view.waiting))
     if failures:
         lines += ["", failures_table(failures)]
         if len(failures) < view.progress.failed:
             lines.append(_("... and %(count)d more.") % {"count": view.progress.failed - len(failures)})
     return "\n".join(lines)
+
+
+def waiting_line(waiting: Waiting) -> str:
+    """Return why a run makes no progress, as a line."""
+    return _("Waiting: %(reason)s") % {"reason": printable(waiting.message)}
 
 
 def failures_table(failures: Sequence[Failure]) -> str:
@@ -102,7 +110,10 @@ def failures_table(failures: Sequence[Failure]) -> str:
 
 
 def runs_table(views: Sequence[RunView]) -> str:
-    """Return the runs as a table, one in each row; times are in the market's time zone."""
+    """Return the runs as a table, one in each row, and what holds back those that run.
+
+    Times are in the market's time zone.
+    """
     titles = [
         _("id"),
         _("task"),
@@ -114,7 +125,7 @@ def runs_table(views: Sequence[RunView]) -> str:
         _("failed"),
         _("error"),
     ]
-    return format_table(
+    table = format_table(
         titles,
         [
             (
@@ -131,6 +142,8 @@ def runs_table(views: Sequence[RunView]) -> str:
             for view in views
         ],
     )
+    reasons = dict.fromkeys(waiting_line(view.waiting) for view in views if view.waiting is not None)
+    return "\n".join([table, *reasons])
 
 
 def _counts_text(view: RunView) -> str:
@@ -143,6 +156,12 @@ def _counts_text(view: RunView) -> str:
     if progress.cancelled:
         parts.append(_("cancelled %(count)d") % {"count": progress.cancelled})
     return ", ".join(parts)
+
+
+def _waiting_json(waiting: Waiting | None) -> dict[str, Any] | None:
+    if waiting is None:
+        return None
+    return {"code": waiting.code, "message": waiting.message, "since": _instant(waiting.since)}
 
 
 def _instant(instant: datetime | None) -> str | None:

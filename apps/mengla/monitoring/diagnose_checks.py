@@ -23,7 +23,9 @@ from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.core.storage.redis import get_redis
 from apps.core.time_texts import duration_text
-from apps.mengla.choices import CollectionStatus, Priority
+from apps.mengla.choices import CollectionError, CollectionStatus, Priority
+from apps.mengla.dispatch.breaker_control import SETTING_OF
+from apps.mengla.dispatch.waiting import outage
 from apps.mengla.models import Collection
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.breaker import BreakerState
@@ -125,15 +127,32 @@ def check_breaker() -> str:
     get_redis().ping()  # without Redis the snapshot would say: closed
     snapshot = breaker.snapshot()
     if snapshot.state is BreakerState.OPEN:
-        raise CheckFailed(
-            _("open after %(count)d consecutive failures; next attempt in %(seconds).0f s")
-            % {"count": snapshot.failures, "seconds": snapshot.next_probe_seconds},
-            _("The collection service did not answer. Requests resume automatically when it answers again."),
-        )
+        detail = _("open after %(count)d consecutive failures; next attempt in %(seconds).0f s") % {
+            "count": snapshot.failures,
+            "seconds": snapshot.next_probe_seconds,
+        }
+        if (found := outage(snapshot)) is not None and snapshot.reason is not None:
+            detail = f"{detail}. {found.message}"
+        raise CheckFailed(detail, _breaker_advice(snapshot.reason))
     return _("%(state)s, %(count)d consecutive failures") % {
         "state": snapshot.state.value,
         "count": snapshot.failures,
     }
+
+
+def _breaker_advice(reason: CollectionError | None) -> str:
+    setting = SETTING_OF.get(reason) if reason else None
+    if setting is not None:
+        advice = _("Correct %(setting)s; requests resume with the next probe.") % {"setting": setting}
+    elif reason is CollectionError.TIMEOUT:
+        advice = _("Check the service, and that it reaches MENGLA_WEBHOOK_URL.")
+    elif reason is not None:
+        advice = _("Check the service and COLLECT_SERVICE_URL.")
+    else:
+        advice = _(
+            "The collection service did not answer. Requests resume automatically when it answers again."
+        )
+    return advice
 
 
 def check_worker() -> str:

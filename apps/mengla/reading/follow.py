@@ -14,7 +14,8 @@ from pymongo.errors import PyMongoError
 from apps.core.errors import NotFound
 from apps.core.storage.outages import is_mongo_outage
 from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.selectors import Progress, find_run, progress_of
+from apps.sync_tasks.selectors import Progress, find_run, progress_of, waiting_of
+from apps.sync_tasks.work import Waiting
 
 _POLL_SECONDS = 0.5
 # Counting a large run is slow: after a poll of n seconds, wait at least 5 n before the next one.
@@ -24,10 +25,11 @@ _OUTAGE_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run and its progress at one instant."""
+    """A run and its progress at one instant; ``waiting`` says why it makes none."""
 
     run: dict[str, Any]
     progress: Progress
+    waiting: Waiting | None = None
 
     @property
     def is_ended(self) -> bool:
@@ -49,7 +51,7 @@ def look_at_run(run_id: str) -> RunView:
     run = find_run(run_id)
     if run is None:
         raise NotFound(_("There is no such sync task."))
-    return RunView(run, progress_of(run))
+    return RunView(run, progress_of(run), waiting_of(run))
 
 
 def follow_run(

@@ -29,6 +29,7 @@ from apps.core.errors import Conflict
 from apps.core.periods import Granularity, PeriodError, parse_period
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import WARM_UP_TASK_ID, Action
+from apps.mengla.dispatch.waiting import no_worker
 from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
 from apps.mengla.reading.read import cache_field
@@ -36,7 +37,7 @@ from apps.mengla.store import selectors
 from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, BuiltFigures, NothingStored, build_stored
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
-from apps.sync_tasks.work import Counts, Failure, Started
+from apps.sync_tasks.work import Counts, Failure, Started, Waiting
 
 logger = structlog.get_logger(__name__)
 
@@ -113,6 +114,14 @@ class WarmUpWork:
         """Return how many entries were cached per minute since the start."""
         minutes = (utc_now() - started_at).total_seconds() / 60
         return self.count(run_id).completed / minutes if minutes > 0 else 0.0
+
+    def obstacle(self) -> Waiting | None:
+        """Return that no worker is alive, if so: nothing else holds back a warm-up."""
+        return no_worker()
+
+    def waiting(self, run_id: str) -> Waiting | None:
+        """Return the same for one run."""
+        return no_worker()
 
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         """Return an empty list: nothing of a warm-up fails."""

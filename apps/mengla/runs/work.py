@@ -13,6 +13,7 @@ from apps.core.caching.tiers import get_cache
 from apps.core.scheduling.broker import send_task
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionError, CollectionStatus
+from apps.mengla.dispatch import waiting
 from apps.mengla.ingest import records
 from apps.mengla.ingest.deletions import require_caches_notified
 from apps.mengla.models import RUNS_INDEX, Collection, Record
@@ -22,7 +23,7 @@ from apps.mengla.words import ERRORS
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
-from apps.sync_tasks.work import Counts, Failure
+from apps.sync_tasks.work import Counts, Failure, Waiting
 
 _RATE_WINDOW_SECONDS = 300
 _DELETE_BATCH = 1000
@@ -49,6 +50,14 @@ class CollectionWork:
             }
         )
         return ended * 60 / window_seconds
+
+    def obstacle(self) -> Waiting | None:
+        """Return what holds back all collections at present."""
+        return waiting.obstacle()
+
+    def waiting(self, run_id: str) -> Waiting | None:
+        """Return why no collection of the run is being worked on."""
+        return waiting.waiting_of_run(run_id)
 
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         """Return the run's first failed collections with their reasons.

@@ -4,6 +4,9 @@ A caller claims a turn before its request and ends the turn after the answer; th
 So two requests never *arrive* closer together than the interval, however long the first one takes. A turn
 has one owner. A process that was suspended until its turn expired and went to another caller can no longer
 end or release it.
+
+A pause that the service asked for is also noted under a key of its own: the time to live of the turn cannot
+tell a pause from a request in flight.
 """
 
 from __future__ import annotations
@@ -17,11 +20,18 @@ from django.conf import settings
 from redis.exceptions import LockError
 
 from apps.core.storage.locks import lease_of
-from apps.core.storage.redis import get_redis
+from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
 
+PAUSE_KEY = f"{KEY_PREFIX}pause:collection_service"
 _MIN_WAIT_SECONDS = 0.001
+
+
+def remaining_pause_seconds() -> float:
+    """Return how long the pause goes on that the service asked for; 0 without one, or without Redis."""
+    remaining_ms = tolerate_redis_outage(lambda client: cast(int, client.pttl(PAUSE_KEY)), 0)
+    return max(0.0, remaining_ms / 1000)
 
 
 class Turn:
@@ -48,6 +58,8 @@ class Turn:
         try:
             with suppress(LockError):  # the turn expired and another caller has it
                 self._lease.extend(wait_seconds, replace_ttl=True)
+                if pause_seconds > settings.COLLECT_INTERVAL_SECONDS:
+                    get_redis().set(PAUSE_KEY, 1, px=int(pause_seconds * 1000))
         except redis.RedisError as error:
             # The answer of the request must not be lost because of this; the turn expires by itself.
             logger.warning("turn_not_ended", error=type(error).__name__)

@@ -14,6 +14,7 @@ from apps.core.time_texts import duration_text
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import progress_of
+from apps.sync_tasks.work import Waiting
 
 COLOURS: dict[str, str] = {
     RunStatus.RUNNING: "info",
@@ -39,7 +40,7 @@ class LiveRun:
     failed: int
     cancelled: int
     rate: str
-    time_left: str
+    time_left: str  # or why it makes no progress
     duration: str
 
     def to_json(self) -> dict[str, Any]:
@@ -47,9 +48,12 @@ class LiveRun:
         return asdict(self)
 
 
-def live_run(task: SyncTask) -> LiveRun:
-    """Return the state of a run: counted now while it runs, read from its totals when it has ended."""
-    progress = progress_of(_document_of(task))
+def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
+    """Return the state of a run: counted now while it runs, read from its totals when it has ended.
+
+    ``waiting`` is shown in place of the remaining time.
+    """
+    progress = progress_of(document_of(task))
     is_running = task.status == RunStatus.RUNNING
     eta_seconds = progress.eta_seconds if is_running else None
     until = task.finished_at or timezone.now()
@@ -66,7 +70,7 @@ def live_run(task: SyncTask) -> LiveRun:
         failed=progress.failed,
         cancelled=progress.cancelled,
         rate=_("%(rate).1f per minute") % {"rate": progress.per_minute},
-        time_left=duration_text(eta_seconds) if is_running else "-",
+        time_left=waiting.message if waiting else duration_text(eta_seconds),
         duration=duration_text((until - task.started_at).total_seconds()),
     )
 
@@ -76,7 +80,7 @@ def _colour_of(status: str, *, failed: int) -> str:
     return "warning" if is_incomplete else COLOURS[status]
 
 
-def _document_of(task: SyncTask) -> Mapping[str, Any]:
+def document_of(task: SyncTask) -> Mapping[str, Any]:
     """Return the run as the selectors read it, with instants in UTC without zone."""
     return {
         "_id": task.pk,

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from bson import ObjectId
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -22,9 +23,10 @@ from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.time_texts import instant_text
 from apps.sync_tasks import selectors, services
-from apps.sync_tasks.admin.live import LiveRun, live_run
+from apps.sync_tasks.admin.live import LiveRun, document_of, live_run
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.selectors import Obstacles, waiting_of
 from apps.sync_tasks.words import ERRORS, skipped_text
 
 MAX_WATCHED = 100
@@ -169,6 +171,14 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         view = self.admin_site.admin_view(self.live_view)
         return [path("live/", view, name="sync_tasks_synctask_live"), *super().get_urls()]
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Look up once what holds back the runs of the page."""
+        page = super().get_changelist_instance(request)
+        obstacles = Obstacles()
+        for task in page.result_list:
+            task._live_run = live_run(task, obstacles.of(document_of(task)))
+        return page
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncTask]:
         """Do not load the plan, which is large, and the planner's token."""
         return super().get_queryset(request).defer("parameters", "planner_token")
@@ -194,7 +204,12 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
             raise BadRequest("ids: up to a hundred ids, separated by commas")
         tasks = self.get_queryset(request).filter(pk__in=ids)
         has_pieces = request.GET.get("pieces") == "yes"
-        runs = [live_run(task).to_json() | (self._pieces(task) if has_pieces else {}) for task in tasks]
+        find_waiting = waiting_of if has_pieces else Obstacles().of
+        runs = [
+            live_run(task, find_waiting(document_of(task))).to_json()
+            | (self._pieces(task) if has_pieces else {})
+            for task in tasks
+        ]
         response = JsonResponse({"runs": runs})
         add_never_cache_headers(response)
         return response
@@ -220,7 +235,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
 
     @admin.display(description=_("time left"))
     def time_left(self, task: SyncTask) -> SafeString:
-        """Return how long it will still take at this rate."""
+        """Return how long it will still take at this rate, or what holds back all runs."""
         return _field(task, "time_left")
 
     @admin.display(description=_("failed"))
@@ -246,6 +261,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     @admin.display(description=_("progress"))
     def numbers(self, task: SyncTask) -> SafeString:
         """Return the progress bar with all numbers."""
+        task._live_run = live_run(task, waiting_of(document_of(task)))  # type: ignore[attr-defined]
         context = {"run": _live_run_of(task), "address": f"{_live_address()}?pieces=yes"}
         return render_to_string("sync_tasks/numbers.html", context)
 

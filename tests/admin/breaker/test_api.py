@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,6 +47,9 @@ def test_closed_with_its_counts(admin: APIClient) -> None:
         "open_seconds": 60.0,
         "next_probe_seconds": 0.0,
         "next_probe_at": None,
+        "reason": None,
+        "since": None,
+        "message": None,
     }
 
 
@@ -56,6 +60,18 @@ def test_open_until_the_next_probe(admin: APIClient) -> None:
     assert 0 < shown["next_probe_seconds"] <= 60
     probe_at = datetime.fromisoformat(shown["next_probe_at"])
     assert datetime.now(UTC) < probe_at <= datetime.now(UTC) + timedelta(seconds=60)
+
+
+def test_open_it_says_why_and_since_when(admin: APIClient, redis_client: redis.Redis) -> None:
+    facts = {"state": "open", "opened_at": int(time.time() * 1000), "since": 1735700580000}
+    redis_client.hset(breaker.KEY, mapping=facts | {"failures": 1, "reason": "unauthorized"})
+    shown = show(admin)
+    assert (shown["state"], shown["reason"], shown["since"]) == (
+        "open",
+        "unauthorized",
+        "2025-01-01T03:03:00Z",
+    )
+    assert shown["message"] == "The collection service has refused the key since 2025-01-01 11:03."
 
 
 def test_half_open_counts_its_successes(admin: APIClient, settings: Any) -> None:

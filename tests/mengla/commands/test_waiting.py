@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.management.stopping import StopSignals
 from apps.mengla.management import run_commands
 from apps.mengla.runs import collect
@@ -126,7 +127,10 @@ def test_without_progress_a_terminal_gets_lines(option: str) -> None:
     assert not any("━" in line or "\x1b" in line for line in shown)
 
 
-def test_rate_and_remaining_time_are_told_while_it_runs() -> None:
+def test_rate_and_remaining_time_are_told_while_it_runs(settings: Any) -> None:
+    settings.COLLECT_SERVICE_URL = "http://service"
+    note_heartbeat()
+
     def cancel() -> None:
         wait_until(
             lambda: "1/3" in screen.getvalue(), timeout_seconds=20, what="the first collection is shown"

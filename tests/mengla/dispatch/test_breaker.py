@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from apps.mengla.dispatch.service_state import unavailable_reason
+from apps.mengla.dispatch.waiting import outage
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.breaker import BreakerState
 
@@ -98,13 +98,9 @@ class TestOpen:
         assert state() is BreakerState.OPEN
 
     def test_readers_are_told(self) -> None:
-        assert unavailable_reason() is None
+        assert outage(breaker.snapshot()) is None
         fail(THRESHOLD)
-        assert "unavailable" in (unavailable_reason() or "")
-
-    def test_readers_are_told_when_no_service_is_configured(self, settings: Any) -> None:
-        settings.COLLECT_SERVICE_URL = None
-        assert "configured" in (unavailable_reason() or "")
+        assert outage(breaker.snapshot()) is not None
 
 
 class TestHalfOpen:

@@ -12,6 +12,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.core.caching.tiers import clear_all
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action, Priority
 from apps.mengla.upstream import breaker
@@ -84,6 +85,7 @@ class TestMiss:
             "status": "PENDING",
             "priority": int(Priority.READER),
             "position": 0,
+            "waiting": {"code": "no_service", "message": body["message"], "since": None},
             "created_at": brief["created_at"],
         }
         assert brief["created_at"].endswith("Z")
@@ -98,7 +100,9 @@ class TestMiss:
         ask(timest="2025-07")
         assert collections()[-1]["requested_by"] == "reader"
 
-    def test_the_place_in_the_queue_is_told(self, ask: Ask) -> None:
+    def test_the_place_in_the_queue_is_told(self, ask: Ask, settings: Any) -> None:
+        settings.COLLECT_SERVICE_URL = "http://service"
+        note_heartbeat()
         for month in ("202501", "202502", "202503"):
             enqueue(hot(month), Priority.READER)
         enqueue(hot("202504"), Priority.SCHEDULED)
@@ -112,6 +116,7 @@ class TestMiss:
 
     def test_it_says_when_the_service_is_unavailable(self, ask: Ask, settings: Any) -> None:
         settings.COLLECT_SERVICE_URL = "http://service"
+        note_heartbeat()
         assert "unavailable" not in ask().json()["message"]
         for _ in range(settings.CB_FAILURE_THRESHOLD):
             breaker.record_failure("connect_error")

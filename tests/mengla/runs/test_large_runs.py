@@ -83,5 +83,6 @@ def test_a_look_at_a_run_reads_hardly_any_of_its_collections(path: str, admin: A
     progress = (data["tasks"][0] if "tasks" in data else data)["progress"]
     assert (progress["total"], progress["completed"], progress["failed"]) == (2000, 800, 1000)
     assert noted
-    assert sum(one.get("docsExamined", 0) for one in noted) <= MAX_LISTED_FAILURES
+    # The page of one run also reads the first of those that wait.
+    assert sum(one.get("docsExamined", 0) for one in noted) <= MAX_LISTED_FAILURES + 1
     assert all("COLLSCAN" not in one.get("planSummary", "") for one in noted)

@@ -23,7 +23,7 @@ from apps.mengla.runs.collect import TASK_NAMES
 from apps.mengla.runs.planning import preview_retry
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.selectors import failures_of, list_runs, progress_of
+from apps.sync_tasks.selectors import Obstacles, failures_of, list_runs, progress_of
 from apps.sync_tasks.services import Started
 
 _MAX_LISTED = 200
@@ -83,7 +83,8 @@ class Command(FollowingCommand):
 
     def _list(self, options: Options) -> CommandResult:
         page = list_runs(status=options["status"], task_id=options["task_id"], limit=options["limit"])
-        views = [RunView(run, progress_of(run)) for run in page.rows]
+        obstacles = Obstacles()
+        views = [RunView(run, progress_of(run), obstacles.of(run)) for run in page.rows]
         text = runs_table(views) if views else _("No sync tasks found.")
         return {"tasks": [describe_run(view) for view in views]}, text, ExitCode.DONE
 

@@ -1,0 +1,165 @@
+"""Why collections wait: what holds back all of them, or this one, or a run; the most important reason only.
+
+A reason has a stable code, which the API shows, and a text for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
+from apps.core.liveness.processes import newest_heartbeat, worker_problem
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import clock_text
+from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.models import RUNS_INDEX, Collection
+from apps.mengla.store import selectors
+from apps.mengla.upstream import breaker, spacing
+from apps.mengla.upstream.breaker import BreakerSnapshot, BreakerState
+from apps.sync_tasks.work import Waiting
+
+# Nobody knows when an operator will have repaired something.
+_REPAIR_SECONDS = 60.0
+Document = Mapping[str, Any]
+
+
+class WaitingCode(StrEnum):
+    """The codes of the reasons; an open breaker has the code of the error that opened it."""
+
+    NO_SERVICE = "no_service"
+    NO_WORKER = "no_worker"
+    UNAVAILABLE = "unavailable"
+    RETRY = "retry"
+    QUEUED = "queued"
+    IN_FLIGHT = "in_flight"
+
+
+_OUTAGES = {
+    CollectionError.UNAUTHORIZED: gettext_noop("The collection service has refused the key since %(since)s."),
+    CollectionError.UNKNOWN_TASK: gettext_noop(
+        "The collection service has had no task of this name since %(since)s."
+    ),
+    CollectionError.REJECTED: gettext_noop(
+        "The simulator has responded in place of the collection service since %(since)s."
+    ),
+    CollectionError.CONNECT_ERROR: gettext_noop(
+        "The collection service has been unreachable since %(since)s."
+    ),
+    CollectionError.TIMEOUT: gettext_noop("The collection service has not answered since %(since)s."),
+    CollectionError.SERVICE_ERROR: gettext_noop(
+        "The collection service has answered with errors since %(since)s."
+    ),
+    CollectionError.EXECUTION_FAILED: gettext_noop(
+        "The collection service has failed every collection since %(since)s."
+    ),
+}
+
+
+def obstacle() -> Waiting | None:
+    """Return what holds back all collections at present; None when nothing does."""
+    return _no_service() or no_worker() or outage(breaker.snapshot()) or _pause()
+
+
+def waiting_of(collection: Document, *, position: int) -> Waiting | None:
+    """Return why a collection waits; None when it is sent next, or does not wait.
+
+    ``position``: how many PENDING collections are ahead of it.
+    """
+    if collection["status"] != CollectionStatus.PENDING:
+        return None
+    return obstacle() or _own_reason(collection, position)
+
+
+def waiting_of_run(run_id: str) -> Waiting | None:
+    """Return why nothing of a running run is done at present; None when something is."""
+    first = _first_pending(run_id)
+    if first is None:  # it is being planned, or the service works on all that is left
+        return no_worker()
+    if (reason := obstacle()) is not None:
+        return reason
+    in_flight = {"run_ids": run_id, "status": CollectionStatus.DISPATCHED.value}
+    if collection_of(Collection).find_one(in_flight, {"_id": 1}) is not None:
+        return None
+    return _own_reason(first, selectors.queue_position(first))
+
+
+def no_worker() -> Waiting | None:
+    """Return that no worker is alive, as ``/ready`` says it; None when one is."""
+    problem = worker_problem()
+    if problem is None:
+        return None
+    newest = newest_heartbeat()
+    since = None if newest is None else newest.beat_at
+    return Waiting(WaitingCode.NO_WORKER, problem, since, _REPAIR_SECONDS)
+
+
+def outage(snapshot: BreakerSnapshot) -> Waiting | None:
+    """Return why the breaker is not closed; None when it is."""
+    if snapshot.state is BreakerState.CLOSED:
+        return None
+    since = None
+    if snapshot.since is not None:
+        since = datetime.fromtimestamp(snapshot.since, UTC).replace(tzinfo=None)
+    code = snapshot.reason or WaitingCode.UNAVAILABLE
+    template = _OUTAGES.get(snapshot.reason) if snapshot.reason else None
+    if template is None or since is None:
+        text = _("The collection service is unavailable; the figures will be collected once it is back.")
+    else:
+        text = _(template) % {"since": clock_text(since)}
+    return Waiting(code.value, text, since, snapshot.next_probe_seconds)
+
+
+def _no_service() -> Waiting | None:
+    if settings.COLLECT_SERVICE_URL:
+        return None
+    text = _("No collection service is configured; the figures will be collected once it is.")
+    return Waiting(WaitingCode.NO_SERVICE, text, retry_after_seconds=_REPAIR_SECONDS)
+
+
+def _pause() -> Waiting | None:
+    seconds = spacing.remaining_pause_seconds()
+    if seconds == 0:
+        return None
+    text = _("The collection service asked for a pause until %(time)s.") % {"time": _time_in(seconds)}
+    return Waiting(CollectionError.RATE_LIMITED.value, text, retry_after_seconds=seconds)
+
+
+def _own_reason(collection: Document, position: int) -> Waiting | None:
+    """Return why the collection waits although nothing holds back all of them."""
+    seconds = (collection["not_before"] - utc_now()).total_seconds()
+    if seconds > 0:
+        text = _("The last attempt failed (%(reason)s); the next one is due at %(time)s.") % {
+            "reason": _error_name(collection["error_code"]),
+            "time": _time_in(seconds),
+        }
+        return Waiting(WaitingCode.RETRY, text, collection.get("refused_since"), seconds)
+    if position > 0:
+        text = ngettext("%(count)d collection is ahead.", "%(count)d collections are ahead.", position)
+        return Waiting(WaitingCode.QUEUED, text % {"count": position})
+    slots = settings.MAX_INFLIGHT_REQUESTS
+    if selectors.has_free_slot(slots):
+        return None
+    text = ngettext("Waiting for %(count)d answer.", "Waiting for one of %(count)d answers.", slots)
+    return Waiting(WaitingCode.IN_FLIGHT, text % {"count": slots})
+
+
+def _first_pending(run_id: str) -> Document | None:
+    """Return a PENDING collection of the run that was planned early, one that is due if there is any."""
+    pending = {"run_ids": run_id, "status": CollectionStatus.PENDING.value}
+    # The order of the index is that of planning. To sort them, MongoDB would read them all.
+    due = collection_of(Collection).find_one(pending | {"not_before": {"$lte": utc_now()}}, hint=RUNS_INDEX)
+    return due or collection_of(Collection).find_one(pending, hint=RUNS_INDEX)
+
+
+def _error_name(code: str) -> str:
+    return str(CollectionError(code).label) if code in CollectionError.values else code
+
+
+def _time_in(seconds: float) -> str:
+    return clock_text(utc_now() + timedelta(seconds=seconds), has_seconds=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import translation
 
-from apps.core.time_texts import duration_text, instant_text
+from apps.core.time_texts import clock_text, duration_text, instant_text
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,14 @@ def test_a_duration_has_its_two_largest_units(seconds: float | None, text: str) 
 def test_a_duration_is_in_the_language_of_the_reader() -> None:
     with translation.override("zh-hans"):
         assert duration_text(200) == "3 分 20 秒"
+
+
+def test_a_time_of_day_has_its_date_unless_it_is_today() -> None:
+    now = datetime.now(UTC)
+    here = now + timedelta(hours=8)
+    assert clock_text(now) == clock_text(now.replace(tzinfo=None)) == f"{here:%H:%M}"
+    assert clock_text(now, has_seconds=True) == f"{here:%H:%M:%S}"
+    assert clock_text(datetime(2025, 5, 31, 16, 5, 6)) == "2025-06-01 00:05"
 
 
 def test_an_instant_is_shown_in_the_time_of_the_market() -> None:

@@ -235,6 +235,31 @@ class TestBreaker:
         breaker.record_success()
         assert check() == ([], ["breaker_open"])
 
+    @pytest.mark.parametrize(
+        ("reason", "setting"),
+        [
+            ("unauthorized", "Correct COLLECT_SERVICE_API_KEY."),
+            ("unknown_task", "Correct COLLECT_TASK_NAME."),
+            ("rejected", "Correct COLLECT_SERVICE_URL."),
+            ("connect_error", "Start it, or correct COLLECT_SERVICE_URL."),
+            ("service_error", "Check it and COLLECT_SERVICE_URL."),
+            ("timeout", "Check it, and that it reaches MENGLA_WEBHOOK_URL."),
+            ("execution_failed", "Check it."),
+        ],
+    )
+    def test_the_message_names_the_setting(self, reason: str, setting: str, admin: APIClient) -> None:
+        facts = {"state": "open", "opened_at": 0, "since": 1735700580000, "failures": 1, "reason": reason}
+        get_redis().hset(breaker.KEY, mapping=facts)
+        assert check() == (["breaker_open"], [])
+        found = alert("breaker_open")
+        assert found["severity"] == "critical"
+        assert "since 2025-01-01 11:03:00. " in found["message"]
+        assert found["message"].endswith(setting)
+        shown = admin.get("/api/admin/alerts", headers={"Accept-Language": "zh-CN"}).json()["data"]["alerts"]
+        (chinese,) = [one["message"] for one in shown if one["rule"] == "breaker_open"]
+        assert "采集服务" in chinese
+        assert "2025-01-01 11:03:00" in chinese
+
 
 class TestWorkers:
     def test_silent_for_longer_than_the_threshold(self, settings: Any) -> None:

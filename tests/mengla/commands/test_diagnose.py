@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -117,6 +118,29 @@ def test_an_open_breaker_is_a_failure(settings: Any) -> None:
     checks = diagnose()
     assert checks["breaker"]["detail"].startswith("open after")
     assert checks["collection_service"]["is_ok"]  # it is asked all the same
+
+
+@pytest.mark.usefixtures("_healthy")
+@pytest.mark.parametrize(
+    ("reason", "found", "advice"),
+    [
+        ("unauthorized", "refused the key", "Correct COLLECT_SERVICE_API_KEY; requests resume"),
+        ("unknown_task", "no task of this name", "Correct COLLECT_TASK_NAME; requests resume"),
+        ("rejected", "simulator", "Correct COLLECT_SERVICE_URL; requests resume"),
+        ("timeout", "not answered", "Check the service, and that it reaches MENGLA_WEBHOOK_URL."),
+        ("connect_error", "unreachable", "Check the service and COLLECT_SERVICE_URL."),
+    ],
+)
+def test_an_open_breaker_says_why_and_what_to_do(
+    reason: str, found: str, advice: str, redis_client: redis.Redis
+) -> None:
+    facts = {"state": "open", "opened_at": int(time.time() * 1000), "since": 1735700580000, "failures": 1}
+    redis_client.hset(breaker.KEY, mapping=facts | {"reason": reason})
+    check = diagnose()["breaker"]
+    assert check["detail"].startswith("open after 1 consecutive failures")
+    assert found in check["detail"]
+    assert check["detail"].endswith("since 2025-01-01 11:03.")
+    assert check["advice"].startswith(advice)
 
 
 @pytest.mark.usefixtures("_healthy")

@@ -147,11 +147,6 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         waiting = waiting_of(document, position=queue_position(document))
         return waiting.message if waiting else "-"
 
-    @admin.display(description=_("refusals"))
-    def refusals(self, collection: Collection) -> int:
-        """Return how often the collection service did not take it, in a row."""
-        return getattr(collection, "refusals", 0)
-
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:
         """Return when it was enqueued."""

@@ -16,7 +16,7 @@ BREAKER_SECONDS = 3  # CB_TIMEOUT of the shared stack; it opens after 3 failures
 BREAKER_KEY = "mengla:breaker:collection_service"
 
 
-OUTAGE = ("connect_error", "service_error", "timeout", "unavailable")
+OUTAGE = ("connect_error", "service_error", "timeout")
 
 
 def code_of(answer: httpx.Response) -> str | None:

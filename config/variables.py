@@ -235,6 +235,13 @@ class Environment(AlertVariables):
         default=600,
         help="How long an empty answer counts as fresh, in seconds.",
     )
+    SETTLE_HOURS: int = _variable(
+        parsers.integer(minimum=0, maximum=720),
+        default=0,
+        help=(
+            "Hours from a period's end until its figures are final; those collected earlier are provisional."
+        ),
+    )
     RETENTION_DAY_DAYS: int = _variable(
         parsers.integer(minimum=1, maximum=36_500),
         default=30,

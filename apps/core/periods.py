@@ -242,6 +242,21 @@ def check_range(
         raise PeriodError(message, fields=_fields(names, message, is_end=True))
 
 
+def check_begun(period: Period, today: date, *, name: str | None = None) -> None:
+    """Refuse a period that begins after ``today``: there are no figures of it.
+
+    :raises PeriodError: its ``fields`` name the input if ``name`` is given.
+    """
+    current = period_of(today, period.granularity)
+    if current < period:
+        message = _("%(period)s has not begun: the current %(granularity)s is %(current)s.") % {
+            "period": period.dashed,
+            "granularity": period.granularity,
+            "current": current.dashed,
+        }
+        raise PeriodError(message, fields={name: [message]} if name else None)
+
+
 def _fields(names: tuple[str, str] | None, message: str, *, is_end: bool) -> dict[str, list[str]] | None:
     return {names[is_end]: [message]} if names else None
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
+
+from apps.core import market_clock
+from apps.core.scheduling.schedules import next_run_of
+
+_CRONS = ("CRON_DAILY_COLLECT", "CRON_MONTHLY_COLLECT", "CRON_QUARTERLY_COLLECT", "CRON_YEARLY_COLLECT")
+_END_OF_ALL = date(2026, 1, 1)  # a day, a month, a quarter and a year end at its midnight
 
 
 @register
@@ -32,4 +39,19 @@ def check_collection_service(app_configs: Any, **kwargs: Any) -> list[CheckMessa
                 id="collector.W002",
             )
         )
-    return messages
+    return [*messages, *_early_schedules()]
+
+
+def _early_schedules() -> list[CheckMessage]:
+    """Warn of schedules that collect a period before its figures are final."""
+    end = market_clock.midnight(_END_OF_ALL)
+    final_at = (end + timedelta(hours=settings.SETTLE_HOURS)).astimezone(UTC).replace(tzinfo=None)
+    return [
+        Warning(
+            f"{name} fires before the figures of the period are final (SETTLE_HOURS).",
+            hint="Let it fire later: what it collects is provisional, and is collected again.",
+            id="collector.W005",
+        )
+        for name in _CRONS
+        if next_run_of(getattr(settings, name), after=end - timedelta(microseconds=1)) < final_at
+    ]

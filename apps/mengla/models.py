@@ -44,8 +44,10 @@ class Record(models.Model):
     is_empty = models.BooleanField(_("is empty"), default=False)
     empty_reason = models.CharField(_("empty reason"), max_length=32, blank=True, choices=EmptyReason.choices)
     collected_at = models.DateTimeField(_("collected at"))
-    # The record is stale from then on. An empty answer does not replace figures, but moves this forward.
+    # The record is stale from then on, or earlier if it is provisional: only queries/freshness.py reads this.
+    # An empty answer does not replace figures, but moves this forward and notes when (renewed_at).
     fresh_until = models.DateTimeField(_("fresh until"))
+    renewed_at = models.DateTimeField(null=True)
     collect_duration_ms = models.BigIntegerField(_("collection duration (ms)"), null=True)
     collection_id = models.CharField(max_length=24, blank=True)
     # The runs that requested the last write of the figures, and whether a reader has ever requested them.

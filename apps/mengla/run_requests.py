@@ -7,8 +7,10 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from apps.core import market_clock
 from apps.core.api.period_range import PeriodRangeSerializer
 from apps.core.api.serializers import ExactSerializer, StrictChoiceField, StrictTextField
+from apps.core.periods import PeriodError, check_begun
 from apps.mengla.choices import Action
 from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Order, Selection, select
 from apps.sync_tasks.choices import Trigger
@@ -69,3 +71,16 @@ class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):
     """A range of periods, and the selected category and actions."""
 
     max_periods = MAX_RANGE_PERIODS
+
+
+class CollectRangeSerializer(RangeSerializer):
+    """A range of periods to collect: its last one has begun."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a range with periods that have not begun."""
+        attrs = super().validate(attrs)
+        try:
+            check_begun(attrs["endDate"], market_clock.today(), name="endDate")
+        except PeriodError as error:
+            raise serializers.ValidationError(error.fields) from error
+        return attrs

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ParseError
 from apps.core.api.parsers import loads_shallow
 from apps.core.api.serializers import PageQuerySerializer, QuerySerializer
 from apps.mengla.choices import Action, CollectionStatus
+from apps.mengla.queries.freshness import freshness_of
 from apps.mengla.reading.read import MAX_WAIT_SECONDS
 from apps.mengla.words import ERRORS
 from apps.sync_tasks.responses import WaitingSerializer
@@ -242,13 +243,22 @@ class RecordSerializer(serializers.Serializer[Any]):
     empty_reason = serializers.CharField()
     collected_at = serializers.DateTimeField()
     fresh_until = serializers.DateTimeField()
+    provisional = serializers.BooleanField(
+        help_text="Collected before the period was over; stale from the end of the period on."
+    )
     expires_at = serializers.DateTimeField(source="expired_at")
     collect_duration_ms = serializers.IntegerField(allow_null=True)
     collection_id = serializers.CharField()
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
         """Return the public fields of the document; instants are UTC."""
-        return {name: instance[field.source or name] for name, field in self.fields.items()}
+        freshness = freshness_of(instance)
+        facts = {
+            **instance,
+            "fresh_until": freshness.fresh_until,
+            "provisional": freshness.is_provisional,
+        }
+        return {name: facts[field.source or name] for name, field in self.fields.items()}
 
 
 class RecordPageSerializer(serializers.Serializer[Any]):

@@ -16,7 +16,7 @@ from apps.core.api.serializers import (
     StrictTextField,
     UtcDateTimeField,
 )
-from apps.mengla.run_requests import RangeSerializer
+from apps.mengla.run_requests import CollectRangeSerializer
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import RunStatus, Trigger
@@ -142,5 +142,5 @@ class StartedPanelTaskSerializer(serializers.Serializer[Any]):
     task_id = serializers.CharField()
 
 
-class FillSerializer(RangeSerializer):
+class FillSerializer(CollectRangeSerializer):
     """The gaps to fill."""

@@ -110,11 +110,15 @@ def test_settings_that_do_not_fit_together_are_warned_of() -> None:
         **NOWHERE,
         COLLECT_SERVICE_URL="https://collect.example.com",
         ALERT_WEBHOOK_URL="https://alerts.example.com/s3cret-path",
+        SETTLE_HOURS="12",
     )
     assert result.returncode == 0
     assert "(collector.W001) COLLECT_SERVICE_URL is set without COLLECT_SERVICE_API_KEY." in result.stderr
     assert "(collector.W002) The webhook address is a loopback address" in result.stderr
     assert "(collector.W004) ALERT_WEBHOOK_URL is set without ALERT_WEBHOOK_SECRET" in result.stderr
+    assert "(collector.W005) CRON_DAILY_COLLECT fires before the figures of the period" in result.stderr
+    assert "(collector.W005) CRON_MONTHLY_COLLECT" in result.stderr
+    assert result.stderr.count("W005") == 2  # a quarter and a year are collected a day or two later
     assert "s3cret" not in result.stderr
 
 

@@ -16,6 +16,7 @@ from apps.core.time_texts import instant_text
 from apps.mengla.choices import Action, EmptyReason, Priority
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.monitoring.figure_tables import tables_of
+from apps.mengla.queries.freshness import freshness_of
 from apps.mengla.queries.parameters import DataQuery, build_query
 from apps.mengla.queue import jobs
 from apps.mengla.queue.jobs import Enqueued
@@ -71,6 +72,7 @@ def enqueue_cell(query: DataQuery, *, requested_by: str) -> Enqueued:
 
 
 def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
+    freshness = freshness_of(record)
     age: timedelta = utc_now() - record["collected_at"]
     data = [record["data"]] if query.is_trend and record["data"] is not None else record["data"]
     tables = [] if record["is_empty"] else tables_of(query, data)
@@ -80,9 +82,10 @@ def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
         "empty_reason": _reason(record["empty_reason"]),
         "collected_at": instant_text(record["collected_at"]),
         "age_seconds": age.total_seconds(),
-        "fresh_until": instant_text(record["fresh_until"]),
+        "fresh_until": instant_text(freshness.fresh_until),
         "kept_until": instant_text(record["expired_at"]),
-        "is_stale": record["fresh_until"] <= utc_now(),
+        "is_stale": not freshness.is_fresh(utc_now()),
+        "is_provisional": freshness.is_provisional,
         "tables": [table.clipped(rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for table in tables],
     }
 

@@ -184,7 +184,12 @@ def _about(shown: Shown) -> list[tuple[str, str]]:
         (_("Category"), shown.query.cat_id or _("All categories")),
         (_("Collected"), freshness["collected_at"]),
         (_("Fresh until"), freshness["fresh_until"]),
-        (_("State"), _("stale") if freshness["is_stale"] else _("fresh")),
+        (_("State"), ", ".join(_states(freshness))),
         (_("Source"), freshness["source"]),
         (_("Empty reason"), shown.empty_reason),
     ]
+
+
+def _states(freshness: Mapping[str, Any]) -> list[str]:
+    state = _("stale") if freshness["is_stale"] else _("fresh")
+    return [state, _("provisional")] if freshness["is_provisional"] else [state]

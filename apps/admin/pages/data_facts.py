@@ -15,7 +15,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch.waiting import WaitingCode, waiting_of
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit, Miss
-from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER
+from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER, PROVISIONAL_HEADER
 from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
 
@@ -38,6 +38,7 @@ def freshness_of(hit: Hit) -> dict[str, Any]:
         "source": sources[hit.source],
         "is_empty": hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY,
         "is_stale": not hit.is_fresh,
+        "is_provisional": PROVISIONAL_HEADER in hit.entry.headers,
         "collected_at": _local(hit.entry.stored_at),
         "age_seconds": max(0.0, time.time() - hit.entry.stored_at),
         "fresh_until": _local(hit.entry.fresh_until),

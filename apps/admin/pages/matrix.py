@@ -41,6 +41,8 @@ MAX_SHOWN_CELLS = 40_000
 MARKS = {
     "P": gettext_lazy("present"),
     "S": gettext_lazy("present, stale"),
+    "V": gettext_lazy("provisional"),
+    "D": gettext_lazy("provisional, due"),
     "E": gettext_lazy("empty"),
     "M": gettext_lazy("missing"),
     "F": gettext_lazy("being collected"),
@@ -182,6 +184,8 @@ def mark_of(cell: Cell) -> str:
     if cell.is_in_flight:
         return "F"
     if cell.state is CellState.PRESENT:
+        if cell.is_provisional:
+            return "D" if cell.is_due else "V"
         return "S" if cell.is_stale else "P"
     return "E" if cell.state is CellState.EMPTY else "M"
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.core.api.serializers import ConfirmationField, GranularityField, StrictBooleanField
 from apps.mengla.monitoring.coverage import CellState, Coverage
-from apps.mengla.run_requests import RangeSerializer, SelectionSerializer
+from apps.mengla.run_requests import CollectRangeSerializer, SelectionSerializer
 
 _STATES = [state.value for state in CellState]
 
@@ -22,7 +22,7 @@ class FullCrawlSerializer(SelectionSerializer):
         self.fields["catId"].help_text = text
 
 
-class BackfillSerializer(RangeSerializer):
+class BackfillSerializer(CollectRangeSerializer):
     """What to collect."""
 
     force = StrictBooleanField(required=False, default=False, help_text="Collect fresh figures again, too.")
@@ -41,6 +41,12 @@ class CoverageTotalsSerializer(serializers.Serializer[Any]):
     empty = serializers.IntegerField()
     missing = serializers.IntegerField()
     stale = serializers.IntegerField(help_text="Stored figures that are stale.")
+    provisional = serializers.IntegerField(
+        help_text="Stored figures that were collected before their period was over."
+    )
+    due = serializers.IntegerField(
+        help_text="Provisional figures whose period is over: fills and gap checks collect them again."
+    )
     in_flight = serializers.IntegerField(help_text="Figures in any state that are queued or being collected.")
 
 

@@ -19,6 +19,7 @@ from apps.mengla.admin.figures import figures_of
 from apps.mengla.admin.filters import EmptyFilter, GranularityFilter, RecordActionFilter
 from apps.mengla.choices import GRANULARITIES
 from apps.mengla.models import Record
+from apps.mengla.queries.freshness import FIELDS, Freshness, freshness_of
 
 
 @admin.register(Record)
@@ -61,10 +62,15 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         found = queryset.filter(cat_id=text) if is_cat_id(text) else queryset.filter(id__startswith=text)
         return found, False
 
-    @coloured(_("figures"), {"present": "success", "empty": "warning"})
+    @coloured(_("figures"), {"present": "success", "provisional": "info", "empty": "warning"})
     def state(self, record: Record) -> Coloured:
-        """Return whether there are figures, with its colour."""
-        return Coloured(("empty", _now("Empty")) if record.is_empty else ("present", _now("Present")))
+        """Return whether there are figures, and whether they are provisional, with its colour."""
+        is_provisional = _freshness(record).is_provisional
+        if record.is_empty:
+            return Coloured(("empty", _now("Empty, provisional") if is_provisional else _now("Empty")))
+        if is_provisional:
+            return Coloured(("provisional", _now("Present, provisional")))
+        return Coloured(("present", _now("Present")))
 
     @admin.display(description=_("updated at"))
     def updated(self, record: Record) -> str:
@@ -79,7 +85,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     @admin.display(description=_("fresh until"))
     def stale_at(self, record: Record) -> str:
         """Return when the figures become stale."""
-        return instant_text(record.fresh_until)
+        return instant_text(_freshness(record).fresh_until)
 
     @admin.display(description=_("kept until"))
     def kept_until(self, record: Record) -> str:
@@ -110,3 +116,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     def figures(self, record: Record) -> SafeString:
         """Return the figures as tables, and as folded JSON."""
         return figures_of(record)
+
+
+def _freshness(record: Record) -> Freshness:
+    return freshness_of({name: getattr(record, name) for name in FIELDS})

@@ -5,7 +5,9 @@ from __future__ import annotations
 import structlog
 from django.utils.translation import gettext as _
 
+from apps.core import market_clock
 from apps.core.errors import Conflict, NotFound
+from apps.core.periods import check_begun
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.queue import jobs, removal, run_state
 from apps.mengla.queue.wakeup import wake_dispatcher
@@ -43,6 +45,7 @@ def retry_collection(*, collection_id: str, requested_by: str) -> str:
 
     :raises NotFound: when there is no such collection.
     :raises Conflict: when it has not ended, or has succeeded.
+    :raises InvalidInput: when its last period has not begun; older versions accepted such a query.
     """
     collection = find_collection(collection_id)
     if collection is None:
@@ -50,10 +53,10 @@ def retry_collection(*, collection_id: str, requested_by: str) -> str:
     if not is_repeatable(collection["status"]):
         detail = f"status={collection['status']}"
         raise Conflict(_("Only a failed, empty or cancelled collection can be retried."), detail=detail)
+    query = query_of(collection)
+    check_begun(query.end, market_clock.today())
     # Forced: an empty record counts as fresh for a while, and would end the new collection unsent.
-    enqueued = jobs.enqueue(
-        query_of(collection), priority=Priority.MANUAL, requested_by=requested_by, is_forced=True
-    )
+    enqueued = jobs.enqueue(query, priority=Priority.MANUAL, requested_by=requested_by, is_forced=True)
     wake_dispatcher()
     new_id = str(enqueued.collection_id)
     audit.info(

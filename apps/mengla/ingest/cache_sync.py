@@ -16,9 +16,7 @@ from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
 from apps.mengla.store import selectors
-from apps.mengla.store.figures import NothingStored, build_stored
-
-RECORD_FIELD = "-"
+from apps.mengla.store.figures import NothingStored, build_stored, cache_field
 
 
 def refresh_cache(query: DataQuery) -> bool:
@@ -26,7 +24,7 @@ def refresh_cache(query: DataQuery) -> bool:
     is_notified = get_cache().invalidate(query.cache_group)
     if is_notified and not query.is_trend:  # which ranges of a trend will be read is not known
         with contextlib.suppress(NothingStored):
-            get_or_build(query.cache_group, RECORD_FIELD, partial(build_stored, query))
+            get_or_build(query.cache_group, cache_field(query), partial(build_stored, query))
     return is_notified
 
 

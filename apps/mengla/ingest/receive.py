@@ -160,7 +160,7 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         if not (is_late and _has_fresh_figures(query)):
             # Marked before the write: if the process is killed after it, the tick notifies the caches.
             jobs.mark_cache_pending(collection["_id"])
-            records.store_answers(query, answers, _provenance(collection))
+            records.store_answers(query, answers, _provenance(collection, attempt_token))
     except UnreadablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, error.args[0])
     except UnstorablePayload as error:
@@ -234,15 +234,18 @@ def _trend_answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answe
     return answers
 
 
-def _provenance(collection: Document) -> records.Provenance:
+def _provenance(collection: Document, attempt_token: str) -> records.Provenance:
     now = utc_now()
     sent_at = collection["dispatched_at"]
+    # When an earlier attempt was sent is not known, but not before the collection was enqueued.
+    is_current = attempt_token == collection["attempt_token"]
     return records.Provenance(
         collection_id=str(collection["_id"]),
         run_ids=collection["run_ids"],
         has_reader=collection["has_reader"],
         collected_at=now,
         duration_ms=int((now - sent_at).total_seconds() * 1000) if sent_at else None,
+        asked_at=sent_at if sent_at and is_current else collection["created_at"],
     )
 
 

@@ -45,8 +45,9 @@ class Provenance:
     collection_id: str
     run_ids: list[str]  # the runs that requested it
     has_reader: bool  # whether a reader requested it
-    collected_at: datetime  # UTC without zone
+    collected_at: datetime  # when the answer came; UTC without zone
     duration_ms: int | None
+    asked_at: datetime | None = None  # when the service was asked, if that is known; UTC without zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def write_if_newer(records: Sequence[ImportedRecord]) -> tuple[frozenset[int], f
     operations = [
         UpdateOne(
             {"_id": record.id, "collected_at": {"$lt": record.collected_at}},
-            {"$set": record.changes, "$setOnInsert": record.first},
+            {"$set": record.changes, "$setOnInsert": record.first, "$unset": {"renewed_at": ""}},
             upsert=True,
         )
         for record in records
@@ -201,6 +202,8 @@ def _bulk_write(operations: list[UpdateOne]) -> None:
 
 def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> list[UpdateOne]:
     now = provenance.collected_at
+    final_at = freshness.final_at(answer.period)
+    collected_at = _collected_at(provenance, final_at)
     identity = {"_id": query.record_id(answer.period)}
     is_empty = answer.empty_reason is not None
     first: Document = {
@@ -216,8 +219,8 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
         "data_hash": "" if is_empty else _checked_hash(answer.data),
         "is_empty": is_empty,
         "empty_reason": answer.empty_reason.value if answer.empty_reason else "",
-        "collected_at": now,
-        "fresh_until": now
+        "collected_at": collected_at,
+        "fresh_until": collected_at
         + (freshness.empty_fresh_for() if is_empty else freshness.fresh_for(query.granularity)),
         "collect_duration_ms": provenance.duration_ms,
         "collection_id": provenance.collection_id,
@@ -228,17 +231,33 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
     # Once true it stays true, so that records of readers outlive the runs that refresh them.
     (document if provenance.has_reader else first)["has_reader"] = provenance.has_reader
     if not is_empty:
-        return [UpdateOne(identity, {"$set": document, "$setOnInsert": first}, upsert=True)]
+        renewal: Document = {"$set": document, "$setOnInsert": first, "$unset": {"renewed_at": ""}}
+        return [UpdateOne(identity, renewal, upsert=True)]
+    # Figures whose freshness this answer outlasts, or that can no longer be fresh: they are provisional, and
+    # since the end of their period the service has not answered.
+    outlasted: list[Document] = [{"fresh_until": {"$lt": document["fresh_until"]}}]
+    if collected_at >= final_at:
+        outlasted.append({"collected_at": {"$lt": final_at}, "renewed_at": {"$not": {"$gte": final_at}}})
     return [
         # Create the record if there is none; this step does not change an existing one.
         UpdateOne(identity, {"$setOnInsert": document | first}, upsert=True),
         # Replace an empty record; keep figures, and make them fresh for the short time of empty answers.
         UpdateOne(identity | {"is_empty": True}, {"$set": document}),
         UpdateOne(
-            identity | {"is_empty": False, "fresh_until": {"$lt": document["fresh_until"]}},
-            {"$set": {"fresh_until": document["fresh_until"]}},
+            identity | {"is_empty": False, "$or": outlasted},
+            {"$set": {"fresh_until": document["fresh_until"], "renewed_at": collected_at}},
         ),
     ]
+
+
+def _collected_at(provenance: Provenance, final_at: datetime) -> datetime:
+    """Return when the figures of a period count as collected.
+
+    What was asked for before the period was over may lack its last hours, so it counts as collected then,
+    however late the answer came.
+    """
+    asked_at, answered_at = provenance.asked_at, provenance.collected_at
+    return asked_at if asked_at is not None and asked_at < final_at <= answered_at else answered_at
 
 
 def _checked_hash(data: Any) -> str:

@@ -1,9 +1,9 @@
-"""Which figures are stored, period by period: present, empty or missing, stale, being collected."""
+"""Which figures are stored, period by period: present, empty or missing, stale, provisional, in flight."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
@@ -39,18 +39,22 @@ class Cell:
 
     state: CellState = CellState.MISSING
     is_stale: bool = False  # stored, and due for a refresh
+    is_provisional: bool = False  # stored, but collected before the period was over
+    is_due: bool = False  # provisional although the period is over: fills and gap checks collect it
     is_in_flight: bool = False  # a collection of it is pending or dispatched
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many cells are in each state; ``stale`` and ``in_flight`` ones are counted there, too."""
+    """How many cells are in each state; the numbers after ``missing`` count some of them once more."""
 
     present: int
     empty: int
     missing: int
     stale: int
     in_flight: int
+    provisional: int = 0
+    due: int = 0  # those of the provisional ones whose period is over
 
     @property
     def all(self) -> int:
@@ -110,6 +114,8 @@ def count_cells(cells: Iterable[Cell]) -> Totals:
         empty=by_state[CellState.EMPTY],
         missing=by_state[CellState.MISSING],
         stale=sum(cell.is_stale for cell in listed),
+        provisional=sum(cell.is_provisional for cell in listed),
+        due=sum(cell.is_due for cell in listed),
         in_flight=sum(cell.is_in_flight for cell in listed),
     )
 
@@ -129,8 +135,7 @@ def coverage(*, start: Period, end: Period, selection: Selection | None = None) 
     periods = tuple(period_range(start, end))
     found = _stored(actions, cat_ids, periods)
     for key in _in_flight(actions, cat_ids, periods):
-        cell = found.get(key, _MISSING)
-        found[key] = Cell(cell.state, is_stale=cell.is_stale, is_in_flight=True)
+        found[key] = replace(found.get(key, _MISSING), is_in_flight=True)
     return Coverage(start.granularity, tuple(actions), cat_ids, periods, found)
 
 
@@ -144,7 +149,10 @@ def _stored(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence
         key_of = {query.record_id(query.start): _key(query) for query in batch}
         for record_id, state in record_states(list(key_of), now=now).items():
             found[key_of[record_id]] = Cell(
-                CellState.EMPTY if state.is_empty else CellState.PRESENT, is_stale=not state.is_fresh
+                CellState.EMPTY if state.is_empty else CellState.PRESENT,
+                is_stale=not state.is_fresh,
+                is_provisional=state.is_provisional,
+                is_due=state.is_due,
             )
     return found
 

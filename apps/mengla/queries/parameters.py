@@ -13,11 +13,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.periods import (
     Granularity,
     Period,
     PeriodError,
+    check_begun,
     check_range,
     count_periods,
     parse_bound,
@@ -58,7 +60,7 @@ def build_query(
 
     Whether the category exists is not checked here: the read path checks it when no figures are found.
 
-    :raises InvalidInput: with the errors by the API's field names.
+    :raises InvalidInput: with the errors by the API's field names, also when a period has not begun.
     """
     checked_action = _action(action)
     granularity = _granularity(date_type)
@@ -67,6 +69,9 @@ def build_query(
         start, end = _trend_range(period, granularity, start_range, end_range)
     else:
         start = end = _single_period(period, granularity, start_range, end_range)
+    end_field = "endRange" if end_range and checked_action == Action.INDUSTRY_TREND else "timest"
+    with _period_errors():
+        check_begun(end, market_clock.today(), name=end_field)
     return DataQuery(
         action=checked_action,
         cat_id=_category(cat_field, cat_id),

@@ -21,7 +21,9 @@ class SkipPolicy(StrEnum):
     """Which queries a run skips because their records are stored."""
 
     FRESH = "fresh"  # skip stored figures that are fresh
-    PRESENT = "present"  # skip stored figures of any age: only gaps are filled
+    # Skip stored figures of any age: only gaps are filled. Provisional figures are a gap once their period is
+    # over.
+    PRESENT = "present"
     NOTHING = "nothing"  # collect everything again
 
 

@@ -27,7 +27,6 @@ from apps.core.storage.outages import mongo_outage
 from apps.core.web_threads import Places, places_for_half
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
-from apps.mengla.ingest.cache_sync import RECORD_FIELD
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
@@ -42,6 +41,7 @@ from apps.mengla.store.figures import (
     NothingStored,
     RecordSet,
     build_stored,
+    cache_field,
     record_set_of,
 )
 from apps.mengla.store.outcomes import ReadResult
@@ -168,11 +168,6 @@ def _serve_built(
     if not built.to_collect:
         return stored
     return build_or_recall(refresh, lambda: stored, event="refresh_not_enqueued", identity=query.identity)
-
-
-def cache_field(query: DataQuery) -> str:
-    """Return the field of the query's entry within its cache group."""
-    return query.range_key if query.is_trend else RECORD_FIELD
 
 
 def _check_category(query: DataQuery) -> None:

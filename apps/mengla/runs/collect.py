@@ -14,7 +14,8 @@ from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from apps.categories.selectors import check_categories, list_all_ids, list_level1_ids
-from apps.core.periods import Granularity, Period, check_range, previous_closed_period
+from apps.core import market_clock
+from apps.core.periods import Granularity, Period, check_begun, check_range, previous_closed_period
 from apps.mengla.choices import Action, Priority
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import ALL_ACTIONS, Plan, SkipPolicy, Span, first_of_year
@@ -106,7 +107,11 @@ def period_plan(
     is_forced: bool = False,
     priority: Priority = Priority.MANUAL,
 ) -> Plan:
-    """Plan one period of any granularity: the selected actions, the trend from the start of the year."""
+    """Plan one period of any granularity: the selected actions, the trend from the start of the year.
+
+    :raises InvalidInput: when the period has not begun.
+    """
+    check_begun(period, market_clock.today(), name="date")
     task_id = PERIOD_TASK_IDS[period.granularity]
     return _plan(
         task_id, [_span_of(period)], selection, skip=_skip(is_forced), priority=priority, period=period.key
@@ -137,13 +142,14 @@ def backfill_plan(
 ) -> Plan:
     """Plan a range of periods at the lowest priority; fresh figures are left out unless forced.
 
-    :raises InvalidInput: for a reversed range, two granularities, or too many periods.
+    :raises InvalidInput: for a reversed range, two granularities, too many periods, or periods that have not
+        begun.
     """
     return _range_plan("backfill", start, end, selection, _skip(is_forced))
 
 
 def fill_plan(start: Period, end: Period, *, selection: Selection | None = None) -> Plan:
-    """Plan only what is missing or empty in a range of periods.
+    """Plan what is missing or empty in a range of periods, or provisional though its period is over.
 
     :raises InvalidInput: as :func:`backfill_plan` does.
     """
@@ -151,7 +157,9 @@ def fill_plan(start: Period, end: Period, *, selection: Selection | None = None)
 
 
 def backfill_check_plan(today: date, *, not_due: Collection[Granularity] = frozenset()) -> Plan:
-    """Plan what is missing or empty in the last closed periods; this also closes gaps after downtime.
+    """Plan what is missing, empty or still provisional in the last closed periods.
+
+    This also closes gaps after downtime.
 
     For granularities in ``not_due`` the newest closed period is left out: its own schedule collects it.
     """
@@ -176,6 +184,7 @@ def _range_plan(
     task_id: str, start: Period, end: Period, selection: Selection | None, skip: SkipPolicy
 ) -> Plan:
     check_range(start, end, names=("from", "to"), limit=MAX_RANGE_PERIODS)
+    check_begun(end, market_clock.today(), name="to")
     spans, period = [Span(start, end, trend_start=start)], f"{start.key}~{end.key}"
     return _plan(task_id, spans, selection, skip=skip, priority=Priority.BACKFILL, period=period)
 

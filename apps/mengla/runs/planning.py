@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from bson.errors import BSONError
 
+from apps.core import market_clock
 from apps.core.batches import batches
 from apps.core.scheduling.broker import send_task
 from apps.core.storage.mongo import collection_of, utc_now
@@ -59,7 +60,7 @@ class _Candidate:
             return False
         if self.stored_after is not None and state.collected_at <= self.stored_after:
             return False
-        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not state.is_empty)
+        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not (state.is_empty or state.is_due))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +191,20 @@ def _candidates_of(plan: Plan) -> Iterator[_Candidate]:
 def _failed_candidates(run_id: str) -> Iterator[_Candidate]:
     """Yield the queries that failed in a run, without duplicates.
 
-    Those that were collected since are skipped later. The record of a forced query may have been fresh when
+    Those whose periods have not begun are left out: older versions collected them. Those that were collected
+    since are skipped later. The record of a forced query may have been fresh when
     the query failed, so only a record newer than the failure counts for it.
     """
     criteria = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
+    today = market_clock.today()
     seen: set[str] = set()
     for failed in collection_of(Collection).find(criteria).sort("_id"):
-        if failed["identity"] not in seen:
-            seen.add(failed["identity"])
+        query = selectors.query_of(failed)
+        if query.identity not in seen and query.end.first_day <= today:
+            seen.add(query.identity)
             is_forced = failed["is_forced"]
             yield _Candidate(
-                selectors.query_of(failed),
+                query,
                 SkipPolicy.FRESH,
                 is_forced,
                 stored_after=failed["finished_at"] if is_forced else None,

@@ -32,9 +32,15 @@ from apps.mengla.choices import WARM_UP_TASK_ID, Action
 from apps.mengla.dispatch.waiting import no_worker
 from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
-from apps.mengla.reading.read import cache_field
 from apps.mengla.store import selectors
-from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, BuiltFigures, NothingStored, build_stored
+from apps.mengla.store.figures import (
+    EMPTY,
+    FRESHNESS_HEADER,
+    BuiltFigures,
+    NothingStored,
+    build_stored,
+    cache_field,
+)
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.work import Counts, Failure, Started, Waiting

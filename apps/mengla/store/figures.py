@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
+
 from apps.categories.selectors import list_children
 from apps.core.api.envelope import dump_json, success_body
 from apps.core.caching.entry import Built, build_entry
 from apps.core.periods import Period
 from apps.core.storage.mongo import utc_now
 from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queries.freshness import Freshness, freshness_of
 from apps.mengla.store import selectors
 
 FRESHNESS_HEADER = "X-MengLa-Freshness"
 PARTIAL_HEADER = "X-MengLa-Trend-Partial"
+PROVISIONAL_HEADER = "X-MengLa-Provisional"
 EMPTY = "empty"
 Document = Mapping[str, Any]
 
@@ -34,6 +38,8 @@ class RecordSet:
     filled: list[Document]  # those with figures
     to_collect: list[Period]
     is_incomplete: bool  # a period has no record
+    fresh_until: datetime  # UTC without zone; from then on a stored record is stale
+    is_provisional: bool  # a stored record is
     version: str
 
 
@@ -54,6 +60,15 @@ class BuiltFigures(Built):
         return self.records.is_incomplete
 
 
+def cache_field(query: DataQuery) -> str:
+    """Return the field of the query's entry within its cache group.
+
+    It names the setting that an entry's freshness was computed with, so that no entry with another one is
+    found. Entries of versions before there was this setting had the bare name.
+    """
+    return f"{query.range_key if query.is_trend else '-'}@{settings.SETTLE_HOURS}"
+
+
 def record_set_of(query: DataQuery, documents: Sequence[Document], *, now: datetime) -> RecordSet | None:
     """Return the record set of a query, or None when its records are not enough to serve.
 
@@ -69,8 +84,20 @@ def record_set_of(query: DataQuery, documents: Sequence[Document], *, now: datet
     is_incomplete = len(stored) < len(found)
     if not stored or (is_incomplete and not filled):
         return None
-    to_collect = [period for period, document in found if document is None or document["fresh_until"] <= now]
-    return RecordSet(stored, filled, to_collect, is_incomplete, _version_of(stored))
+    freshness = {document["_id"]: freshness_of(document) for document in stored}
+    return RecordSet(
+        stored=stored,
+        filled=filled,
+        to_collect=[
+            period
+            for period, document in found
+            if document is None or not freshness[document["_id"]].is_fresh(now)
+        ],
+        is_incomplete=is_incomplete,
+        fresh_until=min(one.fresh_until for one in freshness.values()),
+        is_provisional=any(one.is_provisional for one in freshness.values()),
+        version=_version_of(stored, freshness),
+    )
 
 
 class NothingStored(Exception):
@@ -100,11 +127,12 @@ def build_figures(query: DataQuery, documents: Sequence[Document], *, now: datet
         headers[FRESHNESS_HEADER] = EMPTY
     if query.is_trend and len(filled) < query.period_count:
         headers[PARTIAL_HEADER] = f"{query.period_count},{len(filled)}"
-    fresh_until = now if records.is_incomplete else min(document["fresh_until"] for document in stored)
+    if records.is_provisional:
+        headers[PROVISIONAL_HEADER] = "1"
     entry = build_entry(
         dump_json(body),
         stored_at=_unix(min(document["collected_at"] for document in filled or stored)),
-        fresh_until=_unix(fresh_until),
+        fresh_until=_unix(now if records.is_incomplete else records.fresh_until),
         serve_until=_unix(min(document["expired_at"] for document in stored)),
         headers=headers,
         version=records.version,
@@ -112,8 +140,8 @@ def build_figures(query: DataQuery, documents: Sequence[Document], *, now: datet
     return BuiltFigures(entry, records)
 
 
-def _version_of(stored: Sequence[Document]) -> str:
-    facts = ((one["_id"], one["collected_at"], one["fresh_until"]) for one in stored)
+def _version_of(stored: Sequence[Document], freshness: Mapping[str, Freshness]) -> str:
+    facts = ((one["_id"], one["collected_at"], freshness[one["_id"]].fresh_until) for one in stored)
     return hashlib.sha256(repr(list(facts)).encode()).hexdigest()[:32]
 
 

@@ -16,12 +16,14 @@ from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.models import ANY_KIND, Collection, Record
 from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queries.freshness import FIELDS as FRESHNESS_FIELDS
+from apps.mengla.queries.freshness import freshness_of
 
 _MAX_POSITION = 1000
 _MAX_NAMED_PERIODS = 100  # MongoDB merges up to 200 ranges of an index
 Document = dict[str, Any]
 
-_STATE_FIELDS = {"is_empty": 1, "collected_at": 1, "fresh_until": 1, "expired_at": 1}
+_STATE_FIELDS = FRESHNESS_FIELDS | {"is_empty": 1, "expired_at": 1}
 _ALL_FIELDS = _STATE_FIELDS | {"data": 1, "empty_reason": 1}
 
 
@@ -42,16 +44,16 @@ def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
 def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | None:
     """Return the records of a query if all are stored and fresh, otherwise None.
 
-    The documents hold ``is_empty`` and ``empty_reason`` only. ``now`` is UTC without zone.
+    The documents hold ``is_empty`` and ``empty_reason``, but no figures. ``now`` is UTC without zone.
     """
-    found = list(
-        collection_of(Record).find(
-            {"_id": {"$in": query.record_ids}, "fresh_until": {"$gt": now}, "expired_at": {"$gt": now}},
-            {"is_empty": 1, "empty_reason": 1},
-            batch_size=2000,
-        )
+    # A later fresh_until does not make a provisional record fresh, but an earlier one makes any stale.
+    found = collection_of(Record).find(
+        {"_id": {"$in": query.record_ids}, "fresh_until": {"$gt": now}, "expired_at": {"$gt": now}},
+        FRESHNESS_FIELDS | {"is_empty": 1, "empty_reason": 1},
+        batch_size=2000,
     )
-    return found if len(found) == query.period_count else None
+    fresh = [document for document in found if freshness_of(document).is_fresh(now)]
+    return fresh if len(fresh) == query.period_count else None
 
 
 def find_collection(collection_id: str) -> Document | None:
@@ -74,6 +76,8 @@ class RecordState:
 
     is_empty: bool
     is_fresh: bool
+    is_provisional: bool  # collected before its period was over
+    is_due: bool  # provisional and stale, and its period is over: final figures can be collected
     collected_at: datetime  # UTC without zone
 
 
@@ -84,15 +88,21 @@ def record_states(record_ids: Sequence[str], *, now: datetime) -> dict[str, Reco
     """
     found = collection_of(Record).find(
         {"_id": {"$in": list(record_ids)}, "expired_at": {"$gt": now}},
-        {"is_empty": 1, "fresh_until": 1, "collected_at": 1},
+        FRESHNESS_FIELDS | {"is_empty": 1},
         batch_size=5000,
     )
-    return {
-        document["_id"]: RecordState(
-            document["is_empty"], document["fresh_until"] > now, document["collected_at"]
-        )
-        for document in found
-    }
+    return {document["_id"]: _state_of(document, now) for document in found}
+
+
+def _state_of(document: Document, now: datetime) -> RecordState:
+    freshness = freshness_of(document)
+    return RecordState(
+        is_empty=document["is_empty"],
+        is_fresh=freshness.is_fresh(now),
+        is_provisional=freshness.is_provisional,
+        is_due=freshness.is_due(now),
+        collected_at=document["collected_at"],
+    )
 
 
 def failed_recently(identity: str, *, within_seconds: float) -> bool:

@@ -54,8 +54,14 @@ def test_every_state_of_a_cell(site: Client) -> None:
     enqueue(hot("202505", cat_id="1000"))
     assert map_of(site) == {"1000": "PSEMFM", "2000": "MMMMMM"}
     page = site.get(PAGE, HALF_YEAR).content.decode()
-    assert "12 cells: 2 present, 1 empty, 9 missing; 1 stale, 1 being collected." in page
-    for name in ("present", "present, stale", "empty", "missing", "being collected"):
+    assert (
+        "12 cells: 2 present, 1 empty, 9 missing; 1 stale, 0 provisional (0 due), 1 being collected." in page
+    )
+    legend = (
+        *("present", "present, stale", "provisional", "provisional, due"),
+        *("empty", "missing", "being collected"),
+    )
+    for name in legend:
         assert f"</b>{name}</li>" in page
     heads = re.findall(r'<th scope="col" data-period="(\d+)">', page)
     assert heads == [f"2025{month:02}" for month in range(1, 7)]

@@ -66,14 +66,30 @@ class TestStatus:
         }
         assert (found["granularity"], found["startDate"], found["endDate"]) == ("month", "202501", "202503")
         assert found["categories"] == 1
-        assert found["totals"] == {"present": 3, "empty": 1, "missing": 5, "stale": 0, "in_flight": 0}
+        assert found["totals"] == {
+            "present": 3,
+            "empty": 1,
+            "missing": 5,
+            "stale": 0,
+            "in_flight": 0,
+            "provisional": 0,
+            "due": 0,
+        }
 
     def test_stale_and_awaited_ones_are_counted(self, admin: APIClient) -> None:
         store(hot("202501"))
         make_stale(hot("202501"))
         enqueue(hot("202502"))
         totals = self.status(admin, catId="1001", actions=["hot"])["totals"]
-        assert totals == {"present": 1, "empty": 0, "missing": 2, "stale": 1, "in_flight": 1}
+        assert totals == {
+            "present": 1,
+            "empty": 0,
+            "missing": 2,
+            "stale": 1,
+            "in_flight": 1,
+            "provisional": 0,
+            "due": 0,
+        }
 
     def test_without_a_category_all_of_level_1_must_be_there(self, admin: APIClient) -> None:
         for cat_id in ("1000", "2000"):

@@ -35,8 +35,9 @@ def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
         "hot 1001  █▒E·+  2/5",
         "hot all   ·····  0/5",
         "",
-        "█ present, ▒ present but stale, E empty, · missing, + missing and being collected",
-        "10 in total: 2 present, 1 empty, 7 missing; 1 stale, 1 being collected.",
+        "█ present, ▒ present but stale, V provisional: collected before the period was over, "
+        "D provisional and due: the period is over, E empty, · missing, + missing and being collected",
+        "10 in total: 2 present, 1 empty, 7 missing; 1 stale, 0 provisional (0 due), 1 being collected.",
     ]
 
 
@@ -69,10 +70,20 @@ def test_the_matrix_as_json() -> None:
                 "catId": "1001",
                 "states": ["present", "missing"],
                 "stale": [True, False],
+                "provisional": [False, False],
+                "due": [False, False],
                 "in_flight": [False, True],
             }
         ],
-        "totals": {"present": 1, "empty": 0, "missing": 1, "stale": 1, "in_flight": 1},
+        "totals": {
+            "present": 1,
+            "empty": 0,
+            "missing": 1,
+            "stale": 1,
+            "in_flight": 1,
+            "provisional": 0,
+            "due": 0,
+        },
     }
 
 

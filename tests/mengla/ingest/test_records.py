@@ -142,7 +142,7 @@ def test_an_empty_answer_never_replaces_figures(settings: Any) -> None:
     put(hot(), ROWS, NOW - timedelta(days=2))  # stale by now
     before = the_record()
     put_empty(hot(), collection_id="c2")
-    assert the_record() == before | {"fresh_until": NOW + timedelta(seconds=600)}
+    assert the_record() == before | {"fresh_until": NOW + timedelta(seconds=600), "renewed_at": NOW}
 
 
 def test_an_empty_answer_does_not_shorten_the_freshness_of_figures() -> None:

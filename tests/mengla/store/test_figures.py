@@ -32,8 +32,11 @@ def record(
     fresh: timedelta = timedelta(hours=1),
     kept: timedelta = timedelta(days=1),
 ) -> dict[str, Any]:
+    _action, _category, granularity, period_key, *_variant = record_id.split(":")
     return {
         "_id": record_id,
+        "granularity": granularity,
+        "period_key": period_key,
         "data": data,
         "is_empty": bool(empty_reason),
         "empty_reason": empty_reason,

@@ -18,9 +18,9 @@ from apps.mengla.management.arguments import add_range, add_selection, read_rang
 from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, count_cells, coverage
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 
-# present, present but stale, empty, missing, missing and being collected
-_MARKS = "█▒E·+"
-_PLAIN_MARKS = "PpE.+"
+# present, present but stale, provisional, provisional and due, empty, missing, missing and being collected
+_MARKS = "█▒VDE·+"
+_PLAIN_MARKS = "PpVDE.+"
 _BLOCK_PERIODS = 62  # columns that fit beside the names
 
 
@@ -57,6 +57,8 @@ def _described(found: Coverage) -> dict[str, Any]:
                 "catId": cat_id,
                 "states": [cell.state.value for cell in cells],
                 "stale": [cell.is_stale for cell in cells],
+                "provisional": [cell.is_provisional for cell in cells],
+                "due": [cell.is_due for cell in cells],
                 "in_flight": [cell.is_in_flight for cell in cells],
             }
             for action, cat_id, cells in found.rows()
@@ -87,6 +89,8 @@ def _legend(marks: str) -> str:
     meanings = (
         _("present"),
         _("present but stale"),
+        _("provisional: collected before the period was over"),
+        _("provisional and due: the period is over"),
         _("empty"),
         _("missing"),
         _("missing and being collected"),
@@ -98,7 +102,7 @@ def _totals_line(found: Coverage) -> str:
     totals = found.totals()
     text = _(
         "%(all)d in total: %(present)d present, %(empty)d empty, %(missing)d missing; "
-        "%(stale)d stale, %(in_flight)d being collected."
+        "%(stale)d stale, %(provisional)d provisional (%(due)d due), %(in_flight)d being collected."
     )
     return text % (dataclasses.asdict(totals) | {"all": totals.all})
 
@@ -110,10 +114,12 @@ def _stacked(periods: Sequence[Period]) -> list[str]:
 
 def _mark(cell: Cell, marks: str) -> str:
     if cell.state is CellState.PRESENT:
+        if cell.is_provisional:
+            return marks[3 if cell.is_due else 2]
         return marks[1 if cell.is_stale else 0]
     if cell.state is CellState.EMPTY:
-        return marks[2]
-    return marks[4 if cell.is_in_flight else 3]
+        return marks[4]
+    return marks[6 if cell.is_in_flight else 5]
 
 
 def _marks() -> str:

@@ -249,11 +249,8 @@ def check_begun(period: Period, today: date, *, name: str | None = None) -> None
     """
     current = period_of(today, period.granularity)
     if current < period:
-        message = _("%(period)s has not begun: the current %(granularity)s is %(current)s.") % {
-            "period": period.dashed,
-            "granularity": period.granularity,
-            "current": current.dashed,
-        }
+        message = _("%(period)s has not begun: the current period is %(current)s.")
+        message %= {"period": period.dashed, "current": current.dashed}
         raise PeriodError(message, fields={name: [message]} if name else None)
 
 

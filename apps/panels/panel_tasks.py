@@ -64,7 +64,7 @@ _ALL = (
     _period_task(Granularity.YEAR, _("Last year, as the yearly schedule collects it.")),
     PanelTask(
         "backfill_check",
-        _("Collects what is missing or empty in the latest complete periods."),
+        _("Collects what is missing, empty or still provisional in the latest complete periods."),
         backfill_check_plan,
     ),
 )

@@ -120,9 +120,9 @@ def count_task(task_id: str) -> int | None:
 
 
 def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection) -> Started:
-    """Start a run that collects only what is missing or empty in a range.
+    """Start a run that collects only what is missing, empty, or provisional and due in a range.
 
-    :raises InvalidInput: for a reversed or too long range, or unknown categories.
+    :raises InvalidInput: for a reversed or too long range, one that has not begun, or unknown categories.
     :raises AlreadyRunning: when another fill has not ended.
     """
     return collect.start(collect.fill_plan(start, end, selection=selection), order)

@@ -113,12 +113,15 @@ class PanelTaskViewSet(ViewSet):
     @extend_schema(
         operation_id="panel_data_fill",
         summary="Fill gaps",
-        description="Collects only what is missing or empty. 409 while another fill has not ended.",
+        description=(
+            "Collects only what is missing or empty, or provisional although its period is over. "
+            "409 while another fill has not ended."
+        ),
         request=FillSerializer,
         responses={202: StartedPanelTaskSerializer},
     )
     def fill(self, request: Request) -> Response:
-        """Start a run that collects what is missing or empty in a range."""
+        """Start a run that collects what is missing, empty, or provisional and due in a range."""
         wanted = FillSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         start, end = wanted.periods()

@@ -82,11 +82,10 @@ def kept_until(granularity: Granularity, collected_at: datetime) -> datetime:
 def _final_at(granularity: str, period_key: str, settle_hours: int) -> datetime:
     try:
         last_day = parse_period(period_key, Granularity(granularity)).last_day
-    except (
-        PeriodError,
-        ValueError,
-    ):  # a record that another program wrote: nothing can be said, so it counts as final
-        return datetime.min
+    except (PeriodError, ValueError):
+        return (
+            datetime.min
+        )  # another program wrote the record: its period is not known, so it counts as final
     return _utc(market_clock.midnight(last_day + timedelta(days=1))) + timedelta(hours=settle_hours)
 
 

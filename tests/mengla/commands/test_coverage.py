@@ -35,8 +35,8 @@ def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
         "hot 1001  █▒E·+  2/5",
         "hot all   ·····  0/5",
         "",
-        "█ present, ▒ present but stale, V provisional: collected before the period was over, "
-        "D provisional and due: the period is over, E empty, · missing, + missing and being collected",
+        "█ present, ▒ present but stale, V provisional, D provisional and due, E empty, · missing, "
+        "+ missing and being collected",
         "10 in total: 2 present, 1 empty, 7 missing; 1 stale, 0 provisional (0 due), 1 being collected.",
     ]
 

@@ -22,7 +22,8 @@ from apps.mengla.ingest.records import write_if_newer
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.freshness import final_at
 from apps.mengla.reading import read as query_service
-from apps.mengla.runs.collect import Order, backfill_check_plan, period_plan, start
+from apps.mengla.runs.collect import Order, backfill_check_plan, start
+from apps.mengla.runs.scheduled import run_period_collect
 from tests.mengla.commands.support import run
 from tests.mengla.runs.support import identities_of, plan_now
 from tests.mengla.support import (
@@ -290,13 +291,22 @@ def test_imported_figures_are_judged_alike(reader: APIClient) -> None:
 # --- Runs --------------------------------------------------------------------------------------------
 
 
-def test_collect_and_a_scheduled_run_plan_them() -> None:
+def test_the_run_of_the_first_plans_what_was_collected_on_the_last_day() -> None:
+    month = closed(MONTH)
+    query = DataQuery(Action.HOT, "1000", month, month)
+    store_early(query, before=timedelta(hours=4))
+    first = month.next().first_day
+    run_id = run_period_collect(MONTH, intended_at=f"{first}T03:00:00+08:00")
+    assert run_id is not None
+    plan_now(run_id)
+    assert query.identity in identities_of(run_id)
+
+
+def test_collect_plans_them() -> None:
     query = query_for(closed(DAY))
     store_early(query)
     arguments = ("day", "--category", "1001", "--action", "hot")
     assert run("collect", *arguments, "--dry-run", "--json").result["to_collect"] == 1
-    plan = period_plan(closed(DAY))
-    assert f"hot:1000:day:{closed(DAY).key}" in identities_of(_planned(plan))
     change_records(query, collected_at=final_at(query.end))
     assert run("collect", *arguments, "--dry-run", "--json").result["to_collect"] == 0
 

@@ -14,7 +14,8 @@ class Command(RunCommand):
     """Starts the run that the schedule of the same name starts every few hours."""
 
     help = gettext_noop(
-        "Collect missing or empty data of the last closed periods (BACKFILL_DAYS, BACKFILL_MONTHS, ...)."
+        "Collect missing, empty or still provisional data of the last closed periods (BACKFILL_DAYS, "
+        "BACKFILL_MONTHS, ...)."
     )
 
     def plan(self, options: Options) -> Plan:

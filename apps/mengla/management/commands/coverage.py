@@ -89,8 +89,8 @@ def _legend(marks: str) -> str:
     meanings = (
         _("present"),
         _("present but stale"),
-        _("provisional: collected before the period was over"),
-        _("provisional and due: the period is over"),
+        _("provisional"),
+        _("provisional and due"),
         _("empty"),
         _("missing"),
         _("missing and being collected"),

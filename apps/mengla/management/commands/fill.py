@@ -12,10 +12,11 @@ from apps.mengla.runs.collect import fill_plan
 
 
 class Command(RunCommand):
-    """Starts a run that collects the missing or empty figures in a range of periods."""
+    """Starts a run that collects the missing, empty, or provisional and due figures in a range of periods."""
 
     help = gettext_noop(
-        "Collect only missing or empty data in a range of periods. Stale data is not collected again."
+        "Collect only missing or empty data in a range of periods, and provisional data whose period is "
+        "over. Other stale data is not collected again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

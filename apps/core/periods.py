@@ -243,7 +243,7 @@ def check_range(
 
 
 def check_begun(period: Period, today: date, *, name: str | None = None) -> None:
-    """Refuse a period that begins after ``today``: there are no figures of it.
+    """Refuse a period that begins after ``today``: nothing is known of it yet.
 
     :raises PeriodError: its ``fields`` name the input if ``name`` is given.
     """

@@ -7,6 +7,6 @@ _STATE = [migrations.AddField(model_name="record", name="renewed_at", field=mode
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mengla", "0008_labels")]
+    dependencies = [("mengla", "0009_refusals")]
 
     operations = [migrations.SeparateDatabaseAndState(state_operations=_STATE)]

@@ -31,9 +31,10 @@ class Asked:
     json: Any
 
 
-def tasks(*names: str) -> Reply:
-    """A page of managed tasks; the id of each is its place."""
-    return Reply({"data": {"tasks": [{"id": f"t{index}", "name": name} for index, name in enumerate(names)]}})
+def tasks(*names: str, **more: Any) -> Reply:
+    """A page of managed tasks; the id of each is its place. ``more`` is beside them, such as a total."""
+    listed = [{"id": f"t{index}", "name": name} for index, name in enumerate(names)]
+    return Reply({"data": {"tasks": listed, **more}})
 
 
 def accepted(execution_id: Any = "x1") -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hmac
 import time
 import uuid
@@ -46,6 +47,7 @@ class ProtocolHandler(JsonHandler):
         """Process one request; the controls always work, the protocol only when the ``down`` knob is off."""
         arrived_at = time.monotonic()
         path, _, query_string = self.path.partition("?")
+        self.json_prefix = b""
         if path in _CONTROLS:
             body = self.read_body()
             self.check_method(*_CONTROLS[path])
@@ -57,6 +59,7 @@ class ProtocolHandler(JsonHandler):
         is_execute_request = managed_task_id is not None and self.command == "POST"
         if is_execute_request:
             stats.post_arrived(arrived_at)
+        self.json_prefix = codecs.BOM_UTF8 if self.simulator.knobs.bom else b""
         try:
             if self.simulator.knobs.down:
                 stats.count("requests_while_down")
@@ -81,8 +84,9 @@ class ProtocolHandler(JsonHandler):
         self.simulator.stats_counter.count("task_list_requests")
         self._check_key()
         page = _number(query_string, "page", 1, MAX_PAGE)
-        limit = _number(query_string, "limit", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         knobs, name = self.simulator.knobs, self.simulator.config.task_name
+        asked = _number(query_string, "limit", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        limit = min(asked, knobs.max_page_size)
         tasks = [{"id": f"sim-decoy-{n}", "name": f"{name} ({n})"} for n in range(1, knobs.decoy_tasks + 1)]
         tasks.append({"id": knobs.task_id, "name": name})
         shown = tasks[(page - 1) * limit : page * limit]

@@ -10,7 +10,7 @@ from typing import Any
 PARAMETERS_KEY = "_sim"
 
 MAX_SECONDS = 3600.0
-_GLOBAL_ONLY = frozenset({"concurrency", "task_id", "decoy_tasks"})
+_GLOBAL_ONLY = frozenset({"concurrency", "task_id", "decoy_tasks", "max_page_size"})
 
 
 class InvalidKnobs(ValueError):
@@ -123,6 +123,8 @@ class Knobs:
     concurrency: int = _count(1, 1, 1000, "executions that run at once; the others wait")
     task_id: str = _identifier("sim-mengla-collect", "the id of the managed task")
     decoy_tasks: int = _count(2, 0, 1000, "other managed tasks that are listed before ours")
+    max_page_size: int = _count(1000, 1, 1000, "most tasks on a page of the list, whatever is asked for")
+    bom: bool = _flag("begin every response and webhook with a byte order mark")
 
     def as_dict(self) -> dict[str, Any]:
         """Return all knobs as JSON values."""

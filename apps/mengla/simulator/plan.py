@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 from dataclasses import dataclass
@@ -42,14 +43,14 @@ class Plan:
 
     def heartbeat(self, execution_id: str, number: int) -> Message:
         """Return the webhook that says the execution has not ended; number 0 is the first one."""
-        return _json({"executionId": execution_id, "status": "running" if number else "queued"})
+        return self._json({"executionId": execution_id, "status": "running" if number else "queued"})
 
     def result(self, query: Query, execution_id: str) -> Message:
         """Return the webhook that ends the execution: figures, an empty result, a failure or garbage."""
         if self.garbage_kind is not None:
             return _garbage(self.garbage_kind, execution_id)
         if self.is_failed:
-            return _json(
+            return self._json(
                 {
                     "executionId": execution_id,
                     "status": "failed",
@@ -65,7 +66,11 @@ class Plan:
             result = result_of(query, echo=self.knobs.echo, bare_lists=self.knobs.bare_lists)
         for depth in range(self.knobs.flat_wrap):
             result = {"resultData" if depth % 2 else "data": result}
-        return _json({"executionId": execution_id, "status": "completed", "resultData": result})
+        return self._json({"executionId": execution_id, "status": "completed", "resultData": result})
+
+    def _json(self, body: dict[str, Any]) -> Message:
+        message = _json(body)
+        return Message(codecs.BOM_UTF8 + message.body) if self.knobs.bom else message
 
 
 def make_plan(knobs: Knobs, seed: int, request_number: int) -> Plan:

@@ -47,6 +47,7 @@ class JsonHandler(BaseHTTPRequestHandler):
     # Buffered, so that a response is sent in one packet, and after its request has been counted as ended.
     wbufsize = -1
     disable_nagle_algorithm = True
+    json_prefix = b""  # sent before the JSON of a response
 
     def respond(self) -> None:
         """Process one request and send its response; subclasses implement it."""
@@ -107,7 +108,7 @@ class JsonHandler(BaseHTTPRequestHandler):
 
     def send_json(self, body: Mapping[str, Any]) -> None:
         """Send 200 with a JSON object."""
-        self._send(200, _dump(body), "application/json", {})
+        self._send(200, self.json_prefix + _dump(body), "application/json", {})
 
     def send_text(self, text: str) -> None:
         """Send 200 with plain text."""
@@ -115,9 +116,8 @@ class JsonHandler(BaseHTTPRequestHandler):
 
     def send_refusal(self, status: int, code: str, message: str, headers: Mapping[str, str]) -> None:
         """Send an error as JSON."""
-        self._send(
-            status, _dump({"error": code, "message": message, "simulated": True}), "application/json", headers
-        )
+        body = self.json_prefix + _dump({"error": code, "message": message, "simulated": True})
+        self._send(status, body, "application/json", headers)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Send JSON, like every other error, for a request that the base class could not read."""

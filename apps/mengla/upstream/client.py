@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import orjson
 import redis
 import structlog
 from django.conf import settings
@@ -23,6 +22,7 @@ from apps.mengla.upstream import breaker
 from apps.mengla.upstream.errors import Fault, UpstreamError
 from apps.mengla.upstream.signature import SIMULATOR_HEADER
 from apps.mengla.upstream.spacing import Turn
+from apps.mengla.upstream.wire_json import NotJSON, loads
 from apps.mengla.upstream.wire_values import error_text, execution_id_in
 from apps.mengla.words import (
     NO_SUCH_TASK,
@@ -105,15 +105,23 @@ class CollectionServiceClient:
     def look_up_managed_task_id(self) -> str:
         """Return the id of the managed task with the configured name, and cache it.
 
-        A task that is not listed opens the breaker, and so does the id that was refused a moment ago.
+        The service may allow fewer tasks on a page than we ask for, so the list ends with the first page that
+        lists nothing new. A task that is not listed opens the breaker, and so does the id that was refused a
+        moment ago.
         """
+        seen: set[str] = set()
         for page in range(1, _MAX_PAGES + 1):
             parameters = {"page": page, "limit": _PAGE_SIZE}
-            tasks = self._request(
-                "GET", "/api/managed-tasks", _tasks_in, breaker.record_listed, params=parameters
-            )
+            try:
+                tasks = self._request(
+                    "GET", "/api/managed-tasks", _tasks_in, breaker.record_listed, params=parameters
+                )
+            except UpstreamError as error:
+                if page > 1 and error.error is CollectionError.REJECTED:
+                    break  # this service refuses a page after its last one
+                raise
             for task in tasks:
-                if isinstance(task, dict) and task.get("name") == settings.COLLECT_TASK_NAME:
+                if task.get("name") == settings.COLLECT_TASK_NAME:
                     managed_task_id = str(task.get("id") or "")
                     if managed_task_id:
                         was_refused = self._cached_task_id() == _UNKNOWN_MARK + managed_task_id
@@ -121,7 +129,9 @@ class CollectionServiceClient:
                         if was_refused:
                             raise _unknown_task()
                         return managed_task_id
-            if len(tasks) < _PAGE_SIZE:
+            new = {str(task.get("id") or task.get("name")) for task in tasks} - seen
+            seen |= new
+            if not new:
                 break
         raise _unknown_task()
 
@@ -242,8 +252,8 @@ def _raise_for_status(response: httpx.Response, *, is_execution: bool) -> None:
 
 def _reason_in(response: httpx.Response) -> str:
     try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
+        body = loads(response.content)
+    except NotJSON:
         return ""
     reason = error_text([body]) if isinstance(body, dict) else None
     return f" ({reason})" if reason else ""
@@ -260,17 +270,17 @@ def _connection_error(error: Exception) -> UpstreamError:
 
 def _json_of(response: httpx.Response) -> Any:
     try:
-        return orjson.loads(response.content)
-    except orjson.JSONDecodeError as error:
+        return loads(response.content)
+    except NotJSON as error:
         raise _unusable_response(REPLY_UNREADABLE()) from error
 
 
-def _tasks_in(body: Any) -> list[Any]:
+def _tasks_in(body: Any) -> list[dict[str, Any]]:
     data = body.get("data") if isinstance(body, dict) else None
     tasks = data.get("tasks") if isinstance(data, dict) else None
     if not isinstance(tasks, list):
         raise _unusable_response(REPLY_WITHOUT_TASKS())
-    return tasks
+    return [task for task in tasks if isinstance(task, dict)]
 
 
 def _execution_id_in(body: Any) -> str:

@@ -15,8 +15,10 @@ LIST_KEYS: Mapping[Action, str] = {
     Action.INDUSTRY_TREND: "industryTrendRange",
 }
 WRAPPER_KEYS = ("resultData", "data")
+RESULT_KEYS = frozenset({*WRAPPER_KEYS, *LIST_KEYS.values()})
 ERROR_KEYS = ("error", "message", "errorMessage", "msg")
 
+MAX_WRAPPERS = 10
 MAX_ERROR_CHARACTERS = 500
 MAX_SHOWN_CHARACTERS = 60
 MAX_EXECUTION_ID_CHARACTERS = 128  # the length of the collection's field
@@ -65,6 +67,12 @@ def execution_id_in(level: Mapping[str, Any]) -> str | None:
 def is_plain_integer(value: object) -> bool:
     """Return whether the value is an integer, not a boolean, of a size that can be shown."""
     return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= MAX_INTEGER_BITS
+
+
+def excerpt(text: str, limit: int) -> str:
+    """Return the beginning of a foreign text, at most ``limit`` characters, the unprintable ones escaped."""
+    shown = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:limit])
+    return "".join(shown)[:limit]
 
 
 def type_name(value: object) -> str:

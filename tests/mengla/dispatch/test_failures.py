@@ -173,18 +173,18 @@ class TestRefusals:
     def test_an_unknown_task_stops_everything_at_once_and_harms_nothing(
         self, stub: StubService, redis_client: redis.Redis
     ) -> None:
-        stub.say(tasks("another"), tasks(TASK_NAME), accepted())
+        stub.say(tasks("another"), tasks(), tasks(TASK_NAME), accepted())
         for month in MONTHS[:3]:
             enqueue(hot(month))
         before = collections()
         assert run_dispatch() == 0
         assert run_dispatch() == 0
-        assert len(stub.asked) == 1
+        assert len(stub.asked) == 2
         assert breaker.snapshot().reason == "unknown_task"
         assert collections() == before
         end_pause_of_breaker(redis_client)
         run_dispatch()
-        assert [asked.method for asked in stub.asked[1:]] == ["GET", "POST"]
+        assert [asked.method for asked in stub.asked[2:]] == ["GET", "POST"]
         assert statuses() == ["DISPATCHED", "PENDING", "PENDING"]
 
     def test_a_task_that_got_another_id_is_found_again(

@@ -36,6 +36,26 @@ def test_knobs_change_at_run_time_all_or_nothing(ask: Asker) -> None:
         ask.simulator.set_knobs(drop_rate=-1)
 
 
+def test_pages_of_tasks_are_as_short_as_it_likes(ask: Asker) -> None:
+    ask.simulator.set_knobs(decoy_tasks=24, max_page_size=20)
+    pages = [ask.http.get(f"/api/managed-tasks?page={n}&limit=100").json()["data"] for n in (1, 2, 3)]
+    assert [len(page["tasks"]) for page in pages] == [20, 5, 0]
+    assert {(page["total"], page["limit"]) for page in pages} == {(25, 20)}
+
+
+def test_a_byte_order_mark_is_sent_with_responses_and_signed_with_webhooks(ask: Asker) -> None:
+    ask.simulator.set_knobs(bom=True)
+    bom = b"\xef\xbb\xbf"
+    assert ask.http.get("/api/managed-tasks").content.startswith(bom + b"{")
+    assert ask.http.get("/api/managed-tasks?page=0").content.startswith(bom + b"{")
+    assert ask.http.get("/knobs").content.startswith(b"{")
+    ask.post()
+    assert ask.simulator.wait_idle(10)
+    result = ask.receiver.calls[-1]
+    assert result.body.startswith(bom + b"{")
+    assert is_valid(result.body, result.headers["x-signature-256"], SECRET)
+
+
 def test_knobs_of_one_request_leave_the_others_alone(ask: Asker) -> None:
     assert ask.collect(sim={"failure_rate": 1})["status"] == "failed"
     assert ask.collect()["status"] == "completed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ def client(stub: StubService) -> Iterator[CollectionServiceClient]:
 
 def execute(client: CollectionServiceClient) -> str:
     return client.execute(managed_task_id="t7", parameters={"module": "hot"}, webhook_url=HOOK)
+
+
+def with_bom(reply: Reply) -> Reply:
+    return replace(reply, body=b"\xef\xbb\xbf" + json.dumps(reply.body).encode())
 
 
 def failure_of(client: CollectionServiceClient, step: Any = execute) -> UpstreamError:
@@ -98,6 +103,67 @@ class TestTaskId:
         stub.say(tasks(*["other"] * 100), tasks("other", TASK_NAME))
         assert client.look_up_managed_task_id() == "t1"
         assert [asked.path.split("?")[1] for asked in stub.asked] == ["page=1&limit=100", "page=2&limit=100"]
+
+    @pytest.mark.parametrize("total", [None, 25, 5, []])
+    @pytest.mark.parametrize("page_size", [1, 20, 25])
+    def test_is_found_whatever_page_size_and_total_the_service_tells(
+        self, client: CollectionServiceClient, stub: StubService, page_size: int, total: Any
+    ) -> None:
+        listed = [{"id": f"t{n}", "name": f"other {n}"} for n in range(1, 25)]
+        listed.append({"id": "t25", "name": TASK_NAME})
+        pages = [listed[start : start + page_size] for start in range(0, 25, page_size)]
+        told = {} if total is None else {"total": total}
+        stub.say(*(Reply({"data": {"tasks": page, **told}}) for page in pages))
+        assert client.look_up_managed_task_id() == "t25"
+        assert len(stub.asked) == len(pages)
+
+    @pytest.mark.parametrize(
+        ("pages", "requests"),
+        [
+            ([Reply({"data": {"tasks": [], "total": 0}})], 1),
+            ([tasks("a", "b", total=2), tasks()], 2),
+            ([tasks("a", "b")], 2),  # it ignores the page, and sends the same one again and again
+            ([tasks("a", "b"), Reply({}, 404)], 2),  # a page after the last one is refused
+            ([tasks("a", "b"), Reply({}, 400)], 2),
+        ],
+    )
+    def test_an_unknown_name_is_looked_for_on_every_page_and_no_longer(
+        self, client: CollectionServiceClient, stub: StubService, pages: list[Reply], requests: int
+    ) -> None:
+        stub.say(*pages)
+        error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
+        assert error.error is CollectionError.UNKNOWN_TASK
+        assert len(stub.asked) == requests
+
+    def test_an_endless_list_is_not_read_for_ever(
+        self, client: CollectionServiceClient, stub: StubService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("apps.mengla.upstream.client._MAX_PAGES", 3)
+        stub.say(*(Reply({"data": {"tasks": [{"id": f"t{n}", "name": "other"}]}}) for n in range(9)))
+        error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
+        assert (error.error, len(stub.asked)) == (CollectionError.UNKNOWN_TASK, 3)
+
+    def test_a_failure_on_a_later_page_is_a_failure(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(tasks("a", "b"), Reply({}, 503))
+        error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
+        assert error.error is CollectionError.SERVICE_ERROR
+
+    def test_a_byte_order_mark_before_any_reply_is_ignored(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(with_bom(tasks(TASK_NAME)), with_bom(accepted("x1")))
+        assert client.look_up_managed_task_id() == "t0"
+        assert execute(client) == "x1"
+        stub.say(with_bom(Reply({"error": "no such category"}, 400)))
+        assert "no such category" in failure_of(client).message
+
+    def test_a_long_execution_id_is_the_same_as_in_the_webhook(
+        self, client: CollectionServiceClient, stub: StubService
+    ) -> None:
+        stub.say(Reply(b'{"data": {"executionId": 18446744073709551617}}'))
+        assert execute(client) == "18446744073709551617"
 
     def test_is_remembered_for_this_service_and_name_only(
         self, client: CollectionServiceClient, stub: StubService, settings: Any

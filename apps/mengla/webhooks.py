@@ -16,11 +16,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from apps.core.api.bodies import read_body
-from apps.core.api.parsers import loads
-from apps.core.errors import InvalidInput, PermissionDenied
+from apps.core.errors import PermissionDenied
 from apps.mengla.ingest.receive import has_valid_token, receive_or_defer
 from apps.mengla.serializers import WebhookReceiptSerializer
 from apps.mengla.upstream.signature import is_valid
+from apps.mengla.upstream.webhook_body import Body, UnreadableBody, read_webhook_body
+
+logger = structlog.get_logger(__name__)
 
 SIGNATURE_HEADER = "X-Signature-256"
 
@@ -40,6 +42,8 @@ class WebhookViewSet(ViewSet):
     @extend_schema(operation_id="webhook_notify", request=OpenApiTypes.OBJECT)
     def notify(self, request: Request) -> Response:
         """Receive one call of the service."""
+        # Django would read the query string in the charset of the body.
+        request._request.encoding = "utf-8"
         raw = read_body(request._request, limit_bytes=settings.WEBHOOK_MAX_BYTES)
         origin = {
             "collection_id": request.query_params.get("collection"),
@@ -49,10 +53,7 @@ class WebhookViewSet(ViewSet):
         if ObjectId.is_valid(origin["collection_id"] or ""):
             # Until the response is sent. The call is genuine, so the id is one that we issued.
             structlog.contextvars.bind_contextvars(collection_id=origin["collection_id"])
-        body = loads(raw)
-        if not isinstance(body, dict):
-            raise InvalidInput(_("The body must be a JSON object."))
-        return Response({"status": receive_or_defer(body, **origin).value})
+        return Response({"status": receive_or_defer(_body_of(request, raw, origin), **origin).value})
 
 
 def _verify(request: Request, raw: bytes, origin: dict[str, Any]) -> None:
@@ -62,3 +63,17 @@ def _verify(request: Request, raw: bytes, origin: dict[str, Any]) -> None:
         is_genuine = has_valid_token(**origin)
     if not is_genuine:
         raise PermissionDenied(_("The signature or the token of this call is not valid."))
+
+
+def _body_of(request: Request, raw: bytes, origin: dict[str, Any]) -> Body | UnreadableBody:
+    try:
+        return read_webhook_body(
+            raw,
+            content_type=request.headers.get("Content-Type", ""),
+            content_encoding=request.headers.get("Content-Encoding", ""),
+            limit_bytes=settings.WEBHOOK_MAX_BYTES,
+            hidden=(origin["token"], settings.WEBHOOK_SECRET, settings.COLLECT_SERVICE_API_KEY),
+        )
+    except UnreadableBody as error:
+        logger.warning("webhook_unreadable", reason=error.reason, excerpt=error.excerpt, size_bytes=len(raw))
+        return error

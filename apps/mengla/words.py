@@ -55,6 +55,22 @@ FAILED_WITH_STATUS = ERRORS.register(
 FAILED_WITHOUT_REASON = ERRORS.register(
     "failed_without_reason", gettext_noop("The execution failed; the collection service gave no reason")
 )
+BODY_EMPTY = ERRORS.register("body_empty", gettext_noop("The answer has an empty body"))
+BODY_ENCODED = ERRORS.register(
+    "body_encoded", gettext_noop("The answer is compressed in a form that cannot be read: %(coding)s")
+)
+BODY_TOO_LARGE = ERRORS.register(
+    "body_too_large", gettext_noop("The answer is larger than %(count)d bytes when it is decompressed")
+)
+BODY_DAMAGED = ERRORS.register(
+    "body_damaged", gettext_noop("The JSON of the answer (%(count)d bytes) is cut off or damaged")
+)
+BODY_NO_JSON = ERRORS.register(
+    "body_no_json", gettext_noop("The answer is not JSON; it begins with: %(text)s")
+)
+NO_RESULT = ERRORS.register(
+    "no_result", gettext_noop("The execution ended, but its answer has no result: %(detail)s")
+)
 NO_OBJECT = ERRORS.register("no_object", gettext_noop("%(kind)s instead of an object or a list"))
 TOO_WRAPPED = ERRORS.register(
     "too_wrapped", gettext_noop("The result is wrapped more than %(count)d levels deep")

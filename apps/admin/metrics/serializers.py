@@ -98,7 +98,9 @@ class EndedCollectionsSerializer(serializers.Serializer[Any]):
     succeeded = serializers.IntegerField()
     empty = serializers.IntegerField()
     failed = serializers.IntegerField()
-    recovered = serializers.IntegerField(help_text="Counted as failed before; the answer came later.")
+    recovered = serializers.IntegerField(
+        help_text="Counted as failed or empty before; its figures came later."
+    )
     spared = serializers.IntegerField(help_text="No request was needed any more.")
     cancelled = serializers.IntegerField()
     success_rate = serializers.FloatField(

@@ -21,6 +21,7 @@ from apps.mengla.store.outcomes import (
     READ_SECONDS,
     RETRY,
     TIERS,
+    WAS_EMPTY,
     Outcome,
     ReadResult,
     each_counter,
@@ -111,9 +112,10 @@ def _collections_of(counts: Mapping[str, int]) -> Document:
         for (action, source, outcome, reason), count in each_counter(counts, COLLECTION)
     ]
     by_outcome = {outcome.value: _count(rows, outcome=outcome) for outcome in Outcome}
-    # A recovered collection was counted as failed before, perhaps on another day.
-    failed = max(by_outcome[Outcome.FAILED] - by_outcome[Outcome.RECOVERED], 0)
-    answered = sum(by_outcome[one] for one in (Outcome.SUCCEEDED, Outcome.EMPTY, Outcome.RECOVERED))
+    # A recovered collection was counted before, perhaps on another day: as failed or as empty.
+    failed = max(by_outcome[Outcome.FAILED] - _count(rows, outcome=Outcome.RECOVERED, reason=""), 0)
+    empty = max(by_outcome[Outcome.EMPTY] - _count(rows, outcome=Outcome.RECOVERED, reason=WAS_EMPTY), 0)
+    answered = by_outcome[Outcome.SUCCEEDED] + empty + by_outcome[Outcome.RECOVERED]
     return {
         "total": _count(rows),
         **by_outcome,

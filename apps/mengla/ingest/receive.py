@@ -12,8 +12,10 @@ from typing import Any, cast
 
 import structlog
 from django.db.utils import DatabaseError
+from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
+from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import utc_now
 from apps.core.storage.outages import is_mongo_outage
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
@@ -31,7 +33,9 @@ from apps.mengla.upstream.payloads import (
     split_trend_points,
     unwrap,
 )
+from apps.mengla.upstream.webhook_body import Body, UnreadableBody
 from apps.mengla.upstream.webhook_messages import WebhookKind, WebhookMessage, parse_webhook
+from apps.mengla.words import NO_RESULT
 
 logger = structlog.get_logger(__name__)
 
@@ -54,23 +58,27 @@ def has_valid_token(*, collection_id: str | None, token: str | None) -> bool:
     if not collection_id or not token:
         return False
     collection = selectors.find_collection(collection_id)
-    return collection is not None and any(
-        secrets.compare_digest(token.encode(), known.encode()) for known in collection["past_tokens"]
-    )
+    return collection is not None and _knows(collection, token)
 
 
-def receive_webhook(body: dict[str, Any], *, collection_id: str | None, token: str | None) -> Receipt:
+def receive_webhook(body: Body | UnreadableBody, *, collection_id: str | None, token: str | None) -> Receipt:
     """Process one verified webhook; ``collection_id`` and ``token`` come from its URL.
 
     A webhook whose collection is not known is parked for half an hour, because the request that started the
     execution may still be in progress.
+
+    :raises InvalidInput: when the body is a list or unreadable, and the URL names no attempt of ours.
     """
+    if isinstance(body, UnreadableBody):
+        return _receive_unreadable(body.reason, collection_id=collection_id, token=token)
     message = parse_webhook(body)
     if message.kind is WebhookKind.HEARTBEAT:
         return Receipt.HEARTBEAT
     collection = _find(message, collection_id=collection_id, token=token)
     if collection is not None:
         return _process(message, collection, token=token)
+    if isinstance(body, list):
+        raise InvalidInput(_("The body must be a JSON object."))
     if message.execution_id is None:
         logger.warning("webhook_unknown", collection_id=collection_id)
         return Receipt.PARKED
@@ -83,15 +91,19 @@ def receive_webhook(body: dict[str, Any], *, collection_id: str | None, token: s
     return Receipt.PARKED
 
 
-def receive_or_defer(body: dict[str, Any], *, collection_id: str | None, token: str | None) -> Receipt:
+def receive_or_defer(body: Body | UnreadableBody, *, collection_id: str | None, token: str | None) -> Receipt:
     """Process a verified webhook; while MongoDB is down it is parked in Redis for the tick.
 
+    An unreadable body is parked as the text of its reason.
+
+    :raises InvalidInput: as :func:`receive_webhook` does.
     :raises pymongo.errors.PyMongoError: when it cannot be parked either; the service has to repeat it.
     """
     try:
         return receive_webhook(body, collection_id=collection_id, token=token)
     except (PyMongoError, DatabaseError) as error:
-        if not is_mongo_outage(error) or not parked.defer([body, collection_id, token]):
+        parts = body.reason if isinstance(body, UnreadableBody) else body
+        if not is_mongo_outage(error) or not parked.defer([parts, collection_id, token]):
             raise
         logger.warning("webhook_deferred", collection_id=collection_id, error=type(error).__name__)
         return Receipt.PARKED
@@ -103,6 +115,8 @@ def receive_deferred(*, limit: int = 100) -> int:
     for packed in packed_webhooks:
         try:
             body, collection_id, token = parked.unpack(packed)
+            if isinstance(body, str):
+                body = UnreadableBody(body)
             receive_webhook(body, collection_id=collection_id, token=token)
         except Exception as error:
             if is_mongo_outage(error):
@@ -126,6 +140,21 @@ def _find(message: WebhookMessage, *, collection_id: str | None, token: str | No
     if collection is not None and token in collection["past_tokens"]:
         return collection
     return selectors.find_collection_by_execution(message.execution_id or "")
+
+
+def _receive_unreadable(reason: str, *, collection_id: str | None, token: str | None) -> Receipt:
+    collection = selectors.find_collection(collection_id) if collection_id else None
+    if collection is None or token is None or not _knows(collection, token):
+        raise InvalidInput(_("The body must be a JSON object."))
+    with structlog.contextvars.bound_contextvars(collection_id=collection_id):
+        receipt = _fail(collection, token, CollectionError.UNREADABLE_PAYLOAD, reason)
+    if receipt is not Receipt.DUPLICATE:
+        wake_dispatcher()
+    return receipt
+
+
+def _knows(collection: Document, token: str) -> bool:
+    return any(secrets.compare_digest(token.encode(), known.encode()) for known in collection["past_tokens"])
 
 
 def _process(message: WebhookMessage, collection: Document, *, token: str | None) -> Receipt:
@@ -153,7 +182,7 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
     )
     query = selectors.query_of(collection)
     try:
-        answers = _answers(query, unwrap(query.action, message.result))
+        answers = _answers(query, _unwrapped(query, message))
         is_empty = all(answer.empty_reason is not None for answer in answers)
         if is_late and is_empty:
             return Receipt.DUPLICATE  # a late empty answer changes nothing
@@ -205,6 +234,13 @@ def _has_fresh_figures(query: DataQuery) -> bool:
     """Whether fresh figures are stored for the whole query; they are newer than a late answer."""
     stored = selectors.find_fresh_records(query, now=utc_now())
     return stored is not None and not any(record["is_empty"] for record in stored)
+
+
+def _unwrapped(query: DataQuery, message: WebhookMessage) -> Unwrapped:
+    unwrapped = unwrap(query.action, message.result)
+    if unwrapped.is_empty and not message.has_result_key:
+        raise UnreadablePayload(NO_RESULT(detail=unwrapped.detail or ""))
+    return unwrapped
 
 
 def _answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answer]:

@@ -9,8 +9,9 @@ Nothing here holds a lock. Two processes may race to the same step: the filter n
 attempt token), so only one update matches. Unique indexes guard the single flight (``active_key``) and the
 number of requests in flight (``slot``).
 
-One step is not in the picture: an answer to an older attempt may arrive while the collection waits for its
-retry, or after it has failed. Its figures are stored, and the collection ends as SUCCEEDED.
+One step is not in the picture: figures may arrive for an attempt that was taken for ended, while the
+collection waits for its retry, or after it has failed or was empty. They are stored, and the collection ends
+as SUCCEEDED.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import (
-    ACTIVE_STATUSES,
     CollectionError,
     CollectionStatus,
     EmptyReason,
@@ -186,8 +186,8 @@ def finish(
 ) -> bool:
     """End a collection whose answer is stored; False when it had ended before.
 
-    A late success also ends a collection that waits for its retry or has failed. An empty answer counts only
-    for the current attempt, named by its token.
+    A late success also ends a collection that waits for its retry, has failed or was empty; one that was
+    cancelled stays so. An empty answer counts only for the current attempt, named by its token.
 
     :param was_sent: false if the collection ended without a request to the service.
     :param requesters: of :func:`~.documents.requesters_of`; when they have changed, nothing is done and the
@@ -196,7 +196,8 @@ def finish(
     """
     criteria: Document = {"_id": collection_id} | (requesters or {})
     if status == CollectionStatus.SUCCEEDED:
-        criteria["status"] = {"$in": [*[one.value for one in ACTIVE_STATUSES], CollectionStatus.FAILED.value]}
+        ended = [CollectionStatus.SUCCEEDED.value, CollectionStatus.CANCELLED.value]
+        criteria["status"] = {"$nin": ended}
     else:
         criteria |= {"status": CollectionStatus.DISPATCHED.value, "attempt_token": attempt_token}
     changes = {

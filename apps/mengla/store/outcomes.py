@@ -36,6 +36,7 @@ READ_SECONDS, COLLECTION_SECONDS = "read", "collection"
 _NONE = "-"
 _SOURCES = {priority.value: priority.name.lower() for priority in Priority}
 _UNKNOWN_SOURCE = "other"
+WAS_EMPTY = "empty"  # the reason of a recovered collection that had not failed
 
 
 class Outcome(StrEnum):
@@ -44,7 +45,7 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     EMPTY = "empty"
     FAILED = "failed"
-    # Its answer came after the collection had been counted as failed.
+    # Its figures came after the collection had been counted as failed, or as empty: then that is its reason.
     RECOVERED = "recovered"
     # No request was sent: when its turn came, fresh figures were stored already.
     SPARED = "spared"
@@ -112,8 +113,9 @@ def count_ended(
     ``was_sent``: false if the collection ended without a request to the service.
     """
     outcome = Outcome(status.value.lower())
-    if before["status"] == CollectionStatus.FAILED:
+    if before["status"] in (CollectionStatus.FAILED, CollectionStatus.EMPTY):
         outcome = Outcome.RECOVERED
+        reason = WAS_EMPTY if before["status"] == CollectionStatus.EMPTY else ""
     elif not was_sent:
         outcome = Outcome.SPARED
     increments = {counters.STATS: {f"{COLLECTION}:{_labels_of(before)}:{outcome}:{reason or _NONE}": 1}}

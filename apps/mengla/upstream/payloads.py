@@ -7,19 +7,25 @@ Pure: no socket, no database, no clock. An answer has one of three outcomes: fig
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
+from apps.core import market_clock
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound
 from apps.mengla.choices import Action, EmptyReason
 from apps.mengla.upstream.webhook_messages import WebhookKind, WebhookMessage, parse_webhook
+from apps.mengla.upstream.wire_json import NotJSON, loads
 from apps.mengla.upstream.wire_values import (
     LIST_KEYS,
+    MAX_WRAPPERS,
     WRAPPER_KEYS,
     error_text,
+    is_plain_integer,
     scalar_text,
     type_name,
     wrapped,
@@ -66,10 +72,13 @@ VIEW_LISTS = (
     "industryPriceRangeDtoList",
     "industryBrandRateDtoList",
 )
-MAX_WRAPPERS = 10
 MAX_JSON_TEXT_CHARACTERS = 20 * 1024 * 1024  # no webhook body may be larger than this
 MAX_SHOWN_KEYS = 8
 VARIANT_CHARACTERS = 16
+_DAY_WITH_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?"
+    r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
 
 
 class UnreadablePayload(ValueError):
@@ -160,7 +169,8 @@ def split_trend_points(
 ) -> dict[str, Mapping[str, Any]]:
     """Return the points by the canonical keys of their periods; of two points of one period the last wins.
 
-    ``timest`` is in the granularity's own form, or the exact first or last day of the period.
+    ``timest`` is in the granularity's own form, or the exact first or last day of the period. It may be a
+    number, and a day may carry a time: one with a zone is the market's day at that instant.
 
     :raises UnreadablePayload: when a point has no readable period: it could belong to any period.
     """
@@ -224,8 +234,8 @@ def _decoded(node: object) -> object:
     if len(node) > MAX_JSON_TEXT_CHARACTERS:
         raise UnreadablePayload(TOO_LONG(count=len(node)))
     try:
-        return orjson.loads(node)
-    except orjson.JSONDecodeError as error:
+        return loads(node)
+    except NotJSON as error:
         raise UnreadablePayload(NO_JSON(text=scalar_text(node))) from error
 
 
@@ -279,12 +289,28 @@ def _missing_key(key: str, node: Mapping[str, Any]) -> Unwrapped:
 
 
 def _period_of_point(timest: object, granularity: Granularity) -> Period | None:
+    if isinstance(timest, float) and timest.is_integer():
+        timest = int(timest)
+    if is_plain_integer(timest):
+        timest = str(timest)
+    elif isinstance(timest, str) and _DAY_WITH_TIME.fullmatch(timest):
+        timest = _day_in(timest)
     for is_end in (False, True):
         try:
             return parse_bound(timest, granularity, is_end=is_end)
         except PeriodError:
             continue
     return None
+
+
+def _day_in(text: str) -> str | None:
+    """Return the market's day at a time, which is the market's if it has no zone; None if there is none."""
+    try:
+        instant = datetime.fromisoformat(text)
+        day = instant.date() if instant.tzinfo is None else market_clock.day_of(instant)
+    except (ValueError, OverflowError):
+        return None
+    return day.isoformat()
 
 
 def _joined(fact: str, reason: str | None) -> str:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from apps.mengla.upstream.wire_json import NotJSON, loads
 from apps.mengla.upstream.wire_values import (
     LIST_KEYS,
+    MAX_WRAPPERS,
+    RESULT_KEYS,
     WRAPPER_KEYS,
     error_text,
     execution_id_in,
@@ -17,7 +20,27 @@ from apps.mengla.upstream.wire_values import (
 )
 from apps.mengla.words import FAILED_WITH_STATUS, FAILED_WITHOUT_REASON
 
+# These say that the execution goes on, whatever else the body holds.
 HEARTBEAT_STATUSES = frozenset({"running", "sync", "pending", "queued"})
+# These say so, too, but a list beside them is believed more.
+PROGRESS_STATUSES = frozenset(
+    {
+        *("inprogress", "progress", "processing", "started", "starting", "working", "waiting", "active"),
+        *(
+            "created",
+            "accepted",
+            "submitted",
+            "scheduled",
+            "initializing",
+            "executing",
+            "ongoing",
+            "retrying",
+        ),
+    }
+)
+FINISHED_STATUSES = frozenset(
+    {"completed", "complete", "success", "succeeded", "successful", "finished", "finish", "done", "ended"}
+)
 FAILURE_STATUSES = frozenset(
     {
         *("failed", "failure", "fail", "error", "errored", "rejected", "crashed"),
@@ -37,45 +60,65 @@ class WebhookKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebhookMessage:
-    """One parsed webhook call; ``error_message`` is set for failures and None otherwise."""
+    """One parsed webhook call; ``error_message`` is set for failures and None otherwise.
+
+    ``has_result_key``: the body names a result, which may be empty. Without one nothing counts as empty.
+    """
 
     kind: WebhookKind
     execution_id: str | None
     status: str | None
     result: object
     error_message: str | None
+    has_result_key: bool = True
 
 
-def parse_webhook(body: dict[str, Any]) -> WebhookMessage:
-    """Parse a webhook body; every JSON object gives a message, and none raises.
+def parse_webhook(body: dict[str, Any] | list[Any]) -> WebhookMessage:
+    """Parse a webhook body; every JSON object or list gives a message, and none raises.
 
     The message may lie inside ``data``: then the execution id is there. The rules, in this order:
 
     1. A heartbeat status makes a heartbeat, whatever else the body holds: the execution has not ended.
     2. A failure status, a status that is an HTTP error (400 to 599) or ``success: false`` makes a failure.
     3. An error text without a result makes a failure: as a result it would pass for an empty answer.
-    4. Everything else is a result. Unknown words, other numbers and other types of status are ignored.
+    4. A finished status makes a result, even if there is none.
+    5. Without a result it is a heartbeat, whatever the status: there is no result key, or only an object in
+       ``data`` that is neither empty nor a result, or a status that says so and no list.
+    6. Everything else is a result. Unknown words, other numbers and other types of status are ignored.
+
+    A list is a result without a result key.
     """
+    if isinstance(body, list):
+        return WebhookMessage(WebhookKind.RESULT, None, None, body, None, has_result_key=False)
     data = body.get("data")
     inner = [data] if isinstance(data, dict) else []
     envelopes = [body, *(level for level in inner if execution_id_in(level) is not None)]
     status = next((text for level in envelopes if (text := scalar_text(level.get("status")))), None)
     word = (status or "").lower().translate(str.maketrans("", "", "-_ "))
     error_message = None
+    has_result_key = _has_result_key(envelopes)
+    result = _result_in(body)
     if word in HEARTBEAT_STATUSES:
         kind = WebhookKind.HEARTBEAT
     elif _is_failure(envelopes, status, word):
         kind = WebhookKind.FAILURE
         unexplained = FAILED_WITH_STATUS(status=status) if status else FAILED_WITHOUT_REASON()
         error_message = error_text([body, *inner]) or unexplained
+    elif word not in FINISHED_STATUSES and (
+        not has_result_key
+        or _is_progress(envelopes)
+        or (word in PROGRESS_STATUSES and not _holds_list(result))
+    ):
+        kind = WebhookKind.HEARTBEAT
     else:
         kind = WebhookKind.RESULT
     return WebhookMessage(
         kind=kind,
         execution_id=next((found for level in envelopes if (found := execution_id_in(level))), None),
         status=status,
-        result=_result_in(body),
+        result=result,
         error_message=error_message,
+        has_result_key=has_result_key,
     )
 
 
@@ -84,10 +127,46 @@ def _is_failure(envelopes: Sequence[Mapping[str, Any]], status: str | None, word
         return True
     if status and status.isascii() and status.isdecimal() and int(status) in HTTP_ERRORS:
         return True
-    has_result = envelopes[-1].get("data") is not None or any(
-        level.get("resultData") is not None or _has_list(level) for level in envelopes
+    has_result = not _is_progress(envelopes) and (
+        envelopes[-1].get("data") is not None
+        or any(level.get("resultData") is not None or _has_list(level) for level in envelopes)
     )
     return not has_result and bool(error_text(envelopes, ("error", "errorMessage")))
+
+
+def _has_result_key(envelopes: Sequence[Mapping[str, Any]]) -> bool:
+    *outer, innermost = envelopes
+    # The data of an outer envelope is the inner one.
+    return not RESULT_KEYS.isdisjoint(innermost) or any(
+        not (RESULT_KEYS - {"data"}).isdisjoint(level) for level in outer
+    )
+
+
+def _is_progress(envelopes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the only result key is ``data`` and its object tells something else, such as a percentage."""
+    *outer, innermost = envelopes
+    data = innermost.get("data")
+    if not isinstance(data, dict) or not data or not RESULT_KEYS.isdisjoint(data):
+        return False
+    return RESULT_KEYS & {*innermost, *(name for level in outer for name in level)} == {"data"}
+
+
+def _holds_list(node: object) -> bool:
+    """Whether a list is found in the result, which may be wrapped and written as text."""
+    for _ in range(MAX_WRAPPERS + 1):
+        if isinstance(node, str):
+            try:
+                node = loads(node)
+            except NotJSON:
+                return False
+        if isinstance(node, list):
+            return bool(node)
+        if not isinstance(node, dict):
+            return False
+        if _has_list(node):
+            return True
+        node = wrapped(node)
+    return False
 
 
 def _result_in(body: Mapping[str, Any]) -> object:

@@ -51,6 +51,8 @@ def assert_served(response: Any) -> None:
         {"heartbeats": 2, "early": True, "duplicate_rate": 1.0},
         {"flat_wrap": 4},
         {"late_seconds": 0.05},
+        {"bom": True, "heartbeats": 1},
+        {"decoy_tasks": 24, "max_page_size": 20},
     ],
     ids=lambda fault: "+".join(fault),
 )
@@ -101,21 +103,18 @@ def test_failures_and_nothing_are_never_served_as_data_nor_kept_as_such(
 
 
 @pytest.mark.parametrize("kind", ["html", "list"])
-def test_a_body_that_is_no_object_is_refused_and_the_attempt_is_overdue(
+def test_a_body_that_cannot_be_used_ends_the_attempt_at_once(
     service: Simulator, ask: Callable[..., Any], collect_all: CollectAll, kind: str
 ) -> None:
     service.set_knobs(garbage_rate=1.0, garbage_kind=kind)
     ask()
-    run_dispatch()
-    assert service.wait_idle(20)
-    (waiting,) = collections()
-    assert waiting["status"] == "DISPATCHED"
+    collect_all()
+    (ended,) = collections()
+    assert (ended["status"], ended["error_code"], ended["attempts"]) == ("FAILED", "unreadable_payload", 2)
     service.set_knobs(garbage_rate=0.0)
-    make_overdue(waiting)
-    run_tick()
+    ask()
     collect_all()
     assert_served(ask())
-    assert collections()[0]["attempts"] == 2
 
 
 def test_a_forged_answer_does_not_count(

@@ -77,6 +77,7 @@ def test_a_captured_webhook_is_understood(name: str) -> None:
     )
     assert message.error_message == expect.get("error_message")
     if message.kind == WebhookKind.RESULT:
+        assert message.has_result_key is expect.get("has_result_key", True)
         if "unreadable" in expect:
             with pytest.raises(UnreadablePayload, match=expect["unreadable"]):
                 unwrap(case["action"], message.result)
@@ -296,9 +297,17 @@ def test_an_unknown_action_is_no_payload_problem() -> None:
         (Granularity.MONTH, {"2024-02-29": "202402", "2025-02-28": "202502"}),
         (Granularity.QUARTER, {"2025-Q1": "2025Q1", "2025-04-01": "2025Q2", "2025-09-30": "2025Q3"}),
         (Granularity.YEAR, {"2024": "2024", "2025-12-31": "2025"}),
+        (Granularity.DAY, {20250601: "20250601", "2025-06-02 00:00:00": "20250602"}),
+        # The market's day at the instant: Shanghai is eight hours ahead of UTC.
+        (Granularity.DAY, {"2025-05-31T16:00:00.000Z": "20250601", "2025-06-01T23:59:59Z": "20250602"}),
+        (Granularity.DAY, {"2025-06-01T00:00:00+08:00": "20250601", "20250602T00:00": "20250602"}),
+        (Granularity.MONTH, {202505: "202505", "2025-06-01 00:00:00": "202506", 202507.0: "202507"}),
+        (Granularity.MONTH, {"2025-06-30T23:59:59+0800": "202506", "2025-06-30T16:00:00Z": "202507"}),
+        (Granularity.QUARTER, {20250401: "2025Q2", "2025-09-30 23:59": "2025Q3"}),
+        (Granularity.YEAR, {2024: "2024", "2025-01-01T00:00:00": "2025"}),
     ],
 )
-def test_every_point_finds_its_period(granularity: Granularity, points: dict[str, str]) -> None:
+def test_every_point_finds_its_period(granularity: Granularity, points: dict[Any, str]) -> None:
     rows = [{"timest": timest, "monthSales": number} for number, timest in enumerate(points)]
     assert split_trend_points(rows, granularity=granularity) == dict(zip(points.values(), rows, strict=True))
 
@@ -318,8 +327,16 @@ def test_of_two_points_of_one_period_the_last_wins() -> None:
         "06-2025",
         "",
         None,
-        202506,
+        20250615,
+        2025.5,
+        True,
         ["2025-06"],
+        "2025-06-15 00:00:00",
+        "2025-06-01 25:00:00",
+        "2025-06-01T",
+        "2025-06-01 noon",
+        "2025-06-30T16:00:00Z x",
+        1748736000000,
         "\ud800",
         "2024-02-28",
     ],

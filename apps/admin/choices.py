@@ -17,6 +17,7 @@ class AlertRule(models.TextChoices):
     QUEUE_STUCK = "queue_stuck", _("The queue is stuck")
     BREAKER_OPEN = "breaker_open", _("The collection service does not answer")
     WORKER_SILENT = "worker_silent", _("No worker reports")
+    WRONG_SIGNATURES = "wrong_signatures", _("Webhooks have a wrong signature")
 
 
 class Severity(models.TextChoices):
@@ -52,4 +53,5 @@ SEVERITIES = {
     AlertRule.QUEUE_STUCK: Severity.CRITICAL,
     AlertRule.BREAKER_OPEN: Severity.CRITICAL,
     AlertRule.WORKER_SILENT: Severity.CRITICAL,
+    AlertRule.WRONG_SIGNATURES: Severity.CRITICAL,
 }

@@ -17,6 +17,7 @@ from rest_framework.viewsets import ViewSet
 
 from apps.core.api.bodies import read_body
 from apps.core.errors import PermissionDenied
+from apps.mengla.ingest import refused_signatures
 from apps.mengla.ingest.receive import has_valid_token, receive_or_defer
 from apps.mengla.serializers import WebhookReceiptSerializer
 from apps.mengla.upstream.signature import is_valid
@@ -59,6 +60,10 @@ class WebhookViewSet(ViewSet):
 def _verify(request: Request, raw: bytes, origin: dict[str, Any]) -> None:
     if settings.WEBHOOK_SECRET:
         is_genuine = is_valid(raw, request.headers.get(SIGNATURE_HEADER), settings.WEBHOOK_SECRET)
+        if is_genuine:
+            refused_signatures.note_valid()
+        else:
+            refused_signatures.note_refused(raw, **origin)
     else:
         is_genuine = has_valid_token(**origin)
     if not is_genuine:

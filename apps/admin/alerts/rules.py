@@ -20,6 +20,7 @@ from apps.admin.alerts.words import (
     NO_WORKER,
     OLD_REPORT,
     OUTAGES,
+    SIGNED_WRONGLY,
     SLOW,
     UNANSWERED,
     WAITING,
@@ -29,6 +30,7 @@ from apps.core.liveness.processes import newest_heartbeat
 from apps.core.time_texts import instant_text
 from apps.mengla.dispatch import breaker_control
 from apps.mengla.monitoring import queue_state, throughput
+from apps.mengla.monitoring.signatures import read_refused_webhooks
 
 logger = structlog.get_logger(__name__)
 
@@ -185,6 +187,17 @@ def _judge_workers(now: datetime) -> Iterator[Judgement]:
     )
 
 
+def _judge_signatures(now: datetime) -> Iterator[Judgement]:
+    refused = read_refused_webhooks()
+    yield Judgement(
+        AlertRule.WRONG_SIGNATURES,
+        _verdict(refused.count, is_bad=refused.is_suspicious),
+        float(refused.count),
+        float(refused.threshold),
+        SIGNED_WRONGLY(count=refused.count),
+    )
+
+
 def _verdict(value: float | None, *, is_bad: bool, is_enough: bool = True) -> Verdict:
     """Return the verdict on a value; too few facts can show that a value is good, but not that it is bad."""
     if value is None or (is_bad and not is_enough):
@@ -199,4 +212,5 @@ _JUDGES: tuple[Callable[[datetime], Iterator[Judgement]], ...] = (
     _judge_queue,
     _judge_breaker,
     _judge_workers,
+    _judge_signatures,
 )

@@ -77,3 +77,11 @@ NO_WORKER = MESSAGES.register("no_worker", gettext_noop("No worker has ever repo
 OLD_REPORT = MESSAGES.register(
     "old_report", gettext_noop("The last report of a worker is %(seconds).0f s old.")
 )
+# A refused webhook of one of our executions; see :mod:`apps.mengla.ingest.refused_signatures`.
+SIGNED_WRONGLY = MESSAGES.register(
+    "signed_wrongly",
+    gettext_noop(
+        "%(count)d webhooks of our executions had a wrong signature. "
+        "WEBHOOK_SECRET probably differs from the collection service's."
+    ),
+)

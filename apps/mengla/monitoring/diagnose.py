@@ -37,6 +37,7 @@ CHECKS: Mapping[str, Callable[[], str]] = {
     "schedules": checks.check_schedules,
     "queue": checks.check_queue,
     "webhook": checks.check_webhook,
+    "signature": checks.check_signature,
 }
 
 

@@ -27,6 +27,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.dispatch.breaker_control import SETTING_OF
 from apps.mengla.dispatch.waiting import outage
 from apps.mengla.models import Collection
+from apps.mengla.monitoring.signatures import read_refused_webhooks
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.breaker import BreakerState
 from apps.mengla.upstream.client import CollectionServiceClient
@@ -248,6 +249,17 @@ def check_webhook() -> str:
         detail = _("%(place)s returned HTTP %(status)d, which is not this product's response.")
         raise CheckFailed(detail % {"place": _place(url), "status": response.status_code}, advice)
     return _("%(place)s responds (from this host)") % {"place": _place(url)}
+
+
+def check_signature() -> str:
+    """Check that the webhooks of our executions are signed with our secret."""
+    refused = read_refused_webhooks()
+    if refused.is_suspicious:
+        raise CheckFailed(
+            _("%(count)d webhooks of our executions had a wrong signature.") % {"count": refused.count},
+            _("Set the same WEBHOOK_SECRET here and in the collection service, then restart the web server."),
+        )
+    return _("no wrong signatures") if settings.WEBHOOK_SECRET else _("no WEBHOOK_SECRET: tokens are checked")
 
 
 class _ShortTimeoutClient(CollectionServiceClient):

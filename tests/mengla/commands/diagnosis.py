@@ -8,7 +8,7 @@ from tests.mengla.commands.support import Ended
 
 CHECKS = [
     *("environment", "mongodb", "migrations", "redis", "collection_service", "breaker"),
-    *("worker", "tick", "schedules", "queue", "webhook"),
+    *("worker", "tick", "schedules", "queue", "webhook", "signature"),
 ]
 SECRET = "secret-word"
 

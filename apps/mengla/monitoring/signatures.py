@@ -1,0 +1,28 @@
+"""Tells how many webhooks of our own executions were refused because of their signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.mengla.ingest import refused_signatures
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedWebhooks:
+    """The refusals since the last valid signature, of an hour at most."""
+
+    count: int
+    threshold: int  # from this number on, WEBHOOK_SECRET probably differs between us and the service
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether a wrong secret is likely."""
+        return self.count >= self.threshold
+
+
+def read_refused_webhooks() -> RefusedWebhooks:
+    """Return the refusals.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    return RefusedWebhooks(refused_signatures.count_refused(), refused_signatures.REFUSALS_THAT_COUNT)

@@ -146,7 +146,7 @@ def _is_progress(envelopes: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the only result key is ``data`` and its object tells something else, such as a percentage."""
     *outer, innermost = envelopes
     data = innermost.get("data")
-    if not isinstance(data, dict) or not data or not RESULT_KEYS.isdisjoint(data):
+    if not isinstance(data, dict) or not data or not (RESULT_KEYS | {"list", "code"}).isdisjoint(data):
         return False
     return RESULT_KEYS & {*innermost, *(name for level in outer for name in level)} == {"data"}
 

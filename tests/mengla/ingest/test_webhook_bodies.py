@@ -46,6 +46,10 @@ RAW = TEXT.encode()
 FORM = "application/x-www-form-urlencoded"
 
 
+def gzipped(raw: bytes) -> bytes:
+    return gzip.compress(raw, mtime=0)  # the names of the tests hold these bytes
+
+
 @pytest.fixture(autouse=True)
 def _secret(settings: Any) -> None:
     settings.WEBHOOK_SECRET = SECRET
@@ -121,15 +125,15 @@ class TestReadable:
             (TEXT.encode("gb18030"), {"content_type": 'application/json; charset="gb2312"'}),
             (RAW, {"content_type": "application/json; charset=klingon"}),
             (RAW, {"content_type": "application/json; charset=ascii"}),
-            (gzip.compress(RAW), {"encoding": "gzip"}),
-            (gzip.compress(RAW), {}),  # a proxy dropped the header
+            (gzipped(RAW), {"encoding": "gzip"}),
+            (gzipped(RAW), {}),  # a proxy dropped the header
             (RAW, {"encoding": "gzip"}),  # a proxy decompressed it and kept the header
             (RAW, {"encoding": "br"}),
-            (gzip.compress(RAW[:50]) + gzip.compress(RAW[50:]), {"encoding": "X-GZIP"}),
+            (gzipped(RAW[:50]) + gzipped(RAW[50:]), {"encoding": "X-GZIP"}),
             (zlib.compress(RAW), {"encoding": "deflate"}),
             (deflated(RAW), {"encoding": "deflate"}),
             (RAW, {"encoding": "deflate"}),
-            (gzip.compress(zlib.compress(BOM + RAW)), {"encoding": "deflate, gzip"}),
+            (gzipped(zlib.compress(BOM + RAW)), {"encoding": "deflate, gzip"}),
             (RAW, {"encoding": "identity"}),
             (json.dumps(TEXT).encode(), {}),
             (json.dumps(json.dumps(TEXT)).encode(), {}),
@@ -205,7 +209,7 @@ class TestReadable:
 
 
 HTML = "<html><body>登录已过期</body></html>"
-BOMB = gzip.compress(b" " * 3000 + RAW)
+BOMB = gzipped(b" " * 3000 + RAW)
 
 
 @pytest.fixture
@@ -228,7 +232,7 @@ class TestUnreadable:
             (b"", {}, "an empty body"),
             (b" \r\n", {}, "an empty body"),
             (BOM, {}, "an empty body"),
-            (gzip.compress(b""), {"encoding": "gzip"}, "an empty body"),
+            (gzipped(b""), {"encoding": "gzip"}, "an empty body"),
             (b"null", {}, "Null instead of an object"),
             (b"5", {}, "A number instead of an object"),
             (b'"text"', {}, "not JSON"),
@@ -238,7 +242,7 @@ class TestUnreadable:
             (b'[{"executionId": "x1"}]', {}, "has no result"),
             (b"a=b&c=d", {"content_type": FORM}, "not JSON"),
             (
-                gzip.compress(RAW)[:-20],
+                gzipped(RAW)[:-20],
                 {"encoding": "gzip"},
                 "compressed in a form that cannot be read: gzip",
             ),
@@ -285,6 +289,15 @@ class TestUnreadable:
         assert reload(attempt)["status"] == "FAILED"
         assert status_of(call(api, RAW, attempt)) == "stored"
         assert reload(attempt)["status"] == "SUCCEEDED"
+
+    @pytest.mark.parametrize("depth", [300, 900, 5000])
+    @pytest.mark.parametrize("inner", ["1", "NaN", '"\\ud800"', "1" * 30])
+    def test_absurd_nesting_is_a_failure_whatever_is_inside(
+        self, api: APIClient, depth: int, inner: str
+    ) -> None:
+        attempt = begin_attempt(hot())
+        assert status_of(call(api, rows("[" * depth + inner + "]" * depth), attempt)) == "failed"
+        assert reload(attempt)["error_code"] in ("unreadable_payload", "unstorable_payload")
 
     def test_without_a_secret_the_token_is_enough(self, api: APIClient, settings: Any) -> None:
         settings.WEBHOOK_SECRET = ""
@@ -368,6 +381,7 @@ class TestProgress:
             ({"data": {"hotList": {"code": 500, "data": None}}}, "empty"),
             ({"status": "whatever", "resultData": {"hotList": {"data": []}}}, "empty"),
             ({"status": "completed", "data": {}}, "empty"),
+            ({"data": {"code": 401, "message": "登录已过期"}}, "empty"),
             ({"status": "failed"}, "failed"),
             ({"status": 503}, "failed"),
             ({"status": "in_progress", "success": False}, "failed"),

@@ -10,7 +10,7 @@ from apps.core.periods import Granularity
 from apps.mengla.dispatch.dispatcher import run_dispatch
 from apps.mengla.maintenance.tick import run_tick
 from apps.mengla.runs import planning, scheduled
-from apps.sync_tasks.services import settle_cancelled
+from apps.sync_tasks.services import settle_run as settle_ended_run
 
 # A worker may wait longer for MongoDB than a web request, but not for ever.
 _OPERATION_TIMEOUT_SECONDS = 240
@@ -62,5 +62,5 @@ def backfill_check(intended_at: str | None = None) -> str | None:
 
 
 def settle_run(run_id: str) -> bool:
-    """Go on with the cancellation of a large run; returns whether this call finished it."""
-    return settle_cancelled(run_id)
+    """Go on with the cancellation of a large run; returns whether this call stored its totals."""
+    return settle_ended_run(run_id)

@@ -18,8 +18,9 @@ class SyncTask(models.Model):
 
     ``running_key`` holds the task's id while the run is RUNNING; its unique index prevents two such runs of
     one task. ``slot`` holds the firing of a schedule; its unique index prevents a second run when a schedule
-    fires twice. Progress is counted from the work itself. ``totals`` are written when the run ends, so they
-    are exact after any crash.
+    fires twice. Progress is counted from the work itself. ``totals`` are a copy of the count, written when
+    the run and the last of its collections have ended, and null before; ``services/lifecycle.py`` keeps
+    them exact.
     """
 
     id = ObjectIdAutoField(primary_key=True)

@@ -19,6 +19,7 @@ _MOST_BEFORE_THE_END = 99.9
 class Progress:
     """How far a run is.
 
+    ``active`` counts the collections that have not ended; a run that has ended may still have some in flight.
     ``percent`` has one decimal and is 100 only when everything has ended. ``per_minute`` is the current rate,
     or the average rate of a run that has ended. ``eta_seconds`` is None when it cannot be estimated.
     """
@@ -28,33 +29,28 @@ class Progress:
     failed: int
     empty: int
     cancelled: int
+    active: int
     percent: float
     per_minute: float
     eta_seconds: int | None
 
 
 def progress_of(run: Mapping[str, Any]) -> Progress:
-    """Return the progress of a run: from its stored totals when it has ended, else counted now."""
+    """Return the progress of a run: from its stored totals, else counted now."""
     if run["totals"] is not None:
         counts = Counts(**run["totals"])
         is_all_known = run["is_planned"] or counts.total > 0
         return _progress(counts, is_all_known=is_all_known, pace=_average(run, counts))
     run_id, work = str(run["_id"]), get_work(run["task_id"])
     counts = work.count(run_id)
-    if run["status"] != RunStatus.RUNNING:  # cancelled, and its totals are not stored yet
-        counts = settled(counts)
-        return _progress(counts, is_all_known=counts.total > 0, pace=_average(run, counts))
+    if run["status"] != RunStatus.RUNNING:  # it has ended, and not all of its collections have
+        is_all_known = run["is_planned"] or counts.total > 0
+        return _progress(counts, is_all_known=is_all_known, pace=_average(run, counts))
     if not run["is_planned"]:
         still_expected = run["expected_total"] - sum(run["skipped"].values())
         counts = replace(counts, total=max(counts.total, still_expected))
     pace = work.rate_per_minute(run_id, run["started_at"])
     return _progress(counts, is_all_known=run["is_planned"], pace=pace, has_eta=True)
-
-
-def settled(counts: Counts) -> Counts:
-    """Return the counts of a cancelled run: collections that have not ended count as cancelled."""
-    unended = max(0, counts.total - counts.ended)
-    return replace(counts, cancelled=counts.cancelled + unended, active=0)
 
 
 def _progress(counts: Counts, *, is_all_known: bool, pace: float, has_eta: bool = False) -> Progress:
@@ -65,6 +61,7 @@ def _progress(counts: Counts, *, is_all_known: bool, pace: float, has_eta: bool 
         failed=counts.failed,
         empty=counts.empty,
         cancelled=counts.cancelled,
+        active=counts.active,
         percent=_percent(counts.ended, counts.total, is_all_known=is_all_known),
         per_minute=pace,
         eta_seconds=_eta_seconds(counts, is_all_known=is_all_known, pace=pace) if has_eta else None,

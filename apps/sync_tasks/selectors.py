@@ -27,7 +27,6 @@ __all__ = [
     "failures_of",
     "find_run",
     "find_unplanned_retry",
-    "is_planned",
     "is_running",
     "last_run_of",
     "list_running",
@@ -38,6 +37,7 @@ __all__ = [
     "planning_of",
     "progress_of",
     "running_among",
+    "state_of",
     "waiting_of",
 ]
 
@@ -61,8 +61,8 @@ def find_run(run_id: str) -> Document | None:
 
 
 def planning_of(run_id: str) -> Document | None:
-    """Return how far the planning of a run is, without its parameters; None when there is no such run."""
-    wanted = {"planned_count": 1, "expected_total": 1, "skipped": 1}
+    """Return the status and the planning of a run, without its parameters; None when there is no such run."""
+    wanted = {"status": 1, "planned_count": 1, "expected_total": 1, "skipped": 1}
     return collection_of(SyncTask).find_one({"_id": run_key(run_id)}, wanted)
 
 
@@ -72,10 +72,10 @@ def is_running(run_id: str) -> bool:
     return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
 
 
-def is_planned(run_id: str) -> bool:
-    """Whether the run has not ended and its planning is complete."""
-    criteria = {"_id": run_key(run_id), "status": RunStatus.RUNNING.value, "is_planned": True}
-    return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
+def state_of(run_id: str) -> Document | None:
+    """Return status, planning, totals and last change of a run; None when there is no such run."""
+    wanted = {"status": 1, "is_planned": 1, "totals": 1, "updated_at": 1}
+    return collection_of(SyncTask).find_one({"_id": run_key(run_id)}, wanted)
 
 
 def running_among(run_ids: Iterable[str]) -> set[str]:
@@ -160,8 +160,9 @@ def list_unplanned(limit: int) -> list[Document]:
 
 
 def list_unsettled(limit: int) -> list[Document]:
-    """Return cancelled runs without totals and without a planner, the oldest first, without parameters."""
-    criteria = {"status": RunStatus.CANCELLED.value, "totals": None}
+    """Return ended runs without totals and without a planner, the oldest first, without parameters."""
+    ended = [status.value for status in RunStatus if status != RunStatus.RUNNING]
+    criteria = {"status": {"$in": ended}, "totals": None}
     return _oldest_first(criteria | without_planner(), limit)
 
 

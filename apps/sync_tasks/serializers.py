@@ -60,6 +60,9 @@ class SyncTaskProgressSerializer(serializers.Serializer[Any]):
     failed = serializers.IntegerField()
     empty = serializers.IntegerField()
     cancelled = serializers.IntegerField()
+    active = serializers.IntegerField(
+        help_text="Not ended yet; a sync task that has ended may still have collections in flight."
+    )
     percent = serializers.FloatField(help_text="0 to 100; 100 only when everything has ended.")
     per_minute = serializers.FloatField(help_text="The current rate; the average rate when it has ended.")
     eta_seconds = serializers.IntegerField(
@@ -89,7 +92,7 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(SyncTaskProgressSerializer)
     def get_progress(self, run: Mapping[str, Any]) -> Any:
-        """Return the progress: counted now, or from the totals when the run has ended."""
+        """Return the progress: from the totals if they are stored, else counted now."""
         return SyncTaskProgressSerializer(progress_of(run)).data
 
     @extend_schema_field(WaitingSerializer(allow_null=True))

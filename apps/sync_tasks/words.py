@@ -10,7 +10,8 @@ from apps.core.stored_messages import Messages
 
 # Why runs end early or incomplete.
 ERRORS = Messages("error_message")
-SOME_FAILED = ERRORS.register("some_failed", gettext_noop("%(failed)s of %(total)s collections failed."))
+SOME_FAILED_CODE = "some_failed"
+SOME_FAILED = ERRORS.register(SOME_FAILED_CODE, gettext_noop("%(failed)s of %(total)s collections failed."))
 CANCELLED_BY = ERRORS.register("cancelled_by", gettext_noop("Cancelled by %(user)s."))
 PLAN_UNREADABLE = ERRORS.register("plan_unreadable", gettext_noop("The plan cannot be read: %(error)s."))
 ORIGINAL_DELETED = ERRORS.register(

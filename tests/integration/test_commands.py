@@ -147,6 +147,13 @@ def test_a_stopped_command_takes_its_run_along_when_told_to(
         timeout_seconds=30,
         what="nothing of it is left in the queue",
     )
+    progress = task(operated, run_id)["progress"]
+    counted = {
+        name: operated.database.mengla_collections.count_documents({"run_ids": run_id, "status": status})
+        for name, status in {"completed": "SUCCEEDED", "failed": "FAILED", "cancelled": "CANCELLED"}.items()
+    }
+    assert {name: progress[name] for name in counted} == counted
+    assert (progress["active"], progress["percent"], sum(counted.values())) == (0, 100, progress["total"])
     asked = operated.simulator.stats()["execute_requests"]
     assert asked < ended["progress"]["total"]
 

@@ -42,6 +42,7 @@ PROGRESS_KEYS = {
     "failed",
     "empty",
     "cancelled",
+    "active",
     "percent",
     "per_minute",
     "eta_seconds",
@@ -146,6 +147,7 @@ class TestList:
             "failed": 0,
             "empty": 0,
             "cancelled": 0,
+            "active": 3,
             "percent": 25.0,
             "per_minute": 2.0,
             "eta_seconds": 90,
@@ -278,7 +280,8 @@ class TestCancel:
         assert set(task) == ROW_KEYS
         assert (task["id"], task["status"]) == (run_id, "CANCELLED")
         assert task["error_message"] == "Cancelled by admin."
-        assert (task["progress"]["completed"], task["progress"]["cancelled"]) == (4, 6)
+        progress = task["progress"]  # two are in flight
+        assert (progress["completed"], progress["cancelled"], progress["active"]) == (4, 4, 2)
         body = error_of(admin.post(f"{BASE}/{run_id}/cancel"), 409, "CONFLICT")
         assert body["detail"] == "status=CANCELLED"
 
@@ -287,7 +290,7 @@ class TestCancel:
         assert services.claim_planner_lease(run_id, token="t", seconds=60)
         work.counts[run_id] = Counts(total=10, completed=4, active=6)
         task = data_of(admin.post(f"{BASE}/{run_id}/cancel"))
-        assert (task["progress"]["total"], task["progress"]["cancelled"]) == (10, 6)
+        assert (task["progress"]["total"], task["progress"]["active"]) == (10, 2)
         assert get(run_id)["totals"] is None
 
 

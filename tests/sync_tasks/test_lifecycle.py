@@ -20,8 +20,9 @@ from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.services import Started, lifecycle
+from apps.sync_tasks.services.lifecycle import totals_of
 from apps.sync_tasks.work import Counts
-from tests.sync_tasks.conftest import count_runs, end, get, start, start_planned
+from tests.sync_tasks.conftest import FakeWork, count_runs, end, get, start, start_planned
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
@@ -225,7 +226,7 @@ class TestFinish:
 
     def test_a_given_message_stays_and_is_cut(self) -> None:
         run_id = start_planned()
-        services.fail_run(run_id, counts=Counts(total=1, failed=1), error_message="я" * 900)
+        services.fail_run(run_id, error_message="я" * 900)
         assert get(run_id)["error_message"] == "я" * 500
 
     def test_not_before_it_is_planned(self) -> None:
@@ -241,7 +242,7 @@ class TestFinish:
     def test_only_once(self) -> None:
         run_id = end(start_planned(), Counts(total=2, completed=2))
         assert not services.finish_run(run_id, counts=Counts(total=1, failed=1))
-        assert not services.fail_run(run_id, error_message="late", counts=Counts(total=1, failed=1))
+        assert not services.fail_run(run_id, error_message="late")
         run = get(run_id)
         assert (run["status"], run["totals"]["total"], run["error_message"]) == ("COMPLETED", 2, "")
 
@@ -263,26 +264,43 @@ class TestFinish:
         run_id = start_planned()
         for other in (str(ObjectId()), "", "x", "é" * 12, run_id + "0"):
             assert not services.finish_run(other, counts=Counts())
-            assert not services.fail_run(other, error_message="no", counts=Counts())
+            assert not services.fail_run(other, error_message="no")
         assert services.is_running(run_id)
+
+    def test_the_message_follows_late_answers_and_the_status_does_not(self, work: FakeWork) -> None:
+        for counts, status, message in (
+            (Counts(total=3, completed=1, failed=2), "COMPLETED", ""),
+            (Counts(total=3, failed=3), "FAILED", "0 of 3 collections failed."),
+        ):
+            run_id = end(start_planned(), counts)
+            for failed, told in ((1, "1 of 3 collections failed."), (0, message)):
+                work.counts[run_id] = Counts(total=3, completed=3 - failed, failed=failed)
+                services.reopen_totals([run_id])
+                assert services.settle_run(run_id)
+                run = get(run_id)
+                assert (run["status"], run["error_message"]) == (status, told)
+                assert run["totals"] == totals_of(work.counts[run_id])
 
 
 class TestFail:
     @pytest.mark.parametrize("begin", [start, start_planned])
-    def test_planned_or_not(self, begin: Any) -> None:
+    def test_planned_or_not(self, begin: Any, work: FakeWork) -> None:
         run_id = begin()
-        counts = Counts(total=5, completed=2, failed=1, active=2)
-        assert services.fail_run(run_id, error_message="The plan cannot be read.", counts=counts)
+        work.counts[run_id] = Counts(total=5, completed=2, failed=1, active=2)
+        assert services.fail_run(run_id, error_message="The plan cannot be read.")
         run = get(run_id)
         assert (run["status"], run["error_message"]) == (RunStatus.FAILED, "The plan cannot be read.")
-        assert run["totals"] == {"total": 5, "completed": 2, "failed": 1, "empty": 0, "cancelled": 0}
-        assert run["running_key"] is None
+        assert (run["totals"], run["running_key"]) == (None, None)
+        work.counts[run_id] = Counts(total=5, completed=3, failed=2)  # what was under way goes on
+        assert services.settle_run(run_id)
+        assert get(run_id)["totals"] == {"total": 5, "completed": 3, "failed": 2, "empty": 0, "cancelled": 0}
+        assert not work.asked_for("cancel")
         start()
 
     def test_the_planner_learns_of_it(self) -> None:
         run_id = start()
         assert services.claim_planner_lease(run_id, token="a", seconds=60)
-        assert services.fail_run(run_id, error_message="no", counts=Counts())
+        assert services.fail_run(run_id, error_message="no")
         assert not services.note_planned(run_id, token="a", planned_count=1, skipped={})
 
 

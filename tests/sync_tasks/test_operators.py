@@ -15,7 +15,8 @@ from apps.core.errors import Conflict, NotFound
 from apps.core.storage.mongo import utc_now
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.errors import AlreadyRunning
-from apps.sync_tasks.selectors import find_run
+from apps.sync_tasks.selectors import find_run, progress_of
+from apps.sync_tasks.services.lifecycle import totals_of
 from apps.sync_tasks.signals import run_deleted
 from apps.sync_tasks.work import Counts
 from tests.factories import UNKNOWN_ID
@@ -24,7 +25,9 @@ from tests.sync_tasks.conftest import FakeWork, Killed, change, end, get, start,
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 
 HALFWAY = Counts(total=10, completed=3, failed=1, empty=1, active=5)
-STOPPED = {"total": 10, "completed": 3, "failed": 1, "empty": 1, "cancelled": 5}
+# As the stand-in cancels it: three waited, two are in flight, of which one is collected and one fails later.
+ENDED = Counts(total=10, completed=4, failed=2, empty=1, cancelled=3)
+TOTALS = totals_of(ENDED)
 UNKNOWN_IDS = [UNKNOWN_ID, "", "x", "é" * 12, "$ne", "0" * 23]
 
 
@@ -37,31 +40,64 @@ def unsettled_ids() -> list[str]:
 
 
 class TestCancel:
-    def test_the_totals_are_frozen_and_what_has_not_ended_is_cancelled(self, work: FakeWork) -> None:
+    def test_the_totals_are_those_when_the_last_collection_in_flight_has_ended(self, work: FakeWork) -> None:
         run_id = start_planned()
         work.counts[run_id] = HALFWAY
         run = cancel(run_id)
         assert run == get(run_id)
-        assert (run["status"], run["totals"], run["running_key"]) == ("CANCELLED", STOPPED, None)
+        assert (run["status"], run["totals"], run["running_key"]) == ("CANCELLED", None, None)
         assert run["error_message"] == "Cancelled by ana."
         assert run["finished_at"] is not None
         assert work.asked_for("cancel") == [run_id]
-        assert unsettled_ids() == []
+        progress = progress_of(run)
+        assert (progress.cancelled, progress.active, progress.percent) == (3, 2, 80.0)
+        assert (unsettled_ids(), services.settle_run(run_id)) == ([run_id], False)
         start()
 
-    def test_what_happens_later_changes_nothing(self, work: FakeWork) -> None:
+        work.counts[run_id] = ENDED
+        assert services.settle_run(run_id)
+        assert get(run_id)["totals"] == TOTALS
+        assert (unsettled_ids(), services.settle_run(run_id)) == ([], False)
+
+    def test_a_later_change_is_counted_anew_and_leaves_the_status_alone(self, work: FakeWork) -> None:
         run_id = start_planned()
-        work.counts[run_id] = HALFWAY
+        work.counts[run_id] = ENDED
         cancel(run_id)
-        work.counts[run_id] = Counts(total=10, completed=10)
-        assert not services.settle_cancelled(run_id)
+        work.counts[run_id] = Counts(total=10, completed=5, failed=1, empty=1, cancelled=3)
+        services.reopen_totals([run_id])
+        assert (unsettled_ids(), progress_of(get(run_id)).completed) == ([run_id], 5)
+        assert services.settle_run(run_id)
         assert not services.finish_run(run_id, counts=Counts(total=10, completed=10))
-        assert get(run_id)["totals"] == STOPPED
+        run = get(run_id)
+        assert (run["status"], run["totals"]["completed"]) == ("CANCELLED", 5)
+
+    def test_totals_counted_before_a_change_are_not_stored_after_it(
+        self, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = start_planned()
+        work.counts[run_id] = ENDED
+        count, mended = work.count, Counts(total=10, completed=6, failed=0, empty=1, cancelled=3)
+
+        def count_and_change(counted: str) -> Counts:
+            counts = count(counted)
+            if work.counts[run_id] != mended:
+                work.counts[run_id] = mended
+                services.reopen_totals([run_id])
+            return counts
+
+        monkeypatch.setattr(work, "count", count_and_change)
+        assert cancel(run_id)["totals"] == totals_of(mended)
+        # The same with the end of a run that counted before.
+        other = start_planned()
+        before = get(other)["updated_at"]
+        services.reopen_totals([other])
+        assert not services.finish_run(other, counts=Counts(total=1, failed=1), unchanged_since=before)
+        assert services.is_running(other)
 
     @pytest.mark.parametrize("step", ["cancel", "count"])
     def test_killed_in_between_the_tick_does_the_rest(self, work: FakeWork, step: str) -> None:
         run_id = start_planned()
-        work.counts[run_id] = HALFWAY
+        work.counts[run_id] = ENDED
         work.dies_in = step
         with pytest.raises(Killed):
             cancel(run_id)
@@ -70,10 +106,8 @@ class TestCancel:
         assert unsettled_ids() == [run_id]
 
         work.dies_in = ""
-        assert services.settle_cancelled(run_id)
-        assert get(run_id)["totals"] == STOPPED
-        assert unsettled_ids() == []
-        assert not services.settle_cancelled(run_id)
+        assert services.settle_run(run_id)
+        assert get(run_id)["totals"] == TOTALS
 
     def test_the_last_batch_of_a_planner_is_cancelled_and_counted(self, work: FakeWork) -> None:
         run_id = start()
@@ -81,14 +115,17 @@ class TestCancel:
         work.counts[run_id] = HALFWAY
         assert cancel(run_id)["totals"] is None
         assert unsettled_ids() == []
-        assert not services.settle_cancelled(run_id)
+        assert not services.settle_run(run_id)
 
         # It had begun before the cancellation, and learns of it only now.
         work.counts[run_id] = Counts(total=510, completed=3, failed=1, empty=1, cancelled=3, active=502)
         assert not services.note_planned(run_id, token="planner", planned_count=510, skipped={})
         assert unsettled_ids() == [run_id]
-        assert services.settle_cancelled(run_id)
-        assert get(run_id)["totals"] == STOPPED | {"total": 510, "cancelled": 505}
+        assert not services.settle_run(run_id)
+        assert progress_of(get(run_id)).cancelled == 503
+        work.counts[run_id] = Counts(total=510, completed=5, failed=1, empty=1, cancelled=503)
+        assert services.settle_run(run_id)
+        assert get(run_id)["totals"] == totals_of(work.counts[run_id])
 
     def test_a_planner_that_ends_at_the_same_moment_gives_its_lease_back(self, work: FakeWork) -> None:
         run_id = start()
@@ -103,7 +140,7 @@ class TestCancel:
         cancel(run_id)
         change(run_id, planner_until=utc_now() - timedelta(milliseconds=1))
         assert unsettled_ids() == [run_id]
-        assert services.settle_cancelled(run_id)
+        assert services.settle_run(run_id)
 
     def test_of_many_at_once_one_cancels(self, work: FakeWork) -> None:
         run_id = start_planned()
@@ -125,24 +162,24 @@ class TestCancel:
         with pytest.raises(Conflict) as caught:
             cancel(run_id)
         assert caught.value.detail == "status=COMPLETED"
-        assert not services.settle_cancelled(run_id)
+        assert not services.settle_run(run_id)
         assert not work.asked
 
     def test_a_running_run_is_not_settled(self, work: FakeWork) -> None:
-        assert not services.settle_cancelled(start())
+        assert not services.settle_run(start())
         assert not work.asked
 
     @pytest.mark.parametrize("run_id", UNKNOWN_IDS)
     def test_an_unknown_run_is_not_found(self, work: FakeWork, run_id: str) -> None:
         with pytest.raises(NotFound):
             cancel(run_id)
-        assert not services.settle_cancelled(run_id)
+        assert not services.settle_run(run_id)
         assert not work.asked
 
     def test_an_id_in_capitals_means_the_same_run(self, work: FakeWork) -> None:
         run_id = start_planned()
-        work.counts[run_id] = HALFWAY
-        assert cancel(run_id.upper())["totals"] == STOPPED
+        work.counts[run_id] = ENDED
+        assert cancel(run_id.upper())["totals"] == TOTALS
         assert set(work.asked_for("cancel") + work.asked_for("count")) == {run_id}
 
 

@@ -10,7 +10,7 @@ from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.sync_tasks.progress import Progress, progress_of, settled
+from apps.sync_tasks.progress import Progress, progress_of
 from apps.sync_tasks.services.lifecycle import totals_of
 from apps.sync_tasks.work import Counts
 from tests.sync_tasks.conftest import FakeWork, stand_in
@@ -55,6 +55,7 @@ class TestRunning:
             failed=2,
             empty=1,
             cancelled=0,
+            active=30,
             percent=25.0,
             per_minute=4.0,
             eta_seconds=450,
@@ -124,6 +125,7 @@ class TestEnded:
             failed=6,
             empty=4,
             cancelled=0,
+            active=0,
             percent=100.0,
             per_minute=5.0,
             eta_seconds=None,
@@ -140,8 +142,12 @@ class TestEnded:
 
     def test_a_failed_run_with_open_collections_is_not_at_100(self, work: FakeWork) -> None:
         counts = Counts(total=8, completed=2, failed=2, active=4)
-        result = progress_of(ended_run(counts, status="FAILED", is_planned=False))
-        assert (result.total, result.percent, result.eta_seconds) == (8, 50.0, None)
+        ended = {"status": "FAILED", "is_planned": False, "finished_at": STARTED + timedelta(minutes=4)}
+        result = progress(work, counts, **ended)
+        assert (result.total, result.active, result.percent, result.eta_seconds) == (8, 4, 50.0, None)
+        # As an older version stored it.
+        stored = progress_of(ended_run(counts, status="FAILED", is_planned=False))
+        assert (stored.total, stored.percent) == (8, 50.0)
 
     def test_a_run_stopped_before_it_had_anything_is_at_zero(self, work: FakeWork) -> None:
         for status in ("FAILED", "CANCELLED"):
@@ -149,8 +155,8 @@ class TestEnded:
         assert progress_of(ended_run(Counts())).percent == 100.0
 
     def test_a_cancelled_run_tells_before_it_is_settled_what_it_tells_after(self, work: FakeWork) -> None:
-        counts = Counts(total=10, completed=3, failed=1, active=6)
-        frozen = ended_run(settled(counts), status="CANCELLED")
+        counts = Counts(total=10, completed=3, failed=1, cancelled=6)
+        frozen = ended_run(counts, status="CANCELLED")
         assert progress(work, counts, status="CANCELLED", finished_at=frozen["finished_at"]) == progress_of(
             frozen
         )

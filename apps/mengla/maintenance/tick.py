@@ -38,8 +38,6 @@ def run_tick() -> TickResult:
     for run in unplanned:
         request_planning(str(run["_id"]))
     closed = run_state.close_done(str(run["_id"]) for run in run_selectors.list_running(_RUNS_PER_TICK))
-    settled = sum(
-        runs.settle_cancelled(str(run["_id"])) for run in run_selectors.list_unsettled(_RUNS_PER_TICK)
-    )
+    settled = sum(runs.settle_run(str(run["_id"])) for run in run_selectors.list_unsettled(_RUNS_PER_TICK))
     wake_dispatcher_anew()
     return TickResult(deferred, overdue, caches_notified, len(unplanned), closed, settled)

@@ -155,6 +155,8 @@ def _counts_text(view: RunView) -> str:
     ]
     if progress.cancelled:
         parts.append(_("cancelled %(count)d") % {"count": progress.cancelled})
+    if view.is_ended and progress.active:
+        parts.append(_("still under way %(count)d") % {"count": progress.active})
     return ", ".join(parts)
 
 

@@ -46,9 +46,12 @@ def end(criteria: Document, status: CollectionStatus, changes: Document) -> Docu
         "finished_at": now,
         "updated_at": now,
     }
-    before: Document | None = collection_of(Collection).find_one_and_update(
-        criteria, {"$set": changes}, projection=_COUNTED_FIELDS | {"run_ids": 1}
+    documents, wanted = collection_of(Collection), _COUNTED_FIELDS | {"run_ids": 1}
+    before: Document | None = documents.find_one_and_update(
+        {"$and": [criteria, {"active_key": {"$ne": None}}]}, {"$set": changes}, projection=wanted
     )
+    if before is None and documents.find_one(criteria, {"_id": 1}) is not None:
+        before = run_state.change_ended(criteria, changes, wanted)  # a late answer
     if before is not None:
         run_state.close_done(before["run_ids"])
     return before

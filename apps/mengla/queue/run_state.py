@@ -1,4 +1,4 @@
-"""Counts the collections of runs and ends finished runs.
+"""Counts the collections of runs, ends finished runs, and keeps the totals of ended ones equal to the count.
 
 The numbers are counted when they are needed, so they are exact after any crash.
 """
@@ -6,15 +6,19 @@ The numbers are counted when they are needed, so they are exact after any crash.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pymongo.client_session import ClientSession
 
-from apps.core.storage.mongo import collection_of, snapshot_session
+from apps.core.storage.mongo import collection_of, in_transaction, snapshot_session
 from apps.mengla.choices import ACTIVE_STATUSES, CollectionStatus
 from apps.mengla.models import Collection
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
+from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.work import Counts
+
+Document = dict[str, Any]
 
 
 def count(run_id: str) -> Counts:
@@ -50,13 +54,49 @@ def has_active(run_id: str) -> bool:
 
 
 def close_if_done(run_id: str) -> bool:
-    """End the run if it is planned and all its collections have ended; returns whether this call ended it."""
-    # Whether it is planned is checked first: a planned run gets no more collections, so the count is final.
-    if not run_selectors.is_planned(run_id) or has_active(run_id):
+    """End the run if it is planned and all its collections have ended; returns whether this call ended it.
+
+    If it has ended before, its totals are counted anew.
+    """
+    # The run is read first: a planned run gets no more collections, so the count is final.
+    run = run_selectors.state_of(run_id)
+    if run is None:
         return False
-    return runs.finish_run(run_id, counts=count(run_id))
+    is_running = run["status"] == RunStatus.RUNNING
+    if has_active(run_id):
+        if not is_running and run["totals"] is not None:
+            # An older version of this program stored them although collections were in flight.
+            runs.reopen_totals([run_id])
+        return False
+    if is_running:
+        if not run["is_planned"]:
+            return False
+        return runs.finish_run(run_id, counts=count(run_id), unchanged_since=run["updated_at"])
+    runs.store_totals(run_id)
+    return False
 
 
 def close_done(run_ids: Iterable[str]) -> int:
-    """End those of the runs that are planned and whose collections have ended; returns how many."""
+    """End those of the runs that are planned and whose collections have ended; returns how many.
+
+    The totals of runs that have ended before are counted anew.
+    """
     return sum(close_if_done(run_id) for run_id in run_ids)
+
+
+def change_ended(criteria: Document, changes: Document, wanted: Document) -> Document | None:
+    """Change a collection that has ended, and remove the stored totals of its runs, in one transaction.
+
+    Returns its ``wanted`` fields from before, or None when no collection matched. Afterwards call
+    :func:`close_done`; if the process is killed before, the tick does.
+    """
+
+    def change(session: ClientSession) -> Document | None:
+        before: Document | None = collection_of(Collection).find_one_and_update(
+            criteria, {"$set": changes}, projection=wanted | {"run_ids": 1}, session=session
+        )
+        if before is not None and before["run_ids"]:
+            runs.reopen_totals(before["run_ids"], session=session)
+        return before
+
+    return in_transaction(change)

@@ -110,14 +110,12 @@ def plan_run(run_id: str) -> int:
         if run["task_id"] == WARM_UP_TASK_ID:
             return warm_up_work.warm_up(run_id, run, token=token)
         if _is_orphan(run):
-            runs.fail_run(run_id, error_message=ORIGINAL_DELETED(), counts=run_state.count(run_id))
+            runs.fail_run(run_id, error_message=ORIGINAL_DELETED())
             return 0
         return _plan(run_id, run, token)
     except (KeyError, ValueError, TypeError, BSONError) as error:
         logger.exception("plan_unreadable", run_id=run_id)
-        counts = run_state.count(run_id)
-        reason = PLAN_UNREADABLE(error=type(error).__name__)
-        runs.fail_run(run_id, error_message=reason, counts=counts)
+        runs.fail_run(run_id, error_message=PLAN_UNREADABLE(error=type(error).__name__))
         return 0
 
 
@@ -256,5 +254,5 @@ def _count_skipped(skipped: Counter[str], skip: SkipPolicy, count: int) -> None:
 def _after_lost_lease(run_id: str) -> None:
     """Cancel what was just enqueued if the run has ended; otherwise another planner goes on with it."""
     if not runs.is_running(run_id):
-        runs.settle_cancelled(run_id)
         cancel_pending_of(run_id, max_seconds=_CANCEL_SECONDS)
+        run_state.close_if_done(run_id)

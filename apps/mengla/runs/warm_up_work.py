@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar
@@ -43,6 +43,7 @@ from apps.mengla.store.figures import (
 )
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
+from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.work import Counts, Failure, Started, Waiting
 
 logger = structlog.get_logger(__name__)
@@ -114,7 +115,10 @@ class WarmUpWork:
         planning = run_selectors.planning_of(run_id)
         if planning is None:
             return Counts()
-        return _counts(planning["expected_total"], planning["planned_count"], planning["skipped"])
+        counts = _counts(planning["expected_total"], planning["planned_count"], planning["skipped"])
+        if planning["status"] == RunStatus.RUNNING:
+            return counts
+        return replace(counts, cancelled=counts.active, active=0)  # nobody goes on with it
 
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
         """Return how many entries were cached per minute since the start."""

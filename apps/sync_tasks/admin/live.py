@@ -30,6 +30,7 @@ class LiveRun:
 
     id: str
     is_running: bool
+    is_changing: bool  # it runs, or has ended while collections of it are in flight
     status: str
     colour: str  # of the status, as the style sheet names it
     percent: float
@@ -39,6 +40,7 @@ class LiveRun:
     empty: int
     failed: int
     cancelled: int
+    active: int
     rate: str
     time_left: str  # or why it makes no progress
     duration: str
@@ -49,7 +51,7 @@ class LiveRun:
 
 
 def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
-    """Return the state of a run: counted now while it runs, read from its totals when it has ended.
+    """Return the state of a run: from its totals if they are stored, else counted now.
 
     ``waiting`` is shown in place of the remaining time.
     """
@@ -60,6 +62,7 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
     return LiveRun(
         id=str(task.pk),
         is_running=is_running,
+        is_changing=is_running or progress.active > 0,
         status=str(RunStatus(task.status).label),
         colour=_colour_of(task.status, failed=progress.failed),
         percent=progress.percent,
@@ -69,6 +72,7 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
         empty=progress.empty,
         failed=progress.failed,
         cancelled=progress.cancelled,
+        active=progress.active,
         rate=_("%(rate).1f per minute") % {"rate": progress.per_minute},
         time_left=waiting.message if waiting else duration_text(eta_seconds),
         duration=duration_text((until - task.started_at).total_seconds()),

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from apps.sync_tasks.selectors import is_running
-from apps.sync_tasks.services.lifecycle import fail_run, finish_run, start_run
+from apps.sync_tasks.services.lifecycle import (
+    fail_run,
+    finish_run,
+    reopen_totals,
+    start_run,
+    store_totals,
+)
 from apps.sync_tasks.services.operators import (
     Deleted,
     cancel_run,
@@ -11,7 +17,7 @@ from apps.sync_tasks.services.operators import (
     delete_run,
     find_retryable,
     retry_run,
-    settle_cancelled,
+    settle_run,
 )
 from apps.sync_tasks.services.planner import claim_planner_lease, mark_planned, note_planned, store_plan
 from apps.sync_tasks.work import Started
@@ -29,8 +35,10 @@ __all__ = [
     "is_running",
     "mark_planned",
     "note_planned",
+    "reopen_totals",
     "retry_run",
-    "settle_cancelled",
+    "settle_run",
     "start_run",
     "store_plan",
+    "store_totals",
 ]

@@ -14,9 +14,8 @@ from apps.core.errors import Conflict, NotFound
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
-from apps.sync_tasks.progress import settled
 from apps.sync_tasks.selectors import find_run, find_unplanned_retry, run_key
-from apps.sync_tasks.services.lifecycle import totals_of
+from apps.sync_tasks.services.lifecycle import store_totals
 from apps.sync_tasks.signals import run_deleted
 from apps.sync_tasks.words import CANCELLED_BY, ERRORS
 from apps.sync_tasks.work import Started, get_work
@@ -34,10 +33,10 @@ class Deleted:
 
 
 def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
-    """Cancel a run and the collections that only it waits for, and store its totals; return the run.
+    """Cancel a run and the collections that only it waits for; return the run.
 
-    If the process is killed halfway, the run is CANCELLED without totals, and the tick completes it with
-    :func:`settle_cancelled`.
+    Its totals are stored when its last collection has ended, at once if none is in flight. If the process is
+    killed halfway, the tick goes on with :func:`settle_run`.
 
     :raises NotFound: when there is no such run.
     :raises Conflict: when it has ended.
@@ -61,31 +60,24 @@ def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
     # The stored id, because the given text may be in upper case.
     run_id = str(cancelled["_id"])
     audit.info("sync_task_cancelled", run_id=run_id, task_id=cancelled["task_id"], cancelled_by=cancelled_by)
-    settle_cancelled(run_id)
+    settle_run(run_id)
     return find_run(run_id) or cancelled
 
 
-def settle_cancelled(run_id: str) -> bool:
-    """Cancel the waiting work of a cancelled run and store its totals; True when this call stored them.
+def settle_run(run_id: str) -> bool:
+    """Finish what the end of a run has left: store its totals, and cancel what waits if it was cancelled.
 
-    A planner that holds a lease on the run may still add work. Then the tick stores the totals later.
+    Returns True when this call stored the totals. It cannot while a collection of the run is in flight, waits
+    for another requester too, or while a planner may still add some; then the tick calls this again.
     """
-    unsettled = {"_id": run_key(run_id), "status": RunStatus.CANCELLED.value, "totals": None}
-    run = collection_of(SyncTask).find_one(unsettled, {"planner_until": 1, "task_id": 1})
+    unsettled = {"_id": run_key(run_id), "status": {"$ne": RunStatus.RUNNING.value}, "totals": None}
+    run = collection_of(SyncTask).find_one(unsettled, {"task_id": 1, "status": 1})
     if run is None:
         return False
-    run_id, work = str(run["_id"]), get_work(run["task_id"])
-    if not work.cancel(run_id):
+    run_id = str(run["_id"])
+    if run["status"] == RunStatus.CANCELLED and not get_work(run["task_id"]).cancel(run_id):
         return False
-    # Checked before the counting: no planner claims a cancelled run, so no work is added after this.
-    if run["planner_until"] is not None and run["planner_until"] > utc_now():
-        return False
-    totals = totals_of(settled(work.count(run_id)))
-    stored = collection_of(SyncTask).update_one(
-        unsettled,
-        {"$set": {"totals": totals, "planner_token": "", "planner_until": None, "updated_at": utc_now()}},
-    )
-    return stored.modified_count == 1
+    return store_totals(run_id)
 
 
 def find_retryable(run_id: str) -> Document:

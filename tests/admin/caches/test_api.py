@@ -129,8 +129,8 @@ class TestWarmUp:
         run = warm_up(admin)
         assert (run["task_id"], run["status"], run["trigger"]) == ("cache_warmup", "COMPLETED", "api")
         assert run["progress"] == {
-            "total": 3, "completed": 3, "failed": 0, "empty": 0, "cancelled": 0, "percent": 100.0,
-            "per_minute": run["progress"]["per_minute"], "eta_seconds": None,
+            "total": 3, "completed": 3, "failed": 0, "empty": 0, "cancelled": 0, "active": 0,
+            "percent": 100.0, "per_minute": run["progress"]["per_minute"], "eta_seconds": None,
         }  # fmt: skip
         process_state.forget_all()  # another process
         assert [read(admin, query) for query in queries] == ["l2"] * 3

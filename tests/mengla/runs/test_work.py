@@ -14,7 +14,7 @@ from apps.core.caching.tiers import EPOCH_KEY
 from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.redis import get_redis
-from apps.mengla.choices import Action, CollectionError, CollectionStatus, Priority
+from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
 from apps.mengla.dispatch.collection_control import cancel_collection
 from apps.mengla.maintenance.tick import run_tick
 from apps.mengla.models import Collection, Record
@@ -23,6 +23,7 @@ from apps.mengla.queue import jobs, removal
 from apps.mengla.reading.read import Hit, read
 from apps.mengla.runs.collect import Order, Selection, backfill_plan, period_plan, start
 from apps.mengla.store.selectors import query_of
+from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from tests.factories.categories import Node
@@ -121,6 +122,9 @@ def test_a_late_answer_mends_a_failure_before_the_retry_does(run_id: str, admin:
     end_all(failing=1)
     failed = next(one for one in collections_of(run_id) if one["status"] == CollectionStatus.FAILED)
     jobs.finish(failed["_id"], status=CollectionStatus.SUCCEEDED)
+    run = run_document(run_id)
+    assert (run["status"], run["totals"]["failed"], run["totals"]["completed"]) == ("COMPLETED", 0, 6)
+    assert run["error_message"] == ""
     assert admin.post(f"/api/sync-tasks/{run_id}/retry").status_code == 409
 
 
@@ -134,8 +138,19 @@ def test_cancel_takes_back_what_nobody_else_wants(run_id: str, admin: APIClient)
     assert by_id.pop(under_way["_id"]) == CollectionStatus.DISPATCHED
     assert by_id.pop(read_too["_id"]) == CollectionStatus.PENDING
     assert set(by_id.values()) == {CollectionStatus.CANCELLED}
-    totals = run_document(run_id)["totals"]
-    assert totals["cancelled"] == totals["total"] == 6
+    assert run_document(run_id)["totals"] is None
+    shown = admin.get(f"/api/sync-tasks/{run_id}").json()["data"]["progress"]
+    assert (shown["cancelled"], shown["active"], shown["percent"]) == (4, 2, 66.6)
+    jobs.finish(
+        under_way["_id"],
+        status=CollectionStatus.EMPTY,
+        empty_reason=EmptyReason.EMPTY_LIST,
+        attempt_token=under_way["attempt_token"],
+    )
+    assert end_all() == 1
+    assert run_document(run_id)["totals"] == {
+        "total": 6, "completed": 1, "failed": 0, "empty": 1, "cancelled": 4
+    }  # fmt: skip
 
 
 def test_a_run_that_starts_while_another_is_cancelled_keeps_what_it_joined(
@@ -184,6 +199,39 @@ def test_a_failed_attempt_that_only_a_cancelled_run_wanted_is_not_repeated(
         message="once",
     )
     assert status == (CollectionStatus.PENDING if is_read else CollectionStatus.FAILED)
+    totals = run_document(run_id)["totals"]
+    assert totals is None if is_read else (totals["failed"], totals["cancelled"]) == (1, 5)
+
+
+@pytest.mark.parametrize("step", ["reopen_totals", "store_totals"])
+def test_killed_at_a_late_answer_the_totals_are_right_all_the_same(
+    run_id: str, admin: APIClient, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    end_all(failing=2)
+    failed = next(one for one in collections_of(run_id) if one["status"] == CollectionStatus.FAILED)
+
+    def die(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
+        killing.setattr(runs, step, die)
+        jobs.finish(failed["_id"], status=CollectionStatus.SUCCEEDED)
+    is_changed = step == "store_totals"  # before, the transaction takes back the change of the collection
+    shown = admin.get(f"/api/sync-tasks/{run_id}").json()["data"]
+    assert (shown["progress"]["failed"], len(shown["failures"])) == ((1, 1) if is_changed else (2, 2))
+    assert run_tick().runs_settled == is_changed
+    assert run_document(run_id)["totals"]["failed"] == shown["progress"]["failed"]
+
+
+def test_totals_that_an_older_version_froze_are_mended_by_the_ends_of_what_was_in_flight(run_id: str) -> None:
+    in_flight = [claimed for _ in range(2) if (claimed := jobs.claim(slot_count=2))]
+    runs.cancel_run(run_id=run_id, cancelled_by="tests")
+    frozen = {"total": 6, "completed": 0, "failed": 0, "empty": 0, "cancelled": 6}
+    collection_of(SyncTask).update_many({}, {"$set": {"totals": frozen}})
+    jobs.finish(in_flight[0]["_id"], status=CollectionStatus.SUCCEEDED)
+    assert run_document(run_id)["totals"] is None
+    jobs.finish(in_flight[1]["_id"], status=CollectionStatus.SUCCEEDED)
+    assert run_document(run_id)["totals"] == frozen | {"completed": 2, "cancelled": 4}
 
 
 def test_the_pace_of_a_run_counts_what_was_collected_and_not_what_was_cancelled(

@@ -1,4 +1,5 @@
-// Refreshes the progress of running sync tasks without a reload; without it the numbers do not change.
+// Refreshes the progress of sync tasks without a reload, until their last collection has ended.
+// Without it the numbers do not change.
 (() => {
     "use strict";
 
@@ -30,11 +31,11 @@
                 part.outerHTML = run.pieces[part.dataset.piece];
             }
             if (part.dataset.live) {
-                part.dataset.running = run.is_running ? "yes" : "no";
+                part.dataset.running = run.is_changing ? "yes" : "no";
             }
         }
         // The page of the run has more than these fields: its end, its error message and other buttons.
-        if (!run.is_running && document.querySelector(`[data-page-of="${run.id}"]`)) {
+        if (!run.is_changing && document.querySelector(`[data-page-of="${run.id}"]`)) {
             window.location.reload();
         }
     }

@@ -216,6 +216,7 @@ PARTS_DEADLINE_SECONDS = 2.4
 ALERTS_TIMEOUT_SECONDS = 1.8
 RUN_CANCEL_SECONDS = 1.0  # a request cancels collections of a run for this time; a worker cancels the rest
 HEALTH_CHECK_TIMEOUT_SECONDS = 2.0
+CLOCKS_DEADLINE_SECONDS = 0.5  # to compare the clocks, after the health checks
 DIAGNOSIS_LIMIT_SECONDS = 3.0
 DIAGNOSIS_REQUEST_SECONDS = 2.5  # so that the HTTP requests of a check end before the limit
 

@@ -28,6 +28,7 @@ from rest_framework.test import APIClient
 from apps.auth import services
 from apps.auth.choices import TokenScope
 from apps.core import process_state
+from apps.core.storage.clock import mongo_clock
 from apps.core.storage.redis import get_redis
 from apps.launcher.embedded import EmbeddedError, start_redis
 from tests.factories.categories import Node, make_tree, store_tree
@@ -47,6 +48,7 @@ _WAITS = (
     "ALERTS_TIMEOUT_SECONDS",
     "RUN_CANCEL_SECONDS",
     "HEALTH_CHECK_TIMEOUT_SECONDS",
+    "CLOCKS_DEADLINE_SECONDS",
     "DIAGNOSIS_LIMIT_SECONDS",
     "DIAGNOSIS_REQUEST_SECONDS",
 )
@@ -92,6 +94,14 @@ def _patience() -> Iterator[None]:
         for name in _WAITS:
             patch.setattr(django_settings, name, _PATIENCE_SECONDS)
         patch.setattr(django_settings, "OUTAGE_REMEMBERED_SECONDS", _OUTAGE_REMEMBERED_SECONDS)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_clock() -> Iterator[None]:
+    """Let this process follow its own clock, so that tests can move it; a fixture ``following`` ends this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mongo_clock, "note", lambda *_args, **_options: None)
         yield
 
 

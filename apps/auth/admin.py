@@ -12,7 +12,6 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +27,7 @@ from apps.core.admin_base.model_admin import CollectorModelAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.admin_base.rights import is_superuser, may, name_of_user
 from apps.core.errors import Conflict, InvalidInput
+from apps.core.storage.clock import server_now
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -105,7 +105,7 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
         """Return whether the token is active, expired or revoked."""
         if token.revoked_at is not None:
             return Coloured(("revoked", _now("Revoked")))
-        if token.expires_at <= timezone.now():
+        if token.expires_at <= server_now():
             return Coloured(("expired", _now("Expired")))
         return Coloured(("active", _now("Active")))
 

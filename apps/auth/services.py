@@ -16,7 +16,6 @@ from django.contrib.auth.models import User
 from django.db import Error as DatabaseError
 from django.db import IntegrityError
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
@@ -31,6 +30,7 @@ from apps.auth.tokens.caller_cache import MAX_CALLERS, known_callers, token_key
 from apps.auth.tokens.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
+from apps.core.storage.clock import server_now
 from apps.core.storage.outages import is_mongo_outage, mongo_outage
 
 audit = structlog.get_logger("collector.audit")
@@ -96,7 +96,7 @@ def log_in(*, username: str, password: str, address: str) -> LoginResult:
     :raises DependencyUnavailable: when MongoDB does not respond.
     """
     user = check_credentials(username=username, password=password, address=address)
-    now = timezone.now()
+    now = server_now()
     expires_at = now.replace(microsecond=0) + timedelta(hours=settings.JWT_EXPIRE_HOURS)
     claims = LoginClaims(
         user_id=str(user.pk),
@@ -161,7 +161,7 @@ def create_token(
             _("The input is not valid."), fields={"scope": [_("Must be one of: reader, admin.")]}
         )
     text = new_api_token()
-    now = timezone.now().replace(microsecond=0)
+    now = server_now().replace(microsecond=0)
     token = ApiToken.objects.create(
         token_hash=hash_api_token(text),
         label=label,
@@ -190,7 +190,7 @@ def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
     if token is None:
         raise NotFound(_("There is no such token."))
     was_active = (
-        ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()) == 1
+        ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=server_now()) == 1
     )
     # Repeated when the token was revoked before: that call may have failed here, after its write.
     known_callers.mark_revoked(token_key(token.token_hash))

@@ -7,7 +7,6 @@ MongoDB is down, the last known entry is served.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -17,6 +16,7 @@ from apps.categories.errors import CategoryNotFound
 from apps.core.api.envelope import dump_json, success_body
 from apps.core.caching.entry import Built, Entry, build_entry
 from apps.core.caching.read_through import get_or_build
+from apps.core.storage.clock import unix_now
 
 FRESH_SECONDS: Final = 60
 SERVE_SECONDS: Final = 30 * 24 * 3600
@@ -42,7 +42,7 @@ def category_entry(cat_id: str) -> Entry:
 def _entry(field: str, read: Callable[[], Any]) -> Entry:
     def build() -> Built:
         body = dump_json(success_body(read()))
-        now = time.time()
+        now = unix_now()
         return Built(
             build_entry(body, stored_at=now, fresh_until=now + FRESH_SECONDS, serve_until=now + SERVE_SECONDS)
         )

@@ -1,4 +1,7 @@
-"""Durations and instants as text for people: in the current language and the market's time zone."""
+"""Durations and instants: the rule for the time between two, and both as text for people.
+
+The texts are in the current language and the market's time zone.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,15 @@ from apps.core import market_clock
 
 NOTHING = "-"  # as Django's admin shows an empty value
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def seconds_between(start: datetime, end: datetime) -> float:
+    """Return the seconds from ``start`` to ``end``; 0 when ``end`` is earlier: no duration is negative.
+
+    Hosts whose clocks differ may have noted the two. Both have a time zone, or both are UTC without zone.
+    A test forbids the difference of two instants elsewhere.
+    """
+    return max(0.0, (end - start).total_seconds())
 
 
 def duration_text(seconds: float | None) -> str:

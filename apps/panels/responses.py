@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from apps.core.api.cached_response import matches_etag
 from apps.core.api.envelope import dump_json, success_body
 from apps.core.caching.tiers import Entry, build_entry
+from apps.core.storage.clock import unix_now
 from apps.panels.config import PanelConfig
 from apps.panels.errors import VersionConflict
 from apps.panels.selectors import read_config
@@ -15,7 +14,7 @@ from apps.panels.serializers import PanelConfigSerializer
 
 def config_entry(config: PanelConfig) -> Entry:
     """Return the response as an entry; its ETag changes with every change of the configuration."""
-    now = time.time()
+    now = unix_now()
     body = dump_json(success_body(PanelConfigSerializer(config).data))
     return build_entry(body, stored_at=now, fresh_until=now, serve_until=now)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from math import ceil
 from typing import Any
 
+from apps.core.time_texts import seconds_between
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.work import Counts, get_work
 
@@ -86,7 +86,6 @@ def _percent(ended: int, total: int, *, is_all_known: bool) -> float:
 
 def _average(run: Mapping[str, Any], counts: Counts) -> float:
     """Return how many collections ended per minute on average; cancelled ones do not count."""
-    duration: timedelta = run["finished_at"] - run["started_at"]
-    minutes = duration.total_seconds() / 60
+    minutes = seconds_between(run["started_at"], run["finished_at"]) / 60
     worked = counts.ended - counts.cancelled
     return worked / minutes if minutes > 0 else 0.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import translation
 
-from apps.core.time_texts import clock_text, duration_text, instant_text
+from apps.core.time_texts import clock_text, duration_text, instant_text, seconds_between
+from tests.contract.test_imports import APPS, sources
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,18 @@ def test_an_instant_is_shown_in_the_time_of_the_market() -> None:
     instant = datetime(2025, 5, 31, 16, 5, 6, 7, tzinfo=UTC)
     assert instant_text(instant) == instant_text(instant.replace(tzinfo=None)) == "2025-06-01 00:05:06"
     assert instant_text(None) == "-"
+
+
+def test_no_duration_is_negative() -> None:
+    noon = datetime(2025, 6, 1, 12)
+    assert seconds_between(noon, noon + timedelta(seconds=90)) == 90
+    assert seconds_between(noon, noon - timedelta(hours=1)) == 0
+
+
+def test_nobody_subtracts_instants_alone() -> None:
+    alone = {
+        path
+        for path, tree in sources(APPS)
+        if any(isinstance(node, ast.Attribute) and node.attr == "total_seconds" for node in ast.walk(tree))
+    }
+    assert alone == {"apps/core/time_texts.py"}

@@ -107,14 +107,17 @@ class Cluster:
 
 
 class Caller:
-    """A child process that calls functions of the product, with the stack's environment."""
+    """A child process that calls functions of the product; the clock of its host may be off."""
 
     name = "caller"
 
-    def __init__(self, environment: Mapping[str, str], log_path: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], log_path: Path, *, ahead_seconds: float = 0.0) -> None:
+        module = ["tests.integration.child"]
+        if ahead_seconds:
+            module = ["tests.clocks", str(ahead_seconds), *module]
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                bound_to_parent([sys.executable, "-m", "tests.integration.child"]),
+                bound_to_parent([sys.executable, "-m", *module]),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

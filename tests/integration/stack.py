@@ -161,11 +161,11 @@ class Stack:
         cluster.process.kill()
         self.clusters.remove(cluster)
 
-    def start_caller(self) -> Caller:
-        """Start a child process that calls functions of the product."""
+    def start_caller(self, *, ahead_seconds: float = 0.0) -> Caller:
+        """Start a child process that calls functions of the product, as on a host whose clock is off."""
         self._callers += 1
         log_path = self.directory / f"caller-{self._callers}.log"
-        caller = Caller(self.environment, log_path)
+        caller = Caller(self.environment, log_path, ahead_seconds=ahead_seconds)
         self._processes.append(caller)
         return caller
 

@@ -20,6 +20,7 @@ from apps.core.liveness.processes import count_web_processes, list_clusters, lis
 from apps.core.storage import mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.storage.redis import get_redis
+from apps.core.time_texts import seconds_between
 from apps.mengla.dispatch.breaker_control import read_breaker
 from apps.mengla.monitoring import queue_state
 from apps.sync_tasks.selectors import count_by_status
@@ -90,7 +91,7 @@ def process_facts() -> Facts:
         "environment": settings.ENV,
         "python": platform.python_version(),
         "started_at": STARTED_AT,
-        "uptime_seconds": round((datetime.now(UTC) - STARTED_AT).total_seconds(), 1),
+        "uptime_seconds": round(seconds_between(STARTED_AT, datetime.now(UTC)), 1),
         "l1": asdict(get_cache().l1_usage()),
     }
 

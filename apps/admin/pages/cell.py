@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -12,7 +11,7 @@ from apps.admin.pages.matrix import mark_of
 from apps.categories.selectors import category_exists, find_named
 from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import utc_now
-from apps.core.time_texts import instant_text
+from apps.core.time_texts import instant_text, seconds_between
 from apps.mengla.choices import Action, EmptyReason, Priority
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.monitoring.figure_tables import tables_of
@@ -73,7 +72,6 @@ def enqueue_cell(query: DataQuery, *, requested_by: str) -> Enqueued:
 
 def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
     freshness = freshness_of(record)
-    age: timedelta = utc_now() - record["collected_at"]
     data = [record["data"]] if query.is_trend and record["data"] is not None else record["data"]
     tables = [] if record["is_empty"] else tables_of(query, data)
     return {
@@ -81,7 +79,7 @@ def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
         "is_empty": record["is_empty"],
         "empty_reason": _reason(record["empty_reason"]),
         "collected_at": instant_text(record["collected_at"]),
-        "age_seconds": age.total_seconds(),
+        "age_seconds": seconds_between(record["collected_at"], utc_now()),
         "fresh_until": instant_text(freshness.fresh_until),
         "kept_until": instant_text(record["expired_at"]),
         "is_stale": not freshness.is_fresh(utc_now()),

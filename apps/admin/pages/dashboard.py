@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import wraps
 from typing import Any
 
@@ -23,6 +22,7 @@ from apps.admin.pages.charts import cache_chart, hours_chart
 from apps.admin.pages.dashboard_parts import read_dashboard
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.admin_base.rights import may_view
+from apps.core.storage.clock import unix_now
 from apps.core.storage.outages import is_mongo_outage, mongo_outage, redis_outage
 from apps.core.time_texts import instant_text
 
@@ -105,13 +105,13 @@ def _visited_lately(request: HttpRequest) -> bool:
         visited_at = request.session.get(_VISIT_KEY)
     except (PyMongoError, DatabaseError):  # no copy of the session in Redis
         return False
-    return isinstance(visited_at, float) and time.time() - visited_at < _VISIT_VALID_SECONDS
+    return isinstance(visited_at, float) and unix_now() - visited_at < _VISIT_VALID_SECONDS
 
 
 def _note_visit(request: HttpRequest) -> None:
     visited_at = request.session.get(_VISIT_KEY)
-    if not isinstance(visited_at, float) or time.time() - visited_at > _NOTE_VISIT_SECONDS:
-        request.session[_VISIT_KEY] = time.time()
+    if not isinstance(visited_at, float) or unix_now() - visited_at > _NOTE_VISIT_SECONDS:
+        request.session[_VISIT_KEY] = unix_now()
 
 
 def _context() -> dict[str, Any]:

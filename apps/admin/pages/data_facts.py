@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.data_form import address_of, parameters_of
+from apps.core.storage.clock import unix_now
 from apps.core.time_texts import instant_text
 from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch.waiting import WaitingCode, waiting_of
@@ -40,7 +40,7 @@ def freshness_of(hit: Hit) -> dict[str, Any]:
         "is_stale": not hit.is_fresh,
         "is_provisional": PROVISIONAL_HEADER in hit.entry.headers,
         "collected_at": _local(hit.entry.stored_at),
-        "age_seconds": max(0.0, time.time() - hit.entry.stored_at),
+        "age_seconds": max(0.0, unix_now() - hit.entry.stored_at),
         "fresh_until": _local(hit.entry.fresh_until),
         "requested": requested,
         "found": found,

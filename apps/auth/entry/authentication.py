@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -13,6 +12,7 @@ from rest_framework.request import Request
 from apps.auth import selectors, services
 from apps.auth.errors import AUTHENTICATE_HEADER, Unauthenticated
 from apps.auth.principal import Principal
+from apps.core.storage.clock import server_now
 
 _SCHEME = "bearer"
 _HEADER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,4096}) *", re.IGNORECASE | re.ASCII)
@@ -32,7 +32,7 @@ class BearerAuthentication(BaseAuthentication):
         match = _HEADER.fullmatch(header)
         if match is None:
             raise AuthenticationFailed(_("The Authorization header is malformed."))
-        now = timezone.now()
+        now = server_now()
         try:
             principal = selectors.resolve_bearer(match[1], now=now)
         except Unauthenticated as error:

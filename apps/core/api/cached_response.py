@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +11,7 @@ from django.utils.http import parse_etags
 
 from apps.core.api.envelope import JSON_CONTENT_TYPE
 from apps.core.caching.tiers import Entry
+from apps.core.storage.clock import unix_now
 
 
 def entry_response(
@@ -21,7 +21,7 @@ def entry_response(
     sent = {
         "ETag": entry.etag,
         "Cache-Control": "private, no-cache",
-        "Age": str(max(0, int(time.time() - entry.stored_at))),
+        "Age": str(max(0, int(unix_now() - entry.stored_at))),
         **entry.headers,
         **(headers or {}),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import cache
 from typing import Any
 
@@ -19,6 +18,7 @@ from apps.core.api.cached_response import entry_response
 from apps.core.api.envelope import dump_json
 from apps.core.api.renderers import EnvelopeRenderer
 from apps.core.caching.tiers import Entry, build_entry
+from apps.core.storage.clock import unix_now
 
 _HTTP_OK = 200
 
@@ -52,5 +52,5 @@ class DocsView(SpectacularSwaggerView):
 def _document() -> Entry:
     """Generate the document, once per process: this is slow, and the document does not change."""
     document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    now = time.time()
+    now = unix_now()
     return build_entry(dump_json(document), stored_at=now, fresh_until=now, serve_until=now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -14,6 +13,7 @@ from pymongo.errors import PyMongoError
 
 from apps.core.caching.entry import Built, Entry
 from apps.core.caching.tiers import Tier, TieredCache, get_cache
+from apps.core.storage.clock import unix_now
 from apps.core.storage.outages import is_mongo_outage, mongo_outage
 
 logger = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ def get_or_build(
     """
     tiers = cache or get_cache()
     lookup = tiers.lookup(
-        group, field, accepts=lambda entry: entry.is_fresh(time.time()) or accepts_stale(entry)
+        group, field, accepts=lambda entry: entry.is_fresh(unix_now()) or accepts_stale(entry)
     )
     if lookup.entry is not None and lookup.tier is not None:
         return Found(lookup.entry, lookup.tier)

@@ -30,6 +30,7 @@ from django.conf import settings
 from apps.core import process_state
 from apps.core.caching.entry import Entry, build_entry
 from apps.core.caching.retries import retries
+from apps.core.storage.clock import unix_now
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 
 __all__ = ["Entry", "Lookup", "Ticket", "TieredCache", "build_entry", "clear_all", "get_cache"]
@@ -119,7 +120,7 @@ class TieredCache:
     def lookup(self, group: str, field: str, *, accepts: Accepts = lambda _: True) -> Lookup:
         """Look in L1, then in L2, for an entry that ``accepts`` allows; the ticket is for :meth:`fill`."""
         is_synced = self._catch_up()
-        now = time.time()
+        now = unix_now()
         with self._lock:
             ticket = Ticket(group, field, self._sequence, self._epoch if is_synced else None)
             entry: Entry | None = self._l1.get((group, field)) if is_synced else None
@@ -326,7 +327,7 @@ def _data_key(epoch: str, group: str) -> str:
 
 
 def _remaining_ms(entry: Entry) -> int:
-    return max(1, int((entry.serve_until - time.time()) * 1000))
+    return max(1, int((entry.serve_until - unix_now()) * 1000))
 
 
 def _as_pair(identifier: bytes | str) -> tuple[int, int]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -23,14 +22,17 @@ from typing import cast
 import redis
 import structlog
 from django.db.utils import DatabaseError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.conf import Conf
 from django_q.signing import BadSignature, SignedPackage
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
+from apps.core.storage.clock import mongo_clock, unix_now
 from apps.core.storage.mongo import named_collection, utc_now
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
+from apps.core.time_texts import seconds_between
 
 logger = structlog.get_logger(__name__)
 
@@ -57,11 +59,15 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last heartbeat of the workers of one host; ``beat_at`` is UTC without zone."""
+    """The last heartbeat of the workers of one host; ``beat_at`` is UTC without zone.
+
+    ``clock_ahead_seconds`` is how far the host's clock is ahead of MongoDB's; None when it is not known.
+    """
 
     host: str
     beat_at: datetime
     age_seconds: float
+    clock_ahead_seconds: float | None
 
     @property
     def is_stale(self) -> bool:
@@ -74,7 +80,7 @@ class Heartbeat:
 
 def note_web_process() -> None:
     """Note that this web process is alive; call it every ``RENEW_SECONDS``."""
-    now = time.time()
+    now = unix_now()
 
     def renew(client: redis.Redis) -> None:
         pipeline = client.pipeline(transaction=False)
@@ -91,7 +97,7 @@ def count_web_processes() -> int:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    return cast(int, get_redis().zcount(WEB_KEY, time.time() - GONE_AFTER_SECONDS, "+inf"))
+    return cast(int, get_redis().zcount(WEB_KEY, unix_now() - GONE_AFTER_SECONDS, "+inf"))
 
 
 # --- Worker clusters ------------------------------------------------------------------------------
@@ -129,7 +135,7 @@ def _read_cluster(packed: bytes | None) -> Cluster | None:
         pid=stat.pid,
         status=str(stat.status),
         worker_count=len(stat.workers),
-        uptime_seconds=stat.uptime() if stat.tob else 0.0,
+        uptime_seconds=seconds_between(stat.tob, timezone.now()) if stat.tob else 0.0,
     )
 
 
@@ -139,9 +145,10 @@ def _read_cluster(packed: bytes | None) -> Cluster | None:
 def note_heartbeat() -> bool:
     """Note that a worker of this host works; False when MongoDB did not accept it."""
     now = utc_now()
+    noted = {"beat_at": now, "clock_ahead_seconds": mongo_clock.measured_ahead_seconds}
     try:
         heartbeats = named_collection(_HEARTBEATS)
-        heartbeats.update_one({"_id": platform.node()}, {"$set": {"beat_at": now}}, upsert=True)
+        heartbeats.update_one({"_id": platform.node()}, {"$set": noted}, upsert=True)
         heartbeats.delete_many({"beat_at": {"$lt": now - _HEARTBEAT_RETENTION}})
     except (PyMongoError, DatabaseError) as error:
         logger.warning("heartbeat_not_noted", error=type(error).__name__)
@@ -154,8 +161,12 @@ def list_heartbeats() -> list[Heartbeat]:
     now = utc_now()
     found = named_collection(_HEARTBEATS).find().sort("beat_at", DESCENDING)
     return [
-        # The clocks of hosts may differ a little.
-        Heartbeat(one["_id"], one["beat_at"], max(0.0, round((now - one["beat_at"]).total_seconds(), 1)))
+        Heartbeat(
+            one["_id"],
+            one["beat_at"],
+            round(seconds_between(one["beat_at"], now), 1),
+            one.get("clock_ahead_seconds"),
+        )
         for one in found
     ]
 

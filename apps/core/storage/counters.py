@@ -21,9 +21,9 @@ from functools import lru_cache
 from typing import cast
 
 import redis
-from django.utils import timezone
 
 from apps.core import market_clock, process_state
+from apps.core.storage.clock import server_now
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 RETENTION_DAYS = 30
@@ -58,7 +58,7 @@ def add(increments: Mapping[str, Mapping[str, int]], *, now: datetime | None = N
     ``increments`` maps the name of a hash (such as :data:`STATS`) to amounts by field. Returns False when
     Redis did not accept it. It does not raise for that: counting must not fail the caller's work.
     """
-    day = market_clock.day_of(now or timezone.now())
+    day = market_clock.day_of(now or server_now())
     keys = [key_of(name, day) for name in increments] + [total_key_of(name) for name in increments]
     arguments: list[str | int] = [_expires_at(day)]
     for number, fields in enumerate(increments.values(), start=1):
@@ -80,7 +80,7 @@ def read_days(name: str, *, days: int, now: datetime | None = None) -> list[DayC
 
     A day without counts has no fields. Returns None when Redis does not respond.
     """
-    today = market_clock.day_of(now or timezone.now())
+    today = market_clock.day_of(now or server_now())
     wanted = [today - timedelta(days=age) for age in range(min(days, RETENTION_DAYS + 1))]
 
     def read(client: redis.Redis) -> list[dict[bytes, bytes]]:

@@ -16,6 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from apps.core.admin_base.problem_page import problem_page
 from apps.core.api.envelope import error_response, is_api_path
 from apps.core.errors import ErrorCode
+from apps.core.liveness.clocks import known_clock_problems
 from apps.core.liveness.health import check_dependencies
 
 
@@ -76,8 +77,16 @@ def health(request: HttpRequest) -> JsonResponse:
 
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """Report whether MongoDB and Redis answer and a worker is alive; 503 with the reasons if not."""
+    """Report whether MongoDB and Redis answer and a worker is alive; 503 with the reasons if not.
+
+    Clocks that differ are a warning and not a reason: the process works, because it follows MongoDB's clock.
+    """
     states = check_dependencies()
     is_ready = all(state["ok"] for state in states.values())
-    body = {"status": "ready" if is_ready else "unavailable", "checks": states}
+    are_servers_up = all(name in states and states[name]["ok"] for name in ("mongodb", "redis"))
+    body = {
+        "status": "ready" if is_ready else "unavailable",
+        "checks": states,
+        "warnings": known_clock_problems() if are_servers_up else [],
+    }
     return JsonResponse(body, status=200 if is_ready else 503)

@@ -6,14 +6,14 @@ from bson import ObjectId
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
-from apps.core.time_texts import duration_text, instant_text
+from apps.core.storage.clock import server_now
+from apps.core.time_texts import duration_text, instant_text, seconds_between
 from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
@@ -125,8 +125,8 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     @admin.display(description=_("duration"))
     def duration(self, collection: Collection) -> str:
         """Return the time from its creation to its end, or until now."""
-        until = collection.finished_at or timezone.now()
-        return duration_text((until - collection.created_at).total_seconds())
+        until = collection.finished_at or server_now()
+        return duration_text(seconds_between(collection.created_at, until))
 
     @admin.display(description=_("reason"))
     def reason(self, collection: Collection) -> str:

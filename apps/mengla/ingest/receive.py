@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import utc_now
 from apps.core.storage.outages import is_mongo_outage
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync, parked, records
 from apps.mengla.queries.data_query import DataQuery
@@ -280,7 +281,7 @@ def _provenance(collection: Document, attempt_token: str) -> records.Provenance:
         run_ids=collection["run_ids"],
         has_reader=collection["has_reader"],
         collected_at=now,
-        duration_ms=int((now - sent_at).total_seconds() * 1000) if sent_at else None,
+        duration_ms=int(seconds_between(sent_at, now) * 1000) if sent_at else None,
         asked_at=sent_at if sent_at and is_current else collection["created_at"],
     )
 

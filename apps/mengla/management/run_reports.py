@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.management.base import ExitCode
 from apps.core.management.tables import format_table, printable
-from apps.core.time_texts import duration_text, instant_text
+from apps.core.time_texts import duration_text, instant_text, seconds_between
 from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.words import ERRORS, skipped_text
@@ -76,7 +76,7 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
         "total": view.progress.total,
     }
     if run["finished_at"] is not None:
-        seconds = (run["finished_at"] - run["started_at"]).total_seconds()
+        seconds = seconds_between(run["started_at"], run["finished_at"])
         line += _(", in %(time)s") % {"time": duration_text(seconds)}
     if run["skipped"]:
         line += "; " + skipped_text(run["skipped"])

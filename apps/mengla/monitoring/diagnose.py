@@ -30,6 +30,7 @@ CHECKS: Mapping[str, Callable[[], str]] = {
     "mongodb": checks.check_mongodb,
     "migrations": checks.check_migrations,
     "redis": checks.check_redis,
+    "clocks": checks.check_clocks,
     "collection_service": checks.check_collection_service,
     "breaker": checks.check_breaker,
     "worker": checks.check_worker,

@@ -17,12 +17,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from apps.core.liveness.clocks import MAX_SKEW_SECONDS, clock_problems
 from apps.core.liveness.processes import list_clusters
 from apps.core.scheduling.schedules import declared_schedules, schedule_id
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.core.storage.redis import get_redis
-from apps.core.time_texts import duration_text
+from apps.core.time_texts import duration_text, seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.dispatch.breaker_control import SETTING_OF
 from apps.mengla.dispatch.waiting import outage
@@ -96,6 +97,13 @@ def check_redis() -> str:
     if _parts(version) < _OLDEST_REDIS:
         raise CheckFailed(f"Redis {version}", _("Version 6.2 or newer is required."))
     return f"Redis {version}"
+
+
+def check_clocks() -> str:
+    """Check that the clocks of this host, of the workers' hosts and of both servers agree."""
+    if problems := clock_problems():
+        raise CheckFailed(" ".join(problems), _("Synchronize the clocks of all hosts (NTP)."))
+    return _("less than %(seconds).0f s apart") % {"seconds": MAX_SKEW_SECONDS}
 
 
 def check_collection_service() -> str:
@@ -179,7 +187,7 @@ def check_tick() -> str:
     if schedule is None:
         raise CheckFailed(_("The tick is not scheduled."), _("Run `manage.py sync_schedules`."))
     now = utc_now()
-    late_seconds = (now - schedule["next_run"]).total_seconds()
+    late_seconds = seconds_between(schedule["next_run"], now)
     if late_seconds > _TICK_LATE_SECONDS:
         raise CheckFailed(
             _("The tick is overdue by %(seconds).0f s.") % {"seconds": late_seconds},
@@ -189,8 +197,10 @@ def check_tick() -> str:
         {"func": schedule["func"], "success": True}, {"stopped": 1}, sort=[("stopped", -1)]
     )
     if last is None:
-        return _("has not run yet; next run in %(seconds).0f s") % {"seconds": max(0.0, -late_seconds)}
-    return _("last run %(seconds).0f s ago") % {"seconds": (now - last["stopped"]).total_seconds()}
+        return _("has not run yet; next run in %(seconds).0f s") % {
+            "seconds": seconds_between(now, schedule["next_run"])
+        }
+    return _("last run %(seconds).0f s ago") % {"seconds": seconds_between(last["stopped"], now)}
 
 
 def check_schedules() -> str:
@@ -216,7 +226,7 @@ def check_queue() -> str:
     first = collections.find_one(
         pending, {"created_at": 1, "priority": 1}, sort=[("priority", 1), ("created_at", 1)]
     )
-    age_seconds = (now - first["created_at"]).total_seconds() if first else 0.0
+    age_seconds = seconds_between(first["created_at"], now) if first else 0.0
     facts = _("%(count)d pending, %(in_flight)d in flight") % {"count": count, "in_flight": in_flight}
     if first:
         age = {"facts": facts, "age": duration_text(age_seconds)}

@@ -15,6 +15,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from apps.core import market_clock
 from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import ANSWERED_INDEX, Collection, Record
 
@@ -164,7 +165,7 @@ def _empty_streak(action: Action) -> int:
 
 
 def _seconds_since(instant: datetime) -> float:
-    return round(max(0.0, (utc_now() - instant).total_seconds()), 1)
+    return round(seconds_between(instant, utc_now()), 1)
 
 
 def _renamed(document: Mapping[str, Any]) -> Document:

@@ -14,6 +14,7 @@ from django.conf import settings
 from pymongo import ASCENDING
 
 from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.models import Collection
 
@@ -120,7 +121,7 @@ def _wait_seconds(priority: Priority, now: datetime) -> float | None:
         {"created_at": 1},
         sort=[("created_at", ASCENDING)],
     )
-    return None if oldest is None else max(0.0, (now - oldest["created_at"]).total_seconds())
+    return None if oldest is None else seconds_between(oldest["created_at"], now)
 
 
 def _longest(seconds: Iterable[float | None]) -> float | None:

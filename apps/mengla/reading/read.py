@@ -22,6 +22,7 @@ from apps.core import process_state
 from apps.core.caching.entry import Entry
 from apps.core.caching.read_through import Found, build_or_recall, get_or_build
 from apps.core.caching.tiers import get_cache
+from apps.core.storage.clock import unix_now
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.outages import mongo_outage
 from apps.core.web_threads import Places, places_for_half
@@ -147,7 +148,7 @@ def _find(query: DataQuery, *, accepts_stale: Callable[[Entry], bool]) -> Found[
 
 
 def _hit_of(found: Found[BuiltFigures]) -> Hit:
-    return Hit(found.entry, found.tier, is_fresh=found.entry.is_fresh(time.time()))
+    return Hit(found.entry, found.tier, is_fresh=found.entry.is_fresh(unix_now()))
 
 
 def _serve_built(

@@ -28,6 +28,7 @@ from apps.core.caching.tiers import TieredCache
 from apps.core.errors import Conflict
 from apps.core.periods import Granularity, PeriodError, parse_period
 from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import WARM_UP_TASK_ID, Action
 from apps.mengla.dispatch.waiting import no_worker
 from apps.mengla.models import Collection, Record
@@ -122,7 +123,7 @@ class WarmUpWork:
 
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
         """Return how many entries were cached per minute since the start."""
-        minutes = (utc_now() - started_at).total_seconds() / 60
+        minutes = seconds_between(started_at, utc_now()) / 60
         return self.count(run_id).completed / minutes if minutes > 0 else 0.0
 
     def obstacle(self) -> Waiting | None:

@@ -12,6 +12,7 @@ from django.db.models import TextChoices
 from apps.core.caching.tiers import get_cache
 from apps.core.scheduling.broker import send_task
 from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import Action, CollectionError, CollectionStatus
 from apps.mengla.dispatch import waiting
 from apps.mengla.ingest import records
@@ -41,7 +42,7 @@ class CollectionWork:
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
         """Return how many collections ended per minute, over the last five minutes at most."""
         now = utc_now()
-        window_seconds = min(_RATE_WINDOW_SECONDS, max(1.0, (now - started_at).total_seconds()))
+        window_seconds = min(_RATE_WINDOW_SECONDS, max(1.0, seconds_between(started_at, now)))
         ended = collection_of(Collection).count_documents(
             {
                 "run_ids": run_id,

@@ -25,6 +25,7 @@ from apps.core.errors import InvalidInput
 from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY, fields_of
 from apps.core.storage.mongo import utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.errors import CollectFailed, CollectTimeout
 
@@ -124,7 +125,7 @@ def count_ended(
         and before["dispatched_at"] is not None
         and before["attempt_token"] == attempt_token
     ):
-        seconds = (utc_now() - before["dispatched_at"]).total_seconds()
+        seconds = seconds_between(before["dispatched_at"], utc_now())
         increments[LATENCY] = fields_of(COLLECTION_SECONDS, seconds)
     counters.add(increments)
 

@@ -13,6 +13,7 @@ from pymongo import ASCENDING, DESCENDING
 from apps.core.api.pagination import Page, newest_first
 from apps.core.periods import Granularity, Period, count_periods, parse_period, period_range
 from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.models import ANY_KIND, Collection, Record
 from apps.mengla.queries.data_query import DataQuery
@@ -138,8 +139,7 @@ def seconds_until_due() -> float | None:
     )
     if earliest is None:
         return None
-    wait_seconds: float = (earliest["not_before"] - utc_now()).total_seconds()
-    return max(0.0, wait_seconds)
+    return seconds_between(utc_now(), earliest["not_before"])
 
 
 def has_free_slot(slot_count: int) -> bool:

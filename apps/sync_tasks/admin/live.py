@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.core.time_texts import duration_text
+from apps.core.storage.clock import server_now
+from apps.core.time_texts import duration_text, seconds_between
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import progress_of
@@ -58,7 +58,7 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
     progress = progress_of(document_of(task))
     is_running = task.status == RunStatus.RUNNING
     eta_seconds = progress.eta_seconds if is_running else None
-    until = task.finished_at or timezone.now()
+    until = task.finished_at or server_now()
     return LiveRun(
         id=str(task.pk),
         is_running=is_running,
@@ -75,7 +75,7 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
         active=progress.active,
         rate=_("%(rate).1f per minute") % {"rate": progress.per_minute},
         time_left=waiting.message if waiting else duration_text(eta_seconds),
-        duration=duration_text((until - task.started_at).total_seconds()),
+        duration=duration_text(seconds_between(task.started_at, until)),
     )
 
 

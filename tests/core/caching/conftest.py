@@ -19,6 +19,7 @@ CLOSED_PORT = 1
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(cache_module, "time", clock)
+    monkeypatch.setattr(cache_module, "unix_now", clock.time)
     return clock
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture(autouse=True)
 def _one_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_through, "time", clock)
+    monkeypatch.setattr(read_through, "unix_now", clock.time)
 
 
 @dataclass(frozen=True, slots=True)

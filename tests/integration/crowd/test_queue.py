@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from tests.integration.conftest import run_stack
-from tests.integration.stack import Shape, Stack
-from tests.integration.waiting import at_once
+from tests.integration.stack import ENDED, Shape, Stack
+from tests.integration.waiting import at_once, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
@@ -76,3 +76,36 @@ def test_requests_keep_their_distance_and_number_with_two_clusters(stack: Stack)
     assert stats["min_gap_seconds"] >= INTERVAL_SECONDS
     assert 1 < stats["max_concurrent"] <= 4  # MAX_INFLIGHT_REQUESTS
     stack.assert_stored_once(questions)
+
+
+def test_hosts_whose_clocks_are_off_break_no_lease_and_no_slot(stack: Stack) -> None:
+    stack.simulator.set_knobs(delay_seconds=1.5)
+    hosts = at_once(partial(stack.start_caller, ahead_seconds=ahead) for ahead in (90.0, -90.0))
+    questions = stack.questions.some(10)
+    asked = stack.ask_all(questions)
+    sent, overdue = [0, 0], [0, 0]
+
+    def work(number: int) -> bool:
+        """Do what any worker does: repair what is overdue, and send what is due."""
+        overdue[number] += hosts[number].call("apps.mengla.tasks.tick")["overdue"]
+        sent[number] += hosts[number].call(
+            "tests.integration.jobs.dispatch_without_lease", name=str(number), max_seconds=1, slot_count=4
+        )
+        return ENDED.issuperset(stack.statuses(asked).values())
+
+    at_once(
+        partial(wait_until, partial(work, number), timeout_seconds=60, what="all are collected")
+        for number in (0, 1)
+    )
+    assert stack.wait_until_ended(asked) == {"SUCCEEDED"}
+    assert overdue == [0, 0]
+    assert all(sent)  # both really took part
+    stats = stack.simulator.stats()
+    assert stats["execute_requests"] == len(stats["keys"]) == len(questions)
+    assert stats["max_concurrent"] <= 4  # MAX_INFLIGHT_REQUESTS
+    assert stats["min_gap_seconds"] >= INTERVAL_SECONDS
+    assert {stack.collection(one)["attempts"] for one in asked} == {1}
+    for record in stack.database.mengla_data.find({"collection_id": {"$in": list(asked)}}):
+        assert 0 <= record["collect_duration_ms"] < 60_000
+    for host in hosts:
+        host.stop()

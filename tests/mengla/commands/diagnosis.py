@@ -7,7 +7,7 @@ from typing import Any
 from tests.mengla.commands.support import Ended
 
 CHECKS = [
-    *("environment", "mongodb", "migrations", "redis", "collection_service", "breaker"),
+    *("environment", "mongodb", "migrations", "redis", "clocks", "collection_service", "breaker"),
     *("worker", "tick", "schedules", "queue", "webhook", "signature"),
 ]
 SECRET = "secret-word"

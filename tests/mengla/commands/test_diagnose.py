@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
 import redis
+from django.test import Client
 from django_q.signing import SignedPackage
 from django_q.status import Stat, Status
 from pymongo.errors import OperationFailure
 from redis.exceptions import InvalidResponse
 
+from apps.core.liveness import clocks
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.scheduling.schedules import schedule_id, sync_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.storage.mongo import named_collection, utc_now
 from apps.mengla.monitoring import diagnose as service
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker
+from tests.clocks import another_host
 from tests.mengla.commands.diagnosis import CHECKS, SECRET, checks_of
 from tests.mengla.commands.support import run
 from tests.mengla.support import change, claim, enqueue, hot
@@ -193,3 +198,41 @@ def test_a_server_that_refuses_us_is_told_with_the_variable_to_correct(
 def test_it_takes_no_arguments(given: tuple[str, ...]) -> None:
     ended = run("diagnose", *given)
     assert (ended.code, ended.out) == (2, "")
+
+
+# --- Clocks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_healthy")
+@pytest.mark.parametrize(("ahead_seconds", "word"), [(90.0, "ahead of"), (-90.0, "behind")])
+def test_a_clock_that_is_off_is_told(client: Client, ahead_seconds: float, word: str) -> None:
+    with another_host(ahead_seconds):
+        note_heartbeat()
+        check = diagnose()["clocks"]
+        assert check["advice"] == "Synchronize the clocks of all hosts (NTP)."
+        for server in ("MongoDB", "Redis"):
+            (told,) = [one for one in check["detail"].split(". ") if server in one]
+            assert re.search(rf"is (89|90) s {word} that of {server}", told + "."), told
+        response = client.get("/ready")
+        assert (response.status_code, len(response.json()["warnings"])) == (200, 2)
+    assert diagnose()["clocks"]["is_ok"]
+    assert client.get("/ready").json()["warnings"] == []
+    # Other hosts hear of it from the heartbeats of its workers.
+    (beat,) = named_collection("core_heartbeats").find()
+    named_collection("core_heartbeats").insert_one(beat | {"_id": "far-host"})
+    assert diagnose()["clocks"]["detail"].startswith("The clock of far-host is ")
+    (warning,) = client.get("/ready").json()["warnings"]
+    assert "far-host" in warning
+    set_heartbeat = named_collection("core_heartbeats").update_one
+    set_heartbeat({"_id": "far-host"}, {"$set": {"beat_at": utc_now().replace(year=2020)}})
+    assert diagnose()["clocks"]["is_ok"]
+
+
+def test_a_server_that_hangs_keeps_the_clocks_unknown(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(clocks, "get_redis", fail)
+    assert client.get("/ready").json()["warnings"] == []

@@ -10,13 +10,17 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
+from apps.core.storage.clock import ClockListener, mongo_clock
 from apps.core.storage.outages import is_mongo_silent, mongo_outage
 
 _is_heavy: ContextVar[bool] = ContextVar("is_heavy", default=False)
 
 
 class Client(pymongo.MongoClient[dict[str, Any]]):
-    """A client whose operations note in :data:`mongo_outage` whether MongoDB answers."""
+    """A client that notes whether MongoDB answers (`mongo_outage`), and its time (`mongo_clock`)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, event_listeners=[ClockListener(mongo_clock)], **options)
 
     def _retry_internal(self, *args: Any, **options: Any) -> Any:
         # Every operation of PyMongo goes through here, including its retries. The public listeners are not

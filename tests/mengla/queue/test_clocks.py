@@ -9,6 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.core import process_state
+from apps.core.caching.tiers import get_cache
 from apps.core.storage.mongo import run_command, utc_now
 from apps.mengla.maintenance.tick import run_tick
 from apps.mengla.queue import jobs
@@ -80,6 +81,7 @@ def test_figures_are_fresh_for_all_hosts_until_the_same_instant(reader: APIClien
 
     store(hot())
     change_records(hot(), fresh_until=utc_now() + timedelta(seconds=45))
+    get_cache().clear_all()
     assert freshness()[1] == "fresh"
     for ahead_seconds in (90.0, -90.0):
         process_state.forget_all()  # nothing is in L1

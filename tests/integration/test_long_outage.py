@@ -10,6 +10,7 @@ import pytest
 
 from apps.mengla.choices import Priority
 from tests.integration.conftest import run_stack
+from tests.integration.questions import Question
 from tests.integration.stack import Shape, Stack
 from tests.integration.waiting import wait_until
 
@@ -35,12 +36,16 @@ def breaker_reason(stack: Stack) -> str:
         return (client.hget(BREAKER_KEY, "reason") or b"").decode()
 
 
-def hold(stack: Stack, *, reason: str, seconds: float) -> None:
-    """Let a part of the outage last, and assert that the breaker learns its reason and nothing ends."""
+def hold(stack: Stack, run_id: str, miss: Question, *, reason: str, seconds: float) -> None:
+    """Let a part of the outage last, and assert that the reason is told everywhere and nothing ends."""
     over_at = time.monotonic() + seconds
     wait_until(
         lambda: breaker_reason(stack) == reason, timeout_seconds=seconds, what=f"the breaker says {reason}"
     )
+    answer = stack.ask(miss)
+    assert answer.status_code == 202
+    assert answer.json()["data"]["collection"]["waiting"]["code"] == reason
+    assert stack.get(f"/api/sync-tasks/{run_id}").json()["data"]["waiting"]["code"] == reason
 
     def is_over() -> bool:
         counted = Counter(one["status"] for one in stack.database.mengla_collections.find({}, {"status": 1}))
@@ -60,19 +65,20 @@ def test_an_outage_burns_nobody_and_readers_are_first_after_it(patient: Stack) -
         "tests.integration.run_jobs.start_backfill", first_day=FIRST_DAY, last_day=LAST_DAY
     )
     asked = patient.ask_all(patient.questions.some(READERS))
+    last = list(asked.values())[-1]
     wait_until(
         lambda: patient.database.mengla_collections.count_documents({}) == READERS + PLANNED,
         timeout_seconds=60,
         what="the run is planned",
     )
-    hold(patient, reason="connect_error", seconds=180)
+    hold(patient, run_id, last, reason="connect_error", seconds=180)
 
     patient.simulator.set_knobs(execute_error_rate=1.0, execute_status=503, retry_after_seconds=0)
     patient.simulator.start()
-    hold(patient, reason="service_error", seconds=60)
+    hold(patient, run_id, last, reason="service_error", seconds=60)
 
     patient.simulator.set_knobs(execute_status=401)
-    hold(patient, reason="unauthorized", seconds=60)
+    hold(patient, run_id, last, reason="unauthorized", seconds=60)
 
     patient.simulator.set_knobs(execute_error_rate=0.0)
     collections = patient.database.mengla_collections

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop, ngettext
 
 from apps.core.liveness.processes import newest_heartbeat, worker_problem
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.core.time_texts import clock_text
+from apps.core.time_texts import clock_text, seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.models import RUNS_INDEX, Collection
 from apps.mengla.store import selectors
@@ -132,7 +132,7 @@ def _pause() -> Waiting | None:
 
 def _own_reason(collection: Document, position: int) -> Waiting | None:
     """Return why the collection waits although nothing holds back all of them."""
-    seconds = (collection["not_before"] - utc_now()).total_seconds()
+    seconds = seconds_between(utc_now(), collection["not_before"])
     if seconds > 0:
         text = _("The last attempt failed (%(reason)s); the next one is due at %(time)s.") % {
             "reason": _error_name(collection["error_code"]),

@@ -14,5 +14,9 @@ def lease_of(name: str, *, ttl_seconds: float) -> Lock:
     ``redis.RedisError`` when Redis is down. Extending or releasing a lease that the object no longer owns
     raises ``redis.exceptions.LockError``, a subclass of it.
     """
-    key = f"{KEY_PREFIX}lease:{name}"
-    return Lock(get_redis(), key, timeout=ttl_seconds, blocking=False, thread_local=False)
+    return Lock(get_redis(), lease_key(name), timeout=ttl_seconds, blocking=False, thread_local=False)
+
+
+def lease_key(name: str) -> str:
+    """Return the Redis key of the lease of that name; it exists while the lease is held."""
+    return f"{KEY_PREFIX}lease:{name}"

@@ -97,6 +97,10 @@ class CollectionServiceClient:
             self._has_turn = False
             self._turn.release()
 
+    def renew_turn(self) -> None:
+        """Keep the turn while a request is in progress; call it every few seconds, from any thread."""
+        self._turn.renew()
+
     def known_managed_task_id(self) -> str | None:
         """Return the task id from the cache, without a request."""
         cached = self._cached_task_id()

@@ -11,6 +11,7 @@ tell a pause from a request in flight.
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import cast
 
@@ -24,8 +25,11 @@ from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
 
+LEASE_NAME = "interval"
 PAUSE_KEY = f"{KEY_PREFIX}pause:collection_service"
 _MIN_WAIT_SECONDS = 0.001
+# Longer than between two renewals; after a process is killed, the next request waits no longer.
+_RENEWED_SECONDS = 6.0
 
 
 def remaining_pause_seconds() -> float:
@@ -35,12 +39,17 @@ def remaining_pause_seconds() -> float:
 
 
 class Turn:
-    """The right of one caller to send one request; it can be claimed again and again."""
+    """The right of one caller to send one request; it can be claimed again and again.
+
+    A request that may take longer than a few seconds needs a thread that renews the turn.
+    """
 
     def __init__(self) -> None:
-        # Long enough for a slow request. After a process is killed, the next request waits no longer.
-        hold_seconds = settings.COLLECT_INTERVAL_SECONDS + settings.COLLECT_REQUEST_TIMEOUT_SECONDS
-        self._lease = lease_of("interval", ttl_seconds=hold_seconds)
+        # The request may have arrived just before its process was killed, so the interval comes on top.
+        hold_seconds = settings.COLLECT_INTERVAL_SECONDS + _RENEWED_SECONDS
+        self._lease = lease_of(LEASE_NAME, ttl_seconds=hold_seconds)
+        self._lock = threading.Lock()  # a renewal must not prolong the interval after the request
+        self._is_held = False
 
     def claim(self) -> float:
         """Claim the next turn; returns 0 when it is ours, otherwise the seconds to wait before the next try.
@@ -48,15 +57,23 @@ class Turn:
         :raises redis.RedisError: when Redis does not respond; then no request may be sent.
         """
         if self._lease.acquire():
+            self._is_held = True
             return 0.0
         remaining_ms = cast(int, get_redis().pttl(self._lease.name))
         return max(_MIN_WAIT_SECONDS, remaining_ms / 1000)
+
+    def renew(self) -> None:
+        """Keep the turn if it is ours and its request has not ended."""
+        with self._lock, suppress(redis.RedisError):  # the next renewal may succeed
+            if self._is_held:
+                self._lease.reacquire()
 
     def end(self, *, pause_seconds: float = 0.0) -> None:
         """End the turn after its request: begin the interval, or a longer pause at the service's request."""
         wait_seconds = max(settings.COLLECT_INTERVAL_SECONDS, pause_seconds)
         try:
-            with suppress(LockError):  # the turn expired and another caller has it
+            with self._lock, suppress(LockError):  # the turn expired and another caller has it
+                self._is_held = False
                 self._lease.extend(wait_seconds, replace_ttl=True)
                 if pause_seconds > settings.COLLECT_INTERVAL_SECONDS:
                     get_redis().set(PAUSE_KEY, 1, px=int(pause_seconds * 1000))
@@ -66,5 +83,6 @@ class Turn:
 
     def release(self) -> None:
         """Release a turn that was not used."""
-        with suppress(LockError):  # the turn expired and another caller has it
+        with self._lock, suppress(LockError):  # the turn expired and another caller has it
+            self._is_held = False
             self._lease.release()

@@ -233,6 +233,7 @@ Q_CLUSTER = {
     "recycle": 500,
     "save_limit": 250,
     "max_attempts": 1,
+    "ack_failures": True,  # a failed task has ended, too: see apps/core/scheduling/cluster_broker.py
     "catch_up": False,
     "time_zone": "Asia/Shanghai",
     "log_level": ENVIRONMENT.LOG_LEVEL,

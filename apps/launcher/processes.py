@@ -277,13 +277,16 @@ def bound_to_parent(argv: Sequence[str]) -> list[str]:
 
 
 def end_with_parent() -> None:
-    """Ask Linux to send this multiprocessing child SIGTERM when its parent dies, even by kill -9."""
+    """Ask Linux to kill this multiprocessing child when its parent dies, even by kill -9.
+
+    With SIGKILL, because a child that is stopped (SIGSTOP) would not end by any other signal.
+    """
     parent = multiprocessing.parent_process()
     if sys.platform != "linux" or parent is None:
         return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent.pid:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def describe_status(status: int | None) -> str:

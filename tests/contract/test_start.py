@@ -94,7 +94,7 @@ def test_the_checks_load_the_pages_of_the_admin_before_they_check_them() -> None
 
 def test_the_queue_loads_its_tasks_before_it_forks() -> None:
     """Or else each worker would, again and again."""
-    pretend = "from django_q.management.commands import qcluster; import sys; qcluster.Command.handle = tell"
+    pretend = "from apps.launcher import supervisor; import sys; supervisor.Supervisor.run = tell"
     tell = "tell = lambda *_, **__: print({'apps.mengla.tasks', 'apps.admin.tasks'} <= sys.modules.keys())"
     servers = "from apps.launcher.management.commands import qcluster as ours"
     up = "ours.require_mongo = ours.require_redis = lambda: None"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import pymongo
 import structlog
@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from redis import RedisError
 
 from apps.core.liveness.bounded_reads import GRACE_SECONDS, call_all
-from apps.core.liveness.processes import worker_problem
+from apps.core.liveness.processes import silence_remark, worker_problem
 from apps.core.storage import mongo
 from apps.core.storage.redis import get_redis
 
@@ -23,7 +23,7 @@ logger = structlog.get_logger(__name__)
 
 
 class DependencyState(TypedDict):
-    """The state of one dependency: whether it answered, after how long, and the error if any."""
+    """The state of one dependency: whether it answered, after how long, and the error or a remark if any."""
 
     ok: bool
     latency_ms: float
@@ -36,9 +36,9 @@ class NoWorkerError(Exception):
 
 def check_dependencies() -> dict[str, DependencyState]:
     """Check MongoDB, Redis and the heartbeats of workers at once; returns their states by name."""
-    checks: dict[str, Callable[[], Any]] = {
+    checks: dict[str, Callable[[], str | None]] = {
         "mongodb": _ping_mongo,
-        "redis": lambda: get_redis().ping(),
+        "redis": _ping_redis,
         "worker": _check_worker,
     }
     deadline_seconds = settings.HEALTH_CHECK_TIMEOUT_SECONDS + GRACE_SECONDS
@@ -54,29 +54,34 @@ def _ping_mongo() -> None:
         mongo.ping()
 
 
-def _check_worker() -> None:
+def _ping_redis() -> None:
+    get_redis().ping()
+
+
+def _check_worker() -> str | None:
     with pymongo.timeout(settings.HEALTH_CHECK_TIMEOUT_SECONDS):
         problem = worker_problem()
     if problem is not None:
         raise NoWorkerError(problem)
+    return silence_remark()
 
 
-def _state_of(check: Callable[[], Any]) -> DependencyState:
+def _state_of(check: Callable[[], str | None]) -> DependencyState:
     started = time.monotonic()
-    error: str | None = None
+    is_ok, error = True, None
     try:
-        check()
+        error = check()
     except NoWorkerError as failure:
-        error = str(failure)
+        is_ok, error = False, str(failure)
     except (PyMongoError, DatabaseError, RedisError) as failure:
         return _down(type(failure).__name__, time.monotonic() - started)
-    return _state(error, time.monotonic() - started)
+    return _state(error, time.monotonic() - started, is_ok=is_ok)
 
 
 def _down(error: str, seconds: float) -> DependencyState:
     logger.warning("dependency_down", error=error)
-    return _state(error, seconds)
+    return _state(error, seconds, is_ok=False)
 
 
-def _state(error: str | None, seconds: float) -> DependencyState:
-    return {"ok": error is None, "latency_ms": round(seconds * 1000, 1), "error": error}
+def _state(error: str | None, seconds: float, *, is_ok: bool) -> DependencyState:
+    return {"ok": is_ok, "latency_ms": round(seconds * 1000, 1), "error": error}

@@ -5,7 +5,8 @@ Each kind of process is noted in the store where its readers need it:
 - A web process renews its name in Redis every ``RENEW_SECONDS``. A thread does this, not the requests, so an
   idle process counts as alive. A killed process disappears after ``GONE_AFTER_SECONDS``.
 - django-q2 notes a worker cluster in Redis for three seconds. The parent process of the workers writes the
-  note, so a cluster whose workers all hang is listed, too.
+  note, so a cluster whose workers all hang is listed, too. ``manage.py qcluster`` adds when its workers last
+  ran what they had pulled, and which cluster it had to replace.
 - Tasks write a heartbeat to MongoDB, one document per host. It proves that tasks run on the host. It is not
   in Redis, because ``/ready`` must know when a worker last worked even while Redis is down or was emptied. A
   worker that cannot reach MongoDB does no work either.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -38,23 +40,63 @@ logger = structlog.get_logger(__name__)
 
 RENEW_SECONDS = 5.0
 GONE_AFTER_SECONDS = 15.0
+# A beat arrives every few seconds; see apps/core/scheduling/pulse.py.
+SILENT_AFTER_SECONDS = 6.0
+# Much longer than a cluster is silent before it is replaced.
+DEAD_AFTER_SECONDS = 30.0
 # Three ticks, one a minute: one may be lost, and one may wait in the queue behind long tasks.
 STALE_AFTER_SECONDS = 180
 WEB_KEY = f"{KEY_PREFIX}web_processes"
 _WEB_EXPIRY_SECONDS = 3600
+_CLUSTERS_KEY = f"{KEY_PREFIX}clusters"
+_REPLACED_KEY = f"{KEY_PREFIX}clusters:replaced"
+_REPLACED_EXPIRY_SECONDS = 3600
 _HEARTBEATS = "core_heartbeats"
 _HEARTBEAT_RETENTION = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One running `manage.py qcluster`."""
+    """One running `manage.py qcluster`.
+
+    ``silent_seconds``: for how long it has not run what it pulls although a worker is idle; None if its
+    version does not say.
+    """
 
     host: str
     pid: int
     status: str
     worker_count: int
     uptime_seconds: float
+    silent_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNote:
+    """What ``manage.py qcluster`` notes about its cluster; ``silent_seconds`` as in :class:`Cluster`."""
+
+    host: str
+    pid: int
+    cluster_id: str
+    silent_seconds: float
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the cluster pulls tasks and runs none."""
+        return self.silent_seconds > SILENT_AFTER_SECONDS
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the cluster was killed together with the process that would have replaced it."""
+        return self.silent_seconds > DEAD_AFTER_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The last replacement of a cluster that did not work."""
+
+    host: str
+    age_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +153,76 @@ def list_clusters() -> list[Cluster]:
     client = get_redis()
     keys = list(client.scan_iter(f"{Conf.Q_STAT}:*", count=1000))
     packs = cast("list[bytes | None]", client.mget(keys)) if keys else []
-    found = (_read_cluster(packed) for packed in packs)
+    silences = {note.cluster_id: note.silent_seconds for note in list_cluster_notes()}
+    found = (_read_cluster(packed, silences) for packed in packs)
     return [cluster for cluster in found if cluster is not None]
+
+
+def note_cluster(cluster_id: str, *, silent_seconds: float) -> None:
+    """Note for how long a cluster of this process has been silent; call it every few seconds.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client = get_redis()
+    name = f"{platform.node()} {os.getpid()} {cluster_id}"
+    client.zadd(_CLUSTERS_KEY, {name: _server_time(client) - silent_seconds})
+
+
+def list_cluster_notes() -> list[ClusterNote]:
+    """Return the notes of all clusters that were not forgotten.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client = get_redis()
+    noted = cast("list[tuple[bytes, float]]", client.zrange(_CLUSTERS_KEY, 0, -1, withscores=True))
+    now = _server_time(client)
+    return [
+        ClusterNote(host, int(pid), cluster_id, max(0.0, round(now - worked_at, 1)))
+        for name, worked_at in noted
+        for host, pid, cluster_id in [name.decode().split(" ")]
+    ]
+
+
+def forget_cluster(cluster_id: str) -> None:
+    """Forget a cluster that has ended and whose claims have been released.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client = get_redis()
+    for note in list_cluster_notes():
+        if note.cluster_id == cluster_id:
+            client.zrem(_CLUSTERS_KEY, f"{note.host} {note.pid} {cluster_id}")
+
+
+def silence_remark() -> str | None:
+    """Return which clusters pull tasks and run none, for people; None if there are none or Redis is down."""
+    nothing: list[ClusterNote] = []
+    notes = tolerate_redis_outage(lambda _client: list_cluster_notes(), nothing)
+    remarks = [_silence_text(note) for note in notes if note.is_silent and not note.is_dead]
+    return " ".join(remarks) or None
+
+
+def note_replacement() -> None:
+    """Note that a cluster of this host was replaced because it did not work.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client = get_redis()
+    fields = {"host": platform.node(), "at": str(_server_time(client))}
+    client.hset(_REPLACED_KEY, mapping=fields)
+    client.expire(_REPLACED_KEY, _REPLACED_EXPIRY_SECONDS)
+
+
+def last_replacement() -> Replacement | None:
+    """Return the last replacement of a cluster within the last hour, or None.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client = get_redis()
+    fields = cast("dict[bytes, bytes]", client.hgetall(_REPLACED_KEY))
+    if not fields:
+        return None
+    return Replacement(fields[b"host"].decode(), max(0.0, _server_time(client) - float(fields[b"at"])))
 
 
 def has_clusters() -> bool | None:
@@ -123,7 +233,20 @@ def has_clusters() -> bool | None:
         return None
 
 
-def _read_cluster(packed: bytes | None) -> Cluster | None:
+def _silence_text(note: ClusterNote) -> str:
+    return _("The worker cluster of process %(pid)d on %(host)s has run nothing for %(seconds).0f s.") % {
+        "pid": note.pid,
+        "host": note.host,
+        "seconds": note.silent_seconds,
+    }
+
+
+def _server_time(client: redis.Redis) -> float:
+    seconds, microseconds = cast("tuple[int, int]", client.time())
+    return seconds + microseconds / 1_000_000
+
+
+def _read_cluster(packed: bytes | None, silences: Mapping[str, float]) -> Cluster | None:
     if packed is None:  # it expired between the two reads
         return None
     try:
@@ -136,6 +259,7 @@ def _read_cluster(packed: bytes | None) -> Cluster | None:
         status=str(stat.status),
         worker_count=len(stat.workers),
         uptime_seconds=seconds_between(stat.tob, timezone.now()) if stat.tob else 0.0,
+        silent_seconds=silences.get(str(stat.cluster_id)),
     )
 
 

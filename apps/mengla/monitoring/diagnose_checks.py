@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.core.liveness.clocks import MAX_SKEW_SECONDS, clock_problems
-from apps.core.liveness.processes import list_clusters
+from apps.core.liveness.processes import last_replacement, list_clusters, silence_remark
 from apps.core.scheduling.schedules import declared_schedules, schedule_id
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
@@ -165,18 +165,28 @@ def _breaker_advice(reason: CollectionError | None) -> str:
 
 
 def check_worker() -> str:
-    """Check that a worker cluster is running."""
+    """Check that a worker cluster is running, and that each one runs what it pulls."""
     clusters = list_clusters()
     if not clusters:
         raise CheckFailed(
             _("No running worker was found."),
             _("Start one: `manage.py qcluster`, with the same SECRET_KEY and REDIS_URI."),
         )
-    return ", ".join(
+    found = ", ".join(
         _("%(host)s: %(count)d processes, %(status)s")
         % {"host": one.host, "count": one.worker_count, "status": one.status}
         for one in clusters
     )
+    if (remark := silence_remark()) is not None:
+        raise CheckFailed(
+            f"{found}. {remark}",
+            _("It is replaced automatically within seconds. If it is not, restart `manage.py qcluster`."),
+        )
+    replaced = last_replacement()
+    if replaced is None:
+        return found
+    facts = {"found": found, "host": replaced.host, "age": duration_text(replaced.age_seconds)}
+    return _("%(found)s; a cluster on %(host)s that did not work was replaced %(age)s ago") % facts
 
 
 def check_tick() -> str:

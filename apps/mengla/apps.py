@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class MengLaConfig(AppConfig):
-    """Registers the work of runs; a starting queue worker reports itself and wakes the dispatcher."""
+    """Registers the work of runs; a queue worker that starts or is idle looks for lost wake-ups."""
 
     name = "apps.mengla"
     label = "mengla"
@@ -27,6 +28,7 @@ class MengLaConfig(AppConfig):
         from django_q.signals import post_spawn
 
         from apps.core.periods import Granularity, register_granularity_name
+        from apps.core.scheduling.signals import worker_idle
         from apps.mengla import checks  # noqa: F401 - importing registers them
         from apps.mengla.choices import WARM_UP_TASK_ID
         from apps.sync_tasks.signals import run_deleted
@@ -38,6 +40,7 @@ class MengLaConfig(AppConfig):
         run_deleted.connect(_delete_run_data, dispatch_uid="mengla.run_data")
         post_spawn.connect(_report_worker, dispatch_uid="mengla.report_worker")
         post_spawn.connect(_wake_dispatcher, dispatch_uid="mengla.wake_dispatcher")
+        worker_idle.connect(_look_for_lost_wake_ups, dispatch_uid="mengla.watch")
 
 
 def _collection_work() -> Work:
@@ -70,3 +73,14 @@ def _wake_dispatcher(**_kwargs: Any) -> None:
 
     # A killed worker loses the wake-up that it was processing: the next worker to start sends another.
     wake_dispatcher_anew()
+
+
+def _look_for_lost_wake_ups(**_kwargs: Any) -> None:
+    import redis
+    from django.db.utils import DatabaseError
+    from pymongo.errors import PyMongoError
+
+    from apps.mengla.maintenance import watch
+
+    with suppress(PyMongoError, DatabaseError, redis.RedisError):  # the next look is in a few seconds
+        watch.look()

@@ -25,7 +25,7 @@ from apps.core.storage.mongo import utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync, receive
-from apps.mengla.queue import jobs, refusals, wakeup
+from apps.mengla.queue import abandoned, jobs, refusals, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
@@ -36,7 +36,7 @@ logger = structlog.get_logger(__name__)
 
 # Short, so that a long queue does not delay the stop of a worker; the next wake-up continues.
 MAX_RUN_SECONDS = 10.0
-LEASE_NAME = "dispatch"
+LEASE_NAME = wakeup.DISPATCH_LEASE
 _LEASE_TTL_SECONDS = 6.0
 _LEASE_RENEW_SECONDS = 1.5
 _MAX_NAP_SECONDS = 0.25
@@ -70,8 +70,9 @@ def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
             wakeup.request_rerun(client)
             if not lease.acquire():  # the holder may have released the lease before it saw the request
                 return sent
-        with _keep_alive(lease, until=deadline) as is_lost, CollectionServiceClient() as service:
+        with CollectionServiceClient() as service, _keep_alive(lease, service, until=deadline) as is_lost:
             wakeup.consume_rerun_request(client)
+            abandoned.end_claims()
             sent += _send_all_due(service, deadline=deadline, is_lost=is_lost)
         if is_lost.is_set() or time.monotonic() >= deadline:
             wakeup.wake_dispatcher_anew()
@@ -257,24 +258,26 @@ def _webhook_url(collection: Document) -> str:
 
 
 @contextmanager
-def _keep_alive(lease: Lock, *, until: float) -> Iterator[threading.Event]:
-    """Renew the lease from a thread during the block, and release it at the end.
+def _keep_alive(lease: Lock, service: CollectionServiceClient, *, until: float) -> Iterator[threading.Event]:
+    """Renew the lease and the turn from a thread during the block, and release the lease at the end.
 
-    The event is set when the lease is lost. The thread stops renewing some time after ``until``, so that a
-    request that hangs does not hold the lease forever.
+    The event is set when the lease is lost; the turn of a request in progress is renewed even then. The
+    thread stops renewing some time after ``until``, so that a request that hangs does not hold them forever.
     """
     is_lost, is_over = threading.Event(), threading.Event()
     give_up_at = until + 3 * settings.COLLECT_REQUEST_TIMEOUT_SECONDS
 
     def renew() -> None:
         while not is_over.wait(_LEASE_RENEW_SECONDS):
-            try:
-                is_renewed = time.monotonic() < give_up_at and lease.reacquire()
-            except redis.RedisError:
-                is_renewed = False
-            if not is_renewed:
+            if time.monotonic() >= give_up_at:
                 is_lost.set()
                 return
+            service.renew_turn()
+            try:
+                if not is_lost.is_set():
+                    lease.reacquire()
+            except redis.RedisError:
+                is_lost.set()
 
     thread = threading.Thread(target=renew, name="dispatch-lease", daemon=True)
     thread.start()

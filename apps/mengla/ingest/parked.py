@@ -54,6 +54,11 @@ def defer(webhook: list[Any]) -> bool:
     return packed is not None and tolerate_redis_outage(push, False)
 
 
+def has_deferred() -> bool:
+    """Whether a webhook is parked for the tick."""
+    return tolerate_redis_outage(lambda client: bool(client.exists(_DEFERRED_KEY)), False)
+
+
 def list_deferred(*, limit: int) -> list[bytes]:
     """Return the oldest deferred webhooks, packed; each stays until it is removed."""
     nothing: list[bytes] = []

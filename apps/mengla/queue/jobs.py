@@ -254,6 +254,12 @@ def fail_attempt(
     return CollectionStatus.PENDING
 
 
+def has_overdue() -> bool:
+    """Whether the answer of an attempt is overdue."""
+    overdue = {"status": CollectionStatus.DISPATCHED.value, "lease_until": {"$lt": utc_now()}}
+    return collection_of(Collection).find_one(overdue, {"_id": 1}) is not None
+
+
 def fail_overdue(*, limit: int = 500) -> int:
     """Fail every attempt whose answer is overdue; returns how many. Part of the tick."""
     documents = collection_of(Collection)

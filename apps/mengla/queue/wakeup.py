@@ -1,4 +1,7 @@
-"""Wakes the dispatcher: many callers at once send only one message to the workers."""
+"""Wakes the dispatcher: many callers at once send only one message to the workers.
+
+A wake-up may be lost; ``maintenance/watch.py`` notices this within seconds.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,22 @@ import redis
 
 from apps.core import process_state
 from apps.core.scheduling.broker import send_task
-from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.core.storage.locks import lease_key
+from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
+DISPATCH_LEASE = "dispatch"
 DISPATCH_TASK = "apps.mengla.tasks.dispatch"
 _PENDING_KEY = f"{KEY_PREFIX}dispatch:pending"
 _AGAIN_KEY = f"{KEY_PREFIX}dispatch:again"
-_TICK_SECONDS = 60
-_FLAG_TTL_SECONDS = 55  # shorter than the tick: a lost message delays the dispatch by a minute at most
+_LONGEST_TIMER_SECONDS = 60
+_PENDING_TTL_SECONDS = 5  # a lost message holds back later ones for this long only
+_AGAIN_TTL_SECONDS = 55
 
 
 def wake_dispatcher() -> None:
     """Send a dispatch task unless one is pending.
 
-    Without Redis nothing is sent: the tick wakes the dispatcher within a minute.
+    Without Redis nothing is sent: a worker cluster wakes the dispatcher when Redis responds again.
     """
     tolerate_redis_outage(_send_unless_pending, None)
 
@@ -31,10 +37,18 @@ def wake_dispatcher_anew() -> None:
     wake_dispatcher()
 
 
+def is_dispatch_expected() -> bool:
+    """Whether a dispatcher is at work, or was woken a moment ago.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    return bool(get_redis().exists(_PENDING_KEY, lease_key(DISPATCH_LEASE)))
+
+
 class Alarm:
     """Wakes the dispatcher after a delay, from a timer thread; no worker is occupied meanwhile.
 
-    If its process is killed, the dispatch is delayed by a minute at most: the tick wakes the dispatcher.
+    If its process is killed, a worker cluster finds what is due a few seconds later.
     """
 
     def __init__(self) -> None:
@@ -49,10 +63,10 @@ class Alarm:
     def set(self, seconds: float) -> None:
         """Wake the dispatcher after ``seconds``, replacing an earlier timer.
 
-        For more than a minute no timer is set, because the tick wakes the dispatcher.
+        For more than a minute no timer is set, because a worker cluster finds what is due.
         """
         self.cancel()
-        if seconds > _TICK_SECONDS:
+        if seconds > _LONGEST_TIMER_SECONDS:
             return
         with self._lock:
             self._timer = threading.Timer(seconds, wake_dispatcher)
@@ -78,7 +92,7 @@ def begin_dispatch(client: redis.Redis) -> None:
 
 def request_rerun(client: redis.Redis) -> None:
     """Ask the dispatcher that holds the lease to look for due collections again."""
-    client.set(_AGAIN_KEY, 1, ex=_FLAG_TTL_SECONDS)
+    client.set(_AGAIN_KEY, 1, ex=_AGAIN_TTL_SECONDS)
 
 
 def consume_rerun_request(client: redis.Redis) -> bool:
@@ -87,5 +101,5 @@ def consume_rerun_request(client: redis.Redis) -> bool:
 
 
 def _send_unless_pending(client: redis.Redis) -> None:
-    if client.set(_PENDING_KEY, 1, nx=True, ex=_FLAG_TTL_SECONDS):
+    if client.set(_PENDING_KEY, 1, nx=True, ex=_PENDING_TTL_SECONDS):
         send_task(DISPATCH_TASK, group="dispatch")

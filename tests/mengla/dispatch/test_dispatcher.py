@@ -19,6 +19,7 @@ from apps.mengla.dispatch import dispatcher
 from apps.mengla.dispatch.dispatcher import LEASE_NAME, run_dispatch
 from apps.mengla.queue import wakeup
 from apps.mengla.simulator.server import Simulator
+from apps.mengla.upstream.client import CollectionServiceClient
 from tests.integration.waiting import wait_until
 from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
 from tests.mengla.support import (
@@ -289,7 +290,8 @@ class TestOneDispatcher:
         monkeypatch.setattr(dispatcher, "_LEASE_RENEW_SECONDS", 0.01)
         lease = lease_of(LEASE_NAME, ttl_seconds=30)
         lease.acquire()
-        with dispatcher._keep_alive(lease, until=0) as is_lost:
+        client = CollectionServiceClient()
+        with client, dispatcher._keep_alive(lease, client, until=0) as is_lost:
             assert is_lost.wait(10)
 
     def test_when_its_time_is_up_the_next_one_is_woken(self, service: Simulator) -> None:

@@ -14,6 +14,7 @@ from apps.launcher.quickstart.prepare import SAMPLE_TREE
 from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.dispatch import dispatcher
 from apps.mengla.models import Collection
+from apps.mengla.monitoring import diagnose_checks
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import documents, jobs
 
@@ -62,3 +63,11 @@ def dispatch_without_lease(name: str, max_seconds: float, slot_count: int) -> in
     settings.MAX_INFLIGHT_REQUESTS = slot_count
     with mock.patch.object(dispatcher, "LEASE_NAME", f"dispatch-{name}"):
         return dispatcher.run_dispatch(max_seconds=max_seconds)
+
+
+def diagnose_worker() -> str:
+    """Return what the diagnosis says about the worker clusters."""
+    try:
+        return diagnose_checks.check_worker()
+    except diagnose_checks.CheckFailed as failure:
+        return failure.detail

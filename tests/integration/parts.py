@@ -97,6 +97,19 @@ class Cluster:
             return children
         return []
 
+    def sentinel(self) -> psutil.Process | None:
+        """Return its only child, which starts all other processes; None while it is being replaced."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return next(iter(psutil.Process(self.process.pid).children()), None)
+        return None
+
+    def workers_and_monitor(self) -> tuple[list[psutil.Process], psutil.Process]:
+        """Return the processes that run tasks, and the one that receives the results."""
+        sentinel = self.sentinel()
+        assert sentinel is not None
+        *workers, monitor, _pusher = sorted(sentinel.children(), key=lambda child: child.create_time())
+        return workers, monitor
+
     def talks_to(self, port: int) -> bool:
         """Whether one of its processes has a connection to this port."""
         for child in self.children():

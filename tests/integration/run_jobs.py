@@ -30,3 +30,12 @@ def make_due(schedule: str, intended_at: str) -> None:
     named_collection("django_q_schedule").update_one(
         {"_id": schedule_id(schedule)}, {"$set": {"next_run": intended}}
     )
+
+
+def reschedule(schedule: str, cron: str) -> None:
+    """Give a schedule other times, as an operator does."""
+    updated = named_collection("django_q_schedule").update_one(
+        {"_id": schedule_id(schedule)},
+        {"$set": {"cron": cron, "next_run": datetime.now(UTC) + timedelta(days=100)}},
+    )
+    assert updated.matched_count == 1

@@ -30,7 +30,11 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
-    """A MongoDB and a Redis that nobody else uses, so that they may hang and die; the stack stops them."""
+    return start_servers(tmp_path_factory)
+
+
+def start_servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
+    """Start servers that nobody else uses, so that they may hang and die; the stack stops them."""
     try:
         return OwnServers(tmp_path_factory.mktemp("servers"))
     except EmbeddedError as error:

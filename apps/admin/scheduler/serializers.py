@@ -79,6 +79,10 @@ class ClusterSerializer(serializers.Serializer[Any]):
     status = serializers.CharField()
     workers = serializers.IntegerField(source="worker_count")
     uptime_seconds = serializers.FloatField()
+    silent_seconds = serializers.FloatField(
+        allow_null=True,
+        help_text="For how long it has run nothing although a worker is idle; null if unknown.",
+    )
 
 
 class HeartbeatSerializer(serializers.Serializer[Any]):

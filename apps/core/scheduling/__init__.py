@@ -1,1 +1,1 @@
-"""The scheduler: schedules in django-q2, cron expressions, and the broker of tasks in Redis."""
+"""The scheduler: schedules in django-q2, cron expressions, brokers of tasks, the pulse of a cluster."""

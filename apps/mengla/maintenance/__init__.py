@@ -1,4 +1,4 @@
-"""The upkeep of the product: the one-minute tick, and the purge.
+"""The upkeep of the product: the one-minute tick, the watch for its work, and the purge.
 
 Tasks, commands and `apps.admin` call it.
 """

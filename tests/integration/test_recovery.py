@@ -136,7 +136,7 @@ def test_a_cluster_that_runs_nothing_is_replaced(fragile: Stack) -> None:
 
     def are_both_named() -> bool:
         named.update(re.findall(r"process (\d+) on", remark_of(fragile)))
-        return named >= {str(cluster.process.pid) for cluster in before}
+        return named == {str(cluster.process.pid) for cluster in before}
 
     wait_until(are_both_named, timeout_seconds=60, what="/ready has named both")
     wait_until(
@@ -144,7 +144,11 @@ def test_a_cluster_that_runs_nothing_is_replaced(fragile: Stack) -> None:
         timeout_seconds=60,
         what="both are replaced",
     )
-    assert "was replaced" in fragile.caller.call("tests.integration.jobs.diagnose_worker")
+    wait_until(
+        lambda: "was replaced" in fragile.caller.call("tests.integration.jobs.diagnose_worker"),
+        timeout_seconds=30,
+        what="diagnose tells of it",
+    )
     assert fragile.log_text().count('"cluster_replaced"') == 2
     fragile.wait_until_ended(asked, timeout_seconds=60)
     assert_all_there_once(fragile, asked)

@@ -195,11 +195,10 @@ def forget_cluster(cluster_id: str) -> None:
 
 
 def silence_remark() -> str | None:
-    """Return which clusters pull tasks and run none, for people; None if there are none or Redis is down."""
+    """Return which clusters live and run nothing, for people; None if there are none or Redis is down."""
     nothing: list[ClusterNote] = []
-    notes = tolerate_redis_outage(lambda _client: list_cluster_notes(), nothing)
-    remarks = [_silence_text(note) for note in notes if note.is_silent and not note.is_dead]
-    return " ".join(remarks) or None
+    silent = tolerate_redis_outage(_silent_clusters, nothing)
+    return " ".join(map(_silence_text, silent)) or None
 
 
 def note_replacement() -> None:
@@ -231,6 +230,12 @@ def has_clusters() -> bool | None:
         return bool(list_clusters())
     except redis.RedisError:
         return None
+
+
+def _silent_clusters(client: redis.Redis) -> list[ClusterNote]:
+    silent = [note for note in list_cluster_notes() if note.is_silent]
+    # Without this note of django-q2 it was killed: then it pulls nothing, and is no danger to the others.
+    return [note for note in silent if client.exists(f"{Conf.Q_STAT}:{note.cluster_id}")]
 
 
 def _silence_text(note: ClusterNote) -> str:

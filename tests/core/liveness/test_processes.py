@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from datetime import timedelta
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import redis
 from django.test import Client
+from django_q.signing import SignedPackage
+from django_q.status import Stat, Status
 
 from apps.core.liveness import processes
 from apps.core.liveness.processes import STALE_AFTER_SECONDS, list_heartbeats, note_heartbeat
@@ -88,3 +91,26 @@ class TestWebProcesses:
     def test_without_redis_nobody_fails(self) -> None:
         redis_outage.note()
         processes.note_web_process()
+
+
+class TestClusters:
+    def test_one_that_lives_and_runs_nothing_is_named_beside_those_that_work(
+        self, client: Client, redis_client: redis.Redis
+    ) -> None:
+        note_heartbeat()
+        for name, silent_seconds in (("works", 2), ("stuck", 8), ("killed", 20)):
+            processes.note_cluster(name, silent_seconds=silent_seconds)
+            if name != "killed":
+                redis_client.set(Stat.get_key(name), SignedPackage.dumps(Status(1, name), True))
+        status, worker = ready(client)
+        assert (status, worker["ok"]) == (200, True)
+        assert worker["error"] == (
+            f"The worker cluster of process {os.getpid()} on {platform.node()} has run nothing for 8 s."
+        )
+        assert {one.silent_seconds and round(one.silent_seconds) for one in processes.list_clusters()} == {
+            2,
+            8,
+        }
+        processes.forget_cluster("stuck")
+        assert ready(client)[1]["error"] is None
+        assert {note.cluster_id for note in processes.list_cluster_notes()} == {"works", "killed"}

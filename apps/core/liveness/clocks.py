@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable
 from datetime import UTC
-from typing import cast
 
 from django.conf import settings
 from django.db.utils import DatabaseError
@@ -19,7 +18,7 @@ from apps.core.liveness.processes import list_heartbeats
 from apps.core.storage.database.client import heavy_operations
 from apps.core.storage.mongo import run_command
 from apps.core.storage.outages import mongo_outage, redis_outage
-from apps.core.storage.redis import get_redis
+from apps.core.storage.redis import redis_time
 
 MAX_SKEW_SECONDS = 5.0
 
@@ -44,7 +43,7 @@ def mongo_seconds_ahead() -> float:
 
 def redis_seconds_ahead() -> float:
     """Return how far this host's clock is ahead of Redis'; raises ``RedisError`` when that is down."""
-    return seconds_ahead(_redis_time)
+    return seconds_ahead(redis_time)
 
 
 def clock_problems() -> list[str]:
@@ -80,11 +79,6 @@ def _problems_or_none() -> list[str]:
             return clock_problems()
     except (PyMongoError, DatabaseError, RedisError):
         return []  # the checks of the servers tell it
-
-
-def _redis_time() -> float:
-    seconds, microseconds = cast("tuple[int, int]", get_redis().time())
-    return seconds + microseconds / 1_000_000
 
 
 def _sentence(host: str, ahead_seconds: float, server: str) -> str:

@@ -33,7 +33,7 @@ from pymongo.errors import PyMongoError
 
 from apps.core.storage.clock import mongo_clock, unix_now
 from apps.core.storage.mongo import named_collection, utc_now
-from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
+from apps.core.storage.redis import KEY_PREFIX, get_redis, redis_time, tolerate_redis_outage
 from apps.core.time_texts import seconds_between
 
 logger = structlog.get_logger(__name__)
@@ -165,7 +165,7 @@ def note_cluster(cluster_id: str, *, silent_seconds: float) -> None:
     """
     client = get_redis()
     name = f"{platform.node()} {os.getpid()} {cluster_id}"
-    client.zadd(_CLUSTERS_KEY, {name: _server_time(client) - silent_seconds})
+    client.zadd(_CLUSTERS_KEY, {name: redis_time() - silent_seconds})
 
 
 def list_cluster_notes() -> list[ClusterNote]:
@@ -175,7 +175,7 @@ def list_cluster_notes() -> list[ClusterNote]:
     """
     client = get_redis()
     noted = cast("list[tuple[bytes, float]]", client.zrange(_CLUSTERS_KEY, 0, -1, withscores=True))
-    now = _server_time(client)
+    now = redis_time()
     return [
         ClusterNote(host, int(pid), cluster_id, max(0.0, round(now - worked_at, 1)))
         for name, worked_at in noted
@@ -207,7 +207,7 @@ def note_replacement() -> None:
     :raises redis.RedisError: when Redis does not respond.
     """
     client = get_redis()
-    fields = {"host": platform.node(), "at": str(_server_time(client))}
+    fields = {"host": platform.node(), "at": str(redis_time())}
     client.hset(_REPLACED_KEY, mapping=fields)
     client.expire(_REPLACED_KEY, _REPLACED_EXPIRY_SECONDS)
 
@@ -221,7 +221,7 @@ def last_replacement() -> Replacement | None:
     fields = cast("dict[bytes, bytes]", client.hgetall(_REPLACED_KEY))
     if not fields:
         return None
-    return Replacement(fields[b"host"].decode(), max(0.0, _server_time(client) - float(fields[b"at"])))
+    return Replacement(fields[b"host"].decode(), max(0.0, redis_time() - float(fields[b"at"])))
 
 
 def has_clusters() -> bool | None:
@@ -244,11 +244,6 @@ def _silence_text(note: ClusterNote) -> str:
         "host": note.host,
         "seconds": note.silent_seconds,
     }
-
-
-def _server_time(client: redis.Redis) -> float:
-    seconds, microseconds = cast("tuple[int, int]", client.time())
-    return seconds + microseconds / 1_000_000
 
 
 def _read_cluster(packed: bytes | None, silences: Mapping[str, float]) -> Cluster | None:

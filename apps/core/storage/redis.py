@@ -27,6 +27,15 @@ def get_redis() -> redis.Redis:
     return cast(redis.Redis, get_redis_connection("default"))
 
 
+def redis_time() -> float:
+    """Return the Unix seconds of the clock of Redis' server.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    seconds, microseconds = cast("tuple[int, int]", get_redis().time())
+    return seconds + microseconds / 1_000_000
+
+
 def tolerate_redis_outage(operation: Callable[[redis.Redis], T], default: T, *, must_try: bool = False) -> T:
     """Return the result of the operation, or the default when Redis does not respond or refuses it.
 

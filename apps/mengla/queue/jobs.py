@@ -226,6 +226,7 @@ def fail_attempt(
     error: CollectionError,
     message: str,
     is_permanent: bool = False,
+    retry_after_seconds: float = 0.0,
 ) -> CollectionStatus | None:
     """Fail the current attempt: the collection is PENDING again, or FAILED after its last attempt.
 
@@ -233,6 +234,8 @@ def fail_attempt(
     all of them have ended. An execution that failed while it was the breaker's probe does not count: the
     service is not known to work. Returns the new status, or None when this attempt is no longer the current
     one.
+
+    :param retry_after_seconds: the least delay before the next attempt.
     """
     current = ending.find_attempt(collection_id, attempt_token)
     if current is None:
@@ -246,7 +249,7 @@ def fail_attempt(
     is_last = current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS
     if is_permanent or is_last or not ending.is_still_requested(current):
         return ending.end_attempt(current, CollectionStatus.FAILED, reason, reason=error.value)
-    pause = timedelta(seconds=settings.COLLECT_RETRY_DELAY_SECONDS)
+    pause = timedelta(seconds=max(settings.COLLECT_RETRY_DELAY_SECONDS, retry_after_seconds))
     changes = reason | {"not_before": utc_now() + pause, "refused_since": None}
     if not ending.return_to_queue(current, changes):
         return None

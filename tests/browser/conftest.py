@@ -1,9 +1,13 @@
-"""One stack and one Chromium for all of these tests; each test has a page of its own, of the admin user."""
+"""One stack and one Chromium for all of these tests, in pages of the admin user.
+
+A test that does something has a page of its own; those that only look at pages share one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +61,29 @@ def session(site: Stack, browser: Browser) -> Any:
         return context.storage_state()
 
 
+@pytest.fixture(scope="package")
+def make_page(site: Stack, browser: Browser, session: Any) -> Callable[..., Watched]:
+    """Return what makes a watched page in a language, with cookies of its own, closed with its context."""
+
+    def make(closing: ExitStack, *, language: str = "en-US", is_logged_in: bool = True) -> Watched:
+        state = session if is_logged_in else None
+        context = browser.new_context(
+            locale=language, storage_state=state, viewport=VIEWPORT, reduced_motion="reduce"
+        )
+        closing.enter_context(context)
+        return Watched(context, site.url)
+
+    return make
+
+
 @pytest.fixture
-def new_page(site: Stack, browser: Browser, session: Any) -> Iterator[NewPage]:
+def new_page(make_page: Callable[..., Watched]) -> Iterator[NewPage]:
     """Return what makes a watched page; whatever was wrong on any of them fails the test at its end."""
     opened: list[Watched] = []
     with ExitStack() as closing:
 
-        def make(*, language: str = "en-US", is_logged_in: bool = True) -> Watched:
-            state = session if is_logged_in else None
-            context = browser.new_context(
-                locale=language, storage_state=state, viewport=VIEWPORT, reduced_motion="reduce"
-            )
-            closing.enter_context(context)
-            opened.append(Watched(context, site.url))
+        def make(**options: Any) -> Watched:
+            opened.append(make_page(closing, **options))
             return opened[-1]
 
         yield make
@@ -81,3 +95,28 @@ def new_page(site: Stack, browser: Browser, session: Any) -> Iterator[NewPage]:
 def watched(new_page: NewPage) -> Watched:
     """A page of the admin user, in English."""
     return new_page()
+
+
+@pytest.fixture(scope="package")
+def shared_page(make_page: Callable[..., Watched]) -> Iterator[NewPage]:
+    """Return what makes the page of a language that is shared: a new one would compile all scripts again."""
+    with ExitStack() as closing:
+        yield cache(partial(make_page, closing))
+
+
+@pytest.fixture
+def look(shared_page: NewPage) -> Iterator[NewPage]:
+    """Return what gives the shared page of a language, for tests that click and keep nothing there."""
+    used: list[Watched] = []
+
+    def get(*, language: str = "en-US") -> Watched:
+        watched = shared_page(language=language)
+        watched.faults.clear()
+        used.append(watched)
+        return watched
+
+    yield get
+    faults = [fault for one in used for fault in one.faults]
+    for one in used:
+        one.page.goto("about:blank")
+    assert faults == [], "\n".join(faults)

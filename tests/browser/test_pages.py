@@ -49,12 +49,14 @@ def test_a_wrong_password_is_told(new_page: NewPage) -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_list_and_its_first_row(path: str, watched: Watched) -> None:
+def test_a_list_and_its_first_row(path: str, look: NewPage) -> None:
+    watched = look()
     for address in row_and_form(watched.open(path), path):
         watched.open(address)
 
 
-def test_the_links_of_the_sidebar(watched: Watched) -> None:
+def test_the_links_of_the_sidebar(look: NewPage) -> None:
+    watched = look()
     page = watched.open("/admin/")
     links = page.locator("#nav-sidebar a[href^='/admin/'], nav a[href^='/admin/']")
     addresses = {link.get_attribute("href") for link in links.all()}
@@ -81,16 +83,16 @@ def test_the_icons_are_readable_before_their_font_has_come(scheme: Any, watched:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *LISTS])
-def test_a_page_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
-    watched = new_page(language="zh-CN")
+def test_a_page_in_chinese_has_no_english_left(path: str, look: NewPage) -> None:
+    watched = look(language="zh-CN")
     page = watched.visit(path)
     assert page.locator("html").get_attribute("lang") == "zh-hans"
     assert english_of(page) == set()
 
 
 @pytest.mark.parametrize("path", [one for one in LISTS if one not in RAW])
-def test_a_row_in_chinese_has_no_english_left(path: str, new_page: NewPage) -> None:
-    watched = new_page(language="zh-CN")
+def test_a_row_in_chinese_has_no_english_left(path: str, look: NewPage) -> None:
+    watched = look(language="zh-CN")
     for address in row_and_form(watched.visit(path), path):
         assert english_of(watched.visit(address)) == set(), address
 

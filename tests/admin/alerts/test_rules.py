@@ -179,9 +179,9 @@ class TestEmptyStreak:
     def test_a_week_of_another_action_is_not_looked_through(self, admin: APIClient) -> None:
         for day in range(1, 7):
             for hours, status in enumerate((CollectionStatus.SUCCEEDED, EMPTY, FAILED)):
-                end_collections(6000, status, action=Action.HIGH, minutes_ago=day * 1440 + hours * 60)
-        end_collections(20_000, CollectionStatus.CANCELLED, minutes_ago=1441)
-        end_collections(20_000, EMPTY, minutes_ago=1441, execution_id="")
+                end_collections(600, status, action=Action.HIGH, minutes_ago=day * 1440 + hours * 60)
+        end_collections(2000, CollectionStatus.CANCELLED, minutes_ago=1441)
+        end_collections(2000, EMPTY, minutes_ago=1441, execution_id="")
         end_collections(4, EMPTY, minutes_ago=1442)
         database = connection.database
         database.command("profile", 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.views.debug import ExceptionReporter
 from rest_framework.test import APIClient
 
 from apps.core.errors import ErrorCode
@@ -76,9 +77,17 @@ BODIES: dict[str, tuple[bytes, str]] = {
 }
 
 
+class ShortReporter(ExceptionReporter):
+    """Django's page about an error, which no answer may be, in a word: the long one takes 50 ms to write."""
+
+    def get_traceback_html(self) -> str:
+        return "<!doctype html><title>Traceback</title>"
+
+
 @pytest.fixture(params=[False, True], ids=["debug off", "debug on"])
 def _debug(request: pytest.FixtureRequest, settings: Any) -> None:
     settings.DEBUG = request.param
+    settings.DEFAULT_EXCEPTION_REPORTER = f"{__name__}.{ShortReporter.__name__}"
 
 
 @pytest.fixture

@@ -16,6 +16,20 @@ pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
 # An address that a browser would fetch by itself.
 LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']([^\"']*)", re.IGNORECASE)
 MODELS = sorted(one.opts.label_lower for one in model_admins())
+QUERIES = (
+    "q=%00",
+    "q=(",
+    "p=x",
+    "p=999999",
+    "p=-1",
+    "e=1",
+    "o=1",
+    "o=x",
+    "all=",
+    "_facets=1",
+    "pk=1",
+    "id__regex=.",
+)
 
 
 def list_address(label: str) -> str:
@@ -38,26 +52,10 @@ def test_a_list_that_is_not_counted_states_no_number(site: Client) -> None:
 
 
 @pytest.mark.parametrize("label", MODELS)
-@pytest.mark.parametrize(
-    "query",
-    [
-        "q=%00",
-        "q=(",
-        "p=x",
-        "p=999999",
-        "p=-1",
-        "e=1",
-        "o=1",
-        "o=x",
-        "all=",
-        "_facets=1",
-        "pk=1",
-        "id__regex=.",
-    ],
-)
-def test_no_query_breaks_a_list(site: Client, label: str, query: str) -> None:
-    answer = site.get(f"{list_address(label)}?{query}", follow=True)
-    assert answer.status_code in {200, 400}
+def test_no_query_breaks_a_list(site: Client, label: str) -> None:
+    for query in QUERIES:
+        answer = site.get(f"{list_address(label)}?{query}", follow=True)
+        assert answer.status_code in {200, 400}, query
 
 
 def test_undeclared_lookups_are_refused(site: Client) -> None:

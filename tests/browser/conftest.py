@@ -1,6 +1,6 @@
 """One stack and one Chromium for all of these tests, in pages of the admin user.
 
-A test that does something has a page of its own; those that only look at pages share one.
+Tests share a page of each language, unless they change what the browser itself keeps: its cookies, its size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NewPage = Callable[..., Watched]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything here, so that a developer can leave it out."""
     for item in items:
-        if HERE in item.path.parents:
+        if item.path.parent == HERE:
             for name in ("browser", "slow", "mongo", "redis"):
                 item.add_marker(name)
 
@@ -93,7 +93,7 @@ def new_page(make_page: Callable[..., Watched]) -> Iterator[NewPage]:
 
 @pytest.fixture
 def watched(new_page: NewPage) -> Watched:
-    """A page of the admin user, in English."""
+    """A page of the admin user, in English, with a context of its own."""
     return new_page()
 
 
@@ -106,7 +106,7 @@ def shared_page(make_page: Callable[..., Watched]) -> Iterator[NewPage]:
 
 @pytest.fixture
 def look(shared_page: NewPage) -> Iterator[NewPage]:
-    """Return what gives the shared page of a language, for tests that click and keep nothing there."""
+    """Return what gives the shared page of a language, which is as a new one: it keeps nothing of a page."""
     used: list[Watched] = []
 
     def get(*, language: str = "en-US") -> Watched:

@@ -33,10 +33,9 @@ def _at_rest(site: Stack) -> Iterator[None]:
 
 def start_task(watched: Watched, task_id: str) -> Page:
     """Start a panel task with its button; shows the page of its run."""
-    page = watched.open(TASKS)
+    page = watched.visit(TASKS)
     page.locator(f"form[data-task={task_id}] button").click()
     page.wait_for_url("**/admin/sync_tasks/synctask/*/change/**")
-    watched.check()
     return page
 
 
@@ -73,11 +72,11 @@ def numbers(cells: list[str]) -> list[float]:
     return [float(cell.replace(",", "")) for cell in cells]
 
 
-def test_a_task_is_started_and_its_bar_reaches_the_end_without_a_reload(
-    watched: Watched, site: Stack
-) -> None:
+def test_a_task_is_started_and_its_bar_reaches_the_end_without_a_reload(look: NewPage, site: Stack) -> None:
+    watched = look()
     site.simulator.set_knobs(delay_seconds=0.6, concurrency=1)
     page = start_task(watched, "mengla_single_day")
+    watched.check()
     page.evaluate("window.isTheSamePage = true")
     bar = page.get_by_role("progressbar", name="Progress").first
     wait_until(
@@ -102,7 +101,8 @@ def test_a_task_is_started_and_its_bar_reaches_the_end_without_a_reload(
     watched.check()
 
 
-def test_the_page_of_a_run_follows_its_failures_to_the_end(watched: Watched, site: Stack) -> None:
+def test_the_page_of_a_run_follows_its_failures_to_the_end(look: NewPage, site: Stack) -> None:
+    watched = look()
     site.simulator.set_knobs(execute_error_rate=0.5, execute_status=400, hang_seconds=1)
     page = start_task(watched, "quarterly_collect")
     page.evaluate("window.isTheSamePage = true")
@@ -138,7 +138,8 @@ def test_a_page_that_lost_its_contact_says_so(watched: Watched, site: Stack) -> 
     assert site.post(f"/api/sync-tasks/{run_id}/cancel").status_code == 200
 
 
-def test_a_large_task_is_started_after_a_question(watched: Watched, site: Stack) -> None:
+def test_a_large_task_is_started_after_a_question(look: NewPage, site: Stack) -> None:
+    watched = look()
     site.simulator.set_knobs(delay_seconds=2, concurrency=1)
     page = watched.open(TASKS)
     page.locator("form[data-task=mengla_granular_force] button").click()
@@ -155,7 +156,8 @@ def test_a_large_task_is_started_after_a_question(watched: Watched, site: Stack)
     page.wait_for_url("**/synctask/*/change/**")
 
 
-def test_a_running_task_is_cancelled_after_a_question(watched: Watched, site: Stack) -> None:
+def test_a_running_task_is_cancelled_after_a_question(look: NewPage, site: Stack) -> None:
+    watched = look()
     site.simulator.set_knobs(delay_seconds=2, concurrency=1)
     page = start_task(watched, "monthly_collect")
     run_id = run_id_of(page)
@@ -173,7 +175,8 @@ def test_a_running_task_is_cancelled_after_a_question(watched: Watched, site: St
     watched.check()
 
 
-def test_a_gap_is_filled_from_the_coverage_page(watched: Watched, site: Stack) -> None:
+def test_a_gap_is_filled_from_the_coverage_page(look: NewPage, site: Stack) -> None:
+    watched = look()
     address = "/admin/coverage/?action=hot&granularity=month&from=2020-01&to=2020-06"
     page = watched.open(address)
     map_ = page.locator("#map tbody")
@@ -211,7 +214,8 @@ def cell_of(body: Locator, row: int, column: int) -> Locator:
     return body.locator("tr").nth(row).locator("td").nth(column)
 
 
-def test_the_charts_of_the_dashboard_show_what_the_tables_say(watched: Watched, site: Stack) -> None:
+def test_the_charts_of_the_dashboard_show_what_the_tables_say(look: NewPage, site: Stack) -> None:
+    watched = look()
     page = watched.open("/admin/")
     drawn = chart_of(page, "hours")
     page.locator(".cp-card-hours summary").click()
@@ -229,8 +233,9 @@ def test_the_charts_of_the_dashboard_show_what_the_tables_say(watched: Watched, 
     assert sum(sum(series) for series in tiers["series"].values()) > 0
 
 
-def test_the_dashboard_goes_on_by_itself(watched: Watched, site: Stack) -> None:
-    page = watched.open("/admin/")
+def test_the_dashboard_goes_on_by_itself(look: NewPage, site: Stack) -> None:
+    watched = look()
+    page = watched.visit("/admin/")
     before = sum(chart_of(page, "hours")["series"]["Succeeded"])
     page.evaluate("window.isTheSamePage = true")
     site.collect(site.questions.one())
@@ -243,7 +248,8 @@ def test_the_dashboard_goes_on_by_itself(watched: Watched, site: Stack) -> None:
     assert page.evaluate("window.isTheSamePage") is True
 
 
-def test_the_data_page_shows_the_figures_of_the_api(watched: Watched, site: Stack) -> None:
+def test_the_data_page_shows_the_figures_of_the_api(look: NewPage, site: Stack) -> None:
+    watched = look()
     rows = site.collect(SHOWN).json()["data"]["list"]
     page = watched.open(FIGURES)
     assert page.locator("table[data-table=ranking] tbody tr").count() == len(rows)
@@ -262,8 +268,9 @@ def test_the_data_page_shows_the_figures_of_the_api(watched: Watched, site: Stac
     assert shown == sorted((row["monthSales"] for row in rows), reverse=True)
 
 
-def test_the_ink_of_the_charts_follows_the_theme(watched: Watched) -> None:
-    page = watched.open("/admin/")
+def test_the_ink_of_the_charts_follows_the_theme(look: NewPage) -> None:
+    watched = look()
+    page = watched.visit("/admin/")
     chart_of(page, "hours")
     inks = """() => {
         const options = document.querySelector('[data-chart=hours]').collectorChart.options;
@@ -301,7 +308,8 @@ def test_a_narrow_chart_has_short_numbers_and_no_titles_beside_its_axes(
     page.wait_for_function(NOTHING_STICKS_OUT)
 
 
-def test_the_form_of_the_data_asks_for_what_belongs_to_the_action(watched: Watched) -> None:
+def test_the_form_of_the_data_asks_for_what_belongs_to_the_action(look: NewPage) -> None:
+    watched = look()
     page = watched.open("/admin/data/")
     single, first = page.get_by_label("Period", exact=True), page.get_by_label("Trend from")
     expect(single).to_be_visible()
@@ -325,7 +333,8 @@ def test_a_page_fits_a_telephone(path: str, watched: Watched, site: Stack) -> No
     )
 
 
-def test_the_gaps_of_a_trend_stay_visible(watched: Watched, site: Stack) -> None:
+def test_the_gaps_of_a_trend_stay_visible(look: NewPage, site: Stack) -> None:
+    watched = look()
     for start, end in (("2020-01", "2020-02"), ("2020-04", "2020-06")):
         site.collect(Question(Action.INDUSTRY_TREND, CATEGORIES[1], end, start=start))
     site.simulator.set_knobs(drop_rate=1)  # March is being collected as long as the page is looked at
@@ -339,7 +348,8 @@ def test_the_gaps_of_a_trend_stay_visible(watched: Watched, site: Stack) -> None
     assert [value is None for value in first] == [False, False, True, False, False, False]
 
 
-def test_a_miss_shows_its_figures_as_soon_as_they_have_come(watched: Watched, site: Stack) -> None:
+def test_a_miss_shows_its_figures_as_soon_as_they_have_come(look: NewPage, site: Stack) -> None:
+    watched = look()
     site.simulator.set_knobs(delay_seconds=3.5)
     address = f"/admin/data/?action=high&granularity=month&category={CATEGORIES[2]}&period="
     page = watched.visit(f"{address}2020-09")
@@ -351,7 +361,9 @@ def test_a_miss_shows_its_figures_as_soon_as_they_have_come(watched: Watched, si
     expect(watched.open(f"{address}2020-10").locator("[data-miss]")).to_be_visible()
 
 
-def test_dragging_a_panel_changes_the_order_of_the_api(watched: Watched, site: Stack) -> None:
+def test_dragging_a_panel_changes_the_order_of_the_api(look: NewPage, site: Stack) -> None:
+    watched = look()
+
     def order() -> list[str]:
         return [one["id"] for one in site.get("/api/panel-config").json()["data"]["modules"]]
 
@@ -367,12 +379,15 @@ def test_dragging_a_panel_changes_the_order_of_the_api(watched: Watched, site: S
     assert order() == ["high", "overview", "hot", "chance"]
 
 
-def test_pictures_of_the_main_pages(new_page: NewPage, site: Stack) -> None:
-    """Opens what the documentation shows; pictures are kept where SCREENSHOTS_DIR says."""
+def test_pictures_of_the_main_pages(look: NewPage, site: Stack) -> None:
+    """Opens what the documentation shows; pictures are kept where SCREENSHOTS_DIR says.
+
+    Whether everybody can use these pages is checked by the tests above, and of lists by test_pages.
+    """
     for month in range(1, 13):
         site.collect(Question(Action.HOT, CATEGORIES[0], f"2021-{month:02}"))
     site.collect(Question(Action.INDUSTRY_TREND, CATEGORIES[0], "2021-12", start="2021-01"))
-    watched = new_page()
+    watched = look()
     category = CATEGORIES[0]
     for name, path in {
         "dashboard": "/admin/",
@@ -383,10 +398,10 @@ def test_pictures_of_the_main_pages(new_page: NewPage, site: Stack) -> None:
         "sync-tasks": "/admin/sync_tasks/synctask/",
         "panels": PANELS,
     }.items():
-        page = watched.open(path)
+        page = watched.visit(path)
         if page.locator("[data-chart]").count():
             expect(page.locator("[data-chart]").first).to_be_visible()
         watched.screenshot(name)
-    chinese = new_page(language="zh-CN")
-    chinese.open("/admin/")
+    chinese = look(language="zh-CN")
+    chinese.visit("/admin/")
     chinese.screenshot("dashboard-zh-hans")

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from tests.integration.conftest import run_stack
+from tests.integration.parts import Caller
 from tests.integration.stack import ENDED, Shape, Stack
 from tests.integration.waiting import at_once, wait_until
 
@@ -26,9 +27,16 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield from run_stack("bare", tmp_path_factory.mktemp("bare"), shape)
 
 
-def test_eight_processes_claim_two_thousand_collections_each_exactly_once(bare: Stack) -> None:
+@pytest.fixture(scope="module")
+def callers(bare: Stack) -> list[Caller]:
+    """Eight processes that call what they are told to."""
+    return at_once([bare.start_caller] * CLAIMERS)
+
+
+def test_eight_processes_claim_two_thousand_collections_each_exactly_once(
+    bare: Stack, callers: list[Caller]
+) -> None:
     bare.caller.call("tests.integration.jobs.insert_collections", count=COLLECTIONS)
-    callers = at_once([bare.start_caller] * CLAIMERS)
     claims: list[list[str]] = at_once(
         partial(caller.call, "tests.integration.jobs.claim_until_empty", slot_count=64) for caller in callers
     )
@@ -38,17 +46,16 @@ def test_eight_processes_claim_two_thousand_collections_each_exactly_once(bare: 
     assert all(claims)  # they really worked side by side
     assert bare.wait_until_ended(claimed) == {"SUCCEEDED"}
     assert {one["attempts"] for one in bare.database.mengla_collections.find()} == {1}
-    for caller in callers:
-        caller.stop()
 
 
-def test_requests_keep_their_distance_even_if_several_dispatchers_run(bare: Stack) -> None:
+def test_requests_keep_their_distance_even_if_several_dispatchers_run(
+    bare: Stack, callers: list[Caller]
+) -> None:
     """The lease is only there for economy: turns, slots and claims hold by themselves."""
     bare.database.mengla_collections.delete_many({})
     bare.simulator.reset_stats()
     bare.simulator.set_knobs(drop_rate=1)  # no web server here: nobody could take the answers
     bare.caller.call("tests.integration.jobs.insert_collections", count=14)
-    callers = at_once([bare.start_caller] * 4)
     sent = at_once(
         partial(
             caller.call,
@@ -57,7 +64,7 @@ def test_requests_keep_their_distance_even_if_several_dispatchers_run(bare: Stac
             max_seconds=60,
             slot_count=14,
         )
-        for number, caller in enumerate(callers)
+        for number, caller in enumerate(callers[:4])
     )
     stats = bare.simulator.stats()
     assert sum(count > 0 for count in sent) > 1

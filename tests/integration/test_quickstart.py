@@ -12,7 +12,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +35,7 @@ NOT_IN_A_CLONE = shutil.ignore_patterns(
 )
 RUN_TIMEOUT_SECONDS = 240
 TOLD = "Press Ctrl-C to stop everything"
+CLUSTER_CHILDREN = 5  # a sentinel, a monitor, a pusher and two workers
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +46,11 @@ def copied_to(directory: Path) -> Iterator[Path]:
     path = directory / "a clone (with spaces, größer)"
     shutil.copytree(ROOT, path, ignore=NOT_IN_A_CLONE)
     yield path
+    assert_nothing_runs_in(path)
+
+
+def assert_nothing_runs_in(path: Path) -> None:
+    """Nothing was left running in this copy; what was is killed."""
     left = processes_of(path)
     for process in left:
         process.kill()
@@ -69,9 +74,10 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subpr
 
 
 @pytest.fixture
-def used_clone(used: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
-    """The copy that quickstart has been run in."""
-    return used[0]
+def used_clone(used: tuple[Path, subprocess.CompletedProcess[str]]) -> Iterator[Path]:
+    """The copy that quickstart has been run in, in which nothing runs."""
+    yield used[0]
+    assert_nothing_runs_in(used[0])
 
 
 def processes_of(clone: Path) -> list[psutil.Process]:
@@ -106,8 +112,8 @@ def quickstart(clone: Path, *options: str, **variables: str) -> subprocess.Compl
 
 
 @pytest.fixture
-def stay(clone: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]:
-    """Starts a quickstart that stays, and waits until it has told every address."""
+def stay(used_clone: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]:
+    """Starts a quickstart that stays in the used copy, and waits until it has told every address."""
     started: list[ManagedProcess] = []
 
     def start(*options: str, **variables: str) -> ManagedProcess:
@@ -116,7 +122,7 @@ def stay(clone: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]
             name="quickstart",
             log_path=tmp_path / "quickstart.log",
             env=environment(**variables),
-            cwd=clone,
+            cwd=used_clone,
         )
         started.append(process)
         process.start()
@@ -127,13 +133,6 @@ def stay(clone: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]
     yield start
     for process in started:
         process.stop(60)
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
 
 
 def pid_of(clone: Path, part: str) -> int:
@@ -172,7 +171,7 @@ def test_first_and_second_run(used: tuple[Path, subprocess.CompletedProcess[str]
 
 
 def test_it_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
-    clone: Path, stay: Callable[..., ManagedProcess]
+    used_clone: Path, stay: Callable[..., ManagedProcess]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         wanted = taken.getsockname()[1]
@@ -185,23 +184,25 @@ def test_it_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
 
     command = f". .local/env.sh && {shlex.quote(sys.executable)} manage.py ensure_admin --json"
     shell = subprocess.run(
-        ["sh", "-c", command], cwd=clone, env=environment(), capture_output=True, text=True, check=False
+        ["sh", "-c", command], cwd=used_clone, env=environment(), capture_output=True, text=True, check=False
     )
     assert shell.returncode == 0, shell.stderr
     assert json.loads(shell.stdout) == {"username": "admin", "created": False}
 
-    second = quickstart(clone, "--once")
+    second = quickstart(used_clone, "--once")
     assert second.returncode == 1
     assert f"already running in this clone (process {running.pid})" in second.stderr
     assert running.is_alive()
 
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 0
-    assert processes_of(clone) == []
-    assert not (clone / ".local" / "env.sh").exists()
+    assert processes_of(used_clone) == []
+    assert not (used_clone / ".local" / "env.sh").exists()
 
 
-def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[..., ManagedProcess]) -> None:
+def test_a_killed_run_leaves_nothing_in_the_way(
+    used_clone: Path, stay: Callable[..., ManagedProcess]
+) -> None:
     port = str(own_port())
     running = stay("--port", port)
     os.kill(running.pid, signal.SIGKILL)
@@ -212,41 +213,47 @@ def test_a_killed_run_leaves_nothing_in_the_way(clone: Path, stay: Callable[...,
     assert "already stored" in again.log_text()
 
     # Its parts may be killed, too: it starts them again, and stays.
-    killed = pid_of(clone, "worker")
+    killed = pid_of(used_clone, "worker")
     os.kill(killed, signal.SIGKILL)
     wait_until(
         lambda: "The worker was killed and has been restarted" in again.log_text(),
         timeout_seconds=30,
         what="the worker is started again",
     )
-    assert pid_of(clone, "worker") != killed
+    assert pid_of(used_clone, "worker") != killed
     assert again.is_alive()
 
-    os.kill(pid_of(clone, "worker"), signal.SIGTERM)
+    os.kill(pid_of(used_clone, "worker"), signal.SIGTERM)
     assert again.wait(60) == 1
     assert "quickstart: worker has ended by itself" in again.log_text()
-    assert f"Log: {clone}/.local/logs/worker.log" in again.log_text()
+    assert f"Log: {used_clone}/.local/logs/worker.log" in again.log_text()
 
 
 def test_parts_whose_own_parent_was_killed_too_are_ended(
-    clone: Path, stay: Callable[..., ManagedProcess]
+    used_clone: Path, stay: Callable[..., ManagedProcess]
 ) -> None:
     running = stay("--port", str(own_port()))
-    worker = pid_of(clone, "worker")
+    worker = pid_of(used_clone, "worker")
+
+    def children() -> list[int]:
+        group = [one.pid for one in processes_of(used_clone) if os.getpgid(one.pid) == worker]
+        return [pid for pid in group if pid != worker]
+
+    wait_until(
+        lambda: len(children()) == CLUSTER_CHILDREN, timeout_seconds=40, what="the cluster is complete"
+    )
     # Stopped, they cannot follow their parent into its death.
-    group = [one.pid for one in processes_of(clone) if os.getpgid(one.pid) == worker]
-    orphans = [pid for pid in group if pid != worker]
+    orphans = children()
     for pid in orphans:
         os.kill(pid, signal.SIGSTOP)
     for pid in (running.pid, worker):
         os.kill(pid, signal.SIGKILL)
     running.wait()
-    again = quickstart(clone, "--once")
+    again = quickstart(used_clone, "--once")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Left over" in again.stdout
     assert "worker" in again.stdout
-    assert orphans
-    assert not set(orphans) & {one.pid for one in processes_of(clone)}
+    assert not set(orphans) & {one.pid for one in processes_of(used_clone)}
 
 
 def test_a_changed_password_of_the_admin_is_told_with_the_way_out(used_clone: Path) -> None:

@@ -14,6 +14,7 @@ from django_mongodb_backend.base import DatabaseWrapper
 
 from apps.core.storage.database.client import Client as MongoClient
 from tests.admin.alerts.receiver import Receiver
+from tests.conftest import log_in
 
 CLOSED_PORT = 1
 JSON = {"HTTP_ACCEPT": "application/json"}
@@ -27,7 +28,7 @@ def staff(db: None) -> Callable[..., Client]:
         user = User.objects.create_user(f"staff-{'-'.join(codenames)}"[:150], is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
         client = Client()
-        client.force_login(user)
+        log_in(client, user)
         return client
 
     return make

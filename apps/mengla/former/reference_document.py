@@ -181,8 +181,10 @@ def read_figures(action: Action, source: Document) -> Unwrapped:
     if "data" not in source:
         raise Unreadable("no data")
     data = source["data"]
-    if isinstance(data, dict) and parse_webhook(data).kind is not WebhookKind.RESULT:
-        raise NothingToImport("failed or unfinished execution")
+    if isinstance(data, dict):
+        message = parse_webhook(data)
+        if message.kind is WebhookKind.FAILURE or message.is_unfinished:
+            raise NothingToImport("failed or unfinished execution")
     try:
         unwrapped = unwrap(action, data)
         if unwrapped.empty_reason is EmptyReason.MISSING_KEY:

@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 
 from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.models import Collection
 from apps.mengla.queue import jobs
@@ -39,7 +40,7 @@ def end_claims() -> int:
     now = utc_now()
     ended = 0
     for claim in collection_of(Collection).find(_unconfirmed(), {"attempt_token": 1, "dispatched_at": 1}):
-        age_seconds = (now - claim["dispatched_at"]).total_seconds()
+        age_seconds = seconds_between(claim["dispatched_at"], now)
         status = jobs.fail_attempt(
             claim["_id"],
             attempt_token=claim["attempt_token"],

@@ -26,16 +26,8 @@ HEARTBEAT_STATUSES = frozenset({"running", "sync", "pending", "queued"})
 PROGRESS_STATUSES = frozenset(
     {
         *("inprogress", "progress", "processing", "started", "starting", "working", "waiting", "active"),
-        *(
-            "created",
-            "accepted",
-            "submitted",
-            "scheduled",
-            "initializing",
-            "executing",
-            "ongoing",
-            "retrying",
-        ),
+        *("created", "accepted", "submitted", "scheduled", "initializing", "executing", "ongoing"),
+        "retrying",
     }
 )
 FINISHED_STATUSES = frozenset(
@@ -72,6 +64,12 @@ class WebhookMessage:
     error_message: str | None
     has_result_key: bool = True
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the status says that the execution goes on, and no list beside it says otherwise."""
+        is_running = _word_of(self.status) in HEARTBEAT_STATUSES | PROGRESS_STATUSES
+        return is_running and self.kind is WebhookKind.HEARTBEAT
+
 
 def parse_webhook(body: dict[str, Any] | list[Any]) -> WebhookMessage:
     """Parse a webhook body; every JSON object or list gives a message, and none raises.
@@ -94,7 +92,7 @@ def parse_webhook(body: dict[str, Any] | list[Any]) -> WebhookMessage:
     inner = [data] if isinstance(data, dict) else []
     envelopes = [body, *(level for level in inner if execution_id_in(level) is not None)]
     status = next((text for level in envelopes if (text := scalar_text(level.get("status")))), None)
-    word = (status or "").lower().translate(str.maketrans("", "", "-_ "))
+    word = _word_of(status)
     error_message = None
     has_result_key = _has_result_key(envelopes)
     result = _result_in(body)
@@ -120,6 +118,10 @@ def parse_webhook(body: dict[str, Any] | list[Any]) -> WebhookMessage:
         error_message=error_message,
         has_result_key=has_result_key,
     )
+
+
+def _word_of(status: str | None) -> str:
+    return (status or "").lower().translate(str.maketrans("", "", "-_ "))
 
 
 def _is_failure(envelopes: Sequence[Mapping[str, Any]], status: str | None, word: str) -> bool:

@@ -234,5 +234,5 @@ def test_a_server_that_hangs_keeps_the_clocks_unknown(
     def fail(*_arguments: object) -> None:
         raise redis.ConnectionError
 
-    monkeypatch.setattr(clocks, "get_redis", fail)
+    monkeypatch.setattr(clocks, "redis_time", fail)
     assert client.get("/ready").json()["warnings"] == []

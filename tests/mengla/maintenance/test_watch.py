@@ -60,7 +60,7 @@ def hold_lease() -> None:
 
 def open_breaker() -> None:
     for _ in range(100):
-        breaker.record_failure()
+        breaker.record_failure("connect_error")
 
 
 @pytest.mark.usefixtures("service")

@@ -117,12 +117,12 @@ class TestMiss:
     def test_it_says_when_the_service_is_unavailable(self, ask: Ask, settings: Any) -> None:
         settings.COLLECT_SERVICE_URL = "http://service"
         note_heartbeat()
-        assert "unavailable" not in ask().json()["message"]
+        assert "unreachable" not in ask().json()["message"]
         for _ in range(settings.CB_FAILURE_THRESHOLD):
             breaker.record_failure("connect_error")
         response = ask()
         assert response.status_code == 202
-        assert "unavailable" in response.json()["message"]
+        assert "unreachable" in response.json()["message"]
 
 
 class TestParameters:

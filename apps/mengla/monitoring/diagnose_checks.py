@@ -180,7 +180,10 @@ def check_worker() -> str:
     if (remark := silence_remark()) is not None:
         raise CheckFailed(
             f"{found}. {remark}",
-            _("It is replaced automatically within seconds. If it is not, restart `manage.py qcluster`."),
+            _(
+                "A cluster that runs nothing is replaced automatically within seconds. If it is not, restart "
+                "`manage.py qcluster`."
+            ),
         )
     replaced = last_replacement()
     if replaced is None:

@@ -148,8 +148,10 @@ class CollectionSerializer(serializers.Serializer[Any]):
     position = serializers.IntegerField(help_text="How many pending collections are ahead of it.")
     waiting = WaitingSerializer(allow_null=True, help_text="Why it waits; null when it does not.")
     attempts = serializers.IntegerField()
-    refusals = serializers.IntegerField(help_text="How often the service did not take it, in a row.")
-    refused_since = serializers.DateTimeField(allow_null=True, help_text="When it did not take it first.")
+    refusals = serializers.IntegerField(help_text="How often the service did not take it.")
+    refused_since = serializers.DateTimeField(
+        allow_null=True, help_text="When it first did not take it, since the last failed attempt."
+    )
     error = serializers.CharField(source="error_code", allow_null=True)
     error_message = serializers.CharField(allow_null=True)
     empty_reason = serializers.CharField(allow_null=True)

@@ -29,7 +29,10 @@ class BreakerSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="The error that opened it, named as in collections; null when it is closed.",
     )
-    since = UtcDateTimeField(allow_null=True, help_text="When it opened; failed probes do not change it.")
+    since = UtcDateTimeField(
+        allow_null=True,
+        help_text="Since when it has this reason; a probe that fails for the same reason does not change it.",
+    )
     message = serializers.CharField(
         allow_null=True, help_text="The reason as a text; null when it is closed."
     )

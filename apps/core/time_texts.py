@@ -1,4 +1,4 @@
-"""Durations and instants: the rule for the time between two, and both as text for people.
+"""Durations and instants: the seconds between two instants, and both as text for people.
 
 The texts are in the current language and the market's time zone.
 """

@@ -1,7 +1,7 @@
 """Supervises a worker cluster: replaces one that does not work, and loses none of the tasks it had pulled.
 
-A cluster is replaced when one of its processes was killed in a way that stops the others, or when its first
-process, the sentinel, has ended. Other processes of it are replaced by the sentinel.
+A cluster is replaced when its workers run nothing although one is idle, or when its first process, the
+sentinel, has ended or stands still. The sentinel replaces the other processes when they end.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ logger = structlog.get_logger(__name__)
 
 SILENT_LIMIT_SECONDS = 10.0
 UNGUARDED_LIMIT_SECONDS = 30.0
-# After a stop was requested, idle workers end at once. When they do not, they cannot.
+# After a stop request, idle workers end at once. A cluster with a worker idle this long cannot end.
 STOP_LIMIT_SECONDS = 30.0
-# A cluster that never began to work is replaced this often; then something else is wrong.
+# The supervisor gives up after this number of clusters in a row that never began to work.
 MAX_FALSE_STARTS = 3
 _POLL_SECONDS = 0.5
 _NOTE_SECONDS = 2.0
@@ -53,17 +53,17 @@ class _Cluster:
         self._sentinel.start()
 
     def is_alive(self) -> bool:
-        """Wait a moment and tell whether the sentinel lives."""
+        """Wait a moment, then return whether the sentinel is alive."""
         self._sentinel.join(_POLL_SECONDS)
         return self._sentinel.is_alive()
 
     @property
     def status(self) -> int | None:
-        """The exit status of the sentinel; negative for a signal, None while it lives."""
+        """The exit status of the sentinel; negative for a signal, None while it is alive."""
         return self._sentinel.exitcode
 
     def request_stop(self) -> None:
-        """Let the workers finish what was pulled, and end."""
+        """Ask the cluster to finish what it has pulled, and to end."""
         self._stop.set()
 
     def end(self) -> None:
@@ -112,7 +112,7 @@ class Supervisor:
         while cluster.is_alive():
             now = time.monotonic()
             if now - looked_at > _LONG_POLL_SECONDS:
-                # This process was suspended or has waited for a server, and so may the cluster have.
+                # This process was suspended or has waited for a server. The same may be true of the cluster.
                 steady_since = now
             looked_at = now
             if is_once and cluster.started.is_set():
@@ -145,7 +145,10 @@ class Supervisor:
 
 
 def _problem_of(cluster: _Cluster, steady_seconds: float, *, is_stopping: bool) -> str | None:
-    """Return why the cluster must be replaced, or None; only what has lasted for that long counts."""
+    """Return why the cluster must be replaced, or None.
+
+    ``steady_seconds``: for how long the supervisor has run without a pause; only this time counts.
+    """
     pulse = cluster.pulse
     if is_stopping:
         seconds = min(pulse.idle_seconds, steady_seconds)
@@ -158,7 +161,7 @@ def _problem_of(cluster: _Cluster, steady_seconds: float, *, is_stopping: bool) 
 
 
 def _note(cluster: _Cluster) -> None:
-    """Note how the cluster is, release what killed clusters had claimed, and look for lost wake-ups."""
+    """Note the silence of the cluster, release the claims of killed clusters, and look for lost wake-ups."""
     is_noted = tolerate_redis_outage(lambda _client: _note_in_redis(cluster), False)
     if is_noted and cluster.pulse.is_idle:
         worker_idle.send_robust(sender=Supervisor)

@@ -82,5 +82,5 @@ def _look_for_lost_wake_ups(**_kwargs: Any) -> None:
 
     from apps.mengla.maintenance import watch
 
-    with suppress(PyMongoError, DatabaseError, redis.RedisError):  # the next look is in a few seconds
+    with suppress(PyMongoError, DatabaseError, redis.RedisError):  # it looks again in a few seconds
         watch.look()

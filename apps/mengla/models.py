@@ -106,7 +106,7 @@ class Collection(models.Model):
         _("status"), max_length=16, choices=CollectionStatus.choices, default=CollectionStatus.PENDING
     )
     attempts = models.IntegerField(_("attempts"), default=0)
-    # How often the service did not take it, and since when without an attempt in between.
+    # How often the service did not take it in all, and since when without an attempt in between.
     refusals = models.IntegerField(_("refusals"), default=0)
     refused_since = models.DateTimeField(_("refused since"), null=True)
     # The attempt is the probe of a half-open breaker.

@@ -43,7 +43,7 @@ class WebhookViewSet(ViewSet):
     @extend_schema(operation_id="webhook_notify", request=OpenApiTypes.OBJECT)
     def notify(self, request: Request) -> Response:
         """Receive one call of the service."""
-        # Django would read the query string in the charset of the body.
+        # Otherwise Django would decode the query string with the charset of the body.
         request._request.encoding = "utf-8"
         raw = read_body(request._request, limit_bytes=settings.WEBHOOK_MAX_BYTES)
         origin = {

@@ -1,4 +1,4 @@
-"""What other apps respond as this one does: that a run has started, and why something waits."""
+"""Parts of responses that other apps use, too: that a run has started, and why something waits."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class Failure:
 class Waiting:
     """Why work waits: a stable code, and a text for people.
 
-    ``since`` is UTC without zone, None when it is not known. ``retry_after_seconds``: nothing changes before.
+    ``since`` is UTC without zone, None when it is not known. ``retry_after_seconds``: the reason does not
+    end earlier.
     """
 
     code: str

@@ -26,8 +26,8 @@ MAX_SKEW_SECONDS = 5.0
 def seconds_ahead(read_clock: Callable[[], float]) -> float:
     """Return how many seconds this host's clock is ahead of another one; negative when it is behind.
 
-    ``read_clock`` returns the other clock's Unix seconds. The result is the least that is possible, because
-    it is not known when the other clock was read while the answer was on its way.
+    ``read_clock`` returns the other clock's Unix seconds. The other clock was read at some moment
+    of the call, which is not known, so the result is the smallest difference that is possible.
     """
     begun_at, began = time.time(), time.monotonic()
     other = read_clock()
@@ -63,7 +63,7 @@ def clock_problems() -> list[str]:
 
 
 def known_clock_problems() -> list[str]:
-    """Return the same within a short time, and nothing while MongoDB or Redis does not answer."""
+    """Return :func:`clock_problems`, or an empty list when MongoDB or Redis is down or too slow."""
     return call_all(
         {"clocks": _problems_or_none},
         deadline_seconds=settings.CLOCKS_DEADLINE_SECONDS,
@@ -78,7 +78,7 @@ def _problems_or_none() -> list[str]:
         with heavy_operations(settings.CLOCKS_DEADLINE_SECONDS):
             return clock_problems()
     except (PyMongoError, DatabaseError, RedisError):
-        return []  # the checks of the servers tell it
+        return []  # the checks of the servers report the outage
 
 
 def _sentence(host: str, ahead_seconds: float, server: str) -> str:

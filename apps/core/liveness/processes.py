@@ -42,7 +42,7 @@ RENEW_SECONDS = 5.0
 GONE_AFTER_SECONDS = 15.0
 # A beat arrives every few seconds; see apps/core/scheduling/pulse.py.
 SILENT_AFTER_SECONDS = 6.0
-# Much longer than a cluster is silent before it is replaced.
+# Much longer than the silence after which a cluster is replaced.
 DEAD_AFTER_SECONDS = 30.0
 # Three ticks, one a minute: one may be lost, and one may wait in the queue behind long tasks.
 STALE_AFTER_SECONDS = 180
@@ -59,8 +59,8 @@ _HEARTBEAT_RETENTION = timedelta(days=7)
 class Cluster:
     """One running `manage.py qcluster`.
 
-    ``silent_seconds``: for how long it has not run what it pulls although a worker is idle; None if its
-    version does not say.
+    ``silent_seconds``: for how long it has run nothing of what it pulls although a worker is idle; None if it
+    runs an older version, which does not note this.
     """
 
     host: str
@@ -195,7 +195,7 @@ def forget_cluster(cluster_id: str) -> None:
 
 
 def silence_remark() -> str | None:
-    """Return which clusters live and run nothing, for people; None if there are none or Redis is down."""
+    """Return a sentence for each live cluster that runs nothing; None if there is none or Redis is down."""
     nothing: list[ClusterNote] = []
     silent = tolerate_redis_outage(_silent_clusters, nothing)
     return " ".join(map(_silence_text, silent)) or None
@@ -234,7 +234,7 @@ def has_clusters() -> bool | None:
 
 def _silent_clusters(client: redis.Redis) -> list[ClusterNote]:
     silent = [note for note in list_cluster_notes() if note.is_silent]
-    # Without this note of django-q2 it was killed: then it pulls nothing, and is no danger to the others.
+    # A cluster without django-q2's note was killed: it pulls nothing more, so it is not named.
     return [note for note in silent if client.exists(f"{Conf.Q_STAT}:{note.cluster_id}")]
 
 

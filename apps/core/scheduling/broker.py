@@ -1,6 +1,6 @@
 """django-q2's Redis broker with short timeouts: a hanging Redis must not block the request that sends a task.
 
-A worker cluster pulls its tasks by :class:`~apps.core.scheduling.cluster_broker.ClusterBroker`.
+A worker cluster pulls its tasks with :class:`~apps.core.scheduling.cluster_broker.ClusterBroker`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The broker of one worker cluster: no task is lost with the cluster that has pulled it.
+"""The broker of one worker cluster: a task that it has pulled is not lost when the cluster is killed.
 
 A cluster claims a task: it moves the task from the queue to a list of its own, and deletes it there when the
 task has ended. When a cluster has ended, the tasks that it had claimed are returned to the queue. So a task
@@ -100,7 +100,7 @@ class ClusterBroker(RedisBroker):
 
 
 def release_claims(cluster_id: str) -> int:
-    """Return the tasks that an ended cluster had claimed to the head of the queue; returns how many.
+    """Put the tasks that an ended cluster had claimed back at the head of the queue; returns how many.
 
     :raises redis.RedisError: when Redis does not respond.
     """

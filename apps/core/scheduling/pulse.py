@@ -1,4 +1,4 @@
-"""The pulse of a worker cluster: the proof, to the cluster itself, that its workers run what it pulls.
+"""The pulse of a worker cluster shows the cluster itself that its workers run what it pulls.
 
 django-q2 hands a task from process to process: the pusher pulls it from Redis, a worker runs it, the monitor
 receives its result. Between them are queues with locks that the processes share. A process that is killed
@@ -22,7 +22,7 @@ BEAT_TASK = "apps.core.scheduling.pulse.beat"
 
 
 def beat() -> None:
-    """Do nothing: that it runs is the proof."""
+    """Do nothing; its run shows that the cluster works."""
 
 
 def packed_beat() -> str:
@@ -32,10 +32,10 @@ def packed_beat() -> str:
 
 
 class Pulse:
-    """What the processes of one cluster note about its life, in memory that they share.
+    """What the processes of one cluster note about themselves, in memory that they share.
 
     Times are seconds of the monotonic clock, which all processes of a host share. Every value has one writer
-    and no lock: a lock would be held for ever by a process that is killed while it holds it.
+    and no lock: a process that is killed while it holds a lock never releases it.
     """
 
     def __init__(self) -> None:
@@ -67,11 +67,14 @@ class Pulse:
 
     @property
     def unguarded_seconds(self) -> float:
-        """For how long the sentinel has not looked after its processes."""
+        """For how long the sentinel has not checked its processes."""
         return self._seconds_since(self._guarded_at.value)
 
     def is_beat_due(self, sent_at: float) -> bool:
-        """Whether to send a beat after the one of ``sent_at``; while all are busy, one at a time."""
+        """Whether to send the next beat; the last one was sent at ``sent_at``.
+
+        While all workers are busy, only one beat is under way.
+        """
         has_arrived = self._beat_at.value >= sent_at
         return self._seconds_since(sent_at) >= BEAT_SECONDS and (has_arrived or self.is_idle)
 
@@ -82,7 +85,7 @@ class Pulse:
             self._beats.value += 1
 
     def note_workers(self, *, are_all_busy: bool) -> None:
-        """Note that the sentinel is looking after its processes, and whether a worker has nothing to do."""
+        """Note that the sentinel is checking its processes, and whether a worker has nothing to do."""
         now = time.monotonic()
         self._guarded_at.value = now
         if are_all_busy:
@@ -104,8 +107,8 @@ class WatchedSentinel(Sentinel):  # type: ignore[misc]
         super().__init__(*arguments)  # returns when the cluster has stopped
 
     def status(self) -> str:
-        """Return the status for people; django-q2 asks for it whenever it looks after its processes."""
-        # Past the lock of the value: a worker may have been killed while it held it.
+        """Return the status for people; django-q2 asks for it whenever it checks its processes."""
+        # Read without the lock of the value: a worker may have been killed while it held the lock.
         timers = [worker.timer.get_obj().value for worker in self.pool]
         self._pulse.note_workers(are_all_busy=bool(timers) and min(timers) > 0)
         return cast(str, super().status())

@@ -1,12 +1,14 @@
-"""The clock of MongoDB's server, which all hosts follow: what they store and compare are its instants.
+"""The clock of MongoDB's server. All hosts follow it: they store and compare its time.
 
-Clocks of hosts should be synchronized. If one is off nevertheless, its leases would end too early or too late
-for the others, and its entries would be fresh for another time. PyMongo asks a server for its state when it
-connects, before the first operation, and then every ten seconds; each reply has the server's time. From it a
-process knows how far its own clock is off, also after a fork: both have the same monotonic clock.
+The clocks of hosts should be synchronized. If one were off and were used, its leases would end too early or
+too late for the others, and its cache entries would be fresh for too long or too short a time. PyMongo asks a
+server for its state when it connects, before the first operation, and then every ten seconds; each reply has
+the server's time. From it a process knows how far its own clock is off, also after a fork: both have the same
+monotonic clock.
 
-A reply that was read late looks like one of a server that is behind, so the one that came soonest counts, of
-the last three. Less than :data:`IGNORED_SECONDS` cannot be told from a slow network and is not corrected.
+A reply that is read late makes the server's clock look slow. So of the last three replies the one with the
+shortest delay counts. Less than :data:`IGNORED_SECONDS` cannot be told from a slow network and is not
+corrected.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._server: object = None
-        # Each is the server's time minus our monotonic time: too small by as much as its reply was late.
+        # Each is the server's time minus our monotonic time. It is too small by the delay of the reply.
         self._samples: tuple[float, ...] = ()
         self._sampled_at = 0.0
 
@@ -37,16 +39,18 @@ class ServerClock:
         """Note the time (Unix seconds) in a reply that has just been read; ``server`` names who sent it."""
         now = time.monotonic()
         sample = server_time - now
-        # No lock: a fork might copy it locked. When two threads get here at once, one sample is lost.
+        # No lock, because a fork could copy it while it is held. When two threads get here at once, one
+        # sample is lost.
         before = self._samples if server == self._server else ()
-        # After a pause of this process, replies that waited for it are read within a moment.
+        # After a pause of this process, several late replies are read at once. They must not replace a better
+        # sample.
         if before and now - self._sampled_at < _SPACING_SECONDS and sample <= max(before):
             return
         self._server, self._sampled_at = server, now
         self._samples = (*before, sample)[-_SAMPLES:]
 
     def forget(self) -> None:
-        """Forget all replies: this host's own clock counts until the next."""
+        """Forget all replies: this host's own clock counts until the next one."""
         self._samples = ()
 
     @property

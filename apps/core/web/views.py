@@ -79,7 +79,7 @@ def health(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Report whether MongoDB and Redis answer and a worker is alive; 503 with the reasons if not.
 
-    Clocks that differ are a warning and not a reason: the process works, because it follows MongoDB's clock.
+    Clocks that differ only give a warning: the process follows MongoDB's clock, so it works.
     """
     states = check_dependencies()
     is_ready = all(state["ok"] for state in states.values())

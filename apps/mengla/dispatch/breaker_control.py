@@ -17,7 +17,7 @@ from apps.mengla.upstream import breaker
 audit = structlog.get_logger("collector.audit")
 
 NAME = "collection_service"
-# The setting behind a reason that no waiting cures.
+# The setting to correct, for reasons that do not end by themselves.
 SETTING_OF = {
     CollectionError.UNAUTHORIZED: "COLLECT_SERVICE_API_KEY",
     CollectionError.UNKNOWN_TASK: "COLLECT_TASK_NAME",

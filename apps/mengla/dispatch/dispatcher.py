@@ -129,7 +129,7 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
 
 
 def _permission_of_request(service: CollectionServiceClient) -> breaker.Permission | _Pause:
-    """Claim the turn and the breaker's permission for a request; returns a pause if that is not possible."""
+    """Claim the turn and the breaker's permission for a request; returns the permission, or a pause."""
     due_in_seconds = selectors.seconds_until_due()
     if due_in_seconds is None or not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
         return _Pause(None)
@@ -138,7 +138,7 @@ def _permission_of_request(service: CollectionServiceClient) -> breaker.Permissi
         due_in_seconds = 0.0
     if permission.wait_seconds > 0:
         return _Pause(permission.wait_seconds)
-    # A probe does not wait until a collection is due: the service may work long before.
+    # A probe does not wait until a collection is due: the service may work again long before.
     if due_in_seconds > 0 and not permission.is_probe:
         return _Pause(due_in_seconds)
     if (wait_seconds := service.claim_turn()) > 0:

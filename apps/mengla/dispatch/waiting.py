@@ -1,4 +1,4 @@
-"""Why collections wait: what holds back all of them, or this one, or a run; the most important reason only.
+"""Says why a collection or a run waits; of several reasons only the most important one.
 
 A reason has a stable code, which the API shows, and a text for people.
 """
@@ -24,7 +24,7 @@ from apps.mengla.upstream import breaker, spacing
 from apps.mengla.upstream.breaker import BreakerSnapshot, BreakerState
 from apps.sync_tasks.work import Waiting
 
-# Nobody knows when an operator will have repaired something.
+# Estimated: it is not known when an operator will have repaired something.
 _REPAIR_SECONDS = 60.0
 Document = Mapping[str, Any]
 
@@ -90,7 +90,7 @@ def waiting_of_run(run_id: str) -> Waiting | None:
 
 
 def no_worker() -> Waiting | None:
-    """Return that no worker is alive, as ``/ready`` says it; None when one is."""
+    """Return the reason if no worker is alive, as ``/ready`` says it; None if one is."""
     problem = worker_problem()
     if problem is None:
         return None

@@ -274,7 +274,7 @@ def _trend_answers(query: DataQuery, unwrapped: Unwrapped) -> list[records.Answe
 def _provenance(collection: Document, attempt_token: str) -> records.Provenance:
     now = utc_now()
     sent_at = collection["dispatched_at"]
-    # When an earlier attempt was sent is not known, but not before the collection was enqueued.
+    # It is not known when an earlier attempt was sent. It was after the collection was enqueued.
     is_current = attempt_token == collection["attempt_token"]
     return records.Provenance(
         collection_id=str(collection["_id"]),

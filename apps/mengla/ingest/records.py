@@ -233,8 +233,8 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
     if not is_empty:
         renewal: Document = {"$set": document, "$setOnInsert": first, "$unset": {"renewed_at": ""}}
         return [UpdateOne(identity, renewal, upsert=True)]
-    # Figures whose freshness this answer outlasts, or that can no longer be fresh: they are provisional, and
-    # since the end of their period the service has not answered.
+    # An empty answer makes figures fresh for its own short time if they would be stale earlier. It also does
+    # so for provisional figures whose period is over, if it is the first answer since the end of the period.
     outlasted: list[Document] = [{"fresh_until": {"$lt": document["fresh_until"]}}]
     if collected_at >= final_at:
         outlasted.append({"collected_at": {"$lt": final_at}, "renewed_at": {"$not": {"$gte": final_at}}})
@@ -253,8 +253,8 @@ def _operations(query: DataQuery, answer: Answer, provenance: Provenance) -> lis
 def _collected_at(provenance: Provenance, final_at: datetime) -> datetime:
     """Return when the figures of a period count as collected.
 
-    What was asked for before the period was over may lack its last hours, so it counts as collected then,
-    however late the answer came.
+    Figures that were requested before the period was over may lack its last hours. So they count as collected
+    when they were requested, however late the answer came.
     """
     asked_at, answered_at = provenance.asked_at, provenance.collected_at
     return asked_at if asked_at is not None and asked_at < final_at <= answered_at else answered_at

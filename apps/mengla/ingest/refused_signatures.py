@@ -1,8 +1,8 @@
-"""Notices refused webhooks of our own executions: then WEBHOOK_SECRET differs between us and the service.
+"""Counts refused webhooks of our own executions: they show that WEBHOOK_SECRET differs from the service's.
 
-Only a call that names an execution of ours counts, by the attempt's token in its URL or by the execution's id
-in its body, so a stranger cannot raise the alarm. The number is in Redis, for all processes; it is forgotten
-with the first valid signature, or an hour after the last refusal.
+A call counts only if it names an execution of ours, by the attempt's token in its URL or by the execution's
+id in its body. So a stranger cannot cause the alert. The number is in Redis, for all processes; it is
+forgotten with the first valid signature, or an hour after the last refusal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ logger = structlog.get_logger(__name__)
 
 REFUSALS_THAT_COUNT = 3
 WINDOW_SECONDS = 3600
-# Of all processes together: strangers cost Redis one command per call, and MongoDB no more than this.
+# For all processes together. A call of a stranger costs Redis one command; MongoDB gets at most this many
+# queries.
 MAX_LOOKUPS = 20
 LOOKUPS_SECONDS = 10
 _KEY = f"{KEY_PREFIX}refused_signatures"

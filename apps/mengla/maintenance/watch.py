@@ -23,11 +23,11 @@ logger = structlog.get_logger(__name__)
 
 TICK_TASK = "apps.mengla.tasks.tick"
 _TICK_SENT_KEY = f"{KEY_PREFIX}tick:sent"
-_TICK_SENT_SECONDS = 5  # this often at most, and a lost message delays the next one for this long only
+_TICK_SENT_SECONDS = 5  # the least time between two; a lost message delays the next one by no more
 
 
 def look() -> None:
-    """Wake the dispatcher or the tick if there is work for it and nobody seems to be doing it.
+    """Wake the dispatcher or the tick if it has work and does not seem to run.
 
     :raises redis.RedisError: when Redis does not respond.
     :raises pymongo.errors.PyMongoError: when MongoDB does not respond.
@@ -40,7 +40,7 @@ def look() -> None:
 
 
 def _is_dispatcher_idle() -> bool:
-    """Whether something can be sent, nobody is sending, and no wake-up was sent a moment ago."""
+    """Whether something can be sent, no dispatcher is at work, and none was woken a moment ago."""
     if not settings.COLLECT_SERVICE_URL or wakeup.is_dispatch_expected():
         return False
     # A request is in progress, or the interval after it.

@@ -209,7 +209,7 @@ def _hint(view: RunView) -> tuple[str, str] | None:
     if has_clusters() is False:
         return _("No worker is running: start one with `manage.py qcluster`."), WaitingCode.NO_WORKER
     waiting = view.waiting
-    # Without an instant the text changes at every look, such as a position in the queue.
+    # The text is not part of the key: a position in the queue, for example, changes all the time.
     return None if waiting is None else (waiting.message, f"{waiting.code} {waiting.since}")
 
 

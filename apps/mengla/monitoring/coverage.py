@@ -46,7 +46,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many cells are in each state; the numbers after ``missing`` count some of them once more."""
+    """How many cells are in each state.
+
+    Every cell is ``present``, ``empty`` or ``missing``. The other numbers count some of them again.
+    """
 
     present: int
     empty: int
@@ -54,7 +57,7 @@ class Totals:
     stale: int
     in_flight: int
     provisional: int = 0
-    due: int = 0  # those of the provisional ones whose period is over
+    due: int = 0  # provisional although the period is over
 
     @property
     def all(self) -> int:

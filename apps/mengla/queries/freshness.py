@@ -42,21 +42,21 @@ class Freshness:
 def freshness_of(record: Mapping[str, Any]) -> Freshness:
     """Return the freshness of a stored record, which has the :data:`FIELDS`.
 
-    Freshness that was granted before the end of the period never reaches beyond that end. Figures are granted
-    it when they are collected; an empty answer, which leaves them in place, grants it anew (``renewed_at``).
+    Freshness begins when figures are collected. It begins again with an empty answer, which leaves them in
+    place (``renewed_at``). If it began before the end of the period, it ends there at the latest.
     """
     final = _final_at(record["granularity"], record["period_key"], settings.SETTLE_HOURS)
     collected_at, fresh_until = _utc(record["collected_at"]), _utc(record["fresh_until"])
-    granted_at = _utc(record.get("renewed_at") or collected_at)
+    begun_at = _utc(record.get("renewed_at") or collected_at)
     return Freshness(
-        fresh_until=min(fresh_until, final) if granted_at < final else fresh_until,
+        fresh_until=min(fresh_until, final) if begun_at < final else fresh_until,
         final_at=final,
         is_provisional=collected_at < final,
     )
 
 
 def final_at(period: Period) -> datetime:
-    """Return from when on collected figures of the period are final (UTC without zone).
+    """Return the instant from which on collected figures of the period are final (UTC without zone).
 
     That is ``SETTLE_HOURS`` after the period has ended in the market's time zone.
     """
@@ -83,9 +83,8 @@ def _final_at(granularity: str, period_key: str, settle_hours: int) -> datetime:
     try:
         last_day = parse_period(period_key, Granularity(granularity)).last_day
     except (PeriodError, ValueError):
-        return (
-            datetime.min
-        )  # another program wrote the record: its period is not known, so it counts as final
+        # Another program wrote the record: its period is not known, so it counts as final.
+        return datetime.min
     return _utc(market_clock.midnight(last_day + timedelta(days=1))) + timedelta(hours=settle_hours)
 
 

@@ -21,8 +21,7 @@ class SkipPolicy(StrEnum):
     """Which queries a run skips because their records are stored."""
 
     FRESH = "fresh"  # skip stored figures that are fresh
-    # Skip stored figures of any age: only gaps are filled. Provisional figures are a gap once their period is
-    # over.
+    # Skip stored figures of any age: only gaps are filled. Provisional figures whose period is over are gaps.
     PRESENT = "present"
     NOTHING = "nothing"  # collect everything again
 

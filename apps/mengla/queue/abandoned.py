@@ -1,7 +1,7 @@
 """Ends the claims of dispatchers that were killed, or lost MongoDB, before the service had confirmed them.
 
-Such a claim would hold its slot until its lease expires: by default the only slot, for 45 seconds. While
-nobody holds the dispatch lease, or by its new holder, an unconfirmed claim is known to be abandoned.
+Such a claim would hold its slot until its lease expires: by default the only slot, for 45 seconds. An
+unconfirmed claim is abandoned if nobody holds the dispatch lease, or if its holder has just acquired it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from apps.mengla.words import NOT_ACCEPTED
 
 logger = structlog.get_logger(__name__)
 
-# As long as the dispatch lease lives without its holder: the claim of a holder that lives is younger or its
-# lease is not free.
+# About as long as the dispatch lease outlives its holder. A younger claim may be of a dispatcher that works.
 _OLD_SECONDS = 5.0
 
 
@@ -34,8 +33,8 @@ def has_claims() -> bool:
 def end_claims() -> int:
     """End the unconfirmed claims of earlier dispatchers; returns how many. For the dispatch lease's holder.
 
-    The service may have received the request, so it counts as an attempt. The next one waits until a request
-    of a dispatcher that lives after all (it lost its lease) would have ended, too.
+    The service may have received the request, so it counts as an attempt. The dispatcher may be alive and
+    have lost only its lease. So the next attempt waits until the request would have timed out.
     """
     now = utc_now()
     ended = 0

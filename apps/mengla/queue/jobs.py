@@ -9,9 +9,9 @@ Nothing here holds a lock. Two processes may race to the same step: the filter n
 attempt token), so only one update matches. Unique indexes guard the single flight (``active_key``) and the
 number of requests in flight (``slot``).
 
-One step is not in the picture: figures may arrive for an attempt that was taken for ended, while the
-collection waits for its retry, or after it has failed or was empty. They are stored, and the collection ends
-as SUCCEEDED.
+One step is not in the picture: figures may arrive for an attempt that counts as ended, while the
+collection waits for its retry, or after it has ended as FAILED or EMPTY. They are stored, and the collection
+ends as SUCCEEDED.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def claim(*, slot_count: int, is_probe: bool = False) -> Document | None:
     Returns the document as DISPATCHED with a new attempt token, or None when nothing is due or no slot is
     free. One find-and-update is atomic, so two processes never claim the same collection.
 
-    ``is_probe``: for the probe of a half-open breaker. Pauses do not matter then, but a collection that has
-    just failed as a probe comes after all others: it may be the one that upsets the service.
+    ``is_probe``: for the probe of a half-open breaker. It may be a collection that is not due yet. One
+    that has just failed as a probe comes after all others, because it may be the cause of the failure.
     """
     if not is_probe:
         return _claim({"not_before": {"$lte": utc_now()}}, slot_count=slot_count, is_probe=False)
@@ -231,9 +231,9 @@ def fail_attempt(
     """Fail the current attempt: the collection is PENDING again, or FAILED after its last attempt.
 
     No attempt follows a permanent error (``is_permanent``), or when only runs requested the collection and
-    all of them have ended. An execution that failed while it was the breaker's probe does not count: the
-    service is not known to work. Returns the new status, or None when this attempt is no longer the current
-    one.
+    all of them have ended. The failed execution of a probe does not count as an attempt, because
+    the service is not known to work. Returns the new status, or None when this attempt is no longer the
+    current one.
 
     :param retry_after_seconds: the least delay before the next attempt.
     """

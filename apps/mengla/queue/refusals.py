@@ -1,7 +1,7 @@
-"""Collections that the service did not take: they go back into the queue, unharmed.
+"""Collections that the service did not take go back into the queue and lose no attempt.
 
 A refusal is the service's fault, so it does not count as an attempt. The pause before the next try grows
-with each refusal: a collection that is the only one to upset the service does not hold up the others. When
+with each refusal, so that a single collection that the service always refuses does not delay the others. When
 the breaker closes, the pauses end, because the refusals of an outage say nothing about the time after it.
 """
 

@@ -189,9 +189,9 @@ def _candidates_of(plan: Plan) -> Iterator[_Candidate]:
 def _failed_candidates(run_id: str) -> Iterator[_Candidate]:
     """Yield the queries that failed in a run, without duplicates.
 
-    Those whose periods have not begun are left out: older versions collected them. Those that were collected
-    since are skipped later. The record of a forced query may have been fresh when
-    the query failed, so only a record newer than the failure counts for it.
+    Queries whose periods have not begun are left out: older versions accepted them. Queries that were
+    collected since are skipped later. The record of a forced query may have been fresh when the query failed,
+    so only a record newer than the failure counts for it.
     """
     criteria = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
     today = market_clock.today()

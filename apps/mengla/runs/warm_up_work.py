@@ -119,7 +119,7 @@ class WarmUpWork:
         counts = _counts(planning["expected_total"], planning["planned_count"], planning["skipped"])
         if planning["status"] == RunStatus.RUNNING:
             return counts
-        return replace(counts, cancelled=counts.active, active=0)  # nobody goes on with it
+        return replace(counts, cancelled=counts.active, active=0)  # an ended warm-up is not continued
 
     def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
         """Return how many entries were cached per minute since the start."""
@@ -127,7 +127,7 @@ class WarmUpWork:
         return self.count(run_id).completed / minutes if minutes > 0 else 0.0
 
     def obstacle(self) -> Waiting | None:
-        """Return that no worker is alive, if so: nothing else holds back a warm-up."""
+        """Return the reason if no worker is alive; nothing else holds back a warm-up."""
         return no_worker()
 
     def waiting(self, run_id: str) -> Waiting | None:

@@ -39,7 +39,7 @@ class RecordSet:
     to_collect: list[Period]
     is_incomplete: bool  # a period has no record
     fresh_until: datetime  # UTC without zone; from then on a stored record is stale
-    is_provisional: bool  # a stored record is
+    is_provisional: bool  # a stored record is provisional
     version: str
 
 
@@ -63,8 +63,8 @@ class BuiltFigures(Built):
 def cache_field(query: DataQuery) -> str:
     """Return the field of the query's entry within its cache group.
 
-    It names the setting that an entry's freshness was computed with, so that no entry with another one is
-    found. Entries of versions before there was this setting had the bare name.
+    It contains SETTLE_HOURS, on which the freshness of the entry depends. So an entry that was built with
+    another value, or by an older version without this setting, is not found.
     """
     return f"{query.range_key if query.is_trend else '-'}@{settings.SETTLE_HOURS}"
 

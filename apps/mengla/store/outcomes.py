@@ -46,7 +46,7 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     EMPTY = "empty"
     FAILED = "failed"
-    # Its figures came after the collection had been counted as failed, or as empty: then that is its reason.
+    # Its figures came after the collection had been counted as failed, or as empty: then the reason says so.
     RECOVERED = "recovered"
     # No request was sent: when its turn came, fresh figures were stored already.
     SPARED = "spared"

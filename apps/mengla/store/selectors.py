@@ -47,7 +47,7 @@ def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | N
 
     The documents hold ``is_empty`` and ``empty_reason``, but no figures. ``now`` is UTC without zone.
     """
-    # A later fresh_until does not make a provisional record fresh, but an earlier one makes any stale.
+    # Every record is stale after its fresh_until. A provisional one may be stale earlier: see below.
     found = collection_of(Record).find(
         {"_id": {"$in": query.record_ids}, "fresh_until": {"$gt": now}, "expired_at": {"$gt": now}},
         FRESHNESS_FIELDS | {"is_empty": 1, "empty_reason": 1},

@@ -4,7 +4,7 @@ What opens it:
 
 - CB_FAILURE_THRESHOLD requests in a row that the service did not answer: no connection, a timeout, a 5xx or
   an unusable response;
-- one answer that no other request could avoid: the key is refused, or the task is not known;
+- one response that every other request would get, too: the key is refused, or the task is not known;
 - CB_FAILURE_THRESHOLD executions in a row, of different collections, that the service accepted and then
   failed or never answered.
 
@@ -30,7 +30,7 @@ from apps.mengla.choices import CollectionError
 KEY = f"{KEY_PREFIX}breaker:collection_service"
 
 # KEYS[1] of every script is the breaker, a hash:
-#   state, reason, since, opened_at   why it is open; `since` stays when a probe with the same reason fails
+#   state, reason, since, opened_at   why it is open; `since` changes only together with the reason
 #   failures, failed_ids              requests without an answer, and collections that failed, in a row
 #   by_executions                     1: executions opened it, so only answers close it
 #   is_listed, successes, probe_until the progress of a half-open breaker
@@ -180,7 +180,8 @@ class BreakerSnapshot:
     """The state of the breaker; ``next_probe_seconds`` is 0 unless it is open.
 
     ``reason`` is the error that opened it, and ``since`` the instant (Unix seconds, the clock of the Redis
-    server) at which it opened: a failed probe changes neither. Both are None while it is closed.
+    server) since when it has this reason: a probe that fails for the same reason changes neither. Both are
+    None while it is closed.
     """
 
     state: BreakerState
@@ -230,7 +231,7 @@ def ask_permission() -> Permission:
 
 
 def record_listed() -> None:
-    """Count a task list: the service works, and a real collection may be the next probe."""
+    """Count a task list that the service sent; in a half-open breaker, a collection is the next probe."""
     _record(_LISTED)
 
 
@@ -245,12 +246,12 @@ def record_failure(error: CollectionError) -> None:
 
 
 def record_refusal(error: CollectionError) -> None:
-    """Open the breaker at once: the service refuses what every request needs."""
+    """Open the breaker at once, because the service would refuse every other request, too."""
     _record(_REFUSAL, str(error))
 
 
 def record_slowdown() -> int:
-    """Count an answer that asks for fewer requests; returns how many came in a row, 1 without Redis."""
+    """Count a response that asks for fewer requests; returns how many came in a row, 1 without Redis."""
     return cast(int, _record(_SLOWDOWN) or 1)
 
 

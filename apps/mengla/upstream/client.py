@@ -110,8 +110,8 @@ class CollectionServiceClient:
         """Return the id of the managed task with the configured name, and cache it.
 
         The service may allow fewer tasks on a page than we ask for, so the list ends with the first page that
-        lists nothing new. A task that is not listed opens the breaker, and so does the id that was refused a
-        moment ago.
+        lists nothing new. The breaker opens when our task is not listed, or is listed with the id that the
+        service has just refused.
         """
         seen: set[str] = set()
         for page in range(1, _MAX_PAGES + 1):
@@ -219,7 +219,7 @@ def _unknown_task() -> UpstreamError:
 
 
 def _slowdown_seconds(times_in_a_row: int) -> float:
-    """Return the pause after a 429 that names none; it doubles, and varies so that no rhythm arises."""
+    """Return the pause after a 429 that names none; it doubles each time, with some jitter."""
     seconds = min(_MAX_SLOWDOWN_SECONDS, _FIRST_SLOWDOWN_SECONDS * 2 ** min(times_in_a_row - 1, 10))
     return float(seconds * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
 

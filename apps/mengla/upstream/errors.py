@@ -10,8 +10,8 @@ from apps.mengla.choices import CollectionError
 class Fault(Enum):
     """Whose fault a failed request is.
 
-    Only the first one is the collection's: the service would refuse the same request again. All others are
-    the service's: it has not taken the collection, which says nothing about the collection.
+    Only ``COLLECTION`` is the collection's fault: the service would refuse the same request again. All others
+    are the service's fault: it has not taken the collection, and this says nothing about the collection.
     """
 
     COLLECTION = "collection"

@@ -28,12 +28,12 @@ logger = structlog.get_logger(__name__)
 LEASE_NAME = "interval"
 PAUSE_KEY = f"{KEY_PREFIX}pause:collection_service"
 _MIN_WAIT_SECONDS = 0.001
-# Longer than between two renewals; after a process is killed, the next request waits no longer.
+# Longer than the time between two renewals. After a process is killed, its turn ends this soon.
 _RENEWED_SECONDS = 6.0
 
 
 def remaining_pause_seconds() -> float:
-    """Return how long the pause goes on that the service asked for; 0 without one, or without Redis."""
+    """Return the seconds left of the pause that the service asked for; 0 without one, or without Redis."""
     remaining_ms = tolerate_redis_outage(lambda client: cast(int, client.pttl(PAUSE_KEY)), 0)
     return max(0.0, remaining_ms / 1000)
 

@@ -1,4 +1,4 @@
-"""Reads the body of a webhook: compression, charset, JSON or a form. Its sender is already known.
+"""Reads the body of a webhook: compression, charset, JSON or a form. Its sender has been checked before.
 
 Proxies and HTTP libraries label bodies wrongly, so a label counts only where the bytes agree with it.
 """
@@ -39,7 +39,7 @@ _CARRIERS = ("payload", "body", "json", "result")
 _FORM_FIELDS = frozenset(
     {*RESULT_KEYS, *ERROR_KEYS, *_CARRIERS, "executionId", "execution_id", "status", "success"}
 )
-# The declared charsets that are believed, by the name of Python's codec. Unicode shows in the bytes.
+# The declared charsets that are used, by the name of Python's codec. Unicode is recognized by its bytes.
 _CHARSETS: Mapping[str, str] = {
     **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
     **{
@@ -99,7 +99,7 @@ def read_webhook_body(
 
 
 def _value(plain: bytes, charset: str | None) -> Any:
-    """Parse the bytes, and JSON in a JSON text as often as it occurs."""
+    """Parse the bytes; while the result is a text, parse it as JSON again."""
     value = loads(plain.decode(charset)) if charset else loads(plain)
     for _ in range(MAX_JSON_TEXTS):
         if not isinstance(value, str):
@@ -143,7 +143,7 @@ def _gunzipped(raw: bytes, limit_bytes: int) -> bytes:
 
 
 def _inflated(raw: bytes, limit_bytes: int) -> bytes:
-    """Decompress "deflate", which many send without the header of zlib (RFC 9110, 8.4.1.2)."""
+    """Decompress "deflate", which many programs send without the header of zlib (RFC 9110, 8.4.1.2)."""
     for bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
         try:
             return _inflate(raw, bits, limit_bytes)

@@ -22,7 +22,7 @@ from apps.mengla.words import FAILED_WITH_STATUS, FAILED_WITHOUT_REASON
 
 # These say that the execution goes on, whatever else the body holds.
 HEARTBEAT_STATUSES = frozenset({"running", "sync", "pending", "queued"})
-# These say so, too, but a list beside them is believed more.
+# These say so, too, unless the body has a list.
 PROGRESS_STATUSES = frozenset(
     {
         *("inprogress", "progress", "processing", "started", "starting", "working", "waiting", "active"),
@@ -54,7 +54,7 @@ class WebhookKind(StrEnum):
 class WebhookMessage:
     """One parsed webhook call; ``error_message`` is set for failures and None otherwise.
 
-    ``has_result_key``: the body names a result, which may be empty. Without one nothing counts as empty.
+    ``has_result_key``: the body names a result, which may be empty. Without the key it never counts as empty.
     """
 
     kind: WebhookKind
@@ -80,8 +80,8 @@ def parse_webhook(body: dict[str, Any] | list[Any]) -> WebhookMessage:
     2. A failure status, a status that is an HTTP error (400 to 599) or ``success: false`` makes a failure.
     3. An error text without a result makes a failure: as a result it would pass for an empty answer.
     4. A finished status makes a result, even if there is none.
-    5. Without a result it is a heartbeat, whatever the status: there is no result key, or only an object in
-       ``data`` that is neither empty nor a result, or a status that says so and no list.
+    5. A body without a result makes a heartbeat, whatever its status: it has no result key; or only an object
+       in ``data`` that is neither empty nor a result; or a progress status and no list.
     6. Everything else is a result. Unknown words, other numbers and other types of status are ignored.
 
     A list is a result without a result key.
@@ -145,7 +145,7 @@ def _has_result_key(envelopes: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _is_progress(envelopes: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the only result key is ``data`` and its object tells something else, such as a percentage."""
+    """Whether the only result key is ``data`` and its object holds something else, such as a percentage."""
     *outer, innermost = envelopes
     data = innermost.get("data")
     if not isinstance(data, dict) or not data or not (RESULT_KEYS | {"list", "code"}).isdisjoint(data):

@@ -1,8 +1,9 @@
 """Parses the collection service's JSON, also where its writer was less strict than the standard.
 
-What MongoDB or JSON cannot hold is replaced by one rule, and the log says how often: NaN, Infinity and
-numbers too large for a double are null; an integer beyond 64 bits (signed) is the text of its digits; half
-of a surrogate pair is U+FFFD. A byte order mark is ignored, and UTF-16 and UTF-32 are recognized.
+Values that MongoDB or JSON cannot hold are replaced by one rule, and the log says how often: NaN, Infinity
+and numbers too large for a double become null; an integer beyond 64 bits (signed) becomes the text of its
+digits; half of a surrogate pair becomes U+FFFD. A byte order mark is ignored, and UTF-16 and UTF-32 are
+recognized.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ logger = structlog.get_logger(__name__)
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1  # what BSON can hold
 _MAX_DIGITS = 19  # of such an integer
-# orjson would turn a larger integer into a float without a word.
+# orjson would turn a larger integer into a float without an error.
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _LONG_NUMBER_IN_TEXT = re.compile(r"[0-9]{19}")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -60,7 +61,7 @@ def unicode_text(raw: bytes) -> str:
 def _loads_tolerantly(text: str) -> Any:
     text = text.removeprefix("\ufeff")
     if text.strip() in _CONSTANTS:
-        raise ValueError("a number that is none")
+        raise ValueError("nothing but NaN or Infinity")
     replaced: Counter[str] = Counter()
 
     def constant(_name: str) -> None:

@@ -31,7 +31,7 @@ logger = structlog.get_logger(__name__)
 _START_TRIES = 20
 _COUNT_TRIES = 5
 Document = dict[str, Any]
-# Later than the stored one whatever the clocks say, so that updated_at never has the same value twice.
+# Later than the stored instant even if a clock is off, so that updated_at never has the same value twice.
 _LATER: Document = {"$max": ["$$NOW", {"$add": ["$updated_at", 1]}]}
 
 
@@ -164,12 +164,11 @@ def store_totals(run_id: str) -> bool:
 def reopen_totals(run_ids: Iterable[str], *, session: ClientSession | None = None) -> None:
     """Remove the stored totals of the runs of a collection that changes after its end.
 
-    ``session`` is that of the transaction in which it changes.
-
-    Afterwards call :func:`store_totals`; if the process is killed before, the tick does.
+    ``session`` is that of the transaction in which it changes. Afterwards call :func:`store_totals`; if the
+    process is killed before, the tick does.
     """
     keys = [key for run_id in run_ids if (key := run_key(run_id)) is not None]
-    # Running ones as well: whoever is counting to end one must see that its counts may be old.
+    # Running ones, too: a process that is counting to end one must notice that its counts may be old.
     collection_of(SyncTask).update_many(
         {"_id": {"$in": keys}}, [{"$set": {"totals": None, "updated_at": _LATER}}], session=session
     )

@@ -65,10 +65,10 @@ def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
 
 
 def settle_run(run_id: str) -> bool:
-    """Finish what the end of a run has left: store its totals, and cancel what waits if it was cancelled.
+    """Complete the end of a run: cancel what still waits if it was cancelled, and store its totals.
 
-    Returns True when this call stored the totals. It cannot while a collection of the run is in flight, waits
-    for another requester too, or while a planner may still add some; then the tick calls this again.
+    Returns True when this call stored the totals. It cannot while a collection of the run is in flight or
+    waits for another requester, or while a planner may still add collections. Then the tick calls this again.
     """
     unsettled = {"_id": run_key(run_id), "status": {"$ne": RunStatus.RUNNING.value}, "totals": None}
     run = collection_of(SyncTask).find_one(unsettled, {"task_id": 1, "status": 1})

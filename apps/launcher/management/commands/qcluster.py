@@ -26,7 +26,7 @@ class Command(qcluster.Command):  # type: ignore[misc]
         # with the old code and environment.
         util.register_after_fork(self, lambda _command: end_with_parent())
         autodiscover_modules("tasks")  # loaded once before the fork, not by each worker
-        # Its processes are loaded for a cluster only, not for `--help`.
+        # Imported here, because `--help` does not need it.
         from apps.launcher.supervisor import Supervisor
 
         Supervisor().run(is_once=options["run_once"])

@@ -99,9 +99,9 @@ class Supervisor:
             false_starts = 0 if cluster.pulse.has_beaten else false_starts + 1
             is_last = self._is_stopping or false_starts >= MAX_FALSE_STARTS
             logger.error("cluster_ended" if is_last else "cluster_replaced", reason=problem, pid=os.getpid())
-            tolerate_redis_outage(lambda _client: processes.note_replacement(), None)
             if is_last:
                 raise CommandError(_("The worker cluster has ended: %(reason)s.") % {"reason": problem})
+            tolerate_redis_outage(lambda _client: processes.note_replacement(), None)
             if not self._wait_for_redis(false_starts):
                 return
 
@@ -123,9 +123,9 @@ class Supervisor:
             problem = _problem_of(cluster, now - max(steady_since, stopped_at), is_stopping=self._is_stopping)
             if problem:
                 return problem
-            if now - noted_at > _NOTE_SECONDS and not self._is_stopping:
+            if now - noted_at > _NOTE_SECONDS:
                 noted_at = now
-                _note(cluster)
+                _note(cluster, is_stopping=self._is_stopping)
         if self._is_stopping and cluster.status == 0:
             return None
         return f"its first process ended with {describe_status(cluster.status)}"
@@ -160,15 +160,19 @@ def _problem_of(cluster: _Cluster, steady_seconds: float, *, is_stopping: bool) 
     return None
 
 
-def _note(cluster: _Cluster) -> None:
-    """Note the silence of the cluster, release the claims of killed clusters, and look for lost wake-ups."""
-    is_noted = tolerate_redis_outage(lambda _client: _note_in_redis(cluster), False)
-    if is_noted and cluster.pulse.is_idle:
+def _note(cluster: _Cluster, *, is_stopping: bool) -> None:
+    """Note the state of the cluster, release the claims of killed clusters, and look for lost wake-ups.
+
+    A cluster that stops pulls no beats and finishes what it has claimed: it is noted as one that works.
+    """
+    silent_seconds = 0.0 if is_stopping else cluster.pulse.silent_seconds
+    is_noted = tolerate_redis_outage(lambda _client: _note_in_redis(cluster, silent_seconds), False)
+    if is_noted and cluster.pulse.is_idle and not is_stopping:
         worker_idle.send_robust(sender=Supervisor)
 
 
-def _note_in_redis(cluster: _Cluster) -> bool:
-    processes.note_cluster(cluster.id, silent_seconds=cluster.pulse.silent_seconds)
+def _note_in_redis(cluster: _Cluster, silent_seconds: float) -> bool:
+    processes.note_cluster(cluster.id, silent_seconds=silent_seconds)
     for note in processes.list_cluster_notes():
         if note.is_dead:
             _release(note.cluster_id)

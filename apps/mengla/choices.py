@@ -84,7 +84,7 @@ class CollectionError(models.TextChoices):
     UNSTORABLE_PAYLOAD = "unstorable_payload", _("The answer could not be stored")
     TIMEOUT = "timeout", _("No answer came in time")
     CONNECT_ERROR = "connect_error", _("The collection service could not be reached")
-    SERVICE_ERROR = "service_error", _("The collection service answered with an error (5xx)")
+    SERVICE_ERROR = "service_error", _("The collection service answered with an error")
     RATE_LIMITED = "rate_limited", _("The collection service asked for fewer requests")
     UNAUTHORIZED = "unauthorized", _("The collection service refuses the key")
     REJECTED = "rejected", _("The collection service rejected the request (4xx)")

@@ -109,8 +109,9 @@ class Collection(models.Model):
     # How often the service did not take it in all, and since when without an attempt in between.
     refusals = models.IntegerField(_("refusals"), default=0)
     refused_since = models.DateTimeField(_("refused since"), null=True)
-    # The attempt is the probe of a half-open breaker.
+    # The attempt is the probe of a half-open breaker; and whether it has failed as one before.
     is_probe = models.BooleanField(default=False)
+    has_failed_as_probe = models.BooleanField(default=False)
     not_before = models.DateTimeField(_("not before"))
     lease_until = models.DateTimeField(_("answer expected until"), null=True)
     attempt_token = models.CharField(max_length=64, blank=True)

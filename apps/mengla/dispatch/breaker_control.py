@@ -12,7 +12,7 @@ from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionError
 from apps.mengla.dispatch import waiting
 from apps.mengla.queue.wakeup import wake_dispatcher_anew
-from apps.mengla.upstream import breaker
+from apps.mengla.upstream import breaker, spacing
 
 audit = structlog.get_logger("collector.audit")
 
@@ -72,11 +72,14 @@ def read_breaker() -> BreakerStatus:
 
 
 def reset_breaker(*, reset_by: str) -> BreakerStatus:
-    """Close the breaker, reset its counts and wake the dispatcher; returns the new state.
+    """Close the breaker, reset its counts, end a pause of the service, and wake the dispatcher.
+
+    Returns the new state.
 
     :raises redis.RedisError: when Redis does not respond.
     """
     breaker.reset()
+    spacing.end_pause()
     audit.info("breaker_reset", breaker=NAME, reset_by=reset_by)
     wake_dispatcher_anew()
     return read_breaker()

@@ -107,8 +107,15 @@ def _send_next(service: CollectionServiceClient) -> bool | _Pause:
     if managed_task_id is None:
         _look_up_task(service)
         return False
-    collection = jobs.claim(slot_count=settings.MAX_INFLIGHT_REQUESTS, is_probe=permission.is_probe)
+    collection = jobs.claim(
+        slot_count=settings.MAX_INFLIGHT_REQUESTS,
+        is_probe=permission.is_probe,
+        prefers_untried=permission.is_suspicious,
+    )
     if collection is None:
+        if permission.is_probe and selectors.seconds_until_due() is None:
+            _look_up_task(service, is_idle=True)
+            return False
         _release(service)
         return _Pause(None)
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
@@ -131,15 +138,16 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
 def _permission_of_request(service: CollectionServiceClient) -> breaker.Permission | _Pause:
     """Claim the turn and the breaker's permission for a request; returns the permission, or a pause."""
     due_in_seconds = selectors.seconds_until_due()
-    if due_in_seconds is None or not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
+    if due_in_seconds is not None and not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
         return _Pause(None)
     permission = breaker.ask_permission()
-    if permission.has_closed and refusals.end_pauses():
-        due_in_seconds = 0.0
+    if permission.has_closed:
+        refusals.end_outage()
+        due_in_seconds = selectors.seconds_until_due()
     if permission.wait_seconds > 0:
-        return _Pause(permission.wait_seconds)
-    # A probe does not wait until a collection is due: the service may work again long before.
-    if due_in_seconds > 0 and not permission.is_probe:
+        return _Pause(None if due_in_seconds is None else permission.wait_seconds)
+    # A probe does not wait until a collection is due, or is there at all: the service may work long before.
+    if due_in_seconds != 0 and not permission.is_probe:
         return _Pause(due_in_seconds)
     if (wait_seconds := service.claim_turn()) > 0:
         breaker.release_permission()
@@ -152,12 +160,19 @@ def _release(service: CollectionServiceClient) -> None:
     breaker.release_permission()
 
 
-def _look_up_task(service: CollectionServiceClient) -> None:
-    """Look up the id of the managed task. A failure concerns no collection; the breaker counts it."""
+def _look_up_task(service: CollectionServiceClient, *, is_idle: bool = False) -> None:
+    """Look up the id of the managed task. A failure concerns no collection; the breaker counts it.
+
+    ``is_idle``: it is the probe of a half-open breaker, and no collection waits.
+    """
     try:
         service.look_up_managed_task_id()
     except UpstreamError as error:
         logger.warning("task_list_failed", error=error.error.value, reason=error.message)
+    else:
+        if is_idle:
+            breaker.record_listed_idle()
+    breaker.release_permission()
 
 
 def _finish_if_stored(collection: Document) -> bool:
@@ -216,6 +231,7 @@ def _end_attempt(collection: Document, error: UpstreamError) -> None:
     if error.fault is Fault.COLLECTION:
         _fail(collection, error.error, error.message)
         return
+    breaker.release_permission()
     status = refusals.put_back(
         collection["_id"],
         attempt_token=collection["attempt_token"],

@@ -8,7 +8,6 @@ forgotten with the first valid signature, or an hour after the last refusal.
 from __future__ import annotations
 
 import re
-import time
 from typing import cast
 
 import redis
@@ -17,6 +16,7 @@ from bson import ObjectId
 from django.db.utils import DatabaseError
 from pymongo.errors import PyMongoError
 
+from apps.core.storage.clock import unix_now
 from apps.core.storage.outages import mongo_outage
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 from apps.mengla.store import selectors
@@ -78,7 +78,7 @@ def _is_token_of(collection_id: str, token: str) -> bool:
 
 def _may_look_up() -> bool:
     def count(client: redis.Redis) -> bool:
-        key = f"{_LOOKUPS_KEY}:{int(time.time() / LOOKUPS_SECONDS)}"
+        key = f"{_LOOKUPS_KEY}:{int(unix_now() / LOOKUPS_SECONDS)}"
         pipeline = client.pipeline(transaction=False)
         pipeline.incr(key)
         pipeline.expire(key, LOOKUPS_SECONDS * 2)

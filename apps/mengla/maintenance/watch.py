@@ -17,6 +17,7 @@ from apps.mengla.ingest import parked
 from apps.mengla.queue import abandoned, jobs, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker, spacing
+from apps.mengla.upstream.breaker import BreakerState
 from apps.sync_tasks import selectors as run_selectors
 
 logger = structlog.get_logger(__name__)
@@ -44,11 +45,16 @@ def _is_dispatcher_idle() -> bool:
     if not settings.COLLECT_SERVICE_URL or wakeup.is_dispatch_expected():
         return False
     # A request is in progress, or the interval after it.
-    if get_redis().exists(lease_key(spacing.LEASE_NAME)) or breaker.read_snapshot().next_probe_seconds > 0:
+    if get_redis().exists(lease_key(spacing.LEASE_NAME)):
+        return False
+    snapshot = breaker.read_snapshot()
+    if snapshot.next_probe_seconds > 0 or snapshot.probe_seconds > 0:
         return False
     if abandoned.has_claims():
         return True
-    return selectors.seconds_until_due() == 0 and selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS)
+    # A probe does not wait for a collection.
+    is_due = snapshot.state != BreakerState.CLOSED or selectors.seconds_until_due() == 0
+    return is_due and selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS)
 
 
 def _send_tick(client: redis.Redis) -> None:

@@ -8,7 +8,7 @@ _ERRORS = [
     ("unstorable_payload", "The answer could not be stored"),
     ("timeout", "No answer came in time"),
     ("connect_error", "The collection service could not be reached"),
-    ("service_error", "The collection service answered with an error (5xx)"),
+    ("service_error", "The collection service answered with an error"),
     ("rate_limited", "The collection service asked for fewer requests"),
     ("unauthorized", "The collection service refuses the key"),
     ("rejected", "The collection service rejected the request (4xx)"),
@@ -28,6 +28,9 @@ _STATE = [
         field=models.DateTimeField(null=True, verbose_name="refused since"),
     ),
     migrations.AddField(model_name="collection", name="is_probe", field=models.BooleanField(default=False)),
+    migrations.AddField(
+        model_name="collection", name="has_failed_as_probe", field=models.BooleanField(default=False)
+    ),
     migrations.AlterField(
         model_name="collection",
         name="error_code",

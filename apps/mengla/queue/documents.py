@@ -38,6 +38,7 @@ def new_document(
         "refusals": 0,
         "refused_since": None,
         "is_probe": False,
+        "has_failed_as_probe": False,
         "not_before": now,
         "lease_until": None,
         "attempt_token": "",

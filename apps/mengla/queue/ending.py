@@ -20,6 +20,7 @@ _ATTEMPT_FIELDS = _COUNTED_FIELDS | {
     "execution_id": 1,
     "has_reader": 1,
     "is_probe": 1,
+    "has_failed_as_probe": 1,
     "refusals": 1,
     "refused_since": 1,
     "run_ids": 1,

@@ -99,19 +99,24 @@ def enqueue(
     raise RuntimeError("The same collection kept starting and ending while it was enqueued.")
 
 
-def claim(*, slot_count: int, is_probe: bool = False) -> Document | None:
+def claim(*, slot_count: int, is_probe: bool = False, prefers_untried: bool = False) -> Document | None:
     """Claim the next due collection for one attempt: the lowest priority number first, then the oldest.
 
     Returns the document as DISPATCHED with a new attempt token, or None when nothing is due or no slot is
     free. One find-and-update is atomic, so two processes never claim the same collection.
 
-    ``is_probe``: for the probe of a half-open breaker. It may be a collection that is not due yet. One
-    that has just failed as a probe comes after all others, because it may be the cause of the failure.
+    :param is_probe: for the probe of a half-open breaker. It may be a refused collection that is not due yet.
+        One that has failed as a probe comes after all others, because it may be the cause of the failure.
+    :param prefers_untried: first those without an attempt, to learn whether the service fails all of them.
     """
-    if not is_probe:
-        return _claim({"not_before": {"$lte": utc_now()}}, slot_count=slot_count, is_probe=False)
-    wanted: tuple[Document, ...] = ({"is_probe": {"$ne": True}}, {})
-    claims = (_claim(one, slot_count=slot_count, is_probe=True) for one in wanted)
+    due: Document = {"not_before": {"$lte": utc_now()}}
+    wanted = [due]
+    if is_probe:
+        ready: Document = {"$or": [due, {"refused_since": {"$type": "date"}}]}
+        wanted = [ready | {"has_failed_as_probe": {"$ne": True}}, ready]
+    elif prefers_untried:
+        wanted = [due | {"attempts": 0}, due]
+    claims = (_claim(one, slot_count=slot_count, is_probe=is_probe) for one in wanted)
     return next((claimed for claimed in claims if claimed is not None), None)
 
 
@@ -240,10 +245,12 @@ def fail_attempt(
     current = ending.find_attempt(collection_id, attempt_token)
     if current is None:
         return None
-    is_execution = _is_failed_execution(current, error)
+    is_execution, is_probe = _is_failed_execution(current, error), bool(current.get("is_probe"))
     if is_execution:
-        breaker.record_failed_execution(str(collection_id), error)
-    if is_execution and current.get("is_probe"):
+        breaker.record_failed_execution(str(collection_id), error, is_probe=is_probe)
+    elif is_probe:
+        breaker.release_permission()  # it says nothing about the service
+    if is_probe and not is_permanent:
         return refusals.put_back(collection_id, attempt_token=attempt_token, error=error, message=message)
     reason = {"error_code": error.value} | ERRORS.stored(message)
     is_last = current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS

@@ -53,6 +53,7 @@ def put_back(
         "attempts": current["attempts"] - 1,
         "refusals": refusals,
         "refused_since": refused_since,
+        "has_failed_as_probe": bool(current.get("has_failed_as_probe") or current.get("is_probe")),
         "error_code": error.value,
         **ERRORS.stored(message),
     }
@@ -68,15 +69,16 @@ def put_back(
     return CollectionStatus.PENDING
 
 
-def end_pauses() -> int:
-    """Make the refused collections due, because the breaker has closed; returns how many."""
-    paused = {
-        "status": CollectionStatus.PENDING.value,
-        "not_before": {"$gt": utc_now()},
-        "refused_since": {"$type": "date"},
-    }
-    ended = collection_of(Collection).update_many(paused, {"$set": {"not_before": utc_now()}})
-    return ended.modified_count
+def end_outage() -> None:
+    """Make the refused collections due, and forget since when they were refused: the breaker has closed.
+
+    Those that failed as a probe keep their pauses: one of them may be the only cause of what opened it.
+    """
+    refused: Document = {"status": CollectionStatus.PENDING.value, "refused_since": {"$type": "date"}}
+    documents, now = collection_of(Collection), utc_now()
+    paused = refused | {"not_before": {"$gt": now}, "has_failed_as_probe": {"$ne": True}}
+    documents.update_many(paused, {"$set": {"not_before": now}})
+    documents.update_many(refused, {"$set": {"refused_since": None}})
 
 
 def _pause_seconds(refusals: int) -> float:

@@ -28,6 +28,7 @@ from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 from apps.mengla.choices import CollectionError
 
 KEY = f"{KEY_PREFIX}breaker:collection_service"
+_ANSWER_MARGIN_SECONDS = 10  # an answer that is overdue is noticed within seconds
 
 # KEYS[1] of every script is the breaker, a hash:
 #   state, reason, since, opened_at   why it is open; `since` changes only together with the reason
@@ -58,12 +59,13 @@ local function count_success(threshold)
 end
 """
 # ARGV: open_ms, probe_ms. Returns the milliseconds to wait, or a negative number to go ahead.
-_GO, _GO_AFTER_CLOSING, _PROBE_TASKS, _PROBE = -1, -2, -3, -4
+_GO_AFTER_CLOSING, _PROBE_TASKS, _PROBE, _GO_SUSPICIOUSLY = -2, -3, -4, -5
 _ALLOW = (
     _PRELUDE
     + """
 if state == 'closed' then
-  return redis.call('HDEL', key, 'has_closed') == 1 and -2 or -1
+  if redis.call('HDEL', key, 'has_closed') == 1 then return -2 end
+  return redis.call('HEXISTS', key, 'failed_ids') == 1 and -5 or -1
 end
 if state == 'open' then
   local wait = number('opened_at') + ARGV[1] - now
@@ -79,8 +81,17 @@ return number('is_listed') == 1 and -4 or -3
 _LISTED = (
     _PRELUDE
     + """
-redis.call('HDEL', key, 'failures', 'slowdowns', 'probe_until')
+redis.call('HDEL', key, 'failures', 'slowdowns')
 if state == 'half_open' then redis.call('HSET', key, 'is_listed', 1) end
+return 1
+"""
+)
+# ARGV: success threshold.
+_LISTED_IDLE = (
+    _PRELUDE
+    + """
+redis.call('HDEL', key, 'probe_until')
+if state == 'half_open' then count_success(ARGV[1]) end
 return 1
 """
 )
@@ -128,7 +139,7 @@ end
 return 1
 """
 )
-# ARGV: failure threshold, reason, collection id.
+# ARGV: failure threshold, reason, collection id, 1 if it was the probe.
 _FAILED_EXECUTION = (
     _PRELUDE
     + """
@@ -138,7 +149,7 @@ if not string.find(ids, ARGV[3], 1, true) then
   redis.call('HSET', key, 'failed_ids', ids)
 end
 local _, count = string.gsub(ids, ' ', '')
-if (state == 'half_open' and number('by_executions') == 1)
+if (state == 'half_open' and number('by_executions') == 1 and ARGV[4] == '1')
   or (state == 'closed' and count >= tonumber(ARGV[1])) then
   open(ARGV[2], 1)
   redis.call('HDEL', key, 'failed_ids')
@@ -149,10 +160,10 @@ return 1
 _SLOWDOWN = (
     _PRELUDE
     + """
-redis.call('HDEL', key, 'probe_until')
 return redis.call('HINCRBY', key, 'slowdowns', 1)
 """
 )
+_REASONS = {error.value: error for error in CollectionError}  # another version may have more
 _RESET = """
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'has_closed', 1)
@@ -162,7 +173,7 @@ _SNAPSHOT = (
     _PRELUDE
     + """
 return {now, redis.call(
-  "HMGET", KEYS[1], "state", "failures", "successes", "opened_at", "reason", "since")}
+  "HMGET", KEYS[1], "state", "failures", "successes", "opened_at", "reason", "since", "probe_until")}
 """
 )
 
@@ -181,7 +192,8 @@ class BreakerSnapshot:
 
     ``reason`` is the error that opened it, and ``since`` the instant (Unix seconds, the clock of the Redis
     server) since when it has this reason: a probe that fails for the same reason changes neither. Both are
-    None while it is closed.
+    None while it is closed. ``probe_seconds`` is how long the probe may still take that is under way, 0 if
+    none is.
     """
 
     state: BreakerState
@@ -190,6 +202,7 @@ class BreakerSnapshot:
     next_probe_seconds: float
     reason: CollectionError | None = None
     since: float | None = None
+    probe_seconds: float = 0.0
 
     @property
     def is_unavailable(self) -> bool:
@@ -203,12 +216,14 @@ class Permission:
 
     ``is_probe``: the breaker is half-open, and the request is its probe. ``must_list_tasks``: the probe must
     be the task list. ``has_closed``: the breaker has closed since the last permission.
+    ``is_suspicious``: the last executions failed or were not answered.
     """
 
     wait_seconds: float = 0.0
     is_probe: bool = False
     must_list_tasks: bool = False
     has_closed: bool = False
+    is_suspicious: bool = False
 
 
 def ask_permission() -> Permission:
@@ -227,6 +242,7 @@ def ask_permission() -> Permission:
         is_probe=verdict in (_PROBE_TASKS, _PROBE),
         must_list_tasks=verdict == _PROBE_TASKS,
         has_closed=verdict == _GO_AFTER_CLOSING,
+        is_suspicious=verdict == _GO_SUSPICIOUSLY,
     )
 
 
@@ -235,9 +251,18 @@ def record_listed() -> None:
     _record(_LISTED)
 
 
+def record_listed_idle() -> None:
+    """Count a task list as a success, because no collection waits that could be the probe."""
+    _record(_LISTED_IDLE, settings.CB_SUCCESS_THRESHOLD)
+
+
 def record_success() -> None:
     """Count a request that the service accepted, or rejected for its parameters."""
-    _record(_SUCCESS, settings.CB_SUCCESS_THRESHOLD, settings.MENGLA_TIMEOUT_SECONDS * 1000)
+    _record(
+        _SUCCESS,
+        settings.CB_SUCCESS_THRESHOLD,
+        (settings.MENGLA_TIMEOUT_SECONDS + _ANSWER_MARGIN_SECONDS) * 1000,
+    )
 
 
 def record_failure(error: CollectionError) -> None:
@@ -260,14 +285,14 @@ def record_answer() -> None:
     _record(_ANSWER, settings.CB_SUCCESS_THRESHOLD)
 
 
-def record_failed_execution(collection_id: str, error: CollectionError) -> None:
+def record_failed_execution(collection_id: str, error: CollectionError, *, is_probe: bool = False) -> None:
     """Count an accepted execution that failed or was never answered; one collection counts once in a row."""
-    _record(_FAILED_EXECUTION, settings.CB_FAILURE_THRESHOLD, str(error), collection_id)
+    _record(_FAILED_EXECUTION, settings.CB_FAILURE_THRESHOLD, str(error), collection_id, int(is_probe))
 
 
 def release_permission() -> None:
     """Release a permission that was not used, so that the next probe need not wait until it expires."""
-    get_redis().hdel(KEY, "probe_until")
+    tolerate_redis_outage(lambda client: client.hdel(KEY, "probe_until"), None)  # then it expires
 
 
 def reset() -> None:
@@ -291,7 +316,7 @@ def read_snapshot() -> BreakerSnapshot:
 def _read(client: redis.Redis) -> BreakerSnapshot:
     reply = client.eval(_SNAPSHOT, 1, KEY)
     now_ms, values = cast("tuple[int, list[bytes | None]]", reply)
-    state, failures, successes, opened_at, reason, since = values
+    state, failures, successes, opened_at, reason, since, probe_until = values
     current = BreakerState((state or b"closed").decode())
     is_closed = current is BreakerState.CLOSED
     wait_ms = 0.0
@@ -302,8 +327,9 @@ def _read(client: redis.Redis) -> BreakerSnapshot:
         int(failures or 0),
         int(successes or 0),
         wait_ms / 1000,
-        reason=None if is_closed or not reason else CollectionError(reason.decode()),
+        reason=None if is_closed else _REASONS.get((reason or b"").decode()),
         since=None if is_closed or not since else int(since) / 1000,
+        probe_seconds=0.0 if is_closed else max(0, int(probe_until or 0) - now_ms) / 1000,
     )
 
 

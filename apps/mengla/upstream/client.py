@@ -15,6 +15,7 @@ import redis
 import structlog
 from django.conf import settings
 
+from apps.core.storage.clock import unix_now
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 from apps.core.unwanted import unwanted
 from apps.mengla.choices import CollectionError
@@ -45,12 +46,12 @@ T = TypeVar("T")
 
 _TASK_ID_TTL_SECONDS = 24 * 3600
 _PAGE_SIZE = 100
-_MAX_PAGES = 50
+_MAX_PAGES = 1000
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _FIRST_SLOWDOWN_SECONDS = 1.0
 _MAX_SLOWDOWN_SECONDS = 30.0
 _UNKNOWN_MARK = "!"  # before an id in the cache: the service does not know it any more
-_BEARER_REFUSED = frozenset({401, 402, 403, 407})
+_KEY_REFUSED = frozenset({401, 402, 403, 407})
 _NOT_ABOUT_PARAMETERS = frozenset({405, 408, 421, 425, 426})
 _TURN_POLL_SECONDS = 0.2
 
@@ -118,11 +119,16 @@ class CollectionServiceClient:
             parameters = {"page": page, "limit": _PAGE_SIZE}
             try:
                 tasks = self._request(
-                    "GET", "/api/managed-tasks", _tasks_in, breaker.record_listed, params=parameters
+                    "GET",
+                    "/api/managed-tasks",
+                    _tasks_in,
+                    breaker.record_listed,
+                    can_reject=page > 1,
+                    params=parameters,
                 )
             except UpstreamError as error:
-                if page > 1 and error.error is CollectionError.REJECTED:
-                    break  # this service refuses a page after its last one
+                if error.error is CollectionError.REJECTED and page > 1:
+                    break  # this service rejects a page after its last one
                 raise
             for task in tasks:
                 if task.get("name") == settings.COLLECT_TASK_NAME:
@@ -161,15 +167,19 @@ class CollectionServiceClient:
         path: str,
         read: Callable[[Any], T],
         record_success: Callable[[], None],
+        can_reject: bool = True,
         **kwargs: Any,
     ) -> T:
-        """Send one request in its turn; the breaker counts how the service answered it."""
+        """Send one request in its turn; the breaker counts how the service answered it.
+
+        ``can_reject``: a 4xx may be about the parameters. If not, it is an outage.
+        """
         while (wait_seconds := self.claim_turn()) > 0:
             time.sleep(min(wait_seconds, _TURN_POLL_SECONDS))
         self._has_turn = False
         pause_seconds = 0.0
         try:
-            answer = read(_json_of(self._send(method, path, **kwargs)))
+            answer = read(_json_of(self._send(method, path, can_reject=can_reject, **kwargs)))
         except UpstreamError as error:
             pause_seconds = error.retry_after_seconds or 0.0
             if error.fault is Fault.SLOWDOWN:
@@ -186,12 +196,12 @@ class CollectionServiceClient:
         record_success()
         return answer
 
-    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, *, can_reject: bool, **kwargs: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **kwargs)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _connection_error(error) from error
-        _raise_for_status(response, is_execution=method == "POST")
+        _raise_for_status(response, is_execution=method == "POST", can_reject=can_reject)
         return response
 
     def _cached_task_id(self) -> str | None:
@@ -224,7 +234,7 @@ def _slowdown_seconds(times_in_a_row: int) -> float:
     return float(seconds * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
 
 
-def _raise_for_status(response: httpx.Response, *, is_execution: bool) -> None:
+def _raise_for_status(response: httpx.Response, *, is_execution: bool, can_reject: bool) -> None:
     status = response.status_code
     if SIMULATOR_HEADER in response.headers and settings.ENVIRONMENT.is_production:
         raise UpstreamError(CollectionError.REJECTED, SIMULATOR_REFUSED(), fault=Fault.REFUSAL)
@@ -245,12 +255,12 @@ def _raise_for_status(response: httpx.Response, *, is_execution: bool) -> None:
             retry_after_seconds=_retry_after_seconds(response),
         )
     error, fault = CollectionError.REJECTED, Fault.COLLECTION
-    if status in _BEARER_REFUSED:
+    if status in _KEY_REFUSED:
         error, fault = CollectionError.UNAUTHORIZED, Fault.REFUSAL
     elif is_execution and status == httpx.codes.NOT_FOUND:
         error, fault = CollectionError.UNKNOWN_TASK, Fault.UNKNOWN_ID
-    elif not is_execution or status < httpx.codes.BAD_REQUEST or status in _NOT_ABOUT_PARAMETERS:
-        fault = Fault.OUTAGE
+    elif not can_reject or status < httpx.codes.BAD_REQUEST or status in _NOT_ABOUT_PARAMETERS:
+        error, fault = CollectionError.SERVICE_ERROR, Fault.OUTAGE
     raise UpstreamError(error, REJECTED(status=status, reason=_reason_in(response)), fault=fault)
 
 
@@ -308,7 +318,7 @@ def _retry_after_seconds(response: httpx.Response) -> float | None:
     if value.isascii() and value.isdecimal():
         return min(float(value), _MAX_RETRY_AFTER_SECONDS)
     try:
-        wait = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        wait = email.utils.parsedate_to_datetime(value).timestamp() - unix_now()
     except (ValueError, TypeError):
         return None
     return min(max(wait, 0.0), _MAX_RETRY_AFTER_SECONDS)

@@ -20,7 +20,7 @@ import structlog
 from django.conf import settings
 from redis.exceptions import LockError
 
-from apps.core.storage.locks import lease_of
+from apps.core.storage.locks import lease_key, lease_of
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
@@ -36,6 +36,16 @@ def remaining_pause_seconds() -> float:
     """Return the seconds left of the pause that the service asked for; 0 without one, or without Redis."""
     remaining_ms = tolerate_redis_outage(lambda client: cast(int, client.pttl(PAUSE_KEY)), 0)
     return max(0.0, remaining_ms / 1000)
+
+
+def end_pause() -> None:
+    """End a pause that the service asked for; the interval since the last request remains.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client = get_redis()
+    if client.delete(PAUSE_KEY):
+        client.pexpire(lease_key(LEASE_NAME), max(1, int(settings.COLLECT_INTERVAL_SECONDS * 1000)))
 
 
 class Turn:

@@ -134,6 +134,7 @@ class TestTaskId:
         error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
         assert error.error is CollectionError.UNKNOWN_TASK
         assert len(stub.asked) == requests
+        assert breaker.snapshot().reason is CollectionError.UNKNOWN_TASK
 
     def test_an_endless_list_is_not_read_for_ever(
         self, client: CollectionServiceClient, stub: StubService, monkeypatch: pytest.MonkeyPatch
@@ -223,7 +224,7 @@ class TestFailures:
         [
             *((status, CollectionError.REJECTED, Fault.COLLECTION) for status in (400, 409, 413, 422)),
             *((status, CollectionError.UNAUTHORIZED, Fault.REFUSAL) for status in (401, 402, 403, 407)),
-            *((status, CollectionError.REJECTED, Fault.OUTAGE) for status in (301, 302, 405, 408, 425)),
+            *((status, CollectionError.SERVICE_ERROR, Fault.OUTAGE) for status in (301, 302, 405, 408, 425)),
         ],
     )
     def test_a_rejection_says_whose_fault_it_is(
@@ -247,7 +248,7 @@ class TestFailures:
     ) -> None:
         stub.say(Reply({}, status))
         error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
-        assert (error.error, error.fault) == (CollectionError.REJECTED, Fault.OUTAGE)
+        assert (error.error, error.fault) == (CollectionError.SERVICE_ERROR, Fault.OUTAGE)
         assert breaker.snapshot().failures == 1
 
     @pytest.mark.parametrize(

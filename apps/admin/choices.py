@@ -15,7 +15,7 @@ class AlertRule(models.TextChoices):
     LOW_CACHE_HIT_RATE = "low_cache_hit_rate", _("Low cache hit rate")
     EMPTY_STREAK = "empty_streak", _("Only empty answers")
     QUEUE_STUCK = "queue_stuck", _("The queue is stuck")
-    BREAKER_OPEN = "breaker_open", _("The collection service does not answer")
+    BREAKER_OPEN = "breaker_open", _("The breaker of the collection service is open")
     WORKER_SILENT = "worker_silent", _("No worker reports")
     WRONG_SIGNATURES = "wrong_signatures", _("Webhooks have a wrong signature")
 

@@ -1,4 +1,4 @@
-"""A new rule: webhooks with a wrong signature."""
+"""A new rule, webhooks with a wrong signature; and the breaker is named for every reason that opens it."""
 
 from django.db import migrations, models
 
@@ -9,7 +9,7 @@ _RULES = [
     ("low_cache_hit_rate", "Low cache hit rate"),
     ("empty_streak", "Only empty answers"),
     ("queue_stuck", "The queue is stuck"),
-    ("breaker_open", "The collection service does not answer"),
+    ("breaker_open", "The breaker of the collection service is open"),
     ("worker_silent", "No worker reports"),
     ("wrong_signatures", "Webhooks have a wrong signature"),
 ]

@@ -63,7 +63,7 @@ _OUTAGES = {
 
 def obstacle() -> Waiting | None:
     """Return what holds back all collections at present; None when nothing does."""
-    return _no_service() or no_worker() or outage(breaker.snapshot()) or _pause()
+    return _no_service() or no_worker() or outage(breaker.snapshot()) or pause()
 
 
 def waiting_of(collection: Document, *, position: int) -> Waiting | None:
@@ -122,7 +122,8 @@ def _no_service() -> Waiting | None:
     return Waiting(WaitingCode.NO_SERVICE, text, retry_after_seconds=_REPAIR_SECONDS)
 
 
-def _pause() -> Waiting | None:
+def pause() -> Waiting | None:
+    """Return the pause that the service asked for; None without one."""
     seconds = spacing.remaining_pause_seconds()
     if seconds == 0:
         return None
@@ -134,11 +135,13 @@ def _own_reason(collection: Document, position: int) -> Waiting | None:
     """Return why the collection waits although nothing holds back all of them."""
     seconds = seconds_between(utc_now(), collection["not_before"])
     if seconds > 0:
-        text = _("The last attempt failed (%(reason)s); the next one is due at %(time)s.") % {
-            "reason": _error_name(collection["error_code"]),
-            "time": _time_in(seconds),
-        }
-        return Waiting(WaitingCode.RETRY, text, collection.get("refused_since"), seconds)
+        refused_since = collection.get("refused_since")
+        if refused_since is None:
+            template = _("The last attempt failed (%(reason)s); the next one is due at %(time)s.")
+        else:
+            template = _("The service did not take it (%(reason)s); the next try is due at %(time)s.")
+        text = template % {"reason": _error_name(collection["error_code"]), "time": _time_in(seconds)}
+        return Waiting(WaitingCode.RETRY, text, refused_since, seconds)
     if position > 0:
         text = ngettext("%(count)d collection is ahead.", "%(count)d collections are ahead.", position)
         return Waiting(WaitingCode.QUEUED, text % {"count": position})

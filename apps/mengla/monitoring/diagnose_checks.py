@@ -26,7 +26,7 @@ from apps.core.storage.redis import get_redis
 from apps.core.time_texts import duration_text, seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.dispatch.breaker_control import SETTING_OF
-from apps.mengla.dispatch.waiting import outage
+from apps.mengla.dispatch.waiting import outage, pause
 from apps.mengla.models import Collection
 from apps.mengla.monitoring.signatures import read_refused_webhooks
 from apps.mengla.upstream import breaker
@@ -112,8 +112,11 @@ def check_collection_service() -> str:
         raise CheckFailed(
             _("No collection service is configured: nothing is collected."), _("Set COLLECT_SERVICE_URL.")
         )
+    # Nobody gets a turn before the pause ends; waiting for one would look like a service that hangs.
+    if (asked := pause()) is not None:
+        return _("not checked: %(reason)s") % {"reason": asked.message}
+    deadline = time.monotonic() + settings.DIAGNOSIS_REQUEST_SECONDS
     with _ShortTimeoutClient() as service:
-        deadline = time.monotonic() + settings.DIAGNOSIS_REQUEST_SECONDS
         while service.claim_turn() > 0:
             if time.monotonic() > deadline:
                 return _("not checked: other requests to the service are in progress")
@@ -136,10 +139,7 @@ def check_breaker() -> str:
     get_redis().ping()  # without Redis the snapshot would say: closed
     snapshot = breaker.snapshot()
     if snapshot.state is BreakerState.OPEN:
-        detail = _("open after %(count)d consecutive failures; next attempt in %(seconds).0f s") % {
-            "count": snapshot.failures,
-            "seconds": snapshot.next_probe_seconds,
-        }
+        detail = _("open; next probe in %(seconds).0f s") % {"seconds": snapshot.next_probe_seconds}
         if (found := outage(snapshot)) is not None and snapshot.reason is not None:
             detail = f"{detail}. {found.message}"
         raise CheckFailed(detail, _breaker_advice(snapshot.reason))
@@ -155,6 +155,8 @@ def _breaker_advice(reason: CollectionError | None) -> str:
         advice = _("Correct %(setting)s; requests resume with the next probe.") % {"setting": setting}
     elif reason is CollectionError.TIMEOUT:
         advice = _("Check the service, and that it reaches MENGLA_WEBHOOK_URL.")
+    elif reason is CollectionError.EXECUTION_FAILED:
+        advice = _("Check the service: it takes collections and fails them.")
     elif reason is not None:
         advice = _("Check the service and COLLECT_SERVICE_URL.")
     else:

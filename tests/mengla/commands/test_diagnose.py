@@ -23,6 +23,7 @@ from apps.core.storage.mongo import named_collection, utc_now
 from apps.mengla.monitoring import diagnose as service
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker
+from apps.mengla.upstream.spacing import Turn
 from tests.clocks import another_host
 from tests.mengla.commands.diagnosis import CHECKS, SECRET, checks_of
 from tests.mengla.commands.support import run
@@ -121,7 +122,7 @@ def test_an_open_breaker_is_a_failure(settings: Any) -> None:
     for _ in range(settings.CB_FAILURE_THRESHOLD):
         breaker.record_failure("connect_error")
     checks = diagnose()
-    assert checks["breaker"]["detail"].startswith("open after")
+    assert checks["breaker"]["detail"].startswith("open; next probe in ")
     assert checks["collection_service"]["is_ok"]  # it is asked all the same
 
 
@@ -134,6 +135,7 @@ def test_an_open_breaker_is_a_failure(settings: Any) -> None:
         ("rejected", "simulator", "Correct COLLECT_SERVICE_URL; requests resume"),
         ("timeout", "not answered", "Check the service, and that it reaches MENGLA_WEBHOOK_URL."),
         ("connect_error", "unreachable", "Check the service and COLLECT_SERVICE_URL."),
+        ("execution_failed", "failed every collection", "Check the service: it takes collections"),
     ],
 )
 def test_an_open_breaker_says_why_and_what_to_do(
@@ -142,10 +144,20 @@ def test_an_open_breaker_says_why_and_what_to_do(
     facts = {"state": "open", "opened_at": int(time.time() * 1000), "since": 1735700580000, "failures": 1}
     redis_client.hset(breaker.KEY, mapping=facts | {"reason": reason})
     check = diagnose()["breaker"]
-    assert check["detail"].startswith("open after 1 consecutive failures")
+    assert check["detail"].startswith("open; next probe in ")
     assert found in check["detail"]
     assert check["detail"].endswith("since 2025-01-01 11:03.")
     assert check["advice"].startswith(advice)
+
+
+@pytest.mark.usefixtures("_healthy")
+def test_a_pause_that_the_service_asked_for_is_no_hang() -> None:
+    turn = Turn()
+    assert turn.claim() == 0
+    turn.end(pause_seconds=90)
+    check = diagnose()["collection_service"]
+    assert check["is_ok"]
+    assert check["detail"].startswith("not checked: The collection service asked for a pause until ")
 
 
 @pytest.mark.usefixtures("_healthy")

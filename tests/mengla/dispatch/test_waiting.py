@@ -173,7 +173,7 @@ def test_a_collection_says_what_it_waits_for_itself(miss: Miss, reader: APIClien
     told = status["waiting"]
     assert told["code"] == "retry"
     assert told["message"].startswith(
-        "The last attempt failed (The collection service could not be reached); the next one is due at "
+        "The service did not take it (The collection service could not be reached); the next try is due at "
     )
     assert told["since"] == status["refused_since"]
     assert status["refusals"] == 3

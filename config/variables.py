@@ -162,7 +162,7 @@ class Environment(AlertVariables):
     COLLECT_RETRY_DELAY_SECONDS: float = _variable(
         parsers.number(minimum=0, maximum=86_400),
         default=5.0,
-        help="Delay before a failed collection is retried, in seconds.",
+        help="Delay before a failed or refused collection is retried, in seconds; refusals double it.",
     )
     COLLECT_GIVE_UP_HOURS: float = _variable(
         parsers.number(minimum=0.01, maximum=8760),

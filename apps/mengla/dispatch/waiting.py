@@ -112,7 +112,8 @@ def outage(snapshot: BreakerSnapshot) -> Waiting | None:
         text = _("The collection service is unavailable; the figures will be collected once it is back.")
     else:
         text = _(template) % {"since": clock_text(since)}
-    return Waiting(code.value, text, since, snapshot.next_probe_seconds)
+    seconds = snapshot.next_probe_seconds or min(snapshot.probe_seconds, _REPAIR_SECONDS)
+    return Waiting(code.value, text, since, seconds)
 
 
 def _no_service() -> Waiting | None:

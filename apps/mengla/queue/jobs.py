@@ -48,6 +48,7 @@ logger = structlog.get_logger(__name__)
 
 _MAX_PAST_TOKENS = 20
 _POST_MARGIN_SECONDS = 15
+_UNUSABLE_ANSWERS = (CollectionError.UNREADABLE_PAYLOAD, CollectionError.UNSTORABLE_PAYLOAD)
 _ENQUEUE_TRIES = 20
 Document = dict[str, Any]
 
@@ -245,11 +246,14 @@ def fail_attempt(
     current = ending.find_attempt(collection_id, attempt_token)
     if current is None:
         return None
-    is_execution, is_probe = _is_failed_execution(current, error), bool(current.get("is_probe"))
-    if is_execution:
+    is_probe = bool(current.get("is_probe"))
+    if _is_failed_execution(current, error):
         breaker.record_failed_execution(str(collection_id), error, is_probe=is_probe)
+    elif is_probe and error in _UNUSABLE_ANSWERS:
+        # Elsewhere it says nothing about the service; a probe that is repeated at once would cost it work.
+        breaker.record_failed_execution(str(collection_id), CollectionError.EXECUTION_FAILED, is_probe=True)
     elif is_probe:
-        breaker.release_permission()  # it says nothing about the service
+        breaker.release_permission()
     if is_probe and not is_permanent:
         return refusals.put_back(collection_id, attempt_token=attempt_token, error=error, message=message)
     reason = {"error_code": error.value} | ERRORS.stored(message)

@@ -11,8 +11,8 @@ What opens it:
 After CB_TIMEOUT it is half-open. Then one request at a time is sent, the *probe*: first the task list, which
 costs nothing, then real collections. CB_SUCCESS_THRESHOLD successes in a row close it, and one failure opens
 it again. A success is an accepted request; if executions had opened the breaker, it is an answer with or
-without figures. A probe without a recorded outcome expires, so that the breaker cannot stay half-open for
-ever.
+without figures. While no collection waits, a task list is a success. A probe without a recorded outcome
+expires, so that the breaker cannot stay half-open for ever.
 """
 
 from __future__ import annotations

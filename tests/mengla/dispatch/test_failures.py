@@ -13,10 +13,11 @@ from pymongo.errors import ServerSelectionTimeoutError
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Priority
 from apps.mengla.dispatch import dispatcher
+from apps.mengla.dispatch.breaker_control import reset_breaker
 from apps.mengla.dispatch.dispatcher import run_dispatch
-from apps.mengla.queue import jobs
+from apps.mengla.queue import abandoned, jobs
 from apps.mengla.simulator.server import Simulator
-from apps.mengla.upstream import breaker, client
+from apps.mengla.upstream import breaker, client, spacing
 from apps.mengla.upstream.client import CollectionServiceClient
 from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
 from tests.mengla.support import change, collections, enqueue, hot, make_overdue, statuses
@@ -278,6 +279,43 @@ class TestServiceIsDown:
         sent = sorted(collections(), key=lambda one: one["dispatched_at"])
         assert sent[0]["_id"] == miss
 
+    def test_with_nothing_left_to_collect_the_task_list_closes_the_breaker(
+        self, service: Simulator, redis_client: redis.Redis, settings: Any
+    ) -> None:
+        """Otherwise the last outage is told until somebody asks for more than has been waiting."""
+        settings.CB_SUCCESS_THRESHOLD = 3
+        breaker.record_refusal("unauthorized")
+        end_pause_of_breaker(redis_client)
+        assert run_dispatch() == 0
+        assert breaker.snapshot().state == "closed"
+        assert service.stats()["execute_requests"] == 0
+
+    def test_a_reset_ends_the_pause_that_the_service_asked_for(self, stub: StubService) -> None:
+        stub.say(tasks(TASK_NAME), Reply({}, 503, {"Retry-After": "1800"}), accepted())
+        enqueue(hot())
+        run_dispatch()
+        assert spacing.remaining_pause_seconds() > 1700
+        assert run_dispatch() == 0
+        reset_breaker(reset_by="tests")
+        change({"_id": collections()[0]["_id"]}, not_before=utc_now())
+        assert run_dispatch() == 1
+
+    def test_one_that_alone_upsets_the_service_does_not_stop_the_others(
+        self, service: Simulator, dispatch_now: Callable[[], int], settings: Any, redis_client: redis.Redis
+    ) -> None:
+        settings.CB_SUCCESS_THRESHOLD = 2
+        settings.COLLECT_RETRY_DELAY_SECONDS = 100
+        culprit = enqueue(hot("202501", extra=refusing(403)))
+        for month in MONTHS[1:]:
+            enqueue(hot(month))
+        for _ in range(3):
+            while dispatch_now():
+                pass
+            end_pause_of_breaker(redis_client)
+        by_id = {one["_id"]: one["status"] for one in collections()}
+        assert by_id.pop(culprit) == "PENDING"
+        assert set(by_id.values()) == {"SUCCEEDED"}
+
     def test_a_probe_that_is_refused_is_put_back_unharmed(
         self, service: Simulator, settings: Any, redis_client: redis.Redis
     ) -> None:
@@ -379,6 +417,52 @@ class TestServiceTakesAndDoesNotAnswer:
         snapshot = breaker.snapshot()
         assert (snapshot.is_unavailable, snapshot.reason) == (True, "timeout")
         assert [one["attempts"] for one in collections()] == [1, 1, 1, 0]
+
+    def test_until_it_is_known_untried_collections_go_first(
+        self, service: Simulator, dispatch_now: Callable[[], int], settings: Any
+    ) -> None:
+        """A retry in between would cost the first collections their last attempt."""
+        settings.COLLECT_RETRY_DELAY_SECONDS = 0
+        for month in MONTHS[:5]:
+            enqueue(hot(month))
+        service.set_knobs(failure_rate=1.0)
+        while dispatch_now():
+            pass
+        assert statuses() == ["PENDING"] * 5
+        assert [one["attempts"] for one in collections()] == [1, 1, 1, 0, 0]
+
+    @pytest.mark.parametrize("garbage", ["html", "string"])
+    def test_an_unreadable_answer_to_a_probe_harms_nobody(
+        self,
+        service: Simulator,
+        dispatch_now: Callable[[], int],
+        redis_client: redis.Redis,
+        settings: Any,
+        garbage: str,
+    ) -> None:
+        settings.COLLECT_MAX_ATTEMPTS = 1
+        for number in range(3):
+            breaker.record_failed_execution(f"{number:024}", "execution_failed")
+        end_pause_of_breaker(redis_client)
+        service.set_knobs(garbage_rate=1.0, garbage_kind=garbage)
+        enqueue(hot())
+        run_dispatch(max_seconds=1)
+        assert service.wait_idle(20)
+        (probe,) = collections()
+        assert (probe["status"], probe["attempts"], probe["refusals"]) == ("PENDING", 0, 1)
+        assert breaker.snapshot().is_unavailable  # the next one waits, but not for an answer
+
+    def test_a_probe_whose_worker_was_killed_is_put_back_unharmed(
+        self, service: Simulator, redis_client: redis.Redis, settings: Any
+    ) -> None:
+        settings.COLLECT_MAX_ATTEMPTS = 1
+        enqueue(hot())
+        probe = jobs.claim(slot_count=1, is_probe=True)
+        assert probe is not None
+        change({"_id": probe["_id"]}, dispatched_at=utc_now() - timedelta(seconds=60))
+        assert abandoned.end_claims() == 1
+        (found,) = collections()
+        assert (found["status"], found["attempts"]) == ("PENDING", 0)
 
     def test_one_collection_that_always_fails_is_not_the_service(
         self, service: Simulator, collect_all: CollectAll, settings: Any

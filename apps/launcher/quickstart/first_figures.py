@@ -19,6 +19,7 @@ REQUEST_TIMEOUT_SECONDS = WAIT_SECONDS + 30
 POLL_SECONDS = 1.0
 BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")
 MARKET_HEADERS = ("X-MengLa-Source", "X-MengLa-Freshness", "Age")
+ORDINARY_WAITS = ("queued", "in_flight", "no_worker")
 ENDED = ("SUCCEEDED", "EMPTY", "FAILED", "CANCELLED")
 
 
@@ -96,7 +97,8 @@ def collect_first_figures(
 
     ``check`` is called while waiting; it raises when a part of the product has ended.
 
-    :raises QuickstartError: when there are no figures, or the collection fails or takes too long.
+    :raises QuickstartError: when there are no figures, or the collection fails, takes too long, or cannot be
+        sent to the service.
     """
     categories = api.get("/api/categories").json()["data"]
     first = categories[0] if categories else {"catId": "all"}
@@ -139,6 +141,9 @@ def _wait_for_end(api: Api, address: str, *, deadline: float, check: Callable[[]
             raise QuickstartError(f"The collection failed: {reason}")
         if collection["status"] in ENDED:
             return
+        waiting = collection["waiting"]
+        if waiting is not None and (collection["refusals"] or waiting["code"] not in ORDINARY_WAITS):
+            raise QuickstartError(f"The collection waits: {waiting['message']}")
         if time.monotonic() > deadline:
             raise QuickstartError("The collection did not end in time.")
         time.sleep(POLL_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -42,6 +43,8 @@ def steady(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Ite
         # The tick would hide what only it notices.
         stack.caller.call("tests.integration.run_jobs.reschedule", schedule="tick", cron=NEVER)
         stack.caller.call("tests.integration.jobs.insert_collections", count=300)
+        # Here, beside the tests of others, and not in the first test, which runs alone.
+        wait_until(partial(requests, stack), timeout_seconds=60, what="the first request comes")
         yield stack
 
 

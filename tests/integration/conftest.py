@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.databases import Databases
+from apps.launcher.embedded import EmbeddedError
+from tests.integration.databases import Databases, OwnServers
 from tests.integration.stack import Shape, Stack
+from tests.missing import leave_out
 
 _running: list[Stack] = []
 
@@ -33,6 +35,14 @@ def run_stack(
         leaks = stack.find_leaks()
     _running.remove(stack)
     assert leaks == []
+
+
+def start_servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
+    """Start servers that nobody else uses, so that they may hang and die; the stack stops them."""
+    try:
+        return OwnServers(tmp_path_factory.mktemp("servers"))
+    except EmbeddedError as error:
+        leave_out(f"these tests stop and kill servers of their own, and there are none: {error}")
 
 
 def run_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

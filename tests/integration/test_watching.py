@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -111,8 +110,9 @@ class TestMetrics:
                 what="both web processes and both clusters with their workers are seen",
             )
         killed = next(iter(watched.web.worker_pids()))
-        os.kill(killed, signal.SIGKILL)
-        psutil.wait_procs([psutil.Process(killed)] if psutil.pid_exists(killed) else [], timeout=10)
+        process = psutil.Process(killed)  # found before: the server may reap it at once
+        process.kill()
+        psutil.wait_procs([process], timeout=10)
         # The server starts another one; the name of the killed one lapses.
         name = f"{os.uname().nodename}:{killed}".encode()
         with watched.redis() as redis:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from apps.launcher.embedded import EmbeddedError
-from tests.integration.conftest import run_crowd, run_stack
+from tests.integration.conftest import run_crowd, run_stack, start_servers
 from tests.integration.databases import OwnServers
 from tests.integration.stack import Shape, Stack
-from tests.missing import leave_out
 
 HERE = Path(__file__).parent
 
@@ -31,14 +29,6 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
     return start_servers(tmp_path_factory)
-
-
-def start_servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
-    """Start servers that nobody else uses, so that they may hang and die; the stack stops them."""
-    try:
-        return OwnServers(tmp_path_factory.mktemp("servers"))
-    except EmbeddedError as error:
-        leave_out(f"these tests stop and kill servers of their own, and there are none: {error}")
 
 
 @pytest.fixture(scope="package")

@@ -372,9 +372,13 @@ class Stack:
             timeout_seconds=20,
             what="nobody talks to the collection service",
         )
+        self.close_breaker()
+        self.simulator.reset_stats()
+
+    def close_breaker(self) -> None:
+        """Forget what the breaker has counted."""
         with self.redis() as client:
             client.delete("mengla:breaker:collection_service")
-        self.simulator.reset_stats()
 
     def wait_until_well(self) -> None:
         """Wait until no web process remembers an outage that a test before has made."""

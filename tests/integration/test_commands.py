@@ -28,7 +28,11 @@ SLOW: dict[str, Any] = {"delay_seconds": 0.5, "concurrency": 1}
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A product with everything in it."""
-    variables = {"COLLECT_RETRY_DELAY_SECONDS": "0", "TTL_YEAR_SECONDS": "3600"}
+    variables = {
+        "COLLECT_RETRY_DELAY_SECONDS": "0",
+        "TTL_YEAR_SECONDS": "3600",
+        "CB_FAILURE_THRESHOLD": "1000",  # many fail by chance, one after the other
+    }
     shape = Shape(web_workers=1, variables=variables)
     yield from run_stack("operated", tmp_path_factory.mktemp("operated"), shape)
 

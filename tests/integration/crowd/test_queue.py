@@ -90,12 +90,12 @@ def test_hosts_whose_clocks_are_off_break_no_lease_and_no_slot(stack: Stack) -> 
     hosts = at_once(partial(stack.start_caller, ahead_seconds=ahead) for ahead in (90.0, -90.0))
     questions = stack.questions.some(10)
     asked = stack.ask_all(questions)
-    sent, overdue = [0, 0], [0, 0]
+    overdue = [0, 0]
 
     def work(number: int) -> bool:
         """Do what any worker does: repair what is overdue, and send what is due."""
         overdue[number] += hosts[number].call("apps.mengla.tasks.tick")["overdue"]
-        sent[number] += hosts[number].call(
+        hosts[number].call(
             "tests.integration.jobs.dispatch_without_lease", name=str(number), max_seconds=1, slot_count=4
         )
         return ENDED.issuperset(stack.statuses(asked).values())
@@ -105,8 +105,7 @@ def test_hosts_whose_clocks_are_off_break_no_lease_and_no_slot(stack: Stack) -> 
         for number in (0, 1)
     )
     assert stack.wait_until_ended(asked) == {"SUCCEEDED"}
-    assert overdue == [0, 0]
-    assert all(sent)  # both really took part
+    assert overdue == [0, 0]  # neither took the attempts of the others for overdue
     stats = stack.simulator.stats()
     assert stats["execute_requests"] == len(stats["keys"]) == len(questions)
     assert stats["max_concurrent"] <= 4  # MAX_INFLIGHT_REQUESTS

@@ -23,7 +23,7 @@ _DEFERRED_KEY = f"{KEY_PREFIX}deferred_answers"
 _DEFERRED_MAX_LENGTH = 1000
 
 
-def park(execution_id: str, body: dict[str, Any] | list[Any]) -> None:
+def park(execution_id: str, body: dict[str, Any]) -> None:
     """Park the webhook of an unknown execution for half an hour; nothing happens without Redis."""
     packed = _pack(body)
     if packed is not None:

@@ -59,7 +59,7 @@ def has_valid_token(*, collection_id: str | None, token: str | None) -> bool:
     if not collection_id or not token:
         return False
     collection = selectors.find_collection(collection_id)
-    return collection is not None and _knows(collection, token)
+    return collection is not None and _known_token(collection, token) is not None
 
 
 def receive_webhook(body: Body | UnreadableBody, *, collection_id: str | None, token: str | None) -> Receipt:
@@ -138,30 +138,35 @@ def receive_parked(execution_id: str) -> None:
 
 def _find(message: WebhookMessage, *, collection_id: str | None, token: str | None) -> Document | None:
     collection = selectors.find_collection(collection_id) if collection_id else None
-    if collection is not None and token in collection["past_tokens"]:
+    if collection is not None and _known_token(collection, token) is not None:
         return collection
     return selectors.find_collection_by_execution(message.execution_id or "")
 
 
 def _receive_unreadable(reason: str, *, collection_id: str | None, token: str | None) -> Receipt:
     collection = selectors.find_collection(collection_id) if collection_id else None
-    if collection is None or token is None or not _knows(collection, token):
+    attempt_token = None if collection is None else _known_token(collection, token)
+    if collection is None or attempt_token is None:
         raise InvalidInput(_("The body must be a JSON object."))
     with structlog.contextvars.bound_contextvars(collection_id=collection_id):
-        receipt = _fail(collection, token, CollectionError.UNREADABLE_PAYLOAD, reason)
+        receipt = _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, reason)
     if receipt is not Receipt.DUPLICATE:
         wake_dispatcher()
     return receipt
 
 
-def _knows(collection: Document, token: str) -> bool:
-    return any(secrets.compare_digest(token.encode(), known.encode()) for known in collection["past_tokens"])
+def _known_token(collection: Document, token: str | None) -> str | None:
+    """Return the token if it is of an attempt at this collection, otherwise None."""
+    if token is None:
+        return None
+    past_tokens = collection["past_tokens"]
+    is_known = any(secrets.compare_digest(token.encode(), known.encode()) for known in past_tokens)
+    return token if is_known else None
 
 
 def _process(message: WebhookMessage, collection: Document, *, token: str | None) -> Receipt:
     # Without a valid token the collection was found by execution id, which names its current attempt.
-    has_known_token = token is not None and token in collection["past_tokens"]
-    attempt_token: str = token if has_known_token else collection["attempt_token"]  # type: ignore[assignment]
+    attempt_token = _known_token(collection, token) or collection["attempt_token"]
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
         if message.error_message is not None:
             receipt = _fail(

@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 from apps.core.storage.clock import unix_now
 from apps.core.storage.outages import mongo_outage
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
+from apps.mengla.ingest.receive import has_valid_token
 from apps.mengla.store import selectors
 
 logger = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ def note_refused(raw: bytes, *, collection_id: str | None, token: str | None) ->
         return
     try:
         is_ours = (
-            has_token and _is_token_of(cast(str, collection_id), cast(str, token))
+            has_token and has_valid_token(collection_id=collection_id, token=token)
         ) or selectors.find_collection_by_execution(execution_id) is not None
     except (PyMongoError, DatabaseError):
         return
@@ -69,11 +70,6 @@ def count_refused() -> int:
     :raises redis.RedisError: when Redis does not respond.
     """
     return int(cast("bytes | None", get_redis().get(_KEY)) or 0)
-
-
-def _is_token_of(collection_id: str, token: str) -> bool:
-    collection = selectors.find_collection(collection_id)
-    return collection is not None and token in collection["past_tokens"]
 
 
 def _may_look_up() -> bool:

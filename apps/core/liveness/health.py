@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from redis import RedisError
 
 from apps.core.liveness.bounded_reads import GRACE_SECONDS, call_all
-from apps.core.liveness.processes import silence_remark, worker_problem
+from apps.core.liveness.processes import newest_heartbeat, silence_remark, worker_problem
 from apps.core.storage import mongo
 from apps.core.storage.redis import get_redis
 
@@ -60,7 +60,7 @@ def _ping_redis() -> None:
 
 def _check_worker() -> str | None:
     with pymongo.timeout(settings.HEALTH_CHECK_TIMEOUT_SECONDS):
-        problem = worker_problem()
+        problem = worker_problem(newest_heartbeat())
     if problem is not None:
         raise NoWorkerError(problem)
     return silence_remark()

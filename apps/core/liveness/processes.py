@@ -300,9 +300,8 @@ def newest_heartbeat() -> Heartbeat | None:
     return next(iter(list_heartbeats()), None)
 
 
-def worker_problem() -> str | None:
-    """Return why no worker can be expected to work; None when one has reported recently."""
-    newest = newest_heartbeat()
+def worker_problem(newest: Heartbeat | None) -> str | None:
+    """Return why no worker can be expected to work; None when the newest heartbeat is recent."""
     if newest is None:
         return _("No worker has ever reported.")
     if newest.is_stale:

@@ -91,10 +91,10 @@ def waiting_of_run(run_id: str) -> Waiting | None:
 
 def no_worker() -> Waiting | None:
     """Return the reason if no worker is alive, as ``/ready`` says it; None if one is."""
-    problem = worker_problem()
+    newest = newest_heartbeat()
+    problem = worker_problem(newest)
     if problem is None:
         return None
-    newest = newest_heartbeat()
     since = None if newest is None else newest.beat_at
     return Waiting(WaitingCode.NO_WORKER, problem, since, _REPAIR_SECONDS)
 

@@ -33,7 +33,7 @@ _ANSWER_MARGIN_SECONDS = 10  # an answer that is overdue is noticed within secon
 # KEYS[1] of every script is the breaker, a hash:
 #   state, reason, since, opened_at   why it is open; `since` changes only together with the reason
 #   failures, failed_ids              requests without an answer, and collections that failed, in a row
-#   by_executions                     1: executions opened it, so only answers close it
+#   by_executions                     1: executions opened it, so an accepted request does not close it
 #   is_listed, successes, probe_until the progress of a half-open breaker
 #   slowdowns                         how often in a row the service asked for fewer requests
 #   has_closed                        1: it has closed, and nobody has asked for permission since
@@ -203,11 +203,6 @@ class BreakerSnapshot:
     reason: CollectionError | None = None
     since: float | None = None
     probe_seconds: float = 0.0
-
-    @property
-    def is_unavailable(self) -> bool:
-        """Whether requests are being held back because the service does not answer."""
-        return self.state is BreakerState.OPEN and self.next_probe_seconds > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class TestClosed:
     def test_everything_may_pass(self) -> None:
         assert [breaker.ask_permission().wait_seconds for _ in range(5)] == [0] * 5
         assert state() is BreakerState.CLOSED
-        assert not breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds == 0
 
     def test_opens_after_so_many_failures_in_a_row(self) -> None:
         fail(THRESHOLD - 1)
@@ -81,9 +81,9 @@ class TestOpen:
         fail(THRESHOLD)
         pass_time(TIMEOUT_SECONDS - 500)
         assert 500 - MARGIN_SECONDS < breaker.ask_permission().wait_seconds <= 500
-        assert breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds > 0
         pass_time(501)
-        assert not breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds == 0
         assert breaker.ask_permission().wait_seconds == 0
 
     def test_a_late_failure_does_not_prolong_it(self, pass_time: Callable[[float], None]) -> None:

@@ -100,7 +100,7 @@ class TestRefusals:
         assert run_dispatch() == 1
         assert run_dispatch() == 0
         snapshot = breaker.snapshot()
-        assert (snapshot.is_unavailable, snapshot.reason) == (True, "unauthorized")
+        assert (snapshot.next_probe_seconds > 0, snapshot.reason) == (True, "unauthorized")
         assert statuses() == ["PENDING"] * 12
         assert [one["refusals"] for one in collections()] == [1, *[0] * 11]
 
@@ -126,7 +126,7 @@ class TestRefusals:
         service.set_knobs(down=True)
         enqueue(hot("202501"))
         run_dispatch()
-        assert breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds > 0
         service.set_knobs(down=False)
         end_pause_of_breaker(redis_client)
         for month in MONTHS[1:5]:
@@ -240,7 +240,7 @@ class TestServiceIsDown:
         for month in MONTHS:
             enqueue(hot(month))
         run_dispatch()
-        assert breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds > 0
         assert statuses().count("PENDING") >= 10
         before = collections()
         assert run_dispatch() == 0
@@ -259,7 +259,7 @@ class TestServiceIsDown:
         planned = [enqueue(hot(month), priority=Priority.BACKFILL) for month in MONTHS[1:6]]
         service.set_knobs(down=True)
         run_dispatch()
-        assert breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds > 0
         refused = {one["_id"]: one["refusals"] for one in collections() if one["refusals"]}
         assert refused == {miss: 1, planned[0]: 1}
 
@@ -267,7 +267,7 @@ class TestServiceIsDown:
             end_pause_of_breaker(redis_client)
             before = collections()
             run_dispatch()
-            assert breaker.snapshot().is_unavailable
+            assert breaker.snapshot().next_probe_seconds > 0
             assert collections() == before
 
         service.set_knobs(down=False)
@@ -328,7 +328,7 @@ class TestServiceIsDown:
             run_dispatch()  # its pause is not over, but nothing else is there to try
             (probe,) = collections()
             assert (probe["status"], probe["attempts"], probe["refusals"]) == ("PENDING", 0, refusals)
-            assert breaker.snapshot().is_unavailable
+            assert breaker.snapshot().next_probe_seconds > 0
 
     def test_the_collection_that_failed_as_a_probe_is_not_the_next_probe(
         self, service: Simulator, collect_all: CollectAll, settings: Any, redis_client: redis.Redis
@@ -374,14 +374,14 @@ class TestServiceTakesAndDoesNotAnswer:
         while dispatch_now():
             pass
         snapshot = breaker.snapshot()
-        assert (snapshot.is_unavailable, snapshot.reason) == (True, "execution_failed")
+        assert (snapshot.next_probe_seconds > 0, snapshot.reason) == (True, "execution_failed")
         assert [one["attempts"] for one in collections()] == [1] * 3 + [0] * 9
 
         # The probe fails like the others, but it is not to blame.
         end_pause_of_breaker(redis_client)
         while dispatch_now():
             pass
-        assert breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds > 0
         assert [one["attempts"] for one in collections()] == [1] * 3 + [0] * 9
         assert collections()[3]["refusals"] == 1
 
@@ -415,7 +415,7 @@ class TestServiceTakesAndDoesNotAnswer:
             jobs.fail_overdue()
         assert run_dispatch() == 0
         snapshot = breaker.snapshot()
-        assert (snapshot.is_unavailable, snapshot.reason) == (True, "timeout")
+        assert (snapshot.next_probe_seconds > 0, snapshot.reason) == (True, "timeout")
         assert [one["attempts"] for one in collections()] == [1, 1, 1, 0]
 
     def test_until_it_is_known_untried_collections_go_first(
@@ -450,7 +450,7 @@ class TestServiceTakesAndDoesNotAnswer:
         assert service.wait_idle(20)
         (probe,) = collections()
         assert (probe["status"], probe["attempts"], probe["refusals"]) == ("PENDING", 0, 1)
-        assert breaker.snapshot().is_unavailable  # the next one waits, but not for an answer
+        assert breaker.snapshot().next_probe_seconds > 0  # the next one waits, but not for an answer
 
     def test_a_probe_whose_worker_was_killed_is_put_back_unharmed(
         self, service: Simulator, redis_client: redis.Redis, settings: Any

@@ -204,7 +204,7 @@ class TestTaskId:
         failure_of(client)
         error = failure_of(client, CollectionServiceClient.look_up_managed_task_id)
         assert (error.error, error.fault) == (CollectionError.UNKNOWN_TASK, Fault.REFUSAL)
-        assert breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds > 0
         assert client.known_managed_task_id() == "t7"  # the next probe tries it again
 
 
@@ -240,7 +240,7 @@ class TestFailures:
         assert (error.error, error.fault) == (expected, fault)
         assert "dateType is wrong" in error.message
         assert breaker.snapshot().failures == (fault is Fault.OUTAGE)
-        assert breaker.snapshot().is_unavailable == (fault is Fault.REFUSAL)
+        assert (breaker.snapshot().next_probe_seconds > 0) == (fault is Fault.REFUSAL)
 
     @pytest.mark.parametrize("status", [400, 404, 422])
     def test_a_list_of_tasks_that_is_rejected_is_an_outage(
@@ -347,7 +347,7 @@ class TestFailures:
         error = failure_of(client)
         assert (error.error, error.fault) == (CollectionError.REJECTED, Fault.REFUSAL)
         assert "simulator" in error.message
-        assert breaker.snapshot().is_unavailable
+        assert breaker.snapshot().next_probe_seconds > 0
 
     def test_no_error_tells_the_key(
         self, client: CollectionServiceClient, stub: StubService, settings: Any

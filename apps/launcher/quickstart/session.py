@@ -109,12 +109,13 @@ class Session:
 def _members(group_id: int, created_at: float, *, clone: Path) -> list[psutil.Process]:
     """Return the processes to end in the group in which a part was started: the part itself, or its orphans.
 
-    A process id can be reused, so the time of creation must match, too. When no process has the id, the
+    A process id can be reused, so the time of creation must match, too. When no process with the id runs, the
     group still belongs to the part if its members have this clone as their working directory.
     """
     with contextlib.suppress(psutil.NoSuchProcess):
         leader = psutil.Process(group_id)
-        return [leader] if abs(leader.create_time() - created_at) < CLOCK_TOLERANCE_SECONDS else []
+        if leader.status() != psutil.STATUS_ZOMBIE:
+            return [leader] if abs(leader.create_time() - created_at) < CLOCK_TOLERANCE_SECONDS else []
     members = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):

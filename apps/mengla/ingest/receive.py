@@ -56,10 +56,7 @@ class Receipt(StrEnum):
 
 def has_valid_token(*, collection_id: str | None, token: str | None) -> bool:
     """Whether the webhook's URL carries the token of an attempt at this collection."""
-    if not collection_id or not token:
-        return False
-    collection = selectors.find_collection(collection_id)
-    return collection is not None and _known_token(collection, token) is not None
+    return _find_named(collection_id, token) is not None
 
 
 def receive_webhook(body: Body | UnreadableBody, *, collection_id: str | None, token: str | None) -> Receipt:
@@ -137,22 +134,25 @@ def receive_parked(execution_id: str) -> None:
 
 
 def _find(message: WebhookMessage, *, collection_id: str | None, token: str | None) -> Document | None:
-    collection = selectors.find_collection(collection_id) if collection_id else None
-    if collection is not None and _known_token(collection, token) is not None:
-        return collection
-    return selectors.find_collection_by_execution(message.execution_id or "")
+    named = _find_named(collection_id, token)
+    return named or selectors.find_collection_by_execution(message.execution_id or "")
 
 
 def _receive_unreadable(reason: str, *, collection_id: str | None, token: str | None) -> Receipt:
-    collection = selectors.find_collection(collection_id) if collection_id else None
-    attempt_token = None if collection is None else _known_token(collection, token)
-    if collection is None or attempt_token is None:
+    collection = _find_named(collection_id, token)
+    if collection is None or token is None:
         raise InvalidInput(_("The body must be a JSON object."))
     with structlog.contextvars.bound_contextvars(collection_id=collection_id):
-        receipt = _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, reason)
+        receipt = _fail(collection, token, CollectionError.UNREADABLE_PAYLOAD, reason)
     if receipt is not Receipt.DUPLICATE:
         wake_dispatcher()
     return receipt
+
+
+def _find_named(collection_id: str | None, token: str | None) -> Document | None:
+    """Return the collection if the webhook's URL names an attempt at it, otherwise None."""
+    collection = selectors.find_collection(collection_id) if collection_id and token else None
+    return collection if collection is not None and _known_token(collection, token) else None
 
 
 def _known_token(collection: Document, token: str | None) -> str | None:

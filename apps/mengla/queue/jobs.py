@@ -270,19 +270,14 @@ def fail_attempt(
 
 def has_overdue() -> bool:
     """Whether the answer of an attempt is overdue."""
-    overdue = {"status": CollectionStatus.DISPATCHED.value, "lease_until": {"$lt": utc_now()}}
-    return collection_of(Collection).find_one(overdue, {"_id": 1}) is not None
+    return collection_of(Collection).find_one(_overdue(), {"_id": 1}) is not None
 
 
 def fail_overdue(*, limit: int = 500) -> int:
     """Fail every attempt whose answer is overdue; returns how many. Part of the tick."""
-    documents = collection_of(Collection)
-    overdue = documents.find(
-        {"status": CollectionStatus.DISPATCHED.value, "lease_until": {"$lt": utc_now()}},
-        {"attempt_token": 1, "execution_id": 1},
-    ).limit(limit)
+    overdue = collection_of(Collection).find(_overdue(), {"attempt_token": 1, "execution_id": 1})
     ended = 0
-    for document in overdue:
+    for document in overdue.limit(limit):
         message = NO_ANSWER() if document["execution_id"] else NOT_ACCEPTED()
         status = fail_attempt(
             document["_id"],
@@ -326,6 +321,10 @@ def _free_slots(slot_count: int) -> list[str]:
     free = [str(slot) for slot in range(slot_count) if str(slot) not in taken]
     random.shuffle(free)  # processes that claim at the same moment then rarely try the same slot
     return free
+
+
+def _overdue() -> Document:
+    return {"status": CollectionStatus.DISPATCHED.value, "lease_until": {"$lt": utc_now()}}
 
 
 def _is_failed_execution(attempt: Document, error: CollectionError) -> bool:

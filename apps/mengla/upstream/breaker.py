@@ -157,12 +157,6 @@ end
 return 1
 """
 )
-_SLOWDOWN = (
-    _PRELUDE
-    + """
-return redis.call('HINCRBY', key, 'slowdowns', 1)
-"""
-)
 _REASONS = {error.value: error for error in CollectionError}  # another version may have more
 _RESET = """
 redis.call('DEL', KEYS[1])
@@ -272,7 +266,7 @@ def record_refusal(error: CollectionError) -> None:
 
 def record_slowdown() -> int:
     """Count a response that asks for fewer requests; returns how many came in a row, 1 without Redis."""
-    return cast(int, _record(_SLOWDOWN) or 1)
+    return tolerate_redis_outage(lambda client: cast(int, client.hincrby(KEY, "slowdowns", 1)), 1)
 
 
 def record_answer() -> None:
@@ -328,6 +322,6 @@ def _read(client: redis.Redis) -> BreakerSnapshot:
     )
 
 
-def _record(script: str, *arguments: Any) -> Any:
+def _record(script: str, *arguments: Any) -> None:
     # Without Redis only the count is lost: an error here would also lose the answer of the request.
-    return tolerate_redis_outage(lambda client: client.eval(script, 1, KEY, *arguments), None)
+    tolerate_redis_outage(lambda client: client.eval(script, 1, KEY, *arguments), None)

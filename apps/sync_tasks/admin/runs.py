@@ -261,7 +261,6 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     @admin.display(description=_("progress"))
     def numbers(self, task: SyncTask) -> SafeString:
         """Return the progress bar with all numbers."""
-        task._live_run = live_run(task, waiting_of(document_of(task)))  # type: ignore[attr-defined]
         context = {"run": _live_run_of(task), "address": f"{_live_address()}?pieces=yes"}
         return render_to_string("sync_tasks/numbers.html", context)
 
@@ -295,9 +294,9 @@ def _field(task: SyncTask, name: str, *, colour: str = "") -> SafeString:
 
 
 def _live_run_of(task: SyncTask) -> LiveRun:
-    """Return the state of a run, counted once for all columns of its row."""
-    if not hasattr(task, "_live_run"):
-        task._live_run = live_run(task)  # type: ignore[attr-defined]
+    """Return the state of a run, counted once for all columns of its row or all fields of its page."""
+    if not hasattr(task, "_live_run"):  # the list sets it for each row
+        task._live_run = live_run(task, waiting_of(document_of(task)))  # type: ignore[attr-defined]
     return cast(LiveRun, task._live_run)  # type: ignore[attr-defined]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from django.db import connections
@@ -19,7 +19,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from apps.core.storage.clock import mongo_clock
+from apps.core.storage.clock import server_now
 from apps.core.storage.database.base import DatabaseWrapper
 
 DUPLICATE_KEY = 11000  # the error code of MongoDB when a unique index rejects a document
@@ -88,8 +88,8 @@ def utc_now() -> datetime:
 
     It is the time of MongoDB's server, so that hosts agree (see :mod:`apps.core.storage.clock`).
     """
-    now = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=mongo_clock.ahead_seconds)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    now = server_now()
+    return now.replace(tzinfo=None, microsecond=now.microsecond // 1000 * 1000)
 
 
 def ping() -> None:

@@ -30,6 +30,7 @@ from apps.auth import services
 from apps.auth.choices import TokenScope
 from apps.core import process_state
 from apps.core.storage.clock import mongo_clock
+from apps.core.storage.periodic_flush import PeriodicFlush
 from apps.core.storage.redis import get_redis
 from apps.core.storage.sessions import SessionStore
 from apps.launcher.embedded import EmbeddedError, start_redis
@@ -96,6 +97,14 @@ def _patience() -> Iterator[None]:
         for name in _WAITS:
             patch.setattr(django_settings, name, _PATIENCE_SECONDS)
         patch.setattr(django_settings, "OUTAGE_REMEMBERED_SECONDS", _OUTAGE_REMEMBERED_SECONDS)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_flush_behind_a_test() -> Iterator[None]:
+    """Start no thread that flushes: what a test has gathered is flushed by what it calls, and only then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PeriodicFlush, "start", lambda _self: None)
         yield
 
 

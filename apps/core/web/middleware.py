@@ -19,14 +19,12 @@ from apps.core.api.bodies import guard_body, read_ahead
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, error_response, is_api_path
 from apps.core.api.exceptions import code_of_status, internal_error_body
 from apps.core.errors import DomainError, ErrorCode
+from apps.core.web.access_log import write_line
 
-access = structlog.get_logger("collector.access")
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _FIRST_ERROR_STATUS = 400
-_MAX_LOGGED_PATH = 300
-_PROBES = frozenset({"/health", "/ready", "/metrics"})
 _SERVER_ERROR_STATUS = 500
 
 
@@ -61,11 +59,7 @@ class RequestIdMiddleware:
 
 
 class AccessLogMiddleware:
-    """Writes one line per request: method, path, status, client address, duration.
-
-    The query string is left out, because it may contain a token. The probes, which balancers and monitors
-    request every few seconds, are logged at level DEBUG.
-    """
+    """Writes the access line of every request, with the response headers that ACCESS_LOG_HEADERS names."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -74,18 +68,18 @@ class AccessLogMiddleware:
         """Return the response, and log the request."""
         started = time.perf_counter()
         response = self.get_response(request)
-        facts = {
-            "method": request.method,
-            "path": request.path[:_MAX_LOGGED_PATH],
-            "status": response.status_code,
-            "address": request.META.get("REMOTE_ADDR", ""),
-            "milliseconds": round((time.perf_counter() - started) * 1000, 1),
-        }
-        for fact, header in settings.ACCESS_LOG_HEADERS.items():
-            if header in response.headers:
-                facts[fact] = response.headers[header]
-        write = access.debug if request.path in _PROBES else access.info
-        write("request", **facts)
+        headers = response.headers
+        bound = structlog.contextvars.get_contextvars()
+        write_line(
+            method=request.method or "",
+            path=request.path,
+            status=response.status_code,
+            address=request.META.get("REMOTE_ADDR", ""),
+            milliseconds=(time.perf_counter() - started) * 1000,
+            request_id=bound.pop("request_id", ""),
+            bound=bound,
+            **{name: headers[one] for name, one in settings.ACCESS_LOG_HEADERS.items() if one in headers},
+        )
         return response
 
 

@@ -10,6 +10,7 @@ Counts are stored by :mod:`apps.core.storage.counters`, one number per event and
 * ``retry:{action}:{source}:{reason}``: an attempt that failed and will be repeated.
 
 The code that caused an event calls the function for it, after the event, so that each event counts once.
+Reads are gathered and sent once a second; collections are counted at once, so that a kill loses none of them.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _count_read(action: str, one: Reading, seconds: float | None) -> None:
     increments = {counters.STATS: {f"{READ}:{action}:{one.source}:{one.result}": 1}}
     if seconds is not None:
         increments[LATENCY] = fields_of(READ_SECONDS, seconds)
-    counters.add(increments)
+    counters.gather(increments)
 
 
 def count_ended(

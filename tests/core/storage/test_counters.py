@@ -22,6 +22,7 @@ from apps.core.storage.latency import LATENCY, fields_of, histogram_of
 from apps.core.storage.outages import redis_outage
 from apps.launcher.embedded import EmbeddedError, EmbeddedServer, start_redis
 from apps.launcher.processes import ManagedProcess, ProcessGroup
+from tests.integration.waiting import at_once
 from tests.missing import leave_out
 from tests.programs import ROOT
 
@@ -79,6 +80,50 @@ class TestCounting:
         assert days_of(days=1)[0].counts == {"read:hot:l1:fresh": 2}
 
 
+class TestGathering:
+    def test_a_thousand_events_are_sent_at_once_when_they_are_read(
+        self, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[list[str]] = []
+        send = counters._send
+
+        def note(client: redis.Redis, keys: list[str], arguments: list[str | int]) -> bool:
+            sent.append(keys)
+            return send(client, keys, arguments)
+
+        monkeypatch.setattr(counters, "_send", note)
+        at_once([gather_a_thousand] * 4)
+        assert sent == []
+        assert counters.read_total(counters.STATS) == {"a": 4000, "b": 8000}
+        assert len(sent) == 1
+        assert histogram_of("read", counters.read_total(LATENCY)).count == 4000
+        assert len(sent) == 1  # a count is sent once
+
+    def test_the_day_is_the_one_of_the_event(
+        self, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        midnight = NOW.replace(hour=0).timestamp()
+        for offset, amount in ((-1, 1), (0, 3), (-1, 1), (86_399, 2)):  # the clock may be set back, too
+            monkeypatch.setattr(counters, "unix_now", lambda offset=offset: midnight + offset)
+            counters.gather({counters.STATS: {"a": amount}})
+        assert [day.counts for day in days_of(days=2)] == [{"a": 5}, {"a": 2}]
+
+    def test_what_redis_does_not_take_is_lost_and_needs_no_memory(
+        self, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        redis_outage.note()
+        gather_a_thousand()
+        counters.flush()
+        redis_outage.forget()
+        counters.gather({counters.STATS: {"a": 1}})
+        assert counters.read_total(counters.STATS) == {"a": 1}
+
+
+def gather_a_thousand() -> None:
+    for _ in range(1000):
+        counters.gather({counters.STATS: {"a": 1, "b": 2}, LATENCY: fields_of("read", 0.25)})
+
+
 class TestExpiry:
     def test_a_day_expires_when_it_is_31_days_old(
         self, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
@@ -129,21 +174,23 @@ class TestExpiry:
 
 # The eight are forked, as the workers of a cluster are: Django is loaded once.
 _PARENT = """
-import os, django
+import os, sys, django
 from django.conf import settings
 pool = settings.CACHES["default"]["OPTIONS"]["CONNECTION_POOL_KWARGS"]
 pool.update(socket_timeout=60, socket_connect_timeout=60)  # eight processes on few cores: slow is not down
 django.setup()
 from apps.core.storage import counters
 from apps.core.storage.latency import LATENCY, fields_of
+counters.gather({counters.STATS: {"parent": 1}})  # and not by each fork again
 children = []
 for child in range(8):
     children.append(os.fork())
     if children[-1] == 0:
+        count = counters.gather if child % 2 else counters.add
         for number in range(1000):
             counts = {"shared": 1, f"of:{child}": 1}
-            assert counters.add({counters.STATS: counts, LATENCY: fields_of("read", 0.001 * (number + 1))})
-        os._exit(0)
+            count({counters.STATS: counts, LATENCY: fields_of("read", 0.001 * (number + 1))})
+        sys.exit()
 assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
 """
 
@@ -170,7 +217,7 @@ def test_eight_processes_with_a_thousand_increments_each(redis_client: redis.Red
         )
         assert parent.wait(120) == 0, (tmp_path / "counting.log").read_text()
     counted = counted_lately(counters.STATS)
-    assert counted == {"shared": 8000, **{f"of:{number}": 1000 for number in range(8)}}
+    assert counted == {"parent": 1, "shared": 8000, **{f"of:{number}": 1000 for number in range(8)}}
     assert counters.read_total(counters.STATS) == counted
     histogram = histogram_of("read", counted_lately(LATENCY))
     assert histogram.count == 8000

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import time
+from collections import Counter
+from functools import partial
+from itertools import chain
+from typing import cast
 
 import httpx
 import psutil
 import pytest
 
+from apps.core.storage import counters
+from tests.integration.questions import Question
 from tests.integration.stack import Stack
-from tests.integration.waiting import wait_until
+from tests.integration.waiting import at_once, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 
-def test_a_waiting_request_is_finished_after_sigterm(stack: Stack) -> None:
+def read_counts(stack: Stack) -> int:
+    """How many reads of figures all processes have counted, since ever."""
+    with stack.redis() as client:
+        counts = cast("dict[bytes, bytes]", client.hgetall(counters.total_key_of(counters.STATS)))
+    return sum(int(count) for field, count in counts.items() if field.startswith(b"read:"))
+
+
+def read_often(stack: Stack, question: Question, ids: list[str]) -> None:
+    """Read figures over one connection, once for each of these request ids."""
+    with stack.client() as client:
+        for request_id in ids:
+            headers = {"X-Request-ID": request_id}
+            answer = client.get("/api/mengla/", params=question.parameters, headers=headers)
+            assert answer.status_code == 200
+
+
+def test_after_sigterm_a_waiting_request_is_finished_and_no_count_and_no_line_is_lost(stack: Stack) -> None:
+    stored = stack.questions.one()
+    stack.collect(stored)
+    with stack.web.clients(stack.token) as by_worker:
+        for (client,) in by_worker.values():
+            client.get("/api/admin/metrics")  # a process sends its counts before it reads them
+    counted_before = read_counts(stack)
+    ids = [[f"stop-{number}-{one}" for one in range(15)] for number in range(4)]
+
     question = stack.questions.one(delay_seconds=2)
     answers: list[tuple[httpx.Response, float]] = []
     reader = threading.Thread(target=lambda: answers.append((stack.ask(question, wait=3), time.monotonic())))
@@ -27,6 +58,7 @@ def test_a_waiting_request_is_finished_after_sigterm(stack: Stack) -> None:
         timeout_seconds=15,
         what="the reader waits for its collection",
     )
+    at_once(partial(read_often, stack, stored, some) for some in ids)
     stopped_at = time.monotonic()
     stack.web.process.send_signal(signal.SIGTERM)
     assert stack.web.process.wait(20) == 0
@@ -37,6 +69,9 @@ def test_a_waiting_request_is_finished_after_sigterm(stack: Stack) -> None:
     assert answered_at > stopped_at  # it was really under way when the signal came
     with pytest.raises(httpx.ConnectError):
         stack.get("/health")
+    assert read_counts(stack) - counted_before == 4 * 15 + 1
+    lines = Counter(re.findall(r'"request_id": "(stop-[\d-]+)"', stack.log_text()))
+    assert lines == dict.fromkeys(chain(*ids), 1)
 
     stack.start_web()
     stack.web.wait_until_ready()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 import structlog
 from django.test import RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from config.logs import line_formatter, scrub_text
+from apps.core.web.access_log import AccessRecord
+from config.logs import LineHandler, line_formatter, scrub_text
 from tests.programs import run_python
 
 ADDRESS = "mongodb://root:s3cret@db/"
@@ -158,6 +162,123 @@ def test_every_line_of_a_request_has_its_id(api: APIClient, written_log: Log, mo
     structlog.get_logger("tests.logs").info("afterwards")
     lines = {line["event"]: line.get("request_id") for line in written_log()}
     assert lines == {"ours": "find-me", "theirs": "find-me", "afterwards": None}
+
+
+# --- Requests -------------------------------------------------------------------------------------
+
+TEXTS = (
+    st.text(max_size=20)
+    | st.from_regex(r"[A-Za-z0-9/._:-]{0,20}", fullmatch=True)
+    | st.sampled_from(
+        ["/a b", "http://u:p@h/", "/Bearer", "bearer x", "mlc_0123456789", "/eyJabcdefghi.abcdefghi.x"]
+    )
+    | st.sampled_from(
+        ["", "token=", "ſecret=x", "/%(path)s", "it's", "\udc80", "/Шины", "::1", "\x1b[2J", "-"]
+    )
+)
+VALUES = TEXTS | st.integers() | st.floats(allow_nan=False) | st.none() | st.booleans()
+KEYS = st.sampled_from(["tier", "freshness", "collection_id", "attempt_token", "Odd key", "größe"])
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@given(
+    st.fixed_dictionaries({"method": TEXTS, "path": TEXTS, "address": TEXTS}), st.dictionaries(KEYS, VALUES)
+)
+def test_an_access_line_is_the_one_of_the_whole_way(
+    log_format: str, texts: dict[str, str], facts: dict[str, Any]
+) -> None:
+    fields = {**texts, "status": 200, "milliseconds": 1.5, **facts, "event": "request"}
+    record = AccessRecord(logging.INFO, fields)
+    formatter = line_formatter(log_format)
+    assert formatter.format(record) == structlog.stdlib.ProcessorFormatter.format(formatter, record)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_usual_access_line_takes_the_short_way(log_format: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(structlog.stdlib.ProcessorFormatter, "format", None)
+    fields = {
+        "path": "/api/mengla/",
+        "status": 200,
+        "address": "::1",
+        "milliseconds": 1.5,
+        "event": "request",
+    }
+    assert "/api/mengla/" in line_formatter(log_format).format(AccessRecord(logging.INFO, fields))
+
+
+class Written(io.StringIO):
+    """What was written, each write apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+@pytest.fixture
+def handler() -> LineHandler:
+    handler = LineHandler()
+    handler.setStream(Written())
+    handler.setFormatter(line_formatter("json"))
+    return handler
+
+
+def log_requests(handler: LineHandler, *, count: int, path: str = "/api/mengla") -> None:
+    for number in range(count):
+        handler.handle(
+            AccessRecord(logging.INFO, {"path": path, "event": "request", "request_id": str(number)})
+        )
+
+
+def test_lines_of_requests_wait_and_keep_their_order(handler: LineHandler) -> None:
+    log_requests(handler, count=2)
+    assert handler.stream.writes == []
+    handler.handle(logging.LogRecord("tests", logging.INFO, "", 0, "another", (), None))
+    log_requests(handler, count=1)
+    (text,) = handler.stream.writes  # the line in the middle was written at once, with those before it
+    assert [json.loads(line)["event"] for line in text.splitlines()] == ["request", "request", "another"]
+    handler.flush()
+    assert len(handler.stream.writes) == 2
+
+
+def test_many_lines_do_not_wait_and_no_write_ends_within_a_line(handler: LineHandler) -> None:
+    log_requests(handler, count=1300, path="/Шины" * 10)
+    writes = handler.stream.writes
+    assert 1000 <= sum(text.count("\n") for text in writes) < 1300
+    assert all(text.endswith("\n") and len(text.encode()) <= 4096 for text in writes)
+    assert len(writes) < 200
+    handler.flush()
+    ids = [json.loads(line)["request_id"] for line in "".join(writes).splitlines()]
+    assert ids == [str(number) for number in range(1300)]
+
+
+@pytest.mark.slow
+def test_lines_in_the_buffer_are_written_while_a_process_idles_and_at_its_end() -> None:
+    program = (
+        "import os, sys, time\n"
+        "from config.logs import configure_logging\n"
+        "from apps.core.web.access_log import write_line\n"
+        "configure_logging(level='INFO', log_format='json')\n"
+        "def log(path):\n"
+        "    write_line(method='GET', path=path, status=200, address='', milliseconds=1, request_id='1')\n"
+        "own, (read, write) = os.dup(2), os.pipe()\n"
+        "os.dup2(write, 2)\n"
+        "log('/health')\n"  # a probe, so of level DEBUG
+        "log('/first')\n"
+        "assert b'/first' in os.read(read, 4096)\n"  # returns when the line is written
+        "os.dup2(own, 2)\n"
+        "log('/second')\n"
+        "if os.fork() == 0:\n"
+        "    log('/child')\n"
+        "    sys.exit()\n"
+        "os.wait()\n"
+    )
+    result = run_python("-c", program)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert sorted(json.loads(line)["path"] for line in result.stderr.splitlines()) == ["/child", "/second"]
 
 
 # --- Forms ----------------------------------------------------------------------------------------

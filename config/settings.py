@@ -122,6 +122,8 @@ MIGRATION_MODULES = {
 }
 DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
 
+# From the outside to the view. A request of the API passes those up to ApiMiddleware; the others are for the
+# pages of the admin and for API_PAGES. So which part of the site passes what is said here alone.
 MIDDLEWARE = [
     "apps.core.web.proxies.TrustedProxyMiddleware",
     "apps.core.web.middleware.RequestIdMiddleware",
@@ -131,9 +133,10 @@ MIDDLEWARE = [
     "apps.core.admin_base.outage_page.OutagePageMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.core.web.middleware.BodyMiddleware",
     "apps.core.web.middleware.TrailingSlashMiddleware",
+    "apps.core.web.middleware.ApiMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -141,6 +144,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+API_PAGES = frozenset({"/api/docs"})  # addresses of the API that are pages for people
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Middleware: request ids, the access log, the envelope outside DRF, bodies, trailing slashes."""
+"""Middleware: request ids, the access log, the envelope outside DRF, bodies, the short way of the API."""
 
 from __future__ import annotations
 
@@ -135,6 +135,43 @@ class TrailingSlashMiddleware:
         if is_api_path(path) and path.endswith("/"):
             request.path_info = path[:-1]
         return self.get_response(request)
+
+
+class ApiMiddleware:
+    """Lets a request of the API skip the middleware below it, which only pages for people need.
+
+    Of what the skipped ones do, it does what concerns the API: it refuses a wrong host (400), and sets
+    ``Content-Length`` and ``X-Frame-Options``.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_page = get_response
+        self._get_response = _innermost(get_response)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response.
+
+        :raises django.core.exceptions.DisallowedHost: when ALLOWED_HOSTS does not have the host.
+        """
+        path = request.path_info
+        if not is_api_path(path) or path in settings.API_PAGES:
+            return self._get_page(request)
+        request.get_host()
+        response = self._get_response(request)
+        if isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        response.headers.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
+        return response
+
+
+def _innermost(get_response: GetResponse) -> GetResponse:
+    """Return what the last middleware calls: the function that finds and calls the view.
+
+    Django wraps each middleware, so that its exceptions become responses; ``__wrapped__`` is the middleware.
+    """
+    while (below := getattr(getattr(get_response, "__wrapped__", None), "get_response", None)) is not None:
+        get_response = below
+    return get_response
 
 
 def _is_json(response: HttpResponseBase) -> bool:

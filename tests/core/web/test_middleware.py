@@ -14,7 +14,14 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from apps.core.api.envelope import is_api_path
-from apps.core.web.middleware import EnvelopeMiddleware, RequestIdMiddleware, TrailingSlashMiddleware
+from apps.core.web.middleware import (
+    ApiMiddleware,
+    EnvelopeMiddleware,
+    RequestIdMiddleware,
+    TrailingSlashMiddleware,
+)
+from tests.conftest import bearer_client
+from tests.contract.routes import UNKNOWN_PATHS, api_routes
 
 requests = RequestFactory()
 
@@ -212,3 +219,54 @@ def test_browsers_may_send_what_our_answers_are_asked_with(api: APIClient) -> No
         HTTP_ACCESS_CONTROL_REQUEST_HEADERS=", ".join(sorted(wanted)),
     )
     assert wanted <= set(answer.headers["Access-Control-Allow-Headers"].split(", "))
+
+
+# --- The short way of the API ---------------------------------------------------------------------
+
+
+def asked(client: APIClient) -> dict[tuple[str, str], tuple[int, dict[str, str]]]:
+    """The status and the headers of answers of all kinds."""
+    headers = {
+        "HTTP_X_REQUEST_ID": "same",
+        "HTTP_ORIGIN": "https://other.example",
+        "HTTP_ACCEPT_LANGUAGE": "zh-hans",
+    }
+    addresses = [(one.path(), "testserver") for one in api_routes()]
+    addresses += [(path, "testserver") for path in UNKNOWN_PATHS] + [("/api/auth/me", "wrong.example")]
+    found = {}
+    for path, host in addresses:
+        for method in ("get", "head", "options"):
+            answer = getattr(client, method)(path, HTTP_HOST=host, **headers)
+            sent = dict(answer.headers)
+            for name in {"Age", "Content-Length"} & set(sent):  # the time passes, and some bodies tell it
+                sent[name] = "present"
+            found[(method, path + host)] = (answer.status_code, sent)
+    return found
+
+
+@pytest.mark.django_db
+@pytest.mark.mongo
+@pytest.mark.redis
+def test_an_answer_of_the_api_is_the_one_of_the_whole_way(admin_token: str, monkeypatch: Any) -> None:
+    short = asked(bearer_client(admin_token))
+    with monkeypatch.context() as patch:
+        patch.setattr(ApiMiddleware, "__call__", lambda self, request: self._get_page(request))
+        whole = asked(bearer_client(admin_token))
+    assert {key: (short[key], whole[key]) for key in whole if short[key] != whole[key]} == {}
+    assert {status for status, _ in whole.values()} >= {200, 400, 404}
+
+
+@pytest.mark.parametrize(
+    ("path", "is_short"),
+    [
+        ("/api/auth/me", True),
+        ("/api/auth/me/", True),
+        ("/api", True),
+        ("/api/docs", False),
+        ("/api/docs/", False),
+    ],
+)
+def test_the_api_passes_no_middleware_sents(api: APIClient, path: str, is_short: bool) -> None:
+    request = api.get(path).wsgi_request
+    assert hasattr(request, "session") is not is_short
+    assert hasattr(request, "_messages") is not is_short

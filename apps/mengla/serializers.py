@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from apps.core.api.parsers import loads_shallow
-from apps.core.api.serializers import PageQuerySerializer, QuerySerializer
+from apps.core.api.serializers import PageQuerySerializer, QuerySerializer, ReusingSerializer
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.queries.freshness import freshness_of
 from apps.mengla.reading.read import MAX_WAIT_SECONDS
@@ -35,7 +35,7 @@ class _Text(serializers.CharField):
         super().__init__(**options | kwargs)
 
 
-class _FiguresSerializer(serializers.Serializer[Any]):
+class _FiguresSerializer(ReusingSerializer):
     """The parameters that all requests for figures share."""
 
     dateType = _Text(help_text="day, month, quarter or year; inferred from the form of timest when absent.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date
+from functools import lru_cache
 from typing import Any
 
 from django.http import QueryDict
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
+from apps.core import process_state
 from apps.core.api.pagination import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
 
@@ -141,6 +143,39 @@ class QuerySerializer(serializers.Serializer[Any]):
                 message = self.error_messages["repeated"]
                 raise serializers.ValidationError({name: [message] for name in repeated})
         return super().to_internal_value(data)
+
+
+class ReusingSerializer(serializers.Serializer[Any]):
+    """Validates with fields that are made once per class; DRF copies all fields for each request.
+
+    Data that is not valid is validated again with fields of its own: a message is in the language of the
+    request that uses it first. A field must not depend on the request (``context``, ``partial``).
+    """
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the validated data.
+
+        :raises rest_framework.exceptions.ValidationError: when it is not valid.
+        """
+        try:
+            return serializers.Serializer.run_validation(_reused(type(self)), data)
+        except serializers.ValidationError:
+            return super().run_validation(data)
+
+
+@lru_cache(maxsize=32)
+def _reused(serializer_class: type[ReusingSerializer]) -> ReusingSerializer:
+    """Return the serializer whose fields all requests share; threads only read it."""
+    serializer = serializer_class()
+    for field in serializer.fields.values():
+        for validator in field.validators:
+            str(
+                getattr(validator, "message", "")
+            )  # DRF formats it at its first use, not safely between threads
+    return serializer
+
+
+process_state.register(_reused.cache_clear)
 
 
 class PageQuerySerializer(QuerySerializer):

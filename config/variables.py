@@ -205,6 +205,11 @@ class Environment(AlertVariables):
         default=1000,
         help="Maximum number of entries in the cache of each process (L1).",
     )
+    L1_CACHE_MAX_BYTES: int = _variable(
+        parsers.integer(minimum=1, maximum=2**40),
+        default=64 * 1024 * 1024,
+        help="Maximum size of the bodies in the cache of each process (L1), plain and compressed, in bytes.",
+    )
     L1_CACHE_TTL: int = _variable(
         parsers.integer(minimum=1, maximum=86_400),
         default=300,

@@ -47,6 +47,7 @@ class ProcessTierSerializer(serializers.Serializer[Any]):
     entries = serializers.IntegerField()
     bytes = serializers.IntegerField(help_text="Size of the entries, plain and compressed.")
     max_entries = serializers.IntegerField()
+    max_bytes = serializers.IntegerField()
     ttl_seconds = serializers.FloatField()
 
 

@@ -28,6 +28,7 @@ class ProcessTier:
     entries: int
     bytes: int
     max_entries: int
+    max_bytes: int
     ttl_seconds: float
 
 
@@ -52,6 +53,7 @@ def read_cache_stats() -> CacheStats:
         entries=usage.entries,
         bytes=usage.bytes,
         max_entries=usage.max_entries,
+        max_bytes=usage.max_bytes,
         ttl_seconds=settings.L1_CACHE_TTL,
     )
     return CacheStats(l1, l2, read_metrics(days=1)["total"]["reads"])

@@ -48,6 +48,7 @@ class ProcessL1Serializer(serializers.Serializer[Any]):
     entries = serializers.IntegerField()
     bytes = serializers.IntegerField()
     max_entries = serializers.IntegerField()
+    max_bytes = serializers.IntegerField()
 
 
 class ProcessSerializer(serializers.Serializer[Any]):

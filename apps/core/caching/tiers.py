@@ -24,11 +24,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import redis
-from cachetools import TTLCache
 from django.conf import settings
 
 from apps.core import process_state
 from apps.core.caching.entry import Entry, build_entry
+from apps.core.caching.memory import MemoryTier, Slot
 from apps.core.caching.retries import retries
 from apps.core.storage.clock import unix_now
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
@@ -100,13 +100,14 @@ class L1Usage:
     entries: int
     bytes: int
     max_entries: int
+    max_bytes: int
 
 
 class TieredCache:
     """The two tiers as one process sees them; :func:`get_cache` returns this process's instance."""
 
-    def __init__(self, *, l1_max_entries: int, l1_ttl_seconds: float) -> None:
-        self._l1: TTLCache[tuple[str, str], Entry] = TTLCache(l1_max_entries, l1_ttl_seconds)
+    def __init__(self, *, l1_max_entries: int, l1_max_bytes: int, l1_ttl_seconds: float) -> None:
+        self._l1 = MemoryTier(max_entries=l1_max_entries, max_bytes=l1_max_bytes, ttl_seconds=l1_ttl_seconds)
         self._lock = threading.Lock()  # guards L1 and the attributes up to the next lock
         self._epoch: str | None = None
         # Counts changes. A ticket is outdated if its group has changed after the ticket's count.
@@ -123,7 +124,8 @@ class TieredCache:
         now = unix_now()
         with self._lock:
             ticket = Ticket(group, field, self._sequence, self._epoch if is_synced else None)
-            entry: Entry | None = self._l1.get((group, field)) if is_synced else None
+            slot = self._l1.find((group, field)) if is_synced else None
+            entry = slot.entry if slot is not None else None
         if entry is not None and entry.is_servable(now) and accepts(entry):
             return Lookup(entry, "l1", ticket)
         if ticket.epoch is None:
@@ -132,9 +134,25 @@ class TieredCache:
 
     def last_known(self, group: str, field: str) -> Entry | None:
         """Return the entry of this process's L1, however stale; for an outage of MongoDB."""
+        slot = self.slot_of(group, field)
+        return slot.entry if slot is not None else None
+
+    def slot_of(self, group: str, field: str) -> Slot | None:
+        """Return the slot of an entry in L1, None when L1 does not hold it."""
         with self._lock:
-            entry: Entry | None = self._l1.get((group, field))
-            return entry
+            return self._l1.find((group, field))
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether this process knows the invalidations of the others, but for the last moment.
+
+        If so, an entry that a slot holds may be served without another lookup.
+        """
+        return time.monotonic() - self._synced_at < SYNC_INTERVAL_SECONDS
+
+    def keep_up(self) -> None:
+        """Catch up before a reader has to; a thread calls it several times in ``SYNC_INTERVAL_SECONDS``."""
+        self._catch_up(share_of_interval=0.25)
 
     def fill(self, ticket: Ticket, entry: Entry) -> None:
         """Store an entry built from the database, unless the group was invalidated since the lookup."""
@@ -206,9 +224,8 @@ class TieredCache:
     def l1_usage(self) -> L1Usage:
         """Count what this process's L1 holds now."""
         with self._lock:
-            self._l1.expire()
-            sizes = [len(entry.body) + len(entry.gzip_body) for entry in self._l1.values()]
-            return L1Usage(len(sizes), sum(sizes), int(self._l1.maxsize))
+            self._l1.drop_expired()
+            return L1Usage(len(self._l1), self._l1.bytes, self._l1.max_entries, self._l1.max_bytes)
 
     def _lookup_l2(self, ticket: Ticket, now: float, accepts: Accepts) -> Lookup:
         key = _data_key(ticket.epoch or "", ticket.group)
@@ -228,15 +245,19 @@ class TieredCache:
     def _put(self, ticket: Ticket, entry: Entry) -> None:
         with self._lock:
             if max(self._changed.get(ticket.group, 0), self._all_changed) <= ticket.sequence:
-                self._l1[ticket.group, ticket.field] = entry
+                self._l1.put((ticket.group, ticket.field), entry)
 
-    def _catch_up(self) -> bool:
-        """Apply the invalidations of other processes; False when Redis did not respond."""
-        if time.monotonic() - self._synced_at < SYNC_INTERVAL_SECONDS:
+    def _catch_up(self, *, share_of_interval: float = 1.0) -> bool:
+        """Apply the invalidations of other processes; False when Redis did not respond.
+
+        Nothing is read again within this share of ``SYNC_INTERVAL_SECONDS``.
+        """
+        max_age_seconds = SYNC_INTERVAL_SECONDS * share_of_interval
+        if time.monotonic() - self._synced_at < max_age_seconds:
             return True
         with self._sync_lock:
             started_at = time.monotonic()
-            if started_at - self._synced_at < SYNC_INTERVAL_SECONDS:
+            if started_at - self._synced_at < max_age_seconds:
                 return True
             is_known = tolerate_redis_outage(self._read_changes, False)
             if is_known:
@@ -280,11 +301,10 @@ class TieredCache:
                 # Too many groups to remember: all earlier tickets count as outdated.
                 self._changed.clear()
                 self._all_changed = self._sequence
-            for key in [key for key in self._l1 if key[0] in groups]:
-                self._l1.pop(key, None)
+            self._l1.drop_where(lambda key: key[0] in groups)
 
     def _forget_everything(self) -> None:
-        self._l1.clear()
+        self._l1.drop_where(lambda _: True)
         self._sequence += 1
         self._changed.clear()
         self._all_changed = self._sequence
@@ -339,7 +359,11 @@ def _as_pair(identifier: bytes | str) -> tuple[int, int]:
 @process_state.made_once
 def get_cache() -> TieredCache:
     """Return this process's instance of the tiers."""
-    return TieredCache(l1_max_entries=settings.L1_CACHE_MAX_SIZE, l1_ttl_seconds=settings.L1_CACHE_TTL)
+    return TieredCache(
+        l1_max_entries=settings.L1_CACHE_MAX_SIZE,
+        l1_max_bytes=settings.L1_CACHE_MAX_BYTES,
+        l1_ttl_seconds=settings.L1_CACHE_TTL,
+    )
 
 
 def clear_all() -> bool:

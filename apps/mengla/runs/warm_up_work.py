@@ -169,7 +169,7 @@ def warm_up(run_id: str, run: Document, *, token: str) -> int:
     begun_at: int = run["planned_count"]
     done, skipped = begun_at, Counter[str](run["skipped"])
     # A cache of its own, nearly without L1: the warm-up is for L2, and the worker serves no readers.
-    cache = TieredCache(l1_max_entries=1, l1_ttl_seconds=1)
+    cache = TieredCache(l1_max_entries=1, l1_max_bytes=1, l1_ttl_seconds=1)
     try:
         for batch in batches(queries[done:], _BATCH):
             skipped.update(reason for one in batch if (reason := _warm(cache, _query_of(one))) is not None)

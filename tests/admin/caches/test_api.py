@@ -254,7 +254,7 @@ class TestClearL1:
         monkeypatch.setattr("apps.core.caching.tiers.SYNC_INTERVAL_SECONDS", 0)
         query = hot("202501")
         store(query)
-        other = TieredCache(l1_max_entries=10, l1_ttl_seconds=60)
+        other = TieredCache(l1_max_entries=10, l1_max_bytes=1_000_000, l1_ttl_seconds=60)
         answer = build_answer_of(query)
         lookup = other.lookup("group", "field")
         other.fill(lookup.ticket, answer)

@@ -23,8 +23,8 @@ class Clock:
         self.now += 1
 
 
-def make_process(max_entries: int = 100) -> TieredCache:
-    return TieredCache(l1_max_entries=max_entries, l1_ttl_seconds=300)
+def make_process(max_entries: int = 100, max_bytes: int = 1_000_000) -> TieredCache:
+    return TieredCache(l1_max_entries=max_entries, l1_max_bytes=max_bytes, l1_ttl_seconds=300)
 
 
 def entry_of(text: str = "figures", *, serve_seconds: float = 3600) -> Entry:

@@ -15,7 +15,7 @@ from typing import Any
 
 from apps.core.storage.periodic_flush import PeriodicFlush
 from apps.core.unwanted import unwanted
-from apps.core.web.access_log import AccessRecord
+from apps.core.web.access_log import AccessRecord, RepeatedLine, RepeatedRecord, fields_of, timestamp_of
 
 # structlog would use these packages to render tracebacks; ours are rendered as plain text.
 with unwanted("rich", "better_exceptions"):
@@ -96,6 +96,11 @@ _SHARED: list[structlog.types.Processor] = [
 ]
 
 
+# Values that no path, address or other field of a request has.
+_SAMPLE_SECONDS = 98_765_432.123
+_SAMPLE_ID = "a" * 30 + "01"
+
+
 class LineFormatter(structlog.stdlib.ProcessorFormatter):
     """The formatter of all log lines; the usual access line takes a shorter way to the same text."""
 
@@ -119,8 +124,29 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of the record, without secrets and control characters."""
+        if isinstance(record, RepeatedRecord):
+            return self._filled(record)
         line = _plain_line(record.msg, self._log_format) if isinstance(record, AccessRecord) else None
         return super().format(record) if line is None else line
+
+    def _filled(self, record: RepeatedRecord) -> str:
+        template = record.line.templates.get(self._log_format)
+        if template is None:
+            template = record.line.templates[self._log_format] = self._template_of(record.line)
+        return template % {
+            "milliseconds": record.milliseconds,
+            "request_id": record.request_id,
+            "timestamp": timestamp_of(record.created),
+        }
+
+    def _template_of(self, repeated: RepeatedLine) -> str:
+        """Return the line, made as any other, with placeholders for what differs."""
+        fields = fields_of(**repeated.facts, seconds=_SAMPLE_SECONDS, request_id=_SAMPLE_ID)
+        sample = AccessRecord(logging.INFO, fields)
+        line = self.format(sample).replace("%", "%%")
+        for name in ("timestamp", "milliseconds", "request_id"):
+            line = line.replace(str(sample.msg[name]), f"%({name})s")
+        return line
 
 
 def line_formatter(log_format: str) -> logging.Formatter:

@@ -23,10 +23,13 @@ from apps.launcher.processes import end_with_parent
 if multiprocessing.parent_process() is not None:
     end_with_parent()
 
+from apps.core.caching.replay import Replay
 from apps.core.storage.mongo import open_client
-from config.wsgi import application
+from apps.core.web.request_ids import request_id_of
+from config.wsgi import application as django_application
 
 import_module(settings.ROOT_URLCONF)  # loaded now, so that the first request need not wait for it
+application = Replay(django_application, request_id_of=request_id_of)
 gc.freeze()
 gc.enable()
 open_client()

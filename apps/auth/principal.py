@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from apps.auth.choices import CredentialKind, TokenScope
+from apps.auth.tokens.caller_cache import Acceptance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """The caller: a logged-in user, or an API token, whose username is its label.
 
-    ``permissions`` are Django's. They are None when MongoDB does not respond and they are not cached.
+    ``permissions`` are Django's. They are None when MongoDB does not respond and they are not cached; then
+    ``acceptance`` is None, too.
     """
 
     username: str
@@ -23,6 +25,7 @@ class Principal:
     token_id: str | None = None
     permissions: frozenset[str] | None = frozenset()
     has_all_permissions: bool = False
+    acceptance: Acceptance | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_authenticated(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -13,7 +14,14 @@ from apps.auth.choices import CredentialKind, TokenScope
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
 from apps.auth.principal import Principal
-from apps.auth.tokens.caller_cache import CallerState, CallerUnknownError, known_callers, token_key, user_key
+from apps.auth.tokens.caller_cache import (
+    Acceptance,
+    CallerState,
+    CallerUnknownError,
+    known_callers,
+    token_key,
+    user_key,
+)
 from apps.auth.tokens.credentials import decode_login, hash_api_token, is_api_token
 from apps.core.api.pagination import DEFAULT_LIMIT, Page, newest_first
 from apps.core.errors import DependencyUnavailable
@@ -56,8 +64,9 @@ def resolve_token(text: str, *, now: datetime) -> Principal | None:
     :raises DependencyUnavailable: when MongoDB does not respond and the token is not cached.
     """
     token_hash = hash_api_token(text)
+    key, load = token_key(token_hash), partial(load_token_state, token_hash)
     try:
-        state = known_callers.look_up(token_key(token_hash), lambda: load_token_state(token_hash))
+        state = known_callers.look_up(key, load)
     except CallerUnknownError as error:
         raise DependencyUnavailable(
             _("The database does not respond. Try again shortly."), detail="MongoDB"
@@ -71,6 +80,7 @@ def resolve_token(text: str, *, now: datetime) -> Principal | None:
         expires_at=state.expires_at,
         token_id=state.id,
         has_all_permissions=state.has_all_permissions,
+        acceptance=Acceptance(key, load, state=state, expires_at=state.expires_at),
     )
 
 
@@ -84,8 +94,9 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
     claims = decode_login(text, now=now)
     if claims is None:
         return None
+    key, load = user_key(claims.user_id), partial(load_user_state, claims.user_id)
     try:
-        state = known_callers.look_up(user_key(claims.user_id), lambda: load_user_state(claims.user_id))
+        state = known_callers.look_up(key, load)
     except CallerUnknownError:
         return Principal(
             username=claims.username,
@@ -103,6 +114,7 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
         expires_at=claims.expires_at,
         permissions=frozenset(state.permissions),
         has_all_permissions=state.has_all_permissions,
+        acceptance=Acceptance(key, load, state=state, expires_at=claims.expires_at),
     )
 
 

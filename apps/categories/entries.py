@@ -14,8 +14,8 @@ from typing import Any, Final
 from apps.categories import selectors
 from apps.categories.errors import CategoryNotFound
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.caching.entry import Built, Entry, build_entry
-from apps.core.caching.read_through import get_or_build
+from apps.core.caching.entry import Built, build_entry
+from apps.core.caching.read_through import Found, get_or_build
 from apps.core.storage.clock import unix_now
 
 FRESH_SECONDS: Final = 60
@@ -24,13 +24,13 @@ _GROUP: Final = "categories"
 _TREE_FIELD: Final = "tree"
 
 
-def tree_entry() -> Entry:
-    """Return the entry with the whole tree."""
+def tree_entry() -> Found[Built]:
+    """Return the whole tree, as an entry of the caches."""
     return _entry(_TREE_FIELD, selectors.build_tree)
 
 
-def category_entry(cat_id: str) -> Entry:
-    """Return the entry with one category and its children.
+def category_entry(cat_id: str) -> Found[Built]:
+    """Return one category and its children, as an entry of the caches.
 
     :raises CategoryNotFound: when no category has this id.
     """
@@ -39,7 +39,7 @@ def category_entry(cat_id: str) -> Entry:
     return _entry(cat_id, partial(selectors.get_category, cat_id))
 
 
-def _entry(field: str, read: Callable[[], Any]) -> Entry:
+def _entry(field: str, read: Callable[[], Any]) -> Found[Built]:
     def build() -> Built:
         body = dump_json(success_body(read()))
         now = unix_now()
@@ -47,4 +47,4 @@ def _entry(field: str, read: Callable[[], Any]) -> Entry:
             build_entry(body, stored_at=now, fresh_until=now + FRESH_SECONDS, serve_until=now + SERVE_SECONDS)
         )
 
-    return get_or_build(_GROUP, field, build).entry
+    return get_or_build(_GROUP, field, build)

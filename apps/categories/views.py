@@ -9,7 +9,7 @@ from rest_framework.viewsets import ViewSet
 
 from apps.categories.entries import category_entry, tree_entry
 from apps.categories.serializers import CategorySerializer
-from apps.core.api.cached_response import entry_response
+from apps.core.api.cached_response import found_response
 
 
 @extend_schema(tags=["categories"])
@@ -24,7 +24,7 @@ class CategoryViewSet(ViewSet):
     )
     def list(self, request: Request) -> HttpResponse:
         """Return the category tree."""
-        return entry_response(request._request, tree_entry())
+        return found_response(request._request, tree_entry())
 
     @extend_schema(
         operation_id="categories_retrieve",
@@ -36,4 +36,4 @@ class CategoryViewSet(ViewSet):
     )
     def retrieve(self, request: Request, cat_id: str) -> HttpResponse:
         """Return one category with its children."""
-        return entry_response(request._request, category_entry(cat_id))
+        return found_response(request._request, category_entry(cat_id))

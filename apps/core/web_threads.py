@@ -52,5 +52,11 @@ def places_for_half() -> Places:
 
 
 @process_state.made_once
+def body_places() -> Places:
+    """Return this process's places for threads that wait for a body."""
+    return places_for_half()
+
+
+@process_state.made_once
 def _all_places() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(threads_that_may_wait())

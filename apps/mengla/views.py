@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from apps.core.api.cached_response import entry_response
 from apps.core.api.envelope import success_body
 from apps.core.api.viewsets import ViewSet
+from apps.core.caching.replay import allow_replay
 from apps.core.errors import NotFound
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.dispatch.waiting import waiting_of
@@ -34,8 +35,8 @@ from apps.mengla.serializers import (
     RecordSerializer,
     RecordsQuerySerializer,
 )
-from apps.mengla.store import selectors
-from apps.mengla.store.figures import FRESHNESS_HEADER
+from apps.mengla.store import outcomes, selectors
+from apps.mengla.store.figures import FRESHNESS_HEADER, cache_field
 from apps.sync_tasks.responses import waiting_json
 
 SOURCE_HEADER = "X-MengLa-Source"
@@ -136,7 +137,13 @@ def _respond(request: Request, serializer: Any, action: Action | None = None) ->
         )
     except UnknownCategory as error:
         raise UnknownCategory(serializer.cat_field) from error
-    return _hit(request, result) if isinstance(result, Hit) else _miss(result)
+    if isinstance(result, Miss):
+        return _miss(result)
+    if result.source == "l1" and result.is_fresh:
+        is_timed = serializer.validated_data["wait"] == 0
+        count = outcomes.counter_of_hits(query.action, result.source, result.result, is_timed=is_timed)
+        allow_replay(request.META, query.cache_group, cache_field(query), result.entry, count=count)
+    return _hit(request, result)
 
 
 def _hit(request: Request, hit: Hit) -> HttpResponse:

@@ -16,7 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from apps.core.web.access_log import AccessRecord
+from apps.core.web.access_log import (
+    AccessRecord,
+    RepeatedLine,
+    RepeatedRecord,
+    fields_of,
+    timestamp_of,
+)
 from config.logs import LineHandler, line_formatter, scrub_text
 from tests.programs import run_python
 
@@ -194,6 +200,22 @@ def test_an_access_line_is_the_one_of_the_whole_way(
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
+@given(
+    st.fixed_dictionaries({"method": TEXTS, "path": TEXTS, "address": TEXTS}), st.dictionaries(KEYS, VALUES)
+)
+def test_a_repeated_access_line_is_the_same_as_a_single_one(
+    log_format: str, texts: dict[str, str], facts: dict[str, Any]
+) -> None:
+    facts = {**texts, "status": 200, **facts}
+    formatter, repeated = line_formatter(log_format), RepeatedLine(**facts)
+    for seconds, request_id in ((0.0015, "0" * 32), (12.0, "f" * 32)):
+        record = RepeatedRecord(repeated, request_id, seconds)
+        single = AccessRecord(logging.INFO, fields_of(**facts, seconds=seconds, request_id=request_id))
+        single.msg["timestamp"] = timestamp_of(record.created)
+        assert formatter.format(record) == formatter.format(single)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_usual_access_line_takes_the_short_way(log_format: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(structlog.stdlib.ProcessorFormatter, "format", None)
     fields = {
@@ -263,7 +285,7 @@ def test_lines_in_the_buffer_are_written_while_a_process_idles_and_at_its_end() 
         "from apps.core.web.access_log import write_line\n"
         "configure_logging(level='INFO', log_format='json')\n"
         "def log(path):\n"
-        "    write_line(method='GET', path=path, status=200, address='', milliseconds=1, request_id='1')\n"
+        "    write_line(method='GET', path=path, status=200, address='', seconds=1, request_id='1')\n"
         "own, (read, write) = os.dup(2), os.pipe()\n"
         "os.dup2(write, 2)\n"
         "log('/health')\n"  # a probe, so of level DEBUG

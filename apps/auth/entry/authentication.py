@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication
@@ -12,10 +14,31 @@ from rest_framework.request import Request
 from apps.auth import selectors, services
 from apps.auth.errors import AUTHENTICATE_HEADER, Unauthenticated
 from apps.auth.principal import Principal
+from apps.auth.tokens.caller_cache import Acceptance, CallerUnknownError
+from apps.core.caching.replay import CALLER
 from apps.core.storage.clock import server_now
 
 _SCHEME = "bearer"
 _HEADER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,4096}) *", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceptedCaller:
+    """A caller whose answers may be replayed (:mod:`apps.core.caching.replay`)."""
+
+    acceptance: Acceptance
+    token_id: str | None
+
+    def is_accepted(self, now: float) -> bool:
+        """Whether the caller would be accepted again now (Unix seconds); decided from memory."""
+        return self.acceptance.holds(now)
+
+    def renew(self) -> None:
+        """Read the caller's state anew if it will soon be too old, and note the use of its token."""
+        with contextlib.suppress(CallerUnknownError):  # its next request says so
+            self.acceptance.renew()
+        if self.token_id is not None:
+            services.record_token_use(token_id=self.token_id, now=server_now())
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -39,6 +62,8 @@ class BearerAuthentication(BaseAuthentication):
             raise AuthenticationFailed(error.message) from error
         if principal.token_id is not None:
             services.record_token_use(token_id=principal.token_id, now=now)
+        if principal.acceptance is not None:
+            request.META[CALLER] = AcceptedCaller(principal.acceptance, principal.token_id)
         return principal, None
 
     def authenticate_header(self, request: Request) -> str:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import cast
 
 import pymongo
 import redis
@@ -76,9 +76,50 @@ class CallerUnknownError(Exception):
     """MongoDB does not respond, and the caller is not cached."""
 
 
-class _Read(NamedTuple):
-    state: CallerState | None
-    read_at: float
+class Reading:
+    """A state as it was read; ``read_at`` is the time from before the read, on the cache's timer."""
+
+    __slots__ = ("read_at", "state")
+
+    def __init__(self, state: CallerState | None, read_at: float) -> None:
+        self.state = state
+        self.read_at = read_at
+
+
+class Acceptance:
+    """That a caller was accepted until ``expires_at``, because its token or user had this ``state``."""
+
+    def __init__(
+        self,
+        key: str,
+        load: Callable[[], CallerState | None],
+        *,
+        state: CallerState,
+        expires_at: datetime,
+        cache: CallerCache | None = None,
+    ) -> None:
+        self._cache = cache or known_callers
+        self._key = key
+        self._load = load
+        self._state = state
+        self._expires_at_unix = expires_at.timestamp()
+        self._reading: Reading | None = None  # the last one that had this state
+
+    def holds(self, now: float) -> bool:
+        """Whether the caller would be accepted again now (Unix seconds); decided from memory."""
+        if self._reading is None or not self._cache.is_fresh(self._reading):
+            newest = self._cache.newest(self._key)
+            if newest is None or newest.state != self._state:
+                return False
+            self._reading = newest
+        return now < self._expires_at_unix
+
+    def renew(self) -> None:
+        """Read the state anew if it will soon be too old.
+
+        :raises CallerUnknownError: when MongoDB does not respond and the caller is not cached.
+        """
+        self._cache.look_up(self._key, self._load, max_age_seconds=FRESH_SECONDS / 2)
 
 
 class CallerCache:
@@ -87,11 +128,13 @@ class CallerCache:
     def __init__(self, *, timer: Callable[[], float] = time.monotonic) -> None:
         self._timer = timer
         self._lock = threading.Lock()
-        self._fresh: TTLCache[str, _Read] = TTLCache(MAX_CALLERS, FRESH_SECONDS, timer)
+        self._fresh: TTLCache[str, Reading] = TTLCache(MAX_CALLERS, FRESH_SECONDS, timer)
         self._last_known: TTLCache[str, CallerState] = TTLCache(MAX_CALLERS, LAST_KNOWN_SECONDS, timer)
         self._copied: TTLCache[str, CallerState] = TTLCache(MAX_CALLERS, COPY_EVERY_SECONDS, timer)
 
-    def look_up(self, key: str, load: Callable[[], CallerState | None]) -> CallerState | None:
+    def look_up(
+        self, key: str, load: Callable[[], CallerState | None], *, max_age_seconds: float = FRESH_SECONDS
+    ) -> CallerState | None:
         """Return the state of a token or user, or None when it does not exist.
 
         :param load: reads the state from MongoDB.
@@ -101,15 +144,27 @@ class CallerCache:
         with self._lock:
             read = self._fresh.get(key)
         # The age counts from before the read: a slow read may return a state that is already old.
-        if read is None or now - read.read_at >= FRESH_SECONDS:
-            read = _Read(self._load_or_recall(key, load), now)
+        if read is None or now - read.read_at >= max_age_seconds:
+            read = Reading(self._load_or_recall(key, load), now)
             with self._lock:
                 self._fresh[key] = read
         return read.state
 
+    def is_fresh(self, reading: Reading) -> bool:
+        """Whether a state was read so lately that it may still be used."""
+        return self._timer() - reading.read_at < FRESH_SECONDS
+
+    def newest(self, key: str) -> Reading | None:
+        """Return the state that was read last, None when it is too old to be used or was revoked."""
+        with self._lock:
+            reading = self._fresh.get(key)
+        return reading if reading is not None and self.is_fresh(reading) else None
+
     def mark_revoked(self, key: str) -> None:
         """Drop a revoked token from the cache, and let no process accept it while MongoDB is down."""
         with self._lock:
+            if (reading := self._fresh.get(key)) is not None:
+                reading.read_at = float("-inf")  # for those who hold it
             for known in (self._fresh, self._last_known, self._copied):
                 known.pop(key, None)
 

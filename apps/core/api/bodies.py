@@ -15,9 +15,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from apps.core import process_state
 from apps.core.errors import InvalidInput, PayloadTooLarge, RateLimited
-from apps.core.web_threads import Places, places_for_half
+from apps.core.web_threads import body_places
 
 RETRY_AFTER_SECONDS = 2
 # A length for bodies sent in chunks: without one, Django and DRF would treat them as empty.
@@ -47,7 +46,7 @@ class RequestBody:
             wanted = min(wanted, self._length_bytes - self._read_bytes)
         if wanted == 0:
             return b""
-        with reading_places().claim() as has_place:
+        with body_places().claim() as has_place:
             if not has_place:
                 raise TooManyBodies(
                     _("Too many request bodies are being received. Try again shortly."),
@@ -58,12 +57,6 @@ class RequestBody:
         if self._length_bytes is not None and len(data) < wanted:
             raise InvalidInput(_("The body ended before its announced length."))
         return data
-
-
-@process_state.made_once
-def reading_places() -> Places:
-    """Return this process's places for threads that wait for a body."""
-    return places_for_half()
 
 
 def guard_body(request: HttpRequest) -> None:

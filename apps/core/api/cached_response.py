@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
 from apps.core.api.envelope import JSON_CONTENT_TYPE
-from apps.core.caching.tiers import Entry
+from apps.core.caching.entry import Entry
+from apps.core.caching.read_through import Found
+from apps.core.caching.replay import allow_replay
 from apps.core.storage.clock import unix_now
 
 
@@ -35,6 +38,12 @@ def entry_response(
         response = HttpResponse(entry.body, content_type=JSON_CONTENT_TYPE, headers=sent)
     patch_vary_headers(response, ["Accept-Encoding"])
     return response
+
+
+def found_response(request: HttpRequest, found: Found[Any]) -> HttpResponse:
+    """Build the response to a GET from what the caches found; it may be replayed."""
+    allow_replay(request.META, found.group, found.field, found.entry)
+    return entry_response(request, found.entry)
 
 
 def _is_not_modified(request: HttpRequest, entry: Entry) -> bool:

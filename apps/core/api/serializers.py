@@ -169,9 +169,7 @@ def _reused(serializer_class: type[ReusingSerializer]) -> ReusingSerializer:
     serializer = serializer_class()
     for field in serializer.fields.values():
         for validator in field.validators:
-            str(
-                getattr(validator, "message", "")
-            )  # DRF formats it at its first use, not safely between threads
+            str(getattr(validator, "message", ""))  # DRF formats it at its first use, for all threads
     return serializer
 
 

@@ -28,11 +28,14 @@ class NothingKnown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[B]):
-    """An entry and the tier it comes from; ``built`` is set if it was built for this caller (tier l3).
+    """An entry, its place in the caches, and the tier it comes from.
 
+    ``built`` is set if the entry was built for this caller (tier l3).
     ``is_shared`` is false when Redis did not respond: L2 will not hold what was built.
     """
 
+    group: str
+    field: str
     entry: Entry
     tier: Tier
     built: B | None = None
@@ -57,19 +60,19 @@ def get_or_build(
         group, field, accepts=lambda entry: entry.is_fresh(unix_now()) or accepts_stale(entry)
     )
     if lookup.entry is not None and lookup.tier is not None:
-        return Found(lookup.entry, lookup.tier)
+        return Found(group, field, lookup.entry, lookup.tier)
     is_shared = lookup.ticket.epoch is not None
 
     def build_and_fill() -> Found[B]:
         built = build()
         tiers.fill(lookup.ticket, built.entry)
-        return Found(built.entry, "l3", built, is_shared)
+        return Found(group, field, built.entry, "l3", built, is_shared)
 
     def recall() -> Found[B]:
         known = tiers.last_known(group, field)
         if known is None:
             raise NothingKnown
-        return Found(known, "l1", is_shared=is_shared)
+        return Found(group, field, known, "l1", is_shared=is_shared)
 
     return build_or_recall(build_and_fill, recall, event="entry_without_mongodb", group=group)
 

@@ -8,49 +8,70 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+from apps.core import process_state
+
 _MAX_LOGGED_PATH = 300
+_NEW_ID = re.compile(r"[0-9a-f]{32}")  # as request_ids makes them
 _PROBES = frozenset({"/health", "/ready", "/metrics"})
 
 logger = logging.getLogger("collector.access")
 
 
-def write_line(
-    *,
-    method: str,
-    path: str,
-    status: int,
-    address: str,
-    milliseconds: float,
-    request_id: str,
-    bound: Mapping[str, Any] | None = None,
-    **facts: Any,
-) -> None:
+def write_line(*, path: str, bound: Mapping[str, Any] | None = None, **facts: Any) -> None:
     """Write the line of one request; its level is DEBUG for the probes, which balancers request often.
 
-    ``path`` is without the query string, which may contain a token. ``address`` is the client's,
-    ``milliseconds`` the duration. ``facts`` are further fields of the request; ``bound`` are those that are
-    bound to all of its lines.
+    ``facts`` are those of :func:`fields_of`; ``bound`` are those that are bound to all lines of the request.
     """
     level = logging.DEBUG if path in _PROBES else logging.INFO
     if logger.isEnabledFor(level):
-        fields = {
-            "method": method,
-            "path": path[:_MAX_LOGGED_PATH],
-            "status": status,
-            "address": address,
-            "milliseconds": round(milliseconds, 1),
-            **facts,
-            "event": "request",
-            "request_id": request_id,
-            **(bound or {}),
-        }
-        logger.handle(AccessRecord(level, fields))
+        logger.handle(AccessRecord(level, {**fields_of(path=path, **facts), **(bound or {})}))
+
+
+def fields_of(
+    *, method: str, path: str, status: int, address: str, seconds: float, request_id: str, **facts: Any
+) -> dict[str, Any]:
+    """Return the fields of an access line.
+
+    ``path`` is without the query string, which may contain a token. ``address`` is the client's, ``seconds``
+    the duration. ``facts`` are further fields of the request.
+    """
+    return {
+        "method": method,
+        "path": path[:_MAX_LOGGED_PATH],
+        "status": status,
+        "address": address,
+        "milliseconds": _milliseconds(seconds),
+        **facts,
+        "event": "request",
+        "request_id": request_id,
+    }
+
+
+class RepeatedLine:
+    """The line of requests that differ only in their ids, their durations and their times.
+
+    ``facts`` are the other ones of :func:`fields_of`. ``templates`` is for formatters: each makes one whole
+    line, by its name, and only fills in the others.
+    """
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        self.templates: dict[str, str] = {}
+
+    def write(self, request_id: str, seconds: float) -> None:
+        """Write the line of one more request."""
+        if not _NEW_ID.fullmatch(request_id):
+            write_line(**self.facts, request_id=request_id, seconds=seconds)  # a client's may hold a secret
+        elif logger.isEnabledFor(logging.INFO):
+            logger.handle(RepeatedRecord(self, request_id, seconds))
 
 
 class AccessRecord(logging.LogRecord):
@@ -63,7 +84,7 @@ class AccessRecord(logging.LogRecord):
         created = time.time()
         fields["logger"] = logger.name
         fields["level"] = name = "debug" if level == logging.DEBUG else "info"
-        fields["timestamp"] = f"{datetime.fromtimestamp(created, UTC).isoformat().removesuffix('+00:00')}Z"
+        fields["timestamp"] = timestamp_of(created)
         self.__dict__ = {
             **_COMMON,
             "levelno": level,
@@ -81,3 +102,38 @@ _COMMON = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "", (), None
     "threadName": None,
     "processName": None,
 }
+
+
+class RepeatedRecord(AccessRecord):
+    """The record of a :class:`RepeatedLine`, without a ``msg``: a formatter fills its template."""
+
+    line: RepeatedLine
+    request_id: str
+    milliseconds: float
+
+    def __init__(self, line: RepeatedLine, request_id: str, seconds: float) -> None:
+        self.__dict__ = {
+            **_COMMON,
+            "line": line,
+            "request_id": request_id,
+            "milliseconds": _milliseconds(seconds),
+            "created": time.time(),
+        }
+
+
+def timestamp_of(created: float) -> str:
+    """Return an instant (Unix seconds) as lines show it, in ISO 8601 and UTC."""
+    second = int(created)
+    return f"{_second_text(second)}.{int((created - second) * 1e6):06d}Z"
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+@lru_cache(maxsize=2)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+process_state.register(_second_text.cache_clear)

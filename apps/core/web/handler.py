@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http import HttpResponse
 from django.utils.http import parse_header_parameters
 
 
@@ -27,3 +29,11 @@ class Handler(WSGIHandler):
     """The application that a WSGI server calls; ``django.setup`` must have run before the first request."""
 
     request_class = Request
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # type: ignore[override]
+        """Answer a request. A finished body is returned as a list, which the server sends in one step."""
+        response = super().__call__(environ, start_response)
+        if not isinstance(response, HttpResponse):
+            return cast("Iterable[bytes]", response)  # a stream
+        response.close()
+        return [response.content]

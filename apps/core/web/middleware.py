@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import time
-import uuid
 from collections.abc import Callable
 from typing import cast
 
@@ -18,12 +16,13 @@ from django.utils.translation import gettext as _
 from apps.core.api.bodies import guard_body, read_ahead
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, error_response, is_api_path
 from apps.core.api.exceptions import code_of_status, internal_error_body
+from apps.core.caching.replay import BASIS, Basis
 from apps.core.errors import DomainError, ErrorCode
-from apps.core.web.access_log import write_line
+from apps.core.web.access_log import RepeatedLine, write_line
+from apps.core.web.request_ids import request_id_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _FIRST_ERROR_STATUS = 400
 _SERVER_ERROR_STATUS = 500
 
@@ -36,8 +35,7 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Bind the id to the log context while the request is handled."""
-        sent = request.headers.get("X-Request-ID", "")
-        request_id = sent if _SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        request_id = request_id_of(request.META.get("HTTP_X_REQUEST_ID"))
         request.request_id = request_id  # type: ignore[attr-defined]
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -69,17 +67,19 @@ class AccessLogMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         headers = response.headers
-        bound = structlog.contextvars.get_contextvars()
-        write_line(
-            method=request.method or "",
-            path=request.path,
-            status=response.status_code,
-            address=request.META.get("REMOTE_ADDR", ""),
-            milliseconds=(time.perf_counter() - started) * 1000,
-            request_id=bound.pop("request_id", ""),
-            bound=bound,
+        facts = {
+            "method": request.method or "",
+            "path": request.path,
+            "status": response.status_code,
+            "address": request.META.get("REMOTE_ADDR", ""),
             **{name: headers[one] for name, one in settings.ACCESS_LOG_HEADERS.items() if one in headers},
-        )
+        }
+        bound = structlog.contextvars.get_contextvars()
+        request_id = bound.pop("request_id", "")
+        write_line(**facts, request_id=request_id, seconds=time.perf_counter() - started, bound=bound)
+        basis: Basis | None = request.META.get(BASIS)
+        if basis is not None:
+            basis.write_line = RepeatedLine(**facts).write
         return response
 
 

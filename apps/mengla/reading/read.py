@@ -65,6 +65,13 @@ class Hit:
     source: Source
     is_fresh: bool
 
+    @property
+    def result(self) -> ReadResult:
+        """How the read is counted, if it is served from a tier."""
+        if self.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
+            return ReadResult.EMPTY
+        return ReadResult.FRESH if self.is_fresh else ReadResult.STALE
+
 
 @dataclass(frozen=True, slots=True)
 class Miss:
@@ -113,9 +120,7 @@ def _set_result(reading: outcomes.Reading, found: Hit | Miss) -> None:
     elif found.source == "fresh":
         reading.result = ReadResult.COLLECTED
     else:
-        is_empty = found.entry.headers.get(FRESHNESS_HEADER) == EMPTY
-        age = ReadResult.FRESH if found.is_fresh else ReadResult.STALE
-        reading.source, reading.result = found.source, ReadResult.EMPTY if is_empty else age
+        reading.source, reading.result = found.source, found.result
 
 
 def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refresh: bool) -> Hit | Miss:

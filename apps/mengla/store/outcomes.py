@@ -16,7 +16,7 @@ Reads are gathered and sent once a second; collections are counted at once, so t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -99,6 +99,18 @@ def _count_read(action: str, one: Reading, seconds: float | None) -> None:
     if seconds is not None:
         increments[LATENCY] = fields_of(READ_SECONDS, seconds)
     counters.gather(increments)
+
+
+def counter_of_hits(
+    action: str, source: str, result: ReadResult, *, is_timed: bool
+) -> Callable[[float], None]:
+    """Return a function that counts one more such read, given how long it took in seconds."""
+    hit = Reading(source, result)
+
+    def count(seconds: float) -> None:
+        _count_read(action, hit, seconds if is_timed else None)
+
+    return count
 
 
 def count_ended(

@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from apps.core import errors
-from apps.core.api.bodies import guard_body, read_body, reading_places
-from apps.core.web_threads import Places, threads_that_may_wait
+from apps.core.api.bodies import guard_body, read_body
+from apps.core.web_threads import Places, body_places, threads_that_may_wait
 
 LOGIN = "/api/auth/login"
 JSON = "application/json"
@@ -111,7 +111,7 @@ def taken(places: Places, count: int) -> Iterator[None]:
 @pytest.mark.parametrize("threads", [2, 3, 4, 16])
 def test_half_of_the_threads_may_wait_for_bodies(client: Client, settings: Any, threads: int) -> None:
     settings.WEB_THREADS = threads
-    with taken(reading_places(), max(1, threads // 2)):
+    with taken(body_places(), max(1, threads // 2)):
         for path in (LOGIN, "/api/webhook/mengla-notify"):
             answer = post(client, path, CONTENT_LENGTH="10", **{"wsgi.input": Silent()})
             assert (answer.status_code, json.loads(answer.content)["error"]) == (429, "RATE_LIMITED")

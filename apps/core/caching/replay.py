@@ -1,0 +1,323 @@
+"""Replays finished answers in front of Django, while everything that they rest on still holds.
+
+:class:`Replay` is a WSGI application around another one. A view says that its answer may be replayed, and
+what the answer rests on (:class:`Basis`); nothing is guessed from an address. Every other request, and every
+request whose answer does not hold any more, goes the whole way, which renews what is missing.
+
+* **For whom.** The key of an answer is all that can change it, byte for byte: method, path, query string,
+  body and the headers in :data:`KEY`, which are those that any layer reads for such an answer.
+* **How long.** As long as L1 holds the very entry and has caught up with the other processes, the entry is
+  fresh, and the caller is accepted as before. Each is a comparison in memory.
+* **What is new in each answer**: ``Age`` and ``X-Request-ID``. The server adds ``Date``.
+* **What is not lost**: each read is counted, each request has its access line, each token its last use.
+
+A thread catches up with the other processes, and reads the states of callers anew, before a reader has to.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Protocol
+
+import structlog
+from django.conf import settings
+
+from apps.core.caching.entry import Entry
+from apps.core.caching.memory import Slot
+from apps.core.caching.tiers import TieredCache, get_cache
+from apps.core.storage.clock import unix_now
+from apps.core.web_threads import body_places
+
+logger = structlog.get_logger(__name__)
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+Application = Callable[[Environ, Any], Iterable[bytes]]
+Head = tuple[Any, ...]
+
+# Keys in the environment of a request: the caller, put there by the authentication, and the basis of its
+# answer, put there by the view.
+CALLER = "replay.caller"
+BASIS = "replay.basis"
+MAX_BODY_BYTES = 4096  # a request with a longer body is not replayed
+MAX_KEY_BYTES = 8192
+KEYS_OF_ENTRY = 4  # the maximum number of answers, for each entry that L1 may hold
+# What decides about an answer. A test records what the whole way reads.
+KEY = (
+    *("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE", "REMOTE_ADDR", "wsgi.url_scheme"),
+    *("HTTP_AUTHORIZATION", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING", "HTTP_ACCEPT_LANGUAGE", "HTTP_COOKIE"),
+    *("HTTP_HOST", "HTTP_IF_NONE_MATCH", "HTTP_ORIGIN", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST"),
+    *("HTTP_X_FORWARDED_PORT", "HTTP_X_FORWARDED_PROTO"),
+)
+_MAX_LENGTH_DIGITS = 6
+_NEW_HEADERS = frozenset({"age", "x-request-id"})
+_RENEW_SECONDS = 0.1
+_RENEWAL_LIMIT_SECONDS = 0.2  # callers that are not renewed in this time go the whole way
+_IDLE_SECONDS = 10.0  # a process that has replayed nothing for so long does not catch up any more
+
+
+class Caller(Protocol):
+    """The caller of a request, as far as its acceptance goes."""
+
+    def is_accepted(self, now: float) -> bool:
+        """Whether the caller is accepted now (Unix seconds) as before; decided from memory."""
+
+    def renew(self) -> None:
+        """Read the caller's state anew if it will soon be too old, and note the use of its token."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Basis:
+    """What a finished answer rests on.
+
+    ``count`` counts a replay; its argument is the time that the replay took, in seconds. ``write_line``
+    writes the access line of a replay, given the request's id and that time. The middleware that writes the
+    lines sets it.
+    """
+
+    slot: Slot
+    tiers: TieredCache
+    caller: Caller
+    count: Callable[[float], None] | None = None
+    write_line: Callable[[str, float], None] | None = None
+
+    def current_entry(self, now: float) -> Entry | None:
+        """Return the entry if the answer may be sent now (Unix seconds), otherwise None."""
+        entry = self.slot.current()
+        if entry is None or not self.tiers.is_caught_up:
+            return None
+        is_valid = entry.is_fresh(now) and entry.is_servable(now) and self.caller.is_accepted(now)
+        return entry if is_valid else None
+
+
+def allow_replay(
+    environ: Environ, group: str, field: str, entry: Entry, *, count: Callable[[float], None] | None = None
+) -> None:
+    """Let the answer to this request be replayed while L1 holds ``entry`` and the other rules hold.
+
+    Nothing happens when the caller's acceptance cannot be decided from memory.
+    """
+    caller: Caller | None = environ.get(CALLER)
+    tiers = get_cache()
+    slot = tiers.slot_of(group, field)
+    if caller is not None and slot is not None and slot.entry is entry:
+        environ[BASIS] = Basis(slot=slot, tiers=tiers, caller=caller, count=count)
+
+
+class _Answer:
+    """A finished answer: its status, its headers without the new ones, and which body of the entry it has."""
+
+    __slots__ = ("basis", "body_name", "headers", "status", "was_used")
+
+    def __init__(self, basis: Basis, status: str, headers: Headers) -> None:
+        self.basis = basis
+        self.status = status
+        self.headers = [(name, value) for name, value in headers if name.lower() not in _NEW_HEADERS]
+        is_compressed = any(name.lower() == "content-encoding" for name, _ in headers)
+        self.body_name = "" if status.startswith("304") else "gzip_body" if is_compressed else "body"
+        self.was_used = False
+
+    def body_of(self, entry: Entry) -> bytes:
+        """Return the body that the answer sends."""
+        return getattr(entry, self.body_name) if self.body_name else b""
+
+
+class Replay:
+    """The WSGI application in front of ``application``.
+
+    ``request_id_of`` returns the id of a request, given its ``X-Request-ID`` header.
+    """
+
+    def __init__(self, application: Application, *, request_id_of: Callable[[str | None], str]) -> None:
+        self._application = application
+        self._request_id_of = request_id_of
+        self._max_answers: int = KEYS_OF_ENTRY * settings.L1_CACHE_MAX_SIZE
+        # A body of None: a request with a body and this head was answered, so its body is worth reading.
+        self._answers: dict[tuple[Head, bytes | None], _Answer | None] = {}
+        self._lock = threading.Lock()  # guards changes of the answers; readers need none
+        self._renewal = _Renewal()
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Answer a request by a replay, or go the whole way."""
+        started_at = time.perf_counter()
+        head: Head = tuple(map(environ.get, KEY))
+        length = _announced_bytes(environ)
+        if length != 0 and not self._read_ahead(environ, head, length):
+            return self._go_whole_way(environ, start_response, head, length)
+        body: bytes = environ["wsgi.input"].getvalue() if length else b""
+        answer = self._answers.get((head, body))
+        now = unix_now()
+        entry = answer.basis.current_entry(now) if answer is not None else None
+        if answer is None or entry is None:
+            return self._go_whole_way(environ, start_response, head, length)
+        basis = answer.basis
+        answer.was_used = basis.slot.was_used = True
+        request_id = self._request_id_of(environ.get("HTTP_X_REQUEST_ID"))
+        age_seconds = max(0, int(now - entry.stored_at))
+        start_response(
+            answer.status, [*answer.headers, ("Age", str(age_seconds)), ("X-Request-ID", request_id)]
+        )
+        self._renewal.note_use(basis)
+        seconds = time.perf_counter() - started_at
+        if basis.count is not None:
+            basis.count(seconds)
+        if basis.write_line is not None:
+            basis.write_line(request_id, seconds)
+        return [answer.body_of(entry)]
+
+    def close(self) -> None:
+        """End the thread that renews what the answers rest on."""
+        self._renewal.stop()
+
+    def _read_ahead(self, environ: Environ, head: Head, length: int | None) -> bool:
+        """Read the body of a request whose head was answered before; returns whether it was read.
+
+        A request without a valid token is refused before its body is read, so no other head's body is.
+        """
+        if length is None or (head, None) not in self._answers:
+            return False
+        with body_places().claim() as has_place:
+            if has_place:
+                environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(length))
+            return has_place
+
+    def _go_whole_way(
+        self, environ: Environ, start_response: Any, head: Head, length: int | None
+    ) -> Iterable[bytes]:
+        sent: list[Any] = []
+
+        def note_start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+            sent[:] = status, headers
+            return start_response(status, headers, exc_info)
+
+        stream = None
+        if length:
+            stream = environ["wsgi.input"] = _RecordedStream(environ["wsgi.input"])
+        result = self._application(environ, note_start)
+        basis: Basis | None = environ.get(BASIS)
+        body = stream.content() if stream is not None else b""
+        if basis is not None and sent and length is not None and len(body) == length:
+            self._remember(head, body, _Answer(basis, *sent), result)
+        return result
+
+    def _remember(self, head: Head, body: bytes, answer: _Answer, result: Iterable[bytes]) -> None:
+        entry = answer.basis.slot.entry
+        key_bytes = len(body) + sum(len(part) for part in head if part)
+        is_replayable = (
+            answer.status.startswith(("200", "304"))
+            and entry is not None
+            and result == [answer.body_of(entry)]
+            and not any(name.lower() == "set-cookie" for name, _ in answer.headers)
+            and key_bytes <= MAX_KEY_BYTES
+        )
+        if not is_replayable:
+            return
+        with self._lock:
+            if body:
+                self._answers[head, None] = None
+            self._answers[head, body] = answer
+            while len(self._answers) > self._max_answers:
+                self._forget_one()
+        self._renewal.start()
+
+    def _forget_one(self) -> None:
+        """Forget the oldest answer that was not used since the last search for one."""
+        while True:
+            key = next(iter(self._answers))
+            answer = self._answers.pop(key)
+            if answer is None or not answer.was_used:
+                return
+            answer.was_used = False
+            self._answers[key] = answer  # behind all others
+
+
+class _RecordedStream:
+    """The stream of a short body, which keeps what is read from it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._parts: list[bytes] = []
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, as the stream itself does."""
+        return self._noted(self._stream.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        """Return the next line, as the stream itself does."""
+        return self._noted(self._stream.readline(size))
+
+    def content(self) -> bytes:
+        """Return what was read."""
+        return b"".join(self._parts)
+
+    def _noted(self, data: bytes) -> bytes:
+        self._parts.append(data)
+        return data
+
+
+def _announced_bytes(environ: Environ) -> int | None:
+    """Return the announced length of a request's body; None when it is unknown or too long for a replay."""
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return None
+    announced = environ.get("CONTENT_LENGTH") or "0"
+    if not (announced.isascii() and announced.isdecimal() and len(announced) < _MAX_LENGTH_DIGITS):
+        return None
+    length = int(announced)
+    return length if length <= MAX_BODY_BYTES else None
+
+
+class _Renewal:
+    """A thread that renews what the answers rest on: the callers seen lately, and the news of L1."""
+
+    def __init__(self) -> None:
+        self._callers: set[Caller] = set()
+        self._tiers: TieredCache | None = None
+        self._used_at = 0.0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def note_use(self, basis: Basis) -> None:
+        """Note that an answer was replayed."""
+        self._callers.add(basis.caller)
+        self._tiers = basis.tiers
+
+    def start(self) -> None:
+        """Start the thread, if it does not run."""
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._renew, name="replay-renewal", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and wait for its end."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _renew(self) -> None:
+        while not self._stop.wait(_RENEW_SECONDS):
+            try:
+                self._renew_once(time.monotonic())
+            except Exception:
+                # Readers renew what they need themselves; without this thread they only wait for it.
+                logger.exception("replay_renewal_failed")
+
+    def _renew_once(self, now: float) -> None:
+        callers, self._callers = self._callers, set()
+        if callers:
+            self._used_at = now
+        if self._tiers is None or now - self._used_at > _IDLE_SECONDS:
+            return
+        self._tiers.keep_up()
+        for caller in list(callers):
+            if time.monotonic() - now > _RENEWAL_LIMIT_SECONDS:
+                return
+            caller.renew()
+            self._tiers.keep_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 from django.conf import settings
+from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 
 from apps.categories.models import Category
@@ -26,6 +27,29 @@ def prepare() -> None:
     call_command("ensure_admin")
     call_command("sync_schedules")
     assert Category.objects.exists()
+
+
+def create_operator(name: str, password: str) -> None:
+    """Create a staff user who may change the panel configuration."""
+    user = User.objects.create_user(name, password=password, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="change_panelmodule"))
+
+
+def deactivate(name: str) -> None:
+    """Let a user log in no more."""
+    User.objects.filter(username=name).update(is_active=False)
+
+
+def change_password(name: str) -> None:
+    """Give a user another password, which nobody knows."""
+    user = User.objects.get(username=name)
+    user.set_unusable_password()
+    user.save()
+
+
+def withdraw_permissions(name: str) -> None:
+    """Take all permissions of a user away; it stays a staff user."""
+    User.objects.get(username=name).user_permissions.clear()
 
 
 def insert_collections(count: int) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import httpx
@@ -15,38 +18,75 @@ from tests.integration.waiting import at_once, wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 PROMISED_SECONDS = 1.0
+PASSWORD = "a-long-enough-password"
 
 
-def test_a_revoked_token_is_refused_by_every_process_within_a_second(stack: Stack) -> None:
-    text, token_id = stack.create_token()
-    deadline = time.monotonic() + 60
-    revoked_at: list[float] = []
+def read(client: httpx.Client) -> int:
+    """Read what is replayed in front of Django."""
+    return client.get("/api/categories").status_code
 
-    def use(client: httpx.Client, is_accepted: threading.Event) -> None:
-        """Use the token without a pause until a second after its revocation."""
+
+def change(client: httpx.Client) -> int:
+    """Change nothing, which needs the permission nevertheless."""
+    return client.put("/api/panel-config", json={"layout": {"defaultPeriod": "month"}}).status_code
+
+
+@dataclass
+class Loser:
+    """A caller who uses its token without a pause, and loses something meanwhile."""
+
+    token: str
+    use: Callable[[httpx.Client], int]
+    lose: Callable[[], object]
+    refused: int
+    lost_at: float | None = None
+
+    def use_until_lost(self, client: httpx.Client, is_accepted: threading.Event) -> None:
+        deadline = time.monotonic() + 60
         while (began := time.monotonic()) < deadline:
-            status = client.get("/api/auth/me").status_code
-            assert status in (200, 401)
+            status = self.use(client)
+            assert status in (200, self.refused)
             if status == 200:
                 is_accepted.set()
-            if revoked_at and began - revoked_at[0] > PROMISED_SECONDS:
-                assert status == 401
+            if self.lost_at is not None and began - self.lost_at > PROMISED_SECONDS:
+                assert status == self.refused
                 return
+        raise AssertionError("nothing was lost")
 
-    def revoke(accepted: list[threading.Event]) -> None:
-        """Revoke it in the middle of the others' requests."""
+
+def test_what_a_caller_loses_is_refused_by_every_process_within_a_second(stack: Stack) -> None:
+    def log_in(name: str) -> str:
+        stack.caller.call("tests.integration.jobs.create_operator", name=name, password=PASSWORD)
+        with stack.client("") as client:
+            answer = client.post("/api/auth/login", json={"username": name, "password": PASSWORD})
+        return stack.remember(answer.json()["data"]["token"])
+
+    def lose(name: str, what: str) -> Callable[[], object]:
+        return lambda: stack.caller.call(f"tests.integration.jobs.{what}", name=name)
+
+    text, token_id = stack.create_token()
+    losers = [
+        Loser(text, read, lambda: stack.delete(f"/api/auth/tokens/{token_id}"), 401),
+        Loser(log_in("leaver"), read, lose("leaver", "deactivate"), 401),
+        Loser(log_in("changer"), read, lose("changer", "change_password"), 401),
+        Loser(log_in("demoted"), change, lose("demoted", "withdraw_permissions"), 403),
+    ]
+
+    def lose_all(accepted: list[threading.Event]) -> None:
         assert all(one.wait(20) for one in accepted)
-        with stack.client() as client:
-            assert client.delete(f"/api/auth/tokens/{token_id}").status_code == 200
-        revoked_at.append(time.monotonic())
+        for one in losers:
+            one.lose()
+            one.lost_at = time.monotonic()
 
-    with stack.web.clients(text) as by_worker:
-        clients = [client for (client,) in by_worker.values()]
-        accepted = [threading.Event() for _ in clients]
-        users = [partial(use, *one) for one in zip(clients, accepted, strict=True)]
-        at_once([partial(revoke, accepted), *users])
-        assert len(revoked_at) == 1
-        assert {client.get("/api/auth/me").status_code for client in clients} == {401}
+    with contextlib.ExitStack() as opened:
+        calls: list[Callable[[], None]] = []
+        accepted: list[threading.Event] = []
+        for one in losers:
+            by_worker = opened.enter_context(stack.web.clients(one.token))
+            for (client,) in by_worker.values():
+                accepted.append(threading.Event())
+                calls.append(partial(one.use_until_lost, client, accepted[-1]))
+        at_once([partial(lose_all, accepted), *calls])
 
 
 def test_renewed_figures_are_served_by_every_process_within_a_second(stack: Stack) -> None:

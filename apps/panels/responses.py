@@ -1,22 +1,39 @@
-"""The response with the panel configuration, as final bytes with an ETag."""
+"""The response with the panel configuration, as final bytes with an ETag, in the shared cache tiers.
+
+All clients read it, and people change it seldom. A change invalidates the entry in every process at once.
+The entry is fresh for a few seconds only, in case a change is killed before it does so. While MongoDB is
+down, the last known entry is served.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 from apps.core.api.cached_response import matches_etag
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.caching.tiers import Entry, build_entry
+from apps.core.caching.entry import Built, Entry, build_entry
+from apps.core.caching.read_through import Found, get_or_build
 from apps.core.storage.clock import unix_now
 from apps.panels.config import PanelConfig
 from apps.panels.errors import VersionConflict
-from apps.panels.selectors import read_config
+from apps.panels.selectors import CACHE_GROUP, read_config
 from apps.panels.serializers import PanelConfigSerializer
+
+FRESH_SECONDS: Final = 5
+SERVE_SECONDS: Final = 30 * 24 * 3600
+_CONFIG_FIELD: Final = "config"
+
+
+def find_config() -> Found[Built]:
+    """Return the response with the current configuration, as an entry of the caches."""
+    return get_or_build(CACHE_GROUP, _CONFIG_FIELD, lambda: Built(config_entry(read_config())))
 
 
 def config_entry(config: PanelConfig) -> Entry:
     """Return the response as an entry; its ETag changes with every change of the configuration."""
     now = unix_now()
     body = dump_json(success_body(PanelConfigSerializer(config).data))
-    return build_entry(body, stored_at=now, fresh_until=now, serve_until=now)
+    return build_entry(body, stored_at=now, fresh_until=now + FRESH_SECONDS, serve_until=now + SERVE_SECONDS)
 
 
 def expected_version(*, if_match: str | None, version: int | None) -> int | None:

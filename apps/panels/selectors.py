@@ -14,6 +14,7 @@ from apps.panels.panel_tasks import TASKS, PanelTask
 from apps.sync_tasks.selectors import Progress, last_run_of, progress_of
 
 CONFIG_ID = "default"
+CACHE_GROUP = "panels"  # of the entries that are built from the configuration
 
 
 @dataclass(frozen=True, slots=True)

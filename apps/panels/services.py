@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from pymongo.errors import DuplicateKeyError
 
 from apps.core import market_clock
+from apps.core.caching.tiers import get_cache
 from apps.core.errors import Conflict, InvalidInput
 from apps.core.periods import Period
 from apps.core.storage.mongo import collection_of, utc_now
@@ -19,7 +20,7 @@ from apps.mengla.runs.collect import Order, Selection
 from apps.panels.config import DEFAULT_CONFIG, PanelConfig, changed, differences
 from apps.panels.errors import UnknownModule, VersionConflict
 from apps.panels.models import PanelLayout
-from apps.panels.selectors import CONFIG_ID, find_task, read_config
+from apps.panels.selectors import CACHE_GROUP, CONFIG_ID, find_task, read_config
 from apps.sync_tasks.services import Started
 
 audit = structlog.get_logger("collector.audit")
@@ -141,6 +142,7 @@ def _change(
             return before
         after = replace(wanted, version=before.version + 1, updated_by=changed_by, updated_at=utc_now())
         if _store(after, replaces=before.version):
+            get_cache().invalidate(CACHE_GROUP)
             audit.info(
                 "panel_config_changed",
                 version=after.version,

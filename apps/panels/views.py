@@ -10,11 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.permissions import IsAdmin, IsAdminToChange, Needs
-from apps.core.api.cached_response import entry_response
+from apps.core.api.cached_response import entry_response, found_response
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.run_requests import order_of
 from apps.panels import selectors, services
-from apps.panels.responses import config_entry, expected_version
+from apps.panels.responses import config_entry, expected_version, find_config
 from apps.panels.serializers import (
     FillSerializer,
     PanelConfigChangeSerializer,
@@ -47,7 +47,7 @@ class PanelConfigViewSet(ViewSet):
     @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
     def retrieve(self, request: Request) -> HttpResponse:
         """Return the whole configuration."""
-        return entry_response(request._request, config_entry(selectors.read_config()))
+        return found_response(request._request, find_config())
 
     @extend_schema(
         summary="Change the panel configuration",

@@ -54,8 +54,8 @@ class TestReading:
         assert changed.status_code == 200
         assert changed.headers["ETag"] != tag
 
-    def test_reading_is_one_read_of_one_document(
-        self, reader: APIClient, monkeypatch: pytest.MonkeyPatch
+    def test_a_change_costs_one_read_of_one_document(
+        self, admin: APIClient, reader: APIClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[tuple[str, Any]] = []
         for name in ("find", "aggregate", "count_documents"):
@@ -67,8 +67,10 @@ class TestReading:
 
             monkeypatch.setattr(Collection, name, noted)
         data_of(reader.get(CONFIG))
-        asked.clear()  # the first request also looked up whose token it is
-        data_of(reader.get(CONFIG))
+        data_of(admin.put(CONFIG, {"layout": {"defaultPeriod": "year"}}))
+        asked.clear()  # the first requests also looked up whose tokens these are
+        for _ in range(2):
+            assert data_of(reader.get(CONFIG))["layout"]["defaultPeriod"] == "year"
         assert asked == [("panel_layout", {"_id": "default"})]
 
 

@@ -9,6 +9,8 @@ import pymongo
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from pymongo.errors import (
     AutoReconnect,
     DuplicateKeyError,
@@ -164,3 +166,24 @@ def test_an_operation_that_had_begun_before_ends_the_outage() -> None:
     mongo_outage.note()
     documents.find_one({})
     assert not mongo_outage.is_known
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_read"),
+    [
+        (User.objects.all(), True),
+        (User.objects.defer("password"), False),
+        (User.objects.only("username"), False),
+        (User.objects.defer("password").order_by("-id")[:1], False),
+        (User.objects.defer("last_login"), True),
+    ],
+    ids=["all", "defer", "only", "slice", "another"],
+)
+def test_a_deferred_field_is_not_read_before_it_is_used(rows: QuerySet[User], *, is_read: bool) -> None:
+    """A list of 100 rows would otherwise read 100 large documents: megabytes for a page."""
+    User.objects.create(username="ana", email="ana@example.org", password="x")
+    with CaptureQueriesContext(connection) as captured:
+        (user,) = rows.all()
+    (query,) = captured
+    assert ("'password'" in query["sql"] or "$project" not in query["sql"]) == is_read
+    assert (user.username, user.password, user.email) == ("ana", "x", "ana@example.org")

@@ -19,11 +19,19 @@ from apps.core.unwanted import unwanted
 # Where GDAL is installed, every process would load it. The backend understands this error as "GDAL is
 # missing".
 with unwanted("django.contrib.gis", error=ImproperlyConfigured):
-    from django_mongodb_backend import base
+    from django_mongodb_backend import base, operations
+
+
+class DatabaseOperations(operations.DatabaseOperations):  # type: ignore[misc]
+    """The backend's operations, with compilers of our own."""
+
+    compiler_module = "apps.core.storage.database.compiler"
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """The connection of one thread; every operation on documents starts with :meth:`get_collection`."""
+
+    ops_class = DatabaseOperations
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Client:
         """Return the client of this process, which all its threads share."""

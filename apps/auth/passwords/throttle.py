@@ -71,18 +71,27 @@ def _shared_limiter() -> MovingWindowRateLimiter:
 def _local_limiter() -> MovingWindowRateLimiter:
     storage = local_storage()
     if len(storage.events) > MAX_LOCAL_KEYS:
-        _drop_expired_windows(storage)
+        _drop_windows(storage)
     return MovingWindowRateLimiter(storage)
 
 
-def _drop_expired_windows(storage: MemoryStorage) -> None:
-    """Drop the keys of expired windows: the library never does, so invented names would fill the memory."""
+def _drop_windows(storage: MemoryStorage) -> None:
+    """Drop expired windows, and then the oldest until half of the maximum is left.
+
+    The library drops none of them, so invented names and addresses would fill the memory.
+    """
     now = time.time()
-    for key in list(storage.events):
-        with storage.locks[key]:
-            entries = storage.events.get(key)
-            if not entries or entries[0].expiry <= now:  # the newest entry is the first
-                storage.events.pop(key, None)
+    # The newest entry of a window is the first.
+    expired = [key for key, entries in list(storage.events.items()) if entries and entries[0].expiry <= now]
+    _forget(storage, expired)
+    if len(storage.events) > MAX_LOCAL_KEYS:
+        _forget(storage, list(storage.events)[: -(MAX_LOCAL_KEYS // 2)])
+
+
+def _forget(storage: MemoryStorage, keys: list[str]) -> None:
+    for key in keys:
+        with storage.locks[key]:  # not while an attempt is being counted
+            storage.clear(key)
 
 
 @process_state.made_once

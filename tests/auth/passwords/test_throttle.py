@@ -100,12 +100,15 @@ class TestWithoutRedis:
     ) -> None:
         monkeypatch.setattr(throttle, "MAX_LOCAL_KEYS", 20)
         real_time = time.time
-        for n in range(100):
-            # Each attempt comes a minute after the one before.
-            monkeypatch.setattr(time, "time", lambda n=n: real_time() + 61 * n)
-            count_login_attempt(username=f"user{n}", address=f"192.0.2.{n}")
-        count_login_attempt(username="last", address="192.0.2.200")
-        assert len(throttle.local_storage().events) <= 24
+        # Each attempt comes so long after the one before: after its window, or at once.
+        for pause_seconds in (61, 0):
+            for n in range(100):
+                monkeypatch.setattr(time, "time", lambda seconds=pause_seconds * n: real_time() + seconds)
+                count_login_attempt(username=f"user{n}", address=f"192.0.{pause_seconds}.{n}")
+            count_login_attempt(username="last", address=f"192.0.{pause_seconds}.200")
+            storage = throttle.local_storage()
+            assert len(storage.events) <= 24
+            assert len(storage.locks) <= 24
 
 
 @pytest.fixture

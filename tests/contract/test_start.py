@@ -6,12 +6,35 @@ import os
 import subprocess
 
 import pytest
+from django.db import connection
 from django_mongodb_backend import features, operations
 
 from tests.programs import run_python
 
 NOBODY_WANTS = {"django.contrib.gis.db", "django.contrib.gis.gdal", "django.contrib.gis.geos"}
 FEW_WANT = {"click", "httpx", "openpyxl", "pygments", "rich.console"}
+# What a web worker does not keep in memory until a request needs it, if ever, and who would load it.
+NOT_IN_WEB = {
+    "PIL": "openpyxl, for pictures in sheets",
+    "apps.launcher.embedded": "the servers of quickstart and the tests",
+    "apps.launcher.supervisor": "the worker cluster",
+    "apps.mengla.former.reference_import": "the import from the former program",
+    "apps.mengla.management": "the commands",
+    "apps.mengla.simulator": "its own command",
+    "babel": "nobody: dates and numbers are written by Django",
+    "click": "granian's and httpx's command lines",
+    "cryptography": "jwt, for algorithms that our tokens do not use",
+    "django.contrib.gis": "django-mongodb-backend, for fields that no model has",
+    "django_q.cluster": "the worker cluster",
+    "httpx": "notices of alerts, and the diagnosis",
+    "numpy": "openpyxl, for cells that hold its numbers",
+    "openpyxl": "a download of XLSX",
+    "pandas": "nobody: figures are built as bytes",
+    "pytest": "the tests",
+    "requests": "django-q2 and drf-spectacular, for what we do not use",
+    "rich": "the commands, and structlog for logs in colours",
+    "sqlite3": "the databases that Django supports besides ours",
+}
 WEB_WANTS = {
     "apps.auth.services",
     "apps.mengla.runs",
@@ -23,6 +46,7 @@ WEB_WANTS = {
     "yaml",
 }
 NOTHING_SPECIAL = NOBODY_WANTS | FEW_WANT | WEB_WANTS
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "config.settings"}
 SETUP = "import django; django.setup()"
 WEB = "import config.wsgi, config.urls"
 
@@ -32,7 +56,7 @@ pytestmark = pytest.mark.slow
 def python(code: str) -> subprocess.CompletedProcess[str]:
     """Run Python with our settings; nothing listens where they point to."""
     environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
+        **SETTINGS,
         "MONGO_URI": "mongodb://127.0.0.1:1",
         "REDIS_URI": "redis://127.0.0.1:1/0",
     }
@@ -73,6 +97,25 @@ def test_a_start_loads_only_what_it_needs(code: str, unwanted: set[str]) -> None
     loaded = loaded_by(code)
     assert "config.settings" in loaded
     assert loaded & unwanted == set()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.mongo
+def test_a_web_worker_loads_only_what_reads_need(reader_token: str) -> None:
+    """Not at its start, and not for figures and the admin's login page either."""
+    paths = ["/api/mengla?action=hot&primaryCatId=&timest=2020-01", "/admin/login/", "/metrics"]
+    headers = {"Authorization": f"Bearer {reader_token}", "Host": "localhost"}
+    requests = f"[print(test.Client().get(path, headers={headers}).status_code) for path in {paths}]"
+    tell = "print(*sys.modules)"
+    started, *statuses, ended = run_python(
+        "-c",
+        f"import sys; {WEB}; {tell}; from django import test; {requests}; {tell}",
+        env=os.environ | SETTINGS | {"MONGO_DB": connection.settings_dict["NAME"]},
+    ).stdout.splitlines()
+    assert [status for status in statuses if status.isdecimal()] == ["202", "200", "200"]
+    for loaded in (started.split(), ended.split()):
+        assert "config.urls" in loaded
+        assert {name for name in loaded if name in NOT_IN_WEB} == set()
 
 
 def test_no_process_of_ours_looks_for_libraries_of_the_system() -> None:

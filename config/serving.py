@@ -17,6 +17,8 @@ if multiprocessing.parent_process() is not None:
 
 from django.apps import apps as django_apps
 from django.conf import settings
+from django.urls import get_resolver
+from django.utils import translation
 
 from apps.launcher.processes import end_with_parent
 
@@ -29,6 +31,9 @@ from apps.core.web.request_ids import request_id_of
 from config.wsgi import application as django_application
 
 import_module(settings.ROOT_URLCONF)  # loaded now, so that the first request need not wait for it
+for _language, _name in settings.LANGUAGES:  # and so are the addresses and the texts of each language
+    with translation.override(_language):
+        _ = get_resolver().reverse_dict
 application = Replay(django_application, request_id_of=request_id_of)
 gc.freeze()
 gc.enable()

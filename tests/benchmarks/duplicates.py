@@ -1,10 +1,10 @@
 """What the remover of duplicates needs for a large collection: seconds, and memory of the command.
 
-    bin/_run -m apps.launcher.embedded exec -- .venv/bin/python -m tests.benchmarks duplicates
+    bin/bench --only duplicates
 
 1,000,000 documents in the forms of the former program and ours, 100,000 of them duplicates, in a collection
-of its own in the database ``collector_tests``; the command runs as operators run it. Results of a run stand
-in docs/benchmarks.md, and a test asserts with fewer documents that memory does not grow with them.
+of its own; the command runs as operators run it. Results of a run stand
+in docs/performance.md, and a test asserts with fewer documents that memory does not grow with them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from apps.core.storage.mongo import named_collection
+from tests.benchmarks.targets import Row
 from tests.programs import ROOT
 
 COLLECTION = "benchmark_duplicates"
@@ -110,17 +108,16 @@ def run_command(name: str, *arguments: str) -> Run:
     return Run(json.loads(ended.stdout), time.perf_counter() - started_at, peak_mb)
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    expected = fill(COLLECTION, DOCUMENTS)
-    table = Table(title=f"{DOCUMENTS:,} documents, {expected:,} duplicates")
-    for name in ("run", "duplicates", "deleted", "seconds", "peak MB"):
-        table.add_column(name, justify="right")
+def measure() -> Iterator[Row]:
+    """Yield seconds and memory of each run."""
+    fill(COLLECTION, DOCUMENTS)
     try:
         for label, arguments in (("dry run", ()), ("--apply", ("--apply",)), ("again", ("--apply",))):
             run = run_command(COLLECTION, *arguments)
-            counts = (f"{run.told[name]:,}" for name in ("duplicates", "deleted"))
-            table.add_row(label, *counts, f"{run.seconds:.0f}", f"{run.peak_mb:.0f}")
+            name = f"remove_duplicates, {DOCUMENTS:,} documents, {label}"
+            yield Row(f"{name}: duplicates", run.told["duplicates"])
+            yield Row(f"{name}: deleted", run.told["deleted"])
+            yield Row(f"{name}: time", run.seconds, "s")
+            yield Row(f"{name}: peak memory of the command", run.peak_mb, "MB")
     finally:
         named_collection(COLLECTION).drop()
-    Console(width=90).print(table)

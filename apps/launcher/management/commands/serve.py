@@ -82,14 +82,17 @@ class Command(TranslatedCommand):
         os.chdir(settings.BASE_DIR)
         os.execve(  # noqa: S606
             sys.executable,
-            [sys.executable, "-m", "config.web_server", *_granian_arguments(host, port, workers, threads)],
+            server_command(host=host, port=port, workers=workers, threads=threads),
             environment,
         )
 
 
-def _granian_arguments(host: str, port: int, workers: int, threads: int) -> list[str]:
+def server_command(
+    *, host: str, port: int, workers: int, threads: int, application: str = APPLICATION
+) -> list[str]:
+    """Return the command that starts granian; the benchmarks serve other applications in the same way."""
     return [
-        APPLICATION,
+        *(sys.executable, "-m", "config.web_server", application),
         *("--interface", "wsgi"),
         *("--http", "1"),
         "--no-ws",

@@ -15,7 +15,7 @@ from apps.launcher.processes import ProcessGroup
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".local" / "bench"
-DATABASE = "collector_bench"
+DATABASE = "collector_tests"  # its name says that it may be emptied
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,8 +59,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        help='only these: names of requests as in the tables ("L1 hit"), "scale", "memory", "duplicates", '
-        "or the name of a function of the scale figures",
+        help='only these: names of requests as in the tables ("L1 hit"), scale, memory, duplicates, claims, '
+        "planning, dispatch, lists",
     )
     found.add_argument(
         "--connections", type=_at_least_one, nargs="+", default=[1, 8, 64], help="(default: 1 8 64)"

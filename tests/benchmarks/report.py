@@ -23,7 +23,8 @@ def show(
 ) -> None:
     """Print the tables."""
     console = Console(width=WIDTH)
-    console.print("   ".join(f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()))
+    for name, value in machine.items():
+        console.print(f"{name.replace('_', ' '):<16}{value}")
 
     def group(case: Case) -> tuple[int, int]:
         return case.processes, case.connections
@@ -74,7 +75,7 @@ def _of_cases(title: str, cases: Sequence[Case]) -> Table:
     for case in cases:
         has_plain = bool(case.loads.get(PLAIN))
         table.add_row(
-            case.contender.name + (f" ({case.wrong()} wrong)" if case.wrong() else ""),
+            case.contender.name + ("" if case.is_valid else " (other responses!)"),
             *(number(value) for value in (case.per_second(), case.p50_ms(), case.p99_ms())),
             number(case.per_second(BARE)),
             number(case.ratio_to(BARE)),

@@ -66,9 +66,10 @@ class Case:
             return 0.0
         return median_ratio([load.per_second for load in ours], [load.per_second for load in others])
 
-    def wrong(self) -> int:
-        """Return how many responses were not as expected."""
-        return sum(load.wrong for loads in self.loads.values() for load in loads)
+    @property
+    def is_valid(self) -> bool:
+        """Whether practically all responses were the expected ones."""
+        return all(is_valid(load) for loads in self.loads.values() for load in loads)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything that was measured."""
@@ -111,6 +112,11 @@ class Plan:
     connections: Sequence[int]
     processes: Sequence[int]
     only: Sequence[str] = ()
+
+
+def is_valid(load: Load) -> bool:
+    """Whether there were responses, and practically all were the expected ones."""
+    return load.requests > 0 and load.wrong <= load.requests * _WRONG_SHARE
 
 
 def rotated(items: Sequence[Any], number: int, count: int) -> list[Any]:
@@ -206,7 +212,7 @@ class Rounds:
             for attempt in range(_ATTEMPTS):
                 with around():
                     load = self._measure(server, request, expected, case.connections, seconds)
-                if load.requests and load.wrong <= load.requests * _WRONG_SHARE:
+                if is_valid(load):
                     break
                 tell(
                     f"{contender.name} ({kind}): {load.wrong} of {load.requests} wrong, attempt {attempt + 1}"

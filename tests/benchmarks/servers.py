@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from django.conf import settings
 
 from apps.launcher.management.commands.serve import server_command
 from apps.launcher.ports import free_port
@@ -22,7 +22,6 @@ PRODUCT, SMALL_L1, BARE, PLAIN = "product", "small L1", "bare", "plain"
 SMALL_L1_ENTRIES = 16
 assert SMALL_L1_ENTRIES * 8 < HIT_COUNT
 _START_SECONDS = 90.0
-_WEB_THREADS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +32,6 @@ class Server:
     workers: int
     url: str
     process: ManagedProcess
-
-    def worker_pids(self) -> list[int]:
-        """Return the ids of the processes that handle requests."""
-        return [child.pid for child in psutil.Process(self.process.pid).children()]
 
     def empty_log(self) -> None:
         """Empty its log, which would grow by gigabytes; the server appends to it."""
@@ -92,7 +87,7 @@ class Servers:
         return os.environ | {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "WEB_WORKERS": str(workers),
-            "WEB_THREADS": str(_WEB_THREADS),
+            "WEB_THREADS": str(settings.WEB_THREADS),
             "LOG_LEVEL": "INFO",
             # No worker cluster runs, so nothing is ever sent to it.
             "COLLECT_SERVICE_URL": f"http://{HOST}:9",
@@ -105,5 +100,5 @@ def _command(kind: str, port: int, workers: int) -> list[str]:
         return [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
     application = f"tests.benchmarks.{'bare' if kind == BARE else 'plain.wsgi'}:application"
     return server_command(
-        host=HOST, port=port, workers=workers, threads=_WEB_THREADS, application=application
+        host=HOST, port=port, workers=workers, threads=settings.WEB_THREADS, application=application
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from tests.benchmarks.arithmetic import median, median_ratio, percentile
 from tests.benchmarks.contenders import until_expected
+from tests.benchmarks.figures import chosen
 from tests.benchmarks.load import Expected, Request, UnexpectedAnswer, own, wrk
 from tests.benchmarks.rounds import Case, rotated
-from tests.benchmarks.run import NUMBERS, rows_of
 from tests.benchmarks.targets import Row, Target, targets
 from tests.programs import run_python
 
@@ -112,13 +113,18 @@ def test_figures_are_compared_with_their_targets() -> None:
         assert Target(name="x", wanted="fast", measured=1).holds
 
 
-def test_a_figure_may_be_a_row_a_tuple_or_a_number_with_a_name() -> None:
-    assert rows_of("lists", [("page 900", 90.0, "ms", "at most 100")]) == [
-        Row("page 900", 90.0, "ms", "at most 100")
+def test_a_figure_may_be_a_row_a_number_with_a_name_or_two_times() -> None:
+    (claims,) = chosen(["claims"])
+    rows = claims.rows({"claims_per_second": 1200.0, "ms_per_claim": 3.0, "claims": 10})
+    assert [(row.value, row.target) for row in rows] == [(1200.0, "at least 1,000"), (3.0, "")]
+    assert claims.rows([("idle", 110.0, "MB", "at most 120")]) == [Row("idle", 110.0, "MB", "at most 120")]
+    two_times = SimpleNamespace(name="records: page 900", few_ms=40.0, many_ms=60.0)
+    assert [(row.value, row.target) for row in claims.rows([two_times])] == [
+        (40.0, ""),
+        (60.0, "at most 100"),
+        (1.5, ""),
     ]
-    known, unknown = rows_of("claims", {"claims_per_second": 1200.0, "claims": 10})
-    assert known == Row(NUMBERS["claims_per_second"][0], 1200.0, "/s", "at least 1,000")
-    assert unknown == Row("claims: claims", 10)
+    assert [one.name for one in chosen(["scale"])] == ["claims", "planning", "dispatch", "lists"]
 
 
 def test_the_command_line_explains_itself() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -21,6 +22,11 @@ DATABASE = "collector_tests"  # its name says that it may be emptied
 def main(arguments: Sequence[str]) -> int:
     """Run what the arguments ask for; the exit status is 0 whatever was measured."""
     options = parser().parse_args(arguments)
+    if options.show:
+        from tests.benchmarks import report
+
+        report.show(json.loads(options.show.read_text("utf-8")), is_markdown=options.markdown)
+        return 0
     if options.quick:
         options.rounds, options.seconds = 1, 1
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as directory:
@@ -81,6 +87,10 @@ def parser() -> argparse.ArgumentParser:
         default=RESULTS / time.strftime("%Y%m%d-%H%M%S.json"),
         metavar="FILE",
         help="where the results are written (default: a new file in .local/bench)",
+    )
+    found.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    found.add_argument(
+        "--show", type=Path, metavar="FILE", help="measure nothing, print the tables of an earlier run"
     )
     return found
 

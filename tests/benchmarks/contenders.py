@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+import pymongo
 from bson import ObjectId
 
 from apps.core.caching.tiers import DATA_PREFIX, EPOCH_KEY
@@ -29,6 +30,7 @@ from apps.core.storage.mongo import collection_of
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection
+from tests.benchmarks.kinds import PRODUCT, SMALL_L1
 from tests.benchmarks.load import Answer, Expected, Request, UnexpectedAnswer, ask
 from tests.benchmarks.seed import (
     CAT_ID,
@@ -37,10 +39,10 @@ from tests.benchmarks.seed import (
     L3_COUNT,
     LEVEL1_COUNT,
     MISS_DAYS,
+    PATIENCE_SECONDS,
     day_of,
     query_of,
 )
-from tests.benchmarks.servers import PRODUCT, SMALL_L1
 
 _DELETE_SECONDS = 0.1
 _ANSWERS_IN_A_ROW = 8
@@ -173,7 +175,8 @@ def empty_queue(kept: str) -> Iterator[None]:
     try:
         yield
     finally:
-        collection_of(Collection).delete_many({"_id": {"$ne": ObjectId(kept)}})
+        with pymongo.timeout(PATIENCE_SECONDS):
+            collection_of(Collection).delete_many({"_id": {"$ne": ObjectId(kept)}})
 
 
 def _path(action: Action, number: int, cat_id: str = CAT_ID) -> str:

@@ -38,18 +38,17 @@ def run(options: argparse.Namespace, directory: Path) -> None:
             continue
         tell(f"measuring {figures.name}")
         empty_servers()
-        rows += figures.rows(measure())
-    facts = machine.describe(name)
-    found = targets(cases, rows)
-    report.show(facts, cases, rows, found)
-    report.write(
-        options.json,
-        {
-            "machine": facts,
-            "options": {"rounds": plan.rounds, "seconds": plan.seconds},
-            "requests": [case.as_json() for case in cases],
-            "rows": [row._asdict() for row in rows],
-            "targets": [one.as_json() for one in found],
-        },
-    )
+        try:
+            rows += figures.rows(measure())
+        except Exception as error:  # what was measured before is not lost
+            tell(f"{figures.name} failed: {error!r}")
+    facts = {
+        "machine": machine.describe(name),
+        "options": {"rounds": plan.rounds, "seconds": plan.seconds},
+        "requests": [case.as_json() for case in cases],
+        "rows": [row._asdict() for row in rows],
+        "targets": [one.as_json() for one in targets(cases, rows)],
+    }
+    report.show(facts, is_markdown=options.markdown)
+    report.write(options.json, facts)
     tell(f"The results are in {options.json}")

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from io import StringIO
 from typing import Any
 
+import pymongo
 from bson import ObjectId
 from django.core.management import call_command
 from pymongo.errors import OperationFailure
@@ -34,6 +35,7 @@ FIRST_DAY = date(2022, 1, 1)
 HIT_COUNT = 200  # stored rankings that L2 keeps
 L3_COUNT = 1000  # stored rankings that L2 does not keep
 MISS_DAYS = 50  # for each category, days of which nothing is stored
+PATIENCE_SECONDS = 600  # of operations that no reader waits for; the product's end after 1.5 s
 _IDS_PER_LEVEL1 = 100
 
 
@@ -112,17 +114,17 @@ def store(action: Action, count: int, data: dict[str, Any]) -> None:
     assert example is not None
     for numbers in batches(range(1, count), 100):
         queries = [query_of(action, number) for number in numbers]
-        records.insert_many(
-            [example | {"_id": query.record_ids[0], "period_key": query.start.key} for query in queries],
-            ordered=False,
-        )
+        copies = [example | {"_id": query.record_ids[0], "period_key": query.start.key} for query in queries]
+        with pymongo.timeout(PATIENCE_SECONDS):
+            records.insert_many(copies, ordered=False)
 
 
 def empty_servers() -> None:
     """Empty the database and the Redis database of this process."""
     database = collection_of(Record).database
     try:
-        database.client.drop_database(database.name)
+        with pymongo.timeout(PATIENCE_SECONDS):
+            database.client.drop_database(database.name)
     except OperationFailure as error:
         raise SystemExit(f"the database cannot be emptied: {error}") from error
     get_redis().flushdb()

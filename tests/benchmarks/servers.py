@@ -13,11 +13,11 @@ from django.conf import settings
 from apps.launcher.management.commands.serve import server_command
 from apps.launcher.ports import free_port
 from apps.launcher.processes import ManagedProcess, ProcessGroup
+from tests.benchmarks.kinds import BARE, PLAIN, PRODUCT, SMALL_L1
 from tests.benchmarks.seed import HIT_COUNT
 from tests.programs import ROOT
 
 HOST = "127.0.0.1"
-PRODUCT, SMALL_L1, BARE, PLAIN = "product", "small L1", "bare", "plain"
 # L1 holds less than is requested in turn, so that every request needs L2 or L3.
 SMALL_L1_ENTRIES = 16
 assert SMALL_L1_ENTRIES * 8 < HIT_COUNT

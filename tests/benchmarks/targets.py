@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tests.benchmarks.contenders import L1_HIT
+from tests.benchmarks.kinds import BARE, PLAIN, PRODUCT
 from tests.benchmarks.rounds import Case
-from tests.benchmarks.servers import BARE, PLAIN, PRODUCT
 
 REPLAYED = (L1_HIT, "L1 hit, gzip", "L1 hit, 304", "category tree", "panel configuration")
 LIMIT_PER_SECOND = 25_000

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests.benchmarks import report
 from tests.benchmarks.arithmetic import median, median_ratio, percentile
 from tests.benchmarks.contenders import until_expected
 from tests.benchmarks.figures import chosen
@@ -125,6 +127,29 @@ def test_a_figure_may_be_a_row_a_number_with_a_name_or_two_times() -> None:
         (1.5, ""),
     ]
     assert [one.name for one in chosen(["scale"])] == ["claims", "planning", "dispatch", "lists"]
+
+
+def test_the_tables_of_an_earlier_run_can_be_shown(tmp_path: Path) -> None:
+    load = {"requests_per_second": 14_000.4, "p50_ms": 0.51, "p99_ms": 1.9}
+    case = {
+        **{"contender": "L1 hit", "connections": 8, "processes": 1, "is_valid": True},
+        **{
+            "ratio_to_bare": 0.6,
+            "ratio_to_plain": 48.0,
+            "median": {"product": load, "bare": load, "plain": load},
+        },
+    }
+    row = Row("claims", 1500.0, "/s", "at least 1,000")
+    facts = {
+        "machine": {"cores": 2},
+        "requests": [case],
+        "rows": [row._asdict()],
+        "targets": [one.as_json() for one in targets([], [row])],
+    }
+    report.write(tmp_path / "run.json", facts)
+    done = run_python("-m", "tests.benchmarks", "--show", str(tmp_path / "run.json"), "--markdown")
+    assert "| L1 hit | 14,000 | 0.51 | 1.9 | 14,000 | 0.6 | 14,000 | 48.0 |" in done.stdout, done.stderr
+    assert "| claims | at least 1,000 | 1,500 /s | yes |" in done.stdout
 
 
 def test_the_command_line_explains_itself() -> None:

@@ -95,7 +95,7 @@ def number(value: float) -> str:
 
 
 def _of_requests(title: str, cases: Sequence[Facts]) -> Table:
-    names = ("request", "per second", "p50 ms", "p99 ms", "bare, per second", "share", "plain, per second")
+    names = ("request", "per second", "p50 ms", "p99 ms", "bare, per second", "bare, p99 ms", "share")
     rows = []
     for case in cases:
         median = case["median"]
@@ -105,12 +105,13 @@ def _of_requests(title: str, cases: Sequence[Facts]) -> Table:
                 case["contender"] + ("" if case["is_valid"] else " (other responses!)"),
                 *(number(ours[name]) for name in ("requests_per_second", "p50_ms", "p99_ms")),
                 number(median[BARE]["requests_per_second"]),
+                number(median[BARE]["p99_ms"]),
                 number(case["ratio_to_bare"]),
                 number(plain["requests_per_second"]) if plain else "",
                 number(case["ratio_to_plain"]) if plain else "",
             )
         )
-    return Table(title=title, names=(*names, "times"), rows=rows)
+    return Table(title=title, names=(*names, "plain, per second", "times"), rows=rows)
 
 
 def _many(count: int, name: str) -> str:

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, directory: Path) -> None:
         empty_servers()
         try:
             rows += figures.rows(measure())
-        except Exception as error:  # what was measured before is not lost
+        except (Exception, SystemExit) as error:  # what was measured before is not lost
             tell(f"{figures.name} failed: {error!r}")
     facts = {
         "machine": machine.describe(name),

@@ -108,6 +108,7 @@ def _set_up_django() -> None:
     import tests.environment  # noqa: F401 - sets the variables that the settings read
 
     os.environ["LOG_LEVEL"] = "WARNING"  # of this process; the servers have their own
+    os.environ["ALLOWED_HOSTS"] = "127.0.0.1,testserver"  # the second one is that of Django's test client
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     import django
 

@@ -225,6 +225,9 @@ CLOCKS_DEADLINE_SECONDS = 0.5  # to compare the clocks, after the health checks
 DIAGNOSIS_LIMIT_SECONDS = 3.0
 DIAGNOSIS_REQUEST_SECONDS = 2.5  # so that the HTTP requests of a check end before the limit
 
+# How long the reason why collections wait is shown after it has changed.
+OBSTACLE_REMEMBERED_SECONDS = 0.5
+
 # --- Worker cluster -------------------------------------------------------------------------------
 
 Q_CLUSTER = {

@@ -21,12 +21,12 @@ urlpatterns = [
     path("metrics", prometheus, name="metrics"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),  # the language switch of the admin
+    path("api/", include("apps.mengla.urls")),  # first of the API: addresses are tried in this order
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", DocsView.as_view(url_name="schema"), name="docs"),
     path("api/auth/", include("apps.auth.urls")),
     path("api/", include("apps.categories.urls")),
     path("api/", include("apps.sync_tasks.urls")),
-    path("api/", include("apps.mengla.urls")),
     path("api/", include("apps.panels.urls")),
     path("api/admin/", include("apps.admin.urls")),
     re_path(r"^api(?:/.*)?$", core_views.unknown_api_path),

@@ -97,6 +97,7 @@ def _patience() -> Iterator[None]:
         for name in _WAITS:
             patch.setattr(django_settings, name, _PATIENCE_SECONDS)
         patch.setattr(django_settings, "OUTAGE_REMEMBERED_SECONDS", _OUTAGE_REMEMBERED_SECONDS)
+        patch.setattr(django_settings, "OBSTACLE_REMEMBERED_SECONDS", 0)
         yield
 
 

@@ -137,7 +137,7 @@ class QuerySerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse a known parameter that is given more than once."""
-        if isinstance(data, QueryDict):
+        if isinstance(data, QueryDict) and any(len(values) > 1 for _, values in data.lists()):
             repeated = [str(name) for name in self.fields if len(data.getlist(str(name))) > 1]
             if repeated:
                 message = self.error_messages["repeated"]

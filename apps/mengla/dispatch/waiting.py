@@ -5,15 +5,17 @@ A reason has a stable code, which the API shows, and a text for people.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import get_language, gettext_noop, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
 
+from apps.core import process_state
 from apps.core.liveness.processes import newest_heartbeat, worker_problem
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.time_texts import clock_text, seconds_between
@@ -73,7 +75,22 @@ def waiting_of(collection: Document, *, position: int) -> Waiting | None:
     """
     if collection["status"] != CollectionStatus.PENDING:
         return None
-    return obstacle() or _own_reason(collection, position)
+    return _remembered_obstacle() or _own_reason(collection, position)
+
+
+# By language, because a reason has a text: when to look again (monotonic seconds), and the reason.
+_remembered: dict[str, tuple[float, Waiting | None]] = {}
+process_state.register(_remembered.clear)
+
+
+def _remembered_obstacle() -> Waiting | None:
+    """Return :func:`obstacle` as it was a moment ago: readers who poll would ask both servers each time."""
+    language = get_language() or ""
+    until, reason = _remembered.get(language, (0.0, None))
+    if time.monotonic() >= until:
+        reason = obstacle()
+        _remembered[language] = time.monotonic() + settings.OBSTACLE_REMEMBERED_SECONDS, reason
+    return reason
 
 
 def waiting_of_run(run_id: str) -> Waiting | None:

@@ -52,6 +52,7 @@ logger = structlog.get_logger(__name__)
 Source = Literal["l1", "l2", "l3", "fresh"]
 MAX_WAIT_SECONDS = 30
 _WAIT_POLL_SECONDS = 0.1
+_JOINED_SECONDS = 1.0
 _REFRESH_PAUSE_SECONDS = 5.0
 _REFRESH_PAUSE_AFTER_FAILURE_SECONDS = 60.0
 _UNSUCCESSFUL_STATUSES = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
@@ -131,8 +132,12 @@ def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refres
     try:
         found = _find(query, accepts_stale=lambda one: wait_seconds == 0 or PARTIAL_HEADER not in one.headers)
     except NothingStored:
+        if wait_seconds == 0 and (collection := _recently_joined(query)) is not None:
+            return Miss(collection)
         _check_category(query)
         enqueued = _enqueue(query, requested_by=requested_by)
+        with _recent_lock:
+            recently_joined[query.identity] = enqueued.collection_id
         return _await_or_miss(query, enqueued.collection_id, wait_seconds)
     hit = _hit_of(found)
     if found.built is not None:
@@ -187,11 +192,27 @@ def _enqueue(query: DataQuery, *, requested_by: str, is_forced: bool = False) ->
     return enqueued
 
 
-# --- Refreshing in the background -----------------------------------------------------------------
-
+# The collections that readers of this process have enqueued or joined a moment ago, by identity.
+recently_joined: TTLCache[str, Any] = TTLCache(maxsize=10_000, ttl=_JOINED_SECONDS)
 recently_refreshed: TTLCache[str, None] = TTLCache(maxsize=10_000, ttl=_REFRESH_PAUSE_SECONDS)
-_recently_refreshed_lock = threading.Lock()
+_recent_lock = threading.Lock()
+process_state.register(recently_joined.clear)
 process_state.register(recently_refreshed.clear)
+
+
+def _recently_joined(query: DataQuery) -> dict[str, Any] | None:
+    """Return the collection that a reader of this process has just joined, if it is still under way.
+
+    To join it again would change nothing: it is marked and the dispatcher is woken. So a reader who polls
+    costs no write.
+    """
+    with _recent_lock:
+        collection_id = recently_joined.get(query.identity)
+    collection = selectors.find_collection(str(collection_id)) if collection_id else None
+    return collection if collection and collection["active_key"] is not None else None
+
+
+# --- Refreshing in the background -----------------------------------------------------------------
 
 
 def _refresh_in_background(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
@@ -200,7 +221,7 @@ def _refresh_in_background(query: DataQuery, entry: Entry, *, requested_by: str)
     At most once in five seconds per query and process. A failure of the database here never reaches the
     reader: the stale entry is served.
     """
-    with _recently_refreshed_lock:
+    with _recent_lock:
         if query.identity in recently_refreshed or mongo_outage.is_known:
             return None
         recently_refreshed[query.identity] = None

@@ -241,3 +241,16 @@ def test_the_pause_of_the_service_is_told_apart_from_a_request_in_flight(setting
     assert turn.claim() == 0
     turn.end(pause_seconds=30)
     assert 29 < spacing.remaining_pause_seconds() <= 30
+
+
+def test_readers_who_poll_ask_the_servers_once_and_not_each_time(
+    miss: Miss, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OBSTACLE_REMEMBERED_SECONDS = 3600
+    asked: list[None] = []
+    monkeypatch.setattr("apps.mengla.dispatch.waiting.no_worker", lambda: asked.append(None))
+    for _ in range(3):
+        miss()
+    assert len(asked) == 1
+    miss("zh-hans")  # its text is in another language
+    assert len(asked) == 2

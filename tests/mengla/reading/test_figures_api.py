@@ -15,6 +15,8 @@ from apps.core.caching.tiers import clear_all
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action, Priority
+from apps.mengla.queue import removal
+from apps.mengla.reading import read as read_module
 from apps.mengla.upstream import breaker
 from tests.mengla.support import (
     change_records,
@@ -72,6 +74,23 @@ def fields_of(response: Any) -> list[str]:
 
 
 class TestMiss:
+    def test_that_is_polled_joins_its_collection_once_while_it_is_active(
+        self, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        joined: list[Any] = []
+        join = read_module.jobs.enqueue
+
+        def note(query: Any, **options: Any) -> Any:
+            joined.append(query)
+            return join(query, **options)
+
+        monkeypatch.setattr(read_module.jobs, "enqueue", note)
+        ids = [ask().json()["data"]["collection"]["id"] for _ in range(3)]
+        assert (len(set(ids)), len(joined)) == (1, 1)
+        removal.cancel_pending({})
+        assert ask().json()["data"]["collection"]["id"] != ids[0]
+        assert len(joined) == 2
+
     def test_is_answered_with_the_collection(self, ask: Ask) -> None:
         response = ask()
         (collection,) = collections()

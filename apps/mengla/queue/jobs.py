@@ -19,8 +19,9 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -50,6 +51,9 @@ _MAX_PAST_TOKENS = 20
 _POST_MARGIN_SECONDS = 15
 _UNUSABLE_ANSWERS = (CollectionError.UNREADABLE_PAYLOAD, CollectionError.UNSTORABLE_PAYLOAD)
 _ENQUEUE_TRIES = 20
+_TOKEN_BYTES = 24
+_ORDER = [("priority", ASCENDING), ("created_at", ASCENDING)]
+_ID_INDEX = "_id_"
 Document = dict[str, Any]
 
 
@@ -121,37 +125,46 @@ def claim(*, slot_count: int, is_probe: bool = False, prefers_untried: bool = Fa
     return next((claimed for claimed in claims if claimed is not None), None)
 
 
+def claim_many(limit: int, *, slot_count: int) -> list[Document]:
+    """Claim up to ``limit`` due collections in the order of :func:`claim`, for requests sent at the same time.
+
+    Returns none when nothing is due or no slot is free. One update claims them all, so each costs a fraction
+    of a :func:`claim`. The update is atomic for each collection, not for all of them: processes that try to
+    claim the same ones claim different ones.
+    """
+    documents = collection_of(Collection)
+    while slots := _free_slots(slot_count)[:limit]:
+        now = utc_now()
+        due: Document = {"status": CollectionStatus.PENDING.value, "not_before": {"$lte": now}}
+        found = documents.find(due, {"_id": 1}, sort=_ORDER, hint=QUEUE_INDEX, limit=len(slots))
+        ids = [document["_id"] for document in found]
+        if not ids:
+            break
+        tokens = [secrets.token_urlsafe(_TOKEN_BYTES) for _ in ids]
+        number = {"$indexOfArray": [ids, "$_id"]}
+        changes = _begin_attempt(
+            token={"$arrayElemAt": [{"$literal": tokens}, number]},
+            slot={"$arrayElemAt": [slots, number]},
+            now=now,
+        )
+        with suppress(DuplicateKeyError):  # another process has claimed one of these slots
+            documents.update_many(due | {"_id": {"$in": ids}}, changes, hint=_ID_INDEX)
+        ours = documents.find({"_id": {"$in": ids}, "attempt_token": {"$in": tokens}}, hint=_ID_INDEX)
+        claimed = sorted(ours, key=lambda document: ids.index(document["_id"]))
+        if claimed:
+            return claimed  # otherwise other processes have claimed them all: try the next ones
+    return []
+
+
 def _claim(wanted: Document, *, slot_count: int, is_probe: bool) -> Document | None:
     documents = collection_of(Collection)
     for slot in _free_slots(slot_count):
-        now = utc_now()
-        token = secrets.token_urlsafe(24)
-        lease = settings.COLLECT_REQUEST_TIMEOUT_SECONDS * 2 + _POST_MARGIN_SECONDS
+        token = {"$literal": secrets.token_urlsafe(_TOKEN_BYTES)}
         try:
             claimed: Document | None = documents.find_one_and_update(
                 {"status": CollectionStatus.PENDING.value} | wanted,
-                [
-                    {
-                        "$set": {
-                            "status": CollectionStatus.DISPATCHED.value,
-                            "attempts": {"$add": ["$attempts", 1]},
-                            "past_tokens": {
-                                "$slice": [
-                                    {"$concatArrays": ["$past_tokens", [token]]},
-                                    -_MAX_PAST_TOKENS,
-                                ]
-                            },
-                            "attempt_token": {"$literal": token},
-                            "execution_id": "",
-                            "is_probe": is_probe,
-                            "slot": slot,
-                            "lease_until": now + timedelta(seconds=lease),
-                            "dispatched_at": now,
-                            "updated_at": now,
-                        }
-                    }
-                ],
-                sort=[("priority", ASCENDING), ("created_at", ASCENDING)],
+                _begin_attempt(token=token, slot=slot, now=utc_now(), is_probe=is_probe),
+                sort=_ORDER,
                 # This index has the order of the sort; any other would sort the whole backlog at each claim.
                 hint=QUEUE_INDEX,
                 return_document=ReturnDocument.AFTER,
@@ -162,21 +175,38 @@ def _claim(wanted: Document, *, slot_count: int, is_probe: bool) -> Document | N
     return None
 
 
+def _begin_attempt(*, token: Any, slot: Any, now: datetime, is_probe: bool = False) -> list[Document]:
+    """Return the update (an aggregation pipeline) that begins an attempt; token and slot are expressions."""
+    lease = settings.COLLECT_REQUEST_TIMEOUT_SECONDS * 2 + _POST_MARGIN_SECONDS
+    tokens = {"$concatArrays": ["$past_tokens", [token]]}
+    changes: Document = {
+        "status": CollectionStatus.DISPATCHED.value,
+        "attempts": {"$add": ["$attempts", 1]},
+        "past_tokens": {"$slice": [tokens, -_MAX_PAST_TOKENS]},
+        "attempt_token": token,
+        "execution_id": "",
+        "is_probe": is_probe,
+        "slot": slot,
+        "lease_until": now + timedelta(seconds=lease),
+        "dispatched_at": now,
+        "updated_at": now,
+    }
+    return [{"$set": changes}]
+
+
 def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: str) -> None:
     """Store the execution id of an attempt that the service accepted, and extend its deadline."""
     now = utc_now()
-    documents = collection_of(Collection)
-    attempt = {"_id": collection_id, "attempt_token": attempt_token}
+    deadline = now + timedelta(seconds=settings.MENGLA_TIMEOUT_SECONDS)
     # The webhook may have ended the collection already: then only the execution id is stored.
-    documents.update_one(attempt, {"$set": {"execution_id": execution_id}})
-    documents.update_one(
-        attempt | {"status": CollectionStatus.DISPATCHED.value},
-        {
-            "$set": {
-                "lease_until": now + timedelta(seconds=settings.MENGLA_TIMEOUT_SECONDS),
-                "updated_at": now,
-            }
-        },
+    is_open = {"$eq": ["$status", CollectionStatus.DISPATCHED.value]}
+    changes: Document = {
+        "execution_id": {"$literal": execution_id},
+        "lease_until": {"$cond": [is_open, deadline, "$lease_until"]},
+        "updated_at": {"$cond": [is_open, now, "$updated_at"]},
+    }
+    collection_of(Collection).update_one(
+        {"_id": collection_id, "attempt_token": attempt_token}, [{"$set": changes}]
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from apps.core.storage.database.client import Client
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason, Priority
 from apps.mengla.queue import jobs, removal
@@ -44,6 +45,20 @@ def fail(attempt: Document, **options: Any) -> CollectionStatus | None:
 def at_once(step: Callable[[int], Any], count: int = THREADS) -> list[Any]:
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(step, range(count)))
+
+
+@pytest.fixture
+def operations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list of MongoDB's operations from now on."""
+    noted: list[Any] = []
+    send = Client._retry_internal
+
+    def note(client: Client, *args: Any, **options: Any) -> Any:
+        noted.append(args)
+        return send(client, *args, **options)
+
+    monkeypatch.setattr(Client, "_retry_internal", note)
+    return noted
 
 
 class TestEnqueue:
@@ -190,15 +205,42 @@ class TestClaim:
         assert selectors.has_free_slot(2)
         assert jobs.claim(slot_count=2) is not None
 
-    def test_claims_at_once_get_different_ones_within_the_slots(self) -> None:
+    @pytest.mark.parametrize("limit", [1, 3])
+    def test_claims_at_once_get_different_ones_within_the_slots(self, limit: int) -> None:
         for number in range(1, 13):
             enqueue(hot(f"2025{number:02}"))
-        claimed = [one for one in at_once(lambda _: jobs.claim(slot_count=5), 20) if one]
+        claim_some: Any = [lambda: [jobs.claim(slot_count=5)], lambda: jobs.claim_many(limit, slot_count=5)]
+        claims = at_once(lambda number: claim_some[limit > 1 and number % 2](), 20)
+        claimed = [one for some in claims for one in some if one]
         assert len({one["_id"] for one in claimed}) == len(claimed)
         in_flight = collections(status="DISPATCHED")
         assert {one["_id"] for one in claimed} == {one["_id"] for one in in_flight}
         assert 1 <= len(in_flight) <= 5
         assert len({one["slot"] for one in in_flight}) == len(in_flight)
+
+    def test_several_are_claimed_in_the_same_order_each_as_if_alone(self, operations: list[Any]) -> None:
+        assert jobs.claim_many(4, slot_count=3) == []
+        order = [Priority.BACKFILL, Priority.READER, Priority.BACKFILL, Priority.MANUAL, Priority.MANUAL]
+        ids = [enqueue(hot(f"20250{number}"), priority) for number, priority in enumerate(order, 1)]
+        for number, collection_id in enumerate(ids):
+            change({"_id": collection_id}, created_at=utc_now() + timedelta(milliseconds=number))
+        change({"_id": ids[3]}, not_before=utc_now() + timedelta(seconds=60))
+        operations.clear()
+        claimed = jobs.claim_many(2, slot_count=3)
+        assert len(operations) == 4  # slots, the next ones, update, result
+        assert [ids.index(one["_id"]) for one in claimed] == [1, 4]
+        assert claimed == [reload(one) for one in claimed]
+        alone = jobs.claim(slot_count=3)
+        assert alone is not None
+        changing = {"_id", "identity", "active_key", "start_key", "end_key", "priority", "slot"}
+        same = alone.keys() - changing - {"attempt_token", "past_tokens"}
+        for one in claimed:
+            assert {name: type(one[name]) for name in same} == {name: type(alone[name]) for name in same}
+            assert (one["status"], one["attempts"]) == ("DISPATCHED", 1)
+            assert one["past_tokens"] == [one["attempt_token"]]
+        assert len({one["attempt_token"] for one in [*claimed, alone]}) == 3
+        assert jobs.claim_many(9, slot_count=3) == []  # no slot is free
+        assert [ids.index(one["_id"]) for one in jobs.claim_many(9, slot_count=9)] == [2]
 
     def test_a_retry_gets_another_token_and_the_older_one_stays_known(self) -> None:
         first = begin_attempt(hot())

@@ -1,0 +1,95 @@
+"""How fast the queue is: claims of several processes, the planning of a large run, dispatch with webhooks.
+
+    bin/_run -m apps.launcher.embedded exec -- .venv/bin/python -m tests.benchmarks queue
+
+Real MongoDB, Redis and processes. Each measure returns plain numbers. Run alone, it prints them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.integration.stack import Shape, Stack
+from tests.integration.waiting import at_once, wait_until
+
+JOBS = "tests.benchmarks.queue_jobs"
+SLOTS = 64
+Numbers = dict[str, float]
+
+
+@contextmanager
+def _stack(shape: Shape) -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory() as directory, Stack("queue", Path(directory), shape) as stack:
+        yield stack
+
+
+def measure_claims(
+    *, processes: int = 4, pending: int = 100_000, seconds: float = 5.0, limit: int = 16
+) -> Numbers:
+    """Return how many collections all processes together claim in a second, each exactly once."""
+    with _stack(Shape(web_workers=0, clusters=0, variables={"LOG_LEVEL": "WARNING"})) as stack:
+        stack.caller.call(f"{JOBS}.fill", count=pending)
+        callers = at_once([stack.start_caller] * processes)
+        arguments = {"seconds": seconds, "limit": limit, "slot_count": SLOTS}
+        claim = [partial(one.call, f"{JOBS}.claim_for", **arguments) for one in callers]
+        started_at = time.perf_counter()
+        found: list[dict[str, Any]] = at_once(claim)
+        duration = time.perf_counter() - started_at
+        claims = sum(one["claims"] for one in found)
+        claimed = stack.database.mengla_collections.count_documents({"status": {"$ne": "PENDING"}})
+        attempts = stack.database.mengla_collections.count_documents({"attempts": {"$gt": 1}})
+    if claimed != claims or attempts:
+        raise AssertionError(f"{claims} claims of {claimed} collections, {attempts} claimed twice")
+    return {
+        "claims": claims,
+        "claims_per_second": claims / duration,
+        "ms_per_claim": 1000 * sum(one["claim_seconds"] for one in found) / claims,
+        "cpu_ms_per_claim": 1000 * sum(one["cpu_seconds"] for one in found) / claims,
+    }
+
+
+def measure_planning(*, categories: int = 230, days: int = 500) -> Numbers:
+    """Return how long one process needs to plan a run, and its peak memory."""
+    with _stack(Shape(web_workers=0, clusters=0, variables={"LOG_LEVEL": "WARNING"})) as stack:
+        return dict(stack.caller.call(f"{JOBS}.plan", categories=categories, days=days))
+
+
+def measure_dispatch(*, collections: int = 3000, slots: int = 8) -> Numbers:
+    """Return how many collections a second are sent, answered and stored: one cluster, one web process."""
+    variables = {"LOG_LEVEL": "WARNING", "MAX_INFLIGHT_REQUESTS": str(slots)}
+    shape = Shape(web_workers=1, web_threads=4, clusters=1, queue_workers=2, variables=variables)
+    with _stack(shape) as stack:
+        stack.simulator.set_knobs(delay_seconds=0, concurrency=slots)
+        stack.caller.call(f"{JOBS}.fill", count=collections)
+        documents = stack.database.mengla_collections
+        started_at = time.perf_counter()
+        stack.caller.call("apps.mengla.queue.wakeup.wake_dispatcher")
+        wait_until(
+            lambda: documents.find_one({"active_key": {"$type": "string"}}, {"_id": 1}) is None,
+            timeout_seconds=120,
+            what="all are collected",
+        )
+        duration = time.perf_counter() - started_at
+        stored = stack.database.mengla_data.count_documents({})
+        stats = stack.simulator.stats()
+    return {
+        "collections": collections,
+        "stored": stored,
+        "seconds": duration,
+        "collections_per_second": collections / duration,
+        "max_concurrent_posts": stats["max_concurrent_posts"],
+        "execute_requests": stats["execute_requests"],
+    }
+
+
+def main() -> None:
+    """Measure and print everything."""
+    for measure in (measure_claims, measure_planning, measure_dispatch):
+        numbers = measure()
+        print(measure.__name__, {name: round(value, 2) for name, value in numbers.items()})  # noqa: T201

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pymongo import UpdateOne
+from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError
 
 from apps.core.storage.mongo import DUPLICATE_KEY, collection_of
@@ -32,23 +34,22 @@ def enqueue_many(
     if not queries:
         return
     documents = collection_of(Collection)
-    join = {
-        "$min": {"priority": int(priority)},
-        "$set": joining_changes(run_id=run_id, is_forced=is_forced),
-        "$addToSet": {"run_ids": run_id},
-    }
-    documents.bulk_write([UpdateOne(active_filter(query.identity), join) for query in queries], ordered=False)
-    joined = {
-        document["active_key"]
-        for document in documents.find(
-            {
-                "active_key": {"$in": [query.identity for query in queries], "$type": "string"},
-                "run_ids": run_id,
-            },
-            {"active_key": 1},
+    by_identity = {query.identity: query for query in queries}
+    # Usually none is under way. To read this first costs less than trying to join each of them.
+    under_way = _active(documents, list(by_identity))
+    if under_way:
+        join = {
+            "$min": {"priority": int(priority)},
+            "$set": joining_changes(run_id=run_id, is_forced=is_forced),
+            "$addToSet": {"run_ids": run_id},
+        }
+        documents.bulk_write(
+            [UpdateOne(active_filter(identity), join) for identity in under_way], ordered=False
         )
-    }
-    new = [query for query in queries if query.identity not in joined]
+        # One that has ended meanwhile was not joined: it is enqueued anew.
+        for identity in _active(documents, under_way, run_ids=run_id):
+            del by_identity[identity]
+    new = list(by_identity.values())
     if not new:
         return
     try:
@@ -75,6 +76,18 @@ def enqueue_many(
                 run_id=run_id,
                 is_forced=is_forced,
             )
+
+
+def _active(
+    documents: MongoCollection[dict[str, Any]], identities: Sequence[str], **criteria: str
+) -> list[str]:
+    """Return those of the query identities whose collection is under way and matches the criteria."""
+    found = documents.find(
+        {"active_key": {"$in": list(identities), "$type": "string"}, **criteria},
+        {"_id": 0, "active_key": 1},
+        batch_size=len(identities),
+    )
+    return [document["active_key"] for document in found]
 
 
 def _duplicates(error: BulkWriteError) -> list[int]:

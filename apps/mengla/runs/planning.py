@@ -39,7 +39,7 @@ from apps.sync_tasks.words import ORIGINAL_DELETED, PLAN_UNREADABLE
 logger = structlog.get_logger(__name__)
 
 PLAN_TASK = "apps.mengla.tasks.plan_run"
-_BATCH_QUERIES = 500
+_BATCH_QUERIES = 1000
 _BATCH_RECORDS = 5000
 _LEASE_SECONDS = 60
 _CANCEL_SECONDS = 10.0
@@ -128,13 +128,15 @@ def _is_orphan(run: Mapping[str, Any]) -> bool:
 def _plan(run_id: str, run: Mapping[str, Any], token: str) -> int:
     source = _source_of(run)
     planned, skipped = source.begin_at, Counter(run["skipped"] if source.begin_at else {})
-    added = 0
+    added, is_first = 0, True
     for batch in _batches(islice(source.candidates, source.begin_at, None)):
         # Renewed before each batch: the lease may have expired while this process was suspended.
         if not runs.note_planned(run_id, token=token, planned_count=planned, skipped=dict(skipped)):
             _after_lost_lease(run_id)
             return added
-        new = _without_planned(run_id, batch)
+        # A killed planner had enqueued at most one batch beyond its progress, and batches are cut alike.
+        new = _without_planned(run_id, batch) if is_first or not source.has_fixed_order else batch
+        is_first = False
         wanted = _without_stored(new)
         _count_skipped(skipped, source.skip, len(new) - len(wanted))
         _enqueue(wanted, source, run_id=run_id, requested_by=run["requested_by"])
@@ -163,10 +165,15 @@ def _enqueue(candidates: list[_Candidate], source: _Source, *, run_id: str, requ
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The queries of a run, and how they are planned."""
+    """The queries of a run, and how they are planned.
+
+    ``has_fixed_order``: the candidates are the same for every planner of the run; planning begins at
+    ``begin_at``.
+    """
 
     candidates: Iterator[_Candidate]
     begin_at: int
+    has_fixed_order: bool
     skip: SkipPolicy
     priority: Priority
 
@@ -176,9 +183,9 @@ def _source_of(run: Mapping[str, Any]) -> _Source:
     if "retry_of" in parameters:
         # Always from the start: the set of failed collections shrinks when late answers come.
         candidates = _failed_candidates(parameters["retry_of"])
-        return _Source(candidates, 0, SkipPolicy.FRESH, Priority.MANUAL)
+        return _Source(candidates, 0, False, SkipPolicy.FRESH, Priority.MANUAL)
     plan = Plan.of_run(run)
-    return _Source(_candidates_of(plan), run["planned_count"], plan.skip, plan.priority)
+    return _Source(_candidates_of(plan), run["planned_count"], True, plan.skip, plan.priority)
 
 
 def _candidates_of(plan: Plan) -> Iterator[_Candidate]:

@@ -107,22 +107,33 @@ def ranking_rows(query: Query) -> list[dict[str, Any]]:
     period, earlier = query.last, previous_or_same(query.last)
     whole = market_of(query.cat_id, query.variant, period)
     whole_before = market_of(query.cat_id, query.variant, earlier)
-    found: list[tuple[float, dict[str, Any]]] = []
-    for segment in segments_of(query.cat_id):
-        now = segment_market(whole, segment, query.cat_id, query.variant, period)
-        before = segment_market(whole_before, segment, query.cat_id, query.variant, earlier)
-        row = _ranking_row(query, segment, whole, now, before)
-        score = {
-            "high": now.gmv / now.sale_sku_num,
-            "hot": float(now.sales),
-            "chance": row["monthSalesDynamics"],
-        }[query.action]
-        found.append((score, row))
-    found.sort(key=lambda pair: pair[0], reverse=True)
+
+    def market(segment: Segment) -> Market:
+        return segment_market(whole, segment, query.cat_id, query.variant, period)
+
+    def market_before(segment: Segment) -> Market:
+        return segment_market(whole_before, segment, query.cat_id, query.variant, earlier)
+
+    def score(pair: tuple[Segment, Market]) -> float:
+        segment, now = pair
+        match query.action:
+            case "high":
+                return now.gmv / now.sale_sku_num
+            case "hot":
+                return float(now.sales)
+            case _:
+                return change_percent(now.sales, market_before(segment).sales)
+
+    ranked = sorted(
+        ((segment, market(segment)) for segment in segments_of(query.cat_id)), key=score, reverse=True
+    )
     count = generator("rows", query.action, query.cat_id, query.variant, period.key).randint(
         _MIN_ROWS, _MAX_ROWS
     )
-    return [row for _, row in found[:count]]
+    # Only the rows that are shown are built: this is most of the work of an execution.
+    return [
+        _ranking_row(query, segment, whole, now, market_before(segment)) for segment, now in ranked[:count]
+    ]
 
 
 def view_lists(query: Query) -> dict[str, list[dict[str, Any]]]:

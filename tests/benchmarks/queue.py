@@ -60,31 +60,36 @@ def measure_planning(*, categories: int = 230, days: int = 500) -> Numbers:
         return dict(stack.caller.call(f"{JOBS}.plan", categories=categories, days=days))
 
 
-def measure_dispatch(*, collections: int = 3000, slots: int = 8) -> Numbers:
-    """Return how many collections a second are sent, answered and stored: one cluster, one web process."""
+def measure_dispatch(*, categories: int = 30, days: int = 100, slots: int = 8) -> Numbers:
+    """Return how many collections of a run a second are sent, answered and stored.
+
+    One web process, one cluster, and the simulator in this process, which answers without delay.
+    """
     variables = {"LOG_LEVEL": "WARNING", "MAX_INFLIGHT_REQUESTS": str(slots)}
-    shape = Shape(web_workers=1, web_threads=4, clusters=1, queue_workers=2, variables=variables)
+    shape = Shape(web_workers=1, web_threads=4, clusters=0, queue_workers=2, variables=variables)
     with _stack(shape) as stack:
         stack.simulator.set_knobs(delay_seconds=0, concurrency=slots)
-        stack.caller.call(f"{JOBS}.fill", count=collections)
+        stack.caller.call(f"{JOBS}.plan", categories=categories, days=days)
         documents = stack.database.mengla_collections
-        started_at = time.perf_counter()
-        stack.caller.call("apps.mengla.queue.wakeup.wake_dispatcher")
+        stack.start_cluster()
         wait_until(
             lambda: documents.find_one({"active_key": {"$type": "string"}}, {"_id": 1}) is None,
-            timeout_seconds=120,
+            timeout_seconds=240,
             what="all are collected",
         )
-        duration = time.perf_counter() - started_at
-        stored = stack.database.mengla_data.count_documents({})
+        first = documents.find_one(sort=[("dispatched_at", 1)])
+        last = documents.find_one(sort=[("finished_at", -1)])
+        succeeded = documents.count_documents({"status": "SUCCEEDED"})
         stats = stack.simulator.stats()
+    if first is None or last is None or succeeded != categories * days:
+        raise AssertionError(f"{succeeded} of {categories * days} collections succeeded")
+    seconds = (last["finished_at"] - first["dispatched_at"]).total_seconds()
     return {
-        "collections": collections,
-        "stored": stored,
-        "seconds": duration,
-        "collections_per_second": collections / duration,
-        "max_concurrent_posts": stats["max_concurrent_posts"],
+        "collections": succeeded,
+        "seconds": seconds,
+        "collections_per_second": succeeded / seconds,
         "execute_requests": stats["execute_requests"],
+        "max_concurrent_posts": stats["max_concurrent_posts"],
     }
 
 

@@ -1,7 +1,10 @@
-"""The dispatcher: sends the queue to the collection service, one request at a time.
+"""The dispatcher: sends the queue to the collection service.
 
 It runs as a task of the worker cluster and holds a lease, so that one dispatcher runs in the whole
 installation. The lease is not needed for correctness: claims, slots and turns are atomic.
+
+With an interval it sends one request at a time. Without one it sends as many at the same time as there are
+slots, from a few threads; but one at a time again while the breaker has doubts about the service.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +28,7 @@ from apps.core.storage.locks import lease_of
 from apps.core.storage.mongo import utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
+from apps.mengla.dispatch.senders import Senders
 from apps.mengla.ingest import cache_sync, receive
 from apps.mengla.queue import abandoned, jobs, refusals, wakeup
 from apps.mengla.store import selectors
@@ -42,6 +47,10 @@ _LEASE_RENEW_SECONDS = 1.5
 _MAX_NAP_SECONDS = 0.25
 # A longer wait does not occupy a worker: the dispatch ends, and a timer wakes the dispatcher.
 _MAX_IDLE_WAIT_SECONDS = 10.0
+_MAX_SENDERS = 8
+# How long a dispatcher that sends several requests at the same time waits for a free slot before it ends.
+_LINGER_SECONDS = 0.5
+_LINGER_POLL_SECONDS = 0.005
 Document = dict[str, Any]
 
 
@@ -82,57 +91,105 @@ def run_dispatch(*, max_seconds: float = MAX_RUN_SECONDS) -> int:
 
 
 def _send_all_due(service: CollectionServiceClient, *, deadline: float, is_lost: threading.Event) -> int:
-    sent = 0
-    while time.monotonic() < deadline and not is_lost.is_set():
-        step = _send_next(service)
-        if not isinstance(step, _Pause):
-            sent += step
-        elif step.seconds is None:
-            break
-        elif step.seconds > _MAX_IDLE_WAIT_SECONDS:
-            wakeup.alarm.set(step.seconds)
-            break
-        else:
+    count = min(settings.MAX_INFLIGHT_REQUESTS, _MAX_SENDERS) if service.allows_several else 1
+    with Senders(count) as senders:
+        while time.monotonic() < deadline and not is_lost.is_set():
+            if not senders.wait_for_idle(_MAX_NAP_SECONDS):
+                continue
+            pause = _send_next(service, senders)
+            if pause is None:
+                continue
+            if pause.seconds is None:
+                if not _is_woken(senders, until=deadline, is_lost=is_lost):
+                    break
+                continue
+            # What was sent before says whether the service works, and ends before a probe begins.
+            senders.wait_for_all()
+            if pause.seconds > _MAX_IDLE_WAIT_SECONDS:
+                wakeup.alarm.set(pause.seconds)
+                break
             # Sleep briefly, so that a reader's miss that arrives meanwhile is sent soon.
-            time.sleep(min(step.seconds, _MAX_NAP_SECONDS))
-    return sent
+            time.sleep(min(pause.seconds, _MAX_NAP_SECONDS))
+    return senders.sent
 
 
-def _send_next(service: CollectionServiceClient) -> bool | _Pause:
-    """Do the next step: True when a collection was sent, False after any other step, or a pause."""
+def _is_woken(senders: Senders, *, until: float, is_lost: threading.Event) -> bool:
+    """Wait a moment for a wake-up after requests were sent at the same time; returns whether one came.
+
+    A service that answers within this time frees slots faster than a worker begins a new dispatch.
+    """
+    client = get_redis()
+    end_at = min(until, senders.used_at + _LINGER_SECONDS)
+    while time.monotonic() < end_at and not is_lost.is_set():
+        if wakeup.consume_rerun_request(client):
+            return True
+        time.sleep(_LINGER_POLL_SECONDS)
+    return False
+
+
+def _send_next(service: CollectionServiceClient, senders: Senders) -> _Pause | None:
+    """Do the next step; returns the pause after it, if any."""
     permission = _permission_of_request(service)
     if isinstance(permission, _Pause):
         return permission
+    is_alone = senders.count == 1 or permission.is_probe or permission.is_suspicious
+    if is_alone and senders.idle_count < senders.count:
+        _release(service)
+        senders.wait_for_all()
+        return None
     managed_task_id = None if permission.must_list_tasks else service.known_managed_task_id()
     if managed_task_id is None:
+        senders.wait_for_all()
         _look_up_task(service)
-        return False
+        return None
+    if is_alone:
+        return _send_one(service, senders, managed_task_id, permission)
+    return _send_several(service, senders, managed_task_id)
+
+
+def _send_one(
+    service: CollectionServiceClient, senders: Senders, managed_task_id: str, permission: breaker.Permission
+) -> _Pause | None:
     collection = jobs.claim(
         slot_count=settings.MAX_INFLIGHT_REQUESTS,
         is_probe=permission.is_probe,
         prefers_untried=permission.is_suspicious,
     )
-    if collection is None:
-        if permission.is_probe and selectors.seconds_until_due() is None:
-            _look_up_task(service, is_idle=True)
-            return False
-        _release(service)
-        return _Pause(None)
-    with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
-        return _send_claimed(service, collection, managed_task_id)
+    if collection is not None:
+        senders.sent += _send_claimed(service, collection, managed_task_id)
+        return None
+    if permission.is_probe and selectors.seconds_until_due() is None:
+        _look_up_task(service, is_idle=True)
+        return None
+    _release(service)
+    return _Pause(None)
+
+
+def _send_several(service: CollectionServiceClient, senders: Senders, managed_task_id: str) -> _Pause | None:
+    """Send as many collections as there are idle threads, free slots and due collections."""
+    wanted = senders.idle_count
+    claimed = jobs.claim_many(wanted, slot_count=settings.MAX_INFLIGHT_REQUESTS)
+    for collection in claimed:
+        senders.submit(partial(_send_claimed, service, collection, managed_task_id))
+    # Fewer than wanted: no more slots are free, or no more collections are due.
+    return None if len(claimed) == wanted else _Pause(None)
 
 
 def _send_claimed(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> bool:
-    try:
-        if not _finish_if_stored(collection):
-            _send(service, collection, managed_task_id)
-            return True
-    except (DomainError, KeyError, TypeError, ValueError) as error:
-        # The document holds no valid query: another program wrote it. It must not stop the queue.
-        logger.exception("collection_unusable")
-        _fail(collection, CollectionError.UNKNOWN, UNUSABLE(error=type(error).__name__))
-    _release(service)
-    return False
+    """Send a claimed collection, or end it without a request; returns whether a request was sent."""
+    with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
+        try:
+            if not _finish_if_stored(collection):
+                _send(service, collection, managed_task_id)
+                return True
+        except (DomainError, KeyError, TypeError, ValueError) as error:
+            # The document holds no valid query: another program wrote it. It must not stop the queue.
+            logger.exception("collection_unusable")
+            _fail(collection, CollectionError.UNKNOWN, UNUSABLE(error=type(error).__name__))
+        _release(service)
+        if service.allows_several:
+            wakeup.wake_dispatcher()  # its slot is free: no webhook says so
+        return False
 
 
 def _permission_of_request(service: CollectionServiceClient) -> breaker.Permission | _Pause:
@@ -213,6 +270,8 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
         )
     except UpstreamError as error:
         _end_attempt(collection, error)
+        if service.allows_several:
+            wakeup.wake_dispatcher()  # its slot is free: no webhook says so
         return
     logger.info(
         "collection_sent",

@@ -126,7 +126,7 @@ def claim(*, slot_count: int, is_probe: bool = False, prefers_untried: bool = Fa
 
 
 def claim_many(limit: int, *, slot_count: int) -> list[Document]:
-    """Claim up to ``limit`` due collections in the order of :func:`claim`, for requests sent at the same time.
+    """Claim up to ``limit`` due collections in the order of :func:`claim`, for requests sent together.
 
     Returns none when nothing is due or no slot is free. One update claims them all, so each costs a fraction
     of a :func:`claim`. The update is atomic for each collection, not for all of them: processes that try to

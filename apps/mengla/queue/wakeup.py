@@ -1,6 +1,7 @@
 """Wakes the dispatcher: many callers at once send only one message to the workers.
 
-A wake-up may be lost; ``maintenance/watch.py`` notices this within seconds.
+While a dispatcher is at work, a wake-up only asks it to look again. A wake-up may be lost;
+``maintenance/watch.py`` notices this within seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _AGAIN_TTL_SECONDS = 55
 
 
 def wake_dispatcher() -> None:
-    """Send a dispatch task unless one is pending.
+    """Ask the dispatcher at work to look again; without one, send a dispatch task unless one is pending.
 
     Without Redis nothing is sent: a worker cluster wakes the dispatcher when Redis responds again.
     """
@@ -101,5 +102,11 @@ def consume_rerun_request(client: redis.Redis) -> bool:
 
 
 def _send_unless_pending(client: redis.Redis) -> None:
+    pipeline = client.pipeline(transaction=False)
+    pipeline.set(_AGAIN_KEY, 1, ex=_AGAIN_TTL_SECONDS)
+    pipeline.exists(lease_key(DISPATCH_LEASE))
+    # In this order: the holder releases the lease first, and then looks for the request.
+    if pipeline.execute()[1]:
+        return
     if client.set(_PENDING_KEY, 1, nx=True, ex=_PENDING_TTL_SECONDS):
         send_task(DISPATCH_TASK, group="dispatch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import hashlib
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,10 +20,10 @@ from apps.core.storage.clock import unix_now
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 from apps.core.unwanted import unwanted
 from apps.mengla.choices import CollectionError
-from apps.mengla.upstream import breaker
+from apps.mengla.upstream import breaker, spacing
 from apps.mengla.upstream.errors import Fault, UpstreamError
 from apps.mengla.upstream.signature import SIMULATOR_HEADER
-from apps.mengla.upstream.spacing import Turn
+from apps.mengla.upstream.spacing import OpenTurn, Turn
 from apps.mengla.upstream.wire_json import NotJSON, loads
 from apps.mengla.upstream.wire_values import error_text, execution_id_in
 from apps.mengla.words import (
@@ -62,6 +63,9 @@ class CollectionServiceClient:
     A caller may claim the turn for the first request itself, and do something else before the request. For
     further requests of the same call the client waits. ``look_up_managed_task_id`` and ``execute`` raise
     :class:`UpstreamError`.
+
+    If the settings allow several requests at the same time, several threads may call ``execute``. Then one
+    turn, claimed before, is enough for all of them.
     """
 
     def __init__(self) -> None:
@@ -75,8 +79,10 @@ class CollectionServiceClient:
             timeout=settings.COLLECT_REQUEST_TIMEOUT_SECONDS,
             trust_env=False,
         )
-        self._turn = Turn()
+        self.allows_several = spacing.allows_several()
+        self._turn: Turn | OpenTurn = OpenTurn() if self.allows_several else Turn()
         self._has_turn = False
+        self._slowdown_lock = threading.Lock()
 
     def __enter__(self) -> CollectionServiceClient:
         return self
@@ -88,7 +94,7 @@ class CollectionServiceClient:
 
     def claim_turn(self) -> float:
         """Claim the turn for the next request; returns 0 or the seconds to wait before the next try."""
-        wait_seconds = 0.0 if self._has_turn else self._turn.claim()
+        wait_seconds = 0.0 if self._has_turn and not self.allows_several else self._turn.claim()
         self._has_turn = wait_seconds == 0
         return wait_seconds
 
@@ -174,8 +180,9 @@ class CollectionServiceClient:
 
         ``can_reject``: a 4xx may be about the parameters. If not, it is an outage.
         """
-        while (wait_seconds := self.claim_turn()) > 0:
-            time.sleep(min(wait_seconds, _TURN_POLL_SECONDS))
+        if not (self.allows_several and method == "POST"):
+            while (wait_seconds := self.claim_turn()) > 0:
+                time.sleep(min(wait_seconds, _TURN_POLL_SECONDS))
         self._has_turn = False
         pause_seconds = 0.0
         try:
@@ -183,7 +190,7 @@ class CollectionServiceClient:
         except UpstreamError as error:
             pause_seconds = error.retry_after_seconds or 0.0
             if error.fault is Fault.SLOWDOWN:
-                pause_seconds = pause_seconds or _slowdown_seconds(breaker.record_slowdown())
+                pause_seconds = pause_seconds or self._slow_down()
             elif error.fault is Fault.OUTAGE:
                 breaker.record_failure(error.error)
             elif error.fault is Fault.REFUSAL:
@@ -203,6 +210,16 @@ class CollectionServiceClient:
             raise _connection_error(error) from error
         _raise_for_status(response, is_execution=method == "POST", can_reject=can_reject)
         return response
+
+    def _slow_down(self) -> float:
+        """Count a 429 that names no time, and return the pause after it."""
+        if not self.allows_several:
+            return _slowdown_seconds(breaker.record_slowdown())
+        with self._slowdown_lock:
+            # Several requests that were sent together may be answered so: together they count once.
+            if spacing.remaining_pause_seconds() == 0:
+                self._turn.end(pause_seconds=_slowdown_seconds(breaker.record_slowdown()))
+        return 0.0
 
     def _cached_task_id(self) -> str | None:
         cached = tolerate_redis_outage(lambda client: client.get(_task_id_key()), None)

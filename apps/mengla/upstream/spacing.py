@@ -7,6 +7,9 @@ end or release it.
 
 A pause that the service asked for is also noted under a key of its own: the time to live of the turn cannot
 tell a pause from a request in flight.
+
+Without an interval, and with several slots, requests may be in flight at the same time. Then a turn is open
+(:class:`OpenTurn`): any number of callers have it, except during a pause.
 """
 
 from __future__ import annotations
@@ -30,6 +33,14 @@ PAUSE_KEY = f"{KEY_PREFIX}pause:collection_service"
 _MIN_WAIT_SECONDS = 0.001
 # Longer than the time between two renewals. After a process is killed, its turn ends this soon.
 _RENEWED_SECONDS = 6.0
+# KEYS: the turn, the pause. ARGV: milliseconds. A shorter pause does not end a longer one.
+_PAUSE = """
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], 'pause', 'PX', ARGV[1])
+  redis.call('SET', KEYS[2], 1, 'PX', ARGV[1])
+end
+return 1
+"""
 
 
 def remaining_pause_seconds() -> float:
@@ -46,6 +57,38 @@ def end_pause() -> None:
     client = get_redis()
     if client.delete(PAUSE_KEY):
         client.pexpire(lease_key(LEASE_NAME), max(1, int(settings.COLLECT_INTERVAL_SECONDS * 1000)))
+
+
+def allows_several() -> bool:
+    """Whether the settings allow several requests to be in flight at the same time."""
+    return settings.COLLECT_INTERVAL_SECONDS == 0 and settings.MAX_INFLIGHT_REQUESTS > 1
+
+
+class OpenTurn:
+    """The right of every caller to send requests, except during a pause; it has the methods of a turn."""
+
+    def claim(self) -> float:
+        """Return 0, or the seconds to wait.
+
+        :raises redis.RedisError: when Redis does not respond; then no request may be sent.
+        """
+        remaining_ms = cast(int, get_redis().pttl(lease_key(LEASE_NAME)))
+        return 0.0 if remaining_ms < 0 else max(_MIN_WAIT_SECONDS, remaining_ms / 1000)
+
+    def renew(self) -> None:
+        """Do nothing: there is nothing to lose."""
+
+    def end(self, *, pause_seconds: float = 0.0) -> None:
+        """Begin a pause, if the service asked for one."""
+        if pause_seconds <= 0:
+            return
+        keys = (lease_key(LEASE_NAME), PAUSE_KEY)
+        milliseconds = max(1, int(pause_seconds * 1000))
+        # The answer of the request must not be lost because Redis is down.
+        tolerate_redis_outage(lambda client: client.eval(_PAUSE, len(keys), *keys, milliseconds), None)
+
+    def release(self) -> None:
+        """Do nothing."""
 
 
 class Turn:

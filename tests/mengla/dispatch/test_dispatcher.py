@@ -274,7 +274,7 @@ class TestOneDispatcher:
         self, service: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(dispatcher, "_LEASE_RENEW_SECONDS", 0.01)
-        monkeypatch.setattr(dispatcher, "_send_next", lambda _service: dispatcher._Pause(0.01))  # for ever
+        monkeypatch.setattr(dispatcher, "_send_next", lambda *_: dispatcher._Pause(0.01))  # for ever
 
         def refuse(_lease: Lock) -> bool:
             raise LockNotOwnedError("its time was up")

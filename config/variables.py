@@ -152,7 +152,8 @@ class Environment(AlertVariables):
     COLLECT_INTERVAL_SECONDS: float = _variable(
         parsers.number(minimum=0, maximum=3600),
         default=2.0,
-        help="Minimum time between two requests to the collection service, across all processes, in seconds.",
+        help="Minimum time between two requests to the collection service, across all processes, in seconds; "
+        "with 0, several are sent at the same time.",
     )
     COLLECT_MAX_ATTEMPTS: int = _variable(
         parsers.integer(minimum=1, maximum=20),

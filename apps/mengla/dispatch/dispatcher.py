@@ -129,7 +129,7 @@ def _is_woken(senders: Senders, *, until: float, is_lost: threading.Event) -> bo
 
 def _send_next(service: CollectionServiceClient, senders: Senders) -> _Pause | None:
     """Do the next step; returns the pause after it, if any."""
-    permission = _permission_of_request(service)
+    permission = _permission_of_request(service, is_under_way=senders.is_used)
     if isinstance(permission, _Pause):
         return permission
     is_alone = senders.count == 1 or permission.is_probe or permission.is_suspicious
@@ -171,8 +171,10 @@ def _send_several(service: CollectionServiceClient, senders: Senders, managed_ta
     claimed = jobs.claim_many(wanted, slot_count=settings.MAX_INFLIGHT_REQUESTS)
     for collection in claimed:
         senders.submit(partial(_send_claimed, service, collection, managed_task_id))
-    # Fewer than wanted: no more slots are free, or no more collections are due.
-    return None if len(claimed) == wanted else _Pause(None)
+    if len(claimed) == wanted:
+        return None
+    # No more slots are free, or no more collections are due: the next ones may be due soon.
+    return _Pause((None if claimed else selectors.seconds_until_due()) or None)
 
 
 def _send_claimed(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> bool:
@@ -192,14 +194,23 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
         return False
 
 
-def _permission_of_request(service: CollectionServiceClient) -> breaker.Permission | _Pause:
-    """Claim the turn and the breaker's permission for a request; returns the permission, or a pause."""
-    due_in_seconds = selectors.seconds_until_due()
-    if due_in_seconds is not None and not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
-        return _Pause(None)
+def _permission_of_request(
+    service: CollectionServiceClient, *, is_under_way: bool
+) -> breaker.Permission | _Pause:
+    """Claim the turn and the breaker's permission for a request; returns the permission, or a pause.
+
+    ``is_under_way``: several requests were just sent together, so something is probably due; the claim will
+    find out, and whether a slot is free.
+    """
+    due_in_seconds: float | None = 0.0
+    if not is_under_way:
+        due_in_seconds = selectors.seconds_until_due()
+        if due_in_seconds is not None and not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
+            return _Pause(None)
     permission = breaker.ask_permission()
     if permission.has_closed:
         refusals.end_outage()
+    if permission.has_closed or (is_under_way and permission.wait_seconds > 0):
         due_in_seconds = selectors.seconds_until_due()
     if permission.wait_seconds > 0:
         return _Pause(None if due_in_seconds is None else permission.wait_seconds)

@@ -47,6 +47,11 @@ class Senders:
             raise exc
 
     @property
+    def is_used(self) -> bool:
+        """Whether any work was submitted."""
+        return self.used_at > float("-inf")
+
+    @property
     def idle_count(self) -> int:
         """How many threads have nothing to do."""
         self._collect(0)

@@ -18,6 +18,7 @@ from apps.mengla.runs import planning
 from apps.mengla.runs.collect import Order, Selection, backfill_plan, start
 from apps.sync_tasks.selectors import MAX_LISTED_FAILURES
 from tests.factories.categories import Node
+from tests.mengla.support import enqueue, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -69,6 +70,18 @@ def profiled() -> Iterator[list[dict[str, Any]]]:
         name = collection_of(Collection).full_name
         noted += database["system.profile"].find({"ns": name})
         database["system.profile"].drop()
+
+
+def test_planning_inserts_what_is_new_and_updates_only_what_is_under_way() -> None:
+    for day in ("20241230", "20241231"):
+        enqueue(hot(day, cat_id="2000"))
+    run_id = start_days(100)
+    with profiled() as noted:
+        assert planning.plan_run(run_id) == 200
+    assert sum(one.get("ninserted", 0) for one in noted) == 198
+    assert sum(one["op"] == "update" for one in noted) == 2
+    assert collection_of(Collection).count_documents({"run_ids": run_id}) == 200
+    assert all("COLLSCAN" not in one.get("planSummary", "") for one in noted)
 
 
 @pytest.mark.parametrize("path", ["/api/sync-tasks/{}", "/api/sync-tasks/today", "/api/sync-tasks"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date
 from functools import lru_cache
 from typing import Any
@@ -148,9 +149,13 @@ class QuerySerializer(serializers.Serializer[Any]):
 class ReusingSerializer(serializers.Serializer[Any]):
     """Validates with fields that are made once per class; DRF copies all fields for each request.
 
-    Data that is not valid is validated again with fields of its own: a message is in the language of the
-    request that uses it first. A field must not depend on the request (``context``, ``partial``).
+    A field that the data does not have is not validated, because what comes of it is known, too. Data that is
+    not valid is validated again with fields of its own: a message is in the language of the request that uses
+    it first. A field must not depend on the request (``context``, ``partial``) or have another source than
+    its name, and the class must not have methods ``validate_<field>``.
     """
+
+    _fields_of: Mapping[type, list[tuple[serializers.Field[Any, Any, Any, Any], Any]]] | None = None
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Return the validated data.
@@ -162,6 +167,27 @@ class ReusingSerializer(serializers.Serializer[Any]):
         except serializers.ValidationError:
             return super().run_validation(data)
 
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values of the fields."""
+        fields = self._fields_of.get(type(data)) if self._fields_of else None
+        if fields is None:  # fields of a request's own, or data that is no object
+            return super().to_internal_value(data)
+        values = {}
+        for field, absent in fields:
+            value = absent
+            if field.field_name in data:
+                value = serializers.empty
+                with suppress(serializers.SkipField):
+                    value = field.run_validation(field.get_value(data))
+            if value is _INVALID:
+                raise serializers.ValidationError
+            if value is not serializers.empty:
+                values[field.field_name] = value
+        return values
+
+
+_INVALID = object()
+
 
 @lru_cache(maxsize=32)
 def _reused(serializer_class: type[ReusingSerializer]) -> ReusingSerializer:
@@ -169,8 +195,23 @@ def _reused(serializer_class: type[ReusingSerializer]) -> ReusingSerializer:
     serializer = serializer_class()
     for field in serializer.fields.values():
         for validator in field.validators:
-            str(getattr(validator, "message", ""))  # DRF formats it at its first use, for all threads
+            str(getattr(validator, "message", ""))  # DRF formats it at its first use, for one thread only
+    nothings: list[Mapping[str, Any]] = [{}, QueryDict()]
+    serializer._fields_of = {
+        type(nothing): [(field, _absent(field, nothing)) for field in serializer.fields.values()]
+        for nothing in nothings
+    }
     return serializer
+
+
+def _absent(field: serializers.Field[Any, Any, Any, Any], nothing: Mapping[str, Any]) -> Any:
+    """Return the value of a field that the data does not have; ``empty`` for none."""
+    try:
+        return field.run_validation(field.get_value(nothing))
+    except serializers.SkipField:
+        return serializers.empty
+    except serializers.ValidationError:
+        return _INVALID
 
 
 process_state.register(_reused.cache_clear)

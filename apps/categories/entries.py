@@ -1,4 +1,4 @@
-"""The responses of the category endpoints, as final bytes in the shared cache tiers.
+"""Categories as final bytes in the shared cache tiers: for the category endpoints, and for figures.
 
 All clients read the tree, and it changes a few times a year. An import invalidates these entries in every
 process at once. They are fresh for a short time only, in case an import is killed before it does so. While
@@ -39,9 +39,29 @@ def category_entry(cat_id: str) -> Found[Built]:
     return _entry(cat_id, partial(selectors.get_category, cat_id))
 
 
+def is_known(cat_id: str) -> bool:
+    """Whether a category has this id; ``cat_id`` may be any text."""
+    try:
+        category_entry(cat_id)
+    except CategoryNotFound:
+        return False
+    return True
+
+
+def children_json(cat_id: str) -> bytes:
+    """Return the children of a category as a JSON list, in file order; an empty one for an unknown id."""
+    if not selectors.is_cat_id(cat_id):
+        return b"[]"
+    return _found(f"{cat_id}/children", lambda: dump_json(selectors.list_children(cat_id))).entry.body
+
+
 def _entry(field: str, read: Callable[[], Any]) -> Found[Built]:
+    return _found(field, lambda: dump_json(success_body(read())))
+
+
+def _found(field: str, build_body: Callable[[], bytes]) -> Found[Built]:
     def build() -> Built:
-        body = dump_json(success_body(read()))
+        body = build_body()
         now = unix_now()
         return Built(
             build_entry(body, stored_at=now, fresh_until=now + FRESH_SECONDS, serve_until=now + SERVE_SECONDS)

@@ -27,6 +27,7 @@ PUBLIC_MODULES = frozenset(
         "apps.auth.principal",  # what request.user is, for every view
         *(room.strip("/").replace("/", ".") for room in OFFERED_ROOMS),
         "apps.mengla.run_requests",  # what a request that starts a run says
+        "apps.categories.entries",  # categories from the caches
         "apps.mengla.words",  # what is stored of failed collections, as people read it
         "apps.sync_tasks.responses",  # what an address that starts a run answers
         "apps.sync_tasks.words",  # what is stored of runs, as people read it

@@ -17,7 +17,7 @@ import structlog
 from cachetools import TTLCache
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import category_exists
+from apps.categories.entries import is_known
 from apps.core import process_state
 from apps.core.caching.entry import Entry
 from apps.core.caching.read_through import Found, build_or_recall, get_or_build
@@ -182,7 +182,7 @@ def _serve_built(
 
 
 def _check_category(query: DataQuery) -> None:
-    if query.cat_id and not category_exists(query.cat_id):
+    if query.cat_id and not is_known(query.cat_id):
         raise UnknownCategory
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from django.conf import settings
 
-from apps.categories.selectors import list_children
+from apps.categories.entries import children_json
 from apps.core.api.envelope import dump_json, success_body
 from apps.core.caching.entry import Built, build_entry
 from apps.core.periods import Period
@@ -150,7 +151,7 @@ def _record_body(query: DataQuery, document: Document) -> dict[str, Any]:
         return success_body(None, _empty_message(document))
     data = document["data"]
     if query.cat_id and isinstance(data, dict):
-        data = {**data, "secondaryCategories": list_children(query.cat_id)}
+        data = {**data, "secondaryCategories": orjson.Fragment(children_json(query.cat_id))}
     return success_body(data)
 
 

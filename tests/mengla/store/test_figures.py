@@ -20,7 +20,9 @@ CHILDREN = [{"catId": 1001}]
 
 @pytest.fixture(autouse=True)
 def _children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "list_children", lambda cat_id: CHILDREN if cat_id == "1000" else [])
+    monkeypatch.setattr(
+        figures, "children_json", lambda cat_id: json.dumps(CHILDREN if cat_id == "1000" else []).encode()
+    )
 
 
 def record(

@@ -6,6 +6,9 @@ updates, because the ORM of this backend has no upsert and no find-and-update.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -17,12 +20,20 @@ from apps.mengla.choices import Action, CollectionError, CollectionStatus, Empty
 QUEUE_INDEX = "collection_queue"
 RUNS_INDEX = "collection_runs"
 ANSWERED_INDEX = "collection_answered"
+EXPIRY_INDEX = "collection_expiry"  # on finished_at alone: migration 0002 creates it
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
 # All values of the first three fields of the index ``record_kind``: a filter that excludes no record.
-ANY_KIND: dict[str, list[str] | list[bool]] = {
+ANY_KIND: dict[str, list[Any]] = {
     "action": list(Action.values),
     "granularity": [granularity.value for granularity in Granularity],
     "is_empty": [False, True],
+}
+# The same for collections and the index ``collection_kind``.
+ANY_COLLECTION: dict[str, list[Any]] = {
+    "status": list(CollectionStatus.values),
+    "action": list(Action.values),
+    "priority": list(Priority.values),
 }
 
 
@@ -62,10 +73,12 @@ class Record(models.Model):
         verbose_name = _("record")
         verbose_name_plural = _("records")
         indexes = [
-            models.Index(fields=["-updated_at", "-id"], name="record_updated"),
+            # The fields after "-id", here and below, let MongoDB filter without reading the records.
+            models.Index(
+                fields=["-updated_at", "-id", "action", "granularity", "is_empty"], name="record_newest"
+            ),
             # For lists filtered by any of the first three fields: a filter with all values of the others
-            # (ANY_KIND) merges a few ranges, which are already sorted. The fields after "-id", here and
-            # below, let MongoDB filter without reading the records.
+            # (ANY_KIND) merges a few ranges, which are already sorted.
             models.Index(
                 fields=["action", "granularity", "is_empty", "-updated_at", "-id", "period_key"],
                 name="record_kind",
@@ -160,6 +173,16 @@ class Collection(models.Model):
                     execution_id__gt="",
                 ),
                 name=ANSWERED_INDEX,
+            ),
+            # Counts how the collections of a day ended; those under way need no key in it.
+            models.Index(
+                fields=["action", "status", "finished_at"],
+                condition=Q(finished_at__gt=_EPOCH),
+                name="collection_ended",
+            ),
+            # For lists filtered by any of the first three fields, as the index record_kind of the records.
+            models.Index(
+                fields=["status", "action", "priority", "-id", "error_code"], name="collection_kind"
             ),
             models.Index(
                 fields=["is_cache_pending"],

@@ -21,6 +21,7 @@ from apps.admin.pages.access import SEE_COLLECTIONS, View, page, staff_view, wan
 from apps.admin.pages.charts import cache_chart, hours_chart
 from apps.admin.pages.dashboard_parts import read_dashboard
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
+from apps.core.admin_base.paging import first_rows
 from apps.core.admin_base.rights import may_view
 from apps.core.storage.clock import unix_now
 from apps.core.storage.outages import is_mongo_outage, mongo_outage, redis_outage
@@ -145,4 +146,4 @@ def _state() -> dict[str, Any]:
 
 
 def _recent_actions(request: HttpRequest) -> list[LogEntry]:
-    return list(LogEntry.objects.filter(user_id=request.user.pk)[:_RECENT_ACTIONS])
+    return first_rows(LogEntry.objects.filter(user_id=request.user.pk).order_by("-id"), _RECENT_ACTIONS)

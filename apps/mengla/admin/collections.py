@@ -113,9 +113,10 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             return queryset, False
         if ObjectId.is_valid(text):
             return queryset.filter(Q(pk=text) | Q(execution_id=text)), False
-        is_query = ":" in text
-        found = queryset.filter(identity__startswith=text) if is_query else queryset.filter(execution_id=text)
-        return found, False
+        if ":" not in text:
+            return queryset.filter(execution_id=text), False
+        # In the order of an index: a short beginning may match very many.
+        return queryset.filter(identity__startswith=text).order_by("identity", "-created_at"), False
 
     @coloured(_("status"), COLOURS)
     def state(self, collection: Collection) -> Coloured:

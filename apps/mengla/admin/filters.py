@@ -5,7 +5,7 @@ The choices are fixed: to list the values in use would read the whole MongoDB co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -15,7 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.mengla.choices import GRANULARITIES, Action, CollectionError, CollectionStatus, Priority
-from apps.mengla.models import ANY_KIND
+from apps.mengla.models import ANY_COLLECTION, ANY_KIND
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -35,27 +35,20 @@ class ChoiceFilter(admin.SimpleListFilter):
         return queryset
 
 
-class ActionFilter(ChoiceFilter):
-    """By data set."""
-
-    title = _("data set")
-    parameter_name = "action"
-    choices_of_field = Action.choices
-
-
 class KindFilter(ChoiceFilter):
-    """A filter of records; it names all values of the other fields, so that one index serves any choice."""
+    """A filter that names all values of the other fields of an index, which then serves any choice.
+
+    The index has all these fields, then the order of the list; ``any_kind`` has all values of each of them.
+    """
+
+    any_kind: Mapping[str, Sequence[Any]] = {}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows with the chosen value."""
         chosen = super().queryset(request, queryset)
         if chosen is queryset:
             return queryset
-        return chosen.filter(**{f"{name}__in": values for name, values in ANY_KIND.items()})
-
-
-class RecordActionFilter(KindFilter, ActionFilter):
-    """By data set."""
+        return chosen.filter(**{f"{name}__in": values for name, values in self.any_kind.items()})
 
 
 class GranularityFilter(KindFilter):
@@ -64,6 +57,7 @@ class GranularityFilter(KindFilter):
     title = _("granularity")
     parameter_name = "granularity"
     choices_of_field = GRANULARITIES
+    any_kind = ANY_KIND
 
 
 class EmptyFilter(KindFilter):
@@ -72,32 +66,46 @@ class EmptyFilter(KindFilter):
     title = _("is empty")
     parameter_name = "is_empty"
     choices_of_field = ((True, _("Empty")), (False, _("With figures")))
+    any_kind = ANY_KIND
 
 
-class StatusFilter(ChoiceFilter):
+class ActionFilter(KindFilter):
+    """By the data set of a collection."""
+
+    title = _("data set")
+    parameter_name = "action"
+    choices_of_field = Action.choices
+    any_kind = ANY_COLLECTION
+
+
+class RecordActionFilter(ActionFilter):
+    """By the data set of a record."""
+
+    any_kind = ANY_KIND
+
+
+class StatusFilter(KindFilter):
     """By the status of a collection."""
 
     title = _("status")
     parameter_name = "status"
     choices_of_field = CollectionStatus.choices
+    any_kind = ANY_COLLECTION
 
 
-class PriorityFilter(ChoiceFilter):
+class PriorityFilter(KindFilter):
     """By the priority of a collection."""
 
     title = _("priority")
     parameter_name = "priority"
     choices_of_field = Priority.choices
+    any_kind = ANY_COLLECTION
 
 
-class ErrorFilter(ChoiceFilter):
+class ErrorFilter(KindFilter):
     """By the final error of a collection; only failed collections match, which an index finds."""
 
     title = _("error")
     parameter_name = "error_code"
     choices_of_field = CollectionError.choices
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the failed collections with the chosen error."""
-        chosen = super().queryset(request, queryset)
-        return chosen if chosen is queryset else chosen.filter(status=CollectionStatus.FAILED)
+    any_kind = ANY_COLLECTION | {"status": [CollectionStatus.FAILED.value]}

@@ -59,8 +59,10 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         text = search_term.strip()
         if not text:
             return queryset, False
-        found = queryset.filter(cat_id=text) if is_cat_id(text) else queryset.filter(id__startswith=text)
-        return found, False
+        if is_cat_id(text):
+            return queryset.filter(cat_id=text), False
+        # In the order of the keys: no index has all records with the same beginning in the order of time.
+        return queryset.filter(id__startswith=text).order_by("-id"), False
 
     @coloured(_("figures"), {"present": "success", "provisional": "info", "empty": "warning"})
     def state(self, record: Record) -> Coloured:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
+from apps.core.admin_base import paging
 from apps.core.storage.mongo import collection_of
 from apps.mengla.models import Record
 
@@ -209,3 +210,29 @@ def test_a_page_of_the_admin_costs_what_it_shows(
     assert len(rows) == (COUNT // CATEGORIES if "q" in given else 50)
     assert rows == sorted(rows, reverse=True)
     assert examined() <= 3 * MAX_EXAMINED
+
+
+@pytest.mark.parametrize(
+    ("given", "index"),
+    [
+        ({"granularity": "month"}, "record_newest"),  # matches all: nothing is merged
+        ({"action": "hot"}, "record_kind"),
+        ({"is_empty": "False", "granularity": "month"}, "record_newest"),
+    ],
+    ids=str,
+)
+def test_a_late_page_reads_keys_and_its_own_rows(
+    site: Client,
+    examined: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, str],
+    index: str,
+) -> None:
+    monkeypatch.setattr(paging, "_LONG_SKIP", 100)
+    first, late = (shown(site, given | {"p": page}) for page in ("1", "5"))
+    before = examined()
+    assert (len(first), len(late), late[0] < first[-1]) == (50, 50, True)
+    assert shown(site, given | {"p": "5"}) == late
+    assert examined() - before <= 51
+    searches = {"ns": collection_of(Record).full_name, "command.hint": index}
+    assert connection.database["system.profile"].find_one(searches) is not None

@@ -11,7 +11,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from apps.core import market_clock
 from apps.core.api.pagination import Page, newest_first
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, count_each, utc_now
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import Progress, progress_of
@@ -145,7 +145,7 @@ def list_today(today: date) -> list[Document]:
 
 def count_ended() -> int:
     """Count the runs that have ended, with any result."""
-    return collection_of(SyncTask).count_documents({"status": {"$ne": RunStatus.RUNNING.value}})
+    return sum(count for status, count in count_by_status().items() if status != RunStatus.RUNNING)
 
 
 def list_running(limit: int) -> list[Document]:
@@ -168,8 +168,8 @@ def list_unsettled(limit: int) -> list[Document]:
 
 def count_by_status() -> dict[str, int]:
     """Count the stored runs by their status."""
-    runs = collection_of(SyncTask)
-    return {status.value: runs.count_documents({"status": status.value}) for status in RunStatus}
+    counts = count_each(collection_of(SyncTask), [{"status": status.value} for status in RunStatus])
+    return dict(zip(RunStatus.values, counts, strict=True))
 
 
 def without_planner() -> Document:

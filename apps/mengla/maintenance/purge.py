@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from apps.core.caching.tiers import get_cache
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, count_each, utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.ingest import records
@@ -73,7 +73,7 @@ def count_collected() -> Collected:
     """Count what a purge of MongoDB would delete now."""
     return Collected(
         records=collection_of(Record).estimated_document_count(),
-        collections=collection_of(Collection).count_documents(_ended_collections()),
+        collections=_count_ended_collections(),
         runs=run_selectors.count_ended(),
     )
 
@@ -143,8 +143,13 @@ def _delete_collected() -> Iterator[tuple[str, int]]:
 
 def _ended_collections() -> Document:
     """Return the filter of ended collections, without those that a running run still counts."""
+    ended: Document = {"status": {"$in": [status.value for status in FINAL_STATUSES]}}
     running = [str(run["_id"]) for run in run_selectors.list_running(_MAX_RUNNING)]
-    return {
-        "status": {"$in": [status.value for status in FINAL_STATUSES]},
-        "run_ids": {"$nin": running},
-    }
+    return ended | ({"run_ids": {"$nin": running}} if running else {})
+
+
+def _count_ended_collections() -> int:
+    ended = _ended_collections()
+    if "run_ids" in ended:
+        return collection_of(Collection).count_documents(ended)
+    return sum(count_each(collection_of(Collection), [{"status": status.value} for status in FINAL_STATUSES]))

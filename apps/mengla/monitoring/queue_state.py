@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from itertools import takewhile
+from datetime import date, timedelta
+from itertools import product, takewhile
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 
 from apps.core import market_clock
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, count_each, utc_now
 from apps.core.time_texts import seconds_between
-from apps.mengla.choices import Action, CollectionStatus, Priority
-from apps.mengla.models import ANSWERED_INDEX, Collection, Record
+from apps.mengla.choices import FINAL_STATUSES, Action, CollectionStatus, Priority
+from apps.mengla.models import ANSWERED_INDEX, ANY_KIND, Collection, Record
 
 MAX_IN_FLIGHT_SHOWN = 100
 MAX_STREAK = 100
@@ -43,30 +43,30 @@ class QueueDepth:
 def queue_depth() -> QueueDepth:
     """Count the queue."""
     collections = collection_of(Collection)
-    grouped = collections.aggregate(
-        [
-            {"$match": {"status": CollectionStatus.PENDING.value}},
-            {"$group": {"_id": "$priority", "count": {"$sum": 1}, "oldest_at": {"$min": "$created_at"}}},
-        ]
-    )
-    rows = {row["_id"]: row for row in grouped}
-    by_priority = {
-        priority.name.lower(): int(rows[priority.value]["count"]) if priority.value in rows else 0
-        for priority in Priority
-    }
-    oldest = {
-        priority.name.lower(): _seconds_since(rows[priority.value]["oldest_at"])
-        if priority.value in rows
-        else None
-        for priority in Priority
-    }
+    pending = [
+        {"status": CollectionStatus.PENDING.value, "priority": priority.value} for priority in Priority
+    ]
+    *counts, in_flight = count_each(collections, [*pending, {"status": CollectionStatus.DISPATCHED.value}])
+    names = [priority.name.lower() for priority in Priority]
+    ages = [oldest_seconds(priority) for priority in Priority]
+    rounded = [None if seconds is None else round(seconds, 1) for seconds in ages]
     return QueueDepth(
-        pending=sum(row["count"] for row in rows.values()),
-        by_priority=by_priority,
-        oldest_seconds_by_priority=oldest,
-        in_flight=collections.count_documents({"status": CollectionStatus.DISPATCHED.value}),
-        oldest_pending_seconds=max((one for one in oldest.values() if one is not None), default=None),
+        pending=sum(counts),
+        by_priority=dict(zip(names, counts, strict=True)),
+        oldest_seconds_by_priority=dict(zip(names, rounded, strict=True)),
+        in_flight=in_flight,
+        oldest_pending_seconds=max((one for one in rounded if one is not None), default=None),
     )
+
+
+def oldest_seconds(priority: Priority) -> float | None:
+    """Return how long the oldest pending collection of this priority has waited, None if none is pending."""
+    oldest = collection_of(Collection).find_one(
+        {"status": CollectionStatus.PENDING.value, "priority": priority.value},
+        {"created_at": 1},
+        sort=[("created_at", ASCENDING)],
+    )
+    return None if oldest is None else seconds_between(oldest["created_at"], utc_now())
 
 
 def list_in_flight() -> list[Document]:
@@ -94,32 +94,25 @@ def list_in_flight() -> list[Document]:
 
 def day_counts(day: date) -> dict[str, dict[str, int]]:
     """Count, by action, the collections that ended on a day of the market and the records written on it."""
-    begin, end = market_clock.midnight(day), market_clock.midnight(day + timedelta(days=1))
-    counts = {
-        action.value: {"succeeded": 0, "empty": 0, "failed": 0, "cancelled": 0, "records": 0}
-        for action in Action
-    }
-    ended = collection_of(Collection).aggregate(
-        [
-            {"$match": {"finished_at": {"$gte": begin, "$lt": end}}},
-            {"$group": {"_id": {"action": "$action", "status": "$status"}, "count": {"$sum": 1}}},
-        ]
+    within = {"$gte": market_clock.midnight(day), "$lt": market_clock.midnight(day + timedelta(days=1))}
+    # Each filter is the beginning of an index, so that only keys of this day are counted: there may be many.
+    ends = list(product(Action.values, [status.value for status in FINAL_STATUSES]))
+    ended = count_each(
+        collection_of(Collection),
+        [{"action": action, "status": status, "finished_at": within} for action, status in ends],
     )
-    for row in ended:
-        of_action = counts.get(row["_id"]["action"], {})
-        if row["_id"]["status"].lower() in of_action:
-            of_action[row["_id"]["status"].lower()] = row["count"]
-    # The key begins with the action: MongoDB counts from the index, without reading the figures.
-    written = collection_of(Record).aggregate(
-        [
-            {"$match": {"updated_at": {"$gte": begin, "$lt": end}}},
-            {"$project": {"updated_at": 1}},
-            {"$group": {"_id": {"$first": {"$split": ["$_id", ":"]}}, "count": {"$sum": 1}}},
-        ]
+    kinds = list(product(*ANY_KIND.values()))
+    written = count_each(
+        collection_of(Record),
+        [dict(zip(ANY_KIND, kind, strict=True)) | {"updated_at": within} for kind in kinds],
     )
-    for row in written:
-        if row["_id"] in counts:
-            counts[row["_id"]]["records"] = row["count"]
+    counts: dict[str, dict[str, int]] = {action: {} for action in Action.values}
+    for (action, status), count in zip(ends, ended, strict=True):
+        counts[action][status.lower()] = count
+    for each in counts.values():
+        each["records"] = 0
+    for (action, *_kind), count in zip(kinds, written, strict=True):
+        counts[action]["records"] += count
     return counts
 
 
@@ -162,10 +155,6 @@ def _empty_streak(action: Action) -> int:
         .limit(MAX_STREAK)
     )
     return sum(1 for _ in takewhile(lambda one: one["status"] == CollectionStatus.EMPTY, found))
-
-
-def _seconds_since(instant: datetime) -> float:
-    return round(seconds_between(instant, utc_now()), 1)
 
 
 def _renamed(document: Mapping[str, Any]) -> Document:

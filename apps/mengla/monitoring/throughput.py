@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from django.conf import settings
-from pymongo import ASCENDING
 
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.core.time_texts import seconds_between
 from apps.mengla.choices import CollectionStatus, Priority
-from apps.mengla.models import Collection
+from apps.mengla.models import EXPIRY_INDEX, Collection
+from apps.mengla.monitoring.queue_state import oldest_seconds
 
 _ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
 _SHORTEST_SECONDS = 0.001
@@ -93,7 +92,9 @@ def recent_collections(*, within_seconds: float) -> RecentCollections:
                     "mean_ms": {"$avg": {"$subtract": ["$finished_at", "$dispatched_at"]}},
                 }
             },
-        ]
+        ],
+        # One of the indexes on the status would read all collections that have ever ended.
+        hint=EXPIRY_INDEX,
     )
     found = {row["_id"]: row for row in rows}
     answered, failed = found.get(True), found.get(False)
@@ -107,21 +108,12 @@ def recent_collections(*, within_seconds: float) -> RecentCollections:
 def queue_wait(*, moved_within_seconds: float) -> QueueWait:
     """Return how long the queue has waited, and whether it moved within the given time."""
     now = utc_now()
-    waits = {priority: _wait_seconds(priority, now) for priority in Priority}
+    waits = {priority: oldest_seconds(priority) for priority in Priority}
     return QueueWait(
         urgent_seconds=_longest(seconds for priority, seconds in waits.items() if priority in _URGENT),
         planned_seconds=_longest(seconds for priority, seconds in waits.items() if priority not in _URGENT),
         is_moving=_is_moving(now - timedelta(seconds=moved_within_seconds)),
     )
-
-
-def _wait_seconds(priority: Priority, now: datetime) -> float | None:
-    oldest = collection_of(Collection).find_one(
-        {"status": CollectionStatus.PENDING.value, "priority": int(priority)},
-        {"created_at": 1},
-        sort=[("created_at", ASCENDING)],
-    )
-    return None if oldest is None else seconds_between(oldest["created_at"], now)
 
 
 def _longest(seconds: Iterable[float | None]) -> float | None:
@@ -131,8 +123,10 @@ def _longest(seconds: Iterable[float | None]) -> float | None:
 def _is_moving(since: datetime) -> bool:
     collections = collection_of(Collection)
     in_flight = {"status": CollectionStatus.DISPATCHED.value, "dispatched_at": {"$gte": since}}
+    if collections.find_one(in_flight, {"_id": 1}) is not None:
+        return True
     ended = {
         "finished_at": {"$gte": since},
         "status": {"$in": [*_ANSWERED, CollectionStatus.FAILED.value]},
     }
-    return any(collections.find_one(criteria, {"_id": 1}) is not None for criteria in (in_flight, ended))
+    return collections.find_one(ended, {"_id": 1}, hint=EXPIRY_INDEX) is not None

@@ -101,7 +101,10 @@ class AlertNotice(models.Model):
         db_table = "alert_notices"
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
-        indexes = [models.Index(fields=["created_at", "id"], name="alert_notice_oldest")]
+        indexes = [
+            models.Index(fields=["created_at", "id"], name="alert_notice_oldest"),
+            models.Index(fields=["delivered_at", "created_at", "id"], name="alert_notice_waiting"),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)

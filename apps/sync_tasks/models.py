@@ -60,8 +60,11 @@ class SyncTask(models.Model):
         ]
         indexes = [
             models.Index(fields=["-started_at", "-id"], name="sync_task_newest"),
-            models.Index(fields=["status", "started_at"], name="sync_task_status"),
-            models.Index(fields=["task_id", "-started_at"], name="sync_task_task"),
+            models.Index(fields=["status", "-started_at", "-id"], name="sync_task_by_status"),
+            models.Index(fields=["task_id", "-started_at", "-id"], name="sync_task_by_task"),
+            models.Index(fields=["trigger", "-started_at", "-id"], name="sync_task_by_trigger"),
+            # The tick looks for runs that have ended without totals; those that have not ended have none.
+            models.Index(fields=["totals", "started_at"], name="sync_task_unsettled"),
         ]
 
     def __str__(self) -> str:

@@ -83,7 +83,10 @@ class Record(models.Model):
                 fields=["action", "granularity", "is_empty", "-updated_at", "-id", "period_key"],
                 name="record_kind",
             ),
-            models.Index(fields=["cat_id", "-updated_at", "-id"], name="record_category"),
+            models.Index(
+                fields=["cat_id", "-updated_at", "-id", "granularity", "period_key", "action", "is_empty"],
+                name="record_by_category",
+            ),
             models.Index(
                 fields=["granularity", "period_key", "-updated_at", "-id", "action", "is_empty"],
                 name="record_period",
@@ -181,8 +184,11 @@ class Collection(models.Model):
                 name="collection_ended",
             ),
             # For lists filtered by any of the first three fields, as the index record_kind of the records.
+            models.Index(fields=["status", "action", "priority", "-id"], name="collection_kind"),
             models.Index(
-                fields=["status", "action", "priority", "-id", "error_code"], name="collection_kind"
+                fields=["error_code", "action", "priority", "-id"],
+                condition=Q(status=CollectionStatus.FAILED.value),
+                name="collection_failed",
             ),
             models.Index(
                 fields=["is_cache_pending"],

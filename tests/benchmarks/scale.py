@@ -38,6 +38,7 @@ _GOLDEN = 0.618033988749895
 _DAYS = 30  # records and collections were written in these last days, evenly
 _COLLECTIONS_SHARE = 5  # one ended collection for so many records
 _RUNS_SHARE = 1_000
+_LEAST = 100  # documents of each kind: more than a page
 _ADDRESSES = (
     "/api/mengla/records",
     "/api/mengla/records?action=hot&empty=false",
@@ -45,7 +46,6 @@ _ADDRESSES = (
     "/api/mengla/records?catId=1000&from=2025-07&to=2025-12",
     "/api/sync-tasks",
     "/api/auth/tokens",
-    "/api/admin/collect-health",
     "/api/admin/system/status",
     "/api/admin/alerts",
 )
@@ -54,7 +54,7 @@ _PAGES = (
     "/admin/coverage/",
     "/admin/mengla/record/",
     "/admin/mengla/record/?granularity=month",
-    "/admin/mengla/record/?is_empty=True",
+    "/admin/mengla/record/?is_empty=False",
     "/admin/mengla/record/?granularity=day",
     "/admin/mengla/record/?q=hot:",
     "/admin/mengla/record/?p=899",
@@ -127,10 +127,12 @@ def measure(*, rounds: int = ROUNDS) -> dict[str, float]:
 
         return work
 
+    yesterday = market_clock.today() - timedelta(days=1)
+    addresses = (*_ADDRESSES, f"/api/admin/collect-health?date={yesterday}")
     works: dict[str, Callable[[], object]] = {
         "import_categories (671 categories, none changed)": lambda: import_categories(nodes=tree),
         "coverage of 30 categories in 6 months": lambda: coverage(start=first, end=last),
-        **{f"GET {path}": get(api, path) for path in _ADDRESSES},
+        **{f"GET {path}": get(api, path) for path in addresses},
         **{f"page {path}": get(site, path) for path in _PAGES},
     }
     seconds: dict[str, list[float]] = {name: [] for name in works}
@@ -186,7 +188,8 @@ def fill(count: int, *, already: int = 0) -> None:
         (Collection, collections(), _COLLECTIONS_SHARE),
         (SyncTask, runs(), _RUNS_SHARE),
     ):
-        store(model, islice(made, already // share, count // share))
+        stored = max(already // share, _LEAST) if already else 0
+        store(model, islice(made, stored, max(count // share, _LEAST)))
 
 
 def store(model: type[Any], documents: Iterator[Document]) -> None:
@@ -212,7 +215,9 @@ def _queries() -> Iterator[tuple[str, str, str]]:
 
 def _instants() -> Iterator[datetime]:
     """Yield instants of the last days, evenly in any part of the sequence."""
-    end = market_clock.midnight(market_clock.today() + timedelta(days=1)).replace(tzinfo=None)
+    from apps.core.storage.mongo import utc_now
+
+    end = utc_now()
     milliseconds = _DAYS * 86_400_000
     for number in count():
         # Multiples of the golden ratio divide any interval evenly.

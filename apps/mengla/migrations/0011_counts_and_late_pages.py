@@ -19,8 +19,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="collection",
+            index=models.Index(fields=["status", "action", "priority", "-id"], name="collection_kind"),
+        ),
+        migrations.AddIndex(
+            model_name="collection",
             index=models.Index(
-                fields=["status", "action", "priority", "-id", "error_code"], name="collection_kind"
+                fields=["error_code", "action", "priority", "-id"],
+                condition=models.Q(status="FAILED"),
+                name="collection_failed",
             ),
         ),
         migrations.AddIndex(
@@ -29,5 +35,13 @@ class Migration(migrations.Migration):
                 fields=["-updated_at", "-id", "action", "granularity", "is_empty"], name="record_newest"
             ),
         ),
+        migrations.AddIndex(
+            model_name="record",
+            index=models.Index(
+                fields=["cat_id", "-updated_at", "-id", "granularity", "period_key", "action", "is_empty"],
+                name="record_by_category",
+            ),
+        ),
         migrations.RemoveIndex(model_name="record", name="record_updated"),
+        migrations.RemoveIndex(model_name="record", name="record_category"),
     ]

@@ -17,6 +17,7 @@ from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
 from apps.core.periods import Granularity
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
 
+CATEGORY_INDEX = "record_by_category"
 QUEUE_INDEX = "collection_queue"
 RUNS_INDEX = "collection_runs"
 ANSWERED_INDEX = "collection_answered"
@@ -85,7 +86,7 @@ class Record(models.Model):
             ),
             models.Index(
                 fields=["cat_id", "-updated_at", "-id", "granularity", "period_key", "action", "is_empty"],
-                name="record_by_category",
+                name=CATEGORY_INDEX,
             ),
             models.Index(
                 fields=["granularity", "period_key", "-updated_at", "-id", "action", "is_empty"],

@@ -38,9 +38,11 @@ def newest_first(
     cursor: str | None,
     limit: int,
     projection: Mapping[str, int] | None = None,
+    hint: str | None = None,
 ) -> Page:
     """Return one page of the documents that match, ordered by the instant ``by`` and then by key.
 
+    :param hint: the name of the index to use; by default MongoDB tries those that could serve the page.
     :raises InvalidInput: when the cursor is not valid.
     """
     conditions: list[Mapping[str, Any]] = [criteria] if criteria else []
@@ -50,7 +52,7 @@ def newest_first(
         conditions.append({by: {"$lte": instant}})
         conditions.append({"$or": [{by: {"$lt": instant}}, {by: instant, "_id": {"$lt": key}}]})
     found = list(
-        collection.find({"$and": conditions} if conditions else {}, projection)
+        collection.find({"$and": conditions} if conditions else {}, projection, hint=hint)
         .sort([(by, DESCENDING), ("_id", DESCENDING)])
         .limit(limit + 1)
     )

@@ -15,7 +15,7 @@ from apps.core.periods import Granularity, Period, count_periods, parse_period, 
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.time_texts import seconds_between
 from apps.mengla.choices import Action, CollectionStatus
-from apps.mengla.models import ANY_KIND, Collection, Record
+from apps.mengla.models import ANY_KIND, CATEGORY_INDEX, Collection, Record
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.freshness import FIELDS as FRESHNESS_FIELDS
 from apps.mengla.queries.freshness import freshness_of
@@ -182,6 +182,8 @@ def list_records(
         cursor=cursor,
         limit=limit,
         projection={"data": 0, "run_ids": 0},
+        # It has all fields of the filter; MongoDB might read all records of the periods instead.
+        hint=CATEGORY_INDEX if cat_id is not None else None,
     )
 
 

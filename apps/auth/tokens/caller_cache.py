@@ -147,6 +147,7 @@ class CallerCache:
         if read is None or now - read.read_at >= max_age_seconds:
             read = Reading(self._load_or_recall(key, load), now)
             with self._lock:
+                self._outdate(key)
                 self._fresh[key] = read
         return read.state
 
@@ -163,8 +164,7 @@ class CallerCache:
     def mark_revoked(self, key: str) -> None:
         """Drop a revoked token from the cache, and let no process accept it while MongoDB is down."""
         with self._lock:
-            if (reading := self._fresh.get(key)) is not None:
-                reading.read_at = float("-inf")  # for those who hold it
+            self._outdate(key)
             for known in (self._fresh, self._last_known, self._copied):
                 known.pop(key, None)
 
@@ -179,6 +179,11 @@ class CallerCache:
         with self._lock:
             for known in (self._fresh, self._last_known, self._copied):
                 known.clear()
+
+    def _outdate(self, key: str) -> None:
+        """Let those who hold the newest reading look for a newer one, so that all see the same state."""
+        if (reading := self._fresh.get(key)) is not None:
+            reading.read_at = float("-inf")
 
     def _load_or_recall(self, key: str, load: Callable[[], CallerState | None]) -> CallerState | None:
         def build() -> CallerState | None:

@@ -15,7 +15,13 @@ from pymongo.errors import OperationFailure
 
 from apps.auth.choices import TokenScope
 from apps.auth.tokens import caller_cache as caller_cache_module
-from apps.auth.tokens.caller_cache import FRESH_SECONDS, CallerCache, CallerState, CallerUnknownError
+from apps.auth.tokens.caller_cache import (
+    FRESH_SECONDS,
+    Acceptance,
+    CallerCache,
+    CallerState,
+    CallerUnknownError,
+)
 from apps.core.storage import redis as core_redis
 from apps.core.storage.database.client import Client
 from apps.core.storage.outages import mongo_outage
@@ -23,12 +29,14 @@ from config.settings import AUTH_TIMEOUT_SECONDS, OUTAGE_REMEMBERED_SECONDS
 from tests.auth.conftest import CLOSED_PORT, FakeClock
 from tests.silence import no_mongo
 
+EXPIRES_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NOW = EXPIRES_AT.timestamp() - 60
 ACTIVE = CallerState(
     id="64b000000000000000000001",
     name="程序",
     scope=TokenScope.READER,
     is_enabled=True,
-    expires_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    expires_at=EXPIRES_AT,
 )
 REVOKED = CallerState(
     id=ACTIVE.id, name=ACTIVE.name, scope=ACTIVE.scope, is_enabled=False, expires_at=ACTIVE.expires_at
@@ -303,3 +311,42 @@ def test_memory_is_bounded(
         with contextlib.suppress(CallerUnknownError):
             known += cache.look_up(key, source) == ACTIVE
     assert 0 < known <= 10
+
+
+class TestAcceptance:
+    """That a caller was accepted, as who holds it decides from memory."""
+
+    @pytest.fixture
+    def acceptance(self, cache: CallerCache, source: Source, redis_is_down: None) -> Acceptance:
+        acceptance = Acceptance("k", source, state=ACTIVE, expires_at=EXPIRES_AT, cache=cache)
+        acceptance.renew()
+        assert acceptance.holds(NOW)
+        return acceptance
+
+    def test_it_holds_while_the_state_is_renewed_and_the_same(
+        self, acceptance: Acceptance, clock: FakeClock
+    ) -> None:
+        for _ in range(3):
+            clock.advance(0.5)
+            acceptance.renew()
+            assert acceptance.holds(NOW)
+        assert not acceptance.holds(EXPIRES_AT.timestamp())
+        clock.advance(FRESH_SECONDS + 0.01)
+        assert not acceptance.holds(NOW)
+
+    @pytest.mark.parametrize("answer", [REVOKED, None])
+    def test_it_ends_as_soon_as_anyone_has_read_another_state(
+        self, acceptance: Acceptance, cache: CallerCache, source: Source, clock: FakeClock, answer: Any
+    ) -> None:
+        source.answer = answer
+        clock.advance(0.5)
+        cache.look_up("k", source, max_age_seconds=0.4)
+        assert not acceptance.holds(NOW)
+
+    def test_it_ends_with_a_revocation_in_this_process(
+        self, acceptance: Acceptance, cache: CallerCache, source: Source, clock: FakeClock
+    ) -> None:
+        clock.advance(0.5)
+        cache.look_up("k", source, max_age_seconds=0.4)  # what it holds is not what the cache has now
+        cache.mark_revoked("k")
+        assert not acceptance.holds(NOW)

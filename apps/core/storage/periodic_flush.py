@@ -6,6 +6,7 @@ is lost only if the process is killed by SIGKILL or crashes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -46,15 +47,15 @@ class PeriodicFlush:
         os.register_at_fork(after_in_child=self._begin_in_fork)
 
     def start(self) -> None:
-        """Start the thread if this process has none yet."""
+        """Start the thread, if this process has none yet; if it cannot have one now, the next call tries."""
         if self._is_started:
             return
-        with self._lock:
-            is_first, self._is_started = not self._is_started, True
-        if is_first:
-            # Works in the forks of multiprocessing, too, which do not call the functions of atexit.
-            Finalize(None, self._flush, exitpriority=self._priority)
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        with self._lock, contextlib.suppress(RuntimeError):
+            if not self._is_started:
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+                # Works in the forks of multiprocessing, too, which do not call the functions of atexit.
+                Finalize(None, self._flush, exitpriority=self._priority)
+                self._is_started = True
 
     def _run(self) -> None:
         while True:

@@ -87,11 +87,13 @@ class Basis:
 
     def current_entry(self, now: float) -> Entry | None:
         """Return the entry if the answer may be sent now (Unix seconds), otherwise None."""
-        entry = self.slot.current()
-        if entry is None or not self.tiers.is_caught_up:
+        # Asked first: another thread that catches up at this moment empties the slot before it says so.
+        if not self.tiers.is_caught_up:
             return None
-        is_valid = entry.is_fresh(now) and entry.is_servable(now) and self.caller.is_accepted(now)
-        return entry if is_valid else None
+        entry = self.slot.current()
+        if entry is None or not entry.is_fresh(now) or not entry.is_servable(now):
+            return None
+        return entry if self.caller.is_accepted(now) else None
 
 
 def allow_replay(

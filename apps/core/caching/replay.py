@@ -74,9 +74,9 @@ class Caller(Protocol):
 class Basis:
     """What a finished answer rests on.
 
-    ``count`` counts a replay; its argument is the time that the replay took, in seconds. ``write_line``
-    writes the access line of a replay, given the request's id and that time. The middleware that writes the
-    lines sets it.
+    ``count`` counts a replay; its argument is the time that the replay took, in seconds, without the receipt
+    of the request's body. ``write_line`` writes the access line of a replay, given the request's id and the
+    whole time. The middleware that writes the lines sets it.
     """
 
     slot: Slot
@@ -151,7 +151,9 @@ class Replay:
         if length != 0 and not self._read_ahead(environ, head, length):
             return self._go_whole_way(environ, start_response, head, length)
         body: bytes = environ["wsgi.input"].getvalue() if length else b""
-        answer = self._answers.get((head, body))
+        received_at = time.perf_counter()
+        # One that ended early is refused, even if what came is the whole body of another request.
+        answer = self._answers.get((head, body)) if len(body) == length else None
         now = unix_now()
         entry = answer.basis.current_entry(now) if answer is not None else None
         if answer is None or entry is None:
@@ -164,11 +166,11 @@ class Replay:
             answer.status, [*answer.headers, ("Age", str(age_seconds)), ("X-Request-ID", request_id)]
         )
         self._renewal.note_use(basis)
-        seconds = time.perf_counter() - started_at
+        ended_at = time.perf_counter()
         if basis.count is not None:
-            basis.count(seconds)
+            basis.count(ended_at - received_at)
         if basis.write_line is not None:
-            basis.write_line(request_id, seconds)
+            basis.write_line(request_id, ended_at - started_at)
         return [answer.body_of(entry)]
 
     def close(self) -> None:

@@ -1,12 +1,17 @@
-"""What a finished answer rests on."""
+"""Replays of a small application, and what a finished answer rests on."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from apps.core.caching.replay import Basis
+from apps.core.caching import replay
+from apps.core.caching.replay import BASIS, Basis, Replay
 from apps.core.caching.tiers import TieredCache
 from tests.core.caching.support import START, Clock, fill
 
@@ -29,6 +34,43 @@ def basis_of(process: TieredCache, field: str = "-", *, tiers: Any = None) -> Ba
     return Basis(slot=slot, tiers=tiers or process, caller=Accepted())
 
 
+class Site:
+    """An application that answers with the entry whose field the query string names."""
+
+    def __init__(self, process: TieredCache) -> None:
+        self.counted: list[float] = []
+        self.line_seconds: list[float] = []
+        self.asked: list[str] = []
+        self._process = process
+        self.replay = Replay(self._answer, request_id_of=lambda _: "id")
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        field = environ.get("QUERY_STRING", "-")
+        self.asked.append(field)
+        basis = environ[BASIS] = basis_of(self._process, field)
+        basis.count = self.counted.append
+        basis.write_line = lambda _id, seconds: self.line_seconds.append(seconds)
+        environ["wsgi.input"].read(4096)
+        start_response("200 OK", [])
+        assert basis.slot.entry is not None
+        return [basis.slot.entry.body]
+
+    def is_replayed(self, *, stream: BytesIO | None = None, **environ: str) -> bool:
+        """Send a request; returns whether its answer was a replay."""
+        count = len(self.asked)
+        whole = {"wsgi.input": stream or BytesIO(), **environ}
+        assert self.replay(whole, lambda *_: None) == [b"figures"]
+        return len(self.asked) == count
+
+
+@pytest.fixture
+def site(process: TieredCache, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(replay, "unix_now", clock.time)
+    site = Site(process)
+    yield site
+    site.replay.close()
+
+
 def test_one_whose_process_catches_up_at_this_moment(
     process: TieredCache, other: TieredCache, clock: Clock
 ) -> None:
@@ -46,3 +88,22 @@ def test_one_whose_process_catches_up_at_this_moment(
     other.invalidate("g")
     clock.pass_a_second()
     assert basis.current_entry(START) is None
+
+
+def test_the_wait_for_a_body_is_in_the_line_and_not_in_the_count(
+    process: TieredCache, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    class SlowBody(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            nonlocal now
+            now += 5
+            return super().read(size)
+
+    fill(process)
+    moved = SimpleNamespace(perf_counter=lambda: now, monotonic=time.monotonic)
+    monkeypatch.setattr(replay, "time", moved)
+    sent = [site.is_replayed(stream=SlowBody(b"{}"), CONTENT_LENGTH="2") for _ in range(2)]
+    assert sent == [False, True]
+    assert (site.counted, site.line_seconds) == ([0.0], [5.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from apps.core.caching.entry import Entry
@@ -39,7 +40,8 @@ class MemoryTier:
         self.max_entries = max_entries
         self.max_bytes = max_bytes
         self._ttl_seconds = ttl_seconds
-        self._slots: dict[Key, Slot] = {}
+        # Of a dict, the first key is found only after all places that earlier first keys have left.
+        self._slots: OrderedDict[Key, Slot] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -99,7 +101,7 @@ class MemoryTier:
                 self.drop(key)
                 return
             slot.was_used = False
-            self._slots[key] = self._slots.pop(key)  # behind all others
+            self._slots.move_to_end(key)
 
 
 def size_of(entry: Entry) -> int:

@@ -16,8 +16,10 @@ A thread catches up with the other processes, and reads the states of callers an
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
@@ -38,6 +40,7 @@ Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 Application = Callable[[Environ, Any], Iterable[bytes]]
 Head = tuple[Any, ...]
+Key = tuple[Head, bytes | None]
 
 # Keys in the environment of a request: the caller, put there by the authentication, and the basis of its
 # answer, put there by the view.
@@ -46,6 +49,7 @@ BASIS = "replay.basis"
 MAX_BODY_BYTES = 4096  # a request with a longer body is not replayed
 MAX_KEY_BYTES = 8192
 KEYS_OF_ENTRY = 4  # the maximum number of answers, for each entry that L1 may hold
+MEAN_KEY_BYTES = 2048  # all keys together have at most this size for each such answer
 # What decides about an answer. A test records what the whole way reads.
 KEY = (
     *("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE", "REMOTE_ADDR", "wsgi.url_scheme"),
@@ -139,7 +143,8 @@ class Replay:
         self._request_id_of = request_id_of
         self._max_answers: int = KEYS_OF_ENTRY * settings.L1_CACHE_MAX_SIZE
         # A body of None: a request with a body and this head was answered, so its body is worth reading.
-        self._answers: dict[tuple[Head, bytes | None], _Answer | None] = {}
+        self._key_bytes = 0
+        self._answers: OrderedDict[Key, _Answer | None] = OrderedDict()
         self._lock = threading.Lock()  # guards changes of the answers; readers need none
         self._renewal = _Renewal()
 
@@ -210,33 +215,39 @@ class Replay:
 
     def _remember(self, head: Head, body: bytes, answer: _Answer, result: Iterable[bytes]) -> None:
         entry = answer.basis.slot.entry
-        key_bytes = len(body) + sum(len(part) for part in head if part)
         is_replayable = (
             answer.status.startswith(("200", "304"))
             and entry is not None
             and result == [answer.body_of(entry)]
             and not any(name.lower() == "set-cookie" for name, _ in answer.headers)
-            and key_bytes <= MAX_KEY_BYTES
+            and _size_of((head, body)) <= MAX_KEY_BYTES
         )
         if not is_replayable:
             return
         with self._lock:
             if body:
-                self._answers[head, None] = None
-            self._answers[head, body] = answer
-            while len(self._answers) > self._max_answers:
+                self._put((head, None), None)
+            self._put((head, body), answer)
+            max_bytes = MEAN_KEY_BYTES * self._max_answers
+            while len(self._answers) > self._max_answers or self._key_bytes > max_bytes:
                 self._forget_one()
         self._renewal.start()
 
+    def _put(self, key: Key, answer: _Answer | None) -> None:
+        if key not in self._answers:
+            self._key_bytes += _size_of(key)
+        self._answers[key] = answer
+
     def _forget_one(self) -> None:
-        """Forget the oldest answer that was not used since the last search for one."""
+        """Forget the oldest answer that was not used since the last search for one, or does not hold."""
         while True:
-            key = next(iter(self._answers))
-            answer = self._answers.pop(key)
-            if answer is None or not answer.was_used:
+            key, answer = next(iter(self._answers.items()))
+            if answer is None or not answer.was_used or answer.basis.slot.entry is None:
+                del self._answers[key]
+                self._key_bytes -= _size_of(key)
                 return
             answer.was_used = False
-            self._answers[key] = answer  # behind all others
+            self._answers.move_to_end(key)
 
 
 class _RecordedStream:
@@ -261,6 +272,11 @@ class _RecordedStream:
     def _noted(self, data: bytes) -> bytes:
         self._parts.append(data)
         return data
+
+
+def _size_of(key: Key) -> int:
+    head, body = key
+    return len(body or b"") + sum(len(part) for part in head if part)
 
 
 def _announced_bytes(environ: Environ) -> int | None:
@@ -291,13 +307,15 @@ class _Renewal:
         self._tiers = basis.tiers
 
     def start(self) -> None:
-        """Start the thread, if it does not run."""
+        """Start the thread, if it does not run; if there can be no more threads now, the next call tries."""
         if self._thread is not None:
             return
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._renew, name="replay-renewal", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._renew, name="replay-renewal", daemon=True)
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def stop(self) -> None:
         """End the thread, and wait for its end."""

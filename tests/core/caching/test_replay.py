@@ -107,3 +107,44 @@ def test_the_wait_for_a_body_is_in_the_line_and_not_in_the_count(
     sent = [site.is_replayed(stream=SlowBody(b"{}"), CONTENT_LENGTH="2") for _ in range(2)]
     assert sent == [False, True]
     assert (site.counted, site.line_seconds) == ([0.0], [5.0])
+
+
+class TestBounds:
+    @pytest.fixture(autouse=True)
+    def _few(self, settings: Any) -> None:
+        settings.L1_CACHE_MAX_SIZE = 1  # so there are four answers
+
+    def test_answers_that_do_not_hold_any_more_go_first(self, process: TieredCache, site: Site) -> None:
+        fields = "abcd"
+        for field in fields:
+            fill(process, field=field)
+            assert [site.is_replayed(QUERY_STRING=field) for _ in range(2)] == [False, True]
+        process.fill(process.lookup("g", "b").ticket, basis_of(process, "a").slot.entry)  # another slot
+        fill(process, field="e")
+        assert [site.is_replayed(QUERY_STRING="e") for _ in range(2)] == [False, True]
+        assert [site.is_replayed(QUERY_STRING=one) for one in "acd"] == [True] * 3
+
+    def test_long_keys_leave_room_for_fewer_answers(
+        self, process: TieredCache, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(replay, "MEAN_KEY_BYTES", 1024)
+        fill(process)
+        for _ in range(3):  # what is forgotten makes room again
+            for number in range(4):
+                site.is_replayed(HTTP_COOKIE=f"{number}" * 1500)
+            held = [site.is_replayed(HTTP_COOKIE=f"{number}" * 1500) for number in (2, 3)]
+            assert held == [True, True]
+
+
+def test_without_a_thread_of_its_own_it_answers_all_the_same(
+    process: TieredCache, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    fill(process)
+    with monkeypatch.context() as patch:
+        patch.setattr(replay.threading.Thread, "start", refuse)
+        assert [site.is_replayed() for _ in range(2)] == [False, True]
+    assert not site.is_replayed(HTTP_ACCEPT="a")
+    assert "replay-renewal" in {thread.name for thread in replay.threading.enumerate()}

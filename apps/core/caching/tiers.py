@@ -146,7 +146,7 @@ class TieredCache:
     def is_caught_up(self) -> bool:
         """Whether this process knows the invalidations of the others, but for the last moment.
 
-        If so, an entry that a slot holds may be served without another lookup.
+        If so, an entry that a slot holds after this question may be served without another lookup.
         """
         return time.monotonic() - self._synced_at < SYNC_INTERVAL_SECONDS
 

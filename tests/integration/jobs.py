@@ -69,16 +69,22 @@ def insert_collections(count: int) -> None:
     collection_of(Collection).insert_many(new)
 
 
-def claim_until_empty(slot_count: int) -> list[str]:
-    """Claim and finish collections until the queue is empty; returns the ids in the order of the claims."""
+def claim_until_empty(slot_count: int, together: int) -> list[str]:
+    """Claim and finish collections until the queue is empty; returns the ids in the order of the claims.
+
+    ``together`` is how many are claimed with one update, if more than one.
+    """
     claimed: list[str] = []
     stored = collection_of(Collection)
     while True:
-        collection = jobs.claim(slot_count=slot_count)
-        if collection is not None:
+        if together > 1:
+            collections = jobs.claim_many(together, slot_count=slot_count)
+        else:
+            collections = [one for one in [jobs.claim(slot_count=slot_count)] if one is not None]
+        for collection in collections:
             claimed.append(str(collection["_id"]))
             jobs.finish(collection["_id"], status=CollectionStatus.SUCCEEDED)
-        elif not stored.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}):
+        if not collections and not stored.find_one({"status": CollectionStatus.PENDING.value}, {"_id": 1}):
             return claimed
 
 

@@ -25,6 +25,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         variables={
             "COLLECT_REQUEST_TIMEOUT_SECONDS": "2",
             "MENGLA_TIMEOUT_SECONDS": "4",
+            "COLLECT_INTERVAL_SECONDS": "0.01",  # so one request is sent at a time
             "MAX_INFLIGHT_REQUESTS": "2",
             "COLLECT_MAX_ATTEMPTS": "4",
             "CB_FAILURE_THRESHOLD": "1000",

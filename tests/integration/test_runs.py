@@ -220,3 +220,22 @@ def test_a_readers_miss_is_the_next_one_sent_during_a_backfill_of_ten_thousand(r
         timeout_seconds=30,
         what="nothing of the cancelled backfill is left in the queue",
     )
+
+
+def test_a_cluster_that_is_killed_with_several_requests_in_flight_loses_none(runs: Stack) -> None:
+    runs.reset()
+    runs.simulator.set_knobs(hang_seconds=1.5)
+    questions = runs.questions.some(8)
+    asked = runs.ask_all(questions)
+    unanswered = {"status": "DISPATCHED", "execution_id": ""}
+    wait_until(
+        lambda: runs.database.mengla_collections.count_documents(unanswered) > 1,
+        timeout_seconds=20,
+        what="several requests are in flight",
+    )
+    runs.kill(runs.dispatching_cluster())
+    runs.simulator.reset_knobs()
+    runs.start_cluster().wait_until_ready()
+    assert runs.wait_until_ended(asked, timeout_seconds=60) == {"SUCCEEDED"}
+    assert {runs.collection(one)["attempts"] for one in asked} <= {1, 2}
+    runs.assert_stored_once(questions)

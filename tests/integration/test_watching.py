@@ -59,6 +59,11 @@ def scrape(client: httpx.Client) -> Samples:
     return samples_of(answer.text)
 
 
+def scrape_all(clients: list[httpx.Client]) -> list[Samples]:
+    """Scrape over each client; each process then sends the reads that it has gathered."""
+    return [scrape(client) for client in clients]
+
+
 def living(samples: Samples) -> tuple[float, ...]:
     """How many web processes, clusters and workers are counted."""
     names = ("collector_web_workers", "collector_worker_clusters", "collector_queue_workers")
@@ -75,6 +80,7 @@ class TestMetrics:
         watched.collect(question)
         with watched.web.clients(watched.token, per_worker=2) as by_worker:
             clients = [client for some in by_worker.values() for client in some]
+            scrape_all(clients)
             before = scrape(clients[0])
 
             def ask(client: httpx.Client) -> None:
@@ -82,7 +88,8 @@ class TestMetrics:
                     assert watched.ask(question, client=client).status_code == 200
 
             at_once([lambda client=client: ask(client) for client in clients])
-            told = [scrape(client) for client in clients]
+            scrape_all(clients)
+            told = scrape_all(clients)
         for samples in told:
             asked = {
                 key: count - before.get(key, 0)

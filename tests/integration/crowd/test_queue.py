@@ -37,8 +37,10 @@ def test_eight_processes_claim_two_thousand_collections_each_exactly_once(
     bare: Stack, callers: list[Caller]
 ) -> None:
     bare.caller.call("tests.integration.jobs.insert_collections", count=COLLECTIONS)
+    function = "tests.integration.jobs.claim_until_empty"
     claims: list[list[str]] = at_once(
-        partial(caller.call, "tests.integration.jobs.claim_until_empty", slot_count=64) for caller in callers
+        partial(caller.call, function, slot_count=64, together=1 + 4 * (number % 2))
+        for number, caller in enumerate(callers)
     )
     claimed = [collection_id for one in claims for collection_id in one]
     assert len(claimed) == COLLECTIONS

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import os
 import re
-from collections.abc import Iterator, Mapping
+import stat
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from apps.core.storage.periodic_flush import PeriodicFlush
 from apps.core.unwanted import unwanted
-from apps.core.web.access_log import AccessRecord, RepeatedLine, RepeatedRecord, fields_of, timestamp_of
+from apps.core.web.access_log import (
+    AccessRecord,
+    RecordBuffer,
+    RepeatedLine,
+    RepeatedRecord,
+    fields_of,
+    timestamp_of,
+)
 
 # structlog would use these packages to render tracebacks; ours are rendered as plain text.
 with unwanted("rich", "better_exceptions"):
@@ -190,49 +200,69 @@ def _plain_template(log_format: str, keys: tuple[str, ...], types: tuple[type, .
 
 
 FLUSH_SECONDS = 0.1
-_MAX_BUFFERED_LINES = 500
-_MAX_ATOMIC_BYTES = 4096  # of one write to a pipe: lines of other processes do not get into it
+_MAX_BUFFERED_LINES = 5000  # then a request writes them itself, because the thread does not keep up
+_MAX_PIPE_BYTES = 4096
+_MAX_FILE_BYTES = 65_536
 
 
-class LineHandler(logging.StreamHandler[Any]):
+class LineHandler(logging.StreamHandler[Any], RecordBuffer):
     """Writes lines to stderr; see the module for the buffer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: list[str] = []
+        # Threads append without a lock. A repeated line becomes text only when it is written.
+        self._lines: deque[str | RepeatedRecord] = deque()
         self._timer = PeriodicFlush("lines", self.flush, seconds=FLUSH_SECONDS, forget=self._lines.clear)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line of the record, or put it into the buffer."""
         try:
-            self._lines.append(f"{self.format(record)}\n")
-            if isinstance(record, AccessRecord) and len(self._lines) < _MAX_BUFFERED_LINES:
-                self._timer.start()
-            else:
-                self.flush()
+            self._append(f"{self.format(record)}\n", can_wait=isinstance(record, AccessRecord))
         except Exception:  # noqa: BLE001 - as the handlers of logging do: a line must not fail a request
             self.handleError(record)
+
+    def defer(self, record: RepeatedRecord) -> None:
+        """Put the record into the buffer."""
+        self._append(record, can_wait=True)
 
     def flush(self) -> None:
         """Write all lines in the buffer."""
         self.acquire()
         try:
-            lines = self._lines[:]
-            self._lines.clear()
-            for text in _packed(lines):
+            for text in _packed(self._taken(), max_bytes=self._max_write_bytes()):
                 self.stream.write(text)
             super().flush()
         finally:
             self.release()
 
+    def _append(self, line: str | RepeatedRecord, *, can_wait: bool) -> None:
+        self._lines.append(line)
+        if can_wait and len(self._lines) < _MAX_BUFFERED_LINES:
+            self._timer.start()
+        else:
+            self.flush()
 
-def _packed(lines: list[str]) -> Iterator[str]:
+    def _max_write_bytes(self) -> int:
+        """Return how much one write may have so that lines of other processes do not get into it."""
+        try:
+            is_file = stat.S_ISREG(os.fstat(self.stream.fileno()).st_mode)
+        except (OSError, ValueError):  # a stream without a file
+            is_file = False
+        return _MAX_FILE_BYTES if is_file else _MAX_PIPE_BYTES
+
+    def _taken(self) -> Iterator[str]:
+        for _ in range(len(self._lines)):
+            line = self._lines.popleft()
+            yield line if isinstance(line, str) else f"{self.format(line)}\n"
+
+
+def _packed(lines: Iterable[str], *, max_bytes: int) -> Iterator[str]:
     """Yield the lines in order, as many at once as one write takes."""
     text: list[str] = []
     size = 0
     for line in lines:
         length = len(line.encode("utf-8", "backslashreplace"))
-        if size + length > _MAX_ATOMIC_BYTES and text:
+        if size + length > max_bytes and text:
             yield "".join(text)
             text, size = [], 0
         text.append(line)

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from apps.core.web.access_log import (
     timestamp_of,
 )
 from config.logs import LineHandler, line_formatter, scrub_text
+from tests.integration.waiting import at_once
 from tests.programs import run_python
 
 ADDRESS = "mongodb://root:s3cret@db/"
@@ -266,15 +268,46 @@ def test_lines_of_requests_wait_and_keep_their_order(handler: LineHandler) -> No
     assert len(handler.stream.writes) == 2
 
 
+def test_repeated_lines_wait_unformatted_and_keep_their_order(handler: LineHandler) -> None:
+    repeated = RepeatedLine(method="GET", path="/api/mengla", status=200, address="::1")
+    log_requests(handler, count=1)
+    for number in range(2):
+        handler.defer(RepeatedRecord(repeated, f"{number:032x}", 0.001))
+    assert (handler.stream.writes, repeated.templates) == ([], {})
+    handler.handle(logging.LogRecord("tests", logging.WARNING, "", 0, "another", (), None))
+    (text,) = handler.stream.writes
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line.get("request_id", line["event"]) for line in lines] == [
+        "0",
+        "0" * 32,
+        "0" * 31 + "1",
+        "another",
+    ]
+
+
+@pytest.mark.slow
+def test_repeated_lines_of_many_threads_are_all_written(handler: LineHandler) -> None:
+    repeated = RepeatedLine(method="GET", path="/api/mengla", status=200, address="::1")
+
+    def write(thread: int) -> None:
+        for number in range(500):
+            handler.defer(RepeatedRecord(repeated, f"{thread:016x}{number:016x}", 0.001))
+
+    at_once([partial(write, thread) for thread in range(8)])
+    handler.flush()
+    ids = [json.loads(line)["request_id"] for line in "".join(handler.stream.writes).splitlines()]
+    assert len(ids) == len(set(ids)) == 8 * 500
+
+
 def test_many_lines_do_not_wait_and_no_write_ends_within_a_line(handler: LineHandler) -> None:
-    log_requests(handler, count=1300, path="/Шины" * 10)
+    log_requests(handler, count=5300, path="/Шины" * 10)
     writes = handler.stream.writes
-    assert 1000 <= sum(text.count("\n") for text in writes) < 1300
+    assert 5000 <= sum(text.count("\n") for text in writes) < 5300
     assert all(text.endswith("\n") and len(text.encode()) <= 4096 for text in writes)
-    assert len(writes) < 200
+    assert len(writes) < 800
     handler.flush()
     ids = [json.loads(line)["request_id"] for line in "".join(writes).splitlines()]
-    assert ids == [str(number) for number in range(1300)]
+    assert ids == [str(number) for number in range(5300)]
 
 
 @pytest.mark.slow

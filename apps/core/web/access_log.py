@@ -71,7 +71,13 @@ class RepeatedLine:
         if not _NEW_ID.fullmatch(request_id):
             write_line(**self.facts, request_id=request_id, seconds=seconds)  # a client's may hold a secret
         elif logger.isEnabledFor(logging.INFO):
-            logger.handle(RepeatedRecord(self, request_id, seconds))
+            record = RepeatedRecord(self, request_id, seconds)
+            first, *others = logging.root.handlers
+            # The usual case: the one handler of the process takes the record without logging's detours.
+            if others or not isinstance(first, RecordBuffer):
+                logger.handle(record)
+            else:
+                first.defer(record)
 
 
 class AccessRecord(logging.LogRecord):
@@ -107,18 +113,23 @@ _COMMON = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "", (), None
 class RepeatedRecord(AccessRecord):
     """The record of a :class:`RepeatedLine`, without a ``msg``: a formatter fills its template."""
 
-    line: RepeatedLine
-    request_id: str
-    milliseconds: float
+    name, levelno, levelname = logger.name, logging.INFO, "INFO"
+    exc_info = exc_text = stack_info = None
+    args = ()
 
     def __init__(self, line: RepeatedLine, request_id: str, seconds: float) -> None:
-        self.__dict__ = {
-            **_COMMON,
-            "line": line,
-            "request_id": request_id,
-            "milliseconds": _milliseconds(seconds),
-            "created": time.time(),
-        }
+        self.line = line
+        self.request_id = request_id
+        self.milliseconds = _milliseconds(seconds)
+        self.created = time.time()
+
+
+class RecordBuffer(logging.Handler):
+    """A handler that can format and write the records of repeated lines later, many at once."""
+
+    def defer(self, record: RepeatedRecord) -> None:
+        """Write the record's line soon, in its order among all lines. It waits for no lock."""
+        raise NotImplementedError
 
 
 def timestamp_of(created: float) -> str:

@@ -94,7 +94,9 @@ def test_an_outage_burns_nobody_and_readers_are_first_after_it(patient: Stack) -
     readers = [one["dispatched_at"] for one in ended if one["priority"] == Priority.READER]
     planned = [one["dispatched_at"] for one in ended if one["run_ids"] == [run_id]]
     assert (len(readers), len(planned)) == (READERS, PLANNED)
-    assert max(readers) < min(planned)
+    # Without an interval one update claims several: the last reader and the first of the run may be in one.
+    assert max(readers) <= min(planned)
+    assert sorted([*readers, *planned])[: len(readers)] == sorted(readers)
     patient.assert_stored_once(list(asked.values())[:20])
     run = patient.get(f"/api/sync-tasks/{run_id}").json()["data"]
     assert (run["status"], run["progress"]["completed"]) == ("COMPLETED", PLANNED)

@@ -1,6 +1,6 @@
 """What a web worker needs of memory: idle, and after 200,000 requests of all kinds.
 
-    bin/_run -m apps.launcher.embedded exec -- .venv/bin/python -m tests.benchmarks memory
+    bin/bench --memory
 
 One web process as `manage.py serve` starts it, a worker cluster, a simulated collection service, real MongoDB
 and Redis. RSS counts pages that processes share in each of them, PSS counts each worker's part.
@@ -22,9 +22,8 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from tests.benchmarks.targets import Row
 from tests.integration.questions import Question
 from tests.integration.stack import Shape, Stack
 
@@ -52,15 +51,6 @@ ADMIN_PAGES = (
 )
 LISTS = ("mengla/records", "mengla/records?action=hot", "sync-tasks", "sync-tasks/today", "auth/tokens")
 SHAPE = Shape(web_workers=1, web_threads=CONNECTIONS, variables={"LOG_LEVEL": "WARNING"})
-
-
-class Row(NamedTuple):
-    """One line of the table; ``target`` is for people, and empty if there is none."""
-
-    name: str
-    value: float
-    unit: str
-    target: str = ""
 
 
 class Asked(NamedTuple):
@@ -238,13 +228,8 @@ def admin_cookie(stack: Stack) -> str:
         return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 
 
-def measure(
-    stack: Stack, *, count: int = REQUESTS, note: Callable[[int, Memory], None] | None = None
-) -> list[Row]:
-    """Measure the only web worker of a stack that has just started.
-
-    :param note: is called after each twentieth of the requests, with how many there were.
-    """
+def measure(stack: Stack, *, count: int = REQUESTS) -> list[Row]:
+    """Measure the only web worker of a stack that has just started."""
     (pid,) = stack.web.worker_pids()
     time.sleep(SETTLE_SECONDS)
     idle = memory_of(pid)
@@ -258,8 +243,6 @@ def measure(
         send(stack, mix, step)
         if done == step:
             warm = memory_of(pid)
-        if note is not None:
-            note(done, memory_of(pid))
     seconds = time.perf_counter() - started_at
     time.sleep(SETTLE_SECONDS)
     after = memory_of(pid)
@@ -281,27 +264,11 @@ def measure(
     ]
 
 
-def rows(*, count: int = REQUESTS, note: Callable[[int, Memory], None] | None = None) -> list[Row]:
+def rows(*, count: int = REQUESTS) -> list[Row]:
     """Start a stack, measure its web worker, and return the lines of the table."""
     with tempfile.TemporaryDirectory() as directory, Stack("memory", Path(directory), SHAPE) as stack:
-        return measure(stack, count=count, note=note)
+        return measure(stack, count=count)
 
 
 def _percent(before: Memory, after: Memory) -> float:
     return (after.rss / before.rss - 1) * 100
-
-
-def main() -> None:
-    """Measure, and print a table."""
-    console = Console(width=90)
-
-    def note(done: int, memory: Memory) -> None:
-        console.print(f"{done:>9,} requests: {memory.rss:.1f} MB")
-
-    table = Table()
-    table.add_column("Memory")
-    for name in ("measured", "unit", "target"):
-        table.add_column(name, justify="right")
-    for row in rows(note=note):
-        table.add_row(row.name, f"{row.value:,.1f}", row.unit, row.target)
-    console.print(table)

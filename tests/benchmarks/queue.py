@@ -1,8 +1,8 @@
 """How fast the queue is: claims of several processes, the planning of a large run, dispatch with webhooks.
 
-    bin/_run -m apps.launcher.embedded exec -- .venv/bin/python -m tests.benchmarks queue
+    bin/bench --only claims planning dispatch
 
-Real MongoDB, Redis and processes. Each measure returns plain numbers. Run alone, it prints them.
+Real MongoDB, Redis and processes. Each measure returns plain numbers.
 """
 
 from __future__ import annotations
@@ -91,10 +91,3 @@ def measure_dispatch(*, categories: int = 30, days: int = 100, slots: int = 8) -
         "execute_requests": stats["execute_requests"],
         "max_concurrent_posts": stats["max_concurrent_posts"],
     }
-
-
-def main() -> None:
-    """Measure and print everything."""
-    for measure in (measure_claims, measure_planning, measure_dispatch):
-        numbers = measure()
-        print(measure.__name__, {name: round(value, 2) for name, value in numbers.items()})  # noqa: T201

@@ -1,10 +1,10 @@
 """What lists, reports and imports cost with 1,000 and with 1,000,000 stored records: milliseconds.
 
-    bin/_run -m apps.launcher.embedded exec -- .venv/bin/python -m tests.benchmarks scale
+    bin/bench --only lists
 
 Complete responses of the product in this process (real MongoDB and Redis, no sockets), median of some rounds;
 first with few documents, then the same with many. It takes minutes, most of them for filling MongoDB, in the
-database ``collector_tests``, which it drops. :func:`run` returns the same as numbers.
+database ``collector_tests``, which it drops.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from typing import Any
 
 import pymongo
 from bson import ObjectId
-from rich.console import Console
-from rich.table import Table
 
 from apps.core import market_clock
 from apps.core.periods import parse_period
@@ -321,14 +319,3 @@ def runs() -> Iterator[Document]:
             "finished_at": at + timedelta(seconds=60),
             "updated_at": at + timedelta(seconds=60),
         }
-
-
-def main() -> None:
-    """Measure, and print a table."""
-    table = Table(title=f"{FEW:,} and {MANY:,} records: median of {ROUNDS} responses")
-    table.add_column("work")
-    for name in (f"{FEW:,}: ms", f"{MANY:,}: ms", "ratio"):
-        table.add_column(name, justify="right")
-    for one in run():
-        table.add_row(one.name, f"{one.few_ms:.1f}", f"{one.many_ms:.1f}", f"{one.ratio:.2f}")
-    Console(width=110).print(table)

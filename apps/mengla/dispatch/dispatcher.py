@@ -189,8 +189,7 @@ def _send_claimed(service: CollectionServiceClient, collection: Document, manage
             logger.exception("collection_unusable")
             _fail(collection, CollectionError.UNKNOWN, UNUSABLE(error=type(error).__name__))
         _release(service)
-        if service.allows_several:
-            wakeup.wake_dispatcher()  # its slot is free: no webhook says so
+        _note_free_slot(service)
         return False
 
 
@@ -221,6 +220,12 @@ def _permission_of_request(
         breaker.release_permission()
         return _Pause(wait_seconds)
     return permission
+
+
+def _note_free_slot(service: CollectionServiceClient) -> None:
+    """Let the dispatcher look for the next collection; no webhook will say that this slot is free."""
+    if service.allows_several:
+        wakeup.wake_dispatcher()
 
 
 def _release(service: CollectionServiceClient) -> None:
@@ -281,8 +286,7 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
         )
     except UpstreamError as error:
         _end_attempt(collection, error)
-        if service.allows_several:
-            wakeup.wake_dispatcher()  # its slot is free: no webhook says so
+        _note_free_slot(service)
         return
     logger.info(
         "collection_sent",

@@ -14,12 +14,10 @@ from typing import Any, Final
 from apps.categories import selectors
 from apps.categories.errors import CategoryNotFound
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.caching.entry import Built, build_entry
+from apps.core.caching.entry import Built, build_lasting_entry
 from apps.core.caching.read_through import Found, get_or_build
-from apps.core.storage.clock import unix_now
 
 FRESH_SECONDS: Final = 60
-SERVE_SECONDS: Final = 30 * 24 * 3600
 _GROUP: Final = "categories"
 _TREE_FIELD: Final = "tree"
 
@@ -61,10 +59,6 @@ def _entry(field: str, read: Callable[[], Any]) -> Found[Built]:
 
 def _found(field: str, build_body: Callable[[], bytes]) -> Found[Built]:
     def build() -> Built:
-        body = build_body()
-        now = unix_now()
-        return Built(
-            build_entry(body, stored_at=now, fresh_until=now + FRESH_SECONDS, serve_until=now + SERVE_SECONDS)
-        )
+        return Built(build_lasting_entry(build_body(), fresh_seconds=FRESH_SECONDS))
 
     return get_or_build(_GROUP, field, build)

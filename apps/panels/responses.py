@@ -11,16 +11,14 @@ from typing import Final
 
 from apps.core.api.cached_response import matches_etag
 from apps.core.api.envelope import dump_json, success_body
-from apps.core.caching.entry import Built, Entry, build_entry
+from apps.core.caching.entry import Built, Entry, build_lasting_entry
 from apps.core.caching.read_through import Found, get_or_build
-from apps.core.storage.clock import unix_now
 from apps.panels.config import PanelConfig
 from apps.panels.errors import VersionConflict
 from apps.panels.selectors import CACHE_GROUP, read_config
 from apps.panels.serializers import PanelConfigSerializer
 
 FRESH_SECONDS: Final = 5
-SERVE_SECONDS: Final = 30 * 24 * 3600
 _CONFIG_FIELD: Final = "config"
 
 
@@ -31,9 +29,8 @@ def find_config() -> Found[Built]:
 
 def config_entry(config: PanelConfig) -> Entry:
     """Return the response as an entry; its ETag changes with every change of the configuration."""
-    now = unix_now()
     body = dump_json(success_body(PanelConfigSerializer(config).data))
-    return build_entry(body, stored_at=now, fresh_until=now + FRESH_SECONDS, serve_until=now + SERVE_SECONDS)
+    return build_lasting_entry(body, fresh_seconds=FRESH_SECONDS)
 
 
 def expected_version(*, if_match: str | None, version: int | None) -> int | None:

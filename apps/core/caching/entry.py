@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 import orjson
 from isal import isal_zlib
 
+from apps.core.storage.clock import unix_now
+
 _GZIP_MIN_BYTES = 1024
 _GZIP_LEVEL = 1  # 3 % larger than zlib's level 5, in a tenth of its time
 _GZIP_FORMAT = 31  # a gzip header around the largest window
+_LASTING_SECONDS = 30 * 24 * 3600
 _LENGTHS = struct.Struct(">II")
 
 
@@ -105,6 +108,18 @@ def build_entry(
         serve_until=serve_until,
         headers=dict(headers or {}),
         version=version,
+    )
+
+
+def build_lasting_entry(body: bytes, *, fresh_seconds: float) -> Entry:
+    """Make an entry of bytes that were true until now and seldom change.
+
+    It is rebuilt after ``fresh_seconds``, in case a change is killed before it invalidates the entry. While
+    MongoDB is down, it may be served for 30 days.
+    """
+    now = unix_now()
+    return build_entry(
+        body, stored_at=now, fresh_until=now + fresh_seconds, serve_until=now + _LASTING_SECONDS
     )
 
 

@@ -20,6 +20,7 @@ from apps.core.caching.read_through import Found, get_or_build
 FRESH_SECONDS: Final = 60
 _GROUP: Final = "categories"
 _TREE_FIELD: Final = "tree"
+_IDS_FIELD: Final = "ids"
 
 
 def tree_entry() -> Found[Built]:
@@ -39,11 +40,7 @@ def category_entry(cat_id: str) -> Found[Built]:
 
 def is_known(cat_id: str) -> bool:
     """Whether a category has this id; ``cat_id`` may be any text."""
-    try:
-        category_entry(cat_id)
-    except CategoryNotFound:
-        return False
-    return True
+    return selectors.is_cat_id(cat_id) and f"\n{cat_id}\n".encode() in _found(_IDS_FIELD, _all_ids).entry.body
 
 
 def children_json(cat_id: str) -> bytes:
@@ -51,6 +48,11 @@ def children_json(cat_id: str) -> bytes:
     if not selectors.is_cat_id(cat_id):
         return b"[]"
     return _found(f"{cat_id}/children", lambda: dump_json(selectors.list_children(cat_id))).entry.body
+
+
+def _all_ids() -> bytes:
+    """Return the ids of all categories, each between two line breaks."""
+    return "\n".join(["", *selectors.list_all_ids(), ""]).encode()
 
 
 def _entry(field: str, read: Callable[[], Any]) -> Found[Built]:

@@ -29,5 +29,10 @@ def started_response(started: Started, *, id_field: str = "sync_task_id", **fact
 
 
 def waiting_json(waiting: Waiting | None) -> Any:
-    """Return the reason as the API shows it, None when there is none."""
-    return None if waiting is None else WaitingSerializer(waiting).data
+    """Return the reason as :class:`WaitingSerializer` describes it, None when there is none.
+
+    The instant is UTC without zone, and the envelope writes it as such.
+    """
+    if waiting is None:
+        return None
+    return {"code": waiting.code, "message": waiting.message, "since": waiting.since}

@@ -91,7 +91,9 @@ def check() -> Iterator[Callable[..., None]]:
     database = connection.database
 
     def fail_if_any(*others: str) -> None:
-        found = {one for row in database["system.profile"].find() if (one := offence(row, {*SMALL, *others}))}
+        # The details of a count hold the bounds of its keys, which Python has no dates for.
+        rows = database["system.profile"].find({}, {"execStats": 0})
+        found = {one for row in rows if (one := offence(row, {*SMALL, *others}))}
         if found:
             pytest.fail("\n".join(sorted(found)), pytrace=False)
 

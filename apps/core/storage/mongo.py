@@ -102,6 +102,15 @@ def count_each(documents: MongoCollection[dict[str, Any]], criteria: Sequence[di
     return counts
 
 
+def count_up_to(limit: int, documents: MongoCollection[dict[str, Any]], criteria: dict[str, Any]) -> int:
+    """Count the documents that match the filter, but no further than ``limit``.
+
+    Like :func:`count_each` it counts the keys of an index, if one fits. It costs MongoDB half as much as
+    PyMongo's ``count_documents``, which is an aggregation, but cannot be part of a transaction.
+    """
+    return int(documents.database.command("count", documents.name, query=criteria, limit=limit)["n"])
+
+
 def utc_now() -> datetime:
     """Return the current time as PyMongo stores and returns it: UTC without zone, in whole milliseconds.
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from bson import ObjectId
@@ -61,8 +61,13 @@ Document = dict[str, Any]
 class Enqueued:
     """The collection under way for a query, and whether this call created it."""
 
-    collection_id: ObjectId
+    collection: Document
     is_new: bool
+
+    @property
+    def collection_id(self) -> ObjectId:
+        """The id of the collection."""
+        return cast(ObjectId, self.collection["_id"])
 
 
 def enqueue(
@@ -73,7 +78,7 @@ def enqueue(
     run_id: str | None = None,
     is_forced: bool = False,
 ) -> Enqueued:
-    """Enqueue a query, or join the collection already under way for it; returns the collection's id.
+    """Enqueue a query, or join the collection already under way for it.
 
     A joined collection gets the higher of both priorities. ``run_id`` is added to its runs; without
     ``run_id`` it is marked as requested by a reader. ``is_forced``: send it even if fresh figures are stored.
@@ -81,26 +86,24 @@ def enqueue(
     :raises RuntimeError: when the collection ends again and again before it can be joined.
     """
     documents = collection_of(Collection)
+    document = new_document(
+        query, priority=priority, requested_by=requested_by, run_id=run_id, is_forced=is_forced
+    )
+    joining: Document = {
+        "$min": {"priority": document["priority"]},
+        "$set": joining_changes(run_id=run_id, is_forced=is_forced),
+        "$addToSet": {"run_ids": {"$each": document["run_ids"]}},
+    }
     for _ in range(_ENQUEUE_TRIES):
-        joined = documents.find_one_and_update(
-            active_filter(query.identity),
-            {
-                "$min": {"priority": int(priority)},
-                "$set": joining_changes(run_id=run_id, is_forced=is_forced),
-                "$addToSet": {"run_ids": {"$each": [run_id] if run_id else []}},
-            },
-            projection={"_id": 1},
-        )
-        if joined:
-            return Enqueued(joined["_id"], is_new=False)
-        document = new_document(
-            query, priority=priority, requested_by=requested_by, run_id=run_id, is_forced=is_forced
-        )
-        try:
+        # In this order, because most callers are the first to enqueue their query.
+        with suppress(DuplicateKeyError):
             documents.insert_one(document)
-        except DuplicateKeyError:
-            continue  # another caller has just enqueued the same query: join its collection
-        return Enqueued(document["_id"], is_new=True)
+            return Enqueued(document, is_new=True)
+        joined = documents.find_one_and_update(
+            active_filter(query.identity), joining, return_document=ReturnDocument.AFTER
+        )
+        if joined is not None:
+            return Enqueued(joined, is_new=False)
     raise RuntimeError("The same collection kept starting and ending while it was enqueued.")
 
 

@@ -104,7 +104,7 @@ def consume_rerun_request(client: redis.Redis) -> bool:
 def _send_unless_pending(client: redis.Redis) -> None:
     pipeline = client.pipeline(transaction=False)
     pipeline.set(_AGAIN_KEY, 1, ex=_AGAIN_TTL_SECONDS)
-    pipeline.exists(lease_key(DISPATCH_LEASE))
+    pipeline.exists(lease_key(DISPATCH_LEASE), _PENDING_KEY)
     # In this order: the holder releases the lease first, and then looks for the request.
     if pipeline.execute()[1]:
         return

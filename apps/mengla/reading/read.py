@@ -128,7 +128,7 @@ def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refres
     if is_refresh:
         _check_category(query)
         enqueued = _enqueue(query, requested_by=requested_by, is_forced=True)
-        return _await_or_miss(query, enqueued.collection_id, wait_seconds)
+        return _await_or_miss(query, enqueued.collection, wait_seconds)
     try:
         found = _find(query, accepts_stale=lambda one: wait_seconds == 0 or PARTIAL_HEADER not in one.headers)
     except NothingStored:
@@ -138,7 +138,7 @@ def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refres
         enqueued = _enqueue(query, requested_by=requested_by)
         with _recent_lock:
             recently_joined[query.identity] = enqueued.collection_id
-        return _await_or_miss(query, enqueued.collection_id, wait_seconds)
+        return _await_or_miss(query, enqueued.collection, wait_seconds)
     hit = _hit_of(found)
     if found.built is not None:
         return _serve_built(query, found.built, hit, requested_by=requested_by, wait_seconds=wait_seconds)
@@ -296,17 +296,16 @@ def _wait_for_end(collection_id: Any, wait_seconds: float) -> dict[str, Any]:
                 return collection
             time.sleep(min(_WAIT_POLL_SECONDS, remaining))
 
-    if wait_seconds <= 0:
-        return current()
     with _waiting_places().claim() as has_place:
         return wait() if has_place else current()
 
 
-def _await_or_miss(query: DataQuery, collection_id: Any, wait_seconds: float) -> Hit | Miss:
-    collection = _wait_for_end(collection_id, wait_seconds)
+def _await_or_miss(query: DataQuery, collection: dict[str, Any], wait_seconds: float) -> Hit | Miss:
+    if wait_seconds > 0:
+        collection = _wait_for_end(collection["_id"], wait_seconds)
     if collection["active_key"] is not None:
         return Miss(collection)
-    if wait_seconds > 0 and collection["status"] in _UNSUCCESSFUL_STATUSES:
+    if collection["status"] in _UNSUCCESSFUL_STATUSES:
         raise _failure_of(collection)
     try:
         built = build_stored(query)

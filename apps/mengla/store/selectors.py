@@ -12,9 +12,9 @@ from pymongo import ASCENDING, DESCENDING
 
 from apps.core.api.pagination import Page, newest_first
 from apps.core.periods import Granularity, Period, count_periods, parse_period, period_range
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, count_up_to, utc_now
 from apps.core.time_texts import seconds_between
-from apps.mengla.choices import Action, CollectionStatus
+from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import ANY_KIND, CATEGORY_INDEX, Collection, Record
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.freshness import FIELDS as FRESHNESS_FIELDS
@@ -39,7 +39,9 @@ def find_records_without_figures(query: DataQuery) -> list[Document]:
 
 
 def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
-    return list(collection_of(Record).find({"_id": {"$in": query.record_ids}}, fields, batch_size=2000))
+    first, *others = query.record_ids
+    wanted = {"$in": [first, *others]} if others else first  # MongoDB finds one key without a plan
+    return list(collection_of(Record).find({"_id": wanted}, fields, batch_size=2000))
 
 
 def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | None:
@@ -120,16 +122,14 @@ def queue_position(collection: Mapping[str, Any]) -> int:
     """Return how many PENDING collections are ahead of this one, at most 1000; 0 when it is not PENDING."""
     if collection["status"] != CollectionStatus.PENDING:
         return 0
-    return collection_of(Collection).count_documents(
-        {
-            "status": CollectionStatus.PENDING.value,
-            "$or": [
-                {"priority": {"$lt": collection["priority"]}},
-                {"priority": collection["priority"], "created_at": {"$lt": collection["created_at"]}},
-            ],
-        },
-        limit=_MAX_POSITION,
-    )
+    priority = collection["priority"]
+    pending: Document = {"status": CollectionStatus.PENDING.value}
+    ahead: list[Document] = [{"priority": priority, "created_at": {"$lt": collection["created_at"]}}]
+    if priority > min(Priority):
+        ahead.append({"priority": {"$lt": priority}})
+    # With one range MongoDB only counts keys.
+    criteria = pending | (ahead[0] if len(ahead) == 1 else {"$or": ahead})
+    return count_up_to(_MAX_POSITION, collection_of(Collection), criteria)
 
 
 def seconds_until_due() -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pymongo
 from django.conf import settings
@@ -44,7 +44,13 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     def get_collection(self, name: str, **options: Any) -> MongoCollection[dict[str, Any]]:
         """Return a MongoDB collection of our database. Raises as :meth:`ensure_awake` does."""
         self.ensure_awake()
-        collection: MongoCollection[dict[str, Any]] = super().get_collection(name, **options)
+        if options or self.queries_logged:
+            return cast("MongoCollection[dict[str, Any]]", super().get_collection(name, **options))
+        # Making one costs PyMongo a tenth of an operation.
+        known: dict[str, MongoCollection[dict[str, Any]]] = self.__dict__.setdefault("_known_collections", {})
+        collection = known.get(name)
+        if collection is None or collection.database is not self.database:
+            collection = known[name] = super().get_collection(name)
         return collection
 
     def ensure_awake(self) -> None:

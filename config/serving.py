@@ -29,16 +29,21 @@ if multiprocessing.parent_process() is not None:
     # background thread that has waited for a server gets Python's lock back late. Below 1 ms all are slower.
     sys.setswitchinterval(0.001)
 
+from apps.core.caching.renewal import Renewal
 from apps.core.caching.replay import Replay
 from apps.core.storage.mongo import open_client
 from apps.core.web.request_ids import request_id_of
+from apps.core.web.short_way import ShortWay
 from config.wsgi import application as django_application
 
 import_module(settings.ROOT_URLCONF)  # loaded now, so that the first request need not wait for it
 for _language, _name in settings.LANGUAGES:  # and so are the addresses and the texts of each language
     with translation.override(_language):
         _ = get_resolver().reverse_dict
-application = Replay(django_application, request_id_of=request_id_of)
+_renewal = Renewal()
+application = Replay(
+    ShortWay(django_application, renewal=_renewal), renewal=_renewal, request_id_of=request_id_of
+)
 gc.freeze()
 gc.enable()
 open_client()

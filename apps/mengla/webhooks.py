@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from bson import ObjectId
 from django.conf import settings
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apps.core.api.bodies import read_body
+from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, success_body
+from apps.core.api.replies import Environ, Reply, query_of, reply_to_anyone
 from apps.core.errors import PermissionDenied
 from apps.mengla.ingest import refused_signatures
 from apps.mengla.ingest.receive import has_valid_token, receive_or_defer
@@ -25,7 +27,7 @@ from apps.mengla.upstream.webhook_body import Body, UnreadableBody, read_webhook
 
 logger = structlog.get_logger(__name__)
 
-SIGNATURE_HEADER = "X-Signature-256"
+_SIGNATURE = "HTTP_X_SIGNATURE_256"  # the header X-Signature-256
 
 
 @extend_schema(tags=["webhook"], responses=WebhookReceiptSerializer)
@@ -36,30 +38,45 @@ class WebhookViewSet(ViewSet):
     permission_classes = (AllowAny,)
 
     @extend_schema(operation_id="webhook_probe")
-    def probe(self, request: Request) -> Response:
+    def probe(self, request: Request) -> HttpResponse:
         """Respond to the probe of the service."""
-        return Response({"status": "ready"})
+        return reply_to_anyone(request, _probe)
 
     @extend_schema(operation_id="webhook_notify", request=OpenApiTypes.OBJECT)
-    def notify(self, request: Request) -> Response:
+    def notify(self, request: Request) -> HttpResponse:
         """Receive one call of the service."""
-        # Otherwise Django would decode the query string with the charset of the body.
-        request._request.encoding = "utf-8"
-        raw = read_body(request._request, limit_bytes=settings.WEBHOOK_MAX_BYTES)
-        origin = {
-            "collection_id": request.query_params.get("collection"),
-            "token": request.query_params.get("token"),
-        }
-        _verify(request, raw, origin)
-        if ObjectId.is_valid(origin["collection_id"] or ""):
-            # Until the response is sent. The call is genuine, so the id is one that we issued.
-            structlog.contextvars.bind_contextvars(collection_id=origin["collection_id"])
-        return Response({"status": receive_or_defer(_body_of(request, raw, origin), **origin).value})
+        return reply_to_anyone(request, _receive, limit_bytes=settings.WEBHOOK_MAX_BYTES)
 
 
-def _verify(request: Request, raw: bytes, origin: dict[str, Any]) -> None:
+def _probe(environ: Environ, body: bytes) -> Reply:
+    return _receipt("ready")
+
+
+def _receive(environ: Environ, body: bytes) -> Reply:
+    parameters = query_of(environ)
+    origin = {"collection_id": parameters.get("collection"), "token": parameters.get("token")}
+    _verify(environ, body, origin)
+    facts = {}
+    if ObjectId.is_valid(origin["collection_id"] or ""):
+        # The call is genuine, so the id is one that we issued.
+        facts["collection_id"] = str(origin["collection_id"])
+        structlog.contextvars.bind_contextvars(**facts)  # until the response is sent
+    status = receive_or_defer(_body_of(environ, body, origin), **origin).value
+    return _receipt(status, facts)
+
+
+def _receipt(status: str, facts: Mapping[str, str] | None = None) -> Reply:
+    return Reply(
+        status=200,
+        headers={"Content-Type": JSON_CONTENT_TYPE},
+        body=dump_json(success_body({"status": status})),
+        facts=facts or {},
+    )
+
+
+def _verify(environ: Environ, raw: bytes, origin: dict[str, Any]) -> None:
     if settings.WEBHOOK_SECRET:
-        is_genuine = is_valid(raw, request.headers.get(SIGNATURE_HEADER), settings.WEBHOOK_SECRET)
+        is_genuine = is_valid(raw, environ.get(_SIGNATURE), settings.WEBHOOK_SECRET)
         if is_genuine:
             refused_signatures.note_valid()
         else:
@@ -70,12 +87,12 @@ def _verify(request: Request, raw: bytes, origin: dict[str, Any]) -> None:
         raise PermissionDenied(_("The signature or the token of this call is not valid."))
 
 
-def _body_of(request: Request, raw: bytes, origin: dict[str, Any]) -> Body | UnreadableBody:
+def _body_of(environ: Environ, raw: bytes, origin: dict[str, Any]) -> Body | UnreadableBody:
     try:
         return read_webhook_body(
             raw,
-            content_type=request.headers.get("Content-Type", ""),
-            content_encoding=request.headers.get("Content-Encoding", ""),
+            content_type=environ.get("CONTENT_TYPE", ""),
+            content_encoding=environ.get("HTTP_CONTENT_ENCODING", ""),
             limit_bytes=settings.WEBHOOK_MAX_BYTES,
             hidden=(origin["token"], settings.WEBHOOK_SECRET, settings.COLLECT_SERVICE_API_KEY),
         )

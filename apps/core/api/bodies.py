@@ -8,6 +8,7 @@ before its body is read.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from io import BytesIO
 from typing import IO, Any
 
@@ -23,16 +24,26 @@ RETRY_AFTER_SECONDS = 2
 UNKNOWN_LENGTH = "1"
 
 
+class ReceivedBody(BytesIO):
+    """The stream of a body that is in memory already."""
+
+
 class TooManyBodies(RateLimited):
     """Too many threads are already waiting for a body."""
 
 
 class RequestBody:
-    """Replaces the stream of a request; ``length_bytes`` is None for a body sent in chunks."""
+    """Replaces the stream of a request.
 
-    def __init__(self, read: Callable[[int], bytes], *, length_bytes: int | None) -> None:
+    ``length_bytes`` is None for a body sent in chunks. ``is_received``: it is in memory, so no thread waits.
+    """
+
+    def __init__(
+        self, read: Callable[[int], bytes], *, length_bytes: int | None, is_received: bool = False
+    ) -> None:
         self._read = read
         self._length_bytes = length_bytes
+        self._is_received = is_received
         self._read_bytes = 0
 
     def read(self, size: int = -1) -> bytes:
@@ -46,7 +57,7 @@ class RequestBody:
             wanted = min(wanted, self._length_bytes - self._read_bytes)
         if wanted == 0:
             return b""
-        with body_places().claim() as has_place:
+        with nullcontext(True) if self._is_received else body_places().claim() as has_place:
             if not has_place:
                 raise TooManyBodies(
                     _("Too many request bodies are being received. Try again shortly."),
@@ -67,7 +78,9 @@ def guard_body(request: HttpRequest) -> None:
         request.META["CONTENT_LENGTH"] = UNKNOWN_LENGTH
         _replace_stream(request, RequestBody(request.META["wsgi.input"].read, length_bytes=None))
     elif announced := announced_bytes(request):
-        _replace_stream(request, RequestBody(request._stream.read, length_bytes=announced))
+        is_received = isinstance(request.META["wsgi.input"], ReceivedBody)
+        body = RequestBody(request._stream.read, length_bytes=announced, is_received=is_received)
+        _replace_stream(request, body)
 
 
 def announced_bytes(request: HttpRequest) -> int:

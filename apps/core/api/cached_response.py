@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
 from apps.core.api.envelope import JSON_CONTENT_TYPE
+from apps.core.api.replies import Reply, response_of
 from apps.core.caching.entry import Entry
 from apps.core.caching.read_through import Found
 from apps.core.caching.replay import allow_replay
 from apps.core.storage.clock import unix_now
 
+_VARY = ("Accept-Encoding",)
 
-def entry_response(
-    request: HttpRequest, entry: Entry, *, headers: Mapping[str, str] | None = None
-) -> HttpResponse:
-    """Build the response to a GET or POST from the bytes of the entry."""
+
+def entry_reply(
+    environ: Mapping[str, Any], entry: Entry, *, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """Build the reply to a GET or POST, whose environment is given, from the bytes of the entry."""
     sent = {
         "ETag": entry.etag,
         "Cache-Control": "private, no-cache",
@@ -28,16 +30,18 @@ def entry_response(
         **entry.headers,
         **(headers or {}),
     }
-    if _is_not_modified(request, entry):
-        response = HttpResponse(status=304, headers=sent)
-        del response.headers["Content-Type"]
-    elif entry.gzip_body and _accepts_gzip(request.headers.get("Accept-Encoding", "")):
+    if _is_not_modified(environ, entry):
+        return Reply(status=304, headers=sent, body=b"", vary=_VARY)
+    sent["Content-Type"] = JSON_CONTENT_TYPE
+    if entry.gzip_body and _accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
         sent["Content-Encoding"] = "gzip"
-        response = HttpResponse(entry.gzip_body, content_type=JSON_CONTENT_TYPE, headers=sent)
-    else:
-        response = HttpResponse(entry.body, content_type=JSON_CONTENT_TYPE, headers=sent)
-    patch_vary_headers(response, ["Accept-Encoding"])
-    return response
+        return Reply(status=200, headers=sent, body=entry.gzip_body, vary=_VARY)
+    return Reply(status=200, headers=sent, body=entry.body, vary=_VARY)
+
+
+def entry_response(request: HttpRequest, entry: Entry) -> HttpResponse:
+    """Build the response to a request from the bytes of the entry."""
+    return response_of(entry_reply(request.META, entry))
 
 
 def found_response(request: HttpRequest, found: Found[Any]) -> HttpResponse:
@@ -46,11 +50,9 @@ def found_response(request: HttpRequest, found: Found[Any]) -> HttpResponse:
     return entry_response(request, found.entry)
 
 
-def _is_not_modified(request: HttpRequest, entry: Entry) -> bool:
-    header = request.headers.get("If-None-Match", "")
-    if not header or request.method not in ("GET", "HEAD"):
-        return False
-    return matches_etag(header, entry)
+def _is_not_modified(environ: Mapping[str, Any], entry: Entry) -> bool:
+    header = environ.get("HTTP_IF_NONE_MATCH", "")
+    return bool(header) and environ["REQUEST_METHOD"] in ("GET", "HEAD") and matches_etag(header, entry)
 
 
 def matches_etag(header: str, entry: Entry) -> bool:

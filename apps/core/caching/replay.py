@@ -16,25 +16,22 @@ A thread catches up with the other processes, and reads the states of callers an
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any
 
-import structlog
 from django.conf import settings
 
 from apps.core.caching.entry import Entry
 from apps.core.caching.memory import Slot
+from apps.core.caching.renewal import Caller, Renewal
 from apps.core.caching.tiers import TieredCache, get_cache
 from apps.core.storage.clock import unix_now
 from apps.core.web_threads import body_places
-
-logger = structlog.get_logger(__name__)
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -59,19 +56,6 @@ KEY = (
 )
 _MAX_LENGTH_DIGITS = 6
 _NEW_HEADERS = frozenset({"age", "x-request-id"})
-_RENEW_SECONDS = 0.1
-_RENEWAL_LIMIT_SECONDS = 0.2  # callers that are not renewed in this time go the whole way
-_IDLE_SECONDS = 10.0  # a process that has replayed nothing for so long does not catch up any more
-
-
-class Caller(Protocol):
-    """The caller of a request, as far as its acceptance goes."""
-
-    def is_accepted(self, now: float) -> bool:
-        """Whether the caller is accepted now (Unix seconds) as before; decided from memory."""
-
-    def renew(self) -> None:
-        """Read the caller's state anew if it will soon be too old, and note the use of its token."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,24 +119,27 @@ class _Answer:
 class Replay:
     """The WSGI application in front of ``application``.
 
-    ``request_id_of`` returns the id of a request, given its ``X-Request-ID`` header.
+    ``renewal`` renews what the answers rest on. ``request_id_of`` returns the id of a request, given its
+    ``X-Request-ID`` header.
     """
 
-    def __init__(self, application: Application, *, request_id_of: Callable[[str | None], str]) -> None:
+    def __init__(
+        self, application: Application, *, renewal: Renewal, request_id_of: Callable[[str | None], str]
+    ) -> None:
         self._application = application
+        self._renewal = renewal
         self._request_id_of = request_id_of
         self._max_answers: int = KEYS_OF_ENTRY * settings.L1_CACHE_MAX_SIZE
         # A body of None: a request with a body and this head was answered, so its body is worth reading.
         self._key_bytes = 0
         self._answers: OrderedDict[Key, _Answer | None] = OrderedDict()
         self._lock = threading.Lock()  # guards changes of the answers; readers need none
-        self._renewal = _Renewal()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request by a replay, or go the whole way."""
         started_at = time.perf_counter()
         head: Head = tuple(map(environ.get, KEY))
-        length = _announced_bytes(environ)
+        length = short_length_of(environ)
         if length != 0 and not self._read_ahead(environ, head, length):
             return self._go_whole_way(environ, start_response, head, length)
         body: bytes = environ["wsgi.input"].getvalue() if length else b""
@@ -170,17 +157,13 @@ class Replay:
         start_response(
             answer.status, [*answer.headers, ("Age", str(age_seconds)), ("X-Request-ID", request_id)]
         )
-        self._renewal.note_use(basis)
+        self._renewal.note_use(basis.caller, basis.tiers)
         ended_at = time.perf_counter()
         if basis.count is not None:
             basis.count(ended_at - received_at)
         if basis.write_line is not None:
             basis.write_line(request_id, ended_at - started_at)
         return [answer.body_of(entry)]
-
-    def close(self) -> None:
-        """End the thread that renews what the answers rest on."""
-        self._renewal.stop()
 
     def _read_ahead(self, environ: Environ, head: Head, length: int | None) -> bool:
         """Read the body of a request whose head was answered before; returns whether it was read.
@@ -279,67 +262,12 @@ def _size_of(key: Key) -> int:
     return len(body or b"") + sum(len(part) for part in head if part)
 
 
-def _announced_bytes(environ: Environ) -> int | None:
-    """Return the announced length of a request's body; None when it is unknown or too long for a replay."""
+def short_length_of(environ: Environ, *, limit_bytes: int = MAX_BODY_BYTES) -> int | None:
+    """Return the announced length of a request's body; None when it is unknown or over the limit."""
     if "HTTP_TRANSFER_ENCODING" in environ:
         return None
     announced = environ.get("CONTENT_LENGTH") or "0"
-    if not (announced.isascii() and announced.isdecimal() and len(announced) < _MAX_LENGTH_DIGITS):
+    if not (announced.isascii() and announced.isdecimal() and len(announced) <= _MAX_LENGTH_DIGITS):
         return None
     length = int(announced)
-    return length if length <= MAX_BODY_BYTES else None
-
-
-class _Renewal:
-    """A thread that renews what the answers rest on: the callers seen lately, and the news of L1."""
-
-    def __init__(self) -> None:
-        self._callers: set[Caller] = set()
-        self._tiers: TieredCache | None = None
-        self._used_at = 0.0
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-
-    def note_use(self, basis: Basis) -> None:
-        """Note that an answer was replayed."""
-        self._callers.add(basis.caller)
-        self._tiers = basis.tiers
-
-    def start(self) -> None:
-        """Start the thread, if it does not run; if there can be no more threads now, the next call tries."""
-        if self._thread is not None:
-            return
-        with self._lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._renew, name="replay-renewal", daemon=True)
-                with contextlib.suppress(RuntimeError):
-                    thread.start()
-                    self._thread = thread
-
-    def stop(self) -> None:
-        """End the thread, and wait for its end."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _renew(self) -> None:
-        while not self._stop.wait(_RENEW_SECONDS):
-            try:
-                self._renew_once(time.monotonic())
-            except Exception:
-                # Readers renew what they need themselves; without this thread they only wait for it.
-                logger.exception("replay_renewal_failed")
-
-    def _renew_once(self, now: float) -> None:
-        callers, self._callers = self._callers, set()
-        if callers:
-            self._used_at = now
-        if self._tiers is None or now - self._used_at > _IDLE_SECONDS:
-            return
-        self._tiers.keep_up()
-        for caller in list(callers):
-            if time.monotonic() - now > _RENEWAL_LIMIT_SECONDS:
-                return
-            caller.renew()
-            self._tiers.keep_up()
+    return length if length <= limit_bytes else None

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
+
 from apps.core import process_state
 
 _MAX_LOGGED_PATH = 300
@@ -23,6 +25,9 @@ _NEW_ID = re.compile(r"[0-9a-f]{32}")  # as request_ids makes them
 _PROBES = frozenset({"/health", "/ready", "/metrics"})
 
 logger = logging.getLogger("collector.access")
+# The key in the environment of a request that something has worked on before the middlewares: when it began,
+# in seconds of ``time.perf_counter``.
+STARTED_AT = "access_log.started_at"
 
 
 def write_line(*, path: str, bound: Mapping[str, Any] | None = None, **facts: Any) -> None:
@@ -33,6 +38,14 @@ def write_line(*, path: str, bound: Mapping[str, Any] | None = None, **facts: An
     level = logging.DEBUG if path in _PROBES else logging.INFO
     if logger.isEnabledFor(level):
         logger.handle(AccessRecord(level, {**fields_of(path=path, **facts), **(bound or {})}))
+
+
+def facts_of(
+    *, method: str, path: str, status: int, address: str, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what is known of a request and its response, with the headers that ACCESS_LOG_HEADERS names."""
+    named = {name: headers[one] for name, one in settings.ACCESS_LOG_HEADERS.items() if one in headers}
+    return {"method": method, "path": path, "status": status, "address": address, **named}
 
 
 def fields_of(

@@ -18,7 +18,7 @@ from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, error_response,
 from apps.core.api.exceptions import code_of_status, internal_error_body
 from apps.core.caching.replay import BASIS, Basis
 from apps.core.errors import DomainError, ErrorCode
-from apps.core.web.access_log import RepeatedLine, write_line
+from apps.core.web.access_log import STARTED_AT, RepeatedLine, facts_of, write_line
 from apps.core.web.request_ids import request_id_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -64,16 +64,15 @@ class AccessLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response, and log the request."""
-        started = time.perf_counter()
+        started: float = request.META.get(STARTED_AT, time.perf_counter())
         response = self.get_response(request)
-        headers = response.headers
-        facts = {
-            "method": request.method or "",
-            "path": request.path,
-            "status": response.status_code,
-            "address": request.META.get("REMOTE_ADDR", ""),
-            **{name: headers[one] for name, one in settings.ACCESS_LOG_HEADERS.items() if one in headers},
-        }
+        facts = facts_of(
+            method=request.method or "",
+            path=request.path,
+            status=response.status_code,
+            address=request.META.get("REMOTE_ADDR", ""),
+            headers=response.headers,
+        )
         bound = structlog.contextvars.get_contextvars()
         request_id = bound.pop("request_id", "")
         write_line(**facts, request_id=request_id, seconds=time.perf_counter() - started, bound=bound)

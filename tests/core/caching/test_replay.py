@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from apps.core.caching import replay
+from apps.core.caching.renewal import Renewal
 from apps.core.caching.replay import BASIS, Basis, Replay
 from apps.core.caching.tiers import TieredCache
 from tests.core.caching.support import START, Clock, fill
@@ -42,7 +43,8 @@ class Site:
         self.line_seconds: list[float] = []
         self.asked: list[str] = []
         self._process = process
-        self.replay = Replay(self._answer, request_id_of=lambda _: "id")
+        self.renewal = Renewal()
+        self.replay = Replay(self._answer, renewal=self.renewal, request_id_of=lambda _: "id")
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         field = environ.get("QUERY_STRING", "-")
@@ -68,7 +70,7 @@ def site(process: TieredCache, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(replay, "unix_now", clock.time)
     site = Site(process)
     yield site
-    site.replay.close()
+    site.renewal.stop()
 
 
 def test_one_whose_process_catches_up_at_this_moment(
@@ -147,4 +149,4 @@ def test_without_a_thread_of_its_own_it_answers_all_the_same(
         patch.setattr(replay.threading.Thread, "start", refuse)
         assert [site.is_replayed() for _ in range(2)] == [False, True]
     assert not site.is_replayed(HTTP_ACCEPT="a")
-    assert "replay-renewal" in {thread.name for thread in replay.threading.enumerate()}
+    assert "renewal" in {thread.name for thread in replay.threading.enumerate()}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import httpx
 import pytest
 
+from tests.integration.questions import Question
 from tests.integration.stack import Stack
 from tests.integration.waiting import at_once, wait_until
 
@@ -24,6 +26,12 @@ PASSWORD = "a-long-enough-password"
 def read(client: httpx.Client) -> int:
     """Read what is replayed in front of Django."""
     return client.get("/api/categories").status_code
+
+
+def read_anew(question: Question, numbers: Iterator[int], client: httpx.Client) -> int:
+    """Read figures with another tag each time: no answer can be replayed, and the short way is taken."""
+    headers = {"If-None-Match": f'"{next(numbers)}"'}
+    return client.get("/api/mengla/", params=question.parameters, headers=headers).status_code
 
 
 def change(client: httpx.Client) -> int:
@@ -64,10 +72,15 @@ def test_what_a_caller_loses_is_refused_by_every_process_within_a_second(stack: 
     def lose(name: str, what: str) -> Callable[[], object]:
         return lambda: stack.caller.call(f"tests.integration.jobs.{what}", name=name)
 
+    question = stack.questions.one()
+    stack.collect(question)
+    read_shortly = partial(read_anew, question, itertools.count())
     text, token_id = stack.create_token()
+    other_text, other_id = stack.create_token()
     losers = [
         Loser(text, read, lambda: stack.delete(f"/api/auth/tokens/{token_id}"), 401),
-        Loser(log_in("leaver"), read, lose("leaver", "deactivate"), 401),
+        Loser(other_text, read_shortly, lambda: stack.delete(f"/api/auth/tokens/{other_id}"), 401),
+        Loser(log_in("leaver"), read_shortly, lose("leaver", "deactivate"), 401),
         Loser(log_in("changer"), read, lose("changer", "change_password"), 401),
         Loser(log_in("demoted"), change, lose("demoted", "withdraw_permissions"), 403),
     ]

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,13 +21,14 @@ from apps.core.caching import replay
 from apps.core.caching.replay import KEY, Replay
 from apps.core.caching.tiers import clear_all, get_cache
 from apps.core.storage import counters
-from apps.core.web.handler import Handler
+from apps.core.web import access_log
 from apps.core.web.request_ids import request_id_of
 from apps.core.web_threads import body_places
 from apps.mengla.choices import Action
 from apps.mengla.store import outcomes
 from tests.contract.routes import api_routes
 from tests.mengla.support import hot, make_stale, ranking, store
+from tests.mengla.wsgi import BODY, FIGURES, QUERY, Site
 
 pytestmark = [
     pytest.mark.django_db,
@@ -35,87 +36,19 @@ pytestmark = [
     pytest.mark.redis,
     pytest.mark.usefixtures("sample_tree", "stored"),
 ]
-FIGURES = "/api/mengla/"
-QUERY = "action=hot&primaryCatId=1001&timest=2025-06"
-BODY = json.dumps({"catId": "1001", "timest": "2025-06"}).encode()
 POSTS = ("high", "hot", "chance", "industry-view", "industry-trend")
-# What every answer has anew, and the server's own.
-NEW = {"age", "x-request-id"}
 # What the whole way may read of a request beside the key, because no answer that is replayed depends on it.
 ALSO_READ = {
     *("HTTP_X_REQUEST_ID", "HTTP_TRANSFER_ENCODING", "CONTENT_LENGTH", "SCRIPT_NAME", "SCRIPT_URL"),
     # DRF and Django look for the last three, too: names that the server does not give to any header.
     *("HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "CSRF_COOKIE_NEEDS_UPDATE", "HTTP_USER_AGENT"),
     *("REDIRECT_URL", "SERVER_NAME", "SERVER_PORT", "wsgi.input", "wsgi.errors", replay.CALLER, replay.BASIS),
+    access_log.STARTED_AT,
 }
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: str
-    headers: dict[str, str]
-    body: bytes
-    is_replayed: bool
-
-    @property
-    def lasting(self) -> tuple[str, dict[str, str], bytes]:
-        """What a replay must repeat."""
-        headers = {name: value for name, value in self.headers.items() if name not in NEW}
-        return self.status, headers, self.body
-
-
-class Site:
-    """The product as the web server calls it, for the holder of one token."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-        self._handler = Handler()
-        self._whole_way_count = 0
-        self.replay = Replay(self._go_whole_way, request_id_of=request_id_of)
-        self.environ_class: type[dict[str, Any]] = dict
-
-    def _go_whole_way(self, environ: Any, start_response: Any) -> Any:
-        self._whole_way_count += 1
-        return self._handler(environ, start_response)
-
-    def send(
-        self, path: str = FIGURES, query: str = QUERY, *, body: bytes = b"", method: str = "", **extra: str
-    ) -> Answer:
-        sent: list[Any] = []
-        environ = self.environ_class(
-            {
-                "REQUEST_METHOD": method or ("POST" if body else "GET"),
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "SERVER_NAME": "localhost",
-                "SERVER_PORT": "80",
-                "REMOTE_ADDR": "127.0.0.1",
-                "HTTP_HOST": "localhost",
-                "HTTP_AUTHORIZATION": f"Bearer {self.token}",
-                "wsgi.url_scheme": "http",
-                "wsgi.input": io.BytesIO(body),
-                "wsgi.errors": io.StringIO(),
-                **({"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))} if body else {}),
-                **extra,
-            }
-        )
-        before = self._whole_way_count
-        content = b"".join(self.replay(environ, lambda *given: sent.append(given)))
-        (status, headers, *_), *_more = sent
-        lowered = [(name.lower(), value) for name, value in headers]
-        assert len(dict(lowered)) == len(lowered), "a header is there twice"
-        return Answer(status, dict(lowered), content, is_replayed=self._whole_way_count == before)
-
-    def post(self, action: str, body: bytes = BODY, **extra: str) -> Answer:
-        return self.send(f"/api/mengla/{action}", "", body=body, **extra)
-
-    def pair(self, *given: Any, **options: Any) -> tuple[Answer, Answer]:
-        """Send a new request until it is replayed; returns its last answer of the whole way, and that."""
-        answers = [self.send(*given, **options)]
-        while not answers[-1].is_replayed:
-            assert len(answers) < 4, "the answer is not remembered"
-            answers.append(self.send(*given, **options))
-        return answers[-2], answers[-1]
+def replaying(token: str) -> Site:
+    return Site(token, lambda django, renewal: Replay(django, renewal=renewal, request_id_of=request_id_of))
 
 
 @pytest.fixture
@@ -126,9 +59,9 @@ def stored(sample_tree: Any) -> None:
 
 @pytest.fixture
 def site(reader_token: str) -> Iterator[Site]:
-    site = Site(reader_token)
+    site = replaying(reader_token)
     yield site
-    site.replay.close()
+    site.renewal.stop()
 
 
 class TestSameAnswer:
@@ -374,13 +307,13 @@ class TestBounds:
     def test_the_oldest_unused_answer_is_forgotten(self, settings: Any, reader_token: str) -> None:
         settings.L1_CACHE_MAX_SIZE = 1
         process_state.forget_all()
-        site = Site(reader_token)
+        site = replaying(reader_token)
         site.pair()
         for number in range(3 * replay.KEYS_OF_ENTRY):
             site.send(HTTP_ACCEPT=f"text/{number}")
             assert site.send().is_replayed  # it is used all the time
         assert not site.send(HTTP_ACCEPT="text/0").is_replayed
-        site.replay.close()
+        site.renewal.stop()
 
     def test_a_request_with_long_headers_is_not_remembered(self, site: Site) -> None:
         long = {"HTTP_COOKIE": "a" * replay.MAX_KEY_BYTES}

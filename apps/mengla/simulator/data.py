@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from typing import Any, NamedTuple
 
 from apps.core.periods import period_range
 from apps.mengla.simulator.market import (
@@ -14,7 +15,7 @@ from apps.mengla.simulator.market import (
     percent,
     previous_or_same,
     rmb,
-    segment_market,
+    segment_markets,
     segments_of,
 )
 from apps.mengla.simulator.query import RANKING_ACTIONS, TREND_ACTION, VIEW_ACTION, Query
@@ -29,6 +30,7 @@ VIEW_LISTS = (
 BRANDED_CATEGORIES = 12
 
 _MIN_ROWS, _MAX_ROWS = 20, 50
+_ROW_NUMBERS = 5  # random numbers of a row
 _RATE_STEPS = 10_000  # rates have two decimals of a percent
 
 # Title of each range, the value of one item in it, and the weight of the range in the number of items.
@@ -104,36 +106,33 @@ def empty_result(query: Query, kind: str) -> dict[str, Any]:
 
 def ranking_rows(query: Query) -> list[dict[str, Any]]:
     """Return the rows of a ranking: all rankings choose from the same segments, each by its own score."""
-    period, earlier = query.last, previous_or_same(query.last)
-    whole = market_of(query.cat_id, query.variant, period)
-    whole_before = market_of(query.cat_id, query.variant, earlier)
+    period = query.last
+    luck = generator("rows", query.cat_id, query.variant, period.granularity, period.key)
+    segments = [
+        _RankedSegment(*each, luck=tuple(luck.random() for _ in range(_ROW_NUMBERS)))
+        for each in zip(
+            segments_of(query.cat_id),
+            segment_markets(query.cat_id, query.variant, period),
+            segment_markets(query.cat_id, query.variant, previous_or_same(period)),
+            strict=True,
+        )
+    ]
 
-    def market(segment: Segment) -> Market:
-        return segment_market(whole, segment, query.cat_id, query.variant, period)
-
-    def market_before(segment: Segment) -> Market:
-        return segment_market(whole_before, segment, query.cat_id, query.variant, earlier)
-
-    def score(pair: tuple[Segment, Market]) -> float:
-        segment, now = pair
+    def score(one: _RankedSegment) -> float:
         match query.action:
             case "high":
-                return now.gmv / now.sale_sku_num
+                return one.now.gmv / one.now.sale_sku_num
             case "hot":
-                return float(now.sales)
+                return float(one.now.sales)
             case _:
-                return change_percent(now.sales, market_before(segment).sales)
+                return change_percent(one.now.sales, one.before.sales)
 
-    ranked = sorted(
-        ((segment, market(segment)) for segment in segments_of(query.cat_id)), key=score, reverse=True
-    )
-    count = generator("rows", query.action, query.cat_id, query.variant, period.key).randint(
+    segments.sort(key=score, reverse=True)
+    count = generator("row count", query.action, query.cat_id, query.variant, period.key).randint(
         _MIN_ROWS, _MAX_ROWS
     )
-    # Only the rows that are shown are built: this is most of the work of an execution.
-    return [
-        _ranking_row(query, segment, whole, now, market_before(segment)) for segment, now in ranked[:count]
-    ]
+    whole = market_of(query.cat_id, query.variant, period)
+    return [_ranking_row(one, whole) for one in segments[:count]]
 
 
 def view_lists(query: Query) -> dict[str, list[dict[str, Any]]]:
@@ -144,9 +143,13 @@ def view_lists(query: Query) -> dict[str, list[dict[str, Any]]]:
         name: _range_items(query, name, table, whole)
         for name, table in zip(VIEW_LISTS[:3], tables, strict=True)
     }
-    lists[VIEW_LISTS[3]] = [
-        _brand_item(query, segment, whole) for segment in segments_of(query.cat_id)[:BRANDED_CATEGORIES]
-    ]
+    branded = zip(
+        segments_of(query.cat_id)[:BRANDED_CATEGORIES],
+        segment_markets(query.cat_id, query.variant, query.last),
+        strict=False,
+    )
+    luck = generator("brands", query.cat_id, query.variant, query.last.granularity, query.last.key)
+    lists[VIEW_LISTS[3]] = [_brand_item(segment, own, luck) for segment, own in branded]
     return lists
 
 
@@ -182,19 +185,26 @@ def split_whole(total: int, weights: list[float]) -> list[int]:
     return parts
 
 
-def _ranking_row(
-    query: Query, segment: Segment, whole: Market, now: Market, before: Market
-) -> dict[str, Any]:
-    luck = generator("row", query.cat_id, query.variant, segment.number, query.last.key)
-    brand_rating = round(min(99.0, segment.brand_share * luck.uniform(0.97, 1.03)), 2)
+class _RankedSegment(NamedTuple):
+    """A segment with its markets in the period and the one before, and the random numbers of its row."""
+
+    segment: Segment
+    now: Market
+    before: Market
+    luck: tuple[float, ...]  # each in [0, 1)
+
+
+def _ranking_row(one: _RankedSegment, whole: Market) -> dict[str, Any]:
+    segment, now, before, luck = one
+    brand_rating = round(min(99.0, segment.brand_share * (0.97 + 0.06 * luck[0])), 2)
     brand_gmv = round(now.gmv * brand_rating / 100, 2)
-    top_rating = round(luck.uniform(2, 35), 2)
+    top_rating = round(2 + 33 * luck[1], 2)
     top_gmv = round(now.gmv * top_rating / 100, 2)
-    top_price = round(now.price * luck.uniform(0.5, 1.8), 2)
+    top_price = round(now.price * (0.5 + 1.3 * luck[2]), 2)
     return {
         "catNameCn": segment.name.chinese,
         "catName": segment.name.russian,
-        "catTag": luck.choice((0, 1, 2)),
+        "catTag": int(3 * luck[3]),
         "catId1": segment.cat_ids[0],
         "catId2": segment.cat_ids[1],
         "catId3": segment.cat_ids[2],
@@ -208,7 +218,7 @@ def _ranking_row(
         "monthGmvRmb": rmb(now.gmv),
         "monthGmvRating": percent(now.gmv, whole.gmv),
         "monthGmvDynamics": change_percent(now.gmv, before.gmv),
-        "brand": luck.randint(3, 400),
+        "brand": 3 + int(398 * luck[4]),
         "brandGmv": brand_gmv,
         "brandGmvRmb": rmb(brand_gmv),
         "brandGmvRating": brand_rating,
@@ -251,9 +261,7 @@ def _range_items(
     ]
 
 
-def _brand_item(query: Query, segment: Segment, whole: Market) -> dict[str, Any]:
-    own = segment_market(whole, segment, query.cat_id, query.variant, query.last)
-    luck = generator("brand", query.cat_id, query.variant, segment.number, query.last.key)
+def _brand_item(segment: Segment, own: Market, luck: random.Random) -> dict[str, Any]:
     gmv_rate = round(min(99.0, segment.brand_share * luck.uniform(0.97, 1.03)), 2)
     sales_rate = round(gmv_rate * luck.uniform(0.75, 0.95), 2)
     item_rate = round(gmv_rate * luck.uniform(0.5, 0.9), 2)

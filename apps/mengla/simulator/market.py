@@ -111,13 +111,14 @@ def market_of(cat_id: str, variant: str, period: Period) -> Market:
     return Market(sales, _price(cat_id, period), sku_num, max(1, round(sku_num * sale_ratio)))
 
 
-def segment_market(whole: Market, segment: Segment, cat_id: str, variant: str, period: Period) -> Market:
-    """Return the market of one segment; ``whole`` is the market of its category in the same period."""
-    luck = generator("segment", cat_id, variant, segment.number, period.granularity, period.key)
-    sales = max(1, round(whole.sales * segment.weight * luck.uniform(0.75, 1.25)))
-    price = round(whole.price * segment.price_factor * luck.uniform(0.95, 1.05), 2)
-    sku_num = max(2, round(whole.sku_num * segment.weight * segment.sku_factor))
-    return Market(sales, price, sku_num, max(1, round(sku_num * luck.uniform(0.15, 0.9))))
+# Cached, because the next period compares its figures with those of this one.
+@lru_cache(maxsize=256)
+def segment_markets(cat_id: str, variant: str, period: Period) -> tuple[Market, ...]:
+    """Return the markets of a category's segments in one period, in the order of :func:`segments_of`."""
+    whole = market_of(cat_id, variant, period)
+    # One generator for all: it takes longer to make one than to build a market.
+    luck = generator("segments", cat_id, variant, period.granularity, period.key)
+    return tuple(_segment_market(whole, segment, luck) for segment in segments_of(cat_id))
 
 
 @lru_cache(maxsize=256)
@@ -145,6 +146,13 @@ def segments_of(cat_id: str) -> tuple[Segment, ...]:
 def as_id(cat_id: str) -> int | str:
     """Return a category id as the service writes it: decimal ids as numbers, all others as text."""
     return int(cat_id) if cat_id.isdecimal() and len(cat_id) < 16 else cat_id  # noqa: PLR2004
+
+
+def _segment_market(whole: Market, segment: Segment, luck: random.Random) -> Market:
+    sales = max(1, round(whole.sales * segment.weight * luck.uniform(0.75, 1.25)))
+    price = round(whole.price * segment.price_factor * luck.uniform(0.95, 1.05), 2)
+    sku_num = max(2, round(whole.sku_num * segment.weight * segment.sku_factor))
+    return Market(sales, price, sku_num, max(1, round(sku_num * luck.uniform(0.15, 0.9))))
 
 
 def _segment_name(cat_id: str, number: int) -> Name:

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from apps.mengla.simulator.data import empty_result, result_of
 from apps.mengla.simulator.knobs import EMPTY_KINDS, GARBAGE_KINDS, Knobs
 from apps.mengla.simulator.query import Query
@@ -117,5 +119,8 @@ def _garbage(kind: str, execution_id: str) -> Message:
 
 
 def _json(body: dict[str, Any]) -> Message:
-    text = json.dumps({**body, "simulated": True}, ensure_ascii=False, separators=(",", ":"))
-    return Message(text.encode())
+    marked = {**body, "simulated": True}
+    try:
+        return Message(orjson.dumps(marked))
+    except orjson.JSONEncodeError:  # an echoed parameter may be an integer of more than 64 bits
+        return Message(json.dumps(marked, ensure_ascii=False, separators=(",", ":")).encode())

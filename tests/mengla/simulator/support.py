@@ -37,15 +37,22 @@ class Call:
 
 
 class Receiver:
-    """A webhook endpoint that remembers every call; ``answer`` decides the status of each."""
+    """A webhook endpoint that remembers every call; ``answer`` decides the status of each.
 
-    def __init__(self) -> None:
+    ``keeps_connections``: it leaves its connections open, and closes one without a response for status 0.
+    ``addresses`` are those of the callers, one for each call.
+    """
+
+    def __init__(self, *, keeps_connections: bool = False) -> None:
         self.answer: Callable[[Call], int] = lambda _call: 200
+        self.addresses: list[Any] = []
         self._calls: list[Call] = []
         self._changed = threading.Condition()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if keeps_connections else "HTTP/1.0"
+
             def _record(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 call = Call(
@@ -57,8 +64,13 @@ class Receiver:
                 )
                 with receiver._changed:
                     receiver._calls.append(call)
+                    receiver.addresses.append(self.client_address)
                     receiver._changed.notify_all()
-                self.send_response(receiver.answer(call))
+                status = receiver.answer(call)
+                if not status:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -68,6 +80,7 @@ class Receiver:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True  # of a connection that is left open
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 

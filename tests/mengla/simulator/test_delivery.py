@@ -65,6 +65,24 @@ def test_nobody_listening_is_a_failed_delivery(ask: Asker, receiver: Receiver) -
     assert (counted["webhooks"]["failed"], counted["webhooks"]["probes_failed"]) == (1, 4)
 
 
+def test_a_connection_is_used_again_until_the_receiver_closes_it(simulator: Simulator) -> None:
+    receiver = Receiver(keeps_connections=True)
+    answers = iter([200, 200, 200, 0])
+    receiver.answer = lambda _call: next(answers, 200)
+    try:
+        with closing(Asker(simulator, receiver)) as ask:
+            for cat_id in ("13", "14"):
+                ask.collect(catId=cat_id)
+    finally:
+        receiver.stop()
+    # The call whose connection was closed is sent over a new one at once; it is not a failed delivery.
+    assert [call.method for call in receiver.calls] == ["GET", "POST", "GET", "POST", "POST"]
+    assert len(set(receiver.addresses[:4])) == 1
+    assert receiver.addresses[4] != receiver.addresses[3]
+    counted = simulator.stats()["webhooks"]
+    assert (counted["delivered"], counted["retries"], counted["failed"]) == (2, 0, 0)
+
+
 def test_stop_ends_everything_under_way_and_start_takes_the_same_port(receiver: Receiver) -> None:
     held = threading.Event()
     receiver.answer = lambda _call: 200 if held.wait(10) else 500

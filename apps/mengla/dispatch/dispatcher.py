@@ -23,13 +23,12 @@ import structlog
 from django.conf import settings
 from redis.lock import Lock
 
-from apps.core.errors import DomainError
 from apps.core.storage.locks import lease_of
-from apps.core.storage.mongo import utc_now
 from apps.core.storage.redis import get_redis
-from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
+from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.dispatch import stored_meanwhile
 from apps.mengla.dispatch.senders import Senders
-from apps.mengla.ingest import cache_sync, receive
+from apps.mengla.ingest import receive
 from apps.mengla.queue import abandoned, jobs, refusals, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker
@@ -50,8 +49,9 @@ _MAX_IDLE_WAIT_SECONDS = 10.0
 _MAX_SENDERS = 8
 # How long a dispatcher that sends several requests at the same time waits for a free slot before it ends.
 _LINGER_SECONDS = 0.5
-_LINGER_POLL_SECONDS = 0.005
+_LINGER_POLL_SECONDS = 0.02  # long enough for several slots to become free, which are claimed together
 Document = dict[str, Any]
+Documents = list[Document]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,8 @@ def _send_one(
         prefers_untried=permission.is_suspicious,
     )
     if collection is not None:
-        senders.sent += _send_claimed(service, collection, managed_task_id)
+        (stored,) = stored_meanwhile.find([collection])
+        senders.sent += _send_claimed(service, collection, stored, managed_task_id)
         return None
     if permission.is_probe and selectors.seconds_until_due() is None:
         _look_up_task(service, is_idle=True)
@@ -169,22 +170,28 @@ def _send_several(service: CollectionServiceClient, senders: Senders, managed_ta
     """Send as many collections as there are idle threads, free slots and due collections."""
     wanted = senders.idle_count
     claimed = jobs.claim_many(wanted, slot_count=settings.MAX_INFLIGHT_REQUESTS)
-    for collection in claimed:
-        senders.submit(partial(_send_claimed, service, collection, managed_task_id))
+    for collection, stored in zip(claimed, stored_meanwhile.find(claimed), strict=True):
+        senders.submit(partial(_send_claimed, service, collection, stored, managed_task_id))
     if len(claimed) == wanted:
         return None
     # No more slots are free, or no more collections are due: the next ones may be due soon.
     return _Pause((None if claimed else selectors.seconds_until_due()) or None)
 
 
-def _send_claimed(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> bool:
-    """Send a claimed collection, or end it without a request; returns whether a request was sent."""
+def _send_claimed(
+    service: CollectionServiceClient, collection: Document, stored: Documents | None, managed_task_id: str
+) -> bool:
+    """Send a claimed collection, or end it without a request; returns whether a request was sent.
+
+    ``stored``: what :func:`.stored_meanwhile.find` has found for it.
+    """
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
         try:
-            if not _finish_if_stored(collection):
+            if stored is None:
                 _send(service, collection, managed_task_id)
                 return True
-        except (DomainError, KeyError, TypeError, ValueError) as error:
+            stored_meanwhile.finish(collection, stored)
+        except selectors.UNUSABLE_ERRORS as error:
             # The document holds no valid query: another program wrote it. It must not stop the queue.
             logger.exception("collection_unusable")
             _fail(collection, CollectionError.UNKNOWN, UNUSABLE(error=type(error).__name__))
@@ -246,35 +253,6 @@ def _look_up_task(service: CollectionServiceClient, *, is_idle: bool = False) ->
         if is_idle:
             breaker.record_listed_idle()
     breaker.release_permission()
-
-
-def _finish_if_stored(collection: Document) -> bool:
-    """End the collection if fresh records were stored after it was enqueued; returns whether it ended."""
-    if collection["is_forced"]:
-        return False
-    query = selectors.query_of(collection)
-    stored = selectors.find_fresh_records(query, now=utc_now())
-    if stored is None:
-        return False
-    # The records may be its own, stored by a process that was killed before it notified the caches.
-    are_caches_notified = cache_sync.refresh_cache(query)
-    if any(not record["is_empty"] for record in stored):
-        jobs.finish(
-            collection["_id"],
-            status=CollectionStatus.SUCCEEDED,
-            was_sent=False,
-            are_caches_notified=are_caches_notified,
-        )
-    else:
-        jobs.finish(
-            collection["_id"],
-            status=CollectionStatus.EMPTY,
-            empty_reason=EmptyReason(stored[0]["empty_reason"]),
-            attempt_token=collection["attempt_token"],
-            was_sent=False,
-            are_caches_notified=are_caches_notified,
-        )
-    return True
 
 
 def _send(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> None:

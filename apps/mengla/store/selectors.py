@@ -11,6 +11,7 @@ from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 
 from apps.core.api.pagination import Page, newest_first
+from apps.core.errors import DomainError
 from apps.core.periods import Granularity, Period, count_periods, parse_period, period_range
 from apps.core.storage.mongo import collection_of, count_up_to, utc_now
 from apps.core.time_texts import seconds_between
@@ -22,6 +23,8 @@ from apps.mengla.queries.freshness import freshness_of
 
 _MAX_POSITION = 1000
 _MAX_NAMED_PERIODS = 100  # MongoDB merges up to 200 ranges of an index
+# What :func:`query_of` raises for a document without a valid query, which another program wrote.
+UNUSABLE_ERRORS = (DomainError, KeyError, TypeError, ValueError)
 Document = dict[str, Any]
 
 _STATE_FIELDS = FRESHNESS_FIELDS | {"is_empty": 1, "expired_at": 1}
@@ -49,14 +52,26 @@ def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | N
 
     The documents hold ``is_empty`` and ``empty_reason``, but no figures. ``now`` is UTC without zone.
     """
+    return find_fresh_records_of([query], now=now)[0]
+
+
+def find_fresh_records_of(queries: Sequence[DataQuery], *, now: datetime) -> list[list[Document] | None]:
+    """Return :func:`find_fresh_records` of each of the queries; all are one query of MongoDB."""
+    record_ids = [record_id for query in queries for record_id in query.record_ids]
+    if not record_ids:
+        return [None] * len(queries)
     # Every record is stale after its fresh_until. A provisional one may be stale earlier: see below.
     found = collection_of(Record).find(
-        {"_id": {"$in": query.record_ids}, "fresh_until": {"$gt": now}, "expired_at": {"$gt": now}},
+        {"_id": {"$in": record_ids}, "fresh_until": {"$gt": now}, "expired_at": {"$gt": now}},
         FRESHNESS_FIELDS | {"is_empty": 1, "empty_reason": 1},
         batch_size=2000,
     )
-    fresh = [document for document in found if freshness_of(document).is_fresh(now)]
-    return fresh if len(fresh) == query.period_count else None
+    fresh = {one["_id"]: one for one in found if freshness_of(one).is_fresh(now)}
+    stored = [[fresh[one] for one in query.record_ids if one in fresh] for query in queries]
+    return [
+        records if len(records) == query.period_count else None
+        for query, records in zip(queries, stored, strict=True)
+    ]
 
 
 def find_collection(collection_id: str) -> Document | None:

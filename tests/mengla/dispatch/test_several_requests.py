@@ -23,7 +23,7 @@ from apps.mengla.upstream import breaker, client, spacing
 from apps.mengla.upstream.client import CollectionServiceClient
 from apps.mengla.upstream.spacing import OpenTurn, Turn
 from tests.mengla.stub_service import TASK_NAME, Reply, StubService, accepted, tasks
-from tests.mengla.support import change, collections, enqueue, hot, statuses
+from tests.mengla.support import change, collections, enqueue, hot, statuses, store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 SLOTS = 4
@@ -83,6 +83,20 @@ def test_all_are_collected_once_and_never_more_in_flight_than_slots(
     stats = service.stats()
     assert stats["execute_requests"] == len(stats["keys"]) == 12
     assert stats["max_concurrent"] <= SLOTS
+
+
+def test_of_those_claimed_together_only_those_are_sent_that_need_it(
+    stub: StubService, execute: Callable[[Callable[[], None]], list[str]]
+) -> None:
+    execute(lambda: None)
+    for month in ("202501", "202502"):
+        store(hot(month))
+    for month in MONTHS[:4]:
+        enqueue(hot(month), is_forced=month == "202502")
+    (unusable,) = collections(start_key="202503")
+    change(unusable, start_key="never")
+    assert run_dispatch() == len(stub.posts) == 2
+    assert statuses()[2:] == ["SUCCEEDED", "DISPATCHED", "FAILED", "DISPATCHED"]
 
 
 def test_the_failure_of_a_thread_loses_no_collection(

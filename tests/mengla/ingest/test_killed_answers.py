@@ -90,7 +90,7 @@ class Scene:
         attempt = begin_attempt(self.case.collected)
         assert self.read() != self.case.expected
 
-        def kill(*_arguments: Any) -> Any:
+        def kill(*_arguments: Any, **_options: Any) -> Any:
             raise SystemExit
 
         with monkeypatch.context() as dying:

@@ -16,7 +16,7 @@ from apps.core.caching.tiers import clear_all, get_cache
 from apps.core.periods import Granularity, Period, period_of, previous_closed_period
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action
-from apps.mengla.dispatch import dispatcher
+from apps.mengla.dispatch import stored_meanwhile
 from apps.mengla.former.reference_document import read_document
 from apps.mengla.ingest.records import write_if_newer
 from apps.mengla.queries.data_query import DataQuery
@@ -336,7 +336,7 @@ def test_a_collection_under_way_does_not_end_with_them() -> None:
     query = hot(closed(DAY).key)
     store_early(query)
     enqueue(query)
-    assert not dispatcher._finish_if_stored(collections()[-1])
+    assert stored_meanwhile.find([collections()[-1]]) == [None]
 
 
 def _planned(plan: Any) -> str:

@@ -137,6 +137,16 @@ class TieredCache:
         slot = self.slot_of(group, field)
         return slot.entry if slot is not None else None
 
+    def holds(self, group: str, field: str) -> bool:
+        """Whether this process's L1 or L2 holds an entry; false when Redis does not respond."""
+        epoch = self._epoch if self._catch_up() else None
+        return self.slot_of(group, field) is not None or (
+            epoch is not None
+            and tolerate_redis_outage(
+                lambda client: bool(client.hexists(_data_key(epoch, group), field)), False
+            )
+        )
+
     def slot_of(self, group: str, field: str) -> Slot | None:
         """Return the slot of an entry in L1, None when L1 does not hold it."""
         with self._lock:

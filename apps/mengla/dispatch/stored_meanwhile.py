@@ -36,7 +36,7 @@ def finish(collection: Document, stored: Documents) -> None:
     """End the collection: fresh records were stored after it was enqueued."""
     query = selectors.query_of(collection)
     # The records may be its own, stored by a process that was killed before it notified the caches.
-    are_caches_notified = cache_sync.refresh_cache(query)
+    are_caches_notified = cache_sync.refresh_cache(query, has_reader=collection["has_reader"])
     if any(not record["is_empty"] for record in stored):
         jobs.finish(
             collection["_id"],

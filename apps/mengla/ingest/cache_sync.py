@@ -19,12 +19,19 @@ from apps.mengla.store import selectors
 from apps.mengla.store.figures import NothingStored, build_stored, cache_field
 
 
-def refresh_cache(query: DataQuery) -> bool:
-    """Replace the query's entries in the caches by what is stored; False when Redis is down."""
-    is_notified = get_cache().invalidate(query.cache_group)
-    if is_notified and not query.is_trend:  # which ranges of a trend will be read is not known
+def refresh_cache(query: DataQuery, *, has_reader: bool) -> bool:
+    """Replace the query's entries in the caches by what is stored; False when Redis is down.
+
+    Figures that no reader has requested (``has_reader``) and no cache holds are only dropped: a run collects
+    many that nobody may ever read, and the first reader of them builds their entry.
+    """
+    tiers, field = get_cache(), cache_field(query)
+    # Which ranges of a trend will be read is not known.
+    is_kept = not query.is_trend and (has_reader or tiers.holds(query.cache_group, field))
+    is_notified = tiers.invalidate(query.cache_group)
+    if is_notified and is_kept:
         with contextlib.suppress(NothingStored):
-            get_or_build(query.cache_group, cache_field(query), partial(build_stored, query))
+            get_or_build(query.cache_group, field, partial(build_stored, query))
     return is_notified
 
 
@@ -34,7 +41,9 @@ def notify_caches_again(*, limit: int = 200) -> int:
     A mark stays when the process was killed, or when Redis was down.
     """
     pending = collection_of(Collection).find({"is_cache_pending": True}).limit(limit)
-    notified = [one["_id"] for one in pending if refresh_cache(selectors.query_of(one))]
+    notified = [
+        one["_id"] for one in pending if refresh_cache(selectors.query_of(one), has_reader=one["has_reader"])
+    ]
     if notified:
         jobs.unmark_cache_pending(notified)
     return len(notified)

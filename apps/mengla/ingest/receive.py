@@ -200,7 +200,7 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, error.args[0])
     except UnstorablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, error.args[0])
-    are_caches_notified = cache_sync.refresh_cache(query)
+    are_caches_notified = cache_sync.refresh_cache(query, has_reader=collection["has_reader"])
     empty_reason = answers[0].empty_reason if is_empty else None
     if not _finish(query, collection, attempt_token, empty_reason, are_caches_notified=are_caches_notified):
         return Receipt.DUPLICATE

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from apps.core.caching.tiers import get_cache
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.ingest import receive
 from apps.mengla.ingest import records as record_services
@@ -15,6 +16,7 @@ from apps.mengla.ingest.receive import Receipt, receive_webhook
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
 from apps.mengla.queue.wakeup import DISPATCH_TASK
+from apps.mengla.store.figures import cache_field
 from tests.mengla.support import (
     Document,
     answer,
@@ -371,6 +373,24 @@ def test_run_ids_of_everybody_who_waits_are_written_beside_the_figures() -> None
     answer(claim(), ranking("a"))
     record = records()[hot().identity]
     assert (record["run_ids"], record["has_reader"]) == (runs, False)
+
+
+@pytest.mark.parametrize("run_id", [None, "0" * 24])
+def test_figures_are_cached_for_the_reader_who_asked_and_not_for_a_run(run_id: str | None) -> None:
+    answer(begin_attempt(hot(), run_id=run_id), ranking("a"))
+    found = get_cache().lookup(hot().cache_group, cache_field(hot())).entry
+    assert (found is None) == (run_id is not None)
+
+
+@pytest.mark.parametrize("is_in_l1", [True, False])
+def test_figures_that_the_caches_hold_are_replaced_there_by_those_of_a_run(is_in_l1: bool) -> None:
+    """Otherwise an outage of MongoDB after the run would take them from their readers."""
+    answer(begin_attempt(hot()), ranking("old"))
+    if not is_in_l1:
+        get_cache().clear_l1()
+    answer(begin_attempt(hot(), run_id="0" * 24), ranking("new"))
+    found = get_cache().lookup(hot().cache_group, cache_field(hot())).entry
+    assert found is not None and b"new" in found.body
 
 
 def test_who_joins_while_the_answer_is_being_stored_is_written_beside_it_too(

@@ -22,7 +22,7 @@ from apps.mengla.choices import EmptyReason
 from apps.mengla.models import Record
 from apps.mengla.queries import freshness
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.upstream.payloads import UnstorablePayload, canonical_json, data_hash
+from apps.mengla.upstream.payloads import UnstorablePayload, canonical_json, hash_of_json
 from apps.mengla.words import DATABASE_REFUSED, NOT_STORABLE, RESERVED_NAME
 
 logger = structlog.get_logger(__name__)
@@ -261,10 +261,11 @@ def _collected_at(provenance: Provenance, final_at: datetime) -> datetime:
 
 
 def _checked_hash(data: Any) -> str:
+    canonical = canonical_json(data)
     # PyMongo would return an object with this key as a DBRef, which is not JSON.
-    if b'"$ref":' in canonical_json(data):
+    if b'"$ref":' in canonical:
         raise UnstorablePayload(RESERVED_NAME())
-    return data_hash(data)
+    return hash_of_json(canonical)
 
 
 def _is_only_duplicate_keys(error: BulkWriteError) -> bool:

@@ -204,7 +204,12 @@ def canonical_json(data: object) -> bytes:
 
 def data_hash(data: object) -> str:
     """Return the hex SHA-256 of the value's canonical JSON."""
-    return hashlib.sha256(canonical_json(data)).hexdigest()
+    return hash_of_json(canonical_json(data))
+
+
+def hash_of_json(canonical: bytes) -> str:
+    """Return the :func:`data_hash` of a value whose canonical JSON is known."""
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def variant_of(product_id: str, extra: Mapping[str, object]) -> str:

@@ -22,8 +22,10 @@ logger = structlog.get_logger(__name__)
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1  # what BSON can hold
 _MAX_DIGITS = 19  # of such an integer
 # orjson would turn a larger integer into a float without an error.
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _LONG_NUMBER_IN_TEXT = re.compile(r"[0-9]{19}")
+# The same for bytes, a tenth of the time of a regular expression: every digit becomes a zero first.
+_LONG_NUMBER = b"0" * 19
+_ZEROS_FOR_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _CONSTANTS = ("NaN", "Infinity", "-Infinity")
@@ -38,8 +40,7 @@ def loads(source: bytes | str) -> Any:
 
     :raises NotJSON: when it is not JSON.
     """
-    pattern: Any = _LONG_NUMBER if isinstance(source, bytes) else _LONG_NUMBER_IN_TEXT
-    if pattern.search(source) is None:
+    if not _may_hold_long_number(source):
         try:
             return orjson.loads(source)
         except orjson.JSONDecodeError:
@@ -48,6 +49,12 @@ def loads(source: bytes | str) -> Any:
         return _loads_tolerantly(source if isinstance(source, str) else unicode_text(source))
     except (ValueError, RecursionError) as error:
         raise NotJSON(str(error)) from error
+
+
+def _may_hold_long_number(source: bytes | str) -> bool:
+    if isinstance(source, bytes):
+        return _LONG_NUMBER in source.translate(_ZEROS_FOR_DIGITS)
+    return _LONG_NUMBER_IN_TEXT.search(source) is not None
 
 
 def unicode_text(raw: bytes) -> str:

@@ -22,6 +22,7 @@ KEPT = {
     "apps.core.periods._granularity_by_name": "a process that has just started registers the same",
     "apps.core.process_state._memories": "tells how the others are forgotten",
     "apps.mengla.simulator.market.segments_of": "follows from its argument alone",
+    "apps.mengla.simulator.market.segment_markets": "follows from its arguments alone",
     "apps.mengla.words.ERRORS": "a process that has just started registers the same",
     "apps.sync_tasks.words.ERRORS": "a process that has just started registers the same",
     "apps.sync_tasks.work._registered": "a process that has just started registers the same",

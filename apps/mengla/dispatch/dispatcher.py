@@ -157,7 +157,7 @@ def _send_one(
     )
     if collection is not None:
         (stored,) = stored_meanwhile.find([collection])
-        senders.sent += _send_claimed(service, collection, stored, managed_task_id)
+        senders.sent += _send_claimed(service, senders, collection, stored, managed_task_id)
         return None
     if permission.is_probe and selectors.seconds_until_due() is None:
         _look_up_task(service, is_idle=True)
@@ -171,7 +171,7 @@ def _send_several(service: CollectionServiceClient, senders: Senders, managed_ta
     wanted = senders.idle_count
     claimed = jobs.claim_many(wanted, slot_count=settings.MAX_INFLIGHT_REQUESTS)
     for collection, stored in zip(claimed, stored_meanwhile.find(claimed), strict=True):
-        senders.submit(partial(_send_claimed, service, collection, stored, managed_task_id))
+        senders.submit(partial(_send_claimed, service, senders, collection, stored, managed_task_id))
     if len(claimed) == wanted:
         return None
     # No more slots are free, or no more collections are due: the next ones may be due soon.
@@ -179,7 +179,11 @@ def _send_several(service: CollectionServiceClient, senders: Senders, managed_ta
 
 
 def _send_claimed(
-    service: CollectionServiceClient, collection: Document, stored: Documents | None, managed_task_id: str
+    service: CollectionServiceClient,
+    senders: Senders,
+    collection: Document,
+    stored: Documents | None,
+    managed_task_id: str,
 ) -> bool:
     """Send a claimed collection, or end it without a request; returns whether a request was sent.
 
@@ -188,7 +192,7 @@ def _send_claimed(
     with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
         try:
             if stored is None:
-                _send(service, collection, managed_task_id)
+                _send(service, senders, collection, managed_task_id)
                 return True
             stored_meanwhile.finish(collection, stored)
         except selectors.UNUSABLE_ERRORS as error:
@@ -255,7 +259,9 @@ def _look_up_task(service: CollectionServiceClient, *, is_idle: bool = False) ->
     breaker.release_permission()
 
 
-def _send(service: CollectionServiceClient, collection: Document, managed_task_id: str) -> None:
+def _send(
+    service: CollectionServiceClient, senders: Senders, collection: Document, managed_task_id: str
+) -> None:
     try:
         execution_id = service.execute(
             managed_task_id=managed_task_id,
@@ -272,9 +278,7 @@ def _send(service: CollectionServiceClient, collection: Document, managed_task_i
         attempt=collection["attempts"],
         execution_id=execution_id,
     )
-    jobs.mark_accepted(
-        collection["_id"], attempt_token=collection["attempt_token"], execution_id=execution_id
-    )
+    senders.confirm(jobs.Accepted(collection["_id"], collection["attempt_token"], execution_id))
     receive.receive_parked(execution_id)
 
 

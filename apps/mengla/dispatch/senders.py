@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,7 +11,25 @@ from types import TracebackType
 
 import structlog
 
+from apps.mengla.queue import jobs
+
 logger = structlog.get_logger(__name__)
+
+
+class _Batch:
+    """Accepted requests that are confirmed by one write; ``written`` has its result or its error."""
+
+    def __init__(self) -> None:
+        self.accepted: list[jobs.Accepted] = []
+        self.written: Future[None] = Future()
+
+    def write(self) -> None:
+        try:
+            jobs.mark_all_accepted(self.accepted)
+        except BaseException as error:  # noqa: BLE001 - each thread raises it
+            self.written.set_exception(error)
+        else:
+            self.written.set_result(None)
 
 
 class Senders:
@@ -26,6 +45,9 @@ class Senders:
         self.used_at = float("-inf")
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="dispatch")
         self._busy: set[Future[bool]] = set()
+        self._batch = _Batch()  # of requests that the next thread confirms
+        self._batch_lock = threading.Lock()
+        self._confirming = threading.Lock()
 
     def __enter__(self) -> Senders:
         return self
@@ -61,6 +83,23 @@ class Senders:
         """Call ``work`` in an idle thread, in the caller's context; it returns whether it sent a request."""
         self._busy.add(self._pool.submit(contextvars.copy_context().run, work))
         self.used_at = time.monotonic()
+
+    def confirm(self, accepted: jobs.Accepted) -> None:
+        """Store that the service accepted a request; returns when it is stored.
+
+        The threads that come while one of them writes are written together by the next.
+
+        :raises pymongo.errors.PyMongoError: when it is not stored.
+        """
+        with self._batch_lock:
+            batch = self._batch
+            batch.accepted.append(accepted)
+        with self._confirming:
+            if not batch.written.done():  # otherwise another thread has written it
+                with self._batch_lock:
+                    self._batch = _Batch()
+                batch.write()
+        batch.written.result()
 
     def wait_for_idle(self, timeout_seconds: float) -> bool:
         """Wait until a thread is idle; False when the time is over before.

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from typing import Any, cast
 import structlog
 from bson import ObjectId
 from django.conf import settings
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from apps.core.storage.mongo import collection_of, utc_now
@@ -197,20 +197,38 @@ def _begin_attempt(*, token: Any, slot: Any, now: datetime, is_probe: bool = Fal
     return [{"$set": changes}]
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An attempt that the service accepted."""
+
+    collection_id: ObjectId
+    attempt_token: str
+    execution_id: str
+
+
 def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: str) -> None:
     """Store the execution id of an attempt that the service accepted, and extend its deadline."""
+    mark_all_accepted([Accepted(collection_id, attempt_token, execution_id)])
+
+
+def mark_all_accepted(attempts: Iterable[Accepted]) -> None:
+    """Do :func:`mark_accepted` for several attempts, with one command; it costs little more than for one."""
     now = utc_now()
     deadline = now + timedelta(seconds=settings.MENGLA_TIMEOUT_SECONDS)
     # The webhook may have ended the collection already: then only the execution id is stored.
     is_open = {"$eq": ["$status", CollectionStatus.DISPATCHED.value]}
     changes: Document = {
-        "execution_id": {"$literal": execution_id},
         "lease_until": {"$cond": [is_open, deadline, "$lease_until"]},
         "updated_at": {"$cond": [is_open, now, "$updated_at"]},
     }
-    collection_of(Collection).update_one(
-        {"_id": collection_id, "attempt_token": attempt_token}, [{"$set": changes}]
-    )
+    updates = [
+        UpdateOne(
+            {"_id": one.collection_id, "attempt_token": one.attempt_token},
+            [{"$set": changes | {"execution_id": {"$literal": one.execution_id}}}],
+        )
+        for one in attempts
+    ]
+    collection_of(Collection).bulk_write(updates, ordered=False)
 
 
 def finish(

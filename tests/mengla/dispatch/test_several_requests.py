@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
+from bson import ObjectId
+from pymongo.errors import AutoReconnect
 from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
@@ -17,7 +21,8 @@ from apps.core.storage.locks import lease_of
 from apps.core.storage.mongo import utc_now
 from apps.mengla.dispatch import dispatcher
 from apps.mengla.dispatch.dispatcher import LEASE_NAME, run_dispatch
-from apps.mengla.queue import wakeup
+from apps.mengla.dispatch.senders import Senders
+from apps.mengla.queue import jobs, wakeup
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker, client, spacing
 from apps.mengla.upstream.client import CollectionServiceClient
@@ -124,6 +129,35 @@ def test_the_failure_of_a_thread_loses_no_collection(
     assert sorted(one["attempts"] for one in collections()) == [1, 1, 2, 2]
 
 
+def test_requests_that_are_accepted_while_one_is_written_are_written_together(
+    stub: StubService, execute: Callable[[Callable[[], None]], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    record_success, mark_all_accepted = breaker.record_success, jobs.mark_all_accepted
+    answered = threading.Semaphore(0)
+
+    def note_success() -> None:
+        record_success()
+        answered.release()
+
+    def write(attempts: list[jobs.Accepted]) -> None:
+        if not written:
+            for _ in range(SLOTS):
+                assert answered.acquire(timeout=20)
+            time.sleep(0.2)  # the other threads have only to wait in line
+        written.append(len(attempts))
+        mark_all_accepted(attempts)
+
+    monkeypatch.setattr(breaker, "record_success", note_success)
+    monkeypatch.setattr(jobs, "mark_all_accepted", write)
+    execute(lambda: None)
+    enqueue_months(SLOTS)
+    assert run_dispatch() == SLOTS
+    assert all(one["execution_id"] for one in collections(status="DISPATCHED"))
+    assert sum(written) == SLOTS
+    assert len(written) == 2
+
+
 def test_at_its_end_nothing_is_claimed_that_was_not_sent(
     execute: Callable[[Callable[[], None]], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,3 +240,29 @@ def test_a_wake_up_sends_a_task_only_if_no_dispatcher_is_at_work(redis_client: r
     wakeup.wake_dispatcher()
     wakeup.wake_dispatcher()
     assert RedisBroker().queue_size() == 1
+
+
+def test_each_thread_learns_that_the_confirmation_of_its_request_was_not_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also one whose confirmation another thread has written."""
+    is_writing, may_fail = threading.Event(), threading.Event()
+    written: list[int] = []
+
+    def fail(batch: list[jobs.Accepted]) -> None:
+        written.append(len(batch))
+        is_writing.set()
+        assert may_fail.wait(20)
+        raise AutoReconnect("the primary is gone")
+
+    monkeypatch.setattr(jobs, "mark_all_accepted", fail)
+    one = jobs.Accepted(ObjectId(), "token", "execution")
+    with Senders(SLOTS) as senders, ThreadPoolExecutor(3) as pool:
+        first = pool.submit(senders.confirm, one)
+        assert is_writing.wait(20)
+        others = [pool.submit(senders.confirm, one) for _ in range(2)]
+        may_fail.set()
+        for confirmation in (first, *others):
+            with pytest.raises(AutoReconnect):
+                confirmation.result(timeout=20)
+    assert (written[0], sum(written)) == (1, 3)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -80,8 +80,13 @@ class Senders:
         return self.count - len(self._busy)
 
     def submit(self, work: Callable[[], bool]) -> None:
-        """Call ``work`` in an idle thread, in the caller's context; it returns whether it sent a request."""
-        self._busy.add(self._pool.submit(contextvars.copy_context().run, work))
+        """Call ``work`` in an idle thread; it returns whether it sent a request.
+
+        Its log lines have the values that the caller's lines have. It has no copy of the caller's whole
+        context: in one, Django makes new clients of Redis for each work, in a thread it makes them once.
+        """
+        bound = structlog.contextvars.get_contextvars()
+        self._busy.add(self._pool.submit(_call_bound, bound, work))
         self.used_at = time.monotonic()
 
     def confirm(self, accepted: jobs.Accepted) -> None:
@@ -125,3 +130,8 @@ class Senders:
         self._busy.update(failed[1:])  # reported at the end
         for future in failed[:1]:
             future.result()
+
+
+def _call_bound(bound: dict[str, Any], work: Callable[[], bool]) -> bool:
+    with structlog.contextvars.bound_contextvars(**bound):
+        return work()

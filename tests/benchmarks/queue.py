@@ -76,6 +76,7 @@ def measure_dispatch(*, categories: int = 30, days: int = 100, slots: int = 8) -
             lambda: documents.find_one({"active_key": {"$type": "string"}}, {"_id": 1}) is None,
             timeout_seconds=240,
             what="all are collected",
+            poll_seconds=0.25,  # the documents say when the last one ended; each look costs MongoDB time
         )
         first = documents.find_one(sort=[("dispatched_at", 1)])
         last = documents.find_one(sort=[("finished_at", -1)])

@@ -15,6 +15,8 @@ from tests.programs import ROOT
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
     "apps.admin.alerts.words.MESSAGES": "a process that has just started registers the same",
+    "apps.core.admin_base.theme_lists._checkbox": "follows from its argument alone",
+    "apps.core.admin_base.theme_lists.rendered": "follows from its arguments alone",
     "apps.core.api.openapi_views._document": "follows from the code alone",
     "apps.core.storage.database.client._is_heavy": "is taken back where it is set",
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",

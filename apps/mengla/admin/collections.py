@@ -132,7 +132,9 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     @admin.display(description=_("reason"))
     def reason(self, collection: Collection) -> str:
         """Return why it failed or has no figures."""
-        return collection.get_error_code_display() or collection.get_empty_reason_display() or "-"
+        if not (collection.error_code or collection.empty_reason):
+            return "-"  # Django would put all choices into words to find the one of nothing
+        return collection.get_error_code_display() or collection.get_empty_reason_display()
 
     @admin.display(description=_("error message"))
     def error(self, collection: Collection) -> str:

@@ -65,7 +65,7 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the collapsed tree above the list, unless the list is searched or filtered."""
-        context = {} if request.GET else {"tree": selectors.build_tree()}
+        context = {} if request.GET else {"tree": selectors.list_named_tree()}
         return super().changelist_view(request, context | (extra_context or {}))
 
     @admin.display(description=_("Chinese name"))

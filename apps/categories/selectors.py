@@ -113,6 +113,15 @@ def list_named_children(parent_id: str) -> list[NamedCategory]:
     return [NamedCategory(*row) for row in rows]
 
 
+def list_named_tree() -> list[tuple[NamedCategory, list[NamedCategory]]]:
+    """Return each level-1 category with its children, in the order of the file, with their names alone."""
+    by_parent: dict[str, list[NamedCategory]] = {}
+    rows = Category.objects.order_by("position").values_list("parent_id", "cat_id", "name_cn", "name_ru")
+    for parent_id, *facts in rows:
+        by_parent.setdefault(parent_id, []).append(NamedCategory(*facts))
+    return [(root, by_parent.get(root.cat_id, [])) for root in by_parent.get("", [])]
+
+
 def find_named(cat_id: str) -> NamedCategory | None:
     """Return one category with its names, None for an unknown id."""
     if not is_cat_id(cat_id):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from typing import Any, cast
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpResponse
+from django.template.response import SimpleTemplateResponse
 from django.utils.http import parse_header_parameters
 
 
@@ -36,4 +38,10 @@ class Handler(WSGIHandler):
         if not isinstance(response, HttpResponse):
             return cast("Iterable[bytes]", response)  # a stream
         response.close()
-        return [response.content]
+        body, is_rendered = [response.content], isinstance(response, SimpleTemplateResponse)
+        if is_rendered:
+            # What a template or a serializer has used refers to itself in circles. There are few objects in
+            # them, often large ones, so Python would look for them late. Here it looks at the newest only.
+            del response
+            gc.collect(1)
+        return body

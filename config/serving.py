@@ -32,6 +32,7 @@ if multiprocessing.parent_process() is not None:
 from apps.core.caching.renewal import Renewal
 from apps.core.caching.replay import Replay
 from apps.core.storage.mongo import open_client
+from apps.core.web.one_core import on_one_core
 from apps.core.web.request_ids import request_id_of
 from apps.core.web.short_way import ShortWay
 from config.wsgi import application as django_application
@@ -44,6 +45,8 @@ _renewal = Renewal()
 application = Replay(
     ShortWay(django_application, renewal=_renewal), renewal=_renewal, request_id_of=request_id_of
 )
+if settings.WEB_ONE_CORE and multiprocessing.parent_process() is not None:
+    application = on_one_core(application, worker_count=settings.WEB_WORKERS)
 gc.freeze()
 gc.enable()
 open_client()

@@ -352,6 +352,11 @@ class Environment(AlertVariables):
         default=16,
         help="Threads of each web process; at most half of them may wait for a collection.",
     )
+    WEB_ONE_CORE: bool = _variable(
+        parsers.boolean,
+        default=True,
+        help="Keep the threads of a web process on one core if there are more cores than processes (Linux).",
+    )
     QUEUE_WORKERS: int = _variable(
         parsers.integer(minimum=2, maximum=64),
         default=3,

@@ -15,17 +15,22 @@ from django.conf import settings
 
 from apps.core import process_state
 
+# A thread that has received its body keeps its place until Python's lock is its again: some milliseconds when
+# the process is busy. Without patience, short bodies would be refused for this.
+_BODY_PATIENCE_SECONDS = 0.025
+
 
 class Places:
-    """The places for threads that wait for one kind of event."""
+    """The places for threads that wait for one kind of event; one may become free within the patience."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, patience_seconds: float = 0.0) -> None:
         self._own = threading.BoundedSemaphore(count)
+        self._patience_seconds = patience_seconds
 
     @contextmanager
     def claim(self) -> Iterator[bool]:
-        """Claim a place for the block; yields False, without waiting, when none is free."""
-        if not self._own.acquire(blocking=False):
+        """Claim a place for the block; yields False when none is free."""
+        if not self._own.acquire(timeout=self._patience_seconds):
             yield False
             return
         try:
@@ -46,15 +51,15 @@ def threads_that_may_wait() -> int:
     return settings.WEB_THREADS - max(1, settings.WEB_THREADS // 4)
 
 
-def places_for_half() -> Places:
+def places_for_half(*, patience_seconds: float = 0.0) -> Places:
     """Return places for one kind of waiting, for half of this process's threads."""
-    return Places(max(1, settings.WEB_THREADS // 2))
+    return Places(max(1, settings.WEB_THREADS // 2), patience_seconds=patience_seconds)
 
 
 @process_state.made_once
 def body_places() -> Places:
     """Return this process's places for threads that wait for a body."""
-    return places_for_half()
+    return places_for_half(patience_seconds=_BODY_PATIENCE_SECONDS)
 
 
 @process_state.made_once

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -120,6 +121,21 @@ def test_half_of_the_threads_may_wait_for_bodies(client: Client, settings: Any, 
         assert (form.status_code, form.headers["Retry-After"]) == (429, "2")
         assert client.get("/health").status_code == 200
     assert client.post(LOGIN, {}, content_type=JSON).status_code == 400
+
+
+def test_a_place_that_becomes_free_soon_is_taken() -> None:
+    places = Places(1, patience_seconds=20)
+
+    def claim() -> bool:
+        with places.claim() as has_place:
+            return has_place
+
+    with ThreadPoolExecutor(1) as pool:
+        with places.claim() as has_place:
+            assert has_place
+            second = pool.submit(claim)
+            assert not wait([second], timeout=0.05).done
+        assert second.result(timeout=20)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4, 16])

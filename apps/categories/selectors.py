@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -13,6 +13,8 @@ from django.utils.translation import gettext as _
 from apps.categories.errors import CategoryNotFound
 from apps.categories.models import Category
 from apps.core.errors import InvalidInput
+
+T = TypeVar("T")
 
 _CAT_ID = re.compile(r"[1-9][0-9]{0,15}")
 _MAX_NAMED = 20
@@ -83,14 +85,8 @@ def category_names(cat_ids: Sequence[str]) -> dict[str, str]:
 
 def build_tree() -> list[dict[str, Any]]:
     """Return the whole tree as imported: level 1 in file order, each with its ``children`` last."""
-    rows = Category.objects.order_by("position").values_list("cat_id", "parent_id", "data")
-    by_parent: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for cat_id, parent_id, data in rows:
-        by_parent.setdefault(parent_id, []).append((cat_id, data))
-    return [
-        {**data, "children": [child for _, child in by_parent.get(cat_id, [])]}
-        for cat_id, data in by_parent.get("", [])
-    ]
+    rows = Category.objects.order_by("position").values_list("parent_id", "cat_id", "data")
+    return [{**data, "children": children} for data, children in _as_tree(rows)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +111,8 @@ def list_named_children(parent_id: str) -> list[NamedCategory]:
 
 def list_named_tree() -> list[tuple[NamedCategory, list[NamedCategory]]]:
     """Return each level-1 category with its children, in the order of the file, with their names alone."""
-    by_parent: dict[str, list[NamedCategory]] = {}
     rows = Category.objects.order_by("position").values_list("parent_id", "cat_id", "name_cn", "name_ru")
-    for parent_id, *facts in rows:
-        by_parent.setdefault(parent_id, []).append(NamedCategory(*facts))
-    return [(root, by_parent.get(root.cat_id, [])) for root in by_parent.get("", [])]
+    return _as_tree((parent_id, names[0], NamedCategory(*names)) for parent_id, *names in rows)
 
 
 def find_named(cat_id: str) -> NamedCategory | None:
@@ -146,6 +139,16 @@ def parents_of(cat_id: str) -> list[NamedCategory]:
 def ids_with_children(cat_ids: Iterable[str]) -> set[str]:
     """Return the ids of those categories that have children."""
     return set(Category.objects.filter(parent_id__in=list(cat_ids)).values_list("parent_id", flat=True))
+
+
+def _as_tree(rows: Iterable[tuple[str, str, T]]) -> list[tuple[T, list[T]]]:
+    """Return what the rows (parent's id, own id, value) hold of each level-1 category and of its children."""
+    by_parent: dict[str, list[tuple[str, T]]] = {}
+    for parent_id, cat_id, value in rows:
+        by_parent.setdefault(parent_id, []).append((cat_id, value))
+    return [
+        (root, [child for _, child in by_parent.get(cat_id, [])]) for cat_id, root in by_parent.get("", [])
+    ]
 
 
 def _children_of(parent_id: str) -> QuerySet[Category]:

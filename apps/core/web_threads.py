@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
 
 from django.conf import settings
 
@@ -60,6 +62,26 @@ def places_for_half(*, patience_seconds: float = 0.0) -> Places:
 def body_places() -> Places:
     """Return this process's places for threads that wait for a body."""
     return places_for_half(patience_seconds=_BODY_PATIENCE_SECONDS)
+
+
+class ReceivedBody(BytesIO):
+    """The stream of a body that is in memory already."""
+
+
+def receive_body(environ: dict[str, Any], length_bytes: int) -> bytes | None:
+    """Return the body of a request, and let it be read again; None when no place is free.
+
+    It is shorter than ``length_bytes`` if the client has ended it early.
+    """
+    stream = environ["wsgi.input"]
+    if isinstance(stream, ReceivedBody):
+        return stream.getvalue()
+    with body_places().claim() as has_place:
+        if not has_place:
+            return None
+        body: bytes = stream.read(length_bytes)
+    environ["wsgi.input"] = ReceivedBody(body)
+    return body
 
 
 @process_state.made_once

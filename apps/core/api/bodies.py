@@ -17,15 +17,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidInput, PayloadTooLarge, RateLimited
-from apps.core.web_threads import body_places
+from apps.core.web_threads import ReceivedBody, body_places
 
 RETRY_AFTER_SECONDS = 2
 # A length for bodies sent in chunks: without one, Django and DRF would treat them as empty.
 UNKNOWN_LENGTH = "1"
-
-
-class ReceivedBody(BytesIO):
-    """The stream of a body that is in memory already."""
 
 
 class TooManyBodies(RateLimited):

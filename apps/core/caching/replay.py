@@ -21,7 +21,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 from django.conf import settings
@@ -31,7 +30,7 @@ from apps.core.caching.memory import Slot
 from apps.core.caching.renewal import Caller, Renewal
 from apps.core.caching.tiers import TieredCache, get_cache
 from apps.core.storage.clock import unix_now
-from apps.core.web_threads import body_places
+from apps.core.web_threads import ReceivedBody, receive_body
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -140,9 +139,9 @@ class Replay:
         started_at = time.perf_counter()
         head: Head = tuple(map(environ.get, KEY))
         length = short_length_of(environ)
-        if length != 0 and not self._read_ahead(environ, head, length):
+        body = b"" if length == 0 else self._read_ahead(environ, head, length)
+        if body is None:
             return self._go_whole_way(environ, start_response, head, length)
-        body: bytes = environ["wsgi.input"].getvalue() if length else b""
         received_at = time.perf_counter()
         # One that ended early is refused, even if what came is the whole body of another request.
         answer = self._answers.get((head, body)) if len(body) == length else None
@@ -165,33 +164,25 @@ class Replay:
             basis.write_line(request_id, ended_at - started_at)
         return [answer.body_of(entry)]
 
-    def _read_ahead(self, environ: Environ, head: Head, length: int | None) -> bool:
-        """Read the body of a request whose head was answered before; returns whether it was read.
+    def _read_ahead(self, environ: Environ, head: Head, length: int | None) -> bytes | None:
+        """Return the body of a request whose head was answered before, None when it was not read.
 
         A request without a valid token is refused before its body is read, so no other head's body is.
         """
         if length is None or (head, None) not in self._answers:
-            return False
-        with body_places().claim() as has_place:
-            if has_place:
-                environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(length))
-            return has_place
+            return None
+        return receive_body(environ, length)
 
     def _go_whole_way(
         self, environ: Environ, start_response: Any, head: Head, length: int | None
     ) -> Iterable[bytes]:
-        sent: list[Any] = []
-
-        def note_start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            sent[:] = status, headers
-            return start_response(status, headers, exc_info)
-
-        stream = None
-        if length:
-            stream = environ["wsgi.input"] = _RecordedStream(environ["wsgi.input"])
-        result = self._application(environ, note_start)
+        note_head, sent = noting_head(start_response)
+        stream = environ.get("wsgi.input")
+        if length and not isinstance(stream, ReceivedBody):
+            stream = environ["wsgi.input"] = _RecordedStream(stream)
+        result = self._application(environ, note_head)
         basis: Basis | None = environ.get(BASIS)
-        body = stream.content() if stream is not None else b""
+        body: bytes = stream.getvalue() if length and stream is not None else b""
         if basis is not None and sent and length is not None and len(body) == length:
             self._remember(head, body, _Answer(basis, *sent), result)
         return result
@@ -248,13 +239,24 @@ class _RecordedStream:
         """Return the next line, as the stream itself does."""
         return self._noted(self._stream.readline(size))
 
-    def content(self) -> bytes:
+    def getvalue(self) -> bytes:
         """Return what was read."""
         return b"".join(self._parts)
 
     def _noted(self, data: bytes) -> bytes:
         self._parts.append(data)
         return data
+
+
+def noting_head(start_response: Any) -> tuple[Any, list[Any]]:
+    """Return a function like ``start_response``, and the list that gets its status and headers."""
+    sent: list[Any] = []
+
+    def note(status: str, headers: Headers, exc_info: Any = None) -> Any:
+        sent[:] = status, headers
+        return start_response(status, headers, exc_info)
+
+    return note, sent
 
 
 def _size_of(key: Key) -> int:

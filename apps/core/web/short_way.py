@@ -25,15 +25,14 @@ from typing import Any
 import structlog
 from django.utils import translation
 
-from apps.core.api.bodies import ReceivedBody
 from apps.core.api.replies import BOUND, OFFER, OUTCOME, REPLY, Offer, Reply
 from apps.core.caching.renewal import Caller, Renewal
-from apps.core.caching.replay import BASIS, CALLER, KEY, Basis, short_length_of
+from apps.core.caching.replay import BASIS, CALLER, KEY, Basis, noting_head, short_length_of
 from apps.core.caching.tiers import get_cache
 from apps.core.storage.clock import unix_now
 from apps.core.web.access_log import STARTED_AT, RepeatedLine, facts_of, write_line
 from apps.core.web.request_ids import request_id_of
-from apps.core.web_threads import body_places
+from apps.core.web_threads import receive_body
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -118,13 +117,8 @@ class ShortWay:
         return [reply.body]
 
     def _go_whole_way(self, key: FrameKey, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        sent: list[Any] = []
-
-        def note_start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            sent[:] = status, headers
-            return start_response(status, headers, exc_info)
-
-        result: Iterable[bytes] = self._application(environ, note_start)
+        note_head, sent = noting_head(start_response)
+        result: Iterable[bytes] = self._application(environ, note_head)
         reply: Reply | None = environ.get(REPLY)
         if reply is not None and sent and result == [reply.body]:
             caller = _ANYONE if environ[OFFER].is_public else environ.get(CALLER)
@@ -187,9 +181,5 @@ def _body_of(environ: Environ, limit_bytes: int) -> bytes | None:
     length = short_length_of(environ, limit_bytes=limit_bytes)
     if not length:
         return b"" if length == 0 else None
-    with body_places().claim() as has_place:
-        if not has_place:
-            return None
-        body: bytes = environ["wsgi.input"].read(length)
-    environ["wsgi.input"] = ReceivedBody(body)
-    return body if len(body) == length else None
+    body = receive_body(environ, length)
+    return body if body is not None and len(body) == length else None

@@ -25,7 +25,7 @@ class _Batch:
 
     def write(self) -> None:
         try:
-            jobs.mark_all_accepted(self.accepted)
+            jobs.mark_accepted(self.accepted)
         except BaseException as error:  # noqa: BLE001 - each thread raises it
             self.written.set_exception(error)
         else:

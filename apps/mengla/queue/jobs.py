@@ -206,13 +206,11 @@ class Accepted:
     execution_id: str
 
 
-def mark_accepted(collection_id: ObjectId, *, attempt_token: str, execution_id: str) -> None:
-    """Store the execution id of an attempt that the service accepted, and extend its deadline."""
-    mark_all_accepted([Accepted(collection_id, attempt_token, execution_id)])
+def mark_accepted(attempts: Iterable[Accepted]) -> None:
+    """Store the execution ids of attempts that the service accepted, and extend their deadlines.
 
-
-def mark_all_accepted(attempts: Iterable[Accepted]) -> None:
-    """Do :func:`mark_accepted` for several attempts, with one command; it costs little more than for one."""
+    One command does it for all, and costs little more than for one.
+    """
     now = utc_now()
     deadline = now + timedelta(seconds=settings.MENGLA_TIMEOUT_SECONDS)
     # The webhook may have ended the collection already: then only the execution id is stored.

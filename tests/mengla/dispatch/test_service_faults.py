@@ -221,7 +221,7 @@ def test_a_worker_that_died_before_it_noted_the_execution_loses_nothing(
     ask()
     service.set_knobs(late_seconds=0.05)
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "mark_all_accepted", die)
+        patch.setattr(jobs, "mark_accepted", die)
         with pytest.raises(Killed):
             run_dispatch()
     assert service.wait_idle(20)

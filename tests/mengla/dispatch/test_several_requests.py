@@ -133,7 +133,7 @@ def test_requests_that_are_accepted_while_one_is_written_are_written_together(
     stub: StubService, execute: Callable[[Callable[[], None]], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    record_success, mark_all_accepted = breaker.record_success, jobs.mark_all_accepted
+    record_success, mark_accepted = breaker.record_success, jobs.mark_accepted
     answered = threading.Semaphore(0)
 
     def note_success() -> None:
@@ -146,10 +146,10 @@ def test_requests_that_are_accepted_while_one_is_written_are_written_together(
                 assert answered.acquire(timeout=20)
             time.sleep(0.2)  # the other threads have only to wait in line
         written.append(len(attempts))
-        mark_all_accepted(attempts)
+        mark_accepted(attempts)
 
     monkeypatch.setattr(breaker, "record_success", note_success)
-    monkeypatch.setattr(jobs, "mark_all_accepted", write)
+    monkeypatch.setattr(jobs, "mark_accepted", write)
     execute(lambda: None)
     enqueue_months(SLOTS)
     assert run_dispatch() == SLOTS
@@ -255,7 +255,7 @@ def test_each_thread_learns_that_the_confirmation_of_its_request_was_not_stored(
         assert may_fail.wait(20)
         raise AutoReconnect("the primary is gone")
 
-    monkeypatch.setattr(jobs, "mark_all_accepted", fail)
+    monkeypatch.setattr(jobs, "mark_accepted", fail)
     one = jobs.Accepted(ObjectId(), "token", "execution")
     with Senders(SLOTS) as senders, ThreadPoolExecutor(3) as pool:
         first = pool.submit(senders.confirm, one)

@@ -299,7 +299,7 @@ class TestUnknown:
         body = body_for(attempt, ranking("early"), executionId="x1")
         assert receive_webhook(body, collection_id=None, token=None) is Receipt.PARKED
         assert records() == {}
-        jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
+        jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x1")])
         receive.receive_parked("x1")
         assert reload(attempt)["status"] == "SUCCEEDED"
         assert names_stored(hot()) == ["early"]
@@ -311,7 +311,7 @@ class TestUnknown:
         park = receive.parked.park
 
         def accept_then_park(execution_id: str, body: dict[str, Any]) -> None:
-            jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
+            jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x1")])
             receive.receive_parked("x1")  # the dispatcher looks too early
             park(execution_id, body)
 
@@ -331,7 +331,7 @@ class TestUnknown:
 
     def test_the_execution_names_the_collection_when_the_address_does_not(self) -> None:
         attempt = begin_attempt(hot())
-        jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
+        jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x1")])
         body = body_for(attempt, ranking("a"), executionId="x1")
         assert receive_webhook(body, collection_id=None, token=None) is Receipt.STORED
 

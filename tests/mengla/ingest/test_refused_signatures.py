@@ -53,7 +53,7 @@ def test_the_cause_is_named_in_log_diagnosis_and_alert_until_a_signature_is_vali
     api: APIClient, is_named_by: str
 ) -> None:
     attempt = begin_attempt(hot())
-    jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
+    jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x1")])
     origin = origin_of(attempt) if is_named_by == "token" else {}
     with capture_logs() as lines:
         assert [call(api, **origin) for _ in range(2)] == [403, 403]

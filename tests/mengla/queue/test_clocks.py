@@ -47,12 +47,12 @@ def test_a_host_whose_clock_is_off_breaks_no_lease_and_no_slot(ahead_seconds: fl
         enqueue(hot(period))
     ours = jobs.claim(slot_count=2)
     assert ours is not None
-    jobs.mark_accepted(ours["_id"], attempt_token=ours["attempt_token"], execution_id="1")
+    jobs.mark_accepted([jobs.Accepted(ours["_id"], ours["attempt_token"], "1")])
     with another_host(ahead_seconds):
         assert run_tick().overdue == 0
         theirs = jobs.claim(slot_count=2)
         assert theirs is not None and theirs["_id"] != ours["_id"]
-        jobs.mark_accepted(theirs["_id"], attempt_token=theirs["attempt_token"], execution_id="2")
+        jobs.mark_accepted([jobs.Accepted(theirs["_id"], theirs["attempt_token"], "2")])
         assert jobs.claim(slot_count=2) is None
         due = enqueue(hot("202504"))
     assert run_tick().overdue == 0

@@ -264,7 +264,7 @@ class TestAccepted:
     def test_the_answer_is_expected_within_the_time_for_it(self, settings: Any) -> None:
         settings.MENGLA_TIMEOUT_SECONDS = 1000
         attempt = begin_attempt(hot())
-        jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
+        jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x1")])
         accepted = reload(attempt)
         assert accepted["execution_id"] == "x1"
         assert accepted["lease_until"] > utc_now() + timedelta(seconds=900)
@@ -272,7 +272,7 @@ class TestAccepted:
     def test_after_the_answer_only_the_execution_is_noted(self) -> None:
         attempt = begin_attempt(hot())
         jobs.finish(attempt["_id"], status=CollectionStatus.SUCCEEDED)
-        jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x1")
+        jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x1")])
         ended = reload(attempt)
         assert (ended["status"], ended["execution_id"], ended["lease_until"]) == ("SUCCEEDED", "x1", None)
 
@@ -280,7 +280,7 @@ class TestAccepted:
         first = begin_attempt(hot())
         fail(first)
         second = claim()
-        jobs.mark_accepted(first["_id"], attempt_token=first["attempt_token"], execution_id="old")
+        jobs.mark_accepted([jobs.Accepted(first["_id"], first["attempt_token"], "old")])
         assert reload(first) == second
 
 
@@ -387,7 +387,7 @@ class TestOverdue:
     def test_an_unanswered_attempt_is_retried_then_given_up(self) -> None:
         for expected in ("PENDING", "FAILED"):
             attempt = claim() if collections() else begin_attempt(hot())
-            jobs.mark_accepted(attempt["_id"], attempt_token=attempt["attempt_token"], execution_id="x")
+            jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x")])
             make_overdue(attempt)
             assert jobs.fail_overdue() == 1
             overdue = reload(attempt)

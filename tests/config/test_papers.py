@@ -1,4 +1,4 @@
-"""docs/configuration.md and .env.example say of every variable exactly what config/variables.py says.
+"""docs/configuration.md and .env.example say of every variable exactly what config/variables/ says.
 
 When one of these tests fails, copy the line it shows into the file.
 """

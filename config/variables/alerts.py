@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from config import parsers
-from config.variable import variable
+from config.variables.declaration import variable
 
 
 @dataclass(frozen=True)

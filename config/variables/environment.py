@@ -1,7 +1,4 @@
-"""Declares every environment variable of the product: parser, default, example and help text.
-
-``docs/configuration.md`` and ``.env.example`` are tested against them. :mod:`config.env` reads the values.
-"""
+"""The configuration of a process: the variables of all groups, and those that belong to no other group."""
 
 from __future__ import annotations
 
@@ -10,18 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import parsers
-from config.alert_variables import AlertVariables
-from config.variable import Variable, text_of
-from config.variable import variable as _variable
-
-__all__ = ["DEVELOPMENT_KEY", "Environment", "Variable", "text_of", "variables"]
+from config.variables.alerts import AlertVariables
+from config.variables.collecting import CollectingVariables
+from config.variables.declaration import Variable
+from config.variables.declaration import variable as _variable
 
 # This key is public, so production refuses it in every variable.
 DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
-class Environment(AlertVariables):
+class Environment(CollectingVariables, AlertVariables):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(
@@ -147,58 +143,6 @@ class Environment(AlertVariables):
         default=("http://localhost:5173",),
         example="https://app.example.com,http://localhost:5173",
         help="Browser origins that may call the API, separated by commas; `*` is refused.",
-    )
-
-    COLLECT_INTERVAL_SECONDS: float = _variable(
-        parsers.number(minimum=0, maximum=3600),
-        default=2.0,
-        help="Minimum time between two requests to the collection service, across all processes, in seconds; "
-        "with 0, several are sent at the same time.",
-    )
-    COLLECT_MAX_ATTEMPTS: int = _variable(
-        parsers.integer(minimum=1, maximum=20),
-        default=2,
-        help="How many times a collection is attempted before it is marked failed.",
-    )
-    COLLECT_RETRY_DELAY_SECONDS: float = _variable(
-        parsers.number(minimum=0, maximum=86_400),
-        default=5.0,
-        help="Delay before a failed or refused collection is retried, in seconds; refusals double it.",
-    )
-    COLLECT_GIVE_UP_HOURS: float = _variable(
-        parsers.number(minimum=0.01, maximum=8760),
-        default=24.0,
-        help="How long the service may refuse a collection again and again before it fails, in hours.",
-    )
-    MAX_INFLIGHT_REQUESTS: int = _variable(
-        parsers.integer(minimum=1, maximum=100),
-        default=1,
-        help="How many collections the service may work on at the same time.",
-    )
-    MENGLA_TIMEOUT_SECONDS: int = _variable(
-        parsers.integer(minimum=1, maximum=86_400),
-        default=300,
-        help="How long to wait for an answer before a collection is retried or marked failed, in seconds.",
-    )
-    COLLECT_REQUEST_TIMEOUT_SECONDS: float = _variable(
-        parsers.number(minimum=0.1, maximum=300),
-        default=15.0,
-        help="Timeout of one HTTP request to the collection service, in seconds.",
-    )
-    CB_FAILURE_THRESHOLD: int = _variable(
-        parsers.integer(minimum=1, maximum=1000),
-        default=5,
-        help="Consecutive failures of the collection service that open the breaker.",
-    )
-    CB_SUCCESS_THRESHOLD: int = _variable(
-        parsers.integer(minimum=1, maximum=1000),
-        default=3,
-        help="Consecutive successes that close a half-open breaker.",
-    )
-    CB_TIMEOUT: float = _variable(
-        parsers.number(minimum=0.1, maximum=86_400),
-        default=60.0,
-        help="How long the breaker stays open before it allows a probe, in seconds.",
     )
 
     L1_CACHE_MAX_SIZE: int = _variable(

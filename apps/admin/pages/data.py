@@ -43,6 +43,8 @@ from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER
 from apps.mengla.store.selectors import find_collection, queue_position
 
 _MAX_SORT = 80
+# A page is for people: wider tables are in the files.
+_MAX_COLUMNS, _MAX_ROWS = 60, 2000
 _NAMES = ("action", "category", "granularity", "period", "from", "to")
 
 
@@ -86,7 +88,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
         return page(request, "data.html", context, title=_("Data"))
     shown = _shown(query, found, request.GET)
     context |= {
-        "tables": shown.tables,
+        "tables": [table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS) for table in shown.tables],
         "charts": charts_of(query, shown.tables),
         "freshness": freshness_of(found),
         "empty_reason": shown.empty_reason,
@@ -132,7 +134,8 @@ def export(request: HttpRequest) -> HttpResponse:
         tables = [table for table in shown.tables if table.name == wanted or not wanted]
         if not tables:
             raise NotFound(_("There is no such table."))
-        return files.csv(f"{file_name(query)}-{tables[0].name}", tables[0])
+        is_text_kept = request.GET.get("text") == "1"
+        return files.csv(f"{file_name(query)}-{tables[0].name}", tables[0], is_text_kept=is_text_kept)
     except DomainError as error:
         context = {"form": form_of(request.GET, None), "problem": message_of(error)}
         return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)

@@ -11,6 +11,7 @@ from apps.mengla.monitoring.figure_tables import Table, Value
 from apps.mengla.queries.parameters import DataQuery
 
 MAX_BARS = 12
+_MAX_LABEL = 200
 _RANGES = ("sales", "turnover", "prices")
 
 
@@ -64,7 +65,7 @@ def _in_percent(drawn: Chart | None) -> Chart | None:
 
 def _names(table: Table) -> list[str]:
     pairs = zip(table.values("catNameCn"), table.values("catName"), strict=True)
-    return [str(chinese or russian or "?") for chinese, russian in pairs]
+    return [str(chinese or russian or "?")[:_MAX_LABEL] for chinese, russian in pairs]
 
 
 def _numbers(table: Table, key: str) -> list[float | None]:

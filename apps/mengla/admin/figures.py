@@ -19,12 +19,10 @@ _MAX_COLUMNS = 40
 
 def figures_of(record: Record) -> SafeString:
     """Return the tables of the figures and their folded JSON."""
-    shown = [
-        {"table": table, "rows": _rows(table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS))}
-        for table in record_tables(record)
-    ]
+    clipped = [table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS) for table in record_tables(record)]
+    shown = [{"table": table, "rows": _rows(table)} for table in clipped]
     text = json.dumps(record.data, ensure_ascii=False, indent=2)
-    return render_to_string("mengla/figures.html", {"tables": shown, "max_rows": _MAX_ROWS, "text": text})
+    return render_to_string("mengla/figures.html", {"tables": shown, "text": text})
 
 
 def record_tables(record: Record) -> list[Table]:

@@ -1,6 +1,7 @@
 """Turns figures into tables for people (pure); figures of an unknown shape are shown as raw fields.
 
 Known fields come first, in a fixed order and with titles. Unknown fields follow under their own names.
+A table holds all of them, whole: files are written from it. Pages show what :meth:`Table.clipped` leaves.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from apps.core.periods import Granularity, Period, PeriodError, parse_bound
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import DataQuery
 
-MAX_TEXT = 500
-MAX_EXTRA_COLUMNS = 30
+_MAX_SHOWN_TEXT = 500
+_MAX_SHOWN_TITLE = 60
 _HIDDEN = frozenset({"secondaryCategories"})
 Value = str | int | float | bool | None
 
@@ -49,12 +50,17 @@ class Column:
         """Whether its values are aligned to the right."""
         return self.kind not in (Kind.TEXT, Kind.LINE)
 
+    @property
+    def short_title(self) -> str:
+        """The title, short enough for the head of a column on a page."""
+        return _shortened(self.title, _MAX_SHOWN_TITLE)
+
     def text_of(self, value: Value) -> str:
-        """Return a value as text for people: with thousands separators, a dash for None."""
+        """Return a value as short text for people: with thousands separators, a dash for None."""
         if value is None:
             return "–"
         if isinstance(value, bool | str) or not self.is_number:
-            return str(value)
+            return _shortened(str(value), _MAX_SHOWN_TEXT)
         if self.kind is Kind.MONEY:
             return f"{value:,.2f}"
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
@@ -63,17 +69,27 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of figures; ``name`` is short and safe in an address and as the name of a sheet."""
+    """Rows of figures; ``name`` is short and safe in an address and as the name of a sheet.
+
+    ``hidden_rows`` and ``hidden_columns`` count what :meth:`clipped` has cut off.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
+    hidden_rows: int = 0
+    hidden_columns: int = 0
 
     def clipped(self, *, rows: int, columns: int) -> Table:
         """Return the table cut to its first rows and columns."""
-        cut = tuple(row[:columns] for row in self.rows[:rows])
-        return replace(self, columns=self.columns[:columns], rows=cut)
+        return replace(
+            self,
+            columns=self.columns[:columns],
+            rows=tuple(row[:columns] for row in self.rows[:rows]),
+            hidden_rows=max(0, len(self.rows) - rows),
+            hidden_columns=max(0, len(self.columns) - columns),
+        )
 
     def sorted_by(self, key: str, *, is_descending: bool) -> Table:
         """Return the table sorted by a column; unchanged when there is no such column.
@@ -214,11 +230,9 @@ def _table(name: str, title: str, fields: Fields, rows: Sequence[Mapping[str, An
     found = dict.fromkeys(key for row in rows for key in row)
     known = [Column(key, str(fields[key][0]), fields[key][1]) for key in fields if key in found]
     unknown = [
-        Column(key, shown_text(key, 60), _kind_of(row.get(key) for row in rows))
-        for key in found
-        if key not in fields
+        Column(key, _clean(key), _kind_of(row.get(key) for row in rows)) for key in found if key not in fields
     ]
-    columns = (*known, *unknown[:MAX_EXTRA_COLUMNS])
+    columns = (*known, *unknown)
     return Table(
         name, title, columns, tuple(tuple(_value(row.get(one.key)) for one in columns) for row in rows)
     )
@@ -227,22 +241,25 @@ def _table(name: str, title: str, fields: Fields, rows: Sequence[Mapping[str, An
 def _raw_table(rest: Mapping[str, Any], *, is_all: bool) -> Table:
     columns = (Column("field", _("Field"), Kind.TEXT), Column("value", _("Value"), Kind.TEXT))
     title = _("Raw figures") if is_all else _("Further fields")
-    rows = tuple((shown_text(str(key), 100), _value(value)) for key, value in list(rest.items())[:200])
+    rows = tuple((_clean(str(key)), _value(value)) for key, value in rest.items())
     return Table("raw", title, columns, rows)
 
 
-def shown_text(text: str, limit: int = MAX_TEXT) -> str:
-    """Return a text short enough for a cell, without characters that no page and no file can hold."""
-    clean = text.encode("utf-8", "replace").decode()
-    return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
+def _clean(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which no page and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _value(value: Any) -> Value:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return shown_text(value)
-    return shown_text(json.dumps(value, ensure_ascii=False, default=str))
+        return _clean(value)
+    return _clean(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _kind_of(values: Iterable[Any]) -> Kind:

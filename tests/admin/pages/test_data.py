@@ -315,35 +315,119 @@ def test_an_xlsx(site: Client) -> None:
     assert "2025-06" in about["Figures"]
 
 
-DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1", "=cmd|' /C calc'!A0"]
+def file_of(site: Client, rows: list[dict[str, Any]], **options: str) -> list[list[str]]:
+    """The lines of the CSV file of a ranking with these rows."""
+    store(hot(), {"hotList": {"code": 0, "data": {"list": rows}}})
+    told = site.get(EXPORT, HOT | {"format": "csv"} | options).content.decode("utf-8-sig")
+    return list(csv.reader(io.StringIO(told, newline="")))
+
+
+def sheet_of(site: Client) -> Any:
+    return load_workbook(io.BytesIO(site.get(EXPORT, HOT | {"format": "xlsx"}).content))
+
+
+DANGEROUS = ["=1+1", "+1+1", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "=cmd|' /C calc'!A0"]
+DANGEROUS += ["-", "+", "--1", "-1+cmd|' /C calc'!A0", "-12.5;=1", "-1.2.3", "+7 999 1", "\x07=1", "-١"]
 
 
 @pytest.mark.parametrize("name", DANGEROUS)
 def test_no_text_becomes_a_formula(site: Client, name: str) -> None:
-    rows = [{"catName": name, "monthSales": -5, name: name}]
-    store(hot(), {"hotList": {"code": 0, "data": {"list": rows}}})
-    told = site.get(EXPORT, HOT | {"format": "csv"}).content.decode("utf-8-sig")
-    heads, cells = list(csv.reader(io.StringIO(told, newline="")))
-    assert cells[heads.index("Russian name")] == f"'{name}"
-    assert heads[-1] == f"'{name}"
+    clean = name.replace("\x07", "")
+    heads, cells = file_of(site, [{"catName": name, "monthSales": -5, name: name}])
+    assert cells[heads.index("Russian name")] == f"'{clean}"
+    assert heads[-1] == f"'{clean}"
     assert cells[heads.index("Sales")] == "-5"  # a number stays one
-    book = load_workbook(io.BytesIO(site.get(EXPORT, HOT | {"format": "xlsx"}).content))
-    kinds = {cell.data_type for row in book["ranking"].iter_rows() for cell in row}
-    assert kinds == {"s", "n"}
-    assert [cell.value for row in book["ranking"].iter_rows() for cell in row if cell.data_type == "n"] == [
-        1,
-        -5,
-    ]
+    cells = [cell for row in sheet_of(site)["ranking"].iter_rows() for cell in row]
+    assert {cell.data_type for cell in cells} == {"s", "n"}
+    assert [cell.value for cell in cells if cell.data_type == "n"] == [1, -5]
+    texts = [cell for cell in cells if cell.value == clean.replace("\r", "\n")]
+    assert len(texts) == 3  # exactly as stored (XML reads a carriage return as a line break)
+    assert all(cell.quotePrefix or not clean.startswith("=") for cell in texts)
+
+
+NUMBERS = ["-12.5", "+3", "-1,234.5", "-12,5", "-12.5%", "-1e-5", "-.5", "+12 345"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_is_no_formula(site: Client, number: str) -> None:
+    heads, cells = file_of(site, [{"catName": number}])
+    assert cells[heads.index("Russian name")] == number
+    assert number in [value for row in sheet_of(site)["ranking"].values for value in row]
+
+
+DATES = ["1-5", "2025-01", "MAR1", "1/2", "10:30", "00123", "1e5", "TRUE", 'say "1-5"', "9" * 17]
+
+
+@pytest.mark.parametrize("name", DATES)
+def test_a_text_stays_a_text(site: Client, name: str) -> None:
+    heads, cells = file_of(site, [{"catName": name, "monthSales": 5}], text="1")
+    shown = name.replace('"', '""')
+    assert cells[heads.index("Russian name")] == f'="{shown}"'
+    assert cells[heads.index("Sales")] == "5"
+    heads, cells = file_of(site, [{"catName": name, "monthSales": 5}])
+    assert cells[heads.index("Russian name")] == name  # for programs, as it is
+    (cell,) = [cell for row in sheet_of(site)["ranking"].iter_rows() for cell in row if cell.value == name]
+    assert (cell.data_type, cell.number_format) == ("s", "@")
+
+
+@pytest.mark.parametrize("name", ['=1+1"', '"&CMD()&"', "=" + "x" * 300])
+def test_a_kept_text_runs_nothing(site: Client, name: str) -> None:
+    heads, cells = file_of(site, [{"catName": name}], text="1")
+    doubled = name.replace('"', '""')
+    wanted = f'="{doubled}"' if len(name) <= 255 else f"'{name}"
+    assert cells[heads.index("Russian name")] == wanted
+
+
+def test_periods_of_a_trend_stay_texts(site: Client) -> None:
+    store(trend("202501", "202502"), points(p202501=5, p202502=6))
+    asked = TREND | {"from": "2025-01", "to": "2025-02", "format": "csv"}
+    lines = site.get(EXPORT, asked | {"text": "1"}).content.decode("utf-8-sig").splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ['"=""2025-01"""', '"=""2025-02"""']
+    lines = site.get(EXPORT, asked).content.decode("utf-8-sig").splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["2025-01", "2025-02"]
+
+
+def test_a_file_has_every_column_and_row(site: Client) -> None:
+    """The page shows the first columns, and says how many more there are."""
+    row = {f"unknown{number}": number for number in range(63)} | {"long" * 30: "x"}
+    heads, *lines = file_of(site, [row | {"monthSales": number} for number in range(2100)])
+    assert (len(heads), len(lines)) == (66, 2100)  # with the rank and the sales
+    assert heads[-1] == "long" * 30
+    assert lines[0][heads.index("unknown62")] == "62"
+    assert len(next(sheet_of(site)["ranking"].values)) == 66
+    page = text(site.get(PAGE, HOT))
+    assert len(table(page, "ranking")) == 2001
+    assert len(table(page, "ranking")[0]) == 60
+    assert "6 more columns are only in the files." in page
+    assert "100 more rows are only in the files." in page
+
+
+def test_a_file_has_whole_values(site: Client) -> None:
+    exact, nested = 12345678901234567, {"a": ["x" * 600]}
+    heads, cells = file_of(site, [{"catName": "y" * 900, "monthSales": exact, "nested": nested}])
+    assert cells[heads.index("Russian name")] == "y" * 900
+    assert cells[heads.index("Sales")] == str(exact)
+    assert json.loads(cells[heads.index("nested")]) == nested
+    values = [value for row in sheet_of(site)["ranking"].values for value in row]
+    assert "y" * 900 in values
+    assert str(exact) in values  # a spreadsheet program keeps 15 digits of a number
+
+
+def test_fields_of_an_unknown_shape_are_all_in_the_file(site: Client) -> None:
+    store(hot(), {"hotList": {"code": 0, "data": {"list": [{"a": 1}], **{f"f{n}": n for n in range(250)}}}})
+    told = site.get(EXPORT, HOT | {"format": "csv", "table": "raw"}).content.decode("utf-8-sig")
+    assert len(told.splitlines()) == 251
 
 
 def test_what_no_file_can_hold_is_left_out(site: Client) -> None:
-    rows = [{"catName": "a\x07b" + "x" * 40_000, "flag": True, "none": None}]
+    rows = [{"catName": "a\x07b\ufffe" + "x" * 40_000, "flag": True, "none": None}]
     store(hot(), {"hotList": {"code": 0, "data": {"list": rows}}})
-    book = load_workbook(io.BytesIO(site.get(EXPORT, HOT | {"format": "xlsx"}).content))
+    book = sheet_of(site)
     (cell,) = [
         cell for cell in next(book["ranking"].iter_rows(min_row=2, values_only=True)) if str(cell)[:2] == "ab"
     ]
-    assert len(cell) <= 500
+    assert len(cell) == 32_767
+    assert dict(book["About"].values)["Cut texts"].startswith("1, to the 32767 characters")
 
 
 def test_a_file_of_what_is_not_there_leads_to_the_page(site: Client) -> None:

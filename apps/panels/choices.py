@@ -18,9 +18,13 @@ class ModuleId(models.TextChoices):
 
 
 class DefaultPeriod(models.TextChoices):
-    """The length of the period that a client shows first."""
+    """The period that a client shows first: the length of one, or the latest update.
+
+    What ``update`` shows is up to the client; it is stored and returned like the others.
+    """
 
     DAY = Granularity.DAY.value, _("Day")
     MONTH = Granularity.MONTH.value, _("Month")
     QUARTER = Granularity.QUARTER.value, _("Quarter")
     YEAR = Granularity.YEAR.value, _("Year")
+    UPDATE = "update", _("Latest update")

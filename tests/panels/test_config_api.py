@@ -105,6 +105,13 @@ class TestChanging:
         assert data_of(read) == data
         assert read.headers["ETag"] == answer.headers["ETag"]
 
+    def test_the_period_of_the_former_client_is_stored_and_returned(
+        self, admin: APIClient, reader: APIClient
+    ) -> None:
+        wanted = {"defaultPeriod": "update", "showRankPeriodSelector": False}
+        assert data_of(admin.put(CONFIG, {"layout": wanted}))["layout"] == wanted
+        assert data_of(reader.get(ALIAS))["layout"] == wanted
+
     @pytest.mark.parametrize(
         "change",
         [

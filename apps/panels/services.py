@@ -124,7 +124,7 @@ def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection)
     """Start a run that collects only what is missing, empty, or provisional and due in a range.
 
     :raises InvalidInput: for a reversed or too long range, one that has not begun, or unknown categories.
-    :raises AlreadyRunning: when another fill has not ended.
+    :raises AlreadyRunning: when a fill of the same has not ended.
     """
     return collect.start(collect.fill_plan(start, end, selection=selection), order)
 

@@ -115,7 +115,7 @@ class PanelTaskViewSet(ViewSet):
         summary="Fill gaps",
         description=(
             "Collects only what is missing or empty, or provisional although its period is over. "
-            "409 while another fill has not ended."
+            "409 while a fill of the same has not ended."
         ),
         request=FillSerializer,
         responses={202: StartedPanelTaskSerializer},

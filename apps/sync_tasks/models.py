@@ -16,10 +16,11 @@ from apps.sync_tasks.choices import RunStatus, Trigger
 class SyncTask(models.Model):
     """One run of a task: what was started, by whom, how far its planning is and how it ended.
 
-    ``running_key`` holds the task's id while the run is RUNNING; its unique index prevents two such runs of
-    one task. ``slot`` holds the firing of a schedule; its unique index prevents a second run when a schedule
-    fires twice. Progress is counted from the work itself. ``totals`` are a copy of the count, written when
-    the run and the last of its collections have ended, and null before; ``services/lifecycle.py`` keeps
+    ``running_key`` is set while the run is RUNNING: the task's id, or a longer key for a task that may run
+    several times at once. Its unique index prevents two running runs with the same key. ``slot`` holds the
+    firing of a schedule; its unique index prevents a second run when a schedule fires twice. Progress is
+    counted from the work itself. ``totals`` are a copy of the count, written when the run and the last of its
+    collections have ended, and null before; ``services/lifecycle.py`` keeps
     them exact.
     """
 

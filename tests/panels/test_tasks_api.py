@@ -253,10 +253,58 @@ class TestFill:
         run_id = data_of(admin.post(FILL, MARCH_AND_APRIL | {"actions": None}), 202)["sync_task_id"]
         assert run_document(run_id)["parameters"]["actions"] == list(Action.values)
 
-    def test_one_fill_at_a_time(self, admin: APIClient) -> None:
+    def test_one_fill_at_a_time_of_the_same(self, admin: APIClient) -> None:
         running = data_of(admin.post(FILL, MARCH_AND_APRIL), 202)["sync_task_id"]
         body = error_of(admin.post(FILL, MARCH_AND_APRIL), 409, "CONFLICT")
         assert body["detail"] == f"sync_task_id={running}"
+
+    @pytest.mark.parametrize(
+        ("first", "same"),
+        [
+            ({"actions": ["high", "hot"]}, {"actions": ["hot", "high"]}),
+            ({"actions": ["high", "hot"]}, {"actions": ["hot", "high", "hot"]}),
+            ({}, {"actions": list(Action.values)}),
+            ({"catId": ""}, {"catId": "all"}),
+            ({}, {"startDate": "2025-03-01", "endDate": "202504"}),
+        ],
+    )
+    def test_the_same_in_other_words_is_the_same(
+        self, admin: APIClient, first: dict[str, Any], same: dict[str, Any]
+    ) -> None:
+        running = data_of(admin.post(FILL, MARCH_AND_APRIL | first), 202)["sync_task_id"]
+        body = error_of(admin.post(FILL, MARCH_AND_APRIL | same), 409, "CONFLICT")
+        assert body["detail"] == f"sync_task_id={running}"
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"actions": ["industryTrendRange"]},
+            {"catId": "1001"},
+            {"catId": ""},
+            {"endDate": "2025-03"},
+            {"granularity": "quarter", "startDate": "2025Q1", "endDate": "2025Q1"},
+        ],
+    )
+    def test_fills_that_differ_run_at_once(self, admin: APIClient, other: dict[str, Any]) -> None:
+        first = MARCH_AND_APRIL | {"actions": ["high", "hot"], "catId": "1000"}
+        ids = [data_of(admin.post(FILL, one), 202)["sync_task_id"] for one in (first, first | other)]
+        for run_id in ids:
+            plan_now(run_id)
+            assert run_document(run_id)["status"] == "RUNNING"
+        assert all(collections_of(run_id) for run_id in ids)
+        end_all()
+        assert {run_document(run_id)["status"] for run_id in ids} == {"COMPLETED"}
+        data_of(admin.post(FILL, first), 202)  # what has ended is in nobody's way
+
+    def test_failed_collections_of_two_fills_are_retried_at_once(self, admin: APIClient) -> None:
+        bodies = [MARCH_AND_APRIL | {"actions": [name], "catId": "1000"} for name in ("high", "hot")]
+        ids = [data_of(admin.post(FILL, one), 202)["sync_task_id"] for one in bodies]
+        for run_id in ids:
+            plan_now(run_id)
+        end_all(failing=4)
+        retries = [data_of(admin.post(f"/api/sync-tasks/{run_id}/retry"), 202)["id"] for run_id in ids]
+        body = error_of(admin.post(f"/api/sync-tasks/{ids[0]}/retry"), 409, "CONFLICT")
+        assert body["detail"] == f"sync_task_id={retries[0]}"
 
     @pytest.mark.parametrize(
         ("change", "field"),

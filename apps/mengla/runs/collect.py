@@ -6,9 +6,12 @@ Schedules, panel tasks, commands and the API make a plan and start it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext_noop
@@ -48,6 +51,8 @@ TASK_NAMES = {
     "mengla_single_day": gettext_noop("Collect yesterday"),
     "cache_warmup": gettext_noop("Cache warm-up"),
 }
+# Runs of these tasks may run at the same time, unless they collect the same.
+_SIDE_BY_SIDE = frozenset({"fill"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +85,16 @@ def select(*, cat_ids: Iterable[str] = (), actions: Iterable[str] = (), field: s
 def start(plan: Plan | WarmUpPlan, order: Order) -> Started:
     """Start a run of the plan; for a firing that has started one before, return that run.
 
-    :raises AlreadyRunning: when a run of the same task has not ended.
+    :raises AlreadyRunning: when a run of the same task has not ended; for a fill, one that collects the same.
     """
+    parameters = plan.to_json()
     started = runs.start_run(
         task_id=plan.task_id,
         name=TASK_NAMES[plan.task_id],
         trigger=order.trigger,
         requested_by=order.requested_by,
-        parameters=plan.to_json(),
+        parameters=parameters,
+        running_key=running_key(plan.task_id, parameters),
         period=plan.period,
         firing=order.firing,
         expected_total=plan.count(),
@@ -95,6 +102,20 @@ def start(plan: Plan | WarmUpPlan, order: Order) -> Started:
     if started.is_new:
         request_planning(started.run_id)
     return started
+
+
+def running_key(task_id: str, parameters: Mapping[str, Any]) -> str:
+    """Return what two runs cannot have in common while both run: the task, for a fill also what it collects.
+
+    The order of data sets and categories makes no difference.
+    """
+    if task_id not in _SIDE_BY_SIDE:
+        return task_id
+    collected = {
+        name: sorted(value) if isinstance(value, list) else value for name, value in parameters.items()
+    }
+    text = json.dumps(collected, sort_keys=True)
+    return f"{task_id}:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 # --- Plans; unknown categories in a selection raise InvalidInput -------------------------------------

@@ -19,6 +19,7 @@ from apps.mengla.ingest import records
 from apps.mengla.ingest.deletions import require_caches_notified
 from apps.mengla.models import RUNS_INDEX, Collection, Record
 from apps.mengla.queue import removal, run_state
+from apps.mengla.runs.collect import running_key
 from apps.mengla.runs.planning import request_planning
 from apps.mengla.words import ERRORS
 from apps.sync_tasks import services as runs
@@ -95,12 +96,14 @@ class CollectionWork:
     def retry(self, run: Mapping[str, Any], requested_by: str) -> Started:
         """Start a run that collects what failed in this one."""
         run_id = str(run["_id"])
+        parameters = {"retry_of": run_id}
         started = runs.start_run(
             task_id=run["task_id"],
             name=run["name"],
             trigger=Trigger.MANUAL,
             requested_by=requested_by,
-            parameters={"retry_of": run_id},
+            parameters=parameters,
+            running_key=running_key(run["task_id"], parameters),
             period=run["period"],
             expected_total=run_state.count(run_id).failed,
             retry_of=run_id,

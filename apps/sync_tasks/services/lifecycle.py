@@ -42,6 +42,7 @@ def start_run(
     trigger: Trigger,
     requested_by: str,
     parameters: Mapping[str, Any],
+    running_key: str = "",
     period: str = "",
     firing: str | None = None,
     expected_total: int = 0,
@@ -49,14 +50,17 @@ def start_run(
 ) -> Started:
     """Start a run; if the same firing has started one before, return that one with ``is_new`` false.
 
-    :raises AlreadyRunning: when a run of the same task has not ended.
+    :param running_key: no two running runs have the same; by default the task's id.
+    :raises AlreadyRunning: when a run with the same ``running_key`` has not ended.
     """
+    running_key = running_key or task_id
     document = _new_document(
         task_id=task_id,
         name=name,
         trigger=Trigger(trigger).value,
         requested_by=clip("requested_by", requested_by),
         parameters=dict(parameters),
+        running_key=running_key,
         period=clip("period", period),
         slot=firing,
         expected_total=expected_total,
@@ -69,7 +73,7 @@ def start_run(
             # The firing is checked first: when a schedule fires twice, its first run may still be running.
             if firing is not None and (known := _find_fired(task_id, firing)):
                 return Started(known, is_new=False)
-            if running := _find_running(task_id):
+            if running := _find_running(running_key):
                 raise AlreadyRunning(running) from None
             continue  # the conflicting run has ended or been deleted meanwhile
         run_id = str(document["_id"])
@@ -83,7 +87,7 @@ def start_run(
             requested_by=document["requested_by"],
         )
         return Started(run_id, is_new=True)
-    raise RuntimeError("Runs of the same task kept starting and ending while this one was started.")
+    raise RuntimeError("Runs with the same key kept starting and ending while this one was started.")
 
 
 def finish_run(
@@ -228,7 +232,6 @@ def _new_document(**given: Any) -> Document:
     return given | {
         "_id": ObjectId(),
         "status": RunStatus.RUNNING.value,
-        "running_key": given["task_id"],
         "totals": None,
         "skipped": {},
         "planned_count": 0,
@@ -250,8 +253,8 @@ def _find_fired(task_id: str, firing: str) -> str | None:
     )
 
 
-def _find_running(task_id: str) -> str | None:
-    return _find_id({"running_key": {"$eq": task_id, "$type": "string"}})
+def _find_running(running_key: str) -> str | None:
+    return _find_id({"running_key": {"$eq": running_key, "$type": "string"}})
 
 
 def _find_id(criteria: Document) -> str | None:

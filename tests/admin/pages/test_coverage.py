@@ -244,12 +244,18 @@ def test_a_range_is_filled_by_a_sync_task(site: Client) -> None:
 
 
 def test_a_second_fill_is_sent_to_the_first(site: Client) -> None:
-    site.post(FILL, HALF_YEAR | {"category": ["1001"]})
+    site.post(FILL, HALF_YEAR | {"category": ["1001", "1002"]})
     (run,) = list_running(10)
-    page = site.post(FILL, HALF_YEAR | {"category": ["1002"]}, follow=True).content.decode()
+    page = site.post(FILL, HALF_YEAR | {"category": ["1002", "1001"]}, follow=True).content.decode()
     assert "already running" in page
     assert f"/admin/sync_tasks/synctask/{run['_id']}/change/" in page
     assert LogEntry.objects.count() == 1
+
+
+def test_another_fill_runs_beside_the_first(site: Client) -> None:
+    for category in ("1001", "1002"):
+        site.post(FILL, HALF_YEAR | {"category": [category]})
+    assert [run["task_id"] for run in list_running(10)] == ["fill", "fill"]
 
 
 def test_nothing_to_fill_is_told(site: Client) -> None:

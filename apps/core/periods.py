@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -213,16 +215,29 @@ def parse_range(
     """
 
     def read(text: object, length: Granularity | None, *, is_end: bool) -> Period:
-        try:
-            if granularity is None:
-                return parse_period(text, length)
-            return parse_bound(text, granularity, is_end=is_end)
-        except PeriodError as error:
-            raise PeriodError(error.message, fields=_fields(names, error.message, is_end=is_end)) from error
+        if granularity is None:
+            return parse_period(text, length)
+        return parse_bound(text, granularity, is_end=is_end)
 
-    first = read(start, granularity, is_end=False)
-    last = read(end, first.granularity, is_end=True)
+    with _naming(names, is_end=False):
+        first = read(start, granularity, is_end=False)
+    with _naming(names, is_end=True):
+        last = read(end, first.granularity, is_end=True)
     check_range(first, last, names=names, limit=limit)
+    return first, last
+
+
+def parse_days(start: object, end: object, *, names: tuple[str, str] | None = None) -> tuple[date, date]:
+    """Parse the first and the last day of a range.
+
+    A month, quarter or year stands for its first day at the start, and for its last day at the end.
+
+    :raises PeriodError: for an invalid start or end; its ``fields`` name it if ``names`` are given.
+    """
+    with _naming(names, is_end=False):
+        first = parse_period(start).first_day
+    with _naming(names, is_end=True):
+        last = parse_period(end).last_day
     return first, last
 
 
@@ -252,6 +267,15 @@ def check_begun(period: Period, today: date, *, name: str | None = None) -> None
         message = _("%(period)s has not begun: the current period is %(current)s.")
         message %= {"period": period.dashed, "current": current.dashed}
         raise PeriodError(message, fields={name: [message]} if name else None)
+
+
+@contextmanager
+def _naming(names: tuple[str, str] | None, *, is_end: bool) -> Iterator[None]:
+    """Name the input in the errors of the block."""
+    try:
+        yield
+    except PeriodError as error:
+        raise PeriodError(error.message, fields=_fields(names, error.message, is_end=is_end)) from error
 
 
 def _fields(names: tuple[str, str] | None, message: str, *, is_end: bool) -> dict[str, list[str]] | None:

@@ -4,22 +4,79 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from apps.core.api.serializers import ConfirmationField, GranularityField, StrictBooleanField
+from apps.core import market_clock
+from apps.core.api.serializers import (
+    ConfirmationField,
+    GranularityField,
+    StrictBooleanField,
+    StrictTextField,
+)
+from apps.core.periods import PeriodError, parse_days
 from apps.mengla.monitoring.coverage import CellState, Coverage
-from apps.mengla.run_requests import CollectRangeSerializer, SelectionSerializer
+from apps.mengla.queries.plans import Plan
+from apps.mengla.run_requests import CollectRangeSerializer, FilterListField, SelectionSerializer
+from apps.mengla.runs.collect import full_crawl_plan
 
+_MAX_TEXT = 64
+_MAX_GRANULARITIES = 16  # they may be named twice
+_DAYS = ("startDate", "endDate")
 _STATES = [state.value for state in CellState]
 
 
 class FullCrawlSerializer(SelectionSerializer):
     """The part of everything to collect."""
 
+    startDate = StrictTextField(
+        required=False,
+        allow_null=True,
+        trim_whitespace=False,
+        max_length=_MAX_TEXT,
+        help_text="First day, or a period for its first day. Absent: the last closed periods.",
+    )
+    endDate = StrictTextField(
+        required=False,
+        allow_null=True,
+        trim_whitespace=False,
+        max_length=_MAX_TEXT,
+        help_text="Last day, or a period for its last day; required with `startDate`.",
+    )
+    granularities = FilterListField(
+        child=GranularityField(max_length=_MAX_TEXT), max_length=_MAX_GRANULARITIES
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         text = "A catId; empty or all for all categories taken together; null for every category of the tree."
         self.fields["catId"].help_text = text
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Parse the two days; one of them alone is an error."""
+        days = [attrs.get(name) for name in _DAYS]
+        if days == [None, None]:
+            return attrs | {"days": None}
+        missing = {name: [_("Required with the other date.")] for name in _DAYS if attrs.get(name) is None}
+        if missing:
+            raise serializers.ValidationError(missing)
+        try:
+            return attrs | {"days": parse_days(*days, names=_DAYS)}
+        except PeriodError as error:
+            raise serializers.ValidationError(error.fields) from error
+
+    def plan(self) -> Plan:
+        """Return the plan; call after ``is_valid``.
+
+        :raises InvalidInput: for an unknown category or an impossible range.
+        """
+        return full_crawl_plan(
+            market_clock.today(),
+            selection=self.selection(),
+            granularities=self.validated_data.get("granularities") or (),
+            days=self.validated_data["days"],
+            names=_DAYS,
+        )
 
 
 class BackfillSerializer(CollectRangeSerializer):

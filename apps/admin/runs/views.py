@@ -17,12 +17,11 @@ from apps.admin.runs.serializers import (
     StartedRunSerializer,
 )
 from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
-from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.run_requests import RangeSerializer, order_of
-from apps.mengla.runs.collect import backfill_plan, full_crawl_plan, start
+from apps.mengla.runs.collect import backfill_plan, start
 from apps.sync_tasks.responses import started_response
 
 
@@ -56,8 +55,8 @@ class CollectingViewSet(ViewSet):
         operation_id="admin_full_crawl",
         summary="Collect everything",
         description=(
-            "The last closed period of every granularity, for every category of the tree. "
-            "409 while another one runs."
+            "The last closed period of every granularity, for every category of the tree; with `startDate` "
+            "and `endDate`, every period that this range of days touches. 409 while another one runs."
         ),
         request=FullCrawlSerializer,
         responses={202: StartedRunSerializer},
@@ -66,8 +65,7 @@ class CollectingViewSet(ViewSet):
         """Start a full crawl."""
         serializer = FullCrawlSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        plan = full_crawl_plan(market_clock.today(), selection=serializer.selection())
-        return started_response(start(plan, order_of(request)))
+        return started_response(start(serializer.plan(), order_of(request)))
 
     @extend_schema(
         operation_id="admin_backfill",

@@ -19,8 +19,9 @@ from apps.mengla.runs.collect import Selection, select
 granularity_argument = argument(parse_granularity)
 
 
-def add_selection(parser: CommandParser) -> None:
-    """Add ``--category`` and ``--action``."""
+def add_selection(parser: CommandParser, *, all_categories: str = "") -> None:
+    """Add ``--category`` and ``--action``; ``all_categories`` names what an absent ``--category`` means."""
+    all_categories = all_categories or _("every level-1 category")
     parser.add_argument(
         "--category",
         nargs="+",
@@ -28,7 +29,8 @@ def add_selection(parser: CommandParser) -> None:
         default=[],
         type=_category,
         metavar="ID",
-        help=_("category ids, or `all` for all categories together (default: every level-1 category)"),
+        help=_("category ids, or `all` for all categories together (default: %(all)s)")
+        % {"all": all_categories},
     )
     parser.add_argument(
         "--action",
@@ -41,16 +43,16 @@ def add_selection(parser: CommandParser) -> None:
     )
 
 
-def add_range(parser: CommandParser) -> None:
+def add_range(parser: CommandParser, *, is_required: bool = True) -> None:
     """Add ``--from``, ``--to`` and ``--granularity``."""
     parser.add_argument(
         "--from",
         dest="range_start",
-        required=True,
+        required=is_required,
         metavar="D",
         help=_("first period: 2025-06-01, 2025-06, 2025-Q2, 2025, or without dashes"),
     )
-    parser.add_argument("--to", dest="range_end", required=True, metavar="D", help=_("last period"))
+    parser.add_argument("--to", dest="range_end", required=is_required, metavar="D", help=_("last period"))
     parser.add_argument(
         "--granularity",
         type=granularity_argument,

@@ -18,7 +18,14 @@ from django.utils.translation import gettext_noop
 
 from apps.categories.selectors import check_categories, list_all_ids, list_level1_ids
 from apps.core import market_clock
-from apps.core.periods import Granularity, Period, check_begun, check_range, previous_closed_period
+from apps.core.periods import (
+    Granularity,
+    Period,
+    check_begun,
+    check_range,
+    period_of,
+    previous_closed_period,
+)
 from apps.mengla.choices import Action, Priority
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import ALL_ACTIONS, Plan, SkipPolicy, Span, first_of_year
@@ -151,11 +158,32 @@ def granular_plan(today: date, *, is_forced: bool = False) -> Plan:
     return _plan(task_id, _last_spans(today), skip=_skip(is_forced))
 
 
-def full_crawl_plan(today: date, *, selection: Selection | None = None) -> Plan:
-    """Plan the last closed period of every granularity for every category of the tree."""
+def full_crawl_plan(
+    today: date,
+    *,
+    selection: Selection | None = None,
+    granularities: Collection[Granularity] = (),
+    days: tuple[date, date] | None = None,
+    names: tuple[str, str] | None = None,
+) -> Plan:
+    """Plan several granularities (none named: all of them) for every category of the tree.
+
+    :param days: the first and the last day of a range. It is collected with every period that it touches:
+        the first and the last one of each granularity contain its ends. Without it, the last closed period of
+        each granularity is collected.
+    :param names: of the two inputs of the range, for errors.
+    :raises InvalidInput: for a reversed range, too many periods, or periods that have not begun.
+    """
     wanted = selection or Selection()
     wanted = Selection(cat_ids=wanted.cat_ids or tuple(list_all_ids()), actions=wanted.actions)
-    return _plan("full_crawl", _last_spans(today), wanted, priority=Priority.BACKFILL)
+    lengths = [length for length in reversed(Granularity) if not granularities or length in granularities]
+    if days is None:
+        spans, period = _last_spans(today, lengths), ""
+    else:
+        first, last = (period_of(day, Granularity.DAY) for day in days)
+        check_range(first, last, names=names)
+        spans, period = [_span_touching(days, length, today, names) for length in lengths], f"{first}~{last}"
+    return _plan("full_crawl", spans, wanted, priority=Priority.BACKFILL, period=period)
 
 
 def backfill_plan(
@@ -167,6 +195,24 @@ def backfill_plan(
         begun.
     """
     return _range_plan("backfill", start, end, selection, _skip(is_forced))
+
+
+def recent_backfill_plan(
+    today: date,
+    counts: Mapping[Granularity, int],
+    *,
+    selection: Selection | None = None,
+    is_forced: bool = False,
+) -> Plan:
+    """Plan the last closed periods, as :func:`backfill_plan` does: so many of each granularity.
+
+    :raises InvalidInput: when a period lies before the years of the product.
+    """
+    spans = [_last_span(previous_closed_period(today, length), count) for length, count in counts.items()]
+    period = f"{spans[0].start}~{spans[0].end}" if len(spans) == 1 else ""
+    return _plan(
+        "backfill", spans, selection, skip=_skip(is_forced), priority=Priority.BACKFILL, period=period
+    )
 
 
 def fill_plan(start: Period, end: Period, *, selection: Selection | None = None) -> Plan:
@@ -194,10 +240,7 @@ def backfill_check_plan(today: date, *, not_due: Collection[Granularity] = froze
     for granularity, count in windows.items():
         if count:
             last = previous_closed_period(today, granularity)
-            if granularity in not_due:
-                last = last.shift(-1)
-            first = last.shift(1 - count)
-            spans.append(Span(first, last, trend_start=first))
+            spans.append(_last_span(last.shift(-1) if granularity in not_due else last, count))
     return _plan("backfill_check", spans, skip=SkipPolicy.PRESENT, priority=Priority.BACKFILL)
 
 
@@ -232,8 +275,24 @@ def _plan(
     )
 
 
-def _last_spans(today: date) -> list[Span]:
-    return [_span_of(previous_closed_period(today, granularity)) for granularity in reversed(Granularity)]
+def _last_spans(
+    today: date, granularities: Iterable[Granularity] = tuple(reversed(Granularity))
+) -> list[Span]:
+    return [_span_of(previous_closed_period(today, granularity)) for granularity in granularities]
+
+
+def _last_span(last: Period, count: int) -> Span:
+    first = last.shift(1 - count)
+    return Span(first, last, trend_start=first)
+
+
+def _span_touching(
+    days: tuple[date, date], granularity: Granularity, today: date, names: tuple[str, str] | None
+) -> Span:
+    start, end = (period_of(day, granularity) for day in days)
+    check_range(start, end, names=names, limit=MAX_RANGE_PERIODS)
+    check_begun(end, today, name=names and names[1])
+    return Span(start, end, trend_start=start)
 
 
 def _span_of(period: Period) -> Span:

@@ -36,6 +36,7 @@ pytestmark = [
     pytest.mark.usefixtures("sample_tree"),
 ]
 
+QUARTERS = {"2024Q1", "2024Q2", "2024Q3", "2024Q4", "2025Q1"}
 MONTHS = {"granularity": "month", "startDate": "2025-01", "endDate": "2025-03"}
 
 
@@ -199,6 +200,66 @@ class TestFullCrawl:
         data_of(admin.post(f"{BASE}/mengla/enqueue-full-crawl"), 202)
         error_of(admin.post(f"{BASE}/mengla/enqueue-full-crawl"), 409, "CONFLICT")
 
+    @pytest.mark.parametrize(
+        ("dates", "granularities", "periods"),
+        [
+            (("2025-01-01", "2025-03-31"), ["month"], {"202501", "202502", "202503"}),
+            (("20250131", "2025-02-01"), ["DAY", "month"], {"20250131", "20250201", "202501", "202502"}),
+            # The periods that contain the ends, though they begin before and end after the range.
+            (("2025-02-10", "2025-04-20"), ["quarter", "year"], {"2025Q1", "2025Q2", "2025"}),
+            (("2024", "2025-Q1"), ["year", "QUARTERLY_FOR_YEAR", "year"], {"2024", "2025"} | QUARTERS),
+            (("2025-01-31", "2025-01-31"), None, {"20250131", "202501", "2025Q1", "2025"}),
+        ],
+    )
+    def test_a_range_in_several_granularities(
+        self, admin: APIClient, dates: tuple[str, str], granularities: list[str] | None, periods: set[str]
+    ) -> None:
+        body = {"startDate": dates[0], "endDate": dates[1], "granularities": granularities}
+        run = start(admin, "/mengla/enqueue-full-crawl", body | {"actions": ["hot"], "catId": "1001"})
+        wanted = collections(run_ids=str(run["_id"]))
+        assert {one["start_key"] for one in wanted} == periods
+        assert len(wanted) == len(periods)
+
+    def test_a_range_is_of_every_category_and_names_its_days(self, admin: APIClient) -> None:
+        body = {"startDate": "2025-01", "endDate": "2025-02", "granularities": ["month"]}
+        run = start(admin, "/mengla/enqueue-full-crawl", body)
+        assert run["period"] == "20250101~20250228"
+        wanted = collections(run_ids=str(run["_id"]))
+        assert {one["cat_id"] for one in wanted} == {"1000", "1001", "1002", "2000", "2001", "2002"}
+        trends = {
+            (one["start_key"], one["end_key"]) for one in wanted if one["action"] == "industryTrendRange"
+        }
+        assert trends == {("202501", "202502")}
+
+    def test_granularities_without_a_range(self, admin: APIClient) -> None:
+        body = {"granularities": ["year", "month"], "actions": ["hot"], "startDate": None}
+        run = start(admin, "/mengla/enqueue-full-crawl", body)
+        wanted = collections(run_ids=str(run["_id"]))
+        assert {one["granularity"] for one in wanted} == {"month", "year"}
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"startDate": "2025-01-01"}, "endDate"),
+            ({"endDate": "2025-01-01"}, "startDate"),
+            ({"startDate": "2025-01-20", "endDate": "2025-01-05", "granularities": ["month"]}, "startDate"),
+            ({"startDate": "2025-13-01", "endDate": "2025-01-05"}, "startDate"),
+            ({"startDate": "2025-01-01", "endDate": "2025-02-30"}, "endDate"),
+            ({"startDate": "", "endDate": ""}, "startDate"),
+            ({"startDate": 20250101, "endDate": "2025-01-05"}, "startDate"),
+            ({"startDate": "2025-01-01", "endDate": ["2025-01-05"]}, "endDate"),
+            ({"startDate": "2020-01-01", "endDate": "2024-01-01"}, "endDate"),  # more than 1100 days
+            ({"startDate": "2025-01-01", "endDate": "2098-01-01", "granularities": ["year"]}, "endDate"),
+            ({"granularities": ["week"]}, "granularities.0"),
+            ({"granularities": ["day"] * 17}, "granularities"),
+            ({"granularity": "day"}, "non_field_errors"),
+            ({"start_date": "2025-01-01"}, "non_field_errors"),
+        ],
+    )
+    def test_a_bad_range_starts_nothing(self, admin: APIClient, body: Any, field: str) -> None:
+        assert_invalid(admin, "/mengla/enqueue-full-crawl", body, field)
+        assert collection_of(SyncTask).find_one() is None
+
     def test_a_misspelled_name_does_not_start_all_of_it(self, admin: APIClient) -> None:
         assert_invalid(admin, "/mengla/enqueue-full-crawl", {"cat_id": "1001"}, "non_field_errors")
         assert_invalid(admin, "/backfill", MONTHS | {"action": ["hot"]}, "non_field_errors")
@@ -206,7 +267,9 @@ class TestFullCrawl:
         assert collection_of(SyncTask).find_one() is None
 
     def test_hostile_input(self, admin: APIClient) -> None:
-        assert_hostile_is_invalid(admin, "/mengla/enqueue-full-crawl", {}, "actions")
+        assert_hostile_is_invalid(admin, "/mengla/enqueue-full-crawl", {}, "actions", "granularities")
+        days = {"startDate": "2025-01-01", "endDate": "2025-01-02"}
+        assert_hostile_is_invalid(admin, "/mengla/enqueue-full-crawl", days, "startDate", "endDate")
         assert_invalid(admin, "/mengla/enqueue-full-crawl", {"catId": "77"}, "catId")
         assert collection_of(SyncTask).find_one() is None
 

@@ -169,6 +169,119 @@ def test_a_fill_cannot_be_forced() -> None:
     assert_nothing_started()
 
 
+# --- the last periods, and the full crawl ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "periods"),
+    [
+        (("--days", "2"), ["20241231", "20241230"]),
+        (("--months", "3"), ["202412", "202411", "202410"]),
+        (("--quarters", "1"), ["2024Q4"]),
+        (("--years", "2"), ["2024", "2023"]),
+        (
+            ("--days", "2", "--years", "1", "--months", "1", "--quarters", "1"),
+            ["2024", "2024Q4", "202412", "20241231", "20241230"],
+        ),
+    ],
+)
+def test_the_last_closed_periods(
+    given: tuple[str, ...], periods: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_at("2025-01-01T01:00+08:00", monkeypatch)
+    result = run("backfill", *given, *HOT, "--json").result
+    assert result["task_id"] == "backfill"
+    assert planned(result["id"]) == periods
+
+
+def test_the_last_periods_are_planned_as_a_range_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_at("2025-01-01T01:00+08:00", monkeypatch)
+    store("202412", "202411")
+    make_stale(hot("202411"))
+    given = ("--months", "3", *HOT)
+    assert run("backfill", *given, "--dry-run", "--json").result["skipped"] == {"fresh": 1}
+    assert run("backfill", *given, "--force", "--dry-run", "--json").result["to_collect"] == 3
+    result = run("backfill", *given, "--json").result
+    assert result["period"] == "202410~202412"
+    plan_now(result["id"])
+    assert {one["priority"] for one in collections_of(result["id"])} == {Priority.BACKFILL}
+    assert run("backfill", "--days", "1").code == 1  # one backfill at a time, in either form
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--days", "0"),
+        ("--days", "-1"),
+        ("--days", "1101"),
+        ("--months", "1.5"),
+        ("--months", ""),
+        ("--years", "all"),
+        ("--years", "1100"),  # before the year 2000
+        ("--quarters", "\u0663"),
+        ("--days", "9" * 100_000),
+        ("--days", "1", *MAY_JUNE),
+        ("--days", "1", "--from", "2025-05"),
+        ("--days", "1", "--granularity", "day"),
+        ("--days", "1", "--category", "77777"),
+    ],
+)
+def test_bad_numbers_start_nothing(given: tuple[str, ...]) -> None:
+    ended = run("backfill", *given)
+    assert (ended.code, ended.out) == (2, "")
+    assert 0 < len(ended.err.splitlines()[-1]) < 400
+    assert_nothing_started()
+
+
+def test_a_full_crawl_collects_the_last_closed_periods(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_at("2025-01-01T01:00+08:00", monkeypatch)
+    result = run("full_crawl", "--action", "hot", "--json").result
+    assert (result["task_id"], result["trigger"]) == ("full_crawl", "manual")
+    assert set(planned(result["id"])) == {"20241231", "202412", "2024Q4", "2024"}
+    assert {one["cat_id"] for one in collections_of(result["id"])} >= {"1000", "1001"}
+    ended = run("full_crawl")
+    assert (ended.code, ended.out) == (1, "")
+    assert result["id"] in ended.err
+
+
+@pytest.mark.parametrize(
+    ("given", "periods"),
+    [
+        (("--from", "2025-01-31", "--to", "2025-02-01", "--granularity", "day"), ["20250201", "20250131"]),
+        (("--from", "2025-01-31", "--to", "2025-02-01", "--granularity", "month"), ["202502", "202501"]),
+        (
+            ("--from", "2024-12", "--to", "2025Q1", "--granularity", "year", "quarter"),
+            ["2025", "2024", "2025Q1", "2024Q4"],
+        ),
+    ],
+)
+def test_a_full_crawl_of_a_range(given: tuple[str, ...], periods: list[str]) -> None:
+    assert planned(run("full_crawl", *given, *HOT, "--json").result["id"]) == periods
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--from", "2025-01-01"),
+        ("--to", "2025-01-01"),
+        ("--from", "2025-02-01", "--to", "2025-01-31"),
+        ("--from", "2025-01-20", "--to", "2025-01-05", "--granularity", "month"),
+        ("--from", "2025-01-01", "--to", "2098-01-01"),
+        ("--from", "2020-01-01", "--to", "2024-01-01"),
+        ("--from", "2025-01-01", "--to", "2025-01-32"),
+        ("--granularity", "week"),
+        ("--force",),
+        ("--category", "77777"),
+        ("2025",),
+    ],
+)
+def test_a_bad_full_crawl_starts_nothing(given: tuple[str, ...]) -> None:
+    ended = run("full_crawl", *given)
+    assert (ended.code, ended.out) == (2, "")
+    assert 0 < len(ended.err.splitlines()[-1]) < 400
+    assert_nothing_started()
+
+
 # --- backfill_check -------------------------------------------------------------------------------
 
 

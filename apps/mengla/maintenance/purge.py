@@ -17,12 +17,12 @@ from typing import Any
 import structlog
 
 from apps.core.caching.tiers import get_cache
-from apps.core.storage.mongo import collection_of, count_each, utc_now
+from apps.core.storage.mongo import collection_of, count_up_to, utc_now
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import FINAL_STATUSES
 from apps.mengla.ingest import records
 from apps.mengla.ingest.deletions import require_caches_notified
-from apps.mengla.models import Collection, Record
+from apps.mengla.models import QUEUE_INDEX, Collection, Record
 from apps.mengla.queue import removal
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
@@ -152,4 +152,7 @@ def _count_ended_collections() -> int:
     ended = _ended_collections()
     if "run_ids" in ended:
         return collection_of(Collection).count_documents(ended)
-    return sum(count_each(collection_of(Collection), [{"status": status.value} for status in FINAL_STATUSES]))
+    documents = collection_of(Collection)
+    return sum(
+        count_up_to(0, documents, {"status": status.value}, hint=QUEUE_INDEX) for status in FINAL_STATUSES
+    )

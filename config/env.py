@@ -7,27 +7,44 @@ value. All problems are reported at once. A message never contains a value, beca
 
 from __future__ import annotations
 
-import io
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.launcher.env_file import Content, read_env_file
+from config import env_notes
 from config.variables import DEVELOPMENT_KEY, Environment, Variable, variables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _MAX_SECRET_FILE_BYTES = 64 * 1024
 # Control characters, line breaks, and the surrogates that stand for bytes that are not UTF-8.
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_ENV_FILE_LINE = re.compile(r"(export )?[A-Za-z_0-9]+=(\S.*)?")
+_ESCAPES_HINT = (
+    " (in double quotes, a backslash and one of a b f n r t v stand for such a character: write the value in "
+    "single quotes, or two backslashes)"
+)
 
 
 class ConfigurationError(ImproperlyConfigured):
     """The environment is invalid; the message lists every problem and contains no value."""
+
+
+class Loaded(NamedTuple):
+    """The environment, and notes on what is set but means something else than it seems, without values."""
+
+    environment: Environment
+    notes: list[str]
+
+
+class _Source(NamedTuple):
+    """The variables of one source; ``hint`` says how characters that are no text may have got into them."""
+
+    values: Mapping[str, str]
+    hint: str = ""
 
 
 def load(process_environment: Mapping[str, str] | None = None) -> Environment:
@@ -35,14 +52,24 @@ def load(process_environment: Mapping[str, str] | None = None) -> Environment:
 
     :raises ConfigurationError: with one message that lists every problem.
     """
+    return load_with_notes(process_environment).environment
+
+
+def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read and check the whole environment; return it with the notes on it.
+
+    :raises ConfigurationError: with one message that lists every problem.
+    """
     process = os.environ if process_environment is None else process_environment
-    from_file, problems = _read_env_file(process)
+    path, content = _read_env_file(process)
+    problems = list(content.problems)
+    sources = (_Source(process), _Source(content.values, _ESCAPES_HINT))
     values: dict[str, Any] = {}
     given: dict[str, str] = {}
     for name, (variable, default) in variables().items():
         values[name] = default
         try:
-            raw = _raw_value((process, from_file), name, variable)
+            raw = _raw_value(sources, name, variable)
             if raw is not None:
                 given[name] = raw
                 values[name] = variable.parse(raw)
@@ -64,30 +91,31 @@ def load(process_environment: Mapping[str, str] | None = None) -> Environment:
             "signed; for example ALERT_WEBHOOK_SECRET=(32 random characters)"
         )
     if problems:
-        raise ConfigurationError(_problem_message(problems))
-    return Environment(**values)
+        raise ConfigurationError(_problem_message(problems, env_notes.on_misspelt_names(path.name, content)))
+    return Loaded(Environment(**values), env_notes.on_everything(process, path.name, content))
 
 
 def _example(name: str) -> str:
     return f"for example {name}={variables()[name][0].example}"
 
 
-def _problem_message(problems: list[str]) -> str:
-    lines = "\n".join(f"  - {problem}" for problem in problems)
+def _problem_message(problems: list[str], notes: list[str]) -> str:
+    lines = "\n".join([*(f"  - {problem}" for problem in problems), *(f"  Note: {note}" for note in notes)])
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return f"The environment has {count}:\n{lines}\nEvery variable is described in docs/configuration.md."
 
 
-def _raw_value(sources: Iterable[Mapping[str, str]], name: str, variable: Variable) -> str | None:
+def _raw_value(sources: Sequence[_Source], name: str, variable: Variable) -> str | None:
     """Return the text of a variable from the first source that has it; None when it is unset or empty."""
     for source in sources:
-        raw = source.get(name, "").strip()
-        file_name = source.get(f"{name}_FILE", "").strip() if variable.is_secret else ""
+        raw = source.values.get(name, "").strip()
+        file_name = source.values.get(f"{name}_FILE", "").strip() if variable.is_secret else ""
+        hint = source.hint
         if not raw and file_name:
-            raw = _content_of(file_name, f"{name}_FILE")
+            raw, hint = _content_of(file_name, f"{name}_FILE"), ""
         if raw:
-            return _checked_text(raw)
-        if name in source or file_name:
+            return _checked_text(raw, hint)
+        if name in source.values or file_name:
             return None
     return None
 
@@ -103,35 +131,16 @@ def _content_of(file_name: str, variable_name: str) -> str:
         raise ValueError(f"has a file in {variable_name} that cannot be read as text") from error
 
 
-def _checked_text(raw: str) -> str:
+def _checked_text(raw: str, hint: str) -> str:
     if _NOT_TEXT.search(raw):
-        raise ValueError("must be one line of UTF-8 text without control characters")
+        raise ValueError(f"must be one line of UTF-8 text without control characters{hint}")
     return raw
 
 
-def _read_env_file(process_environment: Mapping[str, str]) -> tuple[Mapping[str, str], list[str]]:
-    """Read the ``.env`` file; return its values and its problems, which contain no line of the file.
-
-    ``ENV_FILE`` names another file. When it is set but empty, no file is read.
-    """
+def _read_env_file(process_environment: Mapping[str, str]) -> tuple[Path, Content]:
+    """Read the ``.env`` file; ``ENV_FILE`` names another file. When it is set but empty, no file is read."""
     named = process_environment.get("ENV_FILE", str(BASE_DIR / ".env"))
     path = Path(named or os.devnull)
     if "ENV_FILE" not in process_environment and not path.exists():
-        return {}, []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError):
-        return {}, [f"{path.name} (the environment file) cannot be read as text"]
-    kept: list[str] = []
-    problems: list[str] = []
-    for number, line in enumerate(map(str.strip, lines), start=1):
-        if _ENV_FILE_LINE.fullmatch(line):
-            kept.append(line)
-        elif line and not line.startswith("#"):
-            problems.append(f"{path.name} line {number} is not of the form NAME=value")
-
-    class Reader(environ.Env):  # type: ignore[misc]
-        ENVIRON: ClassVar[dict[str, str]] = {}
-
-    Reader.read_env(io.StringIO("\n".join(kept)))
-    return Reader.ENVIRON, problems
+        return path, Content()
+    return path, read_env_file(path)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import redis
@@ -35,12 +36,16 @@ _MAX_PORT = 65_535
 _MAX_KEY_LENGTH = 4096
 
 
-def text_of(*, min_length: int = 1, max_length: int = 1024) -> Callable[[str], str]:
-    """Text with a length in characters within the bounds; ``$`` is not special."""
+def text_of(*, min_length: int = 1, max_length: int = 1024, why: str = "") -> Callable[[str], str]:
+    """Text with a length in characters within the bounds; ``$`` is not special.
+
+    ``why`` is the reason for the lower bound, and what to do with a text that is too short.
+    """
 
     def parse(raw: str) -> str:
         if not min_length <= len(raw) <= max_length:
-            raise ValueError(f"must have {min_length} to {max_length} characters")
+            reason = f": {why}" if why and len(raw) < min_length else ""
+            raise ValueError(f"must have {min_length} to {max_length} characters{reason}")
         return raw
 
     return parse
@@ -53,13 +58,14 @@ def bearer_key(raw: str) -> str:
     return raw
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
-    """One of the given words; the case matters."""
+def one_of(*allowed: str, aliases: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], str]:
+    """One of the given words; the case matters. ``aliases`` are other words for some of them."""
 
     def parse(raw: str) -> str:
-        if raw not in allowed:
+        word = aliases.get(raw, raw)
+        if word not in allowed:
             raise ValueError(f"must be one of: {', '.join(allowed)}")
-        return raw
+        return word
 
     return parse
 
@@ -74,14 +80,15 @@ def boolean(raw: str) -> bool:
     raise ValueError("must be true or false")
 
 
-def integer(*, minimum: int, maximum: int) -> Callable[[str], int]:
-    """A whole number within the bounds."""
+def integer(*, minimum: int, maximum: int, why: str = "") -> Callable[[str], int]:
+    """A whole number within the bounds; ``why`` is the reason for the upper one, and what to do instead."""
 
     def parse(raw: str) -> int:
         if not _INTEGER.fullmatch(raw):
             raise ValueError("must be a whole number")
         if not minimum <= (value := int(raw)) <= maximum:
-            raise ValueError(f"must be between {minimum} and {maximum}")
+            reason = f": {why}" if why and value > maximum else ""
+            raise ValueError(f"must be between {minimum} and {maximum}{reason}")
         return value
 
     return parse
@@ -176,7 +183,10 @@ def origins(raw: str) -> tuple[str, ...]:
     """CORS origins separated by commas, in the form that browsers send; ``*`` is refused."""
     values = _split_list(raw)
     if "*" in raw:
-        raise ValueError("must name every origin: '*' is refused")
+        raise ValueError(
+            "must name every origin: '*' is refused, because any page that a user opens could then read what "
+            "the user may read. List the addresses of your own pages"
+        )
     for value in values:
         found = _ORIGIN.fullmatch(value)
         if found is None or not _is_host(found["host"]) or not _is_port(found["port"]):

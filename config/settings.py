@@ -14,7 +14,7 @@ from config import env as _env
 from config.logs import configure_logging
 
 BASE_DIR = _env.BASE_DIR
-ENVIRONMENT = _env.load()
+ENVIRONMENT, ENVIRONMENT_NOTES = _env.load_with_notes()
 
 ENV = ENVIRONMENT.ENV
 DEBUG = ENVIRONMENT.DEBUG

@@ -21,7 +21,7 @@ class Environment(CollectingVariables, AlertVariables):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(
-        parsers.one_of("development", "test", "production"),
+        parsers.one_of("development", "test", "production", aliases={"dev": "development"}),
         default="development",
         example="production",
         help="The kind of installation; `production` requires secrets and host names.",
@@ -117,13 +117,26 @@ class Environment(CollectingVariables, AlertVariables):
     )
 
     JWT_SECRET: str | None = _variable(
-        parsers.text_of(min_length=32),
+        parsers.text_of(
+            min_length=32,
+            why=(
+                "whoever guesses a shorter key can make valid tokens of every user. Set a new one, or remove "
+                "the variable to sign with SECRET_KEY; users log in again"
+            ),
+        ),
         example="(50 random characters)",
         help="Signs login tokens. Unset: SECRET_KEY is used.",
         is_secret=True,
     )
     JWT_EXPIRE_HOURS: int = _variable(
-        parsers.integer(minimum=1, maximum=8760),
+        parsers.integer(
+            minimum=1,
+            maximum=8760,
+            why=(
+                "a stolen login would be valid for more than a year. Set at most 8760, and create an API "
+                "token for a program"
+            ),
+        ),
         default=24,
         help="Lifetime of a login, in hours.",
     )
@@ -133,7 +146,14 @@ class Environment(CollectingVariables, AlertVariables):
         help="User name of the first admin.",
     )
     ADMIN_PASSWORD: str | None = _variable(
-        parsers.text_of(min_length=8, max_length=1024),
+        parsers.text_of(
+            min_length=8,
+            max_length=1024,
+            why=(
+                "a shorter one can be guessed. Set a longer one for the admin that is created here; it is no "
+                "longer read once that user exists"
+            ),
+        ),
         example="(a long password)",
         help="Password of the first admin; used only when that user is created.",
         is_secret=True,

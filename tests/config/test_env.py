@@ -293,9 +293,35 @@ def test_the_file_may_name_secret_files_too(env_file: Path, tmp_path: Path) -> N
     ("line", "value"),
     [
         ("COLLECT_TASK_NAME=plain", "plain"),
-        ("COLLECT_TASK_NAME=two words # and no comment", "two words # and no comment"),
+        ("COLLECT_TASK_NAME=two words # and a comment", "two words"),
+        ("COLLECT_TASK_NAME=two#words", "two#words"),
+        ("COLLECT_TASK_NAME=#1", "#1"),
+        ("COLLECT_TASK_NAME= # only a comment", "萌啦数据采集"),
+        ("COLLECT_TASK_NAME='single' # and a comment", "single"),
+        ('COLLECT_TASK_NAME="double"# and a comment', "double"),
+        ("COLLECT_TASK_NAME = spaces  ", "spaces"),
+        ("\tCOLLECT_TASK_NAME\t=\ttabs", "tabs"),
+        ("export\tCOLLECT_TASK_NAME = exported", "exported"),
+        ("'COLLECT_TASK_NAME'=quoted name", "quoted name"),
         ("COLLECT_TASK_NAME='single # quoted'", "single # quoted"),
         ('COLLECT_TASK_NAME="double \\"quoted\\""', 'double "quoted"'),
+        ("COLLECT_TASK_NAME='single \\'quoted\\''", "single 'quoted'"),
+        ("COLLECT_TASK_NAME=it's one", "it's one"),
+        ('COLLECT_TASK_NAME=say "it"', 'say "it"'),
+        ("COLLECT_TASK_NAME=CORP\\admin", "CORP\\admin"),
+        ("COLLECT_TASK_NAME='CORP\\admin'", "CORP\\admin"),
+        ("COLLECT_TASK_NAME='CORP\\new'", "CORP\\new"),
+        ('COLLECT_TASK_NAME="CORP\\\\admin"', "CORP\\admin"),
+        ('COLLECT_TASK_NAME="CORP\\user"', "CORP\\user"),
+        ('COLLECT_TASK_NAME="ends with \\\\"', "ends with \\"),
+        ("COLLECT_TASK_NAME='ends with \\\\'", "ends with \\"),
+        ("COLLECT_TASK_NAME=ends with \\", "ends with \\"),
+        ('COLLECT_TASK_NAME="a=b=c"', "a=b=c"),
+        ("COLLECT_TASK_NAME=采集 数据", "采集 数据"),
+        ("COLLECT_TASK_NAME=''", "萌啦数据采集"),
+        ('COLLECT_TASK_NAME="  "', "萌啦数据采集"),
+        ("COLLECT_TASK_NAME=classic\rMONGO_DB=mac", "classic"),
+        ('OTHER="two\nlines"\nCOLLECT_TASK_NAME=after them', "after them"),
         ('COLLECT_TASK_NAME="with space after" ', "with space after"),
         ("  export COLLECT_TASK_NAME=exported", "exported"),
         ("COLLECT_TASK_NAME=a=b", "a=b"),
@@ -310,10 +336,10 @@ def test_lines_of_the_file(line: str, value: str, env_file: Path) -> None:
     assert value == load_with(env_file).COLLECT_TASK_NAME
 
 
-def test_a_line_that_says_nothing_is_reported_by_its_number_only(env_file: Path) -> None:
-    env_file.write_text(
-        "MONGO_DB=figures\nWEBHOOK_SECRET = Tr0ub4dor\nTr0ub4dor\nADMIN_PASSWORD: Tr0ub4dor\n"
-    )
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_that_says_nothing_is_reported_by_its_number_only(env_file: Path, end: str) -> None:
+    lines = ["MONGO_DB=figures", "WEBHOOK_SECRET Tr0ub4dor", "Tr0ub4dor", "ADMIN_PASSWORD: Tr0ub4dor", ""]
+    env_file.write_bytes(end.join(lines).encode())
     with pytest.raises(ConfigurationError) as caught:
         load_with(env_file, DEBUG="maybe")
     message = str(caught.value)
@@ -329,7 +355,7 @@ def test_a_line_that_says_nothing_is_reported_by_its_number_only(env_file: Path)
 
 
 def test_a_bad_line_is_not_logged_either(env_file: Path, written_log: Any, capfd: Any) -> None:
-    env_file.write_text("WEBHOOK_SECRET = Tr0ub4dor\n")
+    env_file.write_text("WEBHOOK_SECRET: Tr0ub4dor\n  ADMIN_PASSWORD='Tr0ub4dor\n")
     with pytest.raises(ConfigurationError):
         load_with(env_file)
     assert "Tr0ub4dor" not in str(written_log()) + "".join(capfd.readouterr())
@@ -367,3 +393,64 @@ def test_reading_changes_nothing_in_the_process(env_file: Path, monkeypatch: pyt
     before = dict(os.environ)
     assert env.load().MONGO_DB == "figures"
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("escaped", list("abfnrtv"))
+def test_an_escape_that_is_no_text_is_refused_with_the_way_out(escaped: str, env_file: Path) -> None:
+    env_file.write_text(f'ADMIN_USERNAME="CORP\\{escaped}dmin"\n')
+    problem = problems_of({"ENV_FILE": str(env_file), **REQUIRED})["ADMIN_USERNAME"]
+    assert "write the value in single quotes, or two backslashes" in problem
+    assert "CORP" not in problem
+    assert (
+        "quotes" not in problems_of({"ENV_FILE": "", **REQUIRED, "ADMIN_USERNAME": "a\x07"})["ADMIN_USERNAME"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('ADMIN_PASSWORD="Tr0ub4dor', "vars.env line 1 is not of the form NAME=value: a quote"),
+        ("\n\n  ADMIN_PASSWORD='Tr0ub4dor' and more\n", "vars.env line 3 is not of the form"),
+        (
+            'ADMIN_PASSWORD="Tr0ub4dor\nMONGO_DB="x"\n',
+            "vars.env line 1 is not of the form NAME=value: a quote",
+        ),
+        ('ADMIN_PASSWORD="Tr0ub4dor\nand more"\n', "ADMIN_PASSWORD must be one line of UTF-8 text"),
+        ("ADMIN_PASSWORD=Tr0ub4dor\x00\n", "ADMIN_PASSWORD must be one line of UTF-8 text"),
+        ("ADMIN_PASSWORD=Tr0ub4dor\u2028x\n", "ADMIN_PASSWORD must be one line of UTF-8 text"),
+        ("export\n", "vars.env line 1 is not of the form NAME=value"),
+        ("=Tr0ub4dor\n", "vars.env line 1 is not of the form NAME=value"),
+        ("Tr0ub4dor\n" + "x" * 300_000, "vars.env (the environment file) cannot be read as text"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told_without_its_text(text: str, problem: str, env_file: Path) -> None:
+    env_file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_with(env_file)
+    assert problem in str(caught.value)
+    assert "Tr0ub4dor" not in str(caught.value)
+
+
+def test_development_has_a_short_name() -> None:
+    assert load(ENV="dev").ENV == "development"
+    assert (
+        "must be one of: development, test, production"
+        in problems_of({"ENV_FILE": "", **REQUIRED, "ENV": "prod"})["ENV"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("JWT_SECRET", "x" * 31, "can make valid tokens of every user. Set a new one, or remove"),
+        ("ADMIN_PASSWORD", "x" * 7, "a shorter one can be guessed. Set a longer one"),
+        ("JWT_EXPIRE_HOURS", "8761", "valid for more than a year. Set at most 8760"),
+        ("JWT_EXPIRE_HOURS", "87600", "create an API token"),
+        ("CORS_ALLOWED_ORIGINS", "*", "List the addresses of your own pages"),
+        ("CORS_ALLOWED_ORIGINS", "http://localhost:5173,*", "any page that a user opens"),
+    ],
+)
+def test_what_is_stricter_here_says_why_and_what_to_do(name: str, value: str, reason: str) -> None:
+    problem = problems_of({"ENV_FILE": "", **REQUIRED, name: value})[name]
+    assert reason in problem
+    assert value not in problem or value in ("*", "8761")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,24 @@ def test_settings_that_do_not_fit_together_are_warned_of() -> None:
     assert "(collector.W005) CRON_MONTHLY_COLLECT" in result.stderr
     assert result.stderr.count("W005") == 2  # a quarter and a year are collected a day or two later
     assert "s3cret" not in result.stderr
+
+
+def test_every_host_in_production_is_warned_of() -> None:
+    every = manage("check", **NOWHERE, **(PRODUCTION | {"ALLOWED_HOSTS": "mengla.example.com,*"}))
+    assert (every.returncode, "(collector.W007) ALLOWED_HOSTS=* in production" in every.stderr) == (0, True)
+    assert "W007" not in manage("check", **NOWHERE, **PRODUCTION).stderr
+    assert "W007" not in manage("check", **NOWHERE, ALLOWED_HOSTS="*").stderr
+
+
+@pytest.mark.parametrize("command", [("check",), ("qcluster",)], ids=" ".join)
+def test_names_without_a_meaning_are_told_at_the_start(command: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "former.env"
+    file.write_text("BATCH_SIZE = s3cret\nADMIN_PASWORD=s3cret  # of the admin\n")
+    result = manage(*command, **NOWHERE, ENV_FILE=str(file), COLLECT_CONCURRENCY="s3cret")
+    assert result.stderr.count("(collector.W006) BATCH_SIZE (in former.env line 1) is not needed") == 1
+    assert result.stderr.count("(collector.W006) COLLECT_CONCURRENCY (in the process environment)") == 1
+    assert "ADMIN_PASWORD is unknown and not read. Is it ADMIN_PASSWORD?" in result.stderr
+    assert "s3cret" not in result.stdout + result.stderr
 
 
 def test_a_proxy_that_nobody_has_named_is_warned_of() -> None:

@@ -73,6 +73,52 @@ class TestEnvFile:
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
         assert list(tmp_path.iterdir()) == [path]
 
+    def test_a_value_in_any_form_is_kept(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        text = (
+            "\ufeffSECRET_KEY = 'mine'  # a comment\r\n  ADMIN_PASSWORD=given to me\r\n"
+            'export WEBHOOK_SECRET="also mine"\r\n'
+        )
+        path.write_bytes(text.encode())
+        env_file = EnvFile(path, {})
+        assert env_file.add_missing_secrets() == []
+        assert path.read_bytes() == text.encode()
+        assert env_file.value("ADMIN_PASSWORD") == "given to me"
+
+    @pytest.mark.parametrize("empty", ["", "''", '""', " # none yet"])
+    def test_an_empty_value_in_any_form_is_filled(self, tmp_path: Path, empty: str) -> None:
+        path = tmp_path / ".env"
+        before = f"# mine\r\n\r\n  ADMIN_PASSWORD = {empty}\r\nMONGO_DB=shop\r\n"
+        path.write_bytes(before.encode())
+        env_file = EnvFile(path, {"SECRET_KEY": "x", "WEBHOOK_SECRET": "x"})
+        assert env_file.add_missing_secrets() == ["ADMIN_PASSWORD"]
+        password = env_file.value("ADMIN_PASSWORD")
+        assert len(password) >= 12
+        filled = f"# mine\r\n\r\n  ADMIN_PASSWORD={password}\r\nMONGO_DB=shop\r\n"
+        assert path.read_bytes() == filled.encode()
+
+    @pytest.mark.parametrize("first", ["", "old"])
+    def test_of_names_given_twice_the_last_one_has_the_new_value(self, tmp_path: Path, first: str) -> None:
+        (tmp_path / ".env").write_text(f"ADMIN_PASSWORD={first}\nADMIN_PASSWORD=")
+        env_file = EnvFile(tmp_path / ".env", {"SECRET_KEY": "x", "WEBHOOK_SECRET": "x"})
+        assert env_file.add_missing_secrets() == ["ADMIN_PASSWORD"]
+        assert env_file.add_missing_secrets() == []
+        assert len(env_file.value("ADMIN_PASSWORD")) >= 12
+
+    @pytest.mark.parametrize(
+        "content", [b"ADMIN_PASSWORD='s3cret", b"s3cret\n", b"ADMIN_PASSWORD=\xff s3cret"]
+    )
+    def test_a_file_that_cannot_be_read_is_told_and_left_alone(
+        self, tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / ".env"
+        path.write_bytes(content)
+        with pytest.raises(QuickstartError) as caught:
+            EnvFile(path, {}).add_missing_secrets()
+        assert ".env" in str(caught.value)
+        assert "s3cret" not in str(caught.value) + "".join(capfd.readouterr())
+        assert path.read_bytes() == content
+
     def test_what_the_environment_has_is_not_generated(self, tmp_path: Path) -> None:
         given = {"SECRET_KEY": "x" * 50, "WEBHOOK_SECRET_FILE": "/run/secrets/hook", "ADMIN_PASSWORD": "  "}
         assert EnvFile(tmp_path / ".env", given).add_missing_secrets() == ["ADMIN_PASSWORD"]

@@ -1,14 +1,13 @@
-"""The ``.env`` file: its variables, and the secrets that are generated into it."""
+"""The variables that quickstart sees, and the secrets that it generates into the ``.env`` file."""
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-import environ
+from apps.launcher.env_file import fill_in, read_env_file
+from apps.launcher.quickstart import QuickstartError
 
 HEADER = "# Made by bin/quickstart for this machine only; docs/configuration.md describes every variable.\n"
 # Random bytes of each secret; the password is short because people type it.
@@ -23,41 +22,35 @@ class EnvFile:
         self._process_environment = process_environment
 
     def value(self, name: str) -> str:
-        """Return the value of a variable, or an empty string when it is not set."""
+        """Return the value of a variable, or an empty string when it is not set.
+
+        :raises QuickstartError: when the file cannot be read; the message contains no line of it.
+        """
         return self._values().get(name, "").strip()
 
     def is_set(self, name: str) -> bool:
-        """Tell whether the variable is set, directly or by a file that ``NAME_FILE`` names."""
+        """Tell whether the variable is set, directly or by a file that ``NAME_FILE`` names.
+
+        :raises QuickstartError: when the file cannot be read; the message contains no line of it.
+        """
         return bool(self.value(name) or self.value(f"{name}_FILE"))
 
     def add_missing_secrets(self) -> list[str]:
-        """Generate the secrets that are not set, write them to the file, and return their names."""
+        """Generate the secrets that are not set, write them to the file, and return their names.
+
+        :raises QuickstartError: when the file cannot be read; the message contains no line of it.
+        """
         missing = [name for name in GENERATED if not self.is_set(name)]
         if missing:
-            self._write({name: secrets.token_urlsafe(GENERATED[name]) for name in missing})
+            new = {name: secrets.token_urlsafe(GENERATED[name]) for name in missing}
+            fill_in(self.path, new, header=HEADER)
         return missing
 
     def _values(self) -> Mapping[str, str]:
-        class Reader(environ.Env):  # type: ignore[misc]
-            ENVIRON = dict(self._process_environment)
-
-        if self.path.is_file():
-            Reader.read_env(self.path)
-        return Reader.ENVIRON
-
-    def _write(self, values: Mapping[str, str]) -> None:
-        path = self.path.resolve()
-        exists = path.exists()
-        text = path.read_text() if exists else HEADER
-        for name, value in values.items():
-            line = f"{name}={value}"
-            text, filled = re.subn(rf"(?m)^[ \t]*{name}[ \t]*=[ \t]*$", line, text, count=1)
-            if not filled:
-                text = f"{text.rstrip()}\n{line}\n"
-        draft = path.with_name(f"{path.name}.new")
-        draft.unlink(missing_ok=True)
-        mode = path.stat().st_mode & 0o777 if exists else 0o600
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        draft.chmod(mode)
-        draft.replace(path)
+        if not self.path.exists():
+            return self._process_environment
+        content = read_env_file(self.path)
+        if content.problems:
+            problems = "\n".join(f"  - {problem}" for problem in content.problems)
+            raise QuickstartError(f"The environment file cannot be used:\n{problems}", exit_status=2)
+        return {**content.values, **self._process_environment}

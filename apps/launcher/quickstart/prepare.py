@@ -73,6 +73,7 @@ def _prepare(*, set_admin_password: bool) -> dict[str, Any]:
             "password": settings.ADMIN_PASSWORD,
             "created": created,
         },
+        "notes": settings.ENVIRONMENT_NOTES,
     }
 
 

@@ -77,9 +77,10 @@ class Report:
         self.login(prepared)
 
     def login(self, prepared: Prepared) -> None:
-        """Write the login of the admin; the password is shown only when the user has just been created."""
-        shown = f" {prepared.password} (shown only now; " if prepared.is_admin_new else " ("
-        self.line("Login", f"user {prepared.username}, password{shown}it is ADMIN_PASSWORD in .env)")
+        """Write the login of the admin; the password is shown only when this run has generated it."""
+        is_shown = prepared.is_admin_new and prepared.is_password_new
+        shown = f" {prepared.password} (shown only now; it is ADMIN_PASSWORD in .env)" if is_shown else ""
+        self.line("Login", f"user {prepared.username}, password{shown or ': the one in ADMIN_PASSWORD'}")
 
 
 def _number(value: Any) -> str:

@@ -50,6 +50,7 @@ class Prepared:
     username: str
     password: str
     is_admin_new: bool
+    is_password_new: bool  # quickstart has generated it
 
 
 class Stack:
@@ -127,12 +128,14 @@ class Stack:
                 exit_status=2 if result.returncode == 2 else 1,  # noqa: PLR2004
             )
         done: dict[str, Any] = json.loads(result.stdout)
+        self.notes += done["notes"]
         return Prepared(
             categories=done["categories"],
             are_categories_new=done["categories_imported"],
             username=done["admin"]["username"],
             password=done["admin"]["password"],
             is_admin_new=done["admin"]["created"],
+            is_password_new=has_new_password,
         )
 
     def start_web(self) -> None:

@@ -147,6 +147,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 API_PAGES = frozenset({"/api/docs"})  # addresses of the API that are pages for people
+PROBES = frozenset({"/health", "/ready"})  # they answer whatever host they are asked by
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [

@@ -18,6 +18,7 @@ os.environ.update(
         "SECRET_KEY": "test-secret-key-that-is-long-enough-for-every-check",
         "WEBHOOK_SECRET": "test-webhook-secret",
         "COLLECT_SERVICE_API_KEY": "test-service-key",
+        "METRICS_TOKEN": "test-metrics-token",
         "ADMIN_USERNAME": "admin",
         "ADMIN_PASSWORD": "test-admin-password",
         "LOG_FORMAT": "json",

@@ -9,12 +9,13 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from tests.http import METRICS_HEADERS
+
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
 Log = Callable[[], list[dict[str, Any]]]
 ADDRESSES = (
     "/ready",
-    "/metrics",
     "/admin/",
     "/admin/data/",
     "/api/admin/system/status",
@@ -46,6 +47,7 @@ def test_while_a_server_is_gone(
     before = len(written_log())
     for address in ADDRESSES:
         ask(site if address.startswith("/admin/") else admin, address)
+    ask(Client(headers=METRICS_HEADERS), "/metrics")
     lines = written_log()[before:]
     assert "Service Unavailable: /ready" in {line["event"] for line in lines}
     assert nameless(lines) == []

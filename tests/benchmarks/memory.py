@@ -24,6 +24,7 @@ from urllib.parse import urlencode, urlsplit
 import psutil
 
 from tests.benchmarks.targets import Row
+from tests.http import METRICS_HEADERS
 from tests.integration.questions import Question
 from tests.integration.stack import Shape, Stack
 
@@ -150,7 +151,7 @@ class Mix:
         return Asked(self._random.choice(("/health", "/ready")), {"User-Agent": self._name()}, (200,))
 
     def _metrics(self) -> Asked:
-        return Asked("/metrics", self._caller, (200,))
+        return Asked("/metrics", METRICS_HEADERS, (200,))
 
     def _admin_page(self) -> Asked:
         headers = self._admin | {"Accept-Language": self._language()}

@@ -25,6 +25,7 @@ from apps.mengla.simulator.knobs import Knobs
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.simulator.state import SimulatorConfig
 from apps.mengla.store.figures import PARTIAL_HEADER
+from tests.http import METRICS_HEADERS
 from tests.integration.databases import Databases, SharedServers
 from tests.integration.parts import Caller, Cluster, WebServer, new_client
 from tests.integration.questions import Question, Questions
@@ -198,6 +199,7 @@ class Stack:
             "COLLECT_SERVICE_URL": self.simulator.url,
             "COLLECT_SERVICE_API_KEY": self.simulator.config.api_key,
             "WEBHOOK_SECRET": self.simulator.config.webhook_secret,
+            "METRICS_TOKEN": os.environ["METRICS_TOKEN"],
             "WEB_WORKERS": str(self.shape.web_workers or 1),
             "WEB_THREADS": str(self.shape.web_threads),
             "QUEUE_WORKERS": str(self.shape.queue_workers),
@@ -385,7 +387,7 @@ class Stack:
         with self.web.clients(self.token) as by_worker:
             for (client,) in by_worker.values():
                 wait_until(
-                    lambda client=client: set(client.get("/metrics").text.splitlines()) >= UP_SAMPLES,
+                    lambda client=client: metrics_of(client) >= UP_SAMPLES,
                     timeout_seconds=30,
                     what="this process knows of no outage",
                 )
@@ -419,3 +421,8 @@ class Stack:
 
 def _secret() -> str:
     return secrets.token_urlsafe(32)
+
+
+def metrics_of(client: httpx.Client) -> set[str]:
+    """The lines of ``/metrics``."""
+    return set(client.get("/metrics", headers=METRICS_HEADERS).text.splitlines())

@@ -137,10 +137,11 @@ class TrailingSlashMiddleware:
 
 
 class ApiMiddleware:
-    """Lets a request of the API skip the middleware below it, which only pages for people need.
+    """Lets a request of the API or of a probe skip the middleware below it, which only pages for people need.
 
     Of what the skipped ones do, it does what concerns the API: it refuses a wrong host (400), and sets
-    ``Content-Length`` and ``X-Frame-Options``.
+    ``Content-Length`` and ``X-Frame-Options``. A probe may have any host: balancers ask by the address of the
+    server, and the response contains no address.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -153,9 +154,11 @@ class ApiMiddleware:
         :raises django.core.exceptions.DisallowedHost: when ALLOWED_HOSTS does not have the host.
         """
         path = request.path_info
-        if not is_api_path(path) or path in settings.API_PAGES:
-            return self._get_page(request)
-        request.get_host()
+        is_probe = path in settings.PROBES and request.method in ("GET", "HEAD")
+        if not is_probe:
+            if not is_api_path(path) or path in settings.API_PAGES:
+                return self._get_page(request)
+            request.get_host()
         response = self._get_response(request)
         if isinstance(response, HttpResponse):
             response.headers.setdefault("Content-Length", str(len(response.content)))

@@ -7,12 +7,15 @@ used: each of them appends, on the right, the address that called it.
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.core.web.middleware import GetResponse
+
+_HOST_AND_PORT = re.compile(r"(?:([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?)")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -35,10 +38,14 @@ class TrustedProxyMiddleware:
 
 
 def client_address(proxy: str, forwarded_for: str) -> str:
-    """Return the right-most address that is not a trusted proxy; stops at text that is not an address."""
+    """Return the right-most address that is not a trusted proxy; stops at text that is not an address.
+
+    A proxy may write the port of its client, too; it is left out.
+    """
     nearest = proxy
     for hop in reversed(forwarded_for.split(",")):
-        address = _parse(hop.strip())
+        # A zone ("fe80::1%eth0") may be any text, and means something on the proxy only.
+        address = _parse(_without_port(hop.strip())) if "%" not in hop else None
         if address is None:
             break
         nearest = str(address)
@@ -49,6 +56,12 @@ def client_address(proxy: str, forwarded_for: str) -> str:
 
 def _is_trusted(address: Address | None) -> bool:
     return address is not None and any(address in network for network in settings.TRUSTED_PROXIES)
+
+
+def _without_port(hop: str) -> str:
+    """Return the address in ``192.0.2.1:80`` or ``[2001:db8::1]:80``, and any other text unchanged."""
+    found = _HOST_AND_PORT.fullmatch(hop)
+    return found[1] or found[2] if found else hop
 
 
 def _parse(text: str) -> Address | None:

@@ -26,6 +26,7 @@ from apps.core.storage.redis import get_redis
 from apps.mengla.choices import Action, CollectionStatus
 from tests.admin.alerts.receiver import Receiver
 from tests.admin.alerts.support import check, cool_down, end_collections, let_worker_be_silent, open_breaker
+from tests.http import METRICS_HEADERS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -178,7 +179,7 @@ class TestFailure:
         receiver.refused = {}
         assert outbox.deliver_due() == 2
         assert receiver.facts[-2:] == [FIRING, RESOLVED]
-        metrics = client.get("/metrics").content.decode()
+        metrics = client.get("/metrics", headers=METRICS_HEADERS).content.decode()
         assert 'collector_alert_notices_total{outcome="delivered"} 5.0' in metrics
 
     def test_nobody_listens(self, receiver: Receiver, settings: Any, written_log: Log) -> None:

@@ -32,6 +32,7 @@ from tests.admin.alerts.support import (
     let_last_check_be,
     let_worker_be_silent,
 )
+from tests.http import METRICS_HEADERS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -199,7 +200,7 @@ class TestCooldown:
         ]
         assert (shown["rule"], shown["status"]) == ("worker_silent", "firing")
         firing = 'collector_alert_firing{action="",rule="worker_silent",severity="critical"} 1.0'
-        assert firing in client.get("/metrics").content.decode()
+        assert firing in client.get("/metrics", headers=METRICS_HEADERS).content.decode()
 
     def test_many_checks_at_the_same_moment_tell_once_when_it_is_over(self, receiver: Receiver) -> None:
         fire()

@@ -47,7 +47,31 @@ def seen(address: str, forwarded_for: str | None = None, proto: str | None = Non
         ("nonsense", PROXY),
         (f"{STRANGER}, nonsense", PROXY),
         (f"{STRANGER}, , 10.0.0.8", "10.0.0.8"),
-        (f"{CLIENT}:4711", PROXY),
+        (f"{CLIENT}:4711", CLIENT),
+        (f"{STRANGER}:1, {CLIENT}:51234, 10.0.0.8:443", CLIENT),
+        (f"[::ffff:{CLIENT}]:443", CLIENT),
+        ("2001:db8::5", "2001:db8::5"),
+        ("[2001:db8::5]", "2001:db8::5"),
+        ("[2001:db8::5]:443", "2001:db8::5"),
+        ("[2001:DB8:0::5]:443 , [fd00::1]:443", "2001:db8::5"),
+        ("2001:db8::5:443", "2001:db8::5:443"),  # an address, too: a port needs brackets
+        (f"[{CLIENT}]:443", CLIENT),
+        (f"{CLIENT}:", PROXY),
+        (f"{CLIENT}:port", PROXY),
+        (f"{CLIENT}:123456", PROXY),
+        ("198.51.100.256:80", PROXY),
+        ("[2001:db8::5", PROXY),
+        ("[2001:db8::5]:", PROXY),
+        ("[]:443", PROXY),
+        (":443", PROXY),
+        ("unknown", PROXY),
+        ("_hidden", PROXY),
+        (f"for={CLIENT}", PROXY),
+        ("fe80::1%eth0", PROXY),
+        (f"{CLIENT}, unknown, 10.0.0.8", "10.0.0.8"),
+        (f",{CLIENT}", CLIENT),
+        (f"{CLIENT},", PROXY),
+        (f"\t{CLIENT}:80\t", CLIENT),
         ("<script>\x00", PROXY),
     ],
 )
@@ -124,10 +148,10 @@ class TestLogins:
         assert statuses == [401] * 10 + [429]
 
 
-def test_metrics_stay_closed_to_strangers_through_a_proxy_on_this_machine(
-    client: Client, settings: Any
+@pytest.mark.parametrize("forwarded_for", [None, CLIENT, "127.0.0.1"])
+def test_metrics_ask_everybody_for_the_token(
+    client: Client, settings: Any, forwarded_for: str | None
 ) -> None:
     settings.TRUSTED_PROXIES = [ip_network("127.0.0.1/32")]
-    for header in ({}, {"HTTP_X_FORWARDED_FOR": CLIENT}, {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}):
-        status = client.get("/metrics", REMOTE_ADDR="127.0.0.1", **header).status_code
-        assert status == (403 if header else 200)
+    header = {} if forwarded_for is None else {"HTTP_X_FORWARDED_FOR": forwarded_for}
+    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1", **header).status_code == 401

@@ -8,6 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
+from tests.http import METRICS_HEADERS
 from tests.integration.databases import OwnServers, stopped
 from tests.integration.samples import samples_of, value
 from tests.integration.stack import Stack
@@ -25,7 +26,7 @@ COUNTERS = (("get", "/api/admin/metrics"), ("get", "/api/admin/metrics/latency")
 
 def assert_scraped(hanging: Collection[str], client: httpx.Client) -> None:
     """A scrape has what the servers that answer know, and says which ones do not."""
-    scraped = in_time(partial(client.get, "/metrics"))
+    scraped = in_time(partial(client.get, "/metrics", headers=METRICS_HEADERS))
     assert scraped.status_code == 200
     samples = samples_of(scraped.text)
     is_mongo_up, is_redis_up = "mongo" not in hanging, "redis" not in hanging

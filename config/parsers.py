@@ -31,6 +31,8 @@ _HTTP_URL = re.compile(rf"[Hh][Tt][Tt][Pp][Ss]?://{_AUTHORITY}(?:/[A-Za-z0-9/._~
 _ORIGIN = re.compile(rf"(?!.*[A-Z])https?://{_AUTHORITY}")
 _REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
 _REDIS_OPTIONS = frozenset({"client_name", "db", "password", "username"})
+_PATH = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_TAKEN_PATHS = frozenset({"api", "health", "i18n", "metrics", "ready", "static"})  # see config/urls.py
 _HEADER_VALUE = re.compile(r"[!-~]+")
 _MAX_PORT = 65_535
 _MAX_KEY_LENGTH = 4096
@@ -195,6 +197,18 @@ def origins(raw: str) -> tuple[str, ...]:
                 "after host and port"
             )
     return values
+
+
+def admin_path(raw: str) -> str:
+    """The path of the admin below the root, which no other address begins with; it ends with one slash."""
+    path = raw.strip("/")
+    if not _PATH.fullmatch(path) or path.partition("/")[0].lower() in _TAKEN_PATHS:
+        taken = ", ".join(sorted(_TAKEN_PATHS))
+        raise ValueError(
+            "must be a path of 1 to 100 letters, digits, '-', '_' and '/', such as ops/ or ops/admin/, which "
+            f"begins with none of the others here: {taken}"
+        )
+    return f"{path}/"
 
 
 def cron(raw: str) -> str:

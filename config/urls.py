@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
@@ -19,7 +20,7 @@ urlpatterns = [
     path("health", core_views.health, name="health"),
     path("ready", core_views.ready, name="ready"),
     path("metrics", prometheus, name="metrics"),
-    path("admin/", admin.site.urls),
+    path(settings.ADMIN_PATH, admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),  # the language switch of the admin
     path("api/", include("apps.mengla.urls")),  # first of the API: addresses are tried in this order
     path("api/schema", SchemaView.as_view(), name="schema"),

@@ -116,6 +116,12 @@ class Environment(CollectingVariables, AlertVariables):
         is_required_in_production=True,
     )
 
+    ADMIN_PATH: str = _variable(
+        parsers.admin_path,
+        default="admin/",
+        example="ops/",
+        help="Path of the admin pages, if another program needs /admin/ at this address.",
+    )
     JWT_SECRET: str | None = _variable(
         parsers.text_of(
             min_length=32,

@@ -103,6 +103,10 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
     "http(s) URL": (["http://a.example.com", "https://a.example.com/base/"], ["a.example.com", "ftp://a"]),
     "MongoDB URI": (["mongodb://a.example.com", "mongodb+srv://a.example.com"], ["a.example.com"]),
     "Redis URL": (["redis://a", "rediss://a/1", "unix:///run/a"], ["a:6379", "redis://a?socket_timeout=1"]),
+    "path": (
+        ["admin", "/ops/admin/", "a" * 100],
+        ["api/admin", "Static", "a b", "../x", "/", "a//b", "a" * 101],
+    ),
     "cron expression": (["0 2 * * *"], ["0 2 * *", "@daily"]),
     "1 to 63 letters, digits, `_`, `-`": (["a_b-1", "a" * 63], ["", "a" * 64, "a.b"]),
     "1 to 4096 ASCII characters, no spaces": (["a", "a" * 4096], ["", "a" * 4097, "a b", "é"]),

@@ -73,6 +73,7 @@ def _prepare(*, set_admin_password: bool) -> dict[str, Any]:
             "password": settings.ADMIN_PASSWORD,
             "created": created,
         },
+        "admin_path": settings.ADMIN_PATH,
         "notes": settings.ENVIRONMENT_NOTES,
     }
 

@@ -65,7 +65,7 @@ class Report:
         self.say()
         self.line("API", f"{stack.web_url}/api/")
         self.line("API docs", f"{stack.web_url}/api/docs")
-        self.line("Admin", f"{stack.web_url}/admin/")
+        self.line("Admin", f"{stack.web_url}/{prepared.admin_path}")
         self.line("Health", f"{stack.web_url}/health and {stack.web_url}/ready")
         if stack.simulator_url:
             self.line("Simulator", f"{stack.simulator_url}/stats (it serves made-up figures)")

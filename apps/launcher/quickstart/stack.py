@@ -47,6 +47,7 @@ class Prepared:
 
     categories: int
     are_categories_new: bool
+    admin_path: str  # without a slash at its beginning
     username: str
     password: str
     is_admin_new: bool
@@ -132,6 +133,7 @@ class Stack:
         return Prepared(
             categories=done["categories"],
             are_categories_new=done["categories_imported"],
+            admin_path=done["admin_path"],
             username=done["admin"]["username"],
             password=done["admin"]["password"],
             is_admin_new=done["admin"]["created"],

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from config import admin_site as _admin_site
 from config import env as _env
+from config import input_names as _input_names
 from config.logs import configure_logging
 
 BASE_DIR = _env.BASE_DIR
@@ -263,6 +264,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+INPUT_NAME_GROUPS = _input_names.INPUT_NAME_GROUPS
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "MengLa Collector",
     "DESCRIPTION": "Ozon market figures: rankings, distributions and trends by category and period.",

@@ -10,7 +10,6 @@ from rest_framework.exceptions import APIException
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.auth import selectors, services
 from apps.auth.permissions import IsAdmin, IsReader, Needs
@@ -26,17 +25,18 @@ from apps.auth.serializers import (
     TokenSerializer,
 )
 from apps.core.api.serializers import PageQuerySerializer
-from apps.core.api.viewsets import ViewSet
+from apps.core.api.viewsets import StrictView, ViewSet
 from apps.core.errors import DomainError
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-class LoginView(APIView):
+class LoginView(StrictView):
     """Exchanges a username and password for a login token."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    inputs: ClassVar = {"post": LoginSerializer}
 
     @extend_schema(
         operation_id="auth_login",
@@ -58,7 +58,7 @@ class LoginView(APIView):
         return Response(LoginResultSerializer(result).data, headers=_NO_STORE)
 
 
-class MeView(APIView):
+class MeView(StrictView):
     """Describes the caller."""
 
     permission_classes = (IsReader,)
@@ -73,6 +73,7 @@ class TokenViewSet(ViewSet):
     """API tokens: create, list, revoke."""
 
     permission_classes = (IsAdmin,)
+    inputs: ClassVar = {"create": NewTokenSerializer, "list": PageQuerySerializer}
     changes: ClassVar = {
         "create": Needs("collector_auth.add_apitoken"),
         "destroy": Needs("collector_auth.change_apitoken"),
@@ -87,8 +88,7 @@ class TokenViewSet(ViewSet):
     )
     def create(self, request: Request) -> Response:
         """Create an API token."""
-        serializer = NewTokenSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        serializer = self.valid_input(request)
         token = services.create_token(**serializer.validated_data, created_by=_principal(request).username)
         return Response(CreatedTokenSerializer(token).data, status=status.HTTP_201_CREATED, headers=_NO_STORE)
 
@@ -101,8 +101,7 @@ class TokenViewSet(ViewSet):
     )
     def list(self, request: Request) -> Response:
         """List the API tokens."""
-        query = PageQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = self.valid_input(request)
         page = selectors.list_tokens(**query.validated_data)
         tokens = TokenSerializer(page.rows, many=True).data
         return Response({"tokens": tokens, "next_cursor": page.next_cursor})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
-from rest_framework.viewsets import ViewSet
 
 from apps.categories.entries import category_entry, tree_entry
 from apps.categories.serializers import CategorySerializer
 from apps.core.api.cached_response import found_response
+from apps.core.api.viewsets import ViewSet
 
 
 @extend_schema(tags=["categories"])

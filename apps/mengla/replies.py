@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from apps.core.api.cached_response import entry_reply
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, success_body
 from apps.core.api.replies import Environ, Reply
+from apps.core.api.serializers import refuse_parameters
 from apps.core.caching.replay import allow_replay
 from apps.core.errors import NotFound
 from apps.mengla.choices import Action, CollectionStatus
@@ -89,7 +90,11 @@ class CollectionAddress:
     collection_id: str
 
     def question_of(self, parameters: Mapping[str, Any]) -> None:
-        """Ignore the parameters."""
+        """Refuse all parameters.
+
+        :raises rest_framework.exceptions.ValidationError: when there is one.
+        """
+        refuse_parameters(parameters)
 
     def reply(self, environ: Environ, question: None, caller_name: str) -> Reply:
         """Read the state of the collection.

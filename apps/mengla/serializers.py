@@ -10,7 +10,14 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from apps.core.api.parsers import loads_shallow
-from apps.core.api.serializers import PageQuerySerializer, QuerySerializer, ReusingSerializer
+from apps.core.api.serializers import (
+    PageQuerySerializer,
+    QuerySerializer,
+    ReusingSerializer,
+    StrictBooleanField,
+    StrictIntegerField,
+)
+from apps.core.errors import InvalidInput
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.queries.freshness import freshness_of
 from apps.mengla.reading.read import MAX_WAIT_SECONDS
@@ -43,16 +50,6 @@ class _FiguresSerializer(ReusingSerializer):
     starRange = _Text(help_text="First period of a trend.")
     endRange = _Text(help_text="Last period of a trend.")
     product_id = _Text(trim_whitespace=True)
-    wait = serializers.IntegerField(
-        required=False,
-        default=0,
-        min_value=0,
-        max_value=MAX_WAIT_SECONDS,
-        help_text="Seconds to wait for a collection.",
-    )
-    refresh = serializers.BooleanField(
-        required=False, default=False, help_text="Skip the caches and collect again."
-    )
 
     cat_field = "catId"
 
@@ -70,6 +67,20 @@ class _FiguresSerializer(ReusingSerializer):
             "product_id": data.get("product_id") or "",
             "extra": data.get("extra") or {},
         }
+
+
+_WAIT: dict[str, Any] = {
+    "required": False,
+    "default": 0,
+    "min_value": 0,
+    "max_value": MAX_WAIT_SECONDS,
+    "help_text": "Seconds to wait for a collection.",
+}
+_REFRESH: dict[str, Any] = {
+    "required": False,
+    "default": False,
+    "help_text": "Skip the caches and collect again.",
+}
 
 
 class _ExtraField(serializers.DictField):
@@ -93,6 +104,8 @@ class _ExtraTextField(serializers.JSONField):
             value = loads_shallow(str(data).encode())
         except (ParseError, UnicodeEncodeError):
             self.fail("invalid")
+        except InvalidInput as error:
+            raise serializers.ValidationError(error.fields) from error
         if not isinstance(value, dict):
             self.fail("not_an_object")
         return value
@@ -118,6 +131,8 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
     action = serializers.ChoiceField(
         choices=Action.choices, required=False, default=Action.INDUSTRY_VIEW.value
     )
+    wait = serializers.IntegerField(**_WAIT)
+    refresh = serializers.BooleanField(**_REFRESH)
     extra = _ExtraTextField(help_text="Further parameters, as JSON text.")
 
 
@@ -125,6 +140,8 @@ class FiguresBodySerializer(_FiguresSerializer):
     """The body of the POST addresses whose path names the action."""
 
     catId = _Text(help_text="A catId; empty or all for all categories taken together.")
+    wait = StrictIntegerField(**_WAIT)
+    refresh = StrictBooleanField(**_REFRESH)
     extra = _ExtraField()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -36,6 +38,12 @@ _FIGURES = {
 @extend_schema(tags=["mengla"])
 class FiguresViewSet(ViewSet):
     """Serves figures; waits for the collection service only when the caller asks it to (``wait``)."""
+
+    inputs: ClassVar = {
+        "read": FiguresParametersSerializer,
+        "query": FiguresQuerySerializer,
+        **dict.fromkeys(("high", "hot", "chance", "industry_view", "industry_trend"), FiguresBodySerializer),
+    }
 
     @extend_schema(operation_id="mengla_read", parameters=[FiguresParametersSerializer], responses=_FIGURES)
     def read(self, request: Request) -> HttpResponse:
@@ -87,13 +95,14 @@ class CollectionViewSet(ViewSet):
 class RecordViewSet(ViewSet):
     """The stored records."""
 
+    inputs: ClassVar = {"list": RecordsQuerySerializer}
+
     @extend_schema(
         operation_id="mengla_records", parameters=[RecordsQuerySerializer], responses=RecordPageSerializer
     )
     def list(self, request: Request) -> Response:
         """List the stored records, newest first."""
-        serializer = RecordsQuerySerializer(data=request.query_params)
-        serializer.is_valid(raise_exception=True)
+        serializer = self.valid_input(request)
         page = selectors.list_records(**build_record_filter(serializer.validated_data))
         records = RecordSerializer(page.rows, many=True).data
         return Response({"records": records, "next_cursor": page.next_cursor})

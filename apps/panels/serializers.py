@@ -75,7 +75,7 @@ class PanelConfigChangeSerializer(ExactSerializer):
     """A change of the modules, of the layout, or of both."""
 
     modules: serializers.ListSerializer[Any] = serializers.ListSerializer(
-        child=PanelModuleChangeSerializer(), required=False, max_length=_MAX_LIST
+        child=PanelModuleChangeSerializer(), required=False, allow_empty=False, max_length=_MAX_LIST
     )
     layout = PanelLayoutChangeSerializer(required=False)
     version = StrictIntegerField(

@@ -43,6 +43,7 @@ class PanelConfigViewSet(ViewSet):
 
     permission_classes = (IsAdminToChange,)
     changes: ClassVar = {"update": Needs("panels.change_panelmodule")}
+    inputs: ClassVar = {"update": PanelConfigChangeSerializer}
 
     @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
     def retrieve(self, request: Request) -> HttpResponse:
@@ -61,9 +62,7 @@ class PanelConfigViewSet(ViewSet):
     )
     def update(self, request: Request) -> HttpResponse:
         """Change modules, layout or both; returns the new configuration."""
-        change = PanelConfigChangeSerializer(data=request.data)
-        change.is_valid(raise_exception=True)
-        data = change.validated_data
+        data = self.valid_input(request).validated_data
         config = services.change_config(
             changed_by=request.user.get_username(),
             modules=data.get("modules", ()),
@@ -92,6 +91,7 @@ class PanelTaskViewSet(ViewSet):
         "run": Needs("sync_tasks.change_synctask"),
         "fill": Needs("mengla.change_collection"),
     }
+    inputs: ClassVar = {"fill": FillSerializer}
 
     @extend_schema(operation_id="panel_tasks", summary="List panel tasks", responses=PanelTaskListSerializer)
     def list(self, request: Request) -> Response:
@@ -122,8 +122,7 @@ class PanelTaskViewSet(ViewSet):
     )
     def fill(self, request: Request) -> Response:
         """Start a run that collects what is missing, empty, or provisional and due in a range."""
-        wanted = FillSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        wanted = self.valid_input(request)
         start, end = wanted.periods()
         started = services.fill_gaps(
             order=order_of(request), start=start, end=end, selection=wanted.selection()

@@ -11,7 +11,13 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from apps.core import market_clock
-from apps.core.api.serializers import DayField, PageQuerySerializer, StrictBooleanField, UtcDateTimeField
+from apps.core.api.serializers import (
+    DayField,
+    ExactSerializer,
+    PageQuerySerializer,
+    StrictBooleanField,
+    UtcDateTimeField,
+)
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.responses import WaitingSerializer, waiting_json
 from apps.sync_tasks.selectors import Obstacles, failures_of, progress_of, waiting_of
@@ -155,7 +161,7 @@ class SyncTasksTodaySerializer(serializers.Serializer[Any]):
     tasks = SyncTaskSerializer(many=True)
 
 
-class DeletionSerializer(serializers.Serializer[Any]):
+class DeletionSerializer(ExactSerializer):
     """What is deleted besides the sync task."""
 
     delete_data = StrictBooleanField(

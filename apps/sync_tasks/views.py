@@ -37,6 +37,7 @@ class SyncTaskViewSet(ViewSet):
         "retry": Needs("sync_tasks.change_synctask"),
         "destroy": Needs("sync_tasks.delete_synctask", delete_data="mengla.delete_record"),
     }
+    inputs: ClassVar = {"list": SyncTaskQuerySerializer, "destroy": DeletionSerializer}
 
     @extend_schema(
         operation_id="sync_tasks_list",
@@ -47,8 +48,7 @@ class SyncTaskViewSet(ViewSet):
     )
     def list(self, request: Request) -> Response:
         """List sync tasks."""
-        query = SyncTaskQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = self.valid_input(request)
         page = selectors.list_runs(**query.list_arguments())
         tasks = SyncTaskSerializer(page.rows, many=True).data
         return Response({"tasks": tasks, "next_cursor": page.next_cursor})
@@ -113,8 +113,7 @@ class SyncTaskViewSet(ViewSet):
     )
     def destroy(self, request: Request, run_id: str) -> Response:
         """Delete a sync task."""
-        deletion = DeletionSerializer(data=request.data)
-        deletion.is_valid(raise_exception=True)
+        deletion = self.valid_input(request)
         deleted = services.delete_run(
             run_id=run_id,
             is_data_deleted=deletion.validated_data["delete_data"],

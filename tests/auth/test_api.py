@@ -39,7 +39,7 @@ BAD_TOKENS: list[tuple[dict[str, Any], str]] = [
     ({"label": "fine", "scope": ["admin"]}, "scope"),
     ({"label": "fine", "scope": nested(20)}, "scope"),
     ({"label": "fine", "scope": None}, "scope"),
-    ({"label": "fine", "expire_hours": 1}, "non_field_errors"),
+    ({"label": "fine", "expire_hours": 1}, "expire_hours"),
 ]
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]

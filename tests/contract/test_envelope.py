@@ -26,7 +26,7 @@ ROUTES = api_routes()
 LARGEST_BYTES = 2 * 1024 * 1024
 # Names of fields of any request; each address reads some of them.
 FIELDS = (
-    b"action actions catId cat_ids dateType timest starRange endRange wait refresh extra granularity"
+    b"action actions catId catIds dateType timest starRange endRange wait refresh extra granularity"
     b" startDate username password label scope expires_hours delete_data modules layout version limit"
     b" rule_name confirm targets apply duration_minutes"
 ).split()

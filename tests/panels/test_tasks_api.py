@@ -334,7 +334,7 @@ class TestFill:
             ({"catId": "1000\0"}, "catId"),
             ({"catId": "$where"}, "catId"),
             ({"catId": "１０００"}, "catId"),
-            ({"category": "1000"}, "non_field_errors"),
+            ({"category": "1000"}, "category"),
         ],
     )
     def test_bad_input_starts_nothing(self, admin: APIClient, change: dict[str, Any], field: str) -> None:

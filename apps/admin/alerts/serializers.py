@@ -9,7 +9,7 @@ from rest_framework import serializers
 from apps.admin.alerts.silences import MAX_MINUTES
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
-from apps.core.api.serializers import QuerySerializer, StrictIntegerField, UtcDateTimeField
+from apps.core.api.serializers import ExactSerializer, QuerySerializer, StrictIntegerField, UtcDateTimeField
 
 MAX_HISTORY = 1000
 _DEFAULT_HISTORY = 100
@@ -87,7 +87,7 @@ class AlertHistorySerializer(serializers.Serializer[Any]):
     events = AlertEventSerializer(many=True)
 
 
-class SilenceBodySerializer(serializers.Serializer[Any]):
+class SilenceBodySerializer(ExactSerializer):
     """Which rule to silence, and for how long."""
 
     rule_name = serializers.ChoiceField(choices=AlertRule.choices)

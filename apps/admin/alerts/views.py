@@ -32,6 +32,7 @@ class AlertViewSet(ViewSet):
     """The alerts, their history and their silences."""
 
     permission_classes = (IsAdmin,)
+    inputs: ClassVar = {"history": HistoryQuerySerializer, "silence": SilenceBodySerializer}
     changes: ClassVar = {
         "check": Needs(),  # the schedule does the same every minute, and the caller cannot choose the result
         "silence": Needs("collector_admin.change_alert"),
@@ -58,8 +59,7 @@ class AlertViewSet(ViewSet):
     )
     def history(self, request: Request) -> Response:
         """List the events."""
-        query = HistoryQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = self.valid_input(request)
         events = list_history(limit=query.validated_data["limit"])
         return Response(AlertHistorySerializer({"events": events}).data)
 
@@ -85,8 +85,7 @@ class AlertViewSet(ViewSet):
     )
     def silence(self, request: Request) -> Response:
         """Silence a rule."""
-        body = SilenceBodySerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = self.valid_input(request)
         rule, silenced_by = AlertRule(body.validated_data["rule_name"]), request.user.get_username()
         until = silence_rule(rule, minutes=body.validated_data["duration_minutes"], silenced_by=silenced_by)
         silence = {"rule_name": rule.value, "silenced_until": until, "silenced_by": silenced_by}

@@ -20,7 +20,7 @@ class WarmUpSerializer(ExactSerializer):
     """Which figures to put into the shared cache."""
 
     actions = ActionsField()
-    cat_ids = FilterListField(
+    catIds = FilterListField(
         child=StrictTextField(max_length=_MAX_TEXT, allow_blank=True),
         max_length=_MAX_CATEGORIES,
         help_text=(

@@ -24,6 +24,7 @@ class CacheViewSet(ViewSet):
     """The two tiers of the cache."""
 
     permission_classes = (IsAdmin,)
+    inputs: ClassVar = {"warm_up": WarmUpSerializer}
     changes: ClassVar = {
         "warm_up": Needs("sync_tasks.change_synctask"),
         "clear_l1": Needs(SUPERUSER),
@@ -48,11 +49,9 @@ class CacheViewSet(ViewSet):
     )
     def warm_up(self, request: Request) -> Response:
         """Start a warm-up."""
-        serializer = WarmUpSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        wanted = serializer.validated_data
+        wanted = self.valid_input(request).validated_data
         plan = warm_up_plan(
-            select(cat_ids=wanted.get("cat_ids") or (), actions=wanted.get("actions") or (), field="cat_ids"),
+            select(cat_ids=wanted.get("catIds") or (), actions=wanted.get("actions") or (), field="catIds"),
             granularities=wanted.get("granularities") or (),
             limit=wanted["limit"],
         )

@@ -6,11 +6,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.core.api.serializers import ConfirmationField, StrictBooleanField, StrictChoiceField
+from apps.core.api.serializers import (
+    ConfirmationField,
+    ExactSerializer,
+    StrictBooleanField,
+    StrictChoiceField,
+)
 from apps.mengla.maintenance.purge import PurgeTarget
 
 
-class PurgeSerializer(serializers.Serializer[dict[str, Any]]):
+class PurgeSerializer(ExactSerializer):
     """What to delete."""
 
     confirm = ConfirmationField()
@@ -33,7 +38,7 @@ class PurgedSerializer(serializers.Serializer[Any]):
     is_complete = serializers.BooleanField(help_text="False when more is left: repeat the request.")
 
 
-class RemoveDuplicatesSerializer(serializers.Serializer[dict[str, Any]]):
+class RemoveDuplicatesSerializer(ExactSerializer):
     """Whether to delete the duplicates."""
 
     apply = StrictBooleanField(required=False, default=False, help_text="When false, they are only counted.")

@@ -27,6 +27,7 @@ class DataViewSet(ViewSet):
     """Deletions, which cannot be undone."""
 
     permission_classes = (IsAdmin,)
+    inputs: ClassVar = {"purge": PurgeSerializer, "remove_duplicates": RemoveDuplicatesSerializer}
     changes: ClassVar = {
         "purge": Needs(SUPERUSER),
         "remove_duplicates": Needs(apply=SUPERUSER),
@@ -44,8 +45,7 @@ class DataViewSet(ViewSet):
     )
     def purge(self, request: Request) -> Response:
         """Delete the targets."""
-        wanted = PurgeSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        wanted = self.valid_input(request)
         purged = purge(
             targets={PurgeTarget(name) for name in wanted.validated_data["targets"]},
             purged_by=request.user.get_username(),
@@ -65,8 +65,7 @@ class DataViewSet(ViewSet):
     )
     def remove_duplicates(self, request: Request) -> Response:
         """Find duplicates, and delete them if the request says so."""
-        wanted = RemoveDuplicatesSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        wanted = self.valid_input(request)
         report = remove_duplicate_records(
             is_applied=wanted.validated_data["apply"],
             requested_by=request.user.get_username(),

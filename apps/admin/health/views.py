@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.health.serializers import (
     CollectHealthSerializer,
@@ -15,6 +16,7 @@ from apps.admin.health.serializers import (
 from apps.admin.health.services import collect_health, process_facts, system_status
 from apps.auth.permissions import IsAdmin
 from apps.core import market_clock
+from apps.core.api.viewsets import ViewSet
 
 
 @extend_schema(tags=["admin"])
@@ -22,6 +24,7 @@ class HealthViewSet(ViewSet):
     """The state of the collecting and of the whole installation."""
 
     permission_classes = (IsAdmin,)
+    inputs: ClassVar = {"collecting": HealthQuerySerializer}
 
     @extend_schema(
         operation_id="admin_collect_health",
@@ -32,8 +35,7 @@ class HealthViewSet(ViewSet):
     )
     def collecting(self, request: Request) -> Response:
         """Report on the collecting."""
-        query = HealthQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = self.valid_input(request)
         day = query.validated_data.get("date", market_clock.today())
         report = collect_health(day)
         found = {"date": day, "is_complete": report.is_complete, **report.parts}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -9,11 +11,11 @@ from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.admin.metrics import access, exposition, summary
 from apps.admin.metrics.serializers import DaysQuerySerializer, LatencySerializer, MetricsSerializer
 from apps.auth.permissions import IsAdmin
+from apps.core.api.viewsets import ViewSet
 
 
 @extend_schema(tags=["admin"])
@@ -21,6 +23,7 @@ class MetricsViewSet(ViewSet):
     """Counts and durations."""
 
     permission_classes = (IsAdmin,)
+    inputs: ClassVar = {"list": DaysQuerySerializer, "latency": DaysQuerySerializer}
 
     @extend_schema(
         operation_id="admin_metrics",
@@ -31,7 +34,7 @@ class MetricsViewSet(ViewSet):
     )
     def list(self, request: Request) -> Response:
         """Return the counts."""
-        return Response(MetricsSerializer(summary.read_metrics(days=_days_of(request))).data)
+        return Response(MetricsSerializer(summary.read_metrics(days=self._days_of(request))).data)
 
     @extend_schema(
         operation_id="admin_metrics_latency",
@@ -42,7 +45,10 @@ class MetricsViewSet(ViewSet):
     )
     def latency(self, request: Request) -> Response:
         """Return the durations."""
-        return Response(LatencySerializer(summary.read_latency(days=_days_of(request))).data)
+        return Response(LatencySerializer(summary.read_latency(days=self._days_of(request))).data)
+
+    def _days_of(self, request: Request) -> int:
+        return int(self.valid_input(request).validated_data["days"])
 
 
 @never_cache
@@ -53,9 +59,3 @@ def prometheus(request: HttpRequest) -> HttpResponse:
     if refusal is not None:
         return refusal
     return HttpResponse(exposition.expose(), content_type=CONTENT_TYPE_LATEST)
-
-
-def _days_of(request: Request) -> int:
-    query = DaysQuerySerializer(data=request.query_params)
-    query.is_valid(raise_exception=True)
-    return int(query.validated_data["days"])

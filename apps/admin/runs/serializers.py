@@ -10,6 +10,7 @@ from rest_framework import serializers
 from apps.core import market_clock
 from apps.core.api.serializers import (
     ConfirmationField,
+    ExactSerializer,
     GranularityField,
     StrictBooleanField,
     StrictTextField,
@@ -137,7 +138,7 @@ class CoverageSerializer(serializers.Serializer[Coverage]):
         return len(coverage.cat_ids)
 
 
-class CancelAllSerializer(serializers.Serializer[dict[str, Any]]):
+class CancelAllSerializer(ExactSerializer):
     """The confirmation."""
 
     confirm = ConfirmationField()

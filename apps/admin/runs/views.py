@@ -30,6 +30,12 @@ class CollectingViewSet(ViewSet):
     """What is stored, and the runs that collect what is missing."""
 
     permission_classes = (IsAdmin,)
+    inputs: ClassVar = {
+        "status": RangeSerializer,
+        "full_crawl": FullCrawlSerializer,
+        "backfill": BackfillSerializer,
+        "cancel_all": CancelAllSerializer,
+    }
     changes: ClassVar = {
         "status": Needs(),
         "full_crawl": Needs("sync_tasks.change_synctask"),
@@ -45,8 +51,7 @@ class CollectingViewSet(ViewSet):
     )
     def status(self, request: Request) -> Response:
         """Return which figures are present, empty or missing."""
-        serializer = RangeSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        serializer = self.valid_input(request)
         first, last = serializer.periods()
         found = coverage(start=first, end=last, selection=serializer.selection())
         return Response(CoverageSerializer(found).data)
@@ -63,8 +68,7 @@ class CollectingViewSet(ViewSet):
     )
     def full_crawl(self, request: Request) -> Response:
         """Start a full crawl."""
-        serializer = FullCrawlSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        serializer = self.valid_input(request)
         return started_response(start(serializer.plan(), order_of(request)))
 
     @extend_schema(
@@ -76,8 +80,7 @@ class CollectingViewSet(ViewSet):
     )
     def backfill(self, request: Request) -> Response:
         """Start a backfill."""
-        serializer = BackfillSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        serializer = self.valid_input(request)
         plan = backfill_plan(
             *serializer.periods(),
             selection=serializer.selection(),
@@ -98,5 +101,5 @@ class CollectingViewSet(ViewSet):
     )
     def cancel_all(self, request: Request) -> Response:
         """Cancel all runs and all queued collections."""
-        CancelAllSerializer(data=request.data).is_valid(raise_exception=True)
+        self.valid_input(request)
         return Response(CancelledAllSerializer(cancel_all(cancelled_by=request.user.get_username())).data)

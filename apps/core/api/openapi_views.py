@@ -12,18 +12,18 @@ from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.core.api.cached_response import entry_response
 from apps.core.api.envelope import dump_json
 from apps.core.api.renderers import EnvelopeRenderer
+from apps.core.api.viewsets import StrictView
 from apps.core.caching.tiers import Entry, build_entry
 from apps.core.storage.clock import unix_now
 
 _HTTP_OK = 200
 
 
-class SchemaView(APIView):
+class SchemaView(StrictView):
     """Serves the OpenAPI document as JSON, without the envelope, as OpenAPI tools expect."""
 
     authentication_classes = ()
@@ -35,7 +35,7 @@ class SchemaView(APIView):
         return entry_response(request._request, _document())
 
 
-class DocsView(SpectacularSwaggerView):
+class DocsView(StrictView, SpectacularSwaggerView):
     """Serves the page that shows the OpenAPI document; errors have the envelope."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:

@@ -1,7 +1,8 @@
-"""Parsers of request bodies: strict JSON, limited in size and depth."""
+"""Parsers of request bodies: strict JSON, limited in size and depth, each name once."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -13,13 +14,16 @@ from rest_framework.parsers import BaseParser
 
 from apps.core.api.bodies import announced_bytes, read_bounded
 from apps.core.api.envelope import JSON_CONTENT_TYPE
+from apps.core.errors import InvalidInput
 
 # No request of this API needs more. Much deeper data cannot even be printed in an error message.
 MAX_DEPTH = 32
+MAX_NAMED = 5  # how many wrong names an error shows
+_MAX_SHOWN = 40  # characters of each
 
 
 class StrictJSONParser(BaseParser):
-    """Parses UTF-8 JSON; NaN, lone surrogates, trailing text and deep nesting are errors."""
+    """Parses UTF-8 JSON; NaN, lone surrogates, repeated names, trailing text and deep nesting are errors."""
 
     media_type = JSON_CONTENT_TYPE
 
@@ -32,6 +36,7 @@ class StrictJSONParser(BaseParser):
         """Return the parsed body.
 
         :raises ParseError: when it is not JSON, or nested deeper than ``MAX_DEPTH``.
+        :raises InvalidInput: when an object has a name twice.
         :raises PayloadTooLarge: when it is over DATA_UPLOAD_MAX_MEMORY_SIZE.
         """
         request = (parser_context or {}).get("request")
@@ -44,29 +49,83 @@ class StrictJSONParser(BaseParser):
 
 
 def loads_shallow(body: bytes) -> Any:
-    """Parse JSON bytes that are nested no deeper than ``MAX_DEPTH``.
+    """Parse JSON bytes that are nested no deeper than ``MAX_DEPTH`` and give each name once.
 
     :raises ParseError: when they are not JSON, or deeper.
+    :raises InvalidInput: when an object has a name twice, also in two spellings (``"\\u0061"`` is ``"a"``).
     """
     data = loads(body)
-    if _is_deeper(data, MAX_DEPTH):
-        raise ParseError(_("The JSON is nested too deeply."))
+    # Each name has a colon behind it. Of a name given twice orjson keeps one, so there are more colons than
+    # names. Texts may have colons, too, so a body that has more is parsed again, by the slow way.
+    if body.count(b":") != _count_names(data) and (repeated := _repeated_names(body)):
+        messages = {name: [_("Must not be given more than once.")] for name in repeated}
+        raise InvalidInput(_("The input is not valid."), fields=messages)
     return data
 
 
-def _is_deeper(data: Any, limit: int) -> bool:
-    """Whether JSON data is nested deeper than ``limit`` objects and arrays; checks level by level."""
+def _count_names(data: Any) -> int:
+    """Return how many names all objects in the data have together; goes down level by level.
+
+    :raises ParseError: when it is nested deeper than ``MAX_DEPTH`` objects and arrays.
+    """
+    count = 0
     level = [data]
-    for _depth in range(limit + 1):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return False
-    return True
+    for _depth in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                count += len(one)
+                below.extend(one.values())
+            elif isinstance(one, list):
+                below.extend(one)
+        if not below:
+            return count
+        level = below
+    raise ParseError(_("The JSON is nested too deeply."))
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The names and values of an object, as they were sent."""
+
+
+def _repeated_names(body: bytes) -> list[str]:
+    """Return the names that an object has twice, each with its place, such as ``layout.rows[2].id``.
+
+    :raises ParseError: when what comes under the name first is nested too deeply.
+    """
+    try:
+        # Numbers stay texts: only names matter, and a number of many digits would be an error.
+        data = json.loads(body.decode(), object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+    except RecursionError:
+        raise ParseError(_("The JSON is nested too deeply.")) from None
+    repeated: dict[str, None] = {}
+    # A place is the place around it with one more name or index: as texts they could take much memory.
+    left: list[tuple[Any, Any]] = [((), data)]
+    while left and len(repeated) < MAX_NAMED:
+        place, one = left.pop()
+        if isinstance(one, _Pairs):
+            seen: set[str] = set()
+            for name, value in one:
+                if name in seen:
+                    repeated[_text_of((place, name))] = None
+                seen.add(name)
+                left.append(((place, name), value))
+        elif isinstance(one, list):
+            left.extend(((place, index), value) for index, value in enumerate(one))
+    return list(repeated)[:MAX_NAMED]
+
+
+def _text_of(place: Any) -> str:
+    text = ""
+    while place:
+        place, step = place
+        text = f"[{step}]{text}" if isinstance(step, int) else f".{shown_name(step)}{text}"
+    return text.removeprefix(".")
+
+
+def shown_name(name: str) -> str:
+    """Return a name that a client has sent, shortened, for a message to it."""
+    return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}..."
 
 
 def loads(body: bytes) -> Any:

@@ -127,8 +127,8 @@ def _respond(request: Request, answer: Callable[[], Reply], offer: Offer | None)
 def _reply_to_question(
     address: Address, caller_name: str, has_body: bool, environ: Environ, body: bytes
 ) -> Reply | None:
-    if has_body and not body:
-        return None  # what it asks for depends on its content type
+    if has_body and (not body or environ.get("QUERY_STRING")):
+        return None  # what it asks for depends on its content type; parameters in the URL are refused
     sent = body if has_body else _sent_query_of(environ)
     find = _remembered_question if len(sent) <= _MAX_REMEMBERED_BYTES else _question
     return address.reply(environ, find(address, sent, has_body), caller_name)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, date
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.http import QueryDict
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
-from rest_framework.settings import api_settings
 
 from apps.core import process_state
 from apps.core.api.pagination import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT
+from apps.core.api.parsers import MAX_NAMED, shown_name
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
-
-_MAX_SHOWN_NAMES = 5
-_MAX_SHOWN_CHARACTERS = 40
 
 
 class UtcDateTimeField(serializers.DateTimeField):
@@ -116,37 +117,75 @@ class ConfirmationField(StrictBooleanField):
 
 
 class ExactSerializer(serializers.Serializer[Any]):
-    """An object that may have these fields only: a misspelled name is an error and is not ignored."""
+    """What a client sends: an object that may have these names only, each once.
 
-    default_error_messages = {"unknown": _("Unknown fields: {names}.")}
+    A name that is not known, misspelled or of another address, is an error and is not ignored: otherwise the
+    default would silently take the place of what was meant.
+    """
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse unknown names; the message lists the first few, shortened."""
+        """Return the values of the fields."""
+        return super().to_internal_value(self.checked(data))
+
+    def checked(self, data: Any) -> Any:
+        """Return the data, or refuse unknown and repeated names in it."""
         if isinstance(data, Mapping):
-            unknown = [name for name in data if name not in self.fields]
-            if unknown:
-                names = ", ".join(repr(name[:_MAX_SHOWN_CHARACTERS]) for name in unknown[:_MAX_SHOWN_NAMES])
-                message = self.error_messages["unknown"].format(names=names)
-                raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]})
-        return super().to_internal_value(data)
+            refuse_names(data, self.fields)
+        return data
 
 
-class QuerySerializer(serializers.Serializer[Any]):
-    """The parameters of a query string; a repeated one is an error, because only the last would count."""
-
-    default_error_messages = {"repeated": _("Must not be given more than once.")}
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Refuse a known parameter that is given more than once."""
-        if isinstance(data, QueryDict) and any(len(values) > 1 for _, values in data.lists()):
-            repeated = [str(name) for name in self.fields if len(data.getlist(str(name))) > 1]
-            if repeated:
-                message = self.error_messages["repeated"]
-                raise serializers.ValidationError({name: [message] for name in repeated})
-        return super().to_internal_value(data)
+class QuerySerializer(ExactSerializer):
+    """The parameters of a query string; an empty value counts as absent, unless the field allows blank."""
 
 
-class ReusingSerializer(serializers.Serializer[Any]):
+def refuse_names(data: Mapping[str, Any], known: Collection[str], *, unknown: str | None = None) -> None:
+    """Refuse names in a body or a query string that are not known, and parameters that are given twice.
+
+    ``unknown`` is the message for an unknown name; by default it suggests the nearest known one.
+
+    :raises rest_framework.exceptions.ValidationError: with a message for each of the first such names.
+    """
+    wrong = [name for name in data if name not in known]
+    messages = {shown_name(name): [unknown or _suggestion(name, known)] for name in wrong[:MAX_NAMED]}
+    if isinstance(data, QueryDict):
+        repeated = [name for name, values in data.lists() if len(values) > 1]
+        for name in repeated[:MAX_NAMED]:
+            messages.setdefault(shown_name(name), []).append(gettext("Must not be given more than once."))
+    if messages:
+        raise serializers.ValidationError(messages)
+
+
+def refuse_parameters(parameters: Mapping[str, Any]) -> None:
+    """Refuse every parameter of a query string, because the address reads none.
+
+    :raises rest_framework.exceptions.ValidationError: as :func:`refuse_names` does.
+    """
+    refuse_names(parameters, (), unknown=gettext("Unknown name: this address takes no URL parameters."))
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    """Return the message about an unknown name, with the known name that was probably meant."""
+    spelled = {_letters(one): one for one in known}
+    candidates = [
+        name,
+        *(one for group in settings.INPUT_NAME_GROUPS if _is_in(name, group) for one in group),
+    ]
+    found = [spelled[_letters(one)] for one in candidates if _letters(one) in spelled]
+    found += [spelled[one] for one in get_close_matches(_letters(shown_name(name)), spelled, n=1)]
+    if found:
+        return gettext("Unknown name. Did you mean %(name)s?") % {"name": found[0]}
+    return gettext("Unknown name. The known names are: %(names)s.") % {"names": ", ".join(known)}
+
+
+def _is_in(name: str, group: Collection[str]) -> bool:
+    return _letters(name) in map(_letters, group)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+class ReusingSerializer(ExactSerializer):
     """Validates with fields that are made once per class; DRF copies all fields for each request.
 
     A field that the data does not have is not validated, because what comes of it is known, too. Data that is
@@ -169,6 +208,7 @@ class ReusingSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the values of the fields."""
+        data = self.checked(data)
         fields = self._fields_of.get(type(data)) if self._fields_of else None
         if fields is None:  # fields of a request's own, or data that is no object
             return super().to_internal_value(data)

@@ -134,8 +134,30 @@ def receive_parked(execution_id: str) -> None:
 
 
 def _find(message: WebhookMessage, *, collection_id: str | None, token: str | None) -> Document | None:
+    """Return the collection that the message is about, None when it is not known.
+
+    The body is signed and its URL is not, so an execution id in the body decides: whoever has seen a genuine
+    call and the URL of another collection must not store the figures of one as those of the other. The URL
+    decides when the body names no execution, or one that is not noted: the service may answer before it
+    has responded to our request, and of an earlier attempt the execution is not known any more.
+    """
     named = _find_named(collection_id, token)
-    return named or selectors.find_collection_by_execution(message.execution_id or "")
+    if named is None or message.execution_id is None:
+        return named or selectors.find_collection_by_execution(message.execution_id or "")
+    is_current = token == named["attempt_token"]
+    if is_current and named["execution_id"] == message.execution_id:
+        return named
+    of_execution = selectors.find_collection_by_execution(message.execution_id)
+    if of_execution is None and not (is_current and named["execution_id"]):
+        return named
+    if of_execution is None or of_execution["_id"] != named["_id"]:
+        logger.warning(
+            "webhook_of_another_execution",
+            collection_id=collection_id,
+            execution_id=message.execution_id,
+            expected=named["execution_id"],
+        )
+    return of_execution
 
 
 def _receive_unreadable(reason: str, *, collection_id: str | None, token: str | None) -> Receipt:

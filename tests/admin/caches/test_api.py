@@ -150,7 +150,7 @@ class TestWarmUp:
         for query in queries:
             store(query)
         get_cache().clear_all()
-        run = warm_up(admin, actions=["hot"], cat_ids=["1001", "1001"], granularities=["month"])
+        run = warm_up(admin, actions=["hot"], catIds=["1001", "1001"], granularities=["month"])
         assert run["progress"]["completed"] == 1
         process_state.forget_all()  # another process
         assert [read(admin, query) for query in queries] == ["l2", "l3", "l3", "l3"]
@@ -159,9 +159,9 @@ class TestWarmUp:
         store(hot("202501"))
         store(hot("202501", cat_id=""))
         get_cache().clear_all()
-        assert warm_up(admin, actions=None, cat_ids=None, granularities=None)["progress"]["total"] == 2
+        assert warm_up(admin, actions=None, catIds=None, granularities=None)["progress"]["total"] == 2
         get_cache().clear_all()
-        assert warm_up(admin, cat_ids=["all"])["progress"]["total"] == 1
+        assert warm_up(admin, catIds=["all"])["progress"]["total"] == 1
 
     def test_what_is_empty_is_left_out(self, admin: APIClient) -> None:
         store_empty(hot("202501"))
@@ -230,14 +230,14 @@ class TestWarmUp:
 
     def test_hostile_input(self, admin: APIClient) -> None:
         path, good = "/cache/warmup", {"limit": 1}
-        assert_hostile_is_invalid(admin, path, good, "actions", "cat_ids", "granularities", "limit")
+        assert_hostile_is_invalid(admin, path, good, "actions", "catIds", "granularities", "limit")
         assert_invalid(admin, path, {"limit": 0}, "limit")
         assert_invalid(admin, path, {"limit": 10_001}, "limit")
         assert_invalid(admin, path, {"limit": True}, "limit")
-        assert_invalid(admin, path, {"cat_ids": ["77"]}, "cat_ids")
-        for name in ("actions", "cat_ids", "granularities"):
+        assert_invalid(admin, path, {"catIds": ["77"]}, "catIds")
+        for name in ("actions", "catIds", "granularities"):
             assert_invalid(admin, path, {name: []}, name)
-        assert_invalid(admin, path, {"cat_ids": ["1001"] * 1001}, "cat_ids")
+        assert_invalid(admin, path, {"catIds": ["1001"] * 1001}, "catIds")
         assert_invalid(admin, path, {"granularities": ["week"]}, "granularities.0")
         assert_invalid(admin, path, {"actions": ["hot", "cold"]}, "actions.1")
 

@@ -261,9 +261,9 @@ class TestFullCrawl:
         assert collection_of(SyncTask).find_one() is None
 
     def test_a_misspelled_name_does_not_start_all_of_it(self, admin: APIClient) -> None:
-        assert_invalid(admin, "/mengla/enqueue-full-crawl", {"cat_id": "1001"}, "non_field_errors")
-        assert_invalid(admin, "/backfill", MONTHS | {"action": ["hot"]}, "non_field_errors")
-        assert_invalid(admin, "/cache/warmup", {"max": 5}, "non_field_errors")
+        assert_invalid(admin, "/mengla/enqueue-full-crawl", {"cat_id": "1001"}, "cat_id")
+        assert_invalid(admin, "/backfill", MONTHS | {"action": ["hot"]}, "action")
+        assert_invalid(admin, "/cache/warmup", {"max": 5}, "max")
         assert collection_of(SyncTask).find_one() is None
 
     def test_hostile_input(self, admin: APIClient) -> None:

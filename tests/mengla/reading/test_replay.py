@@ -103,7 +103,8 @@ class TestSameAnswer:
         found = set()
         for route in api_routes():
             path = route.path("1001")
-            answers = [site.send(path, QUERY) for _ in range(3)]
+            query = QUERY if route.template == "api/mengla" else ""
+            answers = [site.send(path, query) for _ in range(3)]
             if answers[-1].is_replayed:
                 found.add(route.template)
                 assert answers[-1].lasting[0::2] == answers[-2].lasting[0::2], route

@@ -379,3 +379,45 @@ def test_few_frames_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not site.send(**unused).is_short
     long = {"HTTP_COOKIE": "a" * short_way.MAX_FRAME_BYTES}
     assert [site.send(**long).is_short for _ in range(3)] == [False] * 3
+
+
+class TestInputs:
+    """The short way, and the replays before it, refuse what the whole way refuses."""
+
+    @pytest.mark.parametrize(
+        ("body", "name"),
+        [
+            (b'{"catId": "1001", "timest": "2025-06", "catId": ""}', "catId"),
+            (rb'{"catId": "1001", "timest": "2025-06", "cat\u0049d": ""}', "catId"),
+            (b'{"primaryCatId": "1001", "timest": "2025-06"}', "primaryCatId"),
+            (b'{"catId": "1001", "timest": "2025-06", "extra": {"a": 1, "a": 2}}', "extra.a"),
+        ],
+    )
+    def test_bodies(self, site: Site, body: bytes, name: str) -> None:
+        for _ in range(3):
+            assert site.send("/api/mengla/hot", "", body=BODY).status.startswith("200")
+        answer = site.send("/api/mengla/hot", "", body=body)
+        assert answer.status.startswith("400")
+        assert list(json.loads(answer.body)["fields"]) == [name]
+
+    def test_parameters_of_an_address_that_takes_a_body(self, site: Site) -> None:
+        for _ in range(3):
+            site.send("/api/mengla/hot", "", body=BODY)
+        answer = site.send("/api/mengla/hot", "timest=2025-05", body=BODY)
+        assert answer.status.startswith("400")
+        assert list(json.loads(answer.body)["fields"]) == ["timest"]
+
+    @pytest.mark.parametrize("query", [f"{QUERY}&timest=2025-06", f"{QUERY}&catId=1001", f"{QUERY}&x"])
+    def test_parameters(self, site: Site, query: str) -> None:
+        for _ in range(3):
+            assert site.send().status.startswith("200")
+        assert site.send(query=query).status.startswith("400")
+
+    def test_parameters_of_a_collection(self, site: Site) -> None:
+        answer = site.send(query=query_of("2024-01"))
+        address = json.loads(answer.body)["data"]["collection"]["id"]
+        for _ in range(3):
+            assert site.send(f"/api/mengla/collections/{address}", "").status.startswith("200")
+        refused = site.send(f"/api/mengla/collections/{address}", "wait=5")
+        assert refused.status.startswith("400")
+        assert list(json.loads(refused.body)["fields"]) == ["wait"]

@@ -19,10 +19,10 @@ class WaitingSerializer(serializers.Serializer[Any]):
     since = UtcDateTimeField(allow_null=True, help_text="Null when it is not known.")
 
 
-def started_response(started: Started, *, id_field: str = "sync_task_id", **facts: str) -> Response:
+def started_response(started: Started, **facts: str) -> Response:
     """Return 202 for a started run: ``Location`` is its address, ``facts`` are more fields of the body."""
     return Response(
-        {id_field: started.run_id} | facts,
+        {"sync_task_id": started.run_id} | facts,
         status=status.HTTP_202_ACCEPTED,
         headers={"Location": f"/api/sync-tasks/{started.run_id}"},
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
@@ -81,7 +82,7 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(source="_id")
     task_id = serializers.CharField()
-    task_name = serializers.CharField(source="name")
+    task_name = serializers.SerializerMethodField(help_text="In the caller's language.")
     status = serializers.ChoiceField(choices=RunStatus.choices)
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     period = serializers.CharField(help_text="The period as a text: 202506 or 20250601~20250630.")
@@ -95,6 +96,11 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
     error_message = serializers.SerializerMethodField()
     requested_by = serializers.CharField()
     retry_of = serializers.SerializerMethodField()
+
+    def get_task_name(self, run: Mapping[str, Any]) -> str:
+        """Return the name of the task, which is stored in English."""
+        name: str = run["name"]
+        return gettext(name) if name else ""
 
     @extend_schema_field(SyncTaskProgressSerializer)
     def get_progress(self, run: Mapping[str, Any]) -> Any:
@@ -180,5 +186,5 @@ class DeletedSyncTaskSerializer(serializers.Serializer[Any]):
 class RetriedSyncTaskSerializer(serializers.Serializer[Any]):
     """The sync task that collects again what failed in another one."""
 
-    id = serializers.CharField()
-    retry_of = serializers.CharField()
+    sync_task_id = serializers.CharField()
+    retry_of = serializers.CharField(help_text="The id of the other one.")

@@ -99,7 +99,7 @@ class SyncTaskViewSet(ViewSet):
     def retry(self, request: Request, run_id: str) -> Response:
         """Retry the failed collections."""
         started = services.retry_run(run_id=run_id, requested_by=request.user.get_username())
-        return started_response(started, id_field="id", retry_of=run_id.lower())
+        return started_response(started, retry_of=run_id.lower())
 
     @extend_schema(
         operation_id="sync_task_delete",

@@ -167,7 +167,7 @@ def test_a_bad_service_ends_every_run_with_reasons_and_a_retry_mends_it(runs: St
             assert answer.status_code == 409, answer.text
             continue
         assert answer.status_code == 202, answer.text
-        retried = wait_for_end(runs, answer.json()["data"]["id"])
+        retried = wait_for_end(runs, answer.json()["data"]["sync_task_id"])
         assert (retried["status"], retried["retry_of"]) == ("COMPLETED", run_id)
         assert retried["progress"]["completed"] == failed
         assert_each_figure_once(runs, run_id)

@@ -300,9 +300,9 @@ class TestRetry:
         work.counts[run_id] = Counts(total=1, failed=1)
         response = admin.post(f"{BASE}/{run_id.upper()}/retry/")
         data = data_of(response, 202)
-        assert set(data) == {"id", "retry_of"}
-        assert data["retry_of"] == run_id != data["id"]
-        assert response.headers["Location"] == f"{BASE}/{data['id']}"
+        assert set(data) == {"sync_task_id", "retry_of"}
+        assert data["retry_of"] == run_id != data["sync_task_id"]
+        assert response.headers["Location"] == f"{BASE}/{data['sync_task_id']}"
         new = data_of(admin.get(response.headers["Location"]))
         assert (new["retry_of"], new["requested_by"]) == (run_id, "admin")
 

@@ -27,7 +27,7 @@ class PauseSerializer(serializers.Serializer[Any]):
 class LastRunSerializer(serializers.Serializer[Any]):
     """The last sync task with a schedule's task id, from any trigger."""
 
-    sync_task_id = serializers.CharField(source="_id")
+    id = serializers.CharField(source="_id")
     status = serializers.ChoiceField(choices=RunStatus.choices)
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     period = serializers.CharField()

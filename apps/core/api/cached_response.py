@@ -22,9 +22,12 @@ _VARY = ("Accept-Encoding",)
 def entry_reply(
     environ: Mapping[str, Any], entry: Entry, *, headers: Mapping[str, str] | None = None
 ) -> Reply:
-    """Build the reply to a GET or POST, whose environment is given, from the bytes of the entry."""
+    """Build the reply to a request, whose environment is given, from the bytes of the entry.
+
+    The reply to a POST has no ETag: HTTP has no 304 for it (RFC 9110, 13.1.2).
+    """
     sent = {
-        "ETag": entry.etag,
+        **({} if environ["REQUEST_METHOD"] == "POST" else {"ETag": entry.etag}),
         "Cache-Control": "private, no-cache",
         "Age": str(max(0, int(unix_now() - entry.stored_at))),
         **entry.headers,

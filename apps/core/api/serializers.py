@@ -261,7 +261,10 @@ class PageQuerySerializer(QuerySerializer):
     """The query parameters of every list."""
 
     cursor = serializers.CharField(
-        required=False, max_length=MAX_CURSOR_LENGTH, help_text="The next_cursor of the previous page."
+        required=False,
+        max_length=MAX_CURSOR_LENGTH,
+        trim_whitespace=False,
+        help_text="The next_cursor of the previous page, with the same filters.",
     )
     limit = serializers.IntegerField(
         required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT, help_text="Rows per page."

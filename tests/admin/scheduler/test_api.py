@@ -64,7 +64,7 @@ class TestStatus:
     def test_the_last_run_and_how_it_ended(self, admin: APIClient) -> None:
         run_id = tasks.daily_collect(intended_at=INTENDED)
         last = schedule(admin, "daily_collect")["last_run"]
-        assert (last["sync_task_id"], last["status"], last["period"]) == (run_id, "RUNNING", "20251231")
+        assert (last["id"], last["status"], last["period"]) == (run_id, "RUNNING", "20251231")
         assert (last["trigger"], last["finished_at"], last["error_message"]) == ("scheduled", None, "")
         cancel_run(run_id=str(run_id), cancelled_by="ana")
         last = schedule(admin, "daily_collect")["last_run"]

@@ -47,6 +47,12 @@ def names_stored(query: DataQuery) -> list[str]:
     return [row["catName"] for row in records()[query.identity]["data"]["list"]]
 
 
+def accepted(attempt: Document, execution_id: str) -> Document:
+    """The attempt after the service has accepted it as this execution."""
+    jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], execution_id)])
+    return reload(attempt)
+
+
 def retry(attempt: Document) -> Document:
     """Give the attempt up and begin the next."""
     jobs.fail_attempt(
@@ -418,3 +424,74 @@ def test_an_empty_answer_beside_stale_figures_leaves_them() -> None:
     ended = store_empty(hot())
     assert ended["status"] == CollectionStatus.EMPTY
     assert names_stored(hot()) == ["kept"]
+
+
+class TestAnotherExecution:
+    """A body is signed, its URL is not: the execution in the body decides whose answer it is."""
+
+    @pytest.fixture
+    def ours(self) -> Document:
+        return accepted(begin_attempt(hot("202505")), "ours")
+
+    @pytest.fixture
+    def others(self) -> Document:
+        return accepted(begin_attempt(hot("202506")), "others")
+
+    def deliver(self, body: Document, *, to: Document) -> Receipt:
+        return receive_webhook(body, collection_id=str(to["_id"]), token=to["attempt_token"])
+
+    def test_figures_of_one_are_never_stored_as_those_of_another(
+        self, ours: Document, others: Document
+    ) -> None:
+        body = body_for(others, ranking("of June"), executionId="others")
+        assert self.deliver(body, to=ours) is Receipt.STORED
+        assert reload(ours) == ours
+        assert reload(others)["status"] == "SUCCEEDED"
+        assert names_stored(hot("202506")) == ["of June"]
+        assert list(records()) == [hot("202506").identity]
+
+    def test_nor_is_a_failure(self, ours: Document, others: Document) -> None:
+        body = {"executionId": "others", "status": "failed", "error": "boom"}
+        assert self.deliver(body, to=ours) is Receipt.FAILED
+        assert reload(ours) == ours
+        assert reload(others)["error_code"] == "execution_failed"
+
+    def test_an_execution_that_nobody_knows_is_parked(self, ours: Document) -> None:
+        body = body_for(ours, ranking("a"), executionId="nobody's")
+        assert self.deliver(body, to=ours) is Receipt.PARKED
+        assert reload(ours) == ours
+        assert records() == {}
+
+    def test_it_is_stored_once_its_own_collection_is_known(self, ours: Document) -> None:
+        other = begin_attempt(hot("202506"))  # our request for it is still in progress
+        assert self.deliver(body_for(other, ranking("of June"), executionId="x2"), to=ours) is Receipt.PARKED
+        accepted(other, "x2")
+        receive.receive_parked("x2")
+        assert reload(ours) == ours
+        assert names_stored(hot("202506")) == ["of June"]
+
+    def test_the_url_decides_when_the_body_names_no_execution(self, ours: Document) -> None:
+        body = {"status": "completed", "resultData": ranking("a")}
+        assert self.deliver(body, to=ours) is Receipt.STORED
+        assert names_stored(hot("202505")) == ["a"]
+
+    def test_the_url_decides_while_the_execution_is_not_noted(self) -> None:
+        attempt = begin_attempt(hot("202505"))
+        assert attempt["execution_id"] == ""
+        body = body_for(attempt, ranking("early"), executionId="x1")
+        assert self.deliver(body, to=attempt) is Receipt.STORED
+        accepted(attempt, "x1")
+        assert self.deliver(body, to=attempt) is Receipt.DUPLICATE
+
+    def test_but_not_for_one_that_is_noted_elsewhere(self, others: Document) -> None:
+        attempt = begin_attempt(hot("202505"))
+        body = body_for(others, ranking("of June"), executionId="others")
+        assert self.deliver(body, to=attempt) is Receipt.STORED
+        assert reload(attempt) == attempt
+        assert names_stored(hot("202506")) == ["of June"]
+
+    def test_an_earlier_attempt_may_still_answer(self, ours: Document) -> None:
+        accepted(retry(ours), "second")
+        body = body_for(ours, ranking("late"), executionId="ours")
+        assert self.deliver(body, to=ours) is Receipt.STORED
+        assert names_stored(hot("202505")) == ["late"]

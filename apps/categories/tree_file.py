@@ -18,6 +18,7 @@ import orjson
 from django.utils.translation import gettext as _
 
 from apps.categories.errors import InvalidCategoryFile
+from apps.core.printable import first_unprintable
 
 MAX_FILE_BYTES: Final = 50 * 1024 * 1024
 MAX_NODE_BYTES: Final = 64 * 1024
@@ -26,6 +27,8 @@ MAX_PROBLEMS: Final = 20
 MAX_SHOWN_LENGTH: Final = 60
 MAX_CAT_ID: Final = 2**53 - 1  # the largest integer every JSON client reads exactly
 MAX_STORED_INT: Final = 2**63 - 1  # the largest integer BSON holds
+
+_NAMES: Final = ("catNameCn", "catName")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,7 +166,7 @@ class _TreeCheck:
         for name, value in data.items():
             if name != "catId":
                 self._check_value(name, value, path=path)
-        for name in ("catNameCn", "catName"):
+        for name in _NAMES:
             # The source leaves both names of some level-2 nodes empty; level 1 always has them.
             self._check_name(node, name, path=path, may_be_empty=parent is not None)
         if self._problem_count > count_before:
@@ -215,10 +218,12 @@ class _TreeCheck:
             self._add(f"{path}.{name}", _("must not be empty"))
         elif len(value) > MAX_NAME_LENGTH:
             self._add(f"{path}.{name}", _("is longer than %(limit)d characters") % {"limit": MAX_NAME_LENGTH})
+        else:
+            self._check_characters(value, path=f"{path}.{name}")
 
     def _check_value(self, name: str, value: Any, *, path: str) -> None:
-        path = f"{path}.{_shorten(name)}"
-        if not name or name.startswith("$") or "." in name or "\0" in name or not _is_encodable(name):
+        path, is_name = f"{path}.{_shorten(name)}", name in _NAMES
+        if not name or name.startswith("$") or "." in name or first_unprintable(name) is not None:
             self._add(path, _("is not a usable field name"))
         elif value is not None and not isinstance(value, (str, int, float)):
             self._add(
@@ -229,8 +234,14 @@ class _TreeCheck:
             self._add(path, _("must be a finite number"))
         elif isinstance(value, int) and not -MAX_STORED_INT - 1 <= value <= MAX_STORED_INT:
             self._add(path, _("must fit into 64 bits"))
-        elif isinstance(value, str) and not _is_encodable(value):
-            self._add(path, _("is not valid Unicode text"))
+        elif isinstance(value, str) and not is_name:
+            self._check_characters(value, path=path, may_have_lines=True)
+
+    def _check_characters(self, text: str, *, path: str, may_have_lines: bool = False) -> None:
+        found = first_unprintable(text, may_have_lines=may_have_lines)
+        if found is not None:
+            values = {"character": f"U+{ord(found):04X}", "position": text.index(found) + 1}
+            self._add(path, _("has the character %(character)s at position %(position)d") % values)
 
 
 def _build_row(data: dict[str, Any], *, position: int, parent: dict[str, Any] | None) -> CategoryRow | None:
@@ -259,11 +270,6 @@ def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(_("the field %(name)s appears twice in one object") % {"name": _show(name)})
         result[name] = value
     return result
-
-
-def _is_encodable(text: str) -> bool:
-    # JSON can hold half of a surrogate pair (`"\ud800"`), which UTF-8 cannot encode.
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _kind(value: Any) -> str:

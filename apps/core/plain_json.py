@@ -7,23 +7,29 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from apps.core.printable import has_unprintable
+
 _INTEGER_BITS = 64
-# MongoDB reserves dollars, dots and NUL in names; lone surrogates cannot be encoded.
-_NAME = re.compile(r"[^$.\x00\ud800-\udfff][^.\x00\ud800-\udfff]*")
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_NAME = re.compile(r"[^$.][^.]*", re.DOTALL)  # MongoDB reserves dollars and dots in names
 
 
 def is_plain(value: Any, *, depth: int) -> bool:
-    """Whether MongoDB stores the value unchanged, and it is nested no deeper than ``depth`` levels."""
+    """Whether MongoDB stores the value unchanged, a page can show it, and it has at most ``depth`` levels.
+
+    Names and texts are printable (:mod:`apps.core.printable`); texts may have several lines.
+    """
     if isinstance(value, Mapping):
         return depth > 0 and all(
-            isinstance(name, str) and _NAME.fullmatch(name) and is_plain(inner, depth=depth - 1)
+            isinstance(name, str)
+            and _NAME.fullmatch(name)
+            and not has_unprintable(name)
+            and is_plain(inner, depth=depth - 1)
             for name, inner in value.items()
         )
     if isinstance(value, list):
         return depth > 0 and all(is_plain(inner, depth=depth - 1) for inner in value)
     if isinstance(value, str):
-        return _UNSTORABLE.search(value) is None
+        return not has_unprintable(value, may_have_lines=True)
     if isinstance(value, bool) or value is None:
         return True
     if isinstance(value, int):

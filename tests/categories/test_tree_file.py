@@ -49,7 +49,7 @@ def test_the_sample_has_three_branches_of_four() -> None:
 
 
 def test_a_row_keeps_the_node_untouched() -> None:
-    node = make_node(5, unknown=None, flag=True, big=2**63 - 1, text="\u0000 🧭", catNameCn="  名 ")
+    node = make_node(5, unknown=None, flag=True, big=2**63 - 1, text="two\nlines 🧭", catNameCn="  名 ")
     (row,) = tree_file.build_rows([{**node, "children": []}])
     assert json.dumps(row.data) == json.dumps(node)
     assert (row.name_cn, row.name_ru) == ("  名 ", "Категория 5")
@@ -185,7 +185,39 @@ def test_a_value_that_cannot_be_stored_and_served_is_named(value: Any) -> None:
     assert problem.startswith("[0].children[1].monthGmv: ")
 
 
-@pytest.mark.parametrize("name", ["", "$set", "a.b", "a\0b", "\ud800", "$" + "x" * 10_000])
+@pytest.mark.parametrize("name", ["catNameCn", "catName", "note"])
+@pytest.mark.parametrize(
+    ("character", "shown"),
+    [
+        ("\0", "U+0000"),
+        ("\x1b", "U+001B"),
+        ("\x7f", "U+007F"),
+        ("\x9b", "U+009B"),
+        ("\u00ad", "U+00AD"),
+        ("\u200b", "U+200B"),
+        ("\u202e", "U+202E"),
+        ("\u2066", "U+2066"),
+        ("\u2028", "U+2028"),
+        ("\ufeff", "U+FEFF"),
+        ("\ud800", "U+D800"),
+    ],
+)
+def test_a_character_that_could_hide_or_reverse_text_is_named(name: str, character: str, shown: str) -> None:
+    tree = make_tree(level1_count=1, child_count=2)
+    tree[0]["children"][1][name] = f"家{character}居"
+    problem = f"[0].children[1].{name}: has the character {shown} at position 2"
+    assert problems_of(tree) == (problem,)
+
+
+@pytest.mark.parametrize("character", "\n\r\t")
+def test_a_name_has_one_line_and_another_text_may_have_several(character: str) -> None:
+    assert len(problems_of([make_node(1, catName=f"a{character}b")])) == 1
+    assert len(tree_file.build_rows([make_node(1, note=f"a{character}b")])) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["", "$set", "a.b", "a\0b", "a\x1bb", "a\u202eb", "\ud800", "$" + "x" * 10_000]
+)
 def test_a_field_name_that_cannot_be_stored_is_named_shortly(name: str) -> None:
     (problem,) = problems_of([make_node(1, **{name: 1})])
     assert problem.endswith(": is not a usable field name")

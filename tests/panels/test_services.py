@@ -122,7 +122,8 @@ class TestModules:
             services.move_module(module_id, position=0, changed_by="op")
 
     def test_props_of_a_form_are_checked_as_those_of_the_api(self) -> None:
-        for props in ([], "x", None, {"a": "\ud800"}, {"a": float("nan")}, {"a": object()}):
+        hidden = ({"a": "\ud800"}, {"a": "\x1b"}, {"a": ["\u202e"]}, {"a\x00": 1}, {"a\u202e": 1})
+        for props in (*hidden, [], "x", None, {"a": float("nan")}, {"a": object()}):
             with pytest.raises(InvalidInput) as caught:
                 services.change_config(changed_by="op", modules=[{"id": "hot", "props": props}])
             assert set(caught.value.fields or {}) == {"modules.0.props"}

@@ -27,6 +27,7 @@ from apps.core.periods import (
     parse_period,
 )
 from apps.core.plain_json import is_plain
+from apps.core.printable import has_unprintable
 from apps.mengla.choices import Action
 from apps.mengla.errors import UnknownCategory
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
@@ -77,7 +78,7 @@ def build_query(
         cat_id=_category(cat_field, cat_id),
         start=start,
         end=end,
-        product_id=product_id,
+        product_id=_product(product_id),
         extra=_extra(extra or {}),
     )
 
@@ -119,6 +120,12 @@ def _category(field: str, text: str) -> str:
         return ""
     if not _CATEGORY_ID.fullmatch(text):
         raise UnknownCategory(field)
+    return text
+
+
+def _product(text: str) -> str:
+    if has_unprintable(text):
+        raise _invalid("product_id", _("This text has characters that are not allowed."))
     return text
 
 

@@ -240,6 +240,13 @@ class TestExtra:
         query = build(extra=extra, product_id="p")
         assert query.service_parameters().items() >= {**extra, "product_id": "p"}.items()
 
+    @pytest.mark.parametrize("text", ["a\x00", "a\x1b[31m", "\u202ea", "a\nb", "\ud800", "a\u200b"])
+    def test_a_product_is_printable(self, text: str) -> None:
+        assert wrong_field(product_id=text) == "product_id"
+
+    def test_a_text_may_have_lines(self) -> None:
+        assert build(extra={"a": "one\n\ttwo"}).extra == {"a": "one\n\ttwo"}
+
     @pytest.mark.parametrize("name", sorted(RESERVED_PARAMETERS))
     def test_may_not_change_what_is_asked(self, name: str) -> None:
         assert wrong_field(extra={name: "x"}) == "extra"
@@ -257,6 +264,12 @@ class TestExtra:
             {"a": {"$ref": "x", "$id": 1}},
             {"a.b": 1},
             {"a\x00": 1},
+            {"a\x1b": 1},
+            {"a\u202e": 1},
+            {"a\nb": 1},
+            {"a": "\x00"},
+            {"a": ["\x1b[31m"]},
+            {"a": {"b": "\u202e"}},
             {"a": {1, 2}},
             {"a": [[[[[[1]]]]]]},
             {"a": {"a": {"a": {"a": {"a": {}}}}}},

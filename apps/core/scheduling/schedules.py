@@ -171,15 +171,13 @@ def _store(schedule: WantedSchedule, *, is_new_cron: bool) -> None:
         "name": schedule.name,
     }
     timing = {"cron": schedule.cron, "next_run": next_run_of(schedule.cron, after=timezone.now())}
+    rows, key = named_collection(_SCHEDULE_COLLECTION), schedule_id(schedule.name)
     first = {"repeats": _ALWAYS, "cluster": None, "hook": None, "args": None, "kwargs": None}
     first |= {"minutes": None, "task": None}
-    named_collection(_SCHEDULE_COLLECTION).update_one(
-        {"_id": schedule_id(schedule.name)},
-        {"$set": fixed | timing, "$setOnInsert": first}
-        if is_new_cron
-        else {"$set": fixed, "$setOnInsert": first | timing},
-        upsert=True,
-    )
+    rows.update_one({"_id": key}, {"$set": fixed, "$setOnInsert": first | timing}, upsert=True)
+    if is_new_cron:
+        # Of several that start at once, one changes it. A later one would put off a run that is due by now.
+        rows.update_one({"_id": key, "cron": {"$ne": schedule.cron}}, {"$set": timing})
     # Last: when a sync is killed before this, the next one completes it.
     named_collection(_DECLARED_COLLECTION).update_one(
         {"_id": schedule.name},

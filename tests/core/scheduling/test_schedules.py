@@ -21,6 +21,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 from apps.core.scheduling import schedules
 from apps.core.scheduling.schedules import SyncResult, WantedSchedule, next_run_of, sync_schedules
 from apps.core.storage.mongo import named_collection
+from apps.launcher.supervisor import Supervisor
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAILY = WantedSchedule("daily", "apps.mengla.tasks.daily_collect", "0 2 * * *", "intended_at")
@@ -227,3 +228,78 @@ def _refusing_writes(name: str) -> Callable[[str], Any]:
         return Refusing(collection) if wanted == name else collection
 
     return collection_named
+
+
+class TestStartOfAWorker:
+    """``manage.py qcluster`` registers the schedules before it starts a cluster."""
+
+    pytestmark = [*on_mongo, pytest.mark.redis]
+
+    @pytest.fixture(autouse=True)
+    def _no_cluster(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Supervisor, "run", lambda _self, *, is_once: None)
+
+    def start(self) -> None:
+        call_command("qcluster", skip_checks=True)
+
+    def test_it_registers_all_of_them(self) -> None:
+        self.start()
+        names = {schedule.name for schedule in schedules.declared_schedules()}
+        assert {row.name for row in Schedule.objects.all()} == names
+
+    def test_a_changed_variable_takes_effect(self, settings: Any, written_log: Any) -> None:
+        self.start()
+        Schedule.objects.filter(name="monthly_collect").update(cron="30 5 * * *")
+        settings.CRON_DAILY_COLLECT = "15 4 * * *"
+        self.start()
+        row = stored("daily_collect")
+        assert row.cron == "15 4 * * *"
+        local = row.next_run.astimezone(SHANGHAI)
+        assert (local.hour, local.minute) == (4, 15)
+        assert stored("monthly_collect").cron == "30 5 * * *"  # edited in the admin
+        assert [line["changed"] for line in written_log() if line["event"] == "schedules_synced"] == [
+            [],
+            ["daily_collect"],
+        ]
+
+    def test_an_edit_stays_until_the_variable_changes(self, settings: Any) -> None:
+        self.start()
+        Schedule.objects.filter(name="daily_collect").update(cron="30 5 * * *")
+        self.start()
+        assert stored("daily_collect").cron == "30 5 * * *"
+        settings.CRON_DAILY_COLLECT = "15 4 * * *"
+        self.start()
+        assert stored("daily_collect").cron == "15 4 * * *"
+
+    def test_it_starts_though_mongodb_stops_at_this_moment(
+        self, monkeypatch: pytest.MonkeyPatch, written_log: Any
+    ) -> None:
+        monkeypatch.setattr(schedules, "named_collection", _refusing_writes("django_q_schedule"))
+        self.start()
+        assert "schedules_not_synced" in {line["event"] for line in written_log()}
+
+
+class TestManyStarts:
+    pytestmark = on_mongo
+
+    def test_one_of_many_changes_a_time_and_no_other_puts_a_due_run_off(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sync_schedules([DAILY])
+        changed = with_cron(DAILY, "15 4 * * *")
+        due = timezone.now().replace(microsecond=0) - timedelta(seconds=1)
+        real = named_collection("core_declared_schedules")
+        before = real.find_one({"_id": "daily"})
+        sync_schedules([changed])
+        Schedule.objects.filter(name="daily").update(next_run=due)  # its time comes
+        real.replace_one({"_id": "daily"}, before)  # another start has read this before the first one wrote
+        sync_schedules([changed])
+        assert stored("daily").next_run == due
+
+    def test_many_starts_with_the_same_new_time_agree(self) -> None:
+        sync_schedules([DAILY, TICK])
+        changed = [with_cron(DAILY, "15 4 * * *"), TICK]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: sync_schedules(changed), range(16)))
+        assert stored("daily").cron == "15 4 * * *"
+        assert sync_schedules(changed).unchanged == ["daily", "tick"]

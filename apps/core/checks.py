@@ -23,7 +23,7 @@ def check_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         Warning(
             "ALLOWED_HOSTS=* in production: requests with a made-up Host header are answered, so links and "
             "cached pages can be made to lead to another server.",
-            hint="Name the hosts at which clients reach this server, such as mengla.example.com.",
+            hint="Name the hosts at which clients reach this server, such as www.example.com.",
             id="collector.W007",
         )
     ]

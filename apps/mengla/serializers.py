@@ -98,6 +98,10 @@ class _ExtraTextField(serializers.JSONField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, **kwargs)
 
+    def get_value(self, dictionary: Any) -> Any:
+        """Return the text; an empty one counts as absent."""
+        return dictionary.get(self.field_name) or serializers.empty
+
     def to_internal_value(self, data: Any) -> Any:
         """Parse the text."""
         try:

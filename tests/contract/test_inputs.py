@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
 WEBHOOK = "api/webhook/mengla-notify"  # the collection service's: it may send what it likes
 ROUTES = [route for route in api_routes() if route.template != WEBHOOK]
+DOCUMENT = json.loads(Path(__file__).with_name("openapi.json").read_text())
 STRANGE = "no_such_name"
 LONG = "n" * 100
 # Each has a name twice; beside it, the place that the error names.
@@ -206,3 +208,91 @@ def test_what_is_hidden_behind_a_repeated_name_may_be_deep(admin: APIClient) -> 
     body = f'{{"a": {"[" * 900}{"]" * 900}, "a": 1}}'
     response = admin.generic("POST", "/api/mengla/hot", body, content_type="application/json")
     assert response.status_code == 400
+
+
+# --- What counts as absent ----------------------------------------------------------------------------
+
+
+def parameters_of(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in operation.get("parameters", []) if one["in"] == "query"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (path, one["name"])
+        for path, methods in DOCUMENT["paths"].items()
+        for operation in methods.values()
+        for one in parameters_of(operation)
+        if not one.get("required") and one["name"] != "catId"
+    ],
+)
+def test_an_empty_parameter_counts_as_absent(path: str, name: str, admin: APIClient) -> None:
+    needed = {"primaryCatId": "", "timest": "2025-06"} if path == "/api/mengla" else {}
+    absent, empty = admin.get(path, needed), admin.get(path, needed | {name: ""})
+    assert (absent.status_code, empty.status_code) in ((200, 200), (202, 202)), empty.content
+    assert set(absent.json()["data"]) == set(empty.json()["data"])
+
+
+def lists_of(operation: dict[str, Any]) -> list[str]:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    fields = DOCUMENT["components"]["schemas"].get(name, {}).get("properties", {})
+    return [one for one, schema in fields.items() if schema.get("type") == "array"]
+
+
+LISTS = [
+    (method, path, name)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+    for name in lists_of(operation)
+]
+
+
+def test_there_are_lists() -> None:
+    assert {name for _, _, name in LISTS} == {"actions", "catIds", "granularities", "targets", "modules"}
+
+
+RANGE = {"granularity": "month", "startDate": "2025-06", "endDate": "2025-06"}
+GOOD: dict[str, dict[str, Any]] = {
+    "/api/panel/data/fill": RANGE,
+    "/api/admin/backfill": RANGE,
+    "/api/admin/mengla/status": RANGE,
+    "/api/admin/data/purge": {"confirm": True, "targets": ["l1"]},
+    "/api/mengla/hot": {"timest": "2025-06"},
+    "/api/auth/generate-token": {"label": "fine"},
+    "/api/admin/alerts/silence": {"rule_name": "queue_stuck", "duration_minutes": 5},
+    "/api/panel-config": {"layout": {}},
+}
+
+
+@pytest.mark.parametrize(("method", "path", "name"), LISTS)
+def test_a_list_is_a_list_and_not_empty(method: str, path: str, name: str, admin: APIClient) -> None:
+    for odd in ([], "", "hot", {}, 5, True):
+        response = getattr(admin, method)(path, GOOD.get(path, {}) | {name: odd})
+        fields = refused(response, of=f"{path} {odd!r}")
+        assert {one.partition(".")[0] for one in fields} == {name}, (fields, odd)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "wrong"),
+    [
+        ("post", "/api/mengla/hot", {"wait": ("5", True, 5.0, [5], {}), "refresh": (1, 0, "true", [])}),
+        ("post", "/api/mengla/hot", {"catId": (True, [], {}, 1.5), "product_id": ([], True)}),
+        ("post", "/api/auth/generate-token", {"expires_hours": ("5", True, 5.0), "scope": (["admin"], 1)}),
+        ("post", "/api/auth/generate-token", {"label": (12, True, ["ab"], None)}),
+        ("post", "/api/admin/backfill", {"force": (1, "true", None), "catId": (1000, True, ["1000"])}),
+        ("delete", "/api/sync-tasks/nothing", {"delete_data": ("true", 1, 0, [], None)}),
+        ("post", "/api/admin/cache/warmup", {"limit": ("5", True, 5.0, None), "catIds": ([5], [[]], "1")}),
+        ("post", "/api/admin/alerts/silence", {"duration_minutes": ("5", True, 1.5, []), "rule_name": (1,)}),
+        ("post", "/api/admin/data/purge", {"confirm": ("true", 1, None, [True])}),
+        ("post", "/api/admin/duplicates/remove", {"apply": ("true", 1, 0, None)}),
+        ("put", "/api/panel-config", {"version": ("1", True, 1.0, None), "layout": ([], "x", None)}),
+    ],
+)
+def test_no_type_is_converted(method: str, path: str, wrong: dict[str, Any], admin: APIClient) -> None:
+    for name, values in wrong.items():
+        for value in values:
+            response = getattr(admin, method)(path, GOOD.get(path, {}) | {name: value})
+            fields = refused(response, of=f"{path} {name}={value!r}")
+            assert {one.partition(".")[0].partition("[")[0] for one in fields} == {name}, (value, fields)

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.serializers import ListSerializer
 
+from apps.core.api.serializers import ExactSerializer
 from apps.core.errors import all_error_codes
 
 ENVELOPE_COMPONENT: dict[str, Any] = {
@@ -43,6 +44,14 @@ class EnvelopeAutoSchema(AutoSchema):
     def _is_list_view(self, serializer: Any = None) -> bool:
         # A view named ``list`` may return a page, which is an object; only ``many=True`` means an array.
         return isinstance(serializer, ListSerializer)
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
+            serializer, direction
+        )
+        if isinstance(serializer, ExactSerializer):
+            schema["additionalProperties"] = False  # an unknown name is refused
+        return schema
 
     def _get_response_for_code(
         self,

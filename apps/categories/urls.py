@@ -8,5 +8,5 @@ from apps.categories.views import CategoryViewSet
 
 urlpatterns = [
     path("categories", CategoryViewSet.as_view({"get": "list"}), name="category-list"),
-    path("categories/<str:cat_id>", CategoryViewSet.as_view({"get": "retrieve"}), name="category-detail"),
+    path("categories/<str:catId>", CategoryViewSet.as_view({"get": "retrieve"}), name="category-detail"),
 ]

@@ -30,10 +30,10 @@ class CategoryViewSet(ViewSet):
         operation_id="categories_retrieve",
         summary="One category with its children",
         parameters=[
-            OpenApiParameter("cat_id", str, OpenApiParameter.PATH, description="The category's catId.")
+            OpenApiParameter("catId", str, OpenApiParameter.PATH, description="The category's catId.")
         ],
         responses=CategorySerializer,
     )
-    def retrieve(self, request: Request, cat_id: str) -> HttpResponse:
+    def retrieve(self, request: Request, catId: str) -> HttpResponse:
         """Return one category with its children."""
-        return found_response(request._request, category_entry(cat_id))
+        return found_response(request._request, category_entry(catId))

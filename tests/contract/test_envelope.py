@@ -113,7 +113,7 @@ def test_the_walk_finds_the_addresses() -> None:
     templates = {route.template for route in ROUTES}
     assert {
         "api/auth/login",
-        "api/categories/<str:cat_id>",
+        "api/categories/<str:catId>",
         "api/mengla",
         "api/webhook/mengla-notify",
     } <= templates

@@ -132,7 +132,7 @@ def test_its_page_is_served_with_everything_it_needs(api: APIClient) -> None:
         ("get", "/api/auth/tokens", "/api/auth/tokens", None),
         ("post", "/api/auth/generate-token", "/api/auth/generate-token", {"label": "new one"}),
         ("get", "/api/categories", "/api/categories", None),
-        ("get", "/api/categories/1000", "/api/categories/{cat_id}", None),
+        ("get", "/api/categories/1000", "/api/categories/{catId}", None),
         ("get", "/api/mengla?primaryCatId=1000&timest=2025", "/api/mengla", None),
         ("post", "/api/mengla/high", "/api/mengla/high", {"timest": "2025-06", "catId": "1000"}),
         ("get", "/api/mengla/records", "/api/mengla/records", None),
@@ -161,7 +161,7 @@ def test_its_page_is_served_with_everything_it_needs(api: APIClient) -> None:
             "/api/admin/alerts/silence",
             {"rule_name": "queue_stuck", "duration_minutes": 5},
         ),
-        ("get", "/api/categories/unknown", "/api/categories/{cat_id}", None),
+        ("get", "/api/categories/unknown", "/api/categories/{catId}", None),
         ("post", "/api/mengla/high", "/api/mengla/high", {"timest": "2025-13"}),
     ],
 )

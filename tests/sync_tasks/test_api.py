@@ -126,6 +126,24 @@ class TestAccess:
         error_of(getattr(admin, method)(f"{BASE}/{run_id}{suffix}"), 404, "NOT_FOUND")
 
 
+class TestLanguage:
+    def test_the_name_of_a_task_is_in_the_callers(self, admin: APIClient, work: FakeWork) -> None:
+        run_id = start_planned("monthly_collect", name="Monthly collection")
+        named = {"en": "Monthly collection", "zh-CN": "每月采集", "": "Monthly collection"}
+        for language, name in named.items():
+            headers = {"Accept-Language": language}
+            assert data_of(admin.get(f"{BASE}/{run_id}", headers=headers))["task_name"] == name
+            for path in (BASE, f"{BASE}/today"):
+                (row,) = data_of(admin.get(path, headers=headers))["tasks"]
+                assert row["task_name"] == name
+
+    @pytest.mark.parametrize("name", ["", "月度采集", "a name that %(nobody)s translates"])
+    def test_another_name_stays(self, admin: APIClient, work: FakeWork, name: str) -> None:
+        run_id = start_planned(name=name)
+        answer = admin.get(f"{BASE}/{run_id}", headers={"Accept-Language": "zh-CN"})
+        assert data_of(answer)["task_name"] == name
+
+
 class TestList:
     def test_a_row_tells_everything(self, admin: APIClient, work: FakeWork) -> None:
         run_id = start_planned("monthly_collect", name="月度采集", period="202506", requested_by="аня")

@@ -111,7 +111,7 @@ class TestSameAnswer:
         assert found == {
             "api/mengla",
             "api/categories",
-            "api/categories/<str:cat_id>",
+            "api/categories/<str:catId>",
             "api/panel-config",
             "api/panel/config",
         }

@@ -381,6 +381,25 @@ def test_few_frames_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [site.send(**long).is_short for _ in range(3)] == [False] * 3
 
 
+class TestConditional:
+    """A GET with the ETag of its answer is 304 on every way; a POST has none."""
+
+    def test_a_post_has_no_etag_and_is_never_304(self, site: Site) -> None:
+        etag = site.send().headers["etag"]
+        for _ in range(3):
+            for header in ("*", etag):
+                answer = site.send("/api/mengla/hot", "", body=BODY, HTTP_IF_NONE_MATCH=header)
+                assert answer.status.startswith("200")
+                assert "etag" not in answer.headers
+                assert answer.body
+
+    def test_a_get_has_one_and_is(self, site: Site) -> None:
+        for number in range(3):
+            answer = site.send()
+            again = site.send(HTTP_IF_NONE_MATCH=answer.headers["etag"])
+            assert (again.status.partition(" ")[0], again.body) == ("304", b""), number
+
+
 class TestInputs:
     """The short way, and the replays before it, refuse what the whole way refuses."""
 

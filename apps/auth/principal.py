@@ -42,6 +42,11 @@ class Principal:
         return self.username
 
     @property
+    def caller_key(self) -> str:
+        """A name that no other caller has, and that is no secret: tokens may have equal labels."""
+        return self.username if self.token_id is None else f"token:{self.token_id}"
+
+    @property
     def is_staff(self) -> bool:
         """Whether the caller is an admin."""
         return self.scope == TokenScope.ADMIN

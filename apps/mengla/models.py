@@ -19,10 +19,14 @@ from apps.mengla.choices import Action, CollectionError, CollectionStatus, Empty
 
 CATEGORY_INDEX = "record_by_category"
 QUEUE_INDEX = "collection_queue"
+TURNS_INDEX = "collection_turns"
+CALLERS_INDEX = "collection_callers"
 RUNS_INDEX = "collection_runs"
 ANSWERED_INDEX = "collection_answered"
 EXPIRY_INDEX = "collection_expiry"  # on finished_at alone: migration 0002 creates it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What readers wait for: few documents, so its indexes cost all others nothing.
+_WAITING_READERS = Q(status=CollectionStatus.PENDING.value, priority=Priority.READER.value)
 GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
 # All values of the first three fields of the index ``record_kind``: a filter that excludes no record.
 ANY_KIND: dict[str, list[Any]] = {
@@ -142,6 +146,9 @@ class Collection(models.Model):
     # A reader requested it, so it stays when the runs that requested it too are cancelled or deleted.
     has_reader = models.BooleanField(_("requested by a reader"), default=False)
     requested_by = models.CharField(_("requested by"), max_length=160, blank=True)
+    # Of a reader's collection: the key of the caller, for whom it counts, and its place (queue/turns.py).
+    caller = models.CharField(max_length=160, blank=True)
+    place = models.CharField(max_length=32, blank=True)
     error_code = models.CharField(_("error"), max_length=32, blank=True, choices=CollectionError.choices)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)
     error_message_parts = models.JSONField(null=True)
@@ -163,6 +170,14 @@ class Collection(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "priority", "created_at"], name=QUEUE_INDEX),
+            models.Index(
+                fields=["status", "priority", "place"], condition=_WAITING_READERS, name=TURNS_INDEX
+            ),
+            models.Index(
+                fields=["caller", "status", "priority", "place"],
+                condition=_WAITING_READERS,
+                name=CALLERS_INDEX,
+            ),
             models.Index(fields=["status", "not_before"], name="collection_due"),
             models.Index(fields=["status", "lease_until"], name="collection_lease"),
             models.Index(fields=["identity", "-created_at"], name="collection_identity"),

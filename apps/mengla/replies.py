@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.api.cached_response import entry_reply
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, success_body
-from apps.core.api.replies import Environ, Reply
+from apps.core.api.replies import Caller, Environ, Reply
 from apps.core.api.serializers import refuse_parameters
 from apps.core.caching.replay import allow_replay
 from apps.core.errors import NotFound
@@ -63,13 +63,17 @@ class FiguresAddress:
         arguments = (query.action, query.cat_id, query.start, query.end, query.product_id, query.extra)
         return Question(arguments, wait_seconds=data["wait"], is_refresh=data["refresh"])
 
-    def reply(self, environ: Environ, question: Question, caller_name: str) -> Reply:
+    def reply(self, environ: Environ, question: Question, caller: Caller) -> Reply:
         """Read the figures; raises as :func:`apps.mengla.reading.read.read` does."""
         query = DataQuery(*question.query_arguments)
         wait_seconds = question.wait_seconds
         try:
             result = read(
-                query, requested_by=caller_name, wait_seconds=wait_seconds, is_refresh=question.is_refresh
+                query,
+                requested_by=caller.name,
+                caller=caller.key,
+                wait_seconds=wait_seconds,
+                is_refresh=question.is_refresh,
             )
         except UnknownCategory as error:
             raise UnknownCategory(self.serializer_class.cat_field) from error
@@ -96,7 +100,7 @@ class CollectionAddress:
         """
         refuse_parameters(parameters)
 
-    def reply(self, environ: Environ, question: None, caller_name: str) -> Reply:
+    def reply(self, environ: Environ, question: None, caller: Caller) -> Reply:
         """Read the state of the collection.
 
         :raises apps.core.errors.NotFound: when there is no such collection.

@@ -38,6 +38,11 @@ class CollectingVariables:
         default=1,
         help="How many collections the service may work on at the same time.",
     )
+    MAX_WAITING_PER_CALLER: int = variable(
+        parsers.integer(minimum=1, maximum=100_000),
+        default=500,
+        help="How many collections that one user or token has requested by reading may wait in the queue.",
+    )
     MENGLA_TIMEOUT_SECONDS: int = variable(
         parsers.integer(minimum=1, maximum=86_400),
         default=300,

@@ -172,12 +172,28 @@ def without_l2() -> Iterator[None]:
 
 @contextmanager
 def empty_queue(kept: str) -> Iterator[None]:
-    """Delete the collections that misses have inserted; the one whose status is requested stays."""
+    """Delete the collections that misses insert, again and again; the one whose status is requested stays.
+
+    So about as many of one caller wait as may by default.
+    """
+    ended = threading.Event()
+
+    def delete() -> None:
+        with pymongo.timeout(PATIENCE_SECONDS):
+            collection_of(Collection).delete_many({"_id": {"$ne": ObjectId(kept)}})
+
+    def delete_again() -> None:
+        while not ended.wait(_DELETE_SECONDS):
+            delete()
+
+    thread = threading.Thread(target=delete_again, daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        with pymongo.timeout(PATIENCE_SECONDS):
-            collection_of(Collection).delete_many({"_id": {"$ne": ObjectId(kept)}})
+        ended.set()
+        thread.join()
+        delete()
 
 
 def _path(action: Action, number: int, cat_id: str = CAT_ID) -> str:

@@ -52,7 +52,11 @@ ADMIN_PAGES = (
     "sync_tasks/synctask/",
 )
 LISTS = ("mengla/records", "mengla/records?action=hot", "sync-tasks", "sync-tasks/today", "auth/tokens")
-SHAPE = Shape(web_workers=1, web_threads=CONNECTIONS, variables={"LOG_LEVEL": "WARNING"})
+SHAPE = Shape(
+    web_workers=1,
+    web_threads=CONNECTIONS,
+    variables={"LOG_LEVEL": "WARNING", "MAX_WAITING_PER_CALLER": "100000"},
+)
 
 
 class Asked(NamedTuple):

@@ -33,7 +33,9 @@ from apps.mengla.dispatch.collection_control import cancel_collection, retry_col
 from apps.mengla.maintenance import tick, watch
 from apps.mengla.models import Collection, Record
 from apps.mengla.queue import abandoned, jobs
+from apps.mengla.queue.documents import new_document
 from apps.mengla.runs.scheduled import run_backfill_check, run_period_collect
+from apps.mengla.store import selectors
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as run_services
 from apps.sync_tasks.models import SyncTask
@@ -181,6 +183,22 @@ def _many_documents(sample_tree: Any) -> None:
     )
 
 
+def _waiting_readers() -> Iterator[Document]:
+    """Collections that 40 callers wait for, 50 each."""
+    for number in range(COUNT):
+        query = hot(product_id=f"waiting-{number}")
+        place = f"{number // 40:010}-{number:015}"
+        yield new_document(
+            query,
+            priority=Priority.READER,
+            requested_by="",
+            run_id=None,
+            is_forced=False,
+            caller=f"token:many-{number % 40}",
+            place=place,
+        )
+
+
 class TestPlans:
     def test_addresses(self, admin: APIClient, check: Callable[..., None]) -> None:
         kept = store(hot("202506"))
@@ -251,6 +269,23 @@ class TestPlans:
         cancel_collection(collection_id=str(enqueue(hot("202504"))), cancelled_by="tests")
         retry_collection(collection_id=str(collections(status="CANCELLED")[0]["_id"]), requested_by="tests")
         tick.run_tick()
+        check()
+
+    def test_turns_of_many_waiting_readers(self, check: Callable[..., None]) -> None:
+        scale.store(Collection, _waiting_readers())
+        enqueued = [
+            jobs.enqueue(
+                hot(product_id=f"{number}"), priority=Priority.READER, requested_by="ana", caller="token:1"
+            )
+            for number in range(3)
+        ]
+        enqueue(hot("202502"), Priority.BACKFILL)
+        for one in jobs.claim_many(5, slot_count=20):
+            assert one["priority"] == Priority.READER
+        jobs.claim(slot_count=20)
+        jobs.claim(slot_count=20, is_probe=True)
+        for one in enqueued:
+            assert selectors.queue_position(one.collection) < 3 * 40  # three rounds of 40 callers
         check()
 
     def test_runs(self, check: Callable[..., None]) -> None:

@@ -31,6 +31,14 @@ _MAX_JSON_BYTES, _MAX_PUBLIC_BYTES = 4096, 999_999
 _MAX_REMEMBERED, _MAX_REMEMBERED_BYTES = 4096, 512
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: ``name`` is for people, ``key`` is no secret and different for each user and token."""
+
+    name: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What a view answers, with the headers that are its own.
@@ -54,7 +62,7 @@ class Address(Hashable, Protocol):
         Raises what is wrong with the parameters.
         """
 
-    def reply(self, environ: Environ, question: Any, caller_name: str) -> Reply:
+    def reply(self, environ: Environ, question: Any, caller: Caller) -> Reply:
         """Do the work; ``environ`` is the environment of the request. Errors are raised."""
 
 
@@ -79,14 +87,15 @@ def reply_to(request: Request, address: Address) -> HttpResponse:
     Only for views that every accepted caller may use.
     """
     is_post = request.method == "POST"
-    caller_name = request.user.get_username()
+    name = request.user.get_username()
+    caller = Caller(name, getattr(request.user, "caller_key", name))
 
     def answer() -> Reply:
         question = address.question_of(request.data if is_post else request.query_params)
-        return address.reply(request.META, question, caller_name)
+        return address.reply(request.META, question, caller)
 
     offer = Offer(
-        reply=partial(_reply_to_question, address, caller_name, is_post),
+        reply=partial(_reply_to_question, address, caller, is_post),
         language=get_language() or "",
         max_body_bytes=_MAX_JSON_BYTES if is_post else 0,
         is_public=False,
@@ -125,13 +134,13 @@ def _respond(request: Request, answer: Callable[[], Reply], offer: Offer | None)
 
 
 def _reply_to_question(
-    address: Address, caller_name: str, has_body: bool, environ: Environ, body: bytes
+    address: Address, caller: Caller, has_body: bool, environ: Environ, body: bytes
 ) -> Reply | None:
     if has_body and (not body or environ.get("QUERY_STRING")):
         return None  # what it asks for depends on its content type; parameters in the URL are refused
     sent = body if has_body else _sent_query_of(environ)
     find = _remembered_question if len(sent) <= _MAX_REMEMBERED_BYTES else _question
-    return address.reply(environ, find(address, sent, has_body), caller_name)
+    return address.reply(environ, find(address, sent, has_body), caller)
 
 
 def response_of(reply: Reply) -> HttpResponse:

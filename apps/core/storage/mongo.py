@@ -113,8 +113,8 @@ def count_up_to(
     :param hint: the index, if several begin with the fields of the filter. Otherwise MongoDB may use the plan
         that it remembers for a search with this filter, which does not only count keys.
     """
-    index = {"hint": hint} if hint else {}
-    return int(documents.database.command("count", documents.name, query=criteria, limit=limit, **index)["n"])
+    count: dict[str, Any] = {"count": documents.name, "query": criteria, "limit": limit}
+    return int(documents.database.command(count | ({"hint": hint} if hint else {}))["n"])
 
 
 def utc_now() -> datetime:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from apps.core.liveness.processes import note_heartbeat
 from apps.mengla.ingest import cache_sync, receive
-from apps.mengla.queue import jobs, run_state
+from apps.mengla.queue import overdue, run_state
 from apps.mengla.queue.wakeup import wake_dispatcher_anew
 from apps.mengla.runs.planning import request_planning
 from apps.sync_tasks import selectors as run_selectors
@@ -32,7 +32,7 @@ def run_tick() -> TickResult:
     note_heartbeat()
     # Before overdue collections fail: their answers may be among those deferred while MongoDB was down.
     deferred = receive.receive_deferred()
-    overdue = jobs.fail_overdue()
+    failed = overdue.fail_overdue()
     caches_notified = cache_sync.notify_caches_again()
     unplanned = run_selectors.list_unplanned(_RUNS_PER_TICK)
     for run in unplanned:
@@ -40,4 +40,4 @@ def run_tick() -> TickResult:
     closed = run_state.close_done(str(run["_id"]) for run in run_selectors.list_running(_RUNS_PER_TICK))
     settled = sum(runs.settle_run(str(run["_id"])) for run in run_selectors.list_unsettled(_RUNS_PER_TICK))
     wake_dispatcher_anew()
-    return TickResult(deferred, overdue, caches_notified, len(unplanned), closed, settled)
+    return TickResult(deferred, failed, caches_notified, len(unplanned), closed, settled)

@@ -14,7 +14,7 @@ from apps.core.scheduling.broker import send_task
 from apps.core.storage.locks import lease_key
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 from apps.mengla.ingest import parked
-from apps.mengla.queue import abandoned, jobs, wakeup
+from apps.mengla.queue import abandoned, overdue, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker, spacing
 from apps.mengla.upstream.breaker import BreakerState
@@ -36,7 +36,7 @@ def look() -> None:
     if _is_dispatcher_idle():
         logger.info("dispatcher_found_idle")
         wakeup.wake_dispatcher()
-    if parked.has_deferred() or jobs.has_overdue() or run_selectors.list_unplanned(1):
+    if parked.has_deferred() or overdue.has_overdue() or run_selectors.list_unplanned(1):
         tolerate_redis_outage(_send_tick, None)
 
 

@@ -16,9 +16,16 @@ Document = dict[str, Any]
 
 
 def new_document(
-    query: DataQuery, *, priority: Priority, requested_by: str, run_id: str | None, is_forced: bool
+    query: DataQuery,
+    *,
+    priority: Priority,
+    requested_by: str,
+    run_id: str | None,
+    is_forced: bool,
+    caller: str = "",
+    place: str = "",
 ) -> Document:
-    """Return the document of a new PENDING collection."""
+    """Return the document of a new PENDING collection; ``caller`` and ``place`` are those of a reader's."""
     now = utc_now()
     return {
         "_id": ObjectId(),
@@ -48,6 +55,8 @@ def new_document(
         "run_ids": [run_id] if run_id else [],
         "has_reader": run_id is None,
         "requested_by": requested_by,
+        "caller": caller,
+        "place": place,
         "error_code": "",
         **ERRORS.stored(""),
         "empty_reason": "",

@@ -27,7 +27,7 @@ from typing import Any, cast
 import structlog
 from bson import ObjectId
 from django.conf import settings
-from pymongo import ASCENDING, ReturnDocument, UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from apps.core.storage.mongo import collection_of, utc_now
@@ -37,13 +37,14 @@ from apps.mengla.choices import (
     EmptyReason,
     Priority,
 )
-from apps.mengla.models import QUEUE_INDEX, Collection
+from apps.mengla.errors import TooManyWaiting
+from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queue import ending, refusals
+from apps.mengla.queue import ending, refusals, turns
 from apps.mengla.queue.documents import active_filter, joining_changes, new_document
 from apps.mengla.store import outcomes
 from apps.mengla.upstream import breaker
-from apps.mengla.words import ERRORS, NO_ANSWER, NOT_ACCEPTED
+from apps.mengla.words import ERRORS
 
 logger = structlog.get_logger(__name__)
 
@@ -52,7 +53,6 @@ _POST_MARGIN_SECONDS = 15
 _UNUSABLE_ANSWERS = (CollectionError.UNREADABLE_PAYLOAD, CollectionError.UNSTORABLE_PAYLOAD)
 _ENQUEUE_TRIES = 20
 _TOKEN_BYTES = 24
-_ORDER = [("priority", ASCENDING), ("created_at", ASCENDING)]
 _ID_INDEX = "_id_"
 Document = dict[str, Any]
 
@@ -77,38 +77,72 @@ def enqueue(
     requested_by: str,
     run_id: str | None = None,
     is_forced: bool = False,
+    caller: str = "",
 ) -> Enqueued:
     """Enqueue a query, or join the collection already under way for it.
 
     A joined collection gets the higher of both priorities. ``run_id`` is added to its runs; without
     ``run_id`` it is marked as requested by a reader. ``is_forced``: send it even if fresh figures are stored.
 
+    :param caller: the key of a reader. A collection counts for the caller who enqueued it, or who made it a
+        reader's by joining it; another one who joins it later waits for it at no cost.
+    :raises TooManyWaiting: when as many collections of the caller wait as may, and this would be one more.
     :raises RuntimeError: when the collection ends again and again before it can be joined.
     """
     documents = collection_of(Collection)
+    place: str | None = ""
+    if priority == Priority.READER:
+        place = turns.next_place(caller, now=utc_now())
     document = new_document(
-        query, priority=priority, requested_by=requested_by, run_id=run_id, is_forced=is_forced
+        query,
+        priority=priority,
+        requested_by=requested_by,
+        run_id=run_id,
+        is_forced=is_forced,
+        caller=caller,
+        place=place or "",
     )
-    joining: Document = {
-        "$min": {"priority": document["priority"]},
-        "$set": joining_changes(run_id=run_id, is_forced=is_forced),
-        "$addToSet": {"run_ids": {"$each": document["run_ids"]}},
-    }
+    joining = joining_changes(run_id=run_id, is_forced=is_forced)
     for _ in range(_ENQUEUE_TRIES):
         # In this order, because most callers are the first to enqueue their query.
-        with suppress(DuplicateKeyError):
-            documents.insert_one(document)
-            return Enqueued(document, is_new=True)
-        joined = documents.find_one_and_update(
-            active_filter(query.identity), joining, return_document=ReturnDocument.AFTER
-        )
+        if place is not None:
+            with suppress(DuplicateKeyError):
+                documents.insert_one(document)
+                return Enqueued(document, is_new=True)
+        joined = _join(document, joining, is_at_bound=place is None)
         if joined is not None:
             return Enqueued(joined, is_new=False)
+        if place is None:
+            raise TooManyWaiting
     raise RuntimeError("The same collection kept starting and ending while it was enqueued.")
+
+
+def _join(document: Document, changes: Document, *, is_at_bound: bool) -> Document | None:
+    """Join the collection under way for the query of the document; returns None when there is none.
+
+    ``is_at_bound``: no more collections of the caller may wait, so none of a lower priority becomes its own.
+    """
+    as_urgent: Document = {"priority": {"$lte": document["priority"]}}
+    less_urgent: Document = {"priority": {"$gt": document["priority"]}}
+    own = {name: document[name] for name in ("priority", "caller", "place")}
+    if is_at_bound:
+        less_urgent["status"], own = CollectionStatus.DISPATCHED.value, {}
+    # Most are as urgent.
+    for criteria, more_changes in ((as_urgent, {}), (less_urgent, own)):
+        joined: Document | None = collection_of(Collection).find_one_and_update(
+            active_filter(document["identity"]) | criteria,
+            {"$set": changes | more_changes, "$addToSet": {"run_ids": {"$each": document["run_ids"]}}},
+            return_document=ReturnDocument.AFTER,
+        )
+        if joined is not None:
+            return joined
+    return None
 
 
 def claim(*, slot_count: int, is_probe: bool = False, prefers_untried: bool = False) -> Document | None:
     """Claim the next due collection for one attempt: the lowest priority number first, then the oldest.
+
+    Those of readers are claimed in turns of their callers (:mod:`.turns`).
 
     Returns the document as DISPATCHED with a new attempt token, or None when nothing is due or no slot is
     free. One find-and-update is atomic, so two processes never claim the same collection.
@@ -139,8 +173,7 @@ def claim_many(limit: int, *, slot_count: int) -> list[Document]:
     while slots := _free_slots(slot_count)[:limit]:
         now = utc_now()
         due: Document = {"status": CollectionStatus.PENDING.value, "not_before": {"$lte": now}}
-        found = documents.find(due, {"_id": 1}, sort=_ORDER, hint=QUEUE_INDEX, limit=len(slots))
-        ids = [document["_id"] for document in found]
+        ids = turns.first_ids(due, limit=len(slots))
         if not ids:
             break
         tokens = [secrets.token_urlsafe(_TOKEN_BYTES) for _ in ids]
@@ -164,17 +197,20 @@ def _claim(wanted: Document, *, slot_count: int, is_probe: bool) -> Document | N
     for slot in _free_slots(slot_count):
         token = {"$literal": secrets.token_urlsafe(_TOKEN_BYTES)}
         try:
-            claimed: Document | None = documents.find_one_and_update(
-                {"status": CollectionStatus.PENDING.value} | wanted,
-                _begin_attempt(token=token, slot=slot, now=utc_now(), is_probe=is_probe),
-                sort=_ORDER,
-                # This index has the order of the sort; any other would sort the whole backlog at each claim.
-                hint=QUEUE_INDEX,
-                return_document=ReturnDocument.AFTER,
-            )
+            for line in turns.LINES:
+                claimed: Document | None = documents.find_one_and_update(
+                    line.criteria | wanted,
+                    _begin_attempt(token=token, slot=slot, now=utc_now(), is_probe=is_probe),
+                    sort=line.order,
+                    # It has the order of the sort; any other would sort the whole backlog at each claim.
+                    hint=line.index,
+                    return_document=ReturnDocument.AFTER,
+                )
+                if claimed is not None:
+                    return claimed
         except DuplicateKeyError:
             continue  # another process has claimed this slot
-        return claimed
+        return None
     return None
 
 
@@ -317,34 +353,6 @@ def fail_attempt(
     return CollectionStatus.PENDING
 
 
-def has_overdue() -> bool:
-    """Whether the answer of an attempt is overdue."""
-    return collection_of(Collection).find_one(_overdue(), {"_id": 1}) is not None
-
-
-def fail_overdue(*, limit: int = 500) -> int:
-    """Fail every attempt whose answer is overdue; returns how many. Part of the tick."""
-    overdue = collection_of(Collection).find(_overdue(), {"attempt_token": 1, "execution_id": 1})
-    ended = 0
-    for document in overdue.limit(limit):
-        message = NO_ANSWER() if document["execution_id"] else NOT_ACCEPTED()
-        status = fail_attempt(
-            document["_id"],
-            attempt_token=document["attempt_token"],
-            error=CollectionError.TIMEOUT,
-            message=message,
-        )
-        if status is not None:
-            logger.warning(
-                "collection_overdue",
-                collection_id=str(document["_id"]),
-                reason=message,
-                new_status=status.value,
-            )
-            ended += 1
-    return ended
-
-
 def mark_cache_pending(collection_id: ObjectId) -> None:
     """Mark a collection before its answer is stored: the caches have to be notified of it."""
     collection_of(Collection).update_one({"_id": collection_id}, {"$set": {"is_cache_pending": True}})
@@ -370,10 +378,6 @@ def _free_slots(slot_count: int) -> list[str]:
     free = [str(slot) for slot in range(slot_count) if str(slot) not in taken]
     random.shuffle(free)  # processes that claim at the same moment then rarely try the same slot
     return free
-
-
-def _overdue() -> Document:
-    return {"status": CollectionStatus.DISPATCHED.value, "lease_until": {"$lt": utc_now()}}
 
 
 def _is_failed_execution(attempt: Document, error: CollectionError) -> bool:

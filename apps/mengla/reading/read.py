@@ -27,7 +27,7 @@ from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.outages import mongo_outage
 from apps.core.web_threads import Places, places_for_half
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
-from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
+from apps.mengla.errors import CollectFailed, CollectTimeout, TooManyWaiting, UnknownCategory
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
@@ -50,6 +50,7 @@ from apps.mengla.store.outcomes import ReadResult
 logger = structlog.get_logger(__name__)
 
 Source = Literal["l1", "l2", "l3", "fresh"]
+Enqueue = Callable[..., jobs.Enqueued]  # enqueues a query for the caller, at a reader's priority
 MAX_WAIT_SECONDS = 30
 _WAIT_POLL_SECONDS = 0.1
 _JOINED_SECONDS = 1.0
@@ -82,19 +83,28 @@ class Miss:
 
 
 def read(
-    query: DataQuery, *, requested_by: str, wait_seconds: float = 0, is_refresh: bool = False
+    query: DataQuery,
+    *,
+    requested_by: str,
+    caller: str = "",
+    wait_seconds: float = 0,
+    is_refresh: bool = False,
 ) -> Hit | Miss:
     """Return the stored figures of a query, or a miss; enqueue what is missing or stale.
 
     With ``wait_seconds`` a miss, an incomplete trend or a refresh waits that long for its collection.
     ``is_refresh``: skip the caches and the records, and collect in any case.
 
+    :param requested_by: the name of the caller, for people.
+    :param caller: the key of the caller, whose waiting collections are counted; by default its name.
+    :raises TooManyWaiting: when nothing is stored and too many collections of the caller wait.
     :raises UnknownCategory: when nothing is stored and there is no such category.
     :raises CollectFailed: when the awaited collection failed or was cancelled.
     :raises CollectTimeout: when the awaited collection got no answer from the service in time.
     """
     with outcomes.reading(query.action, is_refresh=is_refresh, is_timed=wait_seconds == 0) as reading:
-        found = _read(query, requested_by=requested_by, wait_seconds=wait_seconds, is_refresh=is_refresh)
+        enqueue = partial(_enqueue, requested_by=requested_by, caller=caller or requested_by)
+        found = _read(query, enqueue, wait_seconds=wait_seconds, is_refresh=is_refresh)
         _set_result(reading, found)
     return found
 
@@ -124,10 +134,10 @@ def _set_result(reading: outcomes.Reading, found: Hit | Miss) -> None:
         reading.source, reading.result = found.source, found.result
 
 
-def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refresh: bool) -> Hit | Miss:
+def _read(query: DataQuery, enqueue: Enqueue, *, wait_seconds: float, is_refresh: bool) -> Hit | Miss:
     if is_refresh:
         _check_category(query)
-        enqueued = _enqueue(query, requested_by=requested_by, is_forced=True)
+        enqueued = enqueue(query, is_forced=True)
         return _await_or_miss(query, enqueued.collection, wait_seconds)
     try:
         found = _find(query, accepts_stale=lambda one: wait_seconds == 0 or PARTIAL_HEADER not in one.headers)
@@ -135,16 +145,16 @@ def _read(query: DataQuery, *, requested_by: str, wait_seconds: float, is_refres
         if wait_seconds == 0 and (collection := _recently_joined(query)) is not None:
             return Miss(collection)
         _check_category(query)
-        enqueued = _enqueue(query, requested_by=requested_by)
+        enqueued = enqueue(query)
         with _recent_lock:
             recently_joined[query.identity] = enqueued.collection_id
         return _await_or_miss(query, enqueued.collection, wait_seconds)
     hit = _hit_of(found)
     if found.built is not None:
-        return _serve_built(query, found.built, hit, requested_by=requested_by, wait_seconds=wait_seconds)
+        return _serve_built(query, found.built, hit, enqueue, wait_seconds=wait_seconds)
     if hit.is_fresh:
         return hit
-    return _refresh_in_background(query, found.entry, requested_by=requested_by) or hit
+    return _refresh_in_background(query, found.entry, enqueue) or hit
 
 
 def _find(query: DataQuery, *, accepts_stale: Callable[[Entry], bool]) -> Found[BuiltFigures]:
@@ -162,7 +172,7 @@ def _hit_of(found: Found[BuiltFigures]) -> Hit:
 
 
 def _serve_built(
-    query: DataQuery, built: BuiltFigures, stored: Hit, *, requested_by: str, wait_seconds: float
+    query: DataQuery, built: BuiltFigures, stored: Hit, enqueue: Enqueue, *, wait_seconds: float
 ) -> Hit:
     """Return figures just built from the records; enqueue what is missing or stale.
 
@@ -171,7 +181,7 @@ def _serve_built(
     """
 
     def refresh() -> Hit:
-        enqueued_id = _refresh(query, built.records, requested_by=requested_by)
+        enqueued_id = _refresh(query, built.records, enqueue)
         if built.is_incomplete and wait_seconds > 0 and enqueued_id is not None:
             return _await_or_stored(query, enqueued_id, wait_seconds, stored)
         return stored
@@ -186,8 +196,10 @@ def _check_category(query: DataQuery) -> None:
         raise UnknownCategory
 
 
-def _enqueue(query: DataQuery, *, requested_by: str, is_forced: bool = False) -> jobs.Enqueued:
-    enqueued = jobs.enqueue(query, priority=Priority.READER, requested_by=requested_by, is_forced=is_forced)
+def _enqueue(query: DataQuery, *, requested_by: str, caller: str, is_forced: bool = False) -> jobs.Enqueued:
+    enqueued = jobs.enqueue(
+        query, priority=Priority.READER, requested_by=requested_by, caller=caller, is_forced=is_forced
+    )
     wake_dispatcher()
     return enqueued
 
@@ -215,7 +227,7 @@ def _recently_joined(query: DataQuery) -> dict[str, Any] | None:
 # --- Refreshing in the background -----------------------------------------------------------------
 
 
-def _refresh_in_background(query: DataQuery, entry: Entry, *, requested_by: str) -> Hit | None:
+def _refresh_in_background(query: DataQuery, entry: Entry, enqueue: Enqueue) -> Hit | None:
     """Enqueue the refresh of a stale entry; returns a newer hit when newer records are stored already.
 
     At most once in five seconds per query and process. A failure of the database here never reaches the
@@ -229,7 +241,7 @@ def _refresh_in_background(query: DataQuery, entry: Entry, *, requested_by: str)
     def find_newer() -> Hit | None:
         records = record_set_of(query, selectors.find_records_without_figures(query), now=utc_now())
         if records is None or records.to_collect:
-            _refresh(query, records, requested_by=requested_by)
+            _refresh(query, records, enqueue)
         is_newer = records is not None and records.version != entry.version
         return _replace_cached(query) if is_newer else None
 
@@ -248,10 +260,11 @@ def _replace_cached(query: DataQuery) -> Hit | None:
     return None
 
 
-def _refresh(query: DataQuery, records: RecordSet | None, *, requested_by: str) -> Any:
+def _refresh(query: DataQuery, records: RecordSet | None, enqueue: Enqueue) -> Any:
     """Enqueue what is missing or stale and return the collection's id.
 
-    Returns None when nothing is missing and the last try failed within a minute.
+    Returns None when nothing is missing and the last try failed within a minute, or when too many collections
+    of the caller wait: then the stored figures are served, and a later read refreshes them.
     """
     wanted = (
         query.narrowed(records.to_collect[0], records.to_collect[-1]) if records and query.is_trend else query
@@ -261,7 +274,9 @@ def _refresh(query: DataQuery, records: RecordSet | None, *, requested_by: str) 
         wanted.identity, within_seconds=_REFRESH_PAUSE_AFTER_FAILURE_SECONDS
     ):
         return None
-    return _enqueue(wanted, requested_by=requested_by).collection_id
+    with contextlib.suppress(TooManyWaiting):
+        return enqueue(wanted).collection_id
+    return None
 
 
 # --- Waiting --------------------------------------------------------------------------------------

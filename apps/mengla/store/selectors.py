@@ -16,7 +16,7 @@ from apps.core.periods import Granularity, Period, count_periods, parse_period, 
 from apps.core.storage.mongo import collection_of, count_up_to, utc_now
 from apps.core.time_texts import seconds_between
 from apps.mengla.choices import Action, CollectionStatus, Priority
-from apps.mengla.models import ANY_KIND, CATEGORY_INDEX, Collection, Record
+from apps.mengla.models import ANY_KIND, CATEGORY_INDEX, TURNS_INDEX, Collection, Record
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.freshness import FIELDS as FRESHNESS_FIELDS
 from apps.mengla.queries.freshness import freshness_of
@@ -134,17 +134,23 @@ def failed_recently(identity: str, *, within_seconds: float) -> bool:
 
 
 def queue_position(collection: Mapping[str, Any]) -> int:
-    """Return how many PENDING collections are ahead of this one, at most 1000; 0 when it is not PENDING."""
+    """Return how many PENDING collections are ahead of this one, at most 1000; 0 when it is not PENDING.
+
+    That of a reader grows when callers whose turn comes earlier enqueue theirs.
+    """
     if collection["status"] != CollectionStatus.PENDING:
         return 0
     priority = collection["priority"]
     pending: Document = {"status": CollectionStatus.PENDING.value}
-    ahead: list[Document] = [{"priority": priority, "created_at": {"$lt": collection["created_at"]}}]
-    if priority > min(Priority):
-        ahead.append({"priority": {"$lt": priority}})
-    # With one range MongoDB only counts keys.
-    criteria = pending | (ahead[0] if len(ahead) == 1 else {"$or": ahead})
-    return count_up_to(_MAX_POSITION, collection_of(Collection), criteria)
+    if priority == Priority.READER:
+        # One range, so MongoDB only counts keys. An older version of this program stores no places.
+        earlier = pending | {"priority": priority, "place": {"$lt": collection.get("place", "")}}
+        return count_up_to(_MAX_POSITION, collection_of(Collection), earlier, hint=TURNS_INDEX)
+    ahead: list[Document] = [
+        {"priority": priority, "created_at": {"$lt": collection["created_at"]}},
+        {"priority": {"$lt": priority}},
+    ]
+    return count_up_to(_MAX_POSITION, collection_of(Collection), pending | {"$or": ahead})
 
 
 def seconds_until_due() -> float | None:

@@ -16,6 +16,7 @@ from apps.mengla.dispatch import dispatcher
 from apps.mengla.dispatch.breaker_control import reset_breaker
 from apps.mengla.dispatch.dispatcher import run_dispatch
 from apps.mengla.queue import abandoned, jobs
+from apps.mengla.queue.overdue import fail_overdue
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker, client, spacing
 from apps.mengla.upstream.client import CollectionServiceClient
@@ -392,7 +393,7 @@ class TestServiceTakesAndDoesNotAnswer:
         assert breaker.snapshot().state == "half_open"
         service.set_knobs(drop_rate=0.0)
         make_overdue(next(one for one in collections() if one["status"] == "DISPATCHED"))
-        jobs.fail_overdue()
+        fail_overdue()
         assert breaker.snapshot().reason == "timeout"
         end_pause_of_breaker(redis_client)
         while dispatch_now():
@@ -412,7 +413,7 @@ class TestServiceTakesAndDoesNotAnswer:
         for _ in range(3):
             assert run_dispatch() == 1
             make_overdue(next(one for one in collections() if one["status"] == "DISPATCHED"))
-            jobs.fail_overdue()
+            fail_overdue()
         assert run_dispatch() == 0
         snapshot = breaker.snapshot()
         assert (snapshot.next_probe_seconds > 0, snapshot.reason) == (True, "timeout")

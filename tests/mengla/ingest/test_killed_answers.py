@@ -14,7 +14,7 @@ from apps.core.caching.tiers import clear_all
 from apps.mengla.ingest import cache_sync
 from apps.mengla.maintenance.tick import run_tick
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queue import jobs
+from apps.mengla.queue.overdue import fail_overdue
 from apps.mengla.reading import read as query_service
 from apps.mengla.simulator.server import Simulator
 from tests.mengla.support import (
@@ -149,7 +149,7 @@ def test_the_dispatcher_tells_the_caches_when_it_finds_the_answer(
 ) -> None:
     attempt = scene.play(monkeypatch)
     make_overdue(attempt)
-    assert jobs.fail_overdue() == 1
+    assert fail_overdue() == 1
     assert collect_all() == 0  # it is not asked for again
     assert reload(attempt)["status"] == "SUCCEEDED"
     assert reload(attempt)["is_cache_pending"] is False

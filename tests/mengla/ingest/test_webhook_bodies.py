@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from apps.mengla.ingest import receive
 from apps.mengla.ingest.receive import receive_deferred
+from apps.mengla.queue.overdue import fail_overdue
 from apps.mengla.queue.wakeup import DISPATCH_TASK
 from apps.mengla.upstream.signature import sign
 from apps.mengla.upstream.wire_json import NotJSON, loads
@@ -405,7 +406,7 @@ class TestProgress:
         attempt = begin_attempt(hot())
         if first == "lost":
             change(attempt, lease_until=attempt["dispatched_at"])
-            receive.jobs.fail_overdue()
+            fail_overdue()
         else:
             ends = {
                 "empty": {"executionId": "x1", "resultData": None},

@@ -18,7 +18,8 @@ from apps.mengla.choices import CollectionError
 from apps.mengla.dispatch.dispatcher import LEASE_NAME, run_dispatch
 from apps.mengla.ingest import parked
 from apps.mengla.maintenance import watch
-from apps.mengla.queue import abandoned, jobs, wakeup
+from apps.mengla.queue import abandoned, wakeup
+from apps.mengla.queue.overdue import has_overdue
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.spacing import Turn
@@ -89,7 +90,7 @@ def test_webhooks_overdue_answers_and_killed_planners_are_not_left_to_the_minute
 
 def test_an_overdue_answer_wakes_the_tick() -> None:
     attempt = begin_attempt(hot())
-    assert not jobs.has_overdue()
+    assert not has_overdue()
     make_overdue(attempt)
     assert looked() == [TICK]
 

@@ -13,6 +13,7 @@ from apps.core.storage.database.client import Client
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason, Priority
 from apps.mengla.queue import jobs, removal
+from apps.mengla.queue.overdue import fail_overdue
 from apps.mengla.store import selectors
 from tests.mengla.support import (
     Document,
@@ -389,7 +390,7 @@ class TestOverdue:
             attempt = claim() if collections() else begin_attempt(hot())
             jobs.mark_accepted([jobs.Accepted(attempt["_id"], attempt["attempt_token"], "x")])
             make_overdue(attempt)
-            assert jobs.fail_overdue() == 1
+            assert fail_overdue() == 1
             overdue = reload(attempt)
             assert (overdue["status"], overdue["error_code"]) == (expected, "timeout")
         assert overdue["error_message"] == "No answer came in time."
@@ -397,13 +398,13 @@ class TestOverdue:
     def test_an_attempt_whose_worker_died_before_the_service_took_it(self) -> None:
         attempt = begin_attempt(hot())
         make_overdue(attempt)
-        jobs.fail_overdue()
+        fail_overdue()
         assert "worker" in reload(attempt)["error_message"]
 
     def test_others_are_left(self) -> None:
         attempt = begin_attempt(hot())
         enqueue(hot("202507"))
-        assert jobs.fail_overdue() == 0
+        assert fail_overdue() == 0
         assert reload(attempt) == attempt
 
 

@@ -14,6 +14,7 @@ from apps.core.storage.outages import redis_outage
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.errors import CollectFailed, CollectTimeout, UnknownCategory
 from apps.mengla.queue import jobs, removal
+from apps.mengla.queue.overdue import fail_overdue
 from apps.mengla.reading.read import read
 from apps.mengla.store import outcomes
 from tests.mengla.reading.test_figures_outages import closed_redis
@@ -119,10 +120,10 @@ class TestCollections:
         settings.COLLECT_RETRY_DELAY_SECONDS = 0
         settings.COLLECT_MAX_ATTEMPTS = 2
         make_overdue(begin_attempt(hot()))
-        jobs.fail_overdue()
+        fail_overdue()
         make_overdue(claim())
-        jobs.fail_overdue()
-        jobs.fail_overdue()
+        fail_overdue()
+        fail_overdue()
         assert counted("retry") == {"hot:reader:timeout": 1}
         assert counted("collection") == {"hot:reader:failed:timeout": 1}
 

@@ -91,7 +91,7 @@ def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loa
             "signed; for example ALERT_WEBHOOK_SECRET=(32 random characters)"
         )
     if problems:
-        raise ConfigurationError(_problem_message(problems, env_notes.on_misspelt_names(path.name, content)))
+        raise ConfigurationError(_problem_message(problems, env_notes.on_causes(path.name, content)))
     return Loaded(Environment(**values), env_notes.on_everything(process, path.name, content))
 
 

@@ -24,13 +24,17 @@ def on_everything(process: Mapping[str, str], file_name: str, content: Content) 
         *_on_former_names(process, file_name, content),
         *_on_repeated_names(file_name, content),
         *_on_references(file_name, content),
-        *on_misspelt_names(file_name, content),
+        *on_causes(file_name, content),
         *_on_unknown_names(file_name, content),
     ]
 
 
-def on_misspelt_names(file_name: str, content: Content) -> list[str]:
-    """Return a note on each name in the file that is unknown, but almost one of ours."""
+def on_causes(file_name: str, content: Content) -> list[str]:
+    """Return the notes that may explain why a variable is missing or refused."""
+    return [*_on_comments(file_name, content), *_on_misspelt_names(file_name, content)]
+
+
+def _on_misspelt_names(file_name: str, content: Content) -> list[str]:
     return [
         f"{file_name} line {one.line}: "
         f"{one.name if _SHOWN.fullmatch(one.name) else 'the name'} is unknown and not read. Is it {near}?"
@@ -68,6 +72,16 @@ def _on_references(file_name: str, content: Content) -> list[str]:
         f"{file_name} line {one.line}: ${{...}} in {one.name} is taken as it is; no variable is put in."
         for one in content.assignments
         if "${" in one.value and one.name in known
+    ]
+
+
+def _on_comments(file_name: str, content: Content) -> list[str]:
+    known = _known()
+    return [
+        f"{file_name} line {one.line}: the value of {one.name} ends before ' #'. If the rest belongs to it, "
+        "write the value in quotes."
+        for one in content.assignments
+        if one.is_perhaps_cut and one.name in known
     ]
 
 

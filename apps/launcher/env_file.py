@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from dotenv.parser import Binding, parse_stream
 
 _MAX_BYTES = 256 * 1024
+_PERHAPS_CUT = re.compile(r"=(?!\s*['\"]).*\s#[^\s#]")  # "NAME=value #1", without quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,9 @@ class Assignment:
     name: str
     value: str
     line: int
+    is_perhaps_cut: bool = (
+        False  # what looks like a comment behind the value may have been meant to belong to it
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ def read_env_file(path: Path) -> Content:
         elif binding.error or (binding.key is not None and binding.value is None):
             problems.append(f"{path.name} line {line} is not of the form NAME=value")
         elif binding.key is not None:
-            assignments.append(Assignment(binding.key, binding.value or "", line))
+            is_perhaps_cut = _PERHAPS_CUT.search(string) is not None
+            assignments.append(Assignment(binding.key, binding.value or "", line, is_perhaps_cut))
     return Content(tuple(assignments), tuple(problems))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # A name that ends with "*" stands for all names with this beginning; exact names come first.
 _FORMER = {
     "BATCH_SIZE": (
@@ -43,8 +45,10 @@ _FORMER = {
     "CB_*": "is not read here; CB_FAILURE_THRESHOLD, CB_SUCCESS_THRESHOLD and CB_TIMEOUT set the breaker",
     "RETRY_*": "is not read here; COLLECT_MAX_ATTEMPTS and COLLECT_RETRY_DELAY_SECONDS set the retries",
 }
+_FAMILY = re.compile(r"(CB|RETRY)_[A-Z_]{1,40}")
 
 
 def reason_of(name: str) -> str | None:
     """Return what becomes of a variable of the former program, as the end of a sentence; None for others."""
-    return _FORMER.get(name) or _FORMER.get(f"{name.partition('_')[0]}_*")
+    family = _FAMILY.fullmatch(name)
+    return _FORMER.get(name) or (_FORMER[f"{family[1]}_*"] if family else None)

@@ -42,6 +42,9 @@ READ = {
     "CRON_YEARLY_COLLECT": "0 7 20 1 *",
     "CRON_BACKFILL_CHECK": "0 */4 * * *",
 }
+# Each is known here as soon as it is declared.
+_WINDOW = {"COLLECT_WINDOW_START": "00:30", "COLLECT_WINDOW_END": "05:00"}
+READ |= {name: value for name, value in _WINDOW.items() if name in variables()}
 # The others, with what the note on each must name.
 TOLD = {
     "BATCH_SIZE": "sent by itself",
@@ -153,6 +156,31 @@ def test_a_name_that_is_given_twice_is_told(env_file: Path) -> None:
     ]
     loaded = env.load({"ENV_FILE": str(env_file), **REQUIRED})
     assert loaded.ADMIN_PASSWORD == "s3cret-two"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_told"),
+    [
+        ("ADMIN_PASSWORD=s3cret #s3cret", True),
+        ("ADMIN_PASSWORD= #s3cret-s3cret", True),
+        ("ADMIN_PASSWORD=s3cret-s3cret\t#1", True),
+        ("ADMIN_PASSWORD=s3cret-s3cret # of the admin", False),
+        ("ADMIN_PASSWORD=s3cret-s3cret ### of the admin", False),
+        ("ADMIN_PASSWORD=s3cret#s3cret", False),
+        ("ADMIN_PASSWORD='s3cret #s3cret'", False),
+        ('ADMIN_PASSWORD = "s3cret-s3cret" #1', False),
+        ("# ADMIN_PASSWORD=s3cret #1", False),
+        ("# first #1\nADMIN_PASSWORD=s3cret-s3cret", False),
+    ],
+)
+def test_a_value_that_ends_before_a_number_sign_is_told(line: str, is_told: bool, env_file: Path) -> None:
+    env_file.write_text(line)
+    try:
+        told = str(notes_on(env_file))
+    except ConfigurationError as error:  # what is left is too short
+        told = str(error)
+    assert ("ADMIN_PASSWORD ends before ' #'" in told) == is_told
+    assert "s3cret" not in told
 
 
 def test_a_reference_to_a_variable_is_told_and_kept_as_it_is(env_file: Path) -> None:

@@ -23,8 +23,9 @@ from apps.launcher.processes import ManagedProcess, ProcessFailedError, ProcessG
 from apps.launcher.quickstart import QuickstartError
 from apps.launcher.quickstart.env_file import EnvFile
 from apps.launcher.quickstart.first_figures import last_closed_month
+from apps.launcher.quickstart.report import Report
 from apps.launcher.quickstart.session import Session
-from apps.launcher.quickstart.stack import Stack
+from apps.launcher.quickstart.stack import Prepared, Stack
 from tests.parallel import own_port
 
 # Stands for both parts that listen: it does so once it is let go, and answers every address.
@@ -129,6 +130,29 @@ class TestEnvFile:
         assert env_file.value("MONGO_URI") == "mongodb://environment"
         assert env_file.is_set("REDIS_URI")
         assert not env_file.is_set("COLLECT_SERVICE_URL")
+
+
+class TestLogin:
+    @pytest.mark.parametrize(
+        ("is_admin_new", "is_password_new", "is_shown"),
+        [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],
+    )
+    def test_only_a_password_that_was_generated_is_shown(
+        self, capsys: pytest.CaptureFixture[str], is_admin_new: bool, is_password_new: bool, is_shown: bool
+    ) -> None:
+        prepared = Prepared(
+            categories=1,
+            are_categories_new=False,
+            admin_path="admin/",
+            username="boss",
+            password="s3cret",
+            is_admin_new=is_admin_new,
+            is_password_new=is_password_new,
+        )
+        Report().login(prepared)
+        told = capsys.readouterr().out
+        assert ("s3cret" in told) == is_shown
+        assert "ADMIN_PASSWORD" in told
 
 
 class TestSession:

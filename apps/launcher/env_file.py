@@ -25,9 +25,7 @@ class Assignment:
     name: str
     value: str
     line: int
-    is_perhaps_cut: bool = (
-        False  # what looks like a comment behind the value may have been meant to belong to it
-    )
+    is_perhaps_cut: bool = False  # the comment behind the value looks like a part of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,11 +254,16 @@ def test_what_is_left_of_a_part_whose_first_process_was_killed_is_ended(used_clo
 def test_a_changed_password_of_the_admin_is_told_with_the_way_out(used_clone: Path) -> None:
     env_file = used_clone / ".env"
     lines = [line for line in env_file.read_text().splitlines() if not line.startswith("ADMIN_PASSWORD=")]
-    env_file.write_text("\n".join([*lines, "ADMIN_PASSWORD=another-password"]))
+    text = "\n".join([*lines, '  ADMIN_PASSWORD = "another-password"  # in another form', "BATCH_SIZE=98765"])
+    env_file.write_text(text)
     refused = quickstart(used_clone, "--once")
     assert refused.returncode == 1
     assert "in this database is not ADMIN_PASSWORD" in refused.stderr
-    assert "another-password" not in refused.stdout + refused.stderr
+    told = refused.stdout + refused.stderr
+    assert "another-password" not in told
+    assert told.count("BATCH_SIZE (in .env line ") == 1
+    assert "98765" not in told
+    assert env_file.read_text() == text
     env_file.write_text("\n".join(lines))  # the way out that it has told
     assert quickstart(used_clone, "--once").returncode == 0
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -116,6 +117,16 @@ class TestServing:
         answers = at_once([partial(httpx.get, f"{url}/together", timeout=30)] * 7)
         assert [answer.text for answer in answers] == ["together"] * 7
 
+    def test_the_limits_of_a_request_are_those_of_the_api_page(self, serve: Serve) -> None:
+        _, url = serve("--workers", "1")
+        many = "".join(f"X-{number}: 1\r\n" for number in range(120))
+        assert status_of(url, "/about?" + "a" * 60_000) == 200
+        assert status_of(url, "/about", f"X-Long: {'a' * 300_000}\r\n") == 200
+        # A whole response, not a reset, and the server goes on.
+        assert status_of(url, "/about?" + "a" * 70_000) == 414
+        assert status_of(url, "/about", many) == 431
+        assert status_of(url, "/about") == 200
+
     def test_a_process_that_dies_is_replaced(self, serve: Serve) -> None:
         server, url = serve("--workers", "1")
         (victim,) = answering_pids(url)
@@ -131,6 +142,17 @@ class TestServing:
         assert {child.pid for child in children} >= pids
         os.kill(server.pid, signal.SIGKILL)
         wait_for(lambda: not any(child.is_running() for child in children))
+
+
+def status_of(url: str, target: str, headers: str = "") -> int:
+    """Send a request of any size, and read its response to the end."""
+    host, port = url.removeprefix("http://").split(":")
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with contextlib.suppress(ConnectionError):  # the server has stopped reading
+            connection.sendall(request.encode())
+        answer = b"".join(iter(partial(connection.recv, 65_536), b""))
+    return int(answer.split()[1])
 
 
 def is_answered_by_another(url: str, pid: int) -> bool:

@@ -238,3 +238,17 @@ def test_the_scripts_of_the_forms_speak_the_readers_language(site: Client) -> No
     texts = json.loads(catalogue)
     assert texts["(click to clear)"] == "（点击清除）"
     assert texts["Filter"] == "过滤"  # Django's own
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\u202e", "\u200b", "\x9b"])
+def test_names_that_pages_show_are_printable(site: Client, character: str) -> None:
+    answer = site.post("/admin/auth/group/add/", {"name": f"read{character}ers"})
+    assert answer.status_code == 200
+    assert "characters that are not allowed" in answer.content.decode()
+    user = User.objects.get()
+    form = {"username": "chief", "is_active": "on", "is_staff": "on", "first_name": f"An{character}a"}
+    answer = site.post(f"/admin/auth/user/{user.pk}/change/", form)
+    assert answer.status_code == 200
+    assert "characters that are not allowed" in answer.content.decode()
+    user.refresh_from_db()
+    assert user.first_name == ""

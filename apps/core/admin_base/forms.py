@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import TypeVar
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from apps.core.printable import has_unprintable
 
 F = TypeVar("F", bound=forms.BaseForm)
+
+
+def check_printable(text: str) -> None:
+    """Refuse a text that holds what :mod:`apps.core.printable` does not allow."""
+    if has_unprintable(text):
+        raise ValidationError(_("This text has characters that are not allowed."))
 
 
 def themed(form: F) -> F:

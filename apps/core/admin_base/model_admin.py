@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from apps.core.admin_base import theme_lists
+from apps.core.admin_base.forms import check_printable
 from apps.core.admin_base.paging import NextOnlyPaginator
 
 M = TypeVar("M", bound=Model)
@@ -63,6 +65,13 @@ class CollectorModelAdmin(UnfoldModelAdmin[M]):
     sortable_by = ()
     compressed_fields = True
     list_sections = ()  # the theme looks for them in each row, and a missing name takes long
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the form field; a text of one line must be printable, because pages show it."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(field, forms.CharField) and not isinstance(field.widget, forms.Textarea):
+            field.validators.append(check_printable)
+        return field
 
     def action_checkbox(self, obj: M) -> SafeString:
         """Return the checkbox that selects the row, as the theme does, but without a template."""

@@ -130,7 +130,7 @@ class ExactSerializer(serializers.Serializer[Any]):
     def checked(self, data: Any) -> Any:
         """Return the data, or refuse unknown and repeated names in it."""
         if isinstance(data, Mapping):
-            refuse_names(data, self.fields)
+            refuse_names(data, self.fields.fields)  # a plain dict, which is asked for every name
         return data
 
 

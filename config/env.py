@@ -90,9 +90,25 @@ def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loa
             "ALERT_WEBHOOK_SECRET is missing: with ENV=production, notices to ALERT_WEBHOOK_URL must be "
             "signed; for example ALERT_WEBHOOK_SECRET=(32 random characters)"
         )
+    problems += _window_problems(values, given)
     if problems:
         raise ConfigurationError(_problem_message(problems, env_notes.on_causes(path.name, content)))
     return Loaded(Environment(**values), env_notes.on_everything(process, path.name, content))
+
+
+def _window_problems(values: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the two ends of the collecting window together."""
+    names = ("COLLECT_WINDOW_START", "COLLECT_WINDOW_END")
+    for name, other in (names, names[::-1]):
+        if name in given and other not in given:
+            return [f"{other} is missing: it is required with {name}; {_example(other)}"]
+    start, end = (values[name] for name in names)
+    if start is not None and start == end:
+        return [
+            "COLLECT_WINDOW_END must not equal COLLECT_WINDOW_START: the window would be empty; leave out "
+            "both to collect at any time"
+        ]
+    return []
 
 
 def _example(name: str) -> str:

@@ -22,6 +22,7 @@ from apps.core.scheduling.cron import parse_cron
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
@@ -108,6 +109,13 @@ def number(*, minimum: float, maximum: float) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def time_of_day(raw: str) -> str:
+    """A time of the day such as 00:30, with hours and minutes of two digits."""
+    if not _TIME.fullmatch(raw):
+        raise ValueError("must be a time from 00:00 to 23:59, such as 00:30")
+    return raw
 
 
 def http_url(raw: str) -> str:

@@ -33,6 +33,20 @@ class CollectingVariables:
         default=24.0,
         help="How long the service may refuse a collection again and again before it fails, in hours.",
     )
+    COLLECT_WINDOW_START: str | None = variable(
+        parsers.time_of_day,
+        default=None,
+        example="00:30",
+        help="Sync tasks collect from this time of the day on, in Asia/Shanghai; readers' requests always. "
+        "Unset with COLLECT_WINDOW_END: at any time.",
+    )
+    COLLECT_WINDOW_END: str | None = variable(
+        parsers.time_of_day,
+        default=None,
+        example="05:00",
+        help="Sync tasks collect until this time of the day; if it is before COLLECT_WINDOW_START: of the "
+        "next one.",
+    )
     MAX_INFLIGHT_REQUESTS: int = variable(
         parsers.integer(minimum=1, maximum=100),
         default=1,

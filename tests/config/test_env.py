@@ -454,3 +454,31 @@ def test_what_is_stricter_here_says_why_and_what_to_do(name: str, value: str, re
     problem = problems_of({"ENV_FILE": "", **REQUIRED, name: value})[name]
     assert reason in problem
     assert value not in problem or value in ("*", "8761")
+
+
+# --- The collecting window ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("start", "end"), [("00:30", "05:00"), ("22:00", "06:00"), ("00:00", "23:59")])
+def test_a_collecting_window_has_two_ends(start: str, end: str) -> None:
+    found = load(COLLECT_WINDOW_START=start, COLLECT_WINDOW_END=end)
+    ends = found.COLLECT_WINDOW_START, found.COLLECT_WINDOW_END
+    assert ends == (start, end)
+    assert load().COLLECT_WINDOW_START is load().COLLECT_WINDOW_END is None
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "text"),
+    [
+        ({"START": "00:30"}, "COLLECT_WINDOW_END", "is missing: it is required with COLLECT_WINDOW_START"),
+        ({"END": "05:00"}, "COLLECT_WINDOW_START", "is missing: it is required with COLLECT_WINDOW_END"),
+        ({"START": "00:30", "END": "00:30"}, "COLLECT_WINDOW_END", "must not equal COLLECT_WINDOW_START"),
+        ({"START": "0:30", "END": "05:00"}, "COLLECT_WINDOW_START", "must be a time from 00:00 to 23:59"),
+        ({"START": "00:30", "END": "24:00"}, "COLLECT_WINDOW_END", "must be a time from 00:00 to 23:59"),
+    ],
+)
+def test_half_a_window_or_an_empty_one_is_refused(given: dict[str, str], name: str, text: str) -> None:
+    window = {f"COLLECT_WINDOW_{end}": value for end, value in given.items()}
+    problems = problems_of({"ENV_FILE": "", **REQUIRED, **window})
+    assert list(problems) == [name]
+    assert text in problems[name]

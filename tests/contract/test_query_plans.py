@@ -32,7 +32,7 @@ from apps.mengla.choices import Priority
 from apps.mengla.dispatch.collection_control import cancel_collection, retry_collection
 from apps.mengla.maintenance import tick, watch
 from apps.mengla.models import Collection, Record
-from apps.mengla.queue import abandoned, jobs
+from apps.mengla.queue import abandoned, jobs, turns, window
 from apps.mengla.queue.documents import new_document
 from apps.mengla.runs.scheduled import run_backfill_check, run_period_collect
 from apps.mengla.store import selectors
@@ -271,7 +271,9 @@ class TestPlans:
         tick.run_tick()
         check()
 
-    def test_turns_of_many_waiting_readers(self, check: Callable[..., None]) -> None:
+    def test_turns_of_many_waiting_readers(
+        self, check: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         scale.store(Collection, _waiting_readers())
         enqueued = [
             jobs.enqueue(
@@ -284,6 +286,11 @@ class TestPlans:
             assert one["priority"] == Priority.READER
         jobs.claim(slot_count=20)
         jobs.claim(slot_count=20, is_probe=True)
+        monkeypatch.setattr(window, "is_open", lambda: False)
+        monkeypatch.setattr(window, "seconds_until_open", lambda: 60.0)
+        assert turns.seconds_until_due() == 0
+        assert turns.has_waiting()
+        jobs.claim_many(5, slot_count=20)
         for one in enqueued:
             assert selectors.queue_position(one.collection) < 3 * 40  # three rounds of 40 callers
         check()

@@ -24,6 +24,7 @@ from apps.core.storage.latency import LATENCY, histogram_of
 from apps.core.storage.redis import get_redis
 from apps.core.time_texts import instant_text
 from apps.mengla.dispatch.breaker_control import read_breaker
+from apps.mengla.dispatch.waiting import outside_window
 from apps.mengla.monitoring.hourly import SHOWN_HOURS, collections_by_hour
 from apps.mengla.monitoring.queue_state import queue_depth
 from apps.mengla.store import outcomes
@@ -99,6 +100,7 @@ def _queue() -> Document:
         "in_flight": depth.in_flight,
         "slots": settings.MAX_INFLIGHT_REQUESTS,
         "oldest_seconds": depth.oldest_pending_seconds,
+        "held_back": reason.message if (reason := outside_window()) else "",
     }
 
 

@@ -29,7 +29,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch import stored_meanwhile
 from apps.mengla.dispatch.senders import Senders
 from apps.mengla.ingest import receive
-from apps.mengla.queue import abandoned, jobs, refusals, wakeup
+from apps.mengla.queue import abandoned, jobs, refusals, turns, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
@@ -159,7 +159,7 @@ def _send_one(
         (stored,) = stored_meanwhile.find([collection])
         senders.sent += _send_claimed(service, senders, collection, stored, managed_task_id)
         return None
-    if permission.is_probe and selectors.seconds_until_due() is None:
+    if permission.is_probe and not turns.has_waiting():
         _look_up_task(service, is_idle=True)
         return None
     _release(service)
@@ -175,7 +175,7 @@ def _send_several(service: CollectionServiceClient, senders: Senders, managed_ta
     if len(claimed) == wanted:
         return None
     # No more slots are free, or no more collections are due: the next ones may be due soon.
-    return _Pause((None if claimed else selectors.seconds_until_due()) or None)
+    return _Pause((None if claimed else turns.seconds_until_due()) or None)
 
 
 def _send_claimed(
@@ -214,14 +214,14 @@ def _permission_of_request(
     """
     due_in_seconds: float | None = 0.0
     if not is_under_way:
-        due_in_seconds = selectors.seconds_until_due()
+        due_in_seconds = turns.seconds_until_due()
         if due_in_seconds is not None and not selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS):
             return _Pause(None)
     permission = breaker.ask_permission()
     if permission.has_closed:
         refusals.end_outage()
     if permission.has_closed or (is_under_way and permission.wait_seconds > 0):
-        due_in_seconds = selectors.seconds_until_due()
+        due_in_seconds = turns.seconds_until_due()
     if permission.wait_seconds > 0:
         return _Pause(None if due_in_seconds is None else permission.wait_seconds)
     # A probe does not wait until a collection is due, or is there at all: the service may work long before.

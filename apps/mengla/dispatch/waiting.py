@@ -19,8 +19,9 @@ from apps.core import process_state
 from apps.core.liveness.processes import newest_heartbeat, worker_problem
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.time_texts import clock_text, seconds_between
-from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.models import RUNS_INDEX, Collection
+from apps.mengla.queue import window
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker, spacing
 from apps.mengla.upstream.breaker import BreakerSnapshot, BreakerState
@@ -37,6 +38,7 @@ class WaitingCode(StrEnum):
     NO_SERVICE = "no_service"
     NO_WORKER = "no_worker"
     UNAVAILABLE = "unavailable"
+    OUTSIDE_WINDOW = "outside_window"
     RETRY = "retry"
     QUEUED = "queued"
     IN_FLIGHT = "in_flight"
@@ -66,6 +68,11 @@ _OUTAGES = {
 def obstacle() -> Waiting | None:
     """Return what holds back all collections at present; None when nothing does."""
     return _no_service() or no_worker() or outage(breaker.snapshot()) or pause()
+
+
+def obstacle_of_runs() -> Waiting | None:
+    """Return what holds back the collections of all runs at present; None when nothing does."""
+    return obstacle() or outside_window()
 
 
 def waiting_of(collection: Document, *, position: int) -> Waiting | None:
@@ -133,6 +140,18 @@ def outage(snapshot: BreakerSnapshot) -> Waiting | None:
     return Waiting(code.value, text, since, seconds)
 
 
+def outside_window() -> Waiting | None:
+    """Return the hours in which runs are collected, outside of them; None within them."""
+    opening = window.opens_at()
+    if opening is None:
+        return None
+    text = _("Sync tasks collect only within %(hours)s; they continue at %(time)s.") % {
+        "hours": window.hours_text(),
+        "time": clock_text(opening),
+    }
+    return Waiting(WaitingCode.OUTSIDE_WINDOW, text, retry_after_seconds=window.seconds_until_open())
+
+
 def _no_service() -> Waiting | None:
     if settings.COLLECT_SERVICE_URL:
         return None
@@ -151,6 +170,8 @@ def pause() -> Waiting | None:
 
 def _own_reason(collection: Document, position: int) -> Waiting | None:
     """Return why the collection waits although nothing holds back all of them."""
+    if collection["priority"] > Priority.READER and (reason := outside_window()) is not None:
+        return reason
     seconds = seconds_between(utc_now(), collection["not_before"])
     if seconds > 0:
         refused_since = collection.get("refused_since")

@@ -14,7 +14,7 @@ from apps.core.scheduling.broker import send_task
 from apps.core.storage.locks import lease_key
 from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 from apps.mengla.ingest import parked
-from apps.mengla.queue import abandoned, overdue, wakeup
+from apps.mengla.queue import abandoned, overdue, turns, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker, spacing
 from apps.mengla.upstream.breaker import BreakerState
@@ -53,7 +53,7 @@ def _is_dispatcher_idle() -> bool:
     if abandoned.has_claims():
         return True
     # A probe does not wait for a collection.
-    is_due = snapshot.state != BreakerState.CLOSED or selectors.seconds_until_due() == 0
+    is_due = snapshot.state != BreakerState.CLOSED or turns.seconds_until_due() == 0
     return is_due and selectors.has_free_slot(settings.MAX_INFLIGHT_REQUESTS)
 
 

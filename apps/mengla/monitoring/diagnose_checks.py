@@ -26,7 +26,7 @@ from apps.core.storage.redis import get_redis
 from apps.core.time_texts import duration_text, seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.dispatch.breaker_control import SETTING_OF
-from apps.mengla.dispatch.waiting import outage, pause
+from apps.mengla.dispatch.waiting import outage, outside_window, pause
 from apps.mengla.models import Collection
 from apps.mengla.monitoring.signatures import read_refused_webhooks
 from apps.mengla.upstream import breaker
@@ -246,6 +246,8 @@ def check_queue() -> str:
     if first:
         age = {"facts": facts, "age": duration_text(age_seconds)}
         facts = _("%(facts)s; the next one has waited for %(age)s") % age
+    if (reason := outside_window()) is not None:
+        facts = f"{facts}. {reason.message}"
     limit_seconds = settings.MENGLA_TIMEOUT_SECONDS * 2
     if first and first["priority"] == Priority.READER and age_seconds > limit_seconds:
         raise CheckFailed(

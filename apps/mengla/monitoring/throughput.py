@@ -16,6 +16,7 @@ from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.models import EXPIRY_INDEX, Collection
 from apps.mengla.monitoring.queue_state import oldest_seconds
+from apps.mengla.queue import window
 
 _ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
 _SHORTEST_SECONDS = 0.001
@@ -36,7 +37,8 @@ class RecentCollections:
 class QueueWait:
     """How many seconds the oldest pending collections have waited; None when none is pending.
 
-    *Urgent* ones were asked for by readers and operators, *planned* ones by schedules and backfills.
+    *Urgent* ones were asked for by readers and operators, *planned* ones by schedules and backfills. Those of
+    runs wait only while the collecting window is open.
     ``is_moving``: whether a request was sent to the service, or a collection ended, recently.
     """
 
@@ -108,12 +110,20 @@ def recent_collections(*, within_seconds: float) -> RecentCollections:
 def queue_wait(*, moved_within_seconds: float) -> QueueWait:
     """Return how long the queue has waited, and whether it moved within the given time."""
     now = utc_now()
-    waits = {priority: oldest_seconds(priority) for priority in Priority}
+    waits = {priority: _allowed_seconds(priority) for priority in Priority}
     return QueueWait(
         urgent_seconds=_longest(seconds for priority, seconds in waits.items() if priority in _URGENT),
         planned_seconds=_longest(seconds for priority, seconds in waits.items() if priority not in _URGENT),
         is_moving=_is_moving(now - timedelta(seconds=moved_within_seconds)),
     )
+
+
+def _allowed_seconds(priority: Priority) -> float | None:
+    """Return how long the oldest of a priority has waited in a time in which it could be sent."""
+    seconds, open_seconds = oldest_seconds(priority), window.open_seconds()
+    if seconds is None or open_seconds is None or priority == Priority.READER:
+        return seconds
+    return min(seconds, open_seconds)
 
 
 def _longest(seconds: Iterable[float | None]) -> float | None:

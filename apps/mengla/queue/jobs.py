@@ -197,7 +197,7 @@ def _claim(wanted: Document, *, slot_count: int, is_probe: bool) -> Document | N
     for slot in _free_slots(slot_count):
         token = {"$literal": secrets.token_urlsafe(_TOKEN_BYTES)}
         try:
-            for line in turns.LINES:
+            for line in turns.open_lines():
                 claimed: Document | None = documents.find_one_and_update(
                     line.criteria | wanted,
                     _begin_attempt(token=token, slot=slot, now=utc_now(), is_probe=is_probe),

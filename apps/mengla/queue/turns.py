@@ -19,9 +19,12 @@ from bson import ObjectId
 from django.conf import settings
 from pymongo import ASCENDING
 
-from apps.core.storage.mongo import collection_of
+from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import seconds_between
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.models import CALLERS_INDEX, QUEUE_INDEX, TURNS_INDEX, Collection
+from apps.mengla.queue import window
+from apps.mengla.store import selectors
 
 _ROUND_DIGITS = 10
 Document = dict[str, Any]
@@ -46,12 +49,43 @@ RUNS = Line(
     [("priority", ASCENDING), ("created_at", ASCENDING)],
     QUEUE_INDEX,
 )
-LINES = (READERS, RUNS)
+
+
+def open_lines() -> tuple[Line, ...]:
+    """Return the lines that may be sent at present, in their order."""
+    return (READERS, RUNS) if window.is_open() else (READERS,)
+
+
+def has_waiting() -> bool:
+    """Whether any collection waits in the open lines, due or not."""
+    documents = collection_of(Collection)
+    return any(documents.find_one(line.criteria, {"_id": 1}, hint=line.index) for line in open_lines())
+
+
+def seconds_until_due() -> float | None:
+    """Return the seconds until a collection may be sent: 0 if one may be now, None if none waits.
+
+    Those of runs may not be sent before the window opens.
+    """
+    until_open = window.seconds_until_open()
+    if until_open == 0:
+        return selectors.seconds_until_due()
+    documents, now = collection_of(Collection), utc_now()
+    due = READERS.criteria | {"not_before": {"$lte": now}}
+    if documents.find_one(due, {"_id": 1}, hint=TURNS_INDEX) is not None:
+        return 0.0
+    times = [until_open] if documents.find_one(RUNS.criteria, {"_id": 1}, hint=RUNS.index) else []
+    later = documents.find_one(
+        READERS.criteria, {"not_before": 1}, sort=[("not_before", ASCENDING)], hint=TURNS_INDEX
+    )
+    if later is not None:
+        times.append(seconds_between(now, later["not_before"]))
+    return min(times, default=None)
 
 
 def first_ids(criteria: Document, *, limit: int) -> list[ObjectId]:
-    """Return the ids of the first collections of the queue that match, in one operation."""
-    documents = collection_of(Collection)
+    """Return the ids of the first collections of the open lines that match, in one operation."""
+    documents, lines = collection_of(Collection), open_lines()
     stages: list[list[Document]] = [
         [
             {"$match": line.criteria | criteria},
@@ -59,15 +93,12 @@ def first_ids(criteria: Document, *, limit: int) -> list[ObjectId]:
             {"$limit": limit},
             {"$project": {"number": {"$literal": number}}},
         ]
-        for number, line in enumerate(LINES)
+        for number, line in enumerate(lines)
     ]
-    readers, runs = stages
     # A hint is for the first search only. That of the readers, who are few, needs none.
-    found = list(
-        documents.aggregate(
-            [*runs, {"$unionWith": {"coll": documents.name, "pipeline": readers}}], hint=RUNS.index
-        )
-    )
+    *others, last = stages
+    union: list[Document] = [{"$unionWith": {"coll": documents.name, "pipeline": one}} for one in others]
+    found = list(documents.aggregate([*last, *union], hint=lines[-1].index))
     return [row["_id"] for row in sorted(found, key=lambda row: int(row["number"]))][:limit]
 
 

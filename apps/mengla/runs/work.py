@@ -54,8 +54,8 @@ class CollectionWork:
         return ended * 60 / window_seconds
 
     def obstacle(self) -> Waiting | None:
-        """Return what holds back all collections at present."""
-        return waiting.obstacle()
+        """Return what holds back the collections of all runs at present."""
+        return waiting.obstacle_of_runs()
 
     def waiting(self, run_id: str) -> Waiting | None:
         """Return why no collection of the run is being worked on."""

@@ -20,7 +20,9 @@ from tests.programs import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
-OF_NO_REQUEST = ("_granian", "granian", "apps.launcher", "apps.admin.alerts.alert_thread")
+# A cluster looks for what is due without a request or a task.
+OF_A_CLUSTER = ("apps.launcher", "apps.mengla.maintenance.watch")
+OF_NO_REQUEST = ("_granian", "granian", "apps.admin.alerts.alert_thread", *OF_A_CLUSTER)
 
 
 def test_no_secret_and_no_fork_warning_reaches_a_log(stack: Stack) -> None:

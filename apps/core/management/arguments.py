@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 
@@ -14,6 +14,28 @@ T = TypeVar("T")
 
 _MAX_DIGITS = 18
 _SHOWN_CHARACTERS = 40
+
+
+class _StoreOnce(argparse._StoreAction):
+    """Stores the value of an option; argparse would let the last one win."""
+
+    _read: object = None
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if self._read is namespace:
+            raise argparse.ArgumentError(self, _("must not be given more than once"))
+        self._read = namespace
+        super().__call__(parser, namespace, values, option_string)
+
+
+def accept_each_once(parser: argparse.ArgumentParser) -> None:
+    """Refuse an option with one value that is given twice, also one of the subcommands."""
+    for action in parser._actions:
+        if type(action) is argparse._StoreAction and action.option_strings:
+            action.__class__ = _StoreOnce
+        elif isinstance(action, argparse._SubParsersAction):
+            for subparser in action.choices.values():
+                accept_each_once(subparser)
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:

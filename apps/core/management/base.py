@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 from redis import RedisError
 
 from apps.core.errors import DomainError
+from apps.core.management.arguments import accept_each_once
 from apps.core.management.progress import Display, open_display
 from apps.core.management.servers import no_response_message
 from apps.core.management.stopping import Stopped, StopSignals, stop_signals
@@ -80,11 +81,13 @@ class CollectorCommand(TranslatedCommand):
     signals: StopSignals
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Accept no abbreviated options.
+        """Accept no abbreviated options, and each option with one value once.
 
         Otherwise a command without ``--force`` would read it as Django's ``--force-color``.
         """
-        return super().create_parser(prog_name, subcommand, **{"allow_abbrev": False} | kwargs)
+        parser = super().create_parser(prog_name, subcommand, **{"allow_abbrev": False} | kwargs)
+        accept_each_once(parser)
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options of every command."""

@@ -423,3 +423,28 @@ def test_a_table_is_the_same_for_every_reader(monkeypatch: pytest.MonkeyPatch) -
 
 def test_printable_text_stays_and_the_rest_is_escaped() -> None:
     assert printable("Шины 萌啦 \x07\u202e") == "Шины 萌啦 \\x07\\u202e"
+
+
+# --- Options given twice ----------------------------------------------------------------------------
+
+
+class Collecting(Doing):
+    def add_arguments(self, parser: Any) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--day")
+        parser.add_argument("--action", nargs="+", action="extend", default=[])
+        parser.add_subparsers(dest="kind").add_parser("one").add_argument("--id")
+
+
+@pytest.mark.parametrize("given", ["--day=1 --day 2", "--day=1 --day=1", "one --id=1 --id=2"])
+def test_an_option_given_twice_is_refused(given: str) -> None:
+    with pytest.raises(CommandError, match="must not be given more than once"):
+        call_command(Collecting(), *given.split(), stdout=io.StringIO())
+
+
+def test_a_list_may_be_given_in_parts_and_a_command_may_run_again() -> None:
+    told: list[Any] = []
+    command = Collecting(lambda **options: told.append((options["day"], options["action"])))
+    for _ in range(2):
+        call_command(command, "--day=1", "--action", "a", "--action", "b", stdout=io.StringIO())
+    assert told == [("1", ["a", "b"])] * 2

@@ -74,7 +74,7 @@ def test_a_retry_collects_exactly_what_failed_and_mends_it(run_id: str, admin: A
     failed = {one["identity"] for one in collections_of(run_id) if one["status"] == CollectionStatus.FAILED}
     answer = admin.post(f"/api/sync-tasks/{run_id}/retry")
     assert answer.status_code == 202
-    retry_id = answer.json()["data"]["id"]
+    retry_id = answer.json()["data"]["sync_task_id"]
     plan_now(retry_id)
     assert {one["identity"] for one in collections_of(retry_id)} == failed
     end_all()
@@ -92,7 +92,7 @@ def test_a_retry_of_a_forced_run_asks_again_although_older_figures_are_fresh(adm
     plan_now(forced.run_id)
     end_all(failing=2)
     store(HOT_JUNE)  # one of them is collected since
-    retry_id = admin.post(f"/api/sync-tasks/{forced.run_id}/retry").json()["data"]["id"]
+    retry_id = admin.post(f"/api/sync-tasks/{forced.run_id}/retry").json()["data"]["sync_task_id"]
     assert plan_now(retry_id)["skipped"] == {"fresh": 1}
     (again,) = collections_of(retry_id)
     assert (again["cat_id"], again["is_forced"]) == ("2000", True)
@@ -100,7 +100,7 @@ def test_a_retry_of_a_forced_run_asks_again_although_older_figures_are_fresh(adm
 
 def test_a_run_is_not_deleted_while_its_retry_is_planned_from_it(run_id: str, admin: APIClient) -> None:
     end_all(failing=2)
-    retry_id = admin.post(f"/api/sync-tasks/{run_id}/retry").json()["data"]["id"]
+    retry_id = admin.post(f"/api/sync-tasks/{run_id}/retry").json()["data"]["sync_task_id"]
     refused = admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json")
     assert (refused.status_code, refused.json()["detail"]) == (409, f"sync_task_id={retry_id}")
     plan_now(retry_id)
@@ -111,7 +111,7 @@ def test_a_run_is_not_deleted_while_its_retry_is_planned_from_it(run_id: str, ad
 
 def test_a_retry_whose_original_is_gone_says_so(run_id: str, admin: APIClient) -> None:
     end_all(failing=2)
-    retry_id = admin.post(f"/api/sync-tasks/{run_id}/retry").json()["data"]["id"]
+    retry_id = admin.post(f"/api/sync-tasks/{run_id}/retry").json()["data"]["sync_task_id"]
     collection_of(SyncTask).delete_one({"_id": ObjectId(run_id)})
     retry = plan_now(retry_id)
     assert retry["status"] == RunStatus.FAILED

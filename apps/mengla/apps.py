@@ -27,6 +27,7 @@ class MengLaConfig(AppConfig):
         """
         from django_q.signals import post_spawn
 
+        from apps.core.management.database_state import register_database_check
         from apps.core.periods import Granularity, register_granularity_name
         from apps.core.scheduling.signals import worker_idle
         from apps.mengla import checks  # noqa: F401 - importing registers them
@@ -35,6 +36,7 @@ class MengLaConfig(AppConfig):
         from apps.sync_tasks.work import register_work
 
         register_granularity_name("quarterly_for_year", Granularity.QUARTER)  # the service's name
+        register_database_check(_former_database_problem)
         register_work(SimpleLazyObject(_collection_work))
         register_work(SimpleLazyObject(_warm_up_work), task_id=WARM_UP_TASK_ID)
         run_deleted.connect(_delete_run_data, dispatch_uid="mengla.run_data")
@@ -47,6 +49,12 @@ def _collection_work() -> Work:
     from apps.mengla.runs.work import CollectionWork
 
     return CollectionWork()
+
+
+def _former_database_problem() -> str | None:
+    from apps.mengla.former.former_database import former_database_problem
+
+    return former_database_problem()
 
 
 def _warm_up_work() -> Work:

@@ -17,6 +17,9 @@ PLAN_UNREADABLE = ERRORS.register("plan_unreadable", gettext_noop("The plan cann
 ORIGINAL_DELETED = ERRORS.register(
     "original_deleted", gettext_noop("The sync task that this one repeats has been deleted.")
 )
+PROGRAM_ENDED = ERRORS.register(
+    "program_ended", gettext_noop("It was running when the program that had started it ended.")
+)
 
 
 def skipped_text(skipped: Mapping[str, int]) -> str:

@@ -18,6 +18,7 @@ KEPT = {
     "apps.core.admin_base.theme_lists._checkbox": "follows from its argument alone",
     "apps.core.admin_base.theme_lists.rendered": "follows from its arguments alone",
     "apps.core.api.openapi_views._document": "follows from the code alone",
+    "apps.core.management.database_state._checks": "a process that has just started registers the same",
     "apps.core.storage.database.client._is_heavy": "is taken back where it is set",
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
     "apps.core.storage.mongo._is_registered": "what is registered with the system cannot be taken back",

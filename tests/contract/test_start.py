@@ -142,7 +142,7 @@ def test_the_queue_loads_its_tasks_before_it_forks() -> None:
     pretend = "from apps.launcher import supervisor; import sys; supervisor.Supervisor.run = tell"
     tell = "tell = lambda *_, **__: print({'apps.mengla.tasks', 'apps.admin.tasks'} <= sys.modules.keys())"
     servers = "from apps.launcher.management.commands import qcluster as ours"
-    up = "ours.require_mongo = ours.require_redis = lambda: None"
+    up = "ours.require_mongo = ours.require_redis = ours.require_migrations = lambda: None"
     call = "from django.core.management import call_command; call_command('qcluster', skip_checks=True)"
     ended = python("\n".join((SETUP, tell, pretend, servers, up, call)))
     assert ended.stdout == "True\n"

@@ -22,12 +22,16 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core.errors import DomainError
+from apps.core.errors import Conflict, DomainError
 from apps.core.management.arguments import accept_each_once
+from apps.core.management.database_state import database_problem
 from apps.core.management.progress import Display, open_display
-from apps.core.management.servers import no_response_message
+from apps.core.management.servers import error_text
 from apps.core.management.stopping import Stopped, StopSignals, stop_signals
 from apps.core.storage import mongo
+
+_YES = "yes"
+_MAX_REPLY_LENGTH = 20
 
 __all__ = ["CollectorCommand", "ExitCode", "Stopped", "TranslatedCommand", "dump"]
 
@@ -77,6 +81,8 @@ class CollectorCommand(TranslatedCommand):
     # limits of its own, because it may run for days.
     operation_timeout_seconds: ClassVar[float | None] = 3600
     needs_mongo: ClassVar[bool] = True
+    # Ends with a message, before anything is touched, when the database must not be used.
+    checks_database: ClassVar[bool] = True
 
     signals: StopSignals
 
@@ -122,12 +128,29 @@ class CollectorCommand(TranslatedCommand):
         """Show progress on stderr: a bar in a terminal, lines elsewhere."""
         return open_display(self.stderr, title=title, is_bar_wanted=not options["no_progress"])
 
+    @staticmethod
+    def check_database() -> None:
+        """Check that the database may be used.
+
+        :raises Conflict: when it must not, with what to do.
+        """
+        if problem := database_problem():
+            raise Conflict(problem)
+
+    def is_confirmed(self) -> bool:
+        """Ask on stderr, and return whether the reply on standard input is "yes"."""
+        self.stderr.write(_("Type %(yes)s to continue: ") % {"yes": _YES}, ending="")
+        self.stderr.flush()
+        return sys.stdin.readline(_MAX_REPLY_LENGTH).strip() == _YES
+
     def _run_and_print(self, options: Mapping[str, Any]) -> ExitCode:
         is_json: bool = options["is_json"]
         try:
             if self.needs_mongo:
                 # Before the long limit begins: PyMongo would search for a missing server until it ends.
                 mongo.ping()
+                if self.checks_database:
+                    self.check_database()
             with self._time_limit():
                 result, summary, code = self.run(**options)
         except DomainError as error:
@@ -135,7 +158,7 @@ class CollectorCommand(TranslatedCommand):
             is_bad_argument = isinstance(error, self.argument_errors)
             return ExitCode.BAD_ARGUMENTS if is_bad_argument else ExitCode.FAILED
         except (PyMongoError, DatabaseError, RedisError) as error:
-            self._print_error(DomainError(no_response_message(error)), is_json=is_json)
+            self._print_error(DomainError(error_text(error)), is_json=is_json)
             return ExitCode.FAILED
         except Stopped as stopped:
             message = _("Stopped by %(signal)s.") % {"signal": stopped.signal_name}

@@ -91,12 +91,12 @@ def _run(report: Report, session: Session, processes: ProcessGroup, *, port: int
 
 
 def _start(report: Report, stack: Stack, *, has_new_password: bool) -> Prepared:
-    """Start every part; the web server loads while the database is being prepared."""
+    """Start every part; the database is prepared first, because the other parts refuse one that is not."""
     for label, sentence in zip(("MongoDB", "Redis"), stack.start_databases(), strict=True):
         report.line(label, sentence)
-    stack.start_web()
     prepared = stack.prepare(has_new_password=has_new_password)
     report.prepared(prepared)
+    stack.start_web()
     stack.wait_until_ready()
     stack.start_worker()
     if stack.simulator_url:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
-from apps.core.errors import Conflict
-from apps.core.storage.mongo import named_collection, utc_now
+from apps.core.storage.mongo import utc_now
+from apps.mengla.former.import_lease import JournalLease
 from apps.mengla.former.reference_document import Unreadable
 from apps.mengla.former.reference_source import ReferenceSource
 
 MAX_LISTED = 20
-_IMPORTS = "mengla_imports"
-_LEASE = timedelta(minutes=5)
-Document = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -57,54 +50,41 @@ class Journal:
 
     def __init__(self, source: ReferenceSource) -> None:
         self._name = source.name
-        self._key = source.key
-        self._token = secrets.token_hex(16)
-        self._documents = named_collection(_IMPORTS)
+        self._lease = JournalLease(
+            source.key, held_message=_("This source is being imported by another process.")
+        )
 
     def begin(self, *, is_restarted: bool) -> tuple[ImportCounts, tuple[Any] | None]:
         """Acquire the lease; returns the counts so far and the last id that was read, None at the beginning.
 
         :raises Conflict: when another process has the lease.
         """
-        now = utc_now()
-        try:
-            journal: Any = self._documents.find_one_and_update(
-                {"_id": self._key, "$or": [{"lease_until": None}, {"lease_until": {"$lt": now}}]},
-                {
-                    "$set": {"token": self._token, "lease_until": now + _LEASE},
-                    "$setOnInsert": {"source": self._name, "is_done": False, "started_at": now},
-                },
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError as error:
-            raise Conflict(_("This source is being imported by another process.")) from error
+        journal = self._lease.acquire(first={"source": self._name, "is_done": False})
         if is_restarted or journal["is_done"] or "last_id" not in journal:
             # A source that was read to its end may have changed anywhere since then.
-            self._update({"$set": {"is_done": False, "started_at": now}, "$unset": {"last_id": 1}})
+            changes = {"is_done": False, "started_at": utc_now()}
+            self._lease.update({"$set": changes, "$unset": {"last_id": 1}})
             return ImportCounts(), None
         return ImportCounts(**journal["counts"]), (journal["last_id"],)
 
     def note(self, counts: ImportCounts, last_id: Any) -> None:
-        """Note that all documents up to this id are done, and extend the lease.
+        """Note that all documents up to this id are done.
 
         :raises Conflict: when the lease has expired and another process has acquired it.
         """
-        changes = {"counts": asdict(counts), "last_id": last_id, "lease_until": utc_now() + _LEASE}
-        if not self._update({"$set": changes}):
-            raise Conflict(_("This source is being imported by another process."))
+        self._lease.update({"$set": {"counts": asdict(counts), "last_id": last_id}})
 
     def finish(self, counts: ImportCounts) -> None:
-        """Note that the source was read to its end."""
-        self._update({"$set": {"is_done": True, "counts": asdict(counts), "finished_at": utc_now()}})
+        """Note that the source was read to its end.
+
+        :raises Conflict: as :meth:`note` does.
+        """
+        done = {"is_done": True, "counts": asdict(counts), "finished_at": utc_now()}
+        self._lease.update({"$set": done})
 
     def release(self) -> None:
         """Release the lease."""
-        self._update({"$set": {"lease_until": None}})
-
-    def _update(self, changes: Document) -> bool:
-        owned = {"_id": self._key, "token": self._token}
-        return self._documents.update_one(owned, changes).matched_count == 1
+        self._lease.release()
 
 
 class NoJournal:

@@ -52,8 +52,17 @@ class SourceDocument:
 class ReferenceSource:
     """A collection in another MongoDB; reading it raises :class:`DependencyUnavailable` on every failure."""
 
-    def __init__(self, client: pymongo.MongoClient[Any], hosts: str, database: str, collection: str) -> None:
+    def __init__(
+        self,
+        client: pymongo.MongoClient[Any],
+        hosts: str,
+        database: str,
+        collection: str,
+        *,
+        may_be_target: bool = False,
+    ) -> None:
         self._client = client
+        self._may_be_target = may_be_target
         self.name = f"{hosts}/{database}.{collection}"
         self.key = hashlib.sha256(self.name.encode()).hexdigest()
         try:
@@ -73,7 +82,7 @@ class ReferenceSource:
         with self._reading(seconds=_CONNECT_TIMEOUT_MS / 1000):
             theirs = self._client.admin.command("hello")
         ours = collection_of(Record)
-        is_same_name = self._documents.full_name == ours.full_name
+        is_same_name = self._documents.full_name == ours.full_name and not self._may_be_target
         if is_same_name and _is_same_deployment(theirs, ours.database.command("hello")):
             raise InvalidInput(_("The source and the target are the same MongoDB collection."))
 
@@ -119,8 +128,12 @@ class ReferenceSource:
 
 
 @contextmanager
-def open_source(*, uri: str, database: str, collection: str) -> Iterator[ReferenceSource]:
+def open_source(
+    *, uri: str, database: str, collection: str, may_be_target: bool = False
+) -> Iterator[ReferenceSource]:
     """Open the source within the block; nothing is read until its first use.
+
+    ``may_be_target``: for a dry run before the former program's collection of the same name is renamed.
 
     :raises InvalidInput: for an invalid address or name. The message does not show the address, because it
         may hold a password.
@@ -141,7 +154,7 @@ def open_source(*, uri: str, database: str, collection: str) -> Iterator[Referen
     except (PyMongoError, ValueError, TypeError) as error:
         raise InvalidInput(_uri_problem()) from error
     with client:
-        yield ReferenceSource(client, _hosts_of(uri), database, collection)
+        yield ReferenceSource(client, _hosts_of(uri), database, collection, may_be_target=may_be_target)
 
 
 def is_same_id(one: Any, other: Any) -> bool:

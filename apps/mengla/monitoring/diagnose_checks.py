@@ -12,13 +12,12 @@ import django
 import httpx
 from django.conf import settings
 from django.core import checks as system_checks
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.core.liveness.clocks import MAX_SKEW_SECONDS, clock_problems
 from apps.core.liveness.processes import last_replacement, list_clusters, silence_remark
+from apps.core.management.database_state import database_problem, missing_migrations
 from apps.core.scheduling.schedules import declared_schedules, schedule_id
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
@@ -81,10 +80,10 @@ def check_mongodb() -> str:
 
 
 def check_migrations() -> str:
-    """Check that every MongoDB collection and index exists."""
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if missing:
+    """Check that the database is ours, and that every MongoDB collection and index exists."""
+    if problem := database_problem():
+        raise CheckFailed(_("not usable"), problem)
+    if missing := missing_migrations():
         detail = _("%(count)d migrations are not applied.") % {"count": len(missing)}
         raise CheckFailed(detail, _("Run `manage.py migrate`."))
     return _("all applied")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.sync_tasks.selectors import is_running
+from apps.sync_tasks.services.former_runs import EndedRun, count_unknown, import_ended_runs
 from apps.sync_tasks.services.lifecycle import (
     fail_run,
     finish_run,
@@ -24,14 +25,17 @@ from apps.sync_tasks.work import Started
 
 __all__ = [
     "Deleted",
+    "EndedRun",
     "Started",
     "cancel_run",
     "claim_planner_lease",
+    "count_unknown",
     "delete_ended_rows",
     "delete_run",
     "fail_run",
     "find_retryable",
     "finish_run",
+    "import_ended_runs",
     "is_running",
     "mark_planned",
     "note_planned",

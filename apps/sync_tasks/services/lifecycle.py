@@ -54,7 +54,7 @@ def start_run(
     :raises AlreadyRunning: when a run with the same ``running_key`` has not ended.
     """
     running_key = running_key or task_id
-    document = _new_document(
+    document = new_document(
         task_id=task_id,
         name=name,
         trigger=Trigger(trigger).value,
@@ -227,7 +227,8 @@ def _end(
     return False
 
 
-def _new_document(**given: Any) -> Document:
+def new_document(**given: Any) -> Document:
+    """Return the document of a run that starts now, with these fields."""
     now = utc_now()
     return given | {
         "_id": ObjectId(),

@@ -21,6 +21,8 @@ from apps.core.unwanted import unwanted
 with unwanted("django.contrib.gis", error=ImproperlyConfigured):
     from django_mongodb_backend import base, operations
 
+    from apps.core.storage.database.schema import SchemaEditor
+
 
 class DatabaseOperations(operations.DatabaseOperations):  # type: ignore[misc]
     """The backend's operations, with compilers of our own."""
@@ -32,6 +34,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """The connection of one thread; every operation on documents starts with :meth:`get_collection`."""
 
     ops_class = DatabaseOperations
+    SchemaEditorClass = SchemaEditor
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Client:
         """Return the client of this process, which all its threads share."""

@@ -9,6 +9,7 @@ import structlog
 from django.utils.module_loading import autodiscover_modules
 from django_q.management.commands import qcluster
 
+from apps.core.management.database_state import require_migrations
 from apps.core.management.servers import require_mongo, require_redis
 from apps.core.storage.outages import is_mongo_outage
 from apps.launcher.processes import end_with_parent
@@ -17,17 +18,19 @@ logger = structlog.get_logger(__name__)
 
 
 class Command(qcluster.Command):  # type: ignore[misc]
-    """Checks MongoDB and Redis before the first process is started."""
+    """Checks MongoDB, its migrations and Redis before the first process is started."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the cluster when both servers respond, until SIGTERM or Ctrl-C.
 
         The schedules are brought in line with the CRON_* variables before it starts.
 
-        :raises CommandError: when a server does not respond, or when the cluster does not begin to work.
+        :raises CommandError: when a server does not respond, when migrations are missing, or when the cluster
+            does not begin to work.
         """
         require_mongo()
         require_redis()
+        require_migrations()
         # Without this, the sentinel and its workers would outlive a kill -9 of this process, and would go on
         # with the old code and environment.
         util.register_after_fork(self, lambda _command: end_with_parent())

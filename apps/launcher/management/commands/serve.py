@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core.management.base import TranslatedCommand
+from apps.core.management.database_state import require_migrations_if_responding
 from apps.launcher.ports import listen_problem
 
 logger = structlog.get_logger(__name__)
@@ -65,13 +66,17 @@ class Command(TranslatedCommand):
         )
 
     def handle(self, *, host: str, port: int, workers: int, threads: int, **_options: Any) -> None:
-        """Replace this process with the web server, so that its parent sees the process id of granian."""
+        """Replace this process with the web server, so that its parent sees the process id of granian.
+
+        :raises CommandError: when the port is taken, or migrations are missing.
+        """
         # The processes of the server share the port with SO_REUSEPORT. Without this check a second server
         # would start without an error and take half of the requests.
         problem = listen_problem(port, host=host)
         if problem is not None:
             message = _("Cannot listen on %(host)s port %(port)d: %(problem)s.")
             raise CommandError(message % {"host": host, "port": port, "problem": problem})
+        require_migrations_if_responding()
         logger.info("serving", url=f"http://{_for_url(host)}:{port}", workers=workers, threads=threads)
         environment = {
             "MALLOC_ARENA_MAX": MALLOC_ARENAS,

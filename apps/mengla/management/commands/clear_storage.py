@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +14,6 @@ from apps.core.management.base import CollectorCommand, ExitCode
 from apps.mengla.maintenance.purge import Collected, Purged, PurgeTarget, count_collected, purge
 
 _PURGED_BY = "manage.py"
-_YES = "yes"
-_MAX_REPLY_LENGTH = 20
 
 
 class Command(CollectorCommand):
@@ -68,9 +65,7 @@ class Command(CollectorCommand):
             self.stderr.write(text % {"counts": _counts(found)})
         else:
             self.stderr.write(_("This clears the caches: %(names)s.") % {"names": ", ".join(sorted(targets))})
-        self.stderr.write(_("Type %(yes)s to continue: ") % {"yes": _YES}, ending="")
-        self.stderr.flush()
-        return sys.stdin.readline(_MAX_REPLY_LENGTH).strip() == _YES
+        return self.is_confirmed()
 
 
 def _described(counted: Collected | Purged) -> dict[str, Any]:

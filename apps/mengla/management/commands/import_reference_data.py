@@ -15,10 +15,15 @@ from apps.core.errors import InvalidInput
 from apps.core.management.arguments import whole_number
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
 from apps.core.management.tables import printable
+from apps.mengla.former import in_place
 from apps.mengla.former.import_journal import ImportCounts
 from apps.mengla.former.reference_import import DEFAULT_BATCH_SIZE, ImportResult, import_reference_data
-from apps.mengla.former.reference_source import open_source
+from apps.mengla.former.reference_source import ReferenceSource, open_source
+from apps.mengla.management.in_place_run import carry_over, show_plan
 
+_DATABASE = "industry_monitor"
+_COLLECTION = "mengla_data"
+_DROPPED_BY = "manage.py"
 _MAX_BATCH_SIZE = 10_000
 _MAX_URI_LENGTH = 5000
 
@@ -27,30 +32,42 @@ class Command(CollectorCommand):
     """Runs the import; after an interruption it goes on where it stopped."""
 
     help = gettext_noop(
-        "Copy the figures of the former program (its MongoDB collection mengla_data) into the records. "
-        "Newer records are not overwritten. To continue an interrupted import, run the command again."
+        "Copy the figures of the former program (its MongoDB collection mengla_data) into the records: from "
+        "another database with --uri, or within the database of MONGO_DB, which both programs use, with "
+        "--in-place. Newer records are not overwritten. To continue an interrupted import, run the command "
+        "again."
     )
     can_dry_run = True
     argument_errors = (InvalidInput,)
     operation_timeout_seconds = None
+    checks_database = False  # --in-place is for a database that every other command refuses
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the source."""
-        parser.add_argument(
+        """Add the source, and what to do with it."""
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument(
+            "--in-place",
+            action="store_true",
+            help=_(
+                "carry over the data of the former program that is in the database of MONGO_DB: rename its "
+                "MongoDB collections, apply the migrations, import figures and logs"
+            ),
+        )
+        source.add_argument(
+            "--drop-former",
+            action="store_true",
+            help=_("delete what --in-place has kept of the former program; asks for confirmation"),
+        )
+        source.add_argument(
             "--uri",
-            required=True,
             metavar="URI",
             help=_(
                 "mongodb:// address of the source, which is only read; - reads the address from standard "
                 "input, so that its password is not visible in the process list"
             ),
         )
-        parser.add_argument(
-            "--database", default="industry_monitor", metavar="NAME", help=_("(default: %(default)s)")
-        )
-        parser.add_argument(
-            "--collection", default="mengla_data", metavar="NAME", help=_("(default: %(default)s)")
-        )
+        parser.add_argument("--database", metavar="NAME", help=_("with --uri (default: industry_monitor)"))
+        parser.add_argument("--collection", metavar="NAME", help=_("with --uri (default: mengla_data)"))
         parser.add_argument(
             "--batch-size",
             type=whole_number(1, _MAX_BATCH_SIZE),
@@ -63,24 +80,44 @@ class Command(CollectorCommand):
             action="store_true",
             help=_("start from the beginning instead of continuing an interrupted import"),
         )
+        parser.add_argument(
+            "--yes", action="store_true", help=_("with --drop-former: do not ask for confirmation")
+        )
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Import the documents and report their outcomes."""
+        if options["uri"] is not None:
+            return self._import_from_elsewhere(options)
+        if options["database"] is not None or options["collection"] is not None:
+            message = _("%(names)s can only be used with --uri.")
+            raise InvalidInput(message % {"names": "--database, --collection"})
+        if options["drop_former"]:
+            return self._drop_former(options)
+        do = show_plan if options["dry_run"] else carry_over
+        result, lines, code = do(
+            lambda source: self._import(source, options), lambda result: _reported(result, options)
+        )
+        return result, "\n".join(lines), code
+
+    def _import_from_elsewhere(self, options: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, ExitCode]:
+        self.check_database()
         uri = options["uri"]
         if uri == "-":
             uri = sys.stdin.readline(_MAX_URI_LENGTH).strip()
-        source_names = {"database": options["database"], "collection": options["collection"]}
-        with (
-            open_source(uri=uri, **source_names) as source,
-            self.progress(_("Importing"), options) as display,
-        ):
+        database = _DATABASE if options["database"] is None else options["database"]
+        collection = _COLLECTION if options["collection"] is None else options["collection"]
+        with open_source(uri=uri, database=database, collection=collection) as source:
+            return _reported(self._import(source, options), options)
+
+    def _import(self, source: ReferenceSource, options: Mapping[str, Any]) -> ImportResult:
+        with self.progress(_("Importing"), options) as display:
 
             def report(counts: ImportCounts, total: int) -> None:
                 display.show(done=counts.read, total=max(total, counts.read), facts=_facts(counts))
 
             try:
-                result = import_reference_data(
+                return import_reference_data(
                     source,
                     batch_size=options["batch_size"],
                     is_dry_run=options["dry_run"],
@@ -90,8 +127,29 @@ class Command(CollectorCommand):
             except Stopped:
                 display.note(_("Run the command again to continue from here."))
                 raise
-        code = _code_of(result)
-        return _described(result, is_dry_run=options["dry_run"]), _summary(result, options), code
+
+    def _drop_former(self, options: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, ExitCode]:
+        found = in_place.count_former()
+        names = ", ".join(f"{name} ({count})" for name, count in found.items()) or "-"
+        result = {"is_dry_run": options["dry_run"], "found": found, "dropped": None}
+        if options["dry_run"] or not found:
+            return result, _("Nothing was deleted. Found: %(names)s.") % {"names": names}, ExitCode.DONE
+        if not options["yes"] and not self._is_confirmed(names):
+            return result, _("Nothing was deleted."), ExitCode.FAILED
+        dropped = in_place.drop_former(dropped_by=_DROPPED_BY)
+        return result | {"dropped": dropped}, _("Deleted: %(names)s.") % {"names": names}, ExitCode.DONE
+
+    def _is_confirmed(self, names: str) -> bool:
+        text = _(
+            "This deletes these MongoDB collections of the former program: %(names)s. It cannot be undone."
+        )
+        self.stderr.write(text % {"names": names})
+        return self.is_confirmed()
+
+
+def _reported(result: ImportResult, options: Mapping[str, Any]) -> tuple[dict[str, Any], str, ExitCode]:
+    described = _described(result, is_dry_run=options["dry_run"])
+    return described, _summary(result, options), _code_of(result)
 
 
 def _code_of(result: ImportResult) -> ExitCode:

@@ -1,0 +1,110 @@
+"""Whether the database may be used: it is ours, and all migrations are applied.
+
+Each command asks before it touches anything. An app that can recognise a database that must not be used, or
+not yet, registers a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from django.core.management.base import CommandError
+from django.db import connection
+from django.db.utils import DatabaseError
+from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
+
+from apps.core.storage import mongo
+
+if TYPE_CHECKING:
+    from django.db.migrations import Migration
+
+DatabaseCheck = Callable[[], str | None]
+_checks: list[DatabaseCheck] = []
+
+
+def register_database_check(check: DatabaseCheck) -> None:
+    """Add a check; it returns why the database must not be used and what to do, None if it may be used."""
+    _checks.append(check)
+
+
+def database_problem() -> str | None:
+    """Return why the database must not be used, None if it may be used; reads a few documents."""
+    return next((problem for check in _checks if (problem := check())), None)
+
+
+def require_usable_database() -> None:
+    """End the command with one message if the database must not be used.
+
+    :raises CommandError: then; nothing was changed.
+    """
+    if problem := database_problem():
+        raise CommandError(problem)
+
+
+def require_migrations() -> None:
+    """End the command with one message unless the database may be used and all migrations are applied.
+
+    :raises CommandError: otherwise; nothing was changed.
+    """
+    require_usable_database()
+    if missing := missing_migrations():
+        raise CommandError(not_applied_message(len(missing)))
+
+
+def require_migrations_if_responding() -> None:
+    """Do the same, but return without a check while MongoDB does not respond.
+
+    For the web server: in an outage it starts, and serves what the caches hold.
+
+    :raises CommandError: as :func:`require_migrations` does.
+    """
+    try:
+        mongo.ping()
+    except (PyMongoError, DatabaseError):
+        return
+    require_migrations()
+
+
+def missing_migrations() -> list[Migration]:
+    """Return the migrations that are not applied, in their order."""
+    from django.db.migrations.executor import MigrationExecutor  # most commands do not need it
+
+    executor = MigrationExecutor(connection)
+    return [migration for migration, _back in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+
+
+def not_applied_message(count: int) -> str:
+    """Return the message for a database with this number of migrations that are not applied."""
+    return _("%(count)d migrations are not applied. Run: python manage.py migrate") % {"count": count}
+
+
+def foreign_collections() -> list[str]:
+    """Return the MongoDB collections of another program whose names our migrations need, sorted.
+
+    A missing migration would create one of this name, and it holds documents.
+    """
+    wanted = set().union(*(_created_by(migration) for migration in missing_migrations()))
+    if not wanted:
+        return []
+    database = mongo.named_collection(next(iter(wanted))).database
+    found = database.list_collection_names(filter={"type": "collection", "name": {"$in": sorted(wanted)}})
+    return sorted(name for name in found if database[name].find_one({}, {"_id": 1}) is not None)
+
+
+def _created_by(migration: Migration) -> set[str]:
+    from django.db.migrations.operations import CreateModel, SeparateDatabaseAndState
+
+    names = set()
+    operations = list(migration.operations)
+    while operations:
+        operation = operations.pop()
+        if isinstance(operation, SeparateDatabaseAndState):
+            operations += operation.database_operations
+            if operation.database_operations:
+                operations += operation.state_operations  # created by hand, under the name in the state
+        elif isinstance(operation, CreateModel):
+            default = f"{migration.app_label}_{operation.name_lower}"
+            names.add(operation.options.get("db_table") or default)
+    return names

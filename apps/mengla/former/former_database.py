@@ -1,0 +1,79 @@
+"""Recognises a database that holds the data of the former program; it only reads.
+
+Both programs name their database and its main MongoDB collection alike. Every process asks before it touches
+anything (``apps.core.management.database_state``).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from django.utils.translation import gettext as _
+
+from apps.core.storage.mongo import collection_of, has_collection, named_collection
+from apps.mengla.models import Record
+
+COMMAND = "python manage.py import_reference_data --in-place"
+JOURNALS = "mengla_imports"
+IN_PLACE = "in_place"  # the id of the journal of the move
+# The unique index of the former program; it is there even when nothing was collected.
+_FORMER_INDEX = "idx_main_query"
+_RECORDS_MIGRATION = {"app": "mengla", "name": "0001_initial"}
+
+
+class DatabaseState(Enum):
+    """Whose database it is."""
+
+    OURS = "ours"  # ours, or empty
+    FORMER = "former"
+    HALF_MOVED = "half_moved"
+    MOVED = "moved"  # ours; the collections of the former program may still be kept
+
+
+def database_state() -> DatabaseState:
+    """Return whose database it is."""
+    journal = named_collection(JOURNALS).find_one({"_id": IN_PLACE}, {"finished_at": 1})
+    if journal is not None:
+        return DatabaseState.MOVED if journal.get("finished_at") else DatabaseState.HALF_MOVED
+    return DatabaseState.FORMER if holds_former_data() else DatabaseState.OURS
+
+
+def holds_former_data() -> bool:
+    """Whether the MongoDB collection that our records need is the one of the former program."""
+    name = Record._meta.db_table
+    if named_collection("django_migrations").find_one(_RECORDS_MIGRATION, {"_id": 1}) is not None:
+        return False
+    return has_collection(name) and (
+        _FORMER_INDEX in collection_of(Record).index_information() or _has_former_document()
+    )
+
+
+def former_database_problem() -> str | None:
+    """Return why this database must not be used yet, and the command that carries it over; None if it may."""
+    match database_state():
+        case DatabaseState.FORMER:
+            text = _(
+                "The database %(database)s holds the data of the former program (about %(count)d documents "
+                "in the MongoDB collection %(name)s). Nothing was changed. Stop the former program, then "
+                "carry its data over: %(command)s (with --dry-run, it only shows what it would do)"
+            )
+        case DatabaseState.HALF_MOVED:
+            text = _(
+                "The data of the former program in the database %(database)s is not completely carried over "
+                "yet. To continue, run again: %(command)s"
+            )
+        case _:
+            return None
+    documents = collection_of(Record)
+    return text % {
+        "database": documents.database.name,
+        "command": COMMAND,
+        "name": documents.name,
+        "count": documents.estimated_document_count(),
+    }
+
+
+def _has_former_document() -> bool:
+    # Ours have texts as ids.
+    former = {"_id": {"$type": "objectId"}, "action": {"$exists": True}}
+    return collection_of(Record).find_one(former, {"_id": 1}) is not None

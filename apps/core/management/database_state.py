@@ -6,7 +6,8 @@ not yet, registers a check.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.core.management.base import CommandError
@@ -15,6 +16,7 @@ from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
+from apps.core.management.servers import advice_for, error_text
 from apps.core.storage import mongo
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ def require_usable_database() -> None:
 
     :raises CommandError: then; nothing was changed.
     """
-    if problem := database_problem():
+    with _errors_as_messages():
+        problem = database_problem()
+    if problem:
         raise CommandError(problem)
 
 
@@ -49,7 +53,9 @@ def require_migrations() -> None:
     :raises CommandError: otherwise; nothing was changed.
     """
     require_usable_database()
-    if missing := missing_migrations():
+    with _errors_as_messages():
+        missing = missing_migrations()
+    if missing:
         raise CommandError(not_applied_message(len(missing)))
 
 
@@ -91,6 +97,14 @@ def foreign_collections() -> list[str]:
     database = mongo.named_collection(next(iter(wanted))).database
     found = database.list_collection_names(filter={"type": "collection", "name": {"$in": sorted(wanted)}})
     return sorted(name for name in found if database[name].find_one({}, {"_id": 1}) is not None)
+
+
+@contextmanager
+def _errors_as_messages() -> Iterator[None]:
+    try:
+        yield
+    except (PyMongoError, DatabaseError) as error:
+        raise CommandError(f"{error_text(error)} {advice_for(error)}") from error
 
 
 def _created_by(migration: Migration) -> set[str]:

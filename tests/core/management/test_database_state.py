@@ -110,8 +110,9 @@ def test_a_failure_is_one_message_and_can_be_repeated(
     assert int(applied.split()[0]) == database.django_migrations.count_documents({})
     assert next_step.startswith(advice)
     assert next_step.endswith("Then run again: python manage.py migrate")
-    assert migrate() == ""
-    database_state.require_migrations()
+    if isinstance(error, AutoReconnect):  # once is enough: each of them repeats the same
+        assert migrate() == ""
+        database_state.require_migrations()
 
 
 def test_an_index_of_another_form_is_told(database: FormerDatabase) -> None:

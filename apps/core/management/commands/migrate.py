@@ -13,9 +13,8 @@ from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
-from apps.core.management.database_errors import advice_for, error_text
 from apps.core.management.database_state import foreign_collections, require_usable_database
-from apps.core.management.servers import require_mongo
+from apps.core.management.servers import advice_for, error_text, require_mongo
 from apps.core.management.tables import printable
 
 _OPERATION_TIMEOUT_SECONDS = 24 * 3600

@@ -11,6 +11,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import ExecutionTimeout
 
 from apps.core.storage.database.client import Client
+from apps.core.storage.database.schema import SchemaEditor
 from apps.core.storage.outages import mongo_outage
 from apps.core.unwanted import unwanted
 
@@ -20,8 +21,6 @@ from apps.core.unwanted import unwanted
 # missing".
 with unwanted("django.contrib.gis", error=ImproperlyConfigured):
     from django_mongodb_backend import base, operations
-
-    from apps.core.storage.database.schema import SchemaEditor
 
 
 class DatabaseOperations(operations.DatabaseOperations):  # type: ignore[misc]

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Index, Model
 from django.db.utils import DatabaseError
-from django_mongodb_backend.schema import DatabaseSchemaEditor
 from pymongo.errors import OperationFailure
+
+from apps.core.unwanted import unwanted
+
+with unwanted("django.contrib.gis", error=ImproperlyConfigured):  # as in storage.database.base
+    from django_mongodb_backend.schema import DatabaseSchemaEditor
 
 _INDEX_NOT_FOUND = 27  # the error code of MongoDB
 

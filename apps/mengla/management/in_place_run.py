@@ -112,7 +112,7 @@ def _mongo_problem() -> str:
     try:
         check_mongodb()
     except CheckFailed as problem:
-        return f"{problem.detail}: {problem.advice}"
+        return f"{problem.detail.rstrip('.')}: {problem.advice}"
     return ""
 
 

@@ -90,10 +90,18 @@ def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loa
             "ALERT_WEBHOOK_SECRET is missing: with ENV=production, notices to ALERT_WEBHOOK_URL must be "
             "signed; for example ALERT_WEBHOOK_SECRET=(32 random characters)"
         )
+    if values["COMPAT_API"] and _is_admin_at(values["COMPAT_PREFIX"], values["ADMIN_PATH"]):
+        problems.append(f"COMPAT_PREFIX must not be a path of the admin; {_example('COMPAT_PREFIX')}")
     problems += _window_problems(values, given)
     if problems:
         raise ConfigurationError(_problem_message(problems, env_notes.on_causes(path.name, content)))
     return Loaded(Environment(**values), env_notes.on_everything(process, path.name, content))
+
+
+def _is_admin_at(prefix: str, admin_path: str) -> bool:
+    """Whether the addresses below the prefix and those of the admin are the same for some requests."""
+    former_path = f"{prefix}/api/".lstrip("/")
+    return former_path.startswith(admin_path) or admin_path.startswith(former_path)
 
 
 def _window_problems(values: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -35,6 +36,7 @@ _REDIS_OPTIONS = frozenset({"client_name", "db", "password", "username"})
 _PATH = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _TAKEN_PATHS = frozenset({"api", "health", "i18n", "metrics", "ready", "static"})  # see config/urls.py
 _HEADER_VALUE = re.compile(r"[!-~]+")
+_DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
 _MAX_PORT = 65_535
 _MAX_KEY_LENGTH = 4096
 
@@ -209,6 +211,31 @@ def origins(raw: str) -> tuple[str, ...]:
 
 def admin_path(raw: str) -> str:
     """The path of the admin below the root, which no other address begins with; it ends with one slash."""
+    return f"{_path(raw)}/"
+
+
+def path_prefix(raw: str) -> str:
+    """The path below which another contract lies, with a slash in front and none at its end."""
+    return f"/{_path(raw)}"
+
+
+def day(raw: str) -> date:
+    """A calendar day such as ``2027-03-31``."""
+    if not _DAY.fullmatch(raw):
+        raise ValueError("must be a day such as 2027-03-31")
+    try:
+        return date.fromisoformat(raw)
+    except ValueError as error:
+        raise ValueError("must be a day of the calendar, such as 2027-03-31") from error
+
+
+def cron(raw: str) -> str:
+    """A cron expression, with the same rules as the schedule form of the admin; spaces become single."""
+    return parse_cron(raw)
+
+
+def _path(raw: str) -> str:
+    """A path below the root that begins with no other path of the product, without slashes at its ends."""
     path = raw.strip("/")
     if not _PATH.fullmatch(path) or path.partition("/")[0].lower() in _TAKEN_PATHS:
         taken = ", ".join(sorted(_TAKEN_PATHS))
@@ -216,12 +243,7 @@ def admin_path(raw: str) -> str:
             "must be a path of 1 to 100 letters, digits, '-', '_' and '/', such as ops/ or ops/admin/, which "
             f"begins with none of the others here: {taken}"
         )
-    return f"{path}/"
-
-
-def cron(raw: str) -> str:
-    """A cron expression, with the same rules as the schedule form of the admin; spaces become single."""
-    return parse_cron(raw)
+    return path
 
 
 def _split_list(raw: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -91,6 +92,11 @@ ALERT_EMPTY_STREAK = ENVIRONMENT.ALERT_EMPTY_STREAK
 ALERT_QUEUE_STUCK_MINUTES = ENVIRONMENT.ALERT_QUEUE_STUCK_MINUTES
 ALERT_WORKER_SILENT_SECONDS = ENVIRONMENT.ALERT_WORKER_SILENT_SECONDS
 METRICS_TOKEN = ENVIRONMENT.METRICS_TOKEN
+COMPAT_API = ENVIRONMENT.COMPAT_API
+COMPAT_PREFIX = ENVIRONMENT.COMPAT_PREFIX
+COMPAT_WAIT_SECONDS = ENVIRONMENT.COMPAT_WAIT_SECONDS
+COMPAT_TOKENS_UNTIL = ENVIRONMENT.COMPAT_TOKENS_UNTIL
+COMPAT_ROUTE = rf"^{re.escape(COMPAT_PREFIX[1:])}/api(?:/|$)"  # of the addresses below the prefix
 WEB_WORKERS = ENVIRONMENT.WEB_WORKERS
 WEB_THREADS = ENVIRONMENT.WEB_THREADS
 WEB_ONE_CORE = ENVIRONMENT.WEB_ONE_CORE
@@ -119,6 +125,7 @@ INSTALLED_APPS = [
     "apps.mengla",
     "apps.panels",
     "apps.admin",
+    "apps.compat",
 ]
 # The migrations in Django and django-q2 create integer keys; these create ObjectId keys.
 MIGRATION_MODULES = {
@@ -151,6 +158,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+# The paths below which every answer is JSON, errors of the middleware, too.
+API_ROOTS = ("/api", f"{COMPAT_PREFIX}/api") if COMPAT_API else ("/api",)
 API_PAGES = frozenset({"/api/docs"})  # addresses of the API that are pages for people
 PROBES = frozenset({"/health", "/ready"})  # they answer whatever host they are asked by
 ROOT_URLCONF = "config.urls"
@@ -293,7 +302,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
-CORS_URLS_REGEX = r"^/api/.*$"
+CORS_URLS_REGEX = rf"^(?:{'|'.join(map(re.escape, API_ROOTS))})/.*$"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "Age",

@@ -15,6 +15,8 @@ handler403 = "apps.core.web.views.permission_denied"
 handler404 = "apps.core.web.views.not_found"
 handler500 = "apps.core.web.views.server_error"
 
+# The addresses of the former program, if they are switched on.
+_FORMER = [re_path(settings.COMPAT_ROUTE, include("apps.compat.urls"))] if settings.COMPAT_API else []
 # API addresses are written without a trailing slash; TrailingSlashMiddleware accepts both forms.
 urlpatterns = [
     path("health", core_views.health, name="health"),
@@ -31,4 +33,5 @@ urlpatterns = [
     path("api/", include("apps.panels.urls")),
     path("api/admin/", include("apps.admin.urls")),
     re_path(r"^api(?:/.*)?$", core_views.unknown_api_path),
+    *_FORMER,
 ]

@@ -41,6 +41,9 @@ class Needs:
         return needed
 
 
+TO_CREATE_TOKENS = Needs("collector_auth.add_apitoken")
+
+
 class IsReader(BasePermission):
     """Any valid token."""
 

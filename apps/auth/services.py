@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import pymongo
 import structlog
@@ -19,15 +20,28 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
-from apps.auth.choices import LoginOutcome, TokenScope
+from apps.auth.choices import CredentialKind, LoginOutcome, TokenScope
 from apps.auth.errors import Unauthenticated
 from apps.auth.models import ApiToken
 from apps.auth.passwords import validation
 from apps.auth.passwords.hashing_limit import HashingBusy, process_hashing_limit
 from apps.auth.passwords.throttle import count_login_attempt
-from apps.auth.selectors import password_mark_of, scope_of
-from apps.auth.tokens.caller_cache import MAX_CALLERS, known_callers, token_key
-from apps.auth.tokens.credentials import LoginClaims, encode_login, hash_api_token, new_api_token
+from apps.auth.principal import Principal
+from apps.auth.selectors import load_token_state, password_mark_of, scope_of
+from apps.auth.tokens.caller_cache import (
+    MAX_CALLERS,
+    CallerState,
+    CallerUnknownError,
+    known_callers,
+    token_key,
+)
+from apps.auth.tokens.credentials import (
+    LoginClaims,
+    encode_login,
+    hash_api_token,
+    new_api_token,
+    read_former_token,
+)
 from apps.core import process_state
 from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
 from apps.core.storage.clock import server_now
@@ -37,6 +51,7 @@ audit = structlog.get_logger("collector.audit")
 logger = structlog.get_logger(__name__)
 
 USE_STORED_EVERY_SECONDS = 60
+FORMER_PROGRAM = "former program"  # stored as the creator of its tokens
 _OUTCOME_OF_ERROR: dict[type[DomainError], LoginOutcome] = {
     InvalidInput: LoginOutcome.INVALID,
     Unauthenticated: LoginOutcome.REFUSED,
@@ -199,6 +214,58 @@ def revoke_token(*, token_id: str, revoked_by: str) -> RevokedToken:
             "token_revoked", id=str(token.pk), label=token.label, revoked_by=validation.printable(revoked_by)
         )
     return RevokedToken(id=str(token.pk), revoked=True, was_active=was_active)
+
+
+def resolve_former_token(text: str, *, now: datetime, until: datetime) -> Principal | None:
+    """Return the reader with this permanent token of the former program, or None when it is not valid.
+
+    At its first use it is stored among the API tokens, with the end ``until``: so it is listed, and can be
+    revoked. Callers decide at which addresses it counts.
+
+    :raises DependencyUnavailable: when MongoDB does not respond and the token is not cached.
+    """
+    owner = read_former_token(text)
+    if owner is None or now >= until:
+        return None
+    token_hash = hash_api_token(text)
+    try:
+        state = known_callers.look_up(
+            token_key(token_hash), partial(_load_former_token, token_hash, owner=owner, now=now, until=until)
+        )
+    except CallerUnknownError as error:
+        raise _mongo_unavailable() from error
+    if state is None or not state.is_enabled:
+        return None
+    return Principal(
+        username=state.name,
+        scope=TokenScope.READER,
+        kind=CredentialKind.TOKEN,
+        expires_at=until,
+        token_id=state.id,
+    )
+
+
+def _load_former_token(token_hash: str, *, owner: str, now: datetime, until: datetime) -> CallerState | None:
+    """Read the state of a token of the former program; store it if it is new, or if its end has changed."""
+    state = load_token_state(token_hash)
+    if state is not None:
+        if state.expires_at != until:
+            ApiToken.objects.filter(token_hash=token_hash).update(expires_at=until)
+        return state
+    label = validation.printable(owner)[: validation.LABEL_MAX_LENGTH]
+    try:
+        token = ApiToken.objects.create(
+            token_hash=token_hash,
+            label=label,
+            scope=TokenScope.READER,
+            created_at=now.replace(microsecond=0),
+            expires_at=until,
+            created_by=FORMER_PROGRAM,
+        )
+    except IntegrityError:  # another process has just stored it
+        return load_token_state(token_hash)
+    audit.info("former_token_accepted", id=str(token.pk), label=label, expires_at=until.isoformat())
+    return load_token_state(token_hash)
 
 
 def record_token_use(*, token_id: str, now: datetime) -> None:

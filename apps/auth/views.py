@@ -6,13 +6,13 @@ from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import APIException
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import selectors, services
-from apps.auth.permissions import IsAdmin, IsReader, Needs
+from apps.auth.entry.login_request import NO_STORE, log_in_by
+from apps.auth.permissions import TO_CREATE_TOKENS, IsAdmin, IsReader, Needs
 from apps.auth.principal import Principal
 from apps.auth.serializers import (
     CreatedTokenSerializer,
@@ -26,9 +26,6 @@ from apps.auth.serializers import (
 )
 from apps.core.api.serializers import PageQuerySerializer
 from apps.core.api.viewsets import StrictView, ViewSet
-from apps.core.errors import DomainError
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class LoginView(StrictView):
@@ -47,15 +44,7 @@ class LoginView(StrictView):
     )
     def post(self, request: Request) -> Response:
         """Log in."""
-        address = request.META.get("REMOTE_ADDR", "")
-        try:
-            serializer = LoginSerializer(data=request.data)
-            serializer.is_valid(raise_exception=True)
-        except (APIException, DomainError):
-            services.log_invalid_login(address=address)
-            raise
-        result = services.log_in(**serializer.validated_data, address=address)
-        return Response(LoginResultSerializer(result).data, headers=_NO_STORE)
+        return Response(LoginResultSerializer(log_in_by(request)).data, headers=NO_STORE)
 
 
 class MeView(StrictView):
@@ -75,7 +64,7 @@ class TokenViewSet(ViewSet):
     permission_classes = (IsAdmin,)
     inputs: ClassVar = {"create": NewTokenSerializer, "list": PageQuerySerializer}
     changes: ClassVar = {
-        "create": Needs("collector_auth.add_apitoken"),
+        "create": TO_CREATE_TOKENS,
         "destroy": Needs("collector_auth.change_apitoken"),
     }
 
@@ -90,7 +79,7 @@ class TokenViewSet(ViewSet):
         """Create an API token."""
         serializer = self.valid_input(request)
         token = services.create_token(**serializer.validated_data, created_by=_principal(request).username)
-        return Response(CreatedTokenSerializer(token).data, status=status.HTTP_201_CREATED, headers=_NO_STORE)
+        return Response(CreatedTokenSerializer(token).data, status=status.HTTP_201_CREATED, headers=NO_STORE)
 
     @extend_schema(
         operation_id="auth_list_tokens",

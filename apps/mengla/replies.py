@@ -27,6 +27,7 @@ from apps.mengla.serializers import CollectionSerializer
 from apps.mengla.store import outcomes, selectors
 from apps.mengla.store.figures import FRESHNESS_HEADER, cache_field
 from apps.sync_tasks.responses import waiting_json
+from apps.sync_tasks.work import Waiting
 
 SOURCE_HEADER = "X-MengLa-Source"
 _RETRY_AFTER_SECONDS = 2
@@ -120,41 +121,61 @@ class CollectionAddress:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a collection stands: how many are ahead, why it waits, when to ask again; a text for people."""
+
+    position: int
+    waiting: Waiting | None
+    retry_after_seconds: int
+    message: str
+
+
+def standing_of(collection: Mapping[str, Any]) -> Standing:
+    """Return where a collection that has not ended stands."""
+    position = selectors.queue_position(collection)
+    waiting = waiting_of(collection, position=position)
+    retry_after_seconds = min(_RETRY_AFTER_SECONDS * (1 + position), _MAX_RETRY_AFTER_SECONDS)
+    if waiting is not None:
+        retry_after_seconds = max(retry_after_seconds, ceil(waiting.retry_after_seconds))
+    message = waiting.message if waiting else _("The figures are being collected.")
+    return Standing(position, waiting, retry_after_seconds, message)
+
+
+def hit_headers(hit: Hit) -> dict[str, str]:
+    """Return the headers that say where the figures come from, and how fresh they are."""
+    headers = {SOURCE_HEADER: hit.source, **hit.entry.headers}
+    headers.setdefault(FRESHNESS_HEADER, "fresh" if hit.is_fresh else "stale")
+    return headers
+
+
 def _hit_reply(environ: Environ, hit: Hit) -> Reply:
-    headers: dict[str, str] = {SOURCE_HEADER: hit.source}
-    if FRESHNESS_HEADER not in hit.entry.headers:
-        headers[FRESHNESS_HEADER] = "fresh" if hit.is_fresh else "stale"
-    return entry_reply(environ, hit.entry, headers=headers)
+    return entry_reply(environ, hit.entry, headers=hit_headers(hit))
 
 
 def _miss_reply(miss: Miss) -> Reply:
     collection = miss.collection
     collection_id = str(collection["_id"])
-    position = selectors.queue_position(collection)
-    waiting = waiting_of(collection, position=position)
+    standing = standing_of(collection)
     body = {
         "collecting": True,
         "collection": {
             "id": collection_id,
             "status": collection["status"],
             "priority": collection["priority"],
-            "position": position,
-            "waiting": waiting_json(waiting),
+            "position": standing.position,
+            "waiting": waiting_json(standing.waiting),
             "created_at": collection["created_at"],
         },
     }
-    retry_after_seconds = min(_RETRY_AFTER_SECONDS * (1 + position), _MAX_RETRY_AFTER_SECONDS)
-    if waiting is not None:
-        retry_after_seconds = max(retry_after_seconds, ceil(waiting.retry_after_seconds))
-    message = waiting.message if waiting else _("The figures are being collected.")
     return Reply(
         status=202,
         headers={
             "Content-Type": JSON_CONTENT_TYPE,
             "Location": f"/api/mengla/collections/{collection_id}",
-            "Retry-After": str(retry_after_seconds),
+            "Retry-After": str(standing.retry_after_seconds),
         },
-        body=dump_json(success_body(body, message)),
+        body=dump_json(success_body(body, standing.message)),
         facts={"collection_id": collection_id},
     )
 

@@ -9,11 +9,12 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth.permissions import IsAdmin, IsAdminToChange, Needs
+from apps.auth.permissions import IsAdmin, IsAdminToChange
 from apps.core.api.cached_response import entry_response, found_response
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.run_requests import order_of
 from apps.panels import selectors, services
+from apps.panels.permissions import TO_CHANGE_CONFIG, TO_FILL, TO_RUN_TASKS
 from apps.panels.responses import config_entry, expected_version, find_config
 from apps.panels.serializers import (
     FillSerializer,
@@ -42,7 +43,7 @@ class PanelConfigViewSet(ViewSet):
     """The panel configuration: every reader may read it, admins may change it."""
 
     permission_classes = (IsAdminToChange,)
-    changes: ClassVar = {"update": Needs("panels.change_panelmodule")}
+    changes: ClassVar = {"update": TO_CHANGE_CONFIG}
     inputs: ClassVar = {"update": PanelConfigChangeSerializer}
 
     @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
@@ -88,8 +89,8 @@ class PanelTaskViewSet(ViewSet):
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
-        "run": Needs("sync_tasks.change_synctask"),
-        "fill": Needs("mengla.change_collection"),
+        "run": TO_RUN_TASKS,
+        "fill": TO_FILL,
     }
     inputs: ClassVar = {"fill": FillSerializer}
 

@@ -9,11 +9,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth.permissions import IsAdmin, Needs
+from apps.auth.permissions import IsAdmin
 from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import NotFound
 from apps.sync_tasks import selectors, services
+from apps.sync_tasks.permissions import TO_CONTROL, TO_DELETE
 from apps.sync_tasks.responses import started_response
 from apps.sync_tasks.serializers import (
     DeletedSyncTaskSerializer,
@@ -33,9 +34,9 @@ class SyncTaskViewSet(ViewSet):
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
-        "cancel": Needs("sync_tasks.change_synctask"),
-        "retry": Needs("sync_tasks.change_synctask"),
-        "destroy": Needs("sync_tasks.delete_synctask", delete_data="mengla.delete_record"),
+        "cancel": TO_CONTROL,
+        "retry": TO_CONTROL,
+        "destroy": TO_DELETE,
     }
     inputs: ClassVar = {"list": SyncTaskQuerySerializer, "destroy": DeletionSerializer}
 

@@ -9,6 +9,7 @@ from typing import Any
 from config import parsers
 from config.variables.alerts import AlertVariables
 from config.variables.collecting import CollectingVariables
+from config.variables.compat import CompatVariables
 from config.variables.declaration import Variable
 from config.variables.declaration import variable as _variable
 
@@ -17,7 +18,7 @@ DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
-class Environment(CollectingVariables, AlertVariables):
+class Environment(CollectingVariables, AlertVariables, CompatVariables):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(

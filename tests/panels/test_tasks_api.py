@@ -302,7 +302,9 @@ class TestFill:
         for run_id in ids:
             plan_now(run_id)
         end_all(failing=4)
-        retries = [data_of(admin.post(f"/api/sync-tasks/{run_id}/retry"), 202)["id"] for run_id in ids]
+        retries = [
+            data_of(admin.post(f"/api/sync-tasks/{run_id}/retry"), 202)["sync_task_id"] for run_id in ids
+        ]
         body = error_of(admin.post(f"/api/sync-tasks/{ids[0]}/retry"), 409, "CONFLICT")
         assert body["detail"] == f"sync_task_id={retries[0]}"
 

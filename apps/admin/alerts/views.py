@@ -23,6 +23,7 @@ from apps.admin.alerts.serializers import (
 )
 from apps.admin.alerts.silences import silence_rule
 from apps.admin.choices import AlertRule
+from apps.admin.permissions import TO_SILENCE
 from apps.auth.permissions import IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 
@@ -35,7 +36,7 @@ class AlertViewSet(ViewSet):
     inputs: ClassVar = {"history": HistoryQuerySerializer, "silence": SilenceBodySerializer}
     changes: ClassVar = {
         "check": Needs(),  # the schedule does the same every minute, and the caller cannot choose the result
-        "silence": Needs("collector_admin.change_alert"),
+        "silence": TO_SILENCE,
     }
 
     @extend_schema(

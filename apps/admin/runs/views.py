@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.admin.permissions import TO_BACKFILL, TO_CRAWL
 from apps.admin.runs.serializers import (
     BackfillSerializer,
     CancelAllSerializer,
@@ -38,8 +39,8 @@ class CollectingViewSet(ViewSet):
     }
     changes: ClassVar = {
         "status": Needs(),
-        "full_crawl": Needs("sync_tasks.change_synctask"),
-        "backfill": Needs("mengla.change_collection"),
+        "full_crawl": TO_CRAWL,
+        "backfill": TO_BACKFILL,
         "cancel_all": Needs(SUPERUSER),
     }
 
@@ -68,8 +69,7 @@ class CollectingViewSet(ViewSet):
     )
     def full_crawl(self, request: Request) -> Response:
         """Start a full crawl."""
-        serializer = self.valid_input(request)
-        return started_response(start(serializer.plan(), order_of(request)))
+        return started_response(start(self.valid_input(request).plan(), order_of(request)))
 
     @extend_schema(
         operation_id="admin_backfill",

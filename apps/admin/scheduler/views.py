@@ -8,9 +8,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.admin.permissions import TO_PAUSE
 from apps.admin.scheduler.serializers import PauseSerializer, SchedulerSerializer
 from apps.admin.scheduler.services import pause_scheduler, read_scheduler, resume_scheduler
-from apps.auth.permissions import IsAdmin, Needs
+from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
 
 
@@ -20,8 +21,8 @@ class SchedulerViewSet(ViewSet):
 
     permission_classes = (IsAdmin,)
     changes: ClassVar = {
-        "pause": Needs("django_q.change_schedule"),
-        "resume": Needs("django_q.change_schedule"),
+        "pause": TO_PAUSE,
+        "resume": TO_PAUSE,
     }
 
     @extend_schema(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication
@@ -57,7 +58,7 @@ class BearerAuthentication(BaseAuthentication):
             raise AuthenticationFailed(_("The Authorization header is malformed."))
         now = server_now()
         try:
-            principal = selectors.resolve_bearer(match[1], now=now)
+            principal = self.resolve(match[1], now=now)
         except Unauthenticated as error:
             raise AuthenticationFailed(error.message) from error
         if principal.token_id is not None:
@@ -65,6 +66,10 @@ class BearerAuthentication(BaseAuthentication):
         if principal.acceptance is not None:
             request.META[CALLER] = AcceptedCaller(principal.acceptance, principal.token_id)
         return principal, None
+
+    def resolve(self, text: str, *, now: datetime) -> Principal:
+        """Return the caller with this token. Raises as :func:`apps.auth.selectors.resolve_bearer` does."""
+        return selectors.resolve_bearer(text, now=now)
 
     def authenticate_header(self, request: Request) -> str:
         """Return the ``WWW-Authenticate`` header of a 401 response; without it DRF sends 403."""

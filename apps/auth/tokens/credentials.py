@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import jwt
 from django.conf import settings
 from jwt.types import Options
+from jwt.utils import base64url_decode, base64url_encode
 
 from apps.auth.choices import CredentialKind, TokenScope
 
@@ -84,3 +85,22 @@ def decode_login(text: str, *, now: datetime) -> LoginClaims | None:
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
     return claims if claims.expires_at > now else None
+
+
+def read_former_token(text: str) -> str | None:
+    """Return the owner that a permanent token of the former program names, or None when it is none.
+
+    It is a JWT without ``exp``, signed with JWT_SECRET, that names its ``label`` or ``sub``. The text is what
+    is hashed, so another spelling of the same signature is refused.
+    """
+    if _SIGNED_TOKEN.fullmatch(text) is None:
+        return None
+    signature = text.rpartition(".")[2]
+    try:
+        if base64url_encode(base64url_decode(signature)).decode() != signature:
+            return None
+        payload = jwt.decode(text, settings.JWT_SECRET, algorithms=[_ALGORITHM], options=_UNCHECKED)
+    except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError):
+        return None
+    owner = payload.get("label") or payload.get("sub")
+    return owner if "exp" not in payload and isinstance(owner, str) else None

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from bson import ObjectId
+from django.conf import settings
 from django.http import HttpResponse
 from django.utils.functional import Promise
 
@@ -26,8 +27,8 @@ class EnvelopeBody(dict[str, Any]):
 
 
 def is_api_path(path: str) -> bool:
-    """Whether the path belongs to the REST API."""
-    return path == "/api" or path.startswith("/api/")
+    """Whether the path belongs to the REST API: it lies below one of API_ROOTS."""
+    return any(path == root or path.startswith(f"{root}/") for root in settings.API_ROOTS)
 
 
 def success_body(data: Any, message: str = "ok") -> EnvelopeBody:

@@ -81,14 +81,19 @@ class Offer:
     is_public: bool
 
 
+def caller_of(request: Request) -> Caller:
+    """Return who asks; the views require an accepted caller."""
+    name = request.user.get_username()
+    return Caller(name, getattr(request.user, "caller_key", name))
+
+
 def reply_to(request: Request, address: Address) -> HttpResponse:
     """Answer a GET by its query string, or a POST by its JSON body; offer the short way.
 
     Only for views that every accepted caller may use.
     """
     is_post = request.method == "POST"
-    name = request.user.get_username()
-    caller = Caller(name, getattr(request.user, "caller_key", name))
+    caller = caller_of(request)
 
     def answer() -> Reply:
         question = address.question_of(request.data if is_post else request.query_params)

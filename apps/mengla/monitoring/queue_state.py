@@ -116,6 +116,17 @@ def day_counts(day: date) -> dict[str, dict[str, int]]:
     return counts
 
 
+def count_records() -> dict[str, tuple[int, int]]:
+    """Count the stored records by action: all of them, and those without figures."""
+    kinds = list(product(*ANY_KIND.values()))
+    found = count_each(collection_of(Record), [dict(zip(ANY_KIND, kind, strict=True)) for kind in kinds])
+    counts = dict.fromkeys(Action.values, (0, 0))
+    for (action, _granularity, is_empty), count in zip(kinds, found, strict=True):
+        total, empty = counts[action]
+        counts[action] = (total + count, empty + count * is_empty)
+    return counts
+
+
 def empty_streaks() -> dict[str, int]:
     """Return, by action, how many of the newest answers in a row were empty: of a week, up to a hundred.
 

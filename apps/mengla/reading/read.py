@@ -61,11 +61,15 @@ _UNSUCCESSFUL_STATUSES = (CollectionStatus.FAILED, CollectionStatus.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An entry with figures, or one that says that there are none; it is ready to be sent."""
+    """An entry with figures, or one that says that there are none; it is ready to be sent.
+
+    ``is_incomplete``: points of a trend are not stored yet. They are being collected.
+    """
 
     entry: Entry
     source: Source
     is_fresh: bool
+    is_incomplete: bool = False
 
     @property
     def result(self) -> ReadResult:
@@ -168,7 +172,12 @@ def _find(query: DataQuery, *, accepts_stale: Callable[[Entry], bool]) -> Found[
 
 
 def _hit_of(found: Found[BuiltFigures]) -> Hit:
-    return Hit(found.entry, found.tier, is_fresh=found.entry.is_fresh(unix_now()))
+    is_fresh = found.entry.is_fresh(unix_now())
+    if found.built is not None:
+        is_incomplete = found.built.is_incomplete
+    else:  # an entry without all points is never fresh; one that is partial and fresh has all there are
+        is_incomplete = not is_fresh and PARTIAL_HEADER in found.entry.headers
+    return Hit(found.entry, found.tier, is_fresh=is_fresh, is_incomplete=is_incomplete)
 
 
 def _serve_built(
@@ -327,7 +336,7 @@ def _await_or_miss(query: DataQuery, collection: dict[str, Any], wait_seconds: f
     except NothingStored:
         # It failed, was cancelled or its records have expired: the next read enqueues it again.
         return Miss(collection)
-    return Hit(built.entry, "fresh", is_fresh=not built.to_collect)
+    return _collected(built)
 
 
 def _await_or_stored(query: DataQuery, collection_id: Any, wait_seconds: float, stored: Hit) -> Hit:
@@ -337,8 +346,13 @@ def _await_or_stored(query: DataQuery, collection_id: Any, wait_seconds: float, 
         return stored
     with contextlib.suppress(NothingStored):
         built = build_stored(query)
-        return Hit(built.entry, "fresh", is_fresh=not built.to_collect)
+        return _collected(built)
     return stored
+
+
+def _collected(built: BuiltFigures) -> Hit:
+    is_fresh = not built.to_collect
+    return Hit(built.entry, "fresh", is_fresh=is_fresh, is_incomplete=built.is_incomplete)
 
 
 def _failure_of(collection: dict[str, Any]) -> CollectFailed | CollectTimeout:

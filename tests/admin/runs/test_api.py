@@ -252,8 +252,8 @@ class TestFullCrawl:
             ({"startDate": "2025-01-01", "endDate": "2098-01-01", "granularities": ["year"]}, "endDate"),
             ({"granularities": ["week"]}, "granularities.0"),
             ({"granularities": ["day"] * 17}, "granularities"),
-            ({"granularity": "day"}, "non_field_errors"),
-            ({"start_date": "2025-01-01"}, "non_field_errors"),
+            ({"granularity": "day"}, "granularity"),
+            ({"start_date": "2025-01-01"}, "start_date"),
         ],
     )
     def test_a_bad_range_starts_nothing(self, admin: APIClient, body: Any, field: str) -> None:

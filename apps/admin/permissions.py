@@ -1,0 +1,10 @@
+"""The rights that the changes of operators need; all addresses of such a change share them."""
+
+from __future__ import annotations
+
+from apps.auth.permissions import Needs
+
+TO_CRAWL = Needs("sync_tasks.change_synctask")
+TO_BACKFILL = Needs("mengla.change_collection")
+TO_PAUSE = Needs("django_q.change_schedule")
+TO_SILENCE = Needs("collector_admin.change_alert")

@@ -1,0 +1,1 @@
+"""The addresses of the former contract, by what they are for."""

@@ -137,6 +137,8 @@ class Collection(models.Model):
     lease_until = models.DateTimeField(_("answer expected until"), null=True)
     attempt_token = models.CharField(max_length=64, blank=True)
     past_tokens = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    # The executions of earlier attempts, each after the token of its attempt and a space.
+    past_executions = ArrayField(models.CharField(max_length=193), default=list, blank=True)
     # Text, because the partial unique index covers one BSON type, and integers have two (int and long).
     slot = models.CharField(max_length=8, null=True)  # noqa: DJ001 - null is outside the index
     execution_id = models.CharField(_("execution"), max_length=128, blank=True)

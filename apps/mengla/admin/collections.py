@@ -102,7 +102,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
         """Return the rows without the attempt tokens, which authorise answers, and the extra parameters."""
-        return super().get_queryset(request).defer("attempt_token", "past_tokens", "extra")
+        return super().get_queryset(request).defer("attempt_token", "past_tokens", "past_executions", "extra")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str

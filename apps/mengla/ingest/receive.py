@@ -138,26 +138,34 @@ def _find(message: WebhookMessage, *, collection_id: str | None, token: str | No
 
     The body is signed and its URL is not, so an execution id in the body decides: whoever has seen a genuine
     call and the URL of another collection must not store the figures of one as those of the other. The URL
-    decides when the body names no execution, or one that is not noted: the service may answer before it
-    has responded to our request, and of an earlier attempt the execution is not known any more.
+    decides when the body names no execution, and while that of its attempt is not noted: the service may
+    answer before it has responded to our request.
     """
     named = _find_named(collection_id, token)
     if named is None or message.execution_id is None:
         return named or selectors.find_collection_by_execution(message.execution_id or "")
-    is_current = token == named["attempt_token"]
-    if is_current and named["execution_id"] == message.execution_id:
+    expected = _execution_of(named, token)
+    if expected == message.execution_id:
         return named
     of_execution = selectors.find_collection_by_execution(message.execution_id)
-    if of_execution is None and not (is_current and named["execution_id"]):
+    if of_execution is None and not expected:
         return named
     if of_execution is None or of_execution["_id"] != named["_id"]:
         logger.warning(
             "webhook_of_another_execution",
             collection_id=collection_id,
             execution_id=message.execution_id,
-            expected=named["execution_id"],
+            expected=expected,
         )
     return of_execution
+
+
+def _execution_of(collection: Document, token: str | None) -> str:
+    """Return the execution that was noted for the attempt with this token; empty if none was."""
+    if token == collection["attempt_token"]:
+        return str(collection["execution_id"])
+    noted: dict[str | None, str] = dict(one.split(" ", 1) for one in collection.get("past_executions", ()))
+    return noted.get(token, "")
 
 
 def _receive_unreadable(reason: str, *, collection_id: str | None, token: str | None) -> Receipt:

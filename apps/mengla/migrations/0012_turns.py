@@ -1,14 +1,23 @@
-"""Fields and indexes for the turns of readers' collections."""
+"""Fields and indexes for the turns of readers' collections; the executions of earlier attempts."""
 
+import django_mongodb_backend.fields
 from django.db import migrations, models
 
-# Nothing is written to MongoDB: a document without a place is sent before the others.
+# Nothing is written to MongoDB: a document without a place is sent before the others, and executions are noted
+# from the next attempt on.
 _STATE = [
     migrations.AddField(
         model_name="collection", name="caller", field=models.CharField(blank=True, max_length=160)
     ),
     migrations.AddField(
         model_name="collection", name="place", field=models.CharField(blank=True, max_length=32)
+    ),
+    migrations.AddField(
+        model_name="collection",
+        name="past_executions",
+        field=django_mongodb_backend.fields.ArrayField(
+            models.CharField(max_length=193), blank=True, default=list, size=None
+        ),
     ),
 ]
 _WAITING_READERS = models.Q(status="PENDING", priority=0)

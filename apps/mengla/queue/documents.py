@@ -50,6 +50,7 @@ def new_document(
         "lease_until": None,
         "attempt_token": "",
         "past_tokens": [],
+        "past_executions": [],
         "slot": None,
         "execution_id": "",
         "run_ids": [run_id] if run_id else [],

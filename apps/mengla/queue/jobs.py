@@ -218,10 +218,15 @@ def _begin_attempt(*, token: Any, slot: Any, now: datetime, is_probe: bool = Fal
     """Return the update (an aggregation pipeline) that begins an attempt; token and slot are expressions."""
     lease = settings.COLLECT_REQUEST_TIMEOUT_SECONDS * 2 + _POST_MARGIN_SECONDS
     tokens = {"$concatArrays": ["$past_tokens", [token]]}
+    # Which execution answered to which token; a version before this field has stored none.
+    execution = {"$concat": ["$attempt_token", " ", "$execution_id"]}
+    executions = {"$cond": [{"$eq": ["$execution_id", ""]}, [], [execution]]}
+    executions = {"$concatArrays": [{"$ifNull": ["$past_executions", []]}, executions]}
     changes: Document = {
         "status": CollectionStatus.DISPATCHED.value,
         "attempts": {"$add": ["$attempts", 1]},
         "past_tokens": {"$slice": [tokens, -_MAX_PAST_TOKENS]},
+        "past_executions": {"$slice": [executions, -_MAX_PAST_TOKENS]},
         "attempt_token": token,
         "execution_id": "",
         "is_probe": is_probe,

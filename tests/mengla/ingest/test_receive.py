@@ -490,6 +490,23 @@ class TestAnotherExecution:
         assert reload(attempt) == attempt
         assert names_stored(hot("202506")) == ["of June"]
 
+    def test_nor_by_the_urls_of_earlier_attempts(self, ours: Document, others: Document) -> None:
+        accepted(retry(ours), "ours again")
+        accepted(retry(others), "others again")
+        body = body_for(others, ranking("of June"), executionId="others")
+        assert self.deliver(body, to=ours) is Receipt.PARKED
+        assert records() == {}
+        assert self.deliver(body, to=others) is Receipt.STORED
+        assert names_stored(hot("202506")) == ["of June"]
+
+    def test_an_earlier_attempt_whose_execution_was_not_noted_may_still_answer(self) -> None:
+        attempt = begin_attempt(hot("202505"))  # our request ended without a response
+        accepted(retry(attempt), "second")
+        assert (
+            self.deliver(body_for(attempt, ranking("late"), executionId="first"), to=attempt)
+            is Receipt.STORED
+        )
+
     def test_an_earlier_attempt_may_still_answer(self, ours: Document) -> None:
         accepted(retry(ours), "second")
         body = body_for(ours, ranking("late"), executionId="ours")

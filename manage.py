@@ -4,6 +4,11 @@
 import os
 import sys
 
+# Commands of Django that change the database. Ours check by themselves that it may be used.
+_DJANGOS_WRITERS = frozenset(
+    {"changepassword", "clearsessions", "createsuperuser", "flush", "loaddata", "remove_stale_contenttypes"}
+)
+
 
 def main() -> int:
     """Run one management command.
@@ -22,6 +27,8 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     try:
+        if sys.argv[1:2] and sys.argv[1] in _DJANGOS_WRITERS and not {"-h", "--help"} & set(sys.argv):
+            _require_usable_database()
         execute_from_command_line(sys.argv)
     except Exception as error:
         # Our own commands report an outage themselves; this is for Django's, such as createsuperuser.
@@ -33,6 +40,21 @@ def main() -> int:
         sys.stderr.write(f"{no_response_message(error)}\n")
         return 1
     return 0
+
+
+def _require_usable_database() -> None:
+    """End the program with one message if the database must not be used, such as the former program's."""
+    import django
+    from django.core.management.base import CommandError
+
+    django.setup()
+    from apps.core.management.database_state import require_usable_database
+
+    try:
+        require_usable_database()
+    except CommandError as error:
+        sys.stderr.write(f"CommandError: {error}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_the_list_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = listed(monkeypatch, *tokens)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
-        "Mint these anew, with POST /api/auth/tokens:",
+        "Mint these anew, with POST /api/auth/generate-token:",
         "label  expires_hours",
         "api             8760  was permanent; this is the longest lifetime",
         "old                0  has expired",

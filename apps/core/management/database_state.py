@@ -6,21 +6,25 @@ not yet, registers a check.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 from django.db import connection
+from django.db.models import ManyToManyField
 from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
 from apps.core.management.servers import advice_for, error_text
+from apps.core.management.tables import printable
 from apps.core.storage import mongo
+from apps.core.storage.outages import is_mongo_outage
 
 if TYPE_CHECKING:
     from django.db.migrations import Migration
+    from pymongo.database import Database
 
 DatabaseCheck = Callable[[], str | None]
 _checks: list[DatabaseCheck] = []
@@ -68,8 +72,10 @@ def require_migrations_if_responding() -> None:
     """
     try:
         mongo.ping()
-    except (PyMongoError, DatabaseError):
-        return
+    except (PyMongoError, DatabaseError) as error:
+        if is_mongo_outage(error):
+            return
+        raise CommandError(f"{error_text(error)} {advice_for(error)}") from error
     require_migrations()
 
 
@@ -91,12 +97,26 @@ def foreign_collections() -> list[str]:
 
     A missing migration would create one of this name, and it holds documents.
     """
-    wanted = set().union(*(_created_by(migration) for migration in missing_migrations()))
-    if not wanted:
-        return []
-    database = mongo.named_collection(next(iter(wanted))).database
-    found = database.list_collection_names(filter={"type": "collection", "name": {"$in": sorted(wanted)}})
+    database, found = _found_under_our_names({"type": {"$ne": "view"}})
     return sorted(name for name in found if database[name].find_one({}, {"_id": 1}) is not None)
+
+
+def refuse_views() -> None:
+    """Refuse a database in which a view has a name that our migrations need: views cannot be renamed.
+
+    :raises CommandError: then; nothing was changed.
+    """
+    _database, found = _found_under_our_names({"type": "view"})
+    if found:
+        message = _("These views have names that MongoDB collections need: %(names)s. Drop them.")
+        raise CommandError(message % {"names": ", ".join(map(printable, sorted(found)))})
+
+
+def _found_under_our_names(kinds: dict[str, Any]) -> tuple[Database[dict[str, Any]], list[str]]:
+    """Return the database, and what has a name in it that a missing migration needs."""
+    wanted = set().union(*(_created_by(migration) for migration in missing_migrations()))
+    database = mongo.named_collection("django_migrations").database
+    return database, database.list_collection_names(filter=kinds | {"name": {"$in": sorted(wanted)}})
 
 
 @contextmanager
@@ -120,5 +140,12 @@ def _created_by(migration: Migration) -> set[str]:
                 operations += operation.state_operations  # created by hand, under the name in the state
         elif isinstance(operation, CreateModel):
             default = f"{migration.app_label}_{operation.name_lower}"
-            names.add(operation.options.get("db_table") or default)
+            table = operation.options.get("db_table") or default
+            names |= {table, *_many_to_many_tables(table, operation.fields)}
     return names
+
+
+def _many_to_many_tables(table: str, fields: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    for name, field in fields:
+        if isinstance(field, ManyToManyField) and field.remote_field.through is None:
+            yield getattr(field, "db_table", None) or f"{table}_{name}"

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from django.core.management.base import CommandError
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.core.management.base import CommandError, OutputWrapper
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.utils import DatabaseError
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from django.utils.translation import override as translation_override
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from redis import RedisError
 
@@ -16,6 +23,7 @@ from apps.core.storage.outages import is_mongo_outage
 from apps.core.storage.redis import get_redis
 
 _MAX_CHARACTERS = 600
+_LOOK_SECONDS = 5.0
 # Error codes of MongoDB.
 _NO_RIGHT = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
 _INDEX_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
@@ -70,6 +78,31 @@ def require_mongo() -> None:
         mongo.ping()
     except (PyMongoError, DatabaseError) as error:
         raise CommandError(error_text(error)) from error
+
+
+@contextmanager
+def telling_of_outages(stderr: OutputWrapper) -> Iterator[None]:
+    """Say on stderr when MongoDB stops responding within the block, whose operations wait for hours."""
+    has_ended = threading.Event()
+
+    def look() -> None:
+        is_told = False
+        while not has_ended.wait(_LOOK_SECONDS):
+            try:
+                mongo.ping()
+                is_told = False
+            except (PyMongoError, DatabaseError):
+                if not is_told and not has_ended.is_set():
+                    stderr.write(_("MongoDB does not respond. Waiting for it; Ctrl-C stops the command."))
+                is_told = True
+
+    language = get_language() or settings.LANGUAGE_CODE
+    thread = threading.Thread(target=translation_override(language)(look), name="outages", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        has_ended.set()
 
 
 def require_redis() -> None:

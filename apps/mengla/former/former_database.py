@@ -28,24 +28,26 @@ class DatabaseState(Enum):
     FORMER = "former"
     HALF_MOVED = "half_moved"
     MOVED = "moved"  # ours; the collections of the former program may still be kept
+    RETURNED = "returned"  # was ours, but the former program's MongoDB collection has taken its place again
 
 
 def database_state() -> DatabaseState:
     """Return whose database it is."""
     journal = named_collection(JOURNALS).find_one({"_id": IN_PLACE}, {"finished_at": 1})
-    if journal is not None:
-        return DatabaseState.MOVED if journal.get("finished_at") else DatabaseState.HALF_MOVED
+    if journal is not None and not journal.get("finished_at"):
+        return DatabaseState.HALF_MOVED
+    if _is_migrated():
+        if _has_former_index():
+            return DatabaseState.RETURNED
+        return DatabaseState.OURS if journal is None else DatabaseState.MOVED
     return DatabaseState.FORMER if holds_former_data() else DatabaseState.OURS
 
 
 def holds_former_data() -> bool:
-    """Whether the MongoDB collection that our records need is the one of the former program."""
-    name = Record._meta.db_table
-    if named_collection("django_migrations").find_one(_RECORDS_MIGRATION, {"_id": 1}) is not None:
+    """Whether the MongoDB collection that our records need is still the one of the former program."""
+    if _is_migrated() or not has_collection(Record._meta.db_table):
         return False
-    return has_collection(name) and (
-        _FORMER_INDEX in collection_of(Record).index_information() or _has_former_document()
-    )
+    return _has_former_index() or _has_former_document()
 
 
 def former_database_problem() -> str | None:
@@ -62,6 +64,12 @@ def former_database_problem() -> str | None:
                 "The data of the former program in the database %(database)s is not completely carried over "
                 "yet. To continue, run again: %(command)s"
             )
+        case DatabaseState.RETURNED:
+            text = _(
+                "The MongoDB collection %(name)s of the database %(database)s is the one of the former "
+                "program, or the former program uses it: it has its index. The rest of the database is ours. "
+                "Nothing was changed. See Going back in docs/moving.md."
+            )
         case _:
             return None
     documents = collection_of(Record)
@@ -71,6 +79,14 @@ def former_database_problem() -> str | None:
         "name": documents.name,
         "count": documents.estimated_document_count(),
     }
+
+
+def _is_migrated() -> bool:
+    return named_collection("django_migrations").find_one(_RECORDS_MIGRATION, {"_id": 1}) is not None
+
+
+def _has_former_index() -> bool:
+    return _FORMER_INDEX in collection_of(Record).index_information()
 
 
 def _has_former_document() -> bool:

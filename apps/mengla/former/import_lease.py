@@ -83,3 +83,11 @@ class JournalLease:
         while not self._is_released.wait(_RENEWAL_SECONDS):
             with suppress(PyMongoError, Conflict):  # the next change of the journal notices a lost lease
                 self.update({"$set": {"lease_until": utc_now() + _LEASE}})
+
+
+def try_to_write() -> None:
+    """Do a write that changes nothing, to learn whether this user of MongoDB may write.
+
+    :raises pymongo.errors.PyMongoError: when it may not.
+    """
+    named_collection(JOURNALS).update_one({"_id": "nothing has this id"}, {"$set": {"lease_until": None}})

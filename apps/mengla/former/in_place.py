@@ -25,6 +25,7 @@ from apps.mengla.former.former_database import (
     JOURNALS,
     DatabaseState,
     database_state,
+    former_database_problem,
     holds_former_data,
 )
 from apps.mengla.former.import_lease import JournalLease
@@ -88,7 +89,7 @@ def moving() -> Iterator[Move]:
     """Begin a move, go on with an interrupted one, or return the finished one; one process at a time.
 
     :raises NotFound: when the database holds nothing of the former program; nothing was changed.
-    :raises Conflict: when another process is at work.
+    :raises Conflict: when another process is at work, or as :func:`require_former_data` does.
     """
     require_former_data()
     lease = JournalLease(IN_PLACE, held_message=_("The data is being carried over by another process."))
@@ -103,9 +104,13 @@ def require_former_data() -> None:
     """Check that the database holds data of the former program, or has held it.
 
     :raises NotFound: when it does not.
+    :raises Conflict: when its MongoDB collection has taken the place of ours again.
     """
-    if database_state() is DatabaseState.OURS:
+    state = database_state()
+    if state is DatabaseState.OURS:
         raise NotFound(_("This database holds no data of the former program."))
+    if state is DatabaseState.RETURNED:
+        raise Conflict(former_database_problem() or "")
 
 
 def plan_renames(names: Sequence[str], *, taken: Sequence[KeptCollection] = ()) -> list[KeptCollection]:

@@ -175,7 +175,8 @@ def _period(source: Document, granularity: Granularity | None) -> Period:
 def read_figures(action: Action, source: Document) -> Unwrapped:
     """Return the figures in the document's ``data``, however they are wrapped, or the reason why it has none.
 
-    :raises NothingToImport: when ``data`` is the answer of an execution that failed or had not ended.
+    :raises NothingToImport: when ``data`` is a text that is no JSON, or the answer of an execution that
+        failed or had not ended.
     :raises Unreadable: when there is no ``data``, or its form is unknown.
     """
     if "data" not in source:
@@ -195,6 +196,9 @@ def read_figures(action: Action, source: Document) -> Unwrapped:
                 raise Unreadable("no figures found", again.detail or "")
             return again
     except UnreadablePayload as error:
+        if isinstance(data, str) and not data.lstrip().startswith(("{", "[")):
+            # Such as the error page of a proxy, which the former program stored like an answer.
+            raise NothingToImport("text without figures") from error
         raise Unreadable("unreadable data", str(error)) from error
     return unwrapped
 

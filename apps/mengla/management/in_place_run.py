@@ -12,14 +12,17 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
 
 from apps.core.errors import Conflict
 from apps.core.management.base import ExitCode
-from apps.core.management.database_state import foreign_collections, missing_migrations
+from apps.core.management.database_state import foreign_collections, missing_migrations, refuse_views
+from apps.core.management.servers import advice_for, error_text
 from apps.core.storage.mongo import has_collection, named_collection
 from apps.core.time_texts import instant_text
 from apps.mengla.former import in_place, left_behind
 from apps.mengla.former.former_database import COMMAND
+from apps.mengla.former.import_lease import try_to_write
 from apps.mengla.former.in_place import KeptCollection
 from apps.mengla.former.reference_import import ImportResult
 from apps.mengla.former.reference_source import ReferenceSource, open_source
@@ -42,7 +45,7 @@ def show_plan(import_figures: ImportFigures, describe: DescribeFigures) -> Resul
     kept = in_place.read_kept()
     if (finished_at := in_place.read_finished_at()) is not None:
         return _finished_before(finished_at, kept, is_dry_run=True)
-    problem = _mongo_problem()
+    problem = _mongo_problem() or _rights_problem()
     with pymongo.timeout(_OPERATION_SECONDS):
         noted = [one for one in kept if not has_collection(one.kept_as)]
         names = in_place.names_to_rename(foreign_collections())
@@ -72,7 +75,7 @@ def carry_over(import_figures: ImportFigures, describe: DescribeFigures) -> Resu
     :raises Conflict: when MongoDB cannot be used, when a migration fails, or when another process is at work.
     """
     in_place.require_former_data()
-    if problem := _mongo_problem():
+    if problem := _mongo_problem() or _rights_problem():
         raise Conflict(_("%(problem)s Nothing was changed.") % {"problem": problem})
     with in_place.moving() as move:
         if move.finished_at is not None:
@@ -85,7 +88,7 @@ def carry_over(import_figures: ImportFigures, describe: DescribeFigures) -> Resu
         left, left_lines = _left_behind()
         if code is not ExitCode.FAILED:
             move.finish()
-            left_lines.append(_kept_line(move.kept))
+            left_lines += [_("The data of the former program is carried over."), _kept_line(move.kept)]
     result = {
         **{"is_dry_run": False, "is_finished": move.finished_at is not None, "problem": None},
         **{"kept": [asdict(one) for one in move.kept], "figures": figures, "run_logs": logs},
@@ -113,6 +116,18 @@ def _mongo_problem() -> str:
         check_mongodb()
     except CheckFailed as problem:
         return f"{problem.detail.rstrip('.')}: {problem.advice}"
+    return ""
+
+
+def _rights_problem() -> str:
+    """Return why this user of MongoDB cannot carry the data over, empty if it can; nothing is changed."""
+    try:
+        try_to_write()
+        refuse_views()
+    except PyMongoError as error:
+        return f"{error_text(error)} {advice_for(error)}"
+    except CommandError as error:
+        return str(error)
     return ""
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, OutputWrapper
 from django.db.migrations.recorder import MigrationRecorder
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from apps.core.management import database_state
+from apps.core.management import database_state, servers
+from tests.integration.waiting import wait_until
 from tests.mengla.former.former_support import FormerDatabase, former_database
 from tests.programs import run_python
 
@@ -129,3 +131,38 @@ def test_a_removed_index_need_not_be_there(database: FormerDatabase) -> None:
     call_command("migrate", "mengla", "0005", verbosity=0)
     database.mengla_data.drop_index("record_period")
     assert migrate() == ""
+
+
+def test_the_web_server_does_not_start_with_a_wrong_password(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only while MongoDB does not respond it starts without the check."""
+
+    def refuse() -> None:
+        raise OperationFailure(
+            "Authentication failed.", code=18, details={"codeName": "AuthenticationFailed"}
+        )
+
+    def be_silent() -> None:
+        raise AutoReconnect("secret-host")
+
+    monkeypatch.setattr("apps.core.storage.mongo.ping", refuse)
+    with pytest.raises(CommandError, match=r"AuthenticationFailed.*the role readWrite"):
+        database_state.require_migrations_if_responding()
+    monkeypatch.setattr("apps.core.storage.mongo.ping", be_silent)
+    database_state.require_migrations_if_responding()
+
+
+def test_a_silent_server_is_told_while_a_command_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [AutoReconnect("secret-host"), AutoReconnect("secret-host"), None, AutoReconnect("secret-host")]
+
+    def ping() -> None:
+        if answers and (error := answers.pop(0)):
+            raise error
+
+    monkeypatch.setattr("apps.core.storage.mongo.ping", ping)
+    monkeypatch.setattr(servers, "_LOOK_SECONDS", 0.01)
+    stderr = io.StringIO()
+    with servers.telling_of_outages(OutputWrapper(stderr)):
+        wait_until(lambda: not answers, timeout_seconds=10, what="it has looked")
+    assert stderr.getvalue() == ("MongoDB does not respond. Waiting for it; Ctrl-C stops the command.\n" * 2)

@@ -148,6 +148,8 @@ def test_when_it_was_collected(fields: dict[str, Any], expected: datetime) -> No
     ("fields", "reason"),
     [
         ({"data": None}, "empty answer"),
+        ({"data": "<html>502</html>"}, "text without figures"),
+        ({"data": "Bad gateway"}, "text without figures"),
         ({"data": {"highList": {"code": 0, "data": {"list": []}}}}, "empty answer"),
         ({"data": {"highList": {"code": 500, "data": None}}}, "empty answer"),
         (
@@ -183,7 +185,7 @@ def test_what_holds_nothing_to_import(fields: dict[str, Any], reason: str) -> No
         ({"timest": NOW}, "unreadable period"),
         ({"dateType": ..., "timest": "June"}, "unreadable period"),
         ({"data": ...}, "no data"),
-        ({"data": "<html>502</html>"}, "unreadable data"),
+        ({"data": '{"highList": {"code": 0, "da'}, "unreadable data"),
         ({"data": {"highList": {"data": {"list": [None]}}}}, "unreadable data"),
         ({"data": {"something": 1}}, "no figures found"),
         ({"data": [{"a": Decimal128("1.5")}]}, "data cannot be stored"),

@@ -31,7 +31,7 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "List the labels and lifetimes of the former program's API tokens, which are read from standard "
         "input, one on a line. Tokens are neither stored nor printed. Mint them anew with POST "
-        "/api/auth/tokens; a permanent one gets the longest lifetime."
+        "/api/auth/generate-token; a permanent one gets the longest lifetime."
     )
     needs_mongo = False
 
@@ -46,7 +46,7 @@ class Command(CollectorCommand):
                 unreadable.append(number)
             else:
                 tokens.append(_described(claims, now=now))
-        lines = [_("Mint these anew, with POST /api/auth/tokens:")]
+        lines = [_("Mint these anew, with POST /api/auth/generate-token:")]
         rows = [(one["label"], one["expires_hours"], _remark(one)) for one in tokens]
         lines.append(format_table(["label", "expires_hours", ""], rows))
         lines += [_("Line %(number)d is not a token.") % {"number": number} for number in unreadable]

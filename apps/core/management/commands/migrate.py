@@ -13,8 +13,12 @@ from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
-from apps.core.management.database_state import foreign_collections, require_usable_database
-from apps.core.management.servers import advice_for, error_text, require_mongo
+from apps.core.management.database_state import (
+    foreign_collections,
+    refuse_views,
+    require_usable_database,
+)
+from apps.core.management.servers import advice_for, error_text, require_mongo, telling_of_outages
 from apps.core.management.tables import printable
 
 _OPERATION_TIMEOUT_SECONDS = 24 * 3600
@@ -43,7 +47,7 @@ class Command(migrate.Command):
             if not self._command:
                 require_usable_database()
             _refuse_foreign_collections()
-            with pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
+            with telling_of_outages(self.stderr), pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
                 super().handle(*args, **options)
         except (PyMongoError, DatabaseError, InconsistentMigrationHistory) as error:
             raise CommandError(self._described(error)) from error
@@ -78,6 +82,7 @@ def _refuse_foreign_collections() -> None:
 
     :raises CommandError: then.
     """
+    refuse_views()
     if names := foreign_collections():
         message = _(
             "These MongoDB collections exist already, and hold documents of another program: %(names)s. "

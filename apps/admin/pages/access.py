@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
+from rest_framework.exceptions import ValidationError
 
 from apps.core.admin_base.rights import may, may_view
-from apps.core.errors import DomainError
+from apps.core.api.serializers import refuse_names
+from apps.core.errors import DomainError, InvalidInput
 
 SEE_RECORDS = "mengla.view_record"
 SEE_COLLECTIONS = "mengla.view_collection"
@@ -81,6 +83,24 @@ def page(
     """Render a page inside the frame of the admin."""
     frame = {**admin.site.each_context(request), "title": title}
     return render(request, f"collector/{template}", {**frame, **context}, status=status)
+
+
+def check_names(given: QueryDict, *names: str, lists: Collection[str] = ()) -> None:
+    """Refuse a name that the page does not read, or one given twice: its default would silently apply.
+
+    ``lists`` are the names that may be given several times.
+
+    :raises InvalidInput: which names the input and suggests the name that was probably meant.
+    """
+    others = given.copy()
+    for name in (*lists, "csrfmiddlewaretoken"):
+        others.pop(name, None)
+    try:
+        refuse_names(others, (*names, *lists))
+    except ValidationError as error:
+        details = cast(Mapping[str, list[str]], error.detail)
+        fields = {name: [str(text) for text in texts] for name, texts in details.items()}
+        raise InvalidInput(_("The input is not valid."), fields=fields) from error
 
 
 def message_of(error: DomainError) -> str:

@@ -13,6 +13,7 @@ from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import utc_now
 from apps.core.time_texts import instant_text, seconds_between
 from apps.mengla.choices import Action, EmptyReason, Priority
+from apps.mengla.dispatch.waiting import obstacle_of_runs
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.monitoring.figure_tables import tables_of
 from apps.mengla.queries.freshness import freshness_of
@@ -59,6 +60,7 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
         "category": find_named(query.cat_id),
         "cell": state,
         "mark": mark_of(state),
+        "waiting": obstacle_of_runs() if state.is_in_flight else None,
         "record": None if record is None else _described(query, record),
     }
 

@@ -22,6 +22,7 @@ from apps.admin.pages import matrix
 from apps.admin.pages.access import (
     CHANGE_COLLECTIONS,
     SEE_RECORDS,
+    check_names,
     message_of,
     page,
     staff_view,
@@ -40,6 +41,8 @@ from apps.mengla.runs.collect import TASK_NAMES, Order, Selection, fill_plan, st
 from apps.sync_tasks.errors import AlreadyRunning
 
 _MAX_READ_SECONDS = 10.0
+_RANGE = ("action", "granularity", "from", "to", "parent")
+_CELL = ("action", "category", "granularity", "period")
 
 
 @require_safe
@@ -48,6 +51,7 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
     """Show the heat map; an error in the filters is shown above the form."""
     context: dict[str, Any] = {"choices": _choices(), "given": request.GET}
     try:
+        check_names(request.GET, *_RANGE)
         filters = matrix.read_filters(request.GET, today=market_clock.today())
         with pymongo.timeout(_MAX_READ_SECONDS):
             found = matrix.read_matrix(filters)
@@ -81,6 +85,7 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
 def cell(request: HttpRequest) -> HttpResponse:
     """Show one cell and its record, if it has one: as a page, or as HTML for the script."""
     try:
+        check_names(request.GET, *_CELL)
         query = read_cell(request.GET)
     except InvalidInput as error:
         return _refused(request, error, "coverage_cell.html", title=_("Record"))
@@ -96,6 +101,7 @@ def cell(request: HttpRequest) -> HttpResponse:
 def plan(request: HttpRequest) -> HttpResponse:
     """Enqueue a collection of one cell, even if its record is fresh."""
     try:
+        check_names(request.POST, *_CELL)
         query = read_cell(request.POST)
     except InvalidInput as error:
         return _refused(request, error, "coverage_cell.html", title=_("Record"))
@@ -116,6 +122,7 @@ def fill(request: HttpRequest) -> HttpResponse:
     """Show what filling a range costs (GET), or fill it (POST)."""
     given = request.POST if request.method == "POST" else request.GET
     try:
+        check_names(given, *_RANGE, lists=("category",))
         filters = matrix.read_filters(given, today=market_clock.today())
         cat_ids = matrix.read_categories(given.getlist("category"))
         selection = Selection(cat_ids=cat_ids, actions=(filters.action,))

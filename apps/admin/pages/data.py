@@ -17,6 +17,7 @@ from apps.admin.pages import files
 from apps.admin.pages.access import (
     CHANGE_COLLECTIONS,
     SEE_RECORDS,
+    check_names,
     json_problem,
     message_of,
     page,
@@ -46,6 +47,7 @@ _MAX_SORT = 80
 # A page is for people: wider tables are in the files.
 _MAX_COLUMNS, _MAX_ROWS = 60, 2000
 _NAMES = ("action", "category", "granularity", "period", "from", "to")
+_OF_TABLE = ("table", "sort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,11 @@ def data_page(request: HttpRequest) -> HttpResponse:
         "form": form_of(request.GET, None),
         "can_collect": may(request, CHANGE_COLLECTIONS),
     }
-    if not any(request.GET.get(name) for name in _NAMES):
+    if not any(request.GET.values()):
         context["recent"] = recent_records()
         return page(request, "data.html", context, title=_("Data"))
     try:
+        check_names(request.GET, *_NAMES, *_OF_TABLE, "collection")
         query = read_query(request.GET)
         context |= {"form": form_of(request.GET, query), "query": query, "heading": heading_of(query)}
         failed = failed_collection(request.GET.get("collection", ""), query)
@@ -123,6 +126,8 @@ def export(request: HttpRequest) -> HttpResponse:
     try:
         if form not in files.FORMATS:
             raise InvalidInput(_("There is no such format. Use csv or xlsx."))
+        check_names(request.GET, *_NAMES, *_OF_TABLE, "format", "text")
+        is_text_kept = _is_text_kept(request.GET)
         query = read_query(request.GET)
         found = _read(query, request)
         if not isinstance(found, Hit):
@@ -134,7 +139,6 @@ def export(request: HttpRequest) -> HttpResponse:
         tables = [table for table in shown.tables if table.name == wanted or not wanted]
         if not tables:
             raise NotFound(_("There is no such table."))
-        is_text_kept = request.GET.get("text") == "1"
         return files.csv(f"{file_name(query)}-{tables[0].name}", tables[0], is_text_kept=is_text_kept)
     except DomainError as error:
         context = {"form": form_of(request.GET, None), "problem": message_of(error)}
@@ -162,6 +166,13 @@ def _shown(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
     if reason in EmptyReason.values:
         reason = str(EmptyReason(reason).label)
     return Shown(query, hit, tables, reason)
+
+
+def _is_text_kept(given: Mapping[str, str]) -> bool:
+    text = given.get("text", "")
+    if text not in ("", "1"):
+        raise InvalidInput(_("The input is not valid."), fields={"text": [_("Use 1, or leave it out.")]})
+    return text == "1"
 
 
 def _sorting(given: Mapping[str, str]) -> dict[str, str]:

@@ -29,6 +29,8 @@ _NUMBER = re.compile(r"(?=\D*\d)[+-]?(\d{1,3}([, ]\d{3})+|\d+)?([.,]\d+)?([eE][+
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MAX_SHEET_NAME = 31
+# In a workbook this stands for a character, so a text that holds it is escaped: ECMA-376, ST_Xstring.
+_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 # Limits of Excel: the text of a cell, the text in a formula, and the digits that a number keeps.
 _MAX_CELL_TEXT = 32_767
 _MAX_FORMULA_TEXT = 255
@@ -45,7 +47,7 @@ def csv(name: str, table: Table, *, is_text_kept: bool = False) -> HttpResponse:
     write = _kept_text if is_text_kept else safe_value
     text = io.StringIO()
     writer = csv_format.writer(text)
-    writer.writerow([safe_value(column.title) for column in table.columns])
+    writer.writerow([write(column.title) for column in table.columns])
     writer.writerows([write(value) for value in row] for row in table.rows)
     return _download(text.getvalue().encode("utf-8-sig"), f"{name}.csv", "text/csv; charset=utf-8")
 
@@ -103,7 +105,7 @@ def _cell(sheet: WriteOnlyWorksheet, value: Value) -> Any:
     if not isinstance(value, str):
         return value
     cell = WriteOnlyCell(sheet)
-    cell.value = _NOT_IN_XML.sub("", value)[:_MAX_CELL_TEXT]
+    cell.value = _ESCAPE.sub("_x005F_", _NOT_IN_XML.sub("", value)[:_MAX_CELL_TEXT])
     cell.data_type = "s"
     cell.number_format = _TEXT_FORMAT
     cell.quotePrefix = cell.value.startswith(_FORMULA_BEGINNINGS)

@@ -178,6 +178,13 @@ def test_a_point_of_a_trend_and_an_empty_record(site: Client) -> None:
     assert "The list is empty" in told["html"]
 
 
+def test_a_cell_that_waits_says_why(site: Client, settings: Any) -> None:
+    site.post(PLAN, ONE)
+    settings.COLLECT_SERVICE_URL = None
+    page = site.get(CELL, ONE).content.decode()
+    assert "This record is being collected. No collection service is configured" in page
+
+
 def test_a_cell_is_planned_and_noted(site: Client) -> None:
     response = site.post(PLAN, ONE, **JSON)
     assert (response.status_code, response.json()["mark"]) == (200, "F")

@@ -360,10 +360,10 @@ DATES = ["1-5", "2025-01", "MAR1", "1/2", "10:30", "00123", "1e5", "TRUE", 'say 
 
 @pytest.mark.parametrize("name", DATES)
 def test_a_text_stays_a_text(site: Client, name: str) -> None:
-    heads, cells = file_of(site, [{"catName": name, "monthSales": 5}], text="1")
+    heads, cells = file_of(site, [{"catName": name, "monthSales": 5, name: name}], text="1")
     shown = name.replace('"', '""')
-    assert cells[heads.index("Russian name")] == f'="{shown}"'
-    assert cells[heads.index("Sales")] == "5"
+    assert cells[heads.index('="Russian name"')] == heads[-1] == f'="{shown}"'
+    assert cells[heads.index('="Sales"')] == "5"
     heads, cells = file_of(site, [{"catName": name, "monthSales": 5}])
     assert cells[heads.index("Russian name")] == name  # for programs, as it is
     (cell,) = [cell for row in sheet_of(site)["ranking"].iter_rows() for cell in row if cell.value == name]
@@ -375,7 +375,7 @@ def test_a_kept_text_runs_nothing(site: Client, name: str) -> None:
     heads, cells = file_of(site, [{"catName": name}], text="1")
     doubled = name.replace('"', '""')
     wanted = f'="{doubled}"' if len(name) <= 255 else f"'{name}"
-    assert cells[heads.index("Russian name")] == wanted
+    assert cells[heads.index('="Russian name"')] == wanted
 
 
 def test_periods_of_a_trend_stay_texts(site: Client) -> None:
@@ -383,20 +383,52 @@ def test_periods_of_a_trend_stay_texts(site: Client) -> None:
     asked = TREND | {"from": "2025-01", "to": "2025-02", "format": "csv"}
     lines = site.get(EXPORT, asked | {"text": "1"}).content.decode("utf-8-sig").splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == ['"=""2025-01"""', '"=""2025-02"""']
+    assert lines[0].startswith('"=""Period"""')
     lines = site.get(EXPORT, asked).content.decode("utf-8-sig").splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == ["2025-01", "2025-02"]
 
 
-def test_a_file_has_every_column_and_row(site: Client) -> None:
-    """The page shows the first columns, and says how many more there are."""
+def test_a_text_that_looks_like_an_escape_stays_one(site: Client) -> None:
+    store(hot(), {"hotList": {"code": 0, "data": {"list": [{"catName": "_x0041_ _x41_"}]}}})
+    values = [value for row in sheet_of(site)["ranking"].values for value in row]
+    assert "_x005F_x0041_ _x41_" in values  # Excel shows _x0041_
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"start": "2025-06"}, "start"),
+        ({"primaryCatId": "1001"}, "primaryCatId"),
+        ({"action": ["hot", "high"]}, "more than once"),
+        ({"text": "true"}, "Use 1, or leave it out."),
+        ({"text": ["1", "0"]}, "more than once"),
+        ({"Format": "csv"}, "Format"),
+    ],
+)
+def test_names_and_values_that_mean_nothing_are_refused(
+    site: Client, given: dict[str, Any], problem: str
+) -> None:
+    store(hot())
+    before = len(collections())
+    paths = (EXPORT,) if "text" in given else (PAGE, EXPORT, "/admin/coverage/")
+    for path in paths:
+        response = site.get(path, ({} if path.endswith("coverage/") else HOT) | given)
+        assert response.status_code == 400, path
+        assert problem in response.content.decode()
+    assert len(collections()) == before
+
+
+def test_a_file_has_every_column_and_row(site: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page shows the first columns and rows, and says how many more there are."""
+    monkeypatch.setattr("apps.admin.pages.data._MAX_ROWS", 20)
     row = {f"unknown{number}": number for number in range(63)} | {"long" * 30: "x"}
-    heads, *lines = file_of(site, [row | {"monthSales": number} for number in range(2100)])
-    assert (len(heads), len(lines)) == (66, 2100)  # with the rank and the sales
+    heads, *lines = file_of(site, [row | {"monthSales": number} for number in range(120)])
+    assert (len(heads), len(lines)) == (66, 120)  # with the rank and the sales
     assert heads[-1] == "long" * 30
     assert lines[0][heads.index("unknown62")] == "62"
     assert len(next(sheet_of(site)["ranking"].values)) == 66
     page = text(site.get(PAGE, HOT))
-    assert len(table(page, "ranking")) == 2001
+    assert len(table(page, "ranking")) == 21
     assert len(table(page, "ranking")[0]) == 60
     assert "6 more columns are only in the files." in page
     assert "100 more rows are only in the files." in page
@@ -489,7 +521,7 @@ def test_who_may_see_it(client: Client, staff: Callable[..., Client], viewer: Cl
     store(hot())
     assert client.get(path, HOT).headers["Location"].startswith("/admin/login/?next=")
     assert staff("view_category").get(path, HOT).status_code == 403
-    known = HOT | {"collection": str(collections()[0]["_id"])}
+    known = HOT if path == EXPORT else HOT | {"collection": str(collections()[0]["_id"])}
     assert viewer.get(path, known).status_code == 200
     assert viewer.post(path, HOT).status_code == 405
 

@@ -11,15 +11,20 @@ ROOT = Path(__file__).resolve().parents[1]  # of the project
 
 
 def run_python(
-    *arguments: str, env: Mapping[str, str] | None = None, timeout_seconds: float = 60
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    timeout_seconds: float = 60,
+    cwd: Path = ROOT,
+    standard_input: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python in the project's folder, with the environment of the tests unless there is another one."""
+    """Run Python, with the environment of the tests unless there is another one."""
     return subprocess.run(
         [sys.executable, *arguments],
-        cwd=ROOT,
+        cwd=cwd,
         env=env,
         capture_output=True,
         text=True,
+        input=standard_input,
         timeout=timeout_seconds,
         check=False,
     )

@@ -31,7 +31,7 @@ def test_no_secret_and_no_fork_warning_reaches_a_log(stack: Stack) -> None:
     wrong_password = stack.remember("a-wrong-password-of-somebody")
     with stack.client(token) as client:
         assert (
-            client.get("/api/auth/me", params={"token": token, "password": wrong_password}).status_code == 200
+            client.get("/api/auth/me", params={"token": token, "password": wrong_password}).status_code == 400
         )
         assert client.get(f"/api/auth/tokens/{token}").status_code in (403, 405)
         assert client.get(f"/api/nothing/{token}").status_code == 404

@@ -13,6 +13,7 @@ from apps.core.api.serializers import (
     StrictChoiceField,
     StrictIntegerField,
     StrictTextField,
+    UnpaddedTextField,
     UtcDateTimeField,
 )
 from apps.core.errors import InvalidInput
@@ -21,10 +22,11 @@ from apps.core.errors import InvalidInput
 class LoginSerializer(ExactSerializer):
     """A username and its password."""
 
-    username = StrictTextField(max_length=validation.USERNAME_MAX_LENGTH)
+    # The service would trim it, but a login has the name that was sent.
+    username = UnpaddedTextField(max_length=validation.USERNAME_MAX_LENGTH)
     password = StrictTextField(
         max_length=validation.PASSWORD_MAX_LENGTH,
-        trim_whitespace=False,
+        is_secret=True,
         write_only=True,
         style={"input_type": "password"},
     )
@@ -42,7 +44,7 @@ class NewTokenSerializer(ExactSerializer):
     """The properties of a new API token."""
 
     label = StrictTextField(  # type: ignore[assignment]
-        min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH
+        min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH, trim_whitespace=True
     )
     expires_hours = StrictIntegerField(
         min_value=validation.EXPIRES_HOURS_MIN,

@@ -40,9 +40,7 @@ class _Text(StrictTextField):
     """An optional text; null counts as absent."""
 
     def __init__(self) -> None:
-        super().__init__(
-            required=False, allow_blank=True, allow_null=True, max_length=_MAX_TEXT, trim_whitespace=False
-        )
+        super().__init__(required=False, allow_blank=True, allow_null=True, max_length=_MAX_TEXT)
 
 
 class FiguresQuerySerializer(ExactSerializer):
@@ -67,7 +65,7 @@ class FiguresQuerySerializer(ExactSerializer):
             action=given["action"],
             cat_id=given.get("catId", ""),
             extra=self.validated_data.get("extra") or {},
-            product_id=given.get("product_id", "").strip(),
+            product_id=given.get("product_id", ""),
             **_periods_of(given),
         )
 

@@ -29,7 +29,7 @@ DEFAULT_SILENCE_MINUTES = 60
 class NewTokenSerializer(ExactSerializer):
     """A new API token; a lifetime of null means the longest, and a longer one is shortened to it."""
 
-    label = StrictTextField(default=DEFAULT_LABEL)  # type: ignore[assignment]
+    label = StrictTextField(default=DEFAULT_LABEL, trim_whitespace=True)  # type: ignore[assignment]
     expires_hours = StrictIntegerField(min_value=1, allow_null=True, default=validation.EXPIRES_HOURS_DEFAULT)
 
     def lifetime_hours(self) -> int:
@@ -65,8 +65,8 @@ class RangeSerializer(_SelectionSerializer):
     """A range of periods, whose ends may be any days of them, and the selected figures."""
 
     granularity = GranularityField(max_length=_MAX_TEXT)
-    startDate = StrictTextField(max_length=_MAX_TEXT, trim_whitespace=False)
-    endDate = StrictTextField(max_length=_MAX_TEXT, trim_whitespace=False)
+    startDate = StrictTextField(max_length=_MAX_TEXT)
+    endDate = StrictTextField(max_length=_MAX_TEXT)
 
     def periods(self) -> tuple[Period, Period]:
         """Return the first and the last period; call after ``is_valid``.
@@ -86,8 +86,8 @@ class RangeSerializer(_SelectionSerializer):
 class BackfillSerializer(ExactSerializer):
     """Days to collect, and the actions."""
 
-    start_date = StrictTextField(max_length=_MAX_TEXT, trim_whitespace=False)
-    end_date = StrictTextField(max_length=_MAX_TEXT, trim_whitespace=False)
+    start_date = StrictTextField(max_length=_MAX_TEXT)
+    end_date = StrictTextField(max_length=_MAX_TEXT)
     interfaces = ActionsField()
 
     def periods(self) -> tuple[Period, Period]:
@@ -110,8 +110,8 @@ class FullCrawlSerializer(_SelectionSerializer):
     """A range of days, and the granularities whose periods it touches."""
 
     granularities = FilterListField(child=GranularityField(max_length=_MAX_TEXT), max_length=_MAX_LIST)
-    startDate = StrictTextField(max_length=_MAX_TEXT, trim_whitespace=False)
-    endDate = StrictTextField(max_length=_MAX_TEXT, trim_whitespace=False)
+    startDate = StrictTextField(max_length=_MAX_TEXT)
+    endDate = StrictTextField(max_length=_MAX_TEXT)
 
     def plan(self) -> Plan:
         """Return the plan; call after ``is_valid``.

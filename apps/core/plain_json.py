@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from apps.core.printable import has_unprintable
 
-_INTEGER_BITS = 64
+_NUMBERS_BELOW = 2**63  # larger integers are parsed as floats, and two of them may become the same
 _NAME = re.compile(r"[^$.][^.]*", re.DOTALL)  # MongoDB reserves dollars and dots in names
 
 
 def is_plain(value: Any, *, depth: int) -> bool:
     """Whether MongoDB stores the value unchanged, a page can show it, and it has at most ``depth`` levels.
 
-    Names and texts are printable (:mod:`apps.core.printable`); texts may have several lines.
+    Names and texts are printable (:mod:`apps.core.printable`); texts may have several lines. Numbers are
+    smaller than 2^63, whether positive or negative, whole or not.
     """
     if isinstance(value, Mapping):
         return depth > 0 and all(
@@ -32,6 +32,4 @@ def is_plain(value: Any, *, depth: int) -> bool:
         return not has_unprintable(value, may_have_lines=True)
     if isinstance(value, bool) or value is None:
         return True
-    if isinstance(value, int):
-        return value.bit_length() < _INTEGER_BITS
-    return isinstance(value, float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) < _NUMBERS_BELOW  # false for NaN

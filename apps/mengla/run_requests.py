@@ -30,7 +30,12 @@ class FilterListField(serializers.ListField):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        options: dict[str, Any] = {"required": False, "allow_null": True, "allow_empty": False}
+        options: dict[str, Any] = {
+            "required": False,
+            "allow_null": True,
+            "allow_empty": False,
+            "min_length": 1,
+        }
         super().__init__(
             **options | {"help_text": "All when absent or null; an empty list is an error."} | kwargs
         )

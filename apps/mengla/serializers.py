@@ -16,6 +16,8 @@ from apps.core.api.serializers import (
     ReusingSerializer,
     StrictBooleanField,
     StrictIntegerField,
+    UrlBooleanField,
+    UrlIntegerField,
 )
 from apps.core.errors import InvalidInput
 from apps.mengla.choices import Action, CollectionStatus
@@ -49,7 +51,7 @@ class _FiguresSerializer(ReusingSerializer):
     timest = _Text(help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.")
     starRange = _Text(help_text="First period of a trend.")
     endRange = _Text(help_text="Last period of a trend.")
-    product_id = _Text(trim_whitespace=True)
+    product_id = _Text()
 
     cat_field = "catId"
 
@@ -135,8 +137,8 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
     action = serializers.ChoiceField(
         choices=Action.choices, required=False, default=Action.INDUSTRY_VIEW.value
     )
-    wait = serializers.IntegerField(**_WAIT)
-    refresh = serializers.BooleanField(**_REFRESH)
+    wait = UrlIntegerField(**_WAIT)
+    refresh = UrlBooleanField(**_REFRESH)
     extra = _ExtraTextField(help_text="Further parameters, as JSON text.")
 
 
@@ -242,7 +244,7 @@ class RecordsQuerySerializer(PageQuerySerializer):
     to = serializers.CharField(
         required=False, max_length=_MAX_TEXT, trim_whitespace=False, help_text="Last period."
     )
-    empty = serializers.BooleanField(required=False, allow_null=True, default=None)
+    empty = UrlBooleanField(required=False, default=None)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add ``from``, which is a keyword in Python."""

@@ -108,7 +108,9 @@ def changed(
         else:
             position_of[module_id] = position
             module = replace(by_id[module_id], **change)
-            by_id[module_id] = replace(module, name=module.name.strip())
+            # What is not printable is refused, and not trimmed.
+            name = module.name if has_unprintable(module.name) else module.name.strip()
+            by_id[module_id] = replace(module, name=name)
             _check_module(by_id[module_id], position, problems)
     _check_orders(by_id, position_of, problems)
     wanted = replace(config.layout, **(layout or {}))

@@ -58,7 +58,7 @@ class PanelModuleChangeSerializer(ExactSerializer):
     """A change of one module; fields that are not sent stay as they are."""
 
     id = StrictTextField(max_length=_MAX_TEXT)
-    name = StrictTextField(required=False, max_length=_MAX_TEXT)
+    name = StrictTextField(required=False, max_length=_MAX_TEXT, trim_whitespace=True)
     enabled = StrictBooleanField(required=False, source="is_enabled")
     order = StrictIntegerField(required=False)
     props = serializers.DictField(required=False)
@@ -75,7 +75,11 @@ class PanelConfigChangeSerializer(ExactSerializer):
     """A change of the modules, of the layout, or of both."""
 
     modules: serializers.ListSerializer[Any] = serializers.ListSerializer(
-        child=PanelModuleChangeSerializer(), required=False, allow_empty=False, max_length=_MAX_LIST
+        child=PanelModuleChangeSerializer(),
+        required=False,
+        allow_empty=False,
+        min_length=1,
+        max_length=_MAX_LIST,
     )
     layout = PanelLayoutChangeSerializer(required=False)
     version = StrictIntegerField(

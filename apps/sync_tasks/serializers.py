@@ -17,6 +17,7 @@ from apps.core.api.serializers import (
     ExactSerializer,
     PageQuerySerializer,
     StrictBooleanField,
+    UnpaddedTextField,
     UtcDateTimeField,
 )
 from apps.sync_tasks.choices import RunStatus, Trigger
@@ -31,7 +32,7 @@ class SyncTaskQuerySerializer(PageQuerySerializer):
     """The filters of the list of sync tasks."""
 
     status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
-    task_id = serializers.CharField(required=False, max_length=_MAX_TASK_ID)
+    task_id = UnpaddedTextField(required=False, max_length=_MAX_TASK_ID)
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
     to = DayField(required=False, help_text="Started on or before this day, in the market's time zone.")
 

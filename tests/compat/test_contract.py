@@ -29,6 +29,7 @@ from tests.conftest import bearer_client
 from tests.contract.routes import HOSTILE_VALUES
 from tests.contract.test_envelope import BODIES, LARGEST_BYTES
 from tests.factories import UNKNOWN_ID
+from tests.factories.categories import store_tree
 from tests.programs import run_python
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -381,3 +382,41 @@ class TestFormerTokens:
     def test_what_is_none_is_refused(self, token: Any) -> None:
         assert status_of(token()) == 401
         assert ApiToken.objects.filter(created_by=services.FORMER_PROGRAM).count() == 0
+
+
+# --- Forms of values ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("odd", [" ", "\n", "\x1f", "\u3000", "\u2029"], ids=ascii)
+def test_no_text_is_trimmed(admin: APIClient, odd: str) -> None:
+    store_tree(CALLS["categories"]["answer"]["data"])
+    cases = [
+        *(
+            (kind, {"catId": text})
+            for kind in ("status", "fill", "full crawl")
+            for text in (odd, f"17027494{odd}")
+        ),
+        ("high by day", {"catId": odd}),
+        ("high by day", {"action": f"hot{odd}"}),
+        ("high by day", {"product_id": odd}),
+        ("high by day", {"product_id": f"P{odd}"}),
+    ]
+    for kind, changes in cases:
+        response = send(admin, kind, **changes)
+        assert response.status_code == 400, (kind, changes, response.content)
+        assert_former_error(response, of=kind)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 + 1, -(2**63), 1e19])
+def test_numbers_that_would_be_rounded_are_refused(reader: APIClient, number: float) -> None:
+    response = send(reader, "high by day", extra={"n": number})
+    assert response.status_code == 400
+    assert "extra" in response.json()["message"]
+
+
+@pytest.mark.parametrize(("method", "path"), ADDRESSES)
+def test_null_is_no_body(admin: APIClient, method: str, path: str) -> None:
+    response = admin.generic(method.upper(), f"/compat{path}", "null", content_type="application/json")
+    nowhere = path == "/api/panel/tasks"  # was recorded as a 404
+    assert response.status_code == (404 if nowhere else 400), response.content
+    assert_former_error(response, of=path)

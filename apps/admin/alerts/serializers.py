@@ -9,7 +9,13 @@ from rest_framework import serializers
 from apps.admin.alerts.silences import MAX_MINUTES
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
-from apps.core.api.serializers import ExactSerializer, QuerySerializer, StrictIntegerField, UtcDateTimeField
+from apps.core.api.serializers import (
+    ExactSerializer,
+    QuerySerializer,
+    StrictIntegerField,
+    UrlIntegerField,
+    UtcDateTimeField,
+)
 
 MAX_HISTORY = 1000
 _DEFAULT_HISTORY = 100
@@ -61,9 +67,7 @@ class AlertCheckSerializer(AlertsSerializer):
 class HistoryQuerySerializer(QuerySerializer):
     """How many events of the history to return."""
 
-    limit = serializers.IntegerField(
-        required=False, default=_DEFAULT_HISTORY, min_value=1, max_value=MAX_HISTORY
-    )
+    limit = UrlIntegerField(required=False, default=_DEFAULT_HISTORY, min_value=1, max_value=MAX_HISTORY)
 
 
 class AlertEventSerializer(serializers.Serializer[Any]):

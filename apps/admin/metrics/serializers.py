@@ -7,13 +7,13 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.admin.metrics.summary import MAX_DAYS
-from apps.core.api.serializers import QuerySerializer
+from apps.core.api.serializers import QuerySerializer, UrlIntegerField
 
 
 class DaysQuerySerializer(QuerySerializer):
     """The days to report on."""
 
-    days = serializers.IntegerField(
+    days = UrlIntegerField(
         required=False,
         default=1,
         min_value=1,

@@ -24,11 +24,11 @@ def clean_username(text: str) -> str:
 
     :raises InvalidInput: when no user can have such a name.
     """
+    if has_unprintable(text):  # before the trimming, which would remove some
+        raise _invalid("username", _("This text has characters that are not allowed."))
     username = unicodedata.normalize("NFKC", text.strip()) if len(text) <= USERNAME_MAX_LENGTH else ""
     if not 1 <= len(username) <= USERNAME_MAX_LENGTH:
         raise _invalid("username", _("Must have 1 to %(max)d characters.") % {"max": USERNAME_MAX_LENGTH})
-    if has_unprintable(username):
-        raise _invalid("username", _("This text has characters that are not allowed."))
     return username
 
 
@@ -48,12 +48,12 @@ def clean_label(text: str) -> str:
 
     :raises InvalidInput: when it is too short, too long or holds control characters.
     """
+    if has_unprintable(text):  # before the trimming, which would remove some
+        raise _invalid("label", _("This text has characters that are not allowed."))
     label = text.strip()
     if not LABEL_MIN_LENGTH <= len(label) <= LABEL_MAX_LENGTH:
         bounds = {"min": LABEL_MIN_LENGTH, "max": LABEL_MAX_LENGTH}
         raise _invalid("label", _("Must have %(min)d to %(max)d characters.") % bounds)
-    if has_unprintable(label):
-        raise _invalid("label", _("This text has characters that are not allowed."))
     return label
 
 

@@ -19,12 +19,10 @@ class PeriodRangeSerializer(serializers.Serializer[Any]):
 
     granularity = GranularityField(max_length=_MAX_TEXT, help_text="day, month, quarter or year.")
     startDate = StrictTextField(
-        trim_whitespace=False,
         max_length=_MAX_TEXT,
         help_text="First period: 2025-06, 202506 or its first day 2025-06-01.",
     )
     endDate = StrictTextField(
-        trim_whitespace=False,
         max_length=_MAX_TEXT,
         help_text="Last period: 2025-06, 202506 or its last day 2025-06-30.",
     )

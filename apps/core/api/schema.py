@@ -53,6 +53,18 @@ class EnvelopeAutoSchema(AutoSchema):
             schema["additionalProperties"] = False  # an unknown name is refused
         return schema
 
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
+            field, direction, bypass_extensions
+        )
+        if isinstance(field, ListSerializer):  # the base class knows the bounds of lists of values only
+            bounds = {"minItems": "min_length", "maxItems": "max_length"}
+            found = {name: getattr(field, option, None) for name, option in bounds.items()}
+            schema |= {name: bound for name, bound in found.items() if bound is not None}
+        return schema
+
     def _get_response_for_code(
         self,
         serializer: Any,

@@ -20,6 +20,7 @@ from apps.core import process_state
 from apps.core.api.pagination import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT
 from apps.core.api.parsers import MAX_NAMED, shown_name
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
+from apps.core.printable import has_unprintable
 
 
 class UtcDateTimeField(serializers.DateTimeField):
@@ -51,13 +52,64 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictTextField(serializers.CharField):
-    """A text; a number, a boolean or a structure is an error and is not converted."""
+    """A printable text as it was sent; a number, a boolean or a structure is an error and is not converted.
+
+    ``is_secret``: a password, which may have any characters. A field that trims (``trim_whitespace``) trims
+    spaces only: what is not printable is refused first.
+    """
+
+    default_error_messages = {"unprintable": _("This text has characters that are not allowed.")}
+
+    def __init__(self, *, is_secret: bool = False, **kwargs: Any) -> None:
+        # DRF trims by default: a space would then be an empty text, which selects everything.
+        super().__init__(**{"trim_whitespace": False} | kwargs)
+        self._is_secret = is_secret
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse other types before DRF converts them."""
-        if data is not serializers.empty and data is not None and not isinstance(data, str):
+        """Refuse other types before DRF converts them, and unprintable characters before it trims them."""
+        if isinstance(data, str):
+            if not self._is_secret and has_unprintable(data):
+                self.fail("unprintable")
+        elif data is not serializers.empty and data is not None:
             self.fail("invalid")
         return super().run_validation(data)
+
+
+class UnpaddedTextField(StrictTextField):
+    """A text without white space at its ends, such as a name by which something is looked up."""
+
+    default_error_messages = {"padded": _("Must not begin or end with white space.")}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse white space at the ends."""
+        if data != data.strip():
+            self.fail("padded")
+        return super().to_internal_value(data)
+
+
+class UrlIntegerField(serializers.IntegerField):
+    """A whole number in a query string: ASCII digits, without a sign."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Accept digits only; DRF would also take spaces, signs, underscores and digits of any script."""
+        if not (isinstance(data, str) and data.isascii() and data.isdigit()):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class UrlBooleanField(serializers.BooleanField):
+    """A boolean in a query string: ``true`` or ``false``, also capitalized, as Python writes them."""
+
+    default_error_messages = {"invalid": _("Must be true or false.")}
+    default_empty_html = serializers.empty  # an absent one has its default, not false
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Accept these words only; DRF would also take yes, on, 1, T and others."""
+        if data in ("true", "True"):
+            return True
+        if data not in ("false", "False"):
+            self.fail("invalid")
+        return False
 
 
 class StrictChoiceField(serializers.ChoiceField):
@@ -74,9 +126,6 @@ class StrictChoiceField(serializers.ChoiceField):
 
 class GranularityField(StrictTextField):
     """A granularity, by any of its names in any letter case."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"trim_whitespace": False} | kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         """Parse the name."""
@@ -266,6 +315,6 @@ class PageQuerySerializer(QuerySerializer):
         trim_whitespace=False,
         help_text="The next_cursor of the previous page, with the same filters.",
     )
-    limit = serializers.IntegerField(
+    limit = UrlIntegerField(
         required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT, help_text="Rows per page."
     )

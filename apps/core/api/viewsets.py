@@ -72,6 +72,6 @@ def refuse_unread(request: Request, reads: type[ExactSerializer] | None) -> None
     if reads is not None and not reads_query:
         return
     body = request.data
-    if body is not None and not isinstance(body, Mapping):
+    if not isinstance(body, Mapping):  # without a body it is an empty one
         raise ValidationError(gettext("This address takes no body."))
-    refuse_names(body or {}, (), unknown=gettext("Unknown name: this address takes no body."))
+    refuse_names(body, (), unknown=gettext("Unknown name: this address takes no body."))

@@ -126,6 +126,8 @@ def _category(field: str, text: str) -> str:
 def _product(text: str) -> str:
     if has_unprintable(text):
         raise _invalid("product_id", _("This text has characters that are not allowed."))
+    if text != text.strip():
+        raise _invalid("product_id", _("Must not begin or end with white space."))
     return text
 
 

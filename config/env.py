@@ -41,10 +41,10 @@ class Loaded(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """The variables of one source; ``hint`` says how characters that are no text may have got into them."""
+    """The variables of one source; ``hints`` say how characters that are no text may have got into them."""
 
     values: Mapping[str, str]
-    hint: str = ""
+    hints: Mapping[str, str] = {}
 
 
 def load(process_environment: Mapping[str, str] | None = None) -> Environment:
@@ -63,7 +63,8 @@ def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loa
     process = os.environ if process_environment is None else process_environment
     path, content = _read_env_file(process)
     problems = list(content.problems)
-    sources = (_Source(process), _Source(content.values, _ESCAPES_HINT))
+    hints = {one.name: _ESCAPES_HINT if one.is_double_quoted else "" for one in content.assignments}
+    sources = (_Source(process), _Source(content.values, hints))
     values: dict[str, Any] = {}
     given: dict[str, str] = {}
     for name, (variable, default) in variables().items():
@@ -134,7 +135,7 @@ def _raw_value(sources: Sequence[_Source], name: str, variable: Variable) -> str
     for source in sources:
         raw = source.values.get(name, "").strip()
         file_name = source.values.get(f"{name}_FILE", "").strip() if variable.is_secret else ""
-        hint = source.hint
+        hint = source.hints.get(name, "")
         if not raw and file_name:
             raw, hint = _content_of(file_name, f"{name}_FILE"), ""
         if raw:

@@ -78,8 +78,7 @@ def _on_references(file_name: str, content: Content) -> list[str]:
 def _on_comments(file_name: str, content: Content) -> list[str]:
     known = _known()
     return [
-        f"{file_name} line {one.line}: the value of {one.name} ends before ' #'. If the rest belongs to it, "
-        "write the value in quotes."
+        one.note_on_comment(file_name)
         for one in content.assignments
         if one.is_perhaps_cut and one.name in known
     ]

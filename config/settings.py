@@ -145,6 +145,7 @@ MIDDLEWARE = [
     "apps.core.web.middleware.AccessLogMiddleware",
     "apps.core.web.middleware.EnvelopeMiddleware",
     "apps.core.admin_base.outage_page.OutagePageMiddleware",
+    "apps.core.web.middleware.HostMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.core.web.middleware.BodyMiddleware",

@@ -153,7 +153,7 @@ def parse_granularity(text: object) -> Granularity:
     granularity = _granularity_by_name.get(text.lower()) if isinstance(text, str) else None
     if granularity is None:
         message = _("%(text)s is not a granularity: use one of %(names)s")
-        raise PeriodError(message % {"text": _shown(text), "names": ", ".join(_granularity_by_name)})
+        raise PeriodError(message % {"text": _shown(text), "names": ", ".join(Granularity)})
     return granularity
 
 
@@ -355,8 +355,8 @@ def _at_index(index: int, granularity: Granularity) -> Period:
     lowest = period_of(date(MIN_YEAR, 1, 1), granularity).index
     highest = period_of(date(MAX_YEAR, MONTHS_PER_YEAR, 31), granularity).index
     if not lowest <= index <= highest:
-        message = _("The %(granularity)s lies outside the years %(first)d to %(last)d")
-        raise PeriodError(message % {"granularity": granularity, "first": MIN_YEAR, "last": MAX_YEAR})
+        message = _("The period lies outside the years %(first)d to %(last)d")
+        raise PeriodError(message % {"first": MIN_YEAR, "last": MAX_YEAR})
     match granularity:
         case Granularity.DAY:
             first = date(MIN_YEAR, 1, 1) + timedelta(days=index - lowest)

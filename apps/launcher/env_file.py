@@ -15,7 +15,13 @@ from pathlib import Path
 from dotenv.parser import Binding, parse_stream
 
 _MAX_BYTES = 256 * 1024
-_PERHAPS_CUT = re.compile(r"=(?!\s*['\"]).*\s#[^\s#]")  # "NAME=value #1", without quotes
+# White space and "#" end a value without quotes. If white space, another "#" or nothing follows, the rest is
+# surely a comment; in "NAME=value #1" and "NAME= #1" it may belong to the value.
+_PERHAPS_CUT = re.compile(r"[^=]*=(?!\s*['\"])(?:(?!\s#).)*\s+#[^\s#]")
+# An empty value, perhaps in quotes, and what follows it on its line.
+_EMPTY_VALUE = re.compile(r"[^=]*=[^\S\r\n]*(?:''|\"\")?(?P<rest>[^\r\n]*)")
+_DOUBLE_QUOTED = re.compile(r"[^=]*=\s*\"")
+_BEGINS_WITH_QUOTE = re.compile(r"\s*(?:export\s+)?(?:'|[^=\s'#]+\s*=\s*['\"])")  # its name or its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,14 @@ class Assignment:
     value: str
     line: int
     is_perhaps_cut: bool = False  # the comment behind the value looks like a part of it
+    is_double_quoted: bool = False
+
+    def note_on_comment(self, file_name: str) -> str:
+        """Return what to do about a value that is perhaps cut."""
+        return (
+            f"{file_name} line {self.line}: the value of {self.name} ends before ' #'. If the rest belongs "
+            "to it, write the value in quotes. If it is a comment, write a space after '#'."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,7 @@ def read_env_file(path: Path) -> Content:
     for binding in parse_stream(io.StringIO(text.replace("\r\n", "\n"))):
         string, line = binding.original
         line += string[: len(string) - len(string.lstrip())].count("\n")
-        if binding.error and "=" in string:
+        if binding.error and _BEGINS_WITH_QUOTE.match(string):
             problems.append(
                 f"{path.name} line {line} is not of the form NAME=value: a quote in it is not closed, or is "
                 "followed by more text"
@@ -60,15 +74,22 @@ def read_env_file(path: Path) -> Content:
         elif binding.error or (binding.key is not None and binding.value is None):
             problems.append(f"{path.name} line {line} is not of the form NAME=value")
         elif binding.key is not None:
-            is_perhaps_cut = _PERHAPS_CUT.search(string) is not None
-            assignments.append(Assignment(binding.key, binding.value or "", line, is_perhaps_cut))
+            assignments.append(
+                Assignment(
+                    binding.key,
+                    binding.value or "",
+                    line,
+                    is_perhaps_cut=_PERHAPS_CUT.match(string) is not None,
+                    is_double_quoted=_DOUBLE_QUOTED.match(string) is not None,
+                )
+            )
     return Content(tuple(assignments), tuple(problems))
 
 
 def fill_in(path: Path, values: Mapping[str, str], *, header: str) -> None:
-    """Write values into the file: in place of empty ones, else at its end; all other lines stay as they are.
+    """Write values into the file: in place of empty ones, else at its end; all else stays as it is.
 
-    A new file begins with the header and is for its owner only.
+    A comment behind an empty value stays, too. A new file begins with the header and is for its owner only.
 
     :raises OSError: when the file cannot be read or written.
     :raises ValueError: when it is not UTF-8 text.
@@ -99,7 +120,10 @@ def _filled(binding: Binding, values: Mapping[str, str]) -> str:
     if binding.key is None or binding.value or binding.key not in values:
         return string
     before, end = string[: len(string) - len(string.lstrip())], string[len(string.rstrip("\r\n")) :]
-    return f"{before}{binding.key}={values[binding.key]}{end}"
+    found = _EMPTY_VALUE.match(string)
+    comment = found["rest"].rstrip() if found else ""
+    gap = "  " if comment.startswith("#") else ""  # without white space it would belong to the value
+    return f"{before}{binding.key}={values[binding.key]}{gap}{comment}{end}"
 
 
 def _text_of(path: Path) -> str:

@@ -39,7 +39,10 @@ def variable(
     is_required: bool = False,
     is_required_in_production: bool = False,
 ) -> Any:
-    """Declare a variable as a dataclass field; the example defaults to the default value."""
+    """Declare a variable as a dataclass field; the example defaults to the default value.
+
+    The ``repr`` of the dataclass does not contain secrets.
+    """
     known = Variable(
         parse,
         text_of(default) if example is None else example,
@@ -48,4 +51,4 @@ def variable(
         is_required,
         is_required_in_production,
     )
-    return dataclasses.field(default=default, metadata={"variable": known})
+    return dataclasses.field(default=default, repr=not is_secret, metadata={"variable": known})

@@ -404,6 +404,9 @@ def test_an_escape_that_is_no_text_is_refused_with_the_way_out(escaped: str, env
     assert (
         "quotes" not in problems_of({"ENV_FILE": "", **REQUIRED, "ADMIN_USERNAME": "a\x07"})["ADMIN_USERNAME"]
     )
+    for value in ("CORP\x07", "'CORP\x07'"):
+        env_file.write_text(f"ADMIN_USERNAME={value}\n")
+        assert "quotes" not in problems_of({"ENV_FILE": str(env_file), **REQUIRED})["ADMIN_USERNAME"]
 
 
 @pytest.mark.parametrize(
@@ -429,6 +432,32 @@ def test_a_line_that_cannot_be_read_is_told_without_its_text(text: str, problem:
         load_with(env_file)
     assert problem in str(caught.value)
     assert "Tr0ub4dor" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "set ADMIN_PASSWORD=Tr0ub4dor",
+        "MY VAR=1",
+        "=Tr0ub4dor",
+        "= 'Tr0ub4dor'",
+        'set ADMIN_PASSWORD="Tr0ub4dor"',
+    ],
+)
+def test_a_quote_is_only_blamed_where_it_is_the_cause(line: str, env_file: Path) -> None:
+    env_file.write_text(f"{line}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_with(env_file)
+    assert "  - vars.env line 1 is not of the form NAME=value\n" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_the_text_of_the_environment_has_no_secret(name: str) -> None:
+    values = {one: variables()[one][0].example for one in REQUIRED}
+    found = env.Environment(**{**values, name: "Tr0ub4dor"})
+    assert getattr(found, name) == "Tr0ub4dor"
+    assert "Tr0ub4dor" not in f"{found!r} {found}"
+    assert "MONGO_DB=" in repr(found)
 
 
 def test_development_has_a_short_name() -> None:

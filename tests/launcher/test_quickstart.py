@@ -86,7 +86,7 @@ class TestEnvFile:
         assert path.read_bytes() == text.encode()
         assert env_file.value("ADMIN_PASSWORD") == "given to me"
 
-    @pytest.mark.parametrize("empty", ["", "''", '""', " # none yet"])
+    @pytest.mark.parametrize("empty", ["", "''", '""'])
     def test_an_empty_value_in_any_form_is_filled(self, tmp_path: Path, empty: str) -> None:
         path = tmp_path / ".env"
         before = f"# mine\r\n\r\n  ADMIN_PASSWORD = {empty}\r\nMONGO_DB=shop\r\n"
@@ -97,6 +97,68 @@ class TestEnvFile:
         assert len(password) >= 12
         filled = f"# mine\r\n\r\n  ADMIN_PASSWORD={password}\r\nMONGO_DB=shop\r\n"
         assert path.read_bytes() == filled.encode()
+
+    @pytest.mark.parametrize(
+        ("line", "comment"),
+        [
+            ("ADMIN_PASSWORD=  # set me", "  # set me"),
+            ("ADMIN_PASSWORD =\t## set me", "  ## set me"),
+            ("ADMIN_PASSWORD= #", "  #"),
+            ("ADMIN_PASSWORD= # see #1", "  # see #1"),
+            ("ADMIN_PASSWORD=''#set me", "  #set me"),
+            ('ADMIN_PASSWORD="" #set me', " #set me"),
+        ],
+    )
+    @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+    def test_a_comment_stays_behind_the_value(
+        self, tmp_path: Path, line: str, comment: str, end: str
+    ) -> None:
+        path = tmp_path / ".env"
+        path.write_bytes(f"{line}{end}".encode())
+        env_file = EnvFile(path, {"SECRET_KEY": "x", "WEBHOOK_SECRET": "x"})
+        assert env_file.add_missing_secrets() == ["ADMIN_PASSWORD"]
+        password = env_file.value("ADMIN_PASSWORD")
+        assert len(password) >= 12
+        assert path.read_bytes() == f"ADMIN_PASSWORD={password}{comment}{end}".encode()
+        assert env_file.add_missing_secrets() == []
+
+    @pytest.mark.parametrize("name", SECRETS)
+    @pytest.mark.parametrize(
+        "line", ["{} = #Str0ngPw99", "{}=\t#Str0ngPw99 # mine", "export {}= #Str0ngPw99\n"]
+    )
+    def test_what_may_be_a_value_is_not_replaced(self, tmp_path: Path, name: str, line: str) -> None:
+        path = tmp_path / ".env"
+        path.write_text("MONGO_DB=shop\n" + line.format(name))
+        with pytest.raises(QuickstartError) as caught:
+            EnvFile(path, {}).add_missing_secrets()
+        assert f".env line 2: the value of {name} ends before ' #'" in str(caught.value)
+        assert "Str0ng" not in str(caught.value)
+        assert caught.value.exit_status == 2
+        assert path.read_text() == "MONGO_DB=shop\n" + line.format(name)
+        others = EnvFile(path, {name: "x"}).add_missing_secrets()
+        assert others == [one for one in SECRETS if one != name]
+
+    @pytest.mark.parametrize("name", SECRETS)
+    @pytest.mark.parametrize("empty", ["", "  "])
+    @pytest.mark.parametrize("text", [None, "", "{}='given to me'\n", "{}=\n", "{}_FILE=/run/secrets/x\n"])
+    def test_what_is_empty_in_the_environment_is_told(
+        self, tmp_path: Path, name: str, empty: str, text: str | None
+    ) -> None:
+        path = tmp_path / ".env"
+        if text is not None:
+            path.write_text(text.format(name))
+        with pytest.raises(QuickstartError) as caught:
+            EnvFile(path, {name: empty}).add_missing_secrets()
+        told = f"{name} is set but empty in the process environment, so .env cannot set it: unset it there."
+        assert told in str(caught.value)
+        assert caught.value.exit_status == 2
+        assert path.exists() == (text is not None)
+        assert text is None or path.read_text() == text.format(name)
+
+    def test_an_empty_name_of_a_secret_file_does_not_hide_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("ADMIN_PASSWORD_FILE=/run/secrets/x\n")
+        given = {"SECRET_KEY": "x", "WEBHOOK_SECRET": "x", "ADMIN_PASSWORD_FILE": ""}
+        assert EnvFile(tmp_path / ".env", given).add_missing_secrets() == []
 
     @pytest.mark.parametrize("first", ["", "old"])
     def test_of_names_given_twice_the_last_one_has_the_new_value(self, tmp_path: Path, first: str) -> None:
@@ -121,7 +183,7 @@ class TestEnvFile:
         assert path.read_bytes() == content
 
     def test_what_the_environment_has_is_not_generated(self, tmp_path: Path) -> None:
-        given = {"SECRET_KEY": "x" * 50, "WEBHOOK_SECRET_FILE": "/run/secrets/hook", "ADMIN_PASSWORD": "  "}
+        given = {"SECRET_KEY": "x" * 50, "WEBHOOK_SECRET_FILE": "/run/secrets/hook", "OTHER": "  "}
         assert EnvFile(tmp_path / ".env", given).add_missing_secrets() == ["ADMIN_PASSWORD"]
 
     def test_the_environment_comes_before_the_file(self, tmp_path: Path) -> None:

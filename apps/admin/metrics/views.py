@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -51,6 +52,7 @@ class MetricsViewSet(ViewSet):
         return int(self.valid_input(request).validated_data["days"])
 
 
+@csrf_exempt  # so that every other method is a 405
 @never_cache
 @require_safe
 def prometheus(request: HttpRequest) -> HttpResponse:

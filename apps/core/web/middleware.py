@@ -97,6 +97,26 @@ class EnvelopeMiddleware:
         return _envelope_for(request, response)
 
 
+class HostMiddleware:
+    """Refuses a host that ALLOWED_HOSTS does not have, before anything below it answers.
+
+    A probe may have any host: balancers ask by the address of the server, and the response contains no
+    address.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response.
+
+        :raises django.core.exceptions.DisallowedHost: for such a host; Django makes it a 400.
+        """
+        if not _is_probe(request):
+            request.get_host()
+        return self.get_response(request)
+
+
 class BodyMiddleware:
     """Guards the bodies of all requests; the views of the API read theirs later.
 
@@ -139,9 +159,8 @@ class TrailingSlashMiddleware:
 class ApiMiddleware:
     """Lets a request of the API or of a probe skip the middleware below it, which only pages for people need.
 
-    Of what the skipped ones do, it does what concerns the API: it refuses a wrong host (400), and sets
-    ``Content-Length`` and ``X-Frame-Options``. A probe may have any host: balancers ask by the address of the
-    server, and the response contains no address.
+    Of what the skipped ones do, it does what concerns the API: it sets ``Content-Length`` and
+    ``X-Frame-Options``.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -149,16 +168,10 @@ class ApiMiddleware:
         self._get_response = _innermost(get_response)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response.
-
-        :raises django.core.exceptions.DisallowedHost: when ALLOWED_HOSTS does not have the host.
-        """
+        """Return the response."""
         path = request.path_info
-        is_probe = path in settings.PROBES and request.method in ("GET", "HEAD")
-        if not is_probe:
-            if not is_api_path(path) or path in settings.API_PAGES:
-                return self._get_page(request)
-            request.get_host()
+        if not _is_probe(request) and (not is_api_path(path) or path in settings.API_PAGES):
+            return self._get_page(request)
         response = self._get_response(request)
         if isinstance(response, HttpResponse):
             response.headers.setdefault("Content-Length", str(len(response.content)))
@@ -174,6 +187,10 @@ def _innermost(get_response: GetResponse) -> GetResponse:
     while (below := getattr(getattr(get_response, "__wrapped__", None), "get_response", None)) is not None:
         get_response = below
     return get_response
+
+
+def _is_probe(request: HttpRequest) -> bool:
+    return request.path_info in settings.PROBES and request.method in ("GET", "HEAD")
 
 
 def _is_json(response: HttpResponseBase) -> bool:

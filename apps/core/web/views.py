@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from apps.core.admin_base.problem_page import problem_page
 from apps.core.api.envelope import error_response, is_api_path
@@ -69,13 +70,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return defaults.server_error(request)
 
 
+@csrf_exempt  # so that every other method is a 405
 @never_cache
+@require_safe
 def health(request: HttpRequest) -> JsonResponse:
     """Report that this process is alive."""
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt
 @never_cache
+@require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """Report whether MongoDB and Redis answer and a worker is alive; 503 with the reasons if not.
 

@@ -140,7 +140,7 @@ def check_breaker() -> str:
     if snapshot.state is BreakerState.OPEN:
         detail = _("open; next probe in %(seconds).0f s") % {"seconds": snapshot.next_probe_seconds}
         if (found := outage(snapshot)) is not None and snapshot.reason is not None:
-            detail = f"{detail}. {found.message}"
+            detail = _with_remark(detail, found.message)
         raise CheckFailed(detail, _breaker_advice(snapshot.reason))
     return _("%(state)s, %(count)d consecutive failures") % {
         "state": snapshot.state.value,
@@ -180,7 +180,7 @@ def check_worker() -> str:
     )
     if (remark := silence_remark()) is not None:
         raise CheckFailed(
-            f"{found}. {remark}",
+            _with_remark(found, remark),
             _(
                 "A cluster that runs nothing is replaced automatically within seconds. If it is not, restart "
                 "`manage.py qcluster`."
@@ -246,7 +246,7 @@ def check_queue() -> str:
         age = {"facts": facts, "age": duration_text(age_seconds)}
         facts = _("%(facts)s; the next one has waited for %(age)s") % age
     if (reason := outside_window()) is not None:
-        facts = f"{facts}. {reason.message}"
+        facts = _with_remark(facts, reason.message)
     limit_seconds = settings.MENGLA_TIMEOUT_SECONDS * 2
     if first and first["priority"] == Priority.READER and age_seconds > limit_seconds:
         raise CheckFailed(
@@ -302,6 +302,10 @@ def _is_ours(response: httpx.Response) -> bool:
     except ValueError:
         return False
     return isinstance(body, dict) and body.get("success") is True and body.get("data") == {"status": "ready"}
+
+
+def _with_remark(facts: str, remark: str) -> str:
+    return _("%(facts)s. %(remark)s") % {"facts": facts, "remark": remark}
 
 
 def _place(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -56,6 +57,33 @@ def test_nothing_else_does(client: Client, path: str, host: str) -> None:
     assert answer.status_code == 400
     if path.startswith("/api/"):
         assert answer.json()["error"] == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("path", ["/static/admin/css/base.css", "/health", "/api/categories", "/metrics"])
+def test_no_layer_answers_before_the_host_is_checked(client: Client, settings: Any, path: str) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://shop.example.com"]
+    headers = {"Origin": "https://shop.example.com", "Access-Control-Request-Method": "POST"}
+    ours = client.options(path, HTTP_HOST="mengla.example.com", headers=headers)
+    refused = client.options(path, HTTP_HOST="evil.com", headers=headers)
+    assert ours.status_code != 400
+    assert refused.status_code == 400
+    assert "Access-Control-Allow-Origin" not in refused.headers
+    if path.startswith("/api/"):
+        assert refused.json()["error"] == "VALIDATION_ERROR"
+    if path.startswith("/static/"):
+        with closing(client.get(path, HTTP_HOST="mengla.example.com")) as answer:  # it has opened the file
+            assert answer.status_code == 200
+        assert client.get(path, HTTP_HOST="evil.com").status_code == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+def test_they_are_only_read(path: str, method: str) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    answer = strict.generic(method, path, HTTP_HOST="mengla.example.com")
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert answer.content == b""
 
 
 def test_who_changes_something_is_no_probe(client: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -55,3 +57,13 @@ def test_a_form_of_another_session_is_told() -> None:
     answer = client.post("/admin/login/", {"username": "x"}, headers=CHINESE)
     assert answer.status_code == 403
     assert "已过期" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/data/", "/admin/auth/user/"])
+def test_an_address_that_is_too_long_for_a_redirect_is_told_without_a_traceback(
+    client: Client, path: str
+) -> None:
+    answer = client.get(f"{path}?{'x' * 60_000}", headers=CHINESE)
+    assert answer.status_code == 400
+    assert "无法读取" in answer.content.decode()
+    assert not logging.getLogger("django.security.DisallowedRedirect").isEnabledFor(logging.ERROR)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.utils.translation import override
 
 from apps.core.periods import parse_period
 from apps.mengla.choices import Action, Priority
@@ -206,6 +207,16 @@ def test_the_last_periods_are_planned_as_a_range_is(monkeypatch: pytest.MonkeyPa
     plan_now(result["id"])
     assert {one["priority"] for one in collections_of(result["id"])} == {Priority.BACKFILL}
     assert run("backfill", "--days", "1").code == 1  # one backfill at a time, in either form
+
+
+def test_a_number_that_goes_back_too_far_is_named() -> None:
+    ended = run("backfill", "--days", "2", "--years", "30")
+    assert ended.code == 2
+    assert "--years 30 goes back beyond 2000." in ended.err
+    with override("zh-hans"):
+        told = run("backfill", "--years", "30").err
+    assert "--years 30 早于 2000 年。" in told
+    assert_nothing_started()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 from django.test import Client
+from django.utils.translation import override
 from django_q.signing import SignedPackage
 from django_q.status import Stat, Status
 from pymongo.errors import OperationFailure
@@ -20,7 +21,9 @@ from apps.core.liveness.processes import note_heartbeat
 from apps.core.scheduling.schedules import schedule_id, sync_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.storage.mongo import named_collection, utc_now
+from apps.mengla.dispatch.waiting import Waiting, WaitingCode
 from apps.mengla.monitoring import diagnose as service
+from apps.mengla.monitoring import diagnose_checks
 from apps.mengla.simulator.server import Simulator
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.spacing import Turn
@@ -248,3 +251,11 @@ def test_a_server_that_hangs_keeps_the_clocks_unknown(
 
     monkeypatch.setattr(clocks, "redis_time", fail)
     assert client.get("/ready").json()["warnings"] == []
+
+
+def test_facts_and_remarks_are_joined_as_the_language_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = Waiting(WaitingCode.OUTSIDE_WINDOW, "x", retry_after_seconds=1)
+    monkeypatch.setattr(diagnose_checks, "outside_window", lambda: reason)
+    assert diagnose_checks.check_queue() == "0 pending, 0 in flight. x"
+    with override("zh-hans"):
+        assert diagnose_checks.check_queue().endswith("。x")

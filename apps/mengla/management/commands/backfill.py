@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -9,7 +11,7 @@ from django.utils.translation import gettext_noop
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.management.arguments import whole_number
-from apps.core.periods import Granularity
+from apps.core.periods import MIN_YEAR, Granularity, PeriodError, previous_closed_period
 from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
 from apps.mengla.management.run_commands import Options, RunCommand
 from apps.mengla.queries.plans import Plan
@@ -56,12 +58,23 @@ class Command(RunCommand):
                 raise InvalidInput(
                     _("--days, --months, --quarters and --years cannot be used with a range of periods.")
                 )
-            return recent_backfill_plan(
-                market_clock.today(), counts, selection=selection, is_forced=is_forced
-            )
+            today = market_clock.today()
+            _check_counts(options, today)
+            return recent_backfill_plan(today, counts, selection=selection, is_forced=is_forced)
         if options["range_start"] is None or options["range_end"] is None:
             raise InvalidInput(
                 _("Give --from and --to, or a number of --days, --months, --quarters or --years.")
             )
         start, end = read_range(options)
         return backfill_plan(start, end, selection=selection, is_forced=is_forced)
+
+
+def _check_counts(options: Options, today: date) -> None:
+    for name, length in _COUNTS.items():
+        if (count := options[name]) is None:
+            continue
+        try:
+            previous_closed_period(today, length).shift(1 - count)
+        except PeriodError as error:
+            message = _("--%(name)s %(count)d goes back beyond %(year)d.")
+            raise InvalidInput(message % {"name": name, "count": count, "year": MIN_YEAR}) from error

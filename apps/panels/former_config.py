@@ -60,6 +60,7 @@ def read_former_config(document: object) -> FormerConfig:
             fields = _fields(module, _MODULE_FIELDS, place, problems, left_out)
             changes.append({"id": module["id"], **fields})
     wanted = _fields(layout, _LAYOUT_FIELDS, "layout", problems, left_out)
+    left_out += [name[:50] for name in parts if name not in ("modules", "layout")]
     if problems:
         raise InvalidInput(_("The input is not valid."), fields=problems)
     return FormerConfig(_in_order(changes) if changes else [], wanted, left_out)
@@ -73,13 +74,16 @@ def _fields(
     left_out: list[str],
 ) -> dict[str, Any]:
     fields = {}
-    for name, value in given.items():
+    for name, stored in given.items():
         if name == "id":
             continue
         if name not in known:
             left_out.append(f"{place}.{name[:50]}")
             continue
         field, kind = known[name]
+        # mongosh stores every number as a float.
+        is_whole = kind is int and isinstance(stored, float) and stored.is_integer()
+        value = int(stored) if is_whole else stored
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             problems[f"{place}.{name}"] = [_("Has the wrong type.")]
         fields[field] = value

@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import bson
 import pytest
+from bson.datetime_ms import DatetimeMS
+from bson.raw_bson import RawBSONDocument
 from rest_framework.test import APIClient
 
 from apps.core.storage.mongo import named_collection
@@ -73,6 +76,7 @@ def test_what_this_product_does_not_have_is_left_out_and_listed(given: Any) -> N
                     {"id": "hot", "order": 7, "enabled": False},
                 ],
                 "layout": {"theme": "dark"},
+                "look\x1b": {},
             }
         )
     )
@@ -81,6 +85,7 @@ def test_what_this_product_does_not_have_is_left_out_and_listed(given: Any) -> N
         "  left out: modules.0.colour",
         "  left out: modules.1: new\\x1b[31m",
         "  left out: layout.theme",
+        "  left out: look\\x1b",
     ]
     # Both had the same order, and the others were not named.
     assert [one.id for one in read_config().modules] == ["chance", "hot", "overview", "high"]
@@ -106,6 +111,11 @@ def test_what_this_product_does_not_have_is_left_out_and_listed(given: Any) -> N
         ({"modules": [{"id": ["hot"]}, {"id": "hot", "props": 1}]}, "modules.1.props: Has the wrong type."),
         ({"layout": {"defaultPeriod": "week"}}, "layout.defaultPeriod: Must be one of"),
         ({"layout": {"defaultPeriod": 1}}, "layout.defaultPeriod: Has the wrong type."),
+        ('{"layout": {}, "layout": {}}', "layout: Must not be given more than once."),
+        ('{"modules": [{"id": "hot", "\\u0069d": "high"}]}', "modules[0].id: Must not be given more"),
+        ('{"layout": {}, "a\\u001b": 1, "a\\u001b": 2}', "a\\x1b: Must not be given more than once."),
+        ('{"layout": {}, "x": NaN}', "not valid JSON"),
+        ('{"layout": {}, "x": ' + "[" * 40 + "]" * 40 + "}", "nested too deeply"),
         ('{"layout": {}, "x": "' + "x" * 1_000_000 + '"}', "Is too large."),
     ],
 )
@@ -120,9 +130,38 @@ def test_an_invalid_file_changes_nothing(given: Any, content: Any, told: str) ->
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("/no/such/file",), ("/",), ("\x00",), ("--collection", "nothing"), ("--collection", "a\x00")],
+    [
+        *((), ("/no/such/file",), ("/",), ("\x00",), ("--collection", "nothing")),
+        *(("--collection", name) for name in ("", "a\x00", ".x", "x.", "a..b", "a$b", "x" * 121, "名" * 100)),
+    ],
 )
 def test_bad_arguments(arguments: tuple[str, ...]) -> None:
     ended = load(*arguments)
     assert (ended.code, ended.out) == (2, "")
     assert "Traceback" not in ended.err
+
+
+def test_unknown_fields_alone_are_listed(given: Any) -> None:
+    ended = load(given({"modules": [], "layout": {}, "theme": "dark"}), "--json")
+    assert (ended.code, ended.result["left_out"], ended.result["changes"]) == (3, ["theme"], [])
+
+
+def test_a_file_in_another_encoding_of_unicode(given: Any) -> None:
+    name = given("")
+    Path(name).write_text('{"layout": {"defaultPeriod": "year"}}', encoding="utf-16")
+    assert load(name).code == 0
+    assert read_config().layout.default_period == "year"
+
+
+def test_a_collection_with_values_that_python_does_not_have() -> None:
+    stored = {
+        "_id": DatetimeMS(2**60),
+        "updated_at": DatetimeMS(2**60),
+        "modules": [{"id": "hot", "order": 0.0, "name": "hot-XX"}, {"id": "high", "order": 1.0}],
+        "note": DatetimeMS(2**60),
+    }
+    raw = bson.encode(stored).replace(b"hot-XX", b"hot-\xff\xfe")
+    named_collection("odd_panels").insert_one(RawBSONDocument(raw))
+    ended = load("--collection", "odd_panels", "--json")
+    assert (ended.code, ended.result["left_out"]) == (3, ["note"])
+    assert next((one.id, one.name) for one in read_config().modules) == ("hot", "hot-\ufffd\ufffd")

@@ -28,6 +28,7 @@ from apps.core.management.database_state import database_problem
 from apps.core.management.progress import Display, open_display
 from apps.core.management.servers import error_text
 from apps.core.management.stopping import Stopped, StopSignals, stop_signals
+from apps.core.management.tables import printable
 from apps.core.storage import mongo
 
 _YES = "yes"
@@ -199,7 +200,7 @@ class CollectorCommand(TranslatedCommand):
         for field, messages in (error.fields or {}).items():
             for message in messages:
                 if message != error.message:
-                    self.stderr.write(f"  {field}: {message}")
+                    self.stderr.write(f"  {printable(str(field))}: {message}")
 
 
 def dump(result: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from bson.codec_options import CodecOptions, DatetimeConversion
 from django.db import connections
 from django.db.models import Model
 from pymongo import MongoClient
@@ -23,6 +24,11 @@ from apps.core.storage.clock import server_now
 from apps.core.storage.database.base import DatabaseWrapper
 
 DUPLICATE_KEY = 11000  # the error code of MongoDB when a unique index rejects a document
+# For what another program has stored: invalid UTF-8 is replaced, and a date that Python does not have stays
+# a number (``DatetimeMS``). Otherwise one such value makes the whole cursor fail.
+LENIENT_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
+    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
 _DB_ALIAS = "default"
 _inherited_clients: list[Any] = []
 _is_registered = False

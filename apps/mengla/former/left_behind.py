@@ -5,13 +5,16 @@ They are reported with what to do; nothing here writes.
 
 from __future__ import annotations
 
-from datetime import datetime
+from itertools import islice
 from typing import Any
 
+from bson.datetime_ms import DatetimeMS
 from django.apps import apps
+from pymongo.collection import Collection as MongoCollection
 
 from apps.core.management.tables import printable
-from apps.core.storage.mongo import has_collection, named_collection
+from apps.core.storage.mongo import LENIENT_CODEC, has_collection, named_collection
+from apps.mengla.former.reference_document import read_instant
 
 JOB_COLLECTIONS = ("crawl_jobs", "crawl_subtasks")
 _ENDED = ("COMPLETED", "SUCCESS", "SUCCEEDED", "DONE", "FAILED", "CANCELLED", "CANCELED")
@@ -28,7 +31,7 @@ def count_open_jobs() -> dict[str, dict[str, int]]:
 def list_panel_collections() -> list[str]:
     """Return the MongoDB collections that hold a panel configuration of the former program."""
     wanted = {"modules": {"$exists": True}, "layout": {"$exists": True}}
-    return [name for name in _foreign("panel") if named_collection(name).find_one(wanted, {"_id": 1})]
+    return [name for name in _foreign("panel") if _collection(name).find_one(wanted, {"_id": 1})]
 
 
 def list_tokens() -> list[tuple[str, str]]:
@@ -37,9 +40,14 @@ def list_tokens() -> list[tuple[str, str]]:
     Nothing else of them is read: the tokens themselves stay where they are.
     """
     fields = {"label": 1, "name": 1, "expires_at": 1}
-    found = [one for name in _foreign("token") for one in named_collection(name).find({}, fields)]
-    labels = [(one.get("label") or one.get("name"), one.get("expires_at")) for one in found[:_MAX_LISTED]]
-    return [(_text(label), _text(expires_at) or "never") for label, expires_at in labels if label]
+    found = (one for name in _foreign("token") for one in _collection(name).find({}, fields))
+    labels = ((one.get("label") or one.get("name"), one.get("expires_at")) for one in found)
+    listed = islice(((label, expires_at) for label, expires_at in labels if label), _MAX_LISTED)
+    return [(_text(label), _expiry_text(expires_at)) for label, expires_at in listed]
+
+
+def _collection(name: str) -> MongoCollection[dict[str, Any]]:
+    return named_collection(name).with_options(codec_options=LENIENT_CODEC)
 
 
 def _foreign(word: str) -> list[str]:
@@ -51,8 +59,9 @@ def _foreign(word: str) -> list[str]:
 
 
 def _count_open(name: str) -> dict[str, int]:
-    status = {"$toUpper": {"$convert": {"input": "$status", "to": "string", "onError": "", "onNull": ""}}}
-    grouped = named_collection(name).aggregate(
+    # MongoDB cannot write every date as text, so only texts count as statuses.
+    status = {"$cond": [{"$eq": [{"$type": "$status"}, "string"]}, {"$toUpper": "$status"}, ""]}
+    grouped = _collection(name).aggregate(
         [
             {"$group": {"_id": status, "count": {"$sum": 1}}},
             {"$match": {"_id": {"$nin": list(_ENDED)}}},
@@ -63,7 +72,15 @@ def _count_open(name: str) -> dict[str, int]:
     return {_text(one["_id"]) or "-": one["count"] for one in grouped}
 
 
+def _expiry_text(value: Any) -> str:
+    """Return an expiry for people: an instant where it is one, otherwise what is stored."""
+    if value is None or value == "":
+        return "never"
+    instant = None if isinstance(value, str) else read_instant(value)
+    return _text(value) if instant is None else instant.isoformat(sep=" ", timespec="minutes")
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="minutes")
-    return printable(value)[:_MAX_TEXT] if isinstance(value, str) else ""
+    if isinstance(value, DatetimeMS):  # a date that Python does not have
+        value = int(value)
+    return printable(str(value))[:_MAX_TEXT]

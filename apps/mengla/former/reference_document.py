@@ -113,7 +113,7 @@ def _record(
             "granularity": period.granularity.value,
             "period_key": period.key,
             "variant": query.variant,
-            "created_at": min(_instant(source.get("created_at")) or collected_at, collected_at),
+            "created_at": min(read_instant(source.get("created_at")) or collected_at, collected_at),
         },
     )
     _check_size(record)
@@ -140,7 +140,7 @@ def _category(source: Document) -> str:
     value = _first_of(source, "catId", "cat_id")
     if value is None or value in ("", ALL_CATEGORIES):
         return ""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    text = _text_of_number(value)
     if not isinstance(text, str) or not is_cat_id(text):
         raise Unreadable("unreadable category", _shown(value))
     return text
@@ -158,7 +158,7 @@ def _granularity(source: Document) -> Granularity | None:
 
 def _period(source: Document, granularity: Granularity | None) -> Period:
     value = _first_of(source, "timest", "period_key")
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    text = _text_of_number(value)
     if granularity is None:
         try:
             return parse_period(text)
@@ -243,7 +243,7 @@ def _extra(source: Document) -> Mapping[str, Any]:
 
 def _collected_at(source: Document, *, now: datetime) -> datetime:
     value = _first_of(source, *_INSTANT_FIELDS)
-    instant = _instant(value)
+    instant = read_instant(value)
     if instant is None and value is None and isinstance(source.get("_id"), bson.ObjectId):
         instant = source["_id"].generation_time.replace(tzinfo=None)
     if instant is None:
@@ -254,7 +254,7 @@ def _collected_at(source: Document, *, now: datetime) -> datetime:
     return instant
 
 
-def _instant(value: object) -> datetime | None:
+def read_instant(value: object) -> datetime | None:
     """Return a date, ISO text or Unix time (seconds or milliseconds) as naive UTC; None if invalid."""
     try:
         if isinstance(value, str):
@@ -269,6 +269,13 @@ def _instant(value: object) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+def _text_of_number(value: Any) -> Any:
+    """Return a whole number as text, everything else as it is; ``mongosh`` stores every number as a float."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _first_of(source: Document, *names: str) -> Any:

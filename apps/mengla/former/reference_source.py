@@ -18,7 +18,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import InvalidName, OperationFailure, PyMongoError
 
 from apps.core.errors import DependencyUnavailable, InvalidInput
-from apps.core.storage.mongo import collection_of
+from apps.core.storage.mongo import LENIENT_CODEC, collection_of
 from apps.mengla.models import Record
 
 _CONNECT_TIMEOUT_MS = 5000
@@ -28,9 +28,6 @@ _BATCH_BYTES = 8 * 1024 * 1024
 _MAX_URI_LENGTH = 4096
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 _MAX_NAME_LENGTH = 120
-_LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
-    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
-)
 _STRICT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 
@@ -163,7 +160,7 @@ def is_same_id(one: Any, other: Any) -> bool:
 
 
 def _document(raw: bytes) -> SourceDocument:
-    return SourceDocument(raw, bson.decode(raw, codec_options=_LENIENT)["_id"])
+    return SourceDocument(raw, bson.decode(raw, codec_options=LENIENT_CODEC)["_id"])
 
 
 def _uri_problem() -> str:

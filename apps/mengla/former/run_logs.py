@@ -10,10 +10,9 @@ from typing import Any
 
 import bson
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 
 from apps.core.management.tables import printable
-from apps.core.storage.mongo import has_collection, named_collection, utc_now
+from apps.core.storage.mongo import LENIENT_CODEC, has_collection, named_collection, utc_now
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.services import EndedRun
@@ -23,9 +22,6 @@ _BATCH_SIZE = 500
 _KEPT_FOR = timedelta(days=180)  # MongoDB deletes runs that ended earlier
 _MAX_COUNT = 2**31 - 1
 _TRIGGERS = {one.value: one for one in Trigger} | {"auto": Trigger.SCHEDULED, "cron": Trigger.SCHEDULED}
-_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
-    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
-)
 Document = Mapping[str, Any]
 
 
@@ -62,7 +58,7 @@ def import_run_logs(*, is_dry_run: bool = False) -> LogCounts:
         counts.known += len(batch) - new
         batch.clear()
 
-    for document in named_collection(LOGS).with_options(codec_options=_CODEC).find().sort("_id"):
+    for document in named_collection(LOGS).with_options(codec_options=LENIENT_CODEC).find().sort("_id"):
         counts.read += 1
         try:
             run = read_log(document)

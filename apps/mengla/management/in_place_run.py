@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pymongo
 from django.conf import settings
@@ -29,6 +29,7 @@ from apps.mengla.former.reference_source import ReferenceSource, open_source
 from apps.mengla.former.run_logs import import_run_logs
 from apps.mengla.monitoring.diagnose_checks import CheckFailed, check_mongodb
 
+T = TypeVar("T")
 Result = tuple[dict[str, Any], list[str], ExitCode]
 ImportFigures = Callable[[ReferenceSource], ImportResult]
 DescribeFigures = Callable[[ImportResult], tuple[dict[str, Any], str, ExitCode]]
@@ -57,7 +58,8 @@ def show_plan(import_figures: ImportFigures, describe: DescribeFigures) -> Resul
     lines.append(_("  apply %(count)d migrations") % {"count": missing})
     figures, figure_lines, code = _figures([*kept, *planned], import_figures, describe)
     logs, log_lines = _logs(is_dry_run=True)
-    left, left_lines = _left_behind()
+    left, left_lines, left_code = _left_behind()
+    code = left_code if code is ExitCode.DONE else code
     if problem:
         left_lines.append(_("It cannot begin: %(problem)s") % {"problem": problem})
         code = ExitCode.FAILED
@@ -85,10 +87,11 @@ def carry_over(import_figures: ImportFigures, describe: DescribeFigures) -> Resu
         _migrate()
         figures, lines, code = _figures(move.kept, import_figures, describe)
         logs, log_lines = _logs(is_dry_run=False)
-        left, left_lines = _left_behind()
+        left, left_lines, left_code = _left_behind()
+        code = left_code if code is ExitCode.DONE else code
         if code is not ExitCode.FAILED:
             move.finish()
-            left_lines += [_("The data of the former program is carried over."), _kept_line(move.kept)]
+            left_lines += [_("The data of the former program is carried over."), *_kept_lines(move.kept)]
     result = {
         **{"is_dry_run": False, "is_finished": move.finished_at is not None, "problem": None},
         **{"kept": [asdict(one) for one in move.kept], "figures": figures, "run_logs": logs},
@@ -98,7 +101,7 @@ def carry_over(import_figures: ImportFigures, describe: DescribeFigures) -> Resu
 
 def _finished_before(finished_at: datetime, kept: list[KeptCollection], *, is_dry_run: bool) -> Result:
     text = _("The data of the former program was carried over at %(at)s.")
-    lines = [text % {"at": instant_text(finished_at)}, _kept_line(kept)]
+    lines = [text % {"at": instant_text(finished_at)}, *_kept_lines(kept)]
     result = {"is_dry_run": is_dry_run, "is_finished": True, "problem": None, "finished_at": finished_at}
     return result | {"kept": [asdict(one) for one in kept]}, lines, ExitCode.DONE
 
@@ -167,22 +170,23 @@ def _logs(*, is_dry_run: bool) -> tuple[dict[str, Any], list[str]]:
     return asdict(logs), lines
 
 
-def _kept_line(kept: list[KeptCollection]) -> str:
+def _kept_lines(kept: list[KeptCollection]) -> list[str]:
+    names = [one.kept_as for one in kept if has_collection(one.kept_as)]
     text = _(
         "Kept as they were: %(names)s. Delete them when you no longer need them: "
         "python manage.py import_reference_data --drop-former"
     )
-    return text % {"names": ", ".join(one.kept_as for one in kept if has_collection(one.kept_as)) or "-"}
+    return [text % {"names": ", ".join(names)}] if names else []
 
 
-def _left_behind() -> tuple[dict[str, Any], list[str]]:
-    """Return what the move leaves to the operator."""
-    with pymongo.timeout(_OPERATION_SECONDS):
-        jobs = left_behind.count_open_jobs()
-        panels = left_behind.list_panel_collections()
-        tokens = left_behind.list_tokens()
-    lines = []
-    for name, statuses in jobs.items():
+def _left_behind() -> Result:
+    """Return what the move leaves to the operator; what cannot be read is named, and is no reason to fail."""
+    lines: list[str] = []
+    jobs = _read(_("Open jobs"), left_behind.count_open_jobs, lines)
+    panels = _read(_("Panel configurations"), left_behind.list_panel_collections, lines)
+    tokens = _read(_("Lists of API tokens"), left_behind.list_tokens, lines)
+    code = ExitCode.PARTLY_FAILED if lines else ExitCode.DONE
+    for name, statuses in (jobs or {}).items():
         text = _(
             "%(name)s: %(count)d open jobs are not moved (%(statuses)s). To collect what is missing: "
             "python manage.py fill"
@@ -190,17 +194,30 @@ def _left_behind() -> tuple[dict[str, Any], list[str]]:
         listed = ", ".join(f"{status} {count}" for status, count in statuses.items())
         lines.append(text % {"name": name, "count": sum(statuses.values()), "statuses": listed})
     text = _("Panel configuration, not moved yet: python manage.py import_panel_config %(source)s")
-    sources = [f"--collection {name}" for name in panels] or ["FILE"]
+    sources = [f"--collection {name}" for name in panels or []] or ["FILE"]
     lines += [text % {"source": source} for source in sources]
     if tokens:
         lines.append(_("API tokens to mint anew, with their expiry:"))
         lines += [f"  {label}  {expiry}" for label, expiry in tokens]
-    else:
+    elif tokens is not None:
         lines.append(
             _(
                 "API tokens: the former program stores none. To list those that you have: "
                 "python manage.py list_former_tokens"
             )
         )
-    listed_tokens = [{"label": label, "expires_at": expiry} for label, expiry in tokens]
-    return {"open_jobs": jobs, "panel_collections": panels, "tokens": listed_tokens}, lines
+    result: dict[str, Any] = {"open_jobs": jobs, "panel_collections": panels, "tokens": None}
+    if tokens is not None:
+        result["tokens"] = [{"label": label, "expires_at": expiry} for label, expiry in tokens]
+    return result, lines, code
+
+
+def _read(what: str, read: Callable[[], T], lines: list[str]) -> T | None:
+    """Return what ``read`` returns; after any error None, and a line says so."""
+    try:
+        with pymongo.timeout(_OPERATION_SECONDS):
+            return read()
+    except Exception as error:  # noqa: BLE001 - the move is complete without it
+        text = _("%(what)s: not listed, because they cannot be read (%(error)s).")
+        lines.append(text % {"what": what, "error": type(error).__name__})
+        return None

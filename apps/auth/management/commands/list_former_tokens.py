@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -40,52 +41,100 @@ class Command(CollectorCommand):
         now = server_now()
         tokens: list[dict[str, Any]] = []
         unreadable: list[int] = []
-        for number, line in _lines():
-            claims = _claims_of(line)
-            if claims is None:
+        lines_read = _Lines()
+        for number, line in lines_read:
+            try:
+                tokens.append(_described(_claims_of(line), now=now))
+            except _NotAToken:
                 unreadable.append(number)
-            else:
-                tokens.append(_described(claims, now=now))
         lines = [_("Mint these anew, with POST /api/auth/generate-token:")]
         rows = [(one["label"], one["expires_hours"], _remark(one)) for one in tokens]
         lines.append(format_table(["label", "expires_hours", ""], rows))
         lines += [_("Line %(number)d is not a token.") % {"number": number} for number in unreadable]
-        code = ExitCode.PARTLY_FAILED if unreadable else ExitCode.DONE
-        return {"tokens": tokens, "unreadable_lines": unreadable}, "\n".join(lines), code
+        if not lines_read.is_complete:
+            lines.append(_("Only the first %(count)d lines were read.") % {"count": _MAX_LINES})
+        is_all = lines_read.is_complete and not unreadable
+        code = ExitCode.DONE if is_all else ExitCode.PARTLY_FAILED
+        result = {"tokens": tokens, "unreadable_lines": unreadable, "is_complete": lines_read.is_complete}
+        return result, "\n".join(lines), code
 
 
-def _lines() -> Iterator[tuple[int, str]]:
-    """Return the lines that hold something, with their numbers."""
-    for number in range(1, _MAX_LINES + 1):
-        line = sys.stdin.readline(_MAX_LINE_LENGTH)
-        if not line:
-            return
-        if line.strip():
-            yield number, line.strip()
+class _NotAToken(ValueError):
+    """The line is no token, or one that no program can have given out."""
 
 
-def _claims_of(text: str) -> dict[str, Any] | None:
+class _Lines:
+    """The lines of standard input that hold something, with their numbers; at most ``_MAX_LINES`` are read.
+
+    Bytes are read where possible, because standard input as text refuses what is not UTF-8.
+    """
+
+    is_complete = True  # afterwards: whether that were all lines
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        stream = getattr(sys.stdin, "buffer", sys.stdin)
+        for number in range(1, _MAX_LINES + 1):
+            line = _text(stream.readline(_MAX_LINE_LENGTH + 1))
+            if not line:
+                return
+            rest = line
+            while rest and not rest.endswith("\n"):  # what is too long for a token is still one line
+                rest = _text(stream.readline(_MAX_LINE_LENGTH))
+            if line.strip():
+                yield number, line.strip()
+        self.is_complete = not stream.readline(1)
+
+
+def _text(read: str | bytes) -> str:
+    return read.decode(errors="replace") if isinstance(read, bytes) else read
+
+
+def _claims_of(text: str) -> dict[str, Any]:
+    """Return what the token says.
+
+    :raises _NotAToken: when it is none.
+    """
+    if len(text) > _MAX_LINE_LENGTH:
+        raise _NotAToken
     try:
         claims: dict[str, Any] = jwt.decode(text.removeprefix("Bearer ").strip(), options=_UNCHECKED)
-    except (jwt.InvalidTokenError, ValueError, RecursionError):
-        return None
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise _NotAToken from error
     return claims
 
 
 def _described(claims: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return what is listed of a token.
+
+    :raises _NotAToken: when its expiry is not a finite number.
+    """
     label = next((claims[name] for name in _LABELS if isinstance(claims.get(name), str)), "")
-    expires_at = claims.get("exp")
-    is_permanent = not isinstance(expires_at, int | float) or isinstance(expires_at, bool)
+    expires_at = _seconds_of(claims.get("exp"))
     hours = EXPIRES_HOURS_MAX
-    if not is_permanent:
-        seconds = float(expires_at) - now.timestamp()  # type: ignore[arg-type]
-        hours = max(0, min(EXPIRES_HOURS_MAX, int(-(-seconds // _SECONDS_PER_HOUR))))
+    if expires_at is not None:
+        left = expires_at - now.timestamp()
+        hours = max(0, min(EXPIRES_HOURS_MAX, math.ceil(left / _SECONDS_PER_HOUR)))
     return {
         "label": printable(label)[:_MAX_LABEL_LENGTH],
         "expires_hours": hours,
-        "was_permanent": is_permanent,
+        "was_permanent": expires_at is None,
         "is_expired": hours == 0,
     }
+
+
+def _seconds_of(value: object) -> float | None:
+    """Return an expiry in Unix seconds; None is that of a permanent token."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _NotAToken
+    try:
+        seconds = float(value)
+    except OverflowError as error:
+        raise _NotAToken from error
+    if not math.isfinite(seconds):
+        raise _NotAToken
+    return seconds
 
 
 def _remark(token: Mapping[str, Any]) -> str:

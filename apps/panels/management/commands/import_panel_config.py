@@ -11,11 +11,14 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
+from pymongo.errors import InvalidName, OperationFailure
+from rest_framework.exceptions import ParseError
 
+from apps.core.api.parsers import loads_shallow
 from apps.core.errors import InvalidInput
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.tables import printable
-from apps.core.storage.mongo import named_collection
+from apps.core.storage.mongo import LENIENT_CODEC, named_collection
 from apps.panels import services
 from apps.panels.config import changed, differences
 from apps.panels.former_config import read_former_config
@@ -24,6 +27,9 @@ from apps.panels.selectors import read_config
 _CHANGED_BY = "manage.py"
 _MAX_BYTES = 1_000_000
 _MAX_NAME_LENGTH = 120
+_INVALID_NAMESPACE = 73  # the error code of MongoDB for a name that it cannot have
+# What a program notes about a document of its own; it is no part of the configuration.
+_BOOKKEEPING = frozenset({"_id", "created_at", "updated_at"})
 
 
 class Command(CollectorCommand):
@@ -85,18 +91,26 @@ def _read_file(name: str) -> Any:
     if len(content) > _MAX_BYTES:
         raise InvalidInput(_("Is too large."))
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(_("The file is not valid JSON.")) from error
+        # Editors write UTF-16 and marks of the encoding, too.
+        return loads_shallow(content.decode(json.detect_encoding(content)).encode())
+    except (ValueError, ParseError) as error:
+        raise InvalidInput(_("The file is not valid JSON, or is nested too deeply.")) from error
 
 
 def _read_collection(name: str) -> Any:
     """Return the newest document with a configuration."""
-    if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable() or "$" in name or ".." in name:
-        raise InvalidInput(_("Invalid name of a database or MongoDB collection."))
+    invalid_name = InvalidInput(_("Invalid name of a database or MongoDB collection."))
+    if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable() or "$" in name:
+        raise invalid_name
     wanted = {"$or": [{"modules": {"$exists": True}}, {"layout": {"$exists": True}}]}
-    found = named_collection(name).find_one(wanted, sort=[("updated_at", -1), ("_id", -1)])
+    try:
+        collection = named_collection(name).with_options(codec_options=LENIENT_CODEC)
+        found = collection.find_one(wanted, sort=[("updated_at", -1), ("_id", -1)])
+    except (InvalidName, OperationFailure) as error:
+        if isinstance(error, OperationFailure) and error.code != _INVALID_NAMESPACE:
+            raise
+        raise invalid_name from error
     if found is None:
         message = _("The MongoDB collection %(name)s holds no panel configuration.")
         raise InvalidInput(message % {"name": name})
-    return {part: found[part] for part in ("modules", "layout") if part in found}
+    return {part: value for part, value in found.items() if part not in _BOOKKEEPING}

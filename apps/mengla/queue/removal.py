@@ -15,7 +15,8 @@ from apps.mengla.models import Collection
 from apps.mengla.store import outcomes
 from apps.sync_tasks import selectors as run_selectors
 
-_CANCEL_BATCH = 2000
+# So few that one update ends within the limit of an operation, on a busy machine, too.
+_CANCEL_BATCH = 500
 _DETACH_SECONDS = 240
 Document = dict[str, Any]
 

@@ -9,35 +9,18 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
-from rest_framework.renderers import BaseRenderer
 from rest_framework.response import Response
 
 from apps.compat.authentication import CompatAuthentication
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json
 from apps.core.api.exceptions import envelope_exception_handler
+from apps.core.api.renderers import JsonRenderer
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import ErrorCode
 
 # The former program gave every error this code; ``code`` has ours.
 HTTP_ERROR = "HTTP_ERROR"
 Body = dict[str, Any]
-
-
-class BareRenderer(BaseRenderer):
-    """Renders what a view returns, without the envelope."""
-
-    media_type = JSON_CONTENT_TYPE
-    format = "json"
-    charset = None
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return the bytes of ``data``."""
-        return dump_json(data)
 
 
 def error_body(code: str, message: str, *, detail: str | None = None) -> Body:
@@ -74,7 +57,7 @@ class CompatViewSet(ViewSet):
     """A view of the former contract; it is no part of our OpenAPI document."""
 
     authentication_classes: tuple[type[CompatAuthentication], ...] = (CompatAuthentication,)
-    renderer_classes = (BareRenderer,)
+    renderer_classes = (JsonRenderer,)  # without the envelope
 
     def get_exception_handler(self) -> Any:
         """Return the function that words errors."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import ValidationError
 
 from apps.core.admin_base.rights import may, may_view
+from apps.core.api.exceptions import flatten_messages
 from apps.core.api.serializers import refuse_names
 from apps.core.errors import DomainError, InvalidInput
 
@@ -98,8 +99,7 @@ def check_names(given: QueryDict, *names: str, lists: Collection[str] = ()) -> N
     try:
         refuse_names(others, (*names, *lists))
     except ValidationError as error:
-        details = cast(Mapping[str, list[str]], error.detail)
-        fields = {name: [str(text) for text in texts] for name, texts in details.items()}
+        fields = flatten_messages(error.detail)
         raise InvalidInput(_("The input is not valid."), fields=fields) from error
 
 

@@ -86,10 +86,14 @@ def safe_value(value: Value) -> Value:
     return f"'{clean}" if looks_like_formula and not _NUMBER.fullmatch(clean) else clean
 
 
+def _exact(value: Value) -> Value:
+    """Return a value that a spreadsheet program does not round: a long whole number as a text."""
+    return str(value) if isinstance(value, int) and abs(value) >= _MAX_EXACT_NUMBER else value
+
+
 def _kept_text(value: Value) -> Value:
     """Return a text as a formula that is this text; a longer text than a formula can hold is no date."""
-    if isinstance(value, int) and abs(value) >= _MAX_EXACT_NUMBER:
-        value = str(value)
+    value = _exact(value)
     if not isinstance(value, str) or len(value) > _MAX_FORMULA_TEXT:
         return safe_value(value)
     doubled = _NOT_IN_XML.sub("", value).replace('"', '""')
@@ -100,8 +104,7 @@ def _cell(sheet: WriteOnlyWorksheet, value: Value) -> Any:
     """Return the cell of a value: a text is stored as text, and stays one when its cell is edited."""
     from openpyxl.cell import WriteOnlyCell
 
-    if isinstance(value, int) and abs(value) >= _MAX_EXACT_NUMBER:
-        value = str(value)
+    value = _exact(value)
     if not isinstance(value, str):
         return value
     cell = WriteOnlyCell(sheet)

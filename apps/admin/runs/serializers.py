@@ -33,14 +33,12 @@ class FullCrawlSerializer(SelectionSerializer):
     startDate = StrictTextField(
         required=False,
         allow_null=True,
-        trim_whitespace=False,
         max_length=_MAX_TEXT,
         help_text="First day, or a period for its first day. Absent: the last closed periods.",
     )
     endDate = StrictTextField(
         required=False,
         allow_null=True,
-        trim_whitespace=False,
         max_length=_MAX_TEXT,
         help_text="Last day, or a period for its last day; required with `startDate`.",
     )

@@ -66,7 +66,7 @@ def _as_known_error(error: Exception) -> Exception:
 def _drf_error_body(error: Exception, status: int) -> dict[str, Any]:
     code = code_of_status(status)
     if isinstance(error, exceptions.ValidationError):
-        return error_body(code, _("The input is not valid."), fields=_flatten(error.detail))
+        return error_body(code, _("The input is not valid."), fields=flatten_messages(error.detail))
     if isinstance(error, exceptions.APIException):
         return error_body(code, str(error.detail))
     # The texts of Http404 and Django's PermissionDenied may reveal internals, so they are replaced.
@@ -74,19 +74,19 @@ def _drf_error_body(error: Exception, status: int) -> dict[str, Any]:
     return error_body(code, message)
 
 
-def _flatten(detail: Any, prefix: str = "") -> dict[str, list[str]]:
+def flatten_messages(detail: Any, prefix: str = "") -> dict[str, list[str]]:
     """Turn nested validation messages into ``{dotted.name: [messages]}``."""
     if isinstance(detail, Mapping):
         fields: dict[str, list[str]] = {}
         for name, inner in detail.items():
-            for key, messages in _flatten(inner, f"{prefix}.{name}" if prefix else str(name)).items():
+            for key, messages in flatten_messages(inner, f"{prefix}.{name}" if prefix else str(name)).items():
                 fields.setdefault(key, []).extend(messages)
         return fields
     if isinstance(detail, list) and any(isinstance(item, Mapping | list) for item in detail):
         fields = {}
         for index, inner in enumerate(detail):
             if inner:
-                fields.update(_flatten(inner, f"{prefix}[{index}]"))
+                fields.update(flatten_messages(inner, f"{prefix}[{index}]"))
         return fields
     messages = detail if isinstance(detail, list) else [detail]
     return {prefix or "non_field_errors": [str(message) for message in messages]}

@@ -17,7 +17,7 @@ from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
-from apps.core.management.servers import advice_for, error_text
+from apps.core.management.servers import problem_text
 from apps.core.management.tables import printable
 from apps.core.storage import mongo
 from apps.core.storage.outages import is_mongo_outage
@@ -75,7 +75,7 @@ def require_migrations_if_responding() -> None:
     except (PyMongoError, DatabaseError) as error:
         if is_mongo_outage(error):
             return
-        raise CommandError(f"{error_text(error)} {advice_for(error)}") from error
+        raise CommandError(problem_text(error)) from error
     require_migrations()
 
 
@@ -124,7 +124,7 @@ def _errors_as_messages() -> Iterator[None]:
     try:
         yield
     except (PyMongoError, DatabaseError) as error:
-        raise CommandError(f"{error_text(error)} {advice_for(error)}") from error
+        raise CommandError(problem_text(error)) from error
 
 
 def _created_by(migration: Migration) -> set[str]:

@@ -64,6 +64,11 @@ def advice_for(error: BaseException) -> str:
     return _("Remove the cause.")
 
 
+def problem_text(error: BaseException) -> str:
+    """Return what failed, and what to do about it."""
+    return f"{error_text(error)} {advice_for(error)}"
+
+
 def _cause_of(error: BaseException) -> BaseException:
     """Return the error of the driver: Django's errors that come from it have no text."""
     return error.__cause__ if not str(error) and error.__cause__ is not None else error

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from apps.core.errors import Conflict
 from apps.core.management.base import ExitCode
 from apps.core.management.database_state import foreign_collections, missing_migrations, refuse_views
-from apps.core.management.servers import advice_for, error_text
+from apps.core.management.servers import problem_text
 from apps.core.storage.mongo import has_collection, named_collection
 from apps.core.time_texts import instant_text
 from apps.mengla.former import in_place, left_behind
@@ -128,7 +128,7 @@ def _rights_problem() -> str:
         try_to_write()
         refuse_views()
     except PyMongoError as error:
-        return f"{error_text(error)} {advice_for(error)}"
+        return problem_text(error)
     except CommandError as error:
         return str(error)
     return ""

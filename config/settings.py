@@ -340,6 +340,7 @@ LANGUAGE_CODE = ENVIRONMENT.LANGUAGE_CODE  # when the client requests no support
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 TIME_ZONE = "Asia/Shanghai"
 BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")  # the market's day begins at midnight in this zone

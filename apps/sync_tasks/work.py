@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.core.time_texts import stored_period_text
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -53,6 +55,11 @@ class Failure:
     attempts: int
     action_name: str = ""
     error_name: str = ""
+
+    @property
+    def shown_period(self) -> str:
+        """The period as text for people."""
+        return stored_period_text(self.period)
 
 
 @dataclass(frozen=True, slots=True)

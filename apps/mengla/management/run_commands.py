@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.processes import has_clusters
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
+from apps.core.time_texts import stored_period_text
 from apps.mengla.dispatch.waiting import WaitingCode
 from apps.mengla.management.run_reports import (
     describe_failure,
@@ -109,7 +110,7 @@ class FollowingCommand(CollectorCommand):
         view = look_at_run(started.run_id)
         text = _("Started sync task %(id)s, %(name)s: up to %(total)d collections.\n%(how)s") % {
             "id": started.run_id,
-            "name": f"{_(view.run['name'])} {view.run['period']}".strip(),
+            "name": f"{_(view.run['name'])} {stored_period_text(view.run['period'])}".strip(),
             "total": view.run["expected_total"],
             "how": _next_commands(started.run_id),
         }

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.management.base import ExitCode
 from apps.core.management.tables import format_table, printable
-from apps.core.time_texts import duration_text, instant_text, seconds_between
+from apps.core.time_texts import duration_text, instant_text, seconds_between, stored_period_text
 from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.words import ERRORS, skipped_text
@@ -70,7 +70,7 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
     run = view.run
     line = _("Sync task %(id)s, %(name)s: %(status)s; %(counts)s of %(total)d") % {
         "id": run["_id"],
-        "name": f"{run['name']} {run['period']}".strip(),
+        "name": f"{run['name']} {stored_period_text(run['period'])}".strip(),
         "status": run["status"],
         "counts": _counts_text(view),
         "total": view.progress.total,
@@ -103,7 +103,7 @@ def failures_table(failures: Sequence[Failure]) -> str:
     return format_table(
         titles,
         [
-            (one.action, one.cat_id or "all", one.period, one.attempts, one.error, one.message)
+            (one.action, one.cat_id or "all", one.shown_period, one.attempts, one.error, one.message)
             for one in failures
         ],
     )
@@ -131,7 +131,7 @@ def runs_table(views: Sequence[RunView]) -> str:
             (
                 view.run["_id"],
                 view.run["task_id"],
-                view.run["period"],
+                stored_period_text(view.run["period"]),
                 view.run["trigger"],
                 view.run["status"],
                 instant_text(view.run["started_at"]),

@@ -88,7 +88,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
 
     list_display = (
         "title",
-        "period",
+        "shown_period",
         "state",
         "progress",
         "rate",
@@ -107,7 +107,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     fields = (
         "id",
         "title",
-        "period",
+        "shown_period",
         "state",
         "numbers",
         "reasons",
@@ -165,6 +165,11 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     def title(self, task: SyncTask) -> str:
         """Return the name in the user's language."""
         return task.shown_name
+
+    @admin.display(description=_("period"))
+    def shown_period(self, task: SyncTask) -> str:
+        """Return the period, or the first and the last one."""
+        return task.shown_period
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the live state of runs."""

@@ -60,7 +60,7 @@ def test_people_are_told_how_to_go_on() -> None:
     run_id = str(the_run()["_id"])
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
-        f"Started sync task {run_id}, Monthly collection 202506: up to 10 collections.",
+        f"Started sync task {run_id}, Monthly collection 2025-06: up to 10 collections.",
         f"Follow it: manage.py sync_tasks show {run_id} --wait. "
         f"Cancel it: manage.py sync_tasks cancel {run_id}.",
     ]

@@ -76,7 +76,7 @@ def test_the_table_for_people() -> None:
         *("id", "task", "period", "trigger", "status", "started", "ended/total", "failed", "error")
     ]
     cells = row.split()
-    assert cells[:5] == [run_id, "monthly_collect", "202506", "manual", "COMPLETED"]
+    assert cells[:5] == [run_id, "monthly_collect", "2025-06", "manual", "COMPLETED"]
     assert cells[7:] == ["3/3", "1", "1", "of", "3", "collections", "failed."]
 
 
@@ -187,7 +187,7 @@ def test_retry_starts_and_says_how_to_follow() -> None:
     retried = str(stored_runs()[-1]["_id"])
     assert ended.code == 0
     assert ended.out.splitlines()[0] == (
-        f"Started sync task {retried}, Monthly collection 202506: up to 2 collections."
+        f"Started sync task {retried}, Monthly collection 2025-06: up to 2 collections."
     )
 
 

@@ -102,6 +102,10 @@ class NamedCategory:
         """The Chinese name, else the Russian name, else the id."""
         return self.name_cn or self.name_ru or self.cat_id
 
+    def name_below(self, parent: NamedCategory | None) -> str:
+        """Return the name without that of the parent, which may be its first part: ``Home>Decor``."""
+        return self.name.removeprefix(f"{parent.name}>") if parent else self.name
+
 
 def list_named_children(parent_id: str) -> list[NamedCategory]:
     """Return the children of a category ("" for level 1) with their names, in the order of the file."""

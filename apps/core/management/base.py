@@ -142,14 +142,14 @@ class CollectorCommand(TranslatedCommand):
             _add_django_options(parser)
 
     @staticmethod
-    def add_dry_run(parser: CommandParser) -> None:
+    def add_dry_run(parser: CommandParser | argparse._MutuallyExclusiveGroup) -> None:
         """Add ``--dry-run``; called directly by a command of which only some subcommands have it."""
         parser.add_argument(
             "--dry-run", action="store_true", help=_("Show what would be done, without changing anything.")
         )
 
     @staticmethod
-    def add_confirmation(parser: CommandParser) -> None:
+    def add_confirmation(parser: CommandParser | argparse._MutuallyExclusiveGroup) -> None:
         """Add ``--yes``, for :meth:`confirm`."""
         parser.add_argument("--yes", action="store_true", help=_("Do not ask for confirmation."))
 

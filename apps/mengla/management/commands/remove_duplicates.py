@@ -24,8 +24,8 @@ class Command(CollectorCommand):
     """Finds duplicates, and deletes them with ``--apply``."""
 
     help = gettext_noop(
-        "Find documents with the figures of the same query; delete the duplicates with --apply. Keeps a "
-        "document with figures; among several, the newest; among our records, the one that readers find. Can "
+        "Find duplicate documents of the same query; delete them with --apply. Keeps a "
+        "document with figures; among several, the newest; among the records, the one that reads return. Can "
         "be run at any time, and repeatedly."
     )
     argument_errors = (NotFound,)
@@ -41,7 +41,8 @@ class Command(CollectorCommand):
             type=_collection_name,
             metavar="NAME",
             help=_(
-                "MongoDB collection of our database, such as one of the former program (default: our records)"
+                "MongoDB collection of this database, such as one of the former program "
+                "(default: the records)"
             ),
         )
         super().add_arguments(parser)

@@ -7,7 +7,7 @@ the message of another system, is stored and shown unchanged; its parts are null
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,14 +29,17 @@ class Messages:
     def __init__(self, field: str) -> None:
         self._field, self._parts_field = field, f"{field}_parts"
         self._templates: dict[str, str] = {}
+        self._named_words: dict[str, Collection[str]] = {}
 
-    def register(self, code: str, template: str) -> Callable[..., Message]:
+    def register(self, code: str, template: str, *, words: Collection[str] = ()) -> Callable[..., Message]:
         """Add a message; returns a function that makes the message from its parameters.
 
-        The caller marks the template for translation. Stored documents contain the code, so a change of the
-        meaning or of the parameters needs a new code.
+        The caller marks the template for translation, and the values of the parameters ``words``, which are
+        translated, too. Stored documents contain the code, so a change of the meaning or of the parameters
+        needs a new code.
         """
         self._templates[code] = template
+        self._named_words[code] = words
         return partial(_make, code, template)
 
     def stored(self, text: str) -> dict[str, Any]:
@@ -56,10 +59,15 @@ class Messages:
             code, parameters = parts["code"], parts["parameters"]
             template = self._templates[code]
             if _make(code, template, **parameters) == text:
-                return str(_make(code, gettext(template), **parameters))
+                words = {name: _translated(parameters[name]) for name in self._named_words[code]}
+                return str(_make(code, gettext(template), **(parameters | words)))
         except (KeyError, TypeError, ValueError, ArithmeticError):
             pass
         return text
+
+
+def _translated(word: Any) -> str:
+    return gettext(str(word)) if word else ""  # gettext puts the catalogue's header in place of nothing
 
 
 def _make(code: str, template: str, /, **parameters: Any) -> Message:

@@ -146,7 +146,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         """Return the error message."""
         return ERRORS.shown(vars(collection)) or "-"
 
-    @admin.display(description=_("waits because"))
+    @admin.display(description=_("waiting reason"))
     def waiting(self, collection: Collection) -> str:
         """Return why it waits."""
         document = find_collection(str(collection.pk))

@@ -28,8 +28,8 @@ class Command(CollectorCommand):
 
     help = gettext_noop(
         "Delete duplicates: documents with the figures of the same query. Asks for confirmation, unless "
-        "--yes. Keeps a document with figures; among several, the newest; among our records, the one that "
-        "readers find. Can be run at any time, and repeatedly."
+        "--yes. Keeps a document with figures; among several, the newest; among the records, the one that "
+        "reads return. Can be run at any time, and repeatedly."
     )
     examples = ("remove_duplicates --dry-run", "remove_duplicates --collection industry_data --yes")
     argument_errors = (NotFound,)
@@ -46,7 +46,8 @@ class Command(CollectorCommand):
             type=_collection_name,
             metavar="NAME",
             help=_(
-                "MongoDB collection of our database, such as one of the former program (default: our records)"
+                "MongoDB collection of this database, such as one of the former program "
+                "(default: the records)"
             ),
         )
         super().add_arguments(parser)

@@ -48,7 +48,6 @@ class ApiRootView(StrictView):
         operation_id="api_root",
         summary="What is here",
         tags=["api"],
-        auth=[{}],
         responses={200: ApiRootSerializer},
     )
     def get(self, request: Request) -> Response:

@@ -6,10 +6,11 @@ Only ``services/`` writes them, with conditional PyMongo updates: the ORM has no
 from __future__ import annotations
 
 from django.db import models
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ObjectIdAutoField
 
+from apps.core.stored_messages import Message, name_in_history
 from apps.sync_tasks.choices import RunStatus, Trigger
 
 
@@ -78,3 +79,7 @@ class SyncTask(models.Model):
         It is stored in English; the app that starts runs marks it for translation.
         """
         return gettext(self.name) if self.name else ""
+
+    def history_name(self) -> Message:
+        """Return what ``str`` returns, for the history, whose readers may have another language."""
+        return name_in_history(gettext_lazy(self.name) if self.name else "", self.period)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from django_mongodb_backend.fields import ObjectIdAutoField
 
 from apps.admin.choices import AlertEventKind, AlertRule, Severity
+from apps.core.stored_messages import Message, name_in_history
 
 
 class Installation(models.Model):
@@ -68,6 +69,11 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_rule_display()} {self.action}".strip()
+
+    def history_name(self) -> Message:
+        """Return what ``str`` returns, for the history, whose readers may have another language."""
+        is_known = self.rule in AlertRule.values  # a newer release may have other rules
+        return name_in_history(AlertRule(self.rule).label if is_known else self.rule, self.action)
 
 
 class AlertSilence(models.Model):

@@ -10,11 +10,13 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import duration_text, instant_text, seconds_between
 from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
 from apps.mengla.choices import CollectionStatus
@@ -35,14 +37,18 @@ COLOURS: dict[str, str] = {
 }
 
 
-def _retry(collection: Collection, user: str) -> str:
+_RETRIED = HISTORY.register("collection_retried", gettext_noop("Retrying as collection %(id)s."))
+_CANCELLED = HISTORY.register("collection_cancelled", gettext_noop("Cancelled the collection %(identity)s."))
+
+
+def _retry(collection: Collection, user: str) -> Message:
     new_id = retry_collection(collection_id=str(collection.pk), requested_by=user)
-    return _now("Retrying as collection %(id)s.") % {"id": new_id}
+    return _RETRIED(id=new_id)
 
 
-def _cancel(collection: Collection, user: str) -> str:
+def _cancel(collection: Collection, user: str) -> Message:
     cancel_collection(collection_id=str(collection.pk), cancelled_by=user)
-    return _now("Cancelled the collection %(identity)s.") % {"identity": collection.identity}
+    return _CANCELLED(identity=collection.identity)
 
 
 @admin.register(Collection)

@@ -17,10 +17,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext, ngettext_lazy
 
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.admin.live import LiveRun, document_of, live_run
@@ -32,30 +33,37 @@ from apps.sync_tasks.words import ERRORS, skipped_text
 MAX_WATCHED = 100
 
 
-def _cancel(task: SyncTask, user: str) -> str:
+_CANCELLED = HISTORY.register("run_cancelled", gettext_noop("Cancelled %(name)s."))
+_RETRIED = HISTORY.register(
+    "run_retried", gettext_noop("Retrying the failed collections of %(name)s as sync task %(id)s.")
+)
+_DELETED = HISTORY.register("run_deleted", gettext_noop("Deleted %(name)s. Its records are kept."))
+_DELETED_WITH_DATA = HISTORY.register(
+    "run_deleted_with_data",
+    ngettext_lazy(
+        "Deleted %(name)s and %(count)d record.", "Deleted %(name)s and %(count)d records.", "count"
+    ),
+)
+
+
+def _cancel(task: SyncTask, user: str) -> Message:
     services.cancel_run(run_id=str(task.pk), cancelled_by=user)
-    return _now("Cancelled %(name)s.") % {"name": task}
+    return _CANCELLED(name=task.history_name())
 
 
-def _retry(task: SyncTask, user: str) -> str:
+def _retry(task: SyncTask, user: str) -> Message:
     started = services.retry_run(run_id=str(task.pk), requested_by=user)
-    return _now("Retrying the failed collections of %(name)s as sync task %(id)s.") % {
-        "name": task,
-        "id": started.run_id,
-    }
+    return _RETRIED(name=task.history_name(), id=started.run_id)
 
 
-def _delete(task: SyncTask, user: str) -> str:
+def _delete(task: SyncTask, user: str) -> Message:
     services.delete_run(run_id=str(task.pk), is_data_deleted=False, deleted_by=user)
-    return _now("Deleted %(name)s. Its records are kept.") % {"name": task}
+    return _DELETED(name=task.history_name())
 
 
-def _delete_with_data(task: SyncTask, user: str) -> str:
+def _delete_with_data(task: SyncTask, user: str) -> Message:
     count = services.delete_run(run_id=str(task.pk), is_data_deleted=True, deleted_by=user).records
-    text = ngettext(
-        "Deleted %(name)s and %(count)d record.", "Deleted %(name)s and %(count)d records.", count
-    )
-    return text % {"name": task, "count": count}
+    return _DELETED_WITH_DATA(name=task.history_name(), count=count)
 
 
 def _confirm_delete(task: SyncTask) -> str:

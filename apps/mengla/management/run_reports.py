@@ -13,8 +13,8 @@ from apps.core.management.base import ExitCode
 from apps.core.management.tables import format_table, printable
 from apps.core.time_texts import duration_text, instant_text, seconds_between
 from apps.mengla.reading.follow import RunView
-from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.words import ERRORS, skipped_text
+from apps.sync_tasks.choices import RunStatus, outcome_of
+from apps.sync_tasks.words import ERRORS, skipped_text, time_left_text
 from apps.sync_tasks.work import Failure, Waiting
 
 
@@ -26,6 +26,7 @@ def describe_run(view: RunView) -> dict[str, Any]:
         "task_id": run["task_id"],
         "task_name": run["name"],
         "status": run["status"],
+        "outcome": outcome_of(run["status"], failed=view.progress.failed).value,
         "trigger": run["trigger"],
         "period": run["period"],
         "progress": dataclasses.asdict(view.progress),
@@ -42,7 +43,7 @@ def describe_run(view: RunView) -> dict[str, Any]:
 def describe_failure(failure: Failure) -> dict[str, Any]:
     """Return a failed collection as the API shows it."""
     described = dataclasses.asdict(failure)
-    names = [name for name in described if name not in ("action_name", "error_name")]
+    names = [name for name in described if name not in ("action_name", "error_name", "cat_name")]
     return {"catId" if name == "cat_id" else name: described[name] for name in names}
 
 
@@ -60,8 +61,8 @@ def facts_of(view: RunView) -> str:
     facts = [_counts_text(view)]
     if not view.is_ended:
         facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
-        if progress.eta_seconds is not None and view.waiting is None:
-            facts.append(_("%(remaining)s left") % {"remaining": duration_text(progress.eta_seconds)})
+        if view.waiting is None:
+            facts.append(time_left_text(progress))
     return ", ".join(facts)
 
 
@@ -71,7 +72,7 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
     line = _("Sync task %(id)s, %(name)s: %(status)s; %(counts)s of %(total)d") % {
         "id": run["_id"],
         "name": f"{run['name']} {run['period']}".strip(),
-        "status": run["status"],
+        "status": _outcome_name(view),
         "counts": _counts_text(view),
         "total": view.progress.total,
     }
@@ -102,10 +103,7 @@ def failures_table(failures: Sequence[Failure]) -> str:
     titles = [_("data set"), _("category"), _("period"), _("attempts"), _("error"), _("reason")]
     return format_table(
         titles,
-        [
-            (one.action, one.cat_id or "all", one.period, one.attempts, one.error, one.message)
-            for one in failures
-        ],
+        [(one.action, _category(one), one.period, one.attempts, one.error, one.message) for one in failures],
     )
 
 
@@ -119,7 +117,7 @@ def runs_table(views: Sequence[RunView]) -> str:
         _("task"),
         _("period"),
         _("trigger"),
-        _("status"),
+        _("outcome"),
         _("started"),
         _("ended/total"),
         _("failed"),
@@ -133,7 +131,7 @@ def runs_table(views: Sequence[RunView]) -> str:
                 view.run["task_id"],
                 view.run["period"],
                 view.run["trigger"],
-                view.run["status"],
+                _outcome_name(view),
                 instant_text(view.run["started_at"]),
                 f"{view.ended_count}/{view.progress.total}",
                 view.progress.failed,
@@ -144,6 +142,14 @@ def runs_table(views: Sequence[RunView]) -> str:
     )
     reasons = dict.fromkeys(waiting_line(view.waiting) for view in views if view.waiting is not None)
     return "\n".join([table, *reasons])
+
+
+def _category(failure: Failure) -> str:
+    return printable(f"{failure.cat_id or 'all'} {failure.cat_name}".strip())
+
+
+def _outcome_name(view: RunView) -> str:
+    return str(outcome_of(view.run["status"], failed=view.progress.failed).label)
 
 
 def _counts_text(view: RunView) -> str:

@@ -294,7 +294,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AlertRuleEnum": "apps.admin.choices.AlertRule",
         "AlertSeverityEnum": "apps.admin.choices.Severity",
         "AlertStatusEnum": "apps.admin.choices.AlertStatus",
+        "AttemptOutcomeEnum": "apps.mengla.choices.AttemptOutcome",
         "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
+        "SyncTaskOutcomeEnum": "apps.sync_tasks.choices.Outcome",
         "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
     },
     "POSTPROCESSING_HOOKS": [

@@ -303,7 +303,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
-CORS_URLS_REGEX = rf"^(?:{'|'.join(map(re.escape, API_ROOTS))})/.*$"
+CORS_URLS_REGEX = rf"^(?:{'|'.join(map(re.escape, API_ROOTS))})(?:/.*)?$"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "Age",

@@ -141,6 +141,8 @@ class Collection(models.Model):
     past_executions = ArrayField(models.CharField(max_length=193), default=list, blank=True)
     # Text, because the partial unique index covers one BSON type, and integers have two (int and long).
     slot = models.CharField(max_length=8, null=True)  # noqa: DJ001 - null is outside the index
+    # The newest attempts that have ended, the oldest first: see queue/attempt_log.py.
+    attempt_log = models.JSONField(default=list)
     execution_id = models.CharField(_("execution"), max_length=128, blank=True)
     run_ids = ArrayField(
         models.CharField(max_length=24), verbose_name=_("sync tasks"), default=list, blank=True

@@ -6,6 +6,8 @@ from bson import ObjectId
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +21,7 @@ from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
 from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.models import Collection
+from apps.mengla.store.attempts import attempts_of
 from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
 
@@ -69,6 +72,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "waiting",
         "attempts",
         "refusals",
+        "attempt_table",
         "duration",
         "priority",
         "is_forced",
@@ -102,7 +106,8 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
         """Return the rows without the attempt tokens, which authorise answers, and the extra parameters."""
-        return super().get_queryset(request).defer("attempt_token", "past_tokens", "past_executions", "extra")
+        unused = ("attempt_token", "past_tokens", "past_executions", "attempt_log", "extra")
+        return super().get_queryset(request).defer(*unused)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str
@@ -149,6 +154,24 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             return "-"
         waiting = waiting_of(document, position=queue_position(document))
         return waiting.message if waiting else "-"
+
+    @admin.display(description=_("latest attempts"))
+    def attempt_table(self, collection: Collection) -> SafeString | str:
+        """Return the attempts that are kept, the newest first."""
+        document = find_collection(str(collection.pk)) or {}
+        attempts = attempts_of(document) if document else []
+        if not attempts:
+            return "-"
+        rows = [
+            {
+                "attempt": one,
+                "started": instant_text(one.started_at),
+                "ended": instant_text(one.ended_at),
+                "duration": duration_text(one.seconds),
+            }
+            for one in attempts
+        ]
+        return render_to_string("mengla/attempts.html", {"rows": rows})
 
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:

@@ -13,7 +13,7 @@ from apps.core.management.arguments import one_of, whole_number
 from apps.core.management.base import ExitCode
 from apps.mengla.management.run_commands import REQUESTED_BY, CommandResult, FollowingCommand, Options
 from apps.mengla.management.run_reports import (
-    describe_failure,
+    describe_failures,
     describe_run,
     runs_table,
     summary_of,
@@ -93,7 +93,7 @@ class Command(FollowingCommand):
         if options["wait"]:
             return self.follow_if_wanted(Started(str(view.run["_id"]), is_new=False), options)
         failures = failures_of(view.run) if view.progress.failed else []
-        result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
+        result = describe_run(view) | {"failures": describe_failures(failures)}
         return result, summary_of(view, failures), ExitCode.DONE
 
     def _cancel(self, options: Options) -> CommandResult:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.admin.pages import dashboard, data, run_task
+from apps.admin.pages import data, run_task
 from apps.admin.pages.coverage import fill as coverage_fill
 from apps.admin.pages.coverage import views as coverage
+from apps.admin.pages.dashboard import views as dashboard
 
 urlpatterns: list[URLPattern] = [
     path("", dashboard.dashboard, name="index"),  # replaces the admin's own first page

@@ -11,18 +11,22 @@ import pymongo
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
+from apps.categories.selectors import own_names
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.processes import has_clusters
 from apps.core.management.base import CollectorCommand, ExitCode, Stopped
+from apps.core.management.tables import printable
 from apps.core.time_texts import stored_period_text
 from apps.mengla.dispatch.waiting import WaitingCode
+from apps.mengla.management.arguments import category_text
 from apps.mengla.management.run_reports import (
-    describe_failure,
+    describe_failures,
     describe_run,
     exit_code_of,
     facts_of,
     summary_of,
 )
+from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import Plan
 from apps.mengla.reading.follow import RunView, follow_run, look_at_run
 from apps.mengla.runs.collect import Order, start
@@ -135,7 +139,7 @@ class FollowingCommand(CollectorCommand):
 
     def _ended(self, view: RunView) -> CommandResult:
         failures = failures_of(view.run) if view.progress.failed else []
-        result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
+        result = describe_run(view) | {"failures": describe_failures(failures)}
         return result, summary_of(view, failures), exit_code_of(view)
 
     def _stopped(self, run_id: str, stopped: Stopped, *, is_cancelled: bool) -> CommandResult:
@@ -173,10 +177,19 @@ class RunCommand(FollowingCommand):
     def run(self, **options: Any) -> CommandResult:
         """Start the run; a dry run only describes it."""
         self.check_waiting(options)
+        plan = self.plan(options)
+        if not all(text.isdecimal() or text == ALL_CATEGORIES for text in options.get("category", ())):
+            self._tell_categories(plan, options)
         if options["dry_run"]:
-            plan = self.plan(options)
             return self.describe_preview(lambda: preview_plan(plan))
-        return self.start_and_follow(lambda: start(self.plan(options), ORDER), options)
+        return self.start_and_follow(lambda: start(plan, ORDER), options)
+
+    def _tell_categories(self, plan: Plan, options: Options) -> None:
+        """Say which categories the given names mean."""
+        names = own_names(plan.cat_ids)
+        listed = ", ".join(category_text(cat_id, names) for cat_id in plan.cat_ids)
+        if not options["is_json"]:
+            self.stderr.write(printable(_("Categories: %(names)s") % {"names": listed}))
 
 
 class _Hints:

@@ -29,14 +29,14 @@ def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     enqueue(hot("202506"))
     arguments = ("--from", "2025-01", "--to", "2025-06", "--category", "1001", "all", "--action", "hot")
     assert cover(*arguments).out.splitlines() == [
-        "          222222",
-        "          000000",
-        "          222222",
-        "          555555",
-        "          000000",
-        "          123456",
-        "hot 1001  █▒E×»+  2/6",
-        "hot all   ······  0/6",
+        "                   222222",
+        "                   000000",
+        "                   222222",
+        "                   555555",
+        "                   000000",
+        "                   123456",
+        "hot 1001 类目1001  █▒E×»+  2/6",
+        "hot all            ······  0/6",
         "",
         "█ present, ▒ present but stale, V provisional, D provisional and due, E empty, · missing, "
         "× failed, + queued, » in flight",
@@ -72,6 +72,7 @@ def test_the_matrix_as_json() -> None:
             {
                 "action": "hot",
                 "catId": "1001",
+                "category_name": "类目1001",
                 "states": ["present", "missing"],
                 "stale": [True, False],
                 "provisional": [False, False],

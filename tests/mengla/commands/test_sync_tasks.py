@@ -105,10 +105,14 @@ def test_a_run_is_shown_with_each_failure_and_its_reason(admin: APIClient) -> No
     run_id = end(failing=2)
     ended = sync_tasks("show", run_id, "--json")
     assert (ended.code, ended.err) == (0, "")  # it was shown: how it ended is no failure of the command
-    assert ended.result == admin.get(f"/api/sync-tasks/{run_id}").json()["data"]
-    assert len(ended.result["failures"]) == 2
+    told = admin.get(f"/api/sync-tasks/{run_id}").json()["data"]
+    assert len(told["failures"]) == 2
+    for failure in told["failures"]:
+        failure["category_name"] = f"类目{failure['catId']}"
+    assert ended.result == told
     text = sync_tasks("show", run_id).out
     assert text.count("made to fail") == 2
+    assert all(f"{one['catId']} {one['category_name']}  2025-06" in text for one in told["failures"])
     assert "done 1, empty 0, failed 2 of 3" in text
 
 

@@ -10,21 +10,31 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from apps.admin.pages.access import CHANGE_COLLECTIONS, check_names, page, staff_view
 from apps.admin.pages.coverage.filters import Filters, read_action, read_categories, read_filters
 from apps.admin.pages.coverage.views import MAX_READ_SECONDS, RANGE, refused
 from apps.core import market_clock
-from apps.core.admin_base.operations import note_history
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import InvalidInput
+from apps.core.stored_messages import HISTORY
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.fill_cost import fill_cost
 from apps.mengla.queries.plans import Plan
 from apps.mengla.runs.collect import TASK_NAMES, Order, Selection, fill_plan, start
 from apps.sync_tasks.errors import AlreadyRunning
+
+_FILLING = HISTORY.register(
+    "gaps_filled",
+    ngettext_lazy(
+        "Filling %(action)s, %(start)s to %(end)s, for %(count)d category.",
+        "Filling %(action)s, %(start)s to %(end)s, for %(count)d categories.",
+        "count",
+    ),
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -56,21 +66,17 @@ def _fill_now(request: HttpRequest, filters: Filters, action: Action, wanted: Pl
     except AlreadyRunning as error:
         messages.error(request, _with_link(error.message, error.run_id))
         return redirect(filters.address())
-    text = ngettext(
-        "Filling %(action)s, %(start)s to %(end)s, for %(count)d category.",
-        "Filling %(action)s, %(start)s to %(end)s, for %(count)d categories.",
-        len(wanted.cat_ids),
-    ) % {
-        "action": action.label,
-        "start": filters.start.dashed,
-        "end": filters.end.dashed,
-        "count": len(wanted.cat_ids),
-    }
+    filling = _FILLING(
+        action=action.label,
+        start=filters.start.dashed,
+        end=filters.end.dashed,
+        count=len(wanted.cat_ids),
+    )
     run = django_apps.get_model("sync_tasks", "SyncTask")(
         pk=started.run_id, name=TASK_NAMES[wanted.task_id], period=wanted.period
     )
-    note_history(request, [run], text)
-    messages.success(request, _with_link(text, started.run_id))
+    note_history(request, [run], filling)
+    messages.success(request, _with_link(HISTORY.translated(filling), started.run_id))
     return redirect(filters.address())
 
 

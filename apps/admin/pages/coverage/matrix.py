@@ -102,7 +102,7 @@ def read_matrix(filters: Filters) -> Matrix | None:
     rows = [
         Row(
             category,
-            category.name_below(filters.parent),
+            category.own_name,
             filters.address(parent=category.cat_id) if category.cat_id in with_children else "",
             "".join(LOOKS[cell.mark].letter for cell in cells),
             count_cells(cells),

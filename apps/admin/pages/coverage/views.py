@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.admin.pages.access import (
@@ -35,15 +36,20 @@ from apps.admin.pages.coverage.matrix import LOOKS, Matrix, read_matrix
 from apps.admin.pages.coverage.overview import Overview, read_overview
 from apps.categories.selectors import list_named_children, parents_of
 from apps.core import market_clock
-from apps.core.admin_base.operations import note_history
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, may_view, name_of_user
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.stored_messages import HISTORY
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Mark
 
 MAX_READ_SECONDS = 10.0
 RANGE = ("action", "granularity", "from", "to", "parent")
 _CELL = ("action", "category", "granularity", "period")
+_QUEUED = HISTORY.register("cell_queued", gettext_noop("Queued the collection of %(query)s."))
+_ALREADY_COLLECTED = HISTORY.register(
+    "cell_already_collected", gettext_noop("%(query)s is already being collected.")
+)
 
 
 @require_safe
@@ -154,13 +160,14 @@ def plan(request: HttpRequest) -> HttpResponse:
         return refused(request, error, "coverage_cell.html", title=_("Coverage"))
     enqueued = enqueue_cell(query, requested_by=name_of_user(request))
     identity = enqueued.collection["identity"]
-    text = _("Queued the collection of %s.") if enqueued.is_new else _("%s is already being collected.")
+    told = (_QUEUED if enqueued.is_new else _ALREADY_COLLECTED)(query=identity)
     collection = django_apps.get_model("mengla", "Collection")
     row = collection(pk=enqueued.collection_id, identity=identity)
-    note_history(request, [row], text % identity)
+    note_history(request, [row], told)
+    text = HISTORY.translated(told)
     if wants_json(request):
-        return JsonResponse({"message": text % identity, "mark": LOOKS[Mark.QUEUED].letter})
-    messages.success(request, text % identity)
+        return JsonResponse({"message": text, "mark": LOOKS[Mark.QUEUED].letter})
+    messages.success(request, text)
     parameters = {name: request.POST.get(name, "") for name in _CELL}
     return redirect(f"{reverse('admin:collector_coverage_cell')}?{urlencode(parameters)}")
 

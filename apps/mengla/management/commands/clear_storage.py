@@ -24,6 +24,7 @@ class Command(CollectorCommand):
         "panels, categories, schedules and settings are never touched. Asks for confirmation, unless --yes."
     )
     can_dry_run = True
+    examples = ("clear_storage --dry-run", "clear_storage --target redis --yes")
     operation_timeout_seconds = 24 * 3600
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,7 +39,7 @@ class Command(CollectorCommand):
                 "mongodb (and all caches), redis (all caches), l1 (the caches of the processes); default: all"
             ),
         )
-        parser.add_argument("--yes", action="store_true", help=_("do not ask for confirmation"))
+        self.add_confirmation(parser)
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:

@@ -13,7 +13,7 @@ from apps.core.management.arguments import one_of, whole_number
 from apps.core.management.base import ExitCode
 from apps.mengla.management.run_commands import REQUESTED_BY, CommandResult, FollowingCommand, Options
 from apps.mengla.management.run_reports import (
-    describe_failure,
+    describe_failures,
     describe_run,
     runs_table,
     summary_of,
@@ -22,7 +22,7 @@ from apps.mengla.reading.follow import RunView, look_at_run
 from apps.mengla.runs.collect import TASK_NAMES
 from apps.mengla.runs.planning import preview_retry
 from apps.sync_tasks import services as runs
-from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.choices import Outcome, RunStatus
 from apps.sync_tasks.selectors import Obstacles, failures_of, list_runs, progress_of
 from apps.sync_tasks.services import Started
 
@@ -63,6 +63,12 @@ class Command(FollowingCommand):
             help=", ".join(RunStatus.values),
         )
         parser.add_argument(
+            "--outcome",
+            type=one_of(lambda: list(Outcome.values)),
+            metavar="O",
+            help=", ".join(Outcome.values),
+        )
+        parser.add_argument(
             "--task-id", type=one_of(lambda: list(TASK_NAMES)), metavar="T", help=", ".join(TASK_NAMES)
         )
         parser.add_argument(
@@ -82,7 +88,8 @@ class Command(FollowingCommand):
         return parser
 
     def _list(self, options: Options) -> CommandResult:
-        page = list_runs(status=options["status"], task_id=options["task_id"], limit=options["limit"])
+        wanted = {name: options[name] for name in ("status", "outcome", "task_id", "limit")}
+        page = list_runs(**wanted)
         obstacles = Obstacles()
         views = [RunView(run, progress_of(run), obstacles.of(run)) for run in page.rows]
         text = runs_table(views) if views else _("No sync tasks found.")
@@ -93,7 +100,7 @@ class Command(FollowingCommand):
         if options["wait"]:
             return self.follow_if_wanted(Started(str(view.run["_id"]), is_new=False), options)
         failures = failures_of(view.run) if view.progress.failed else []
-        result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
+        result = describe_run(view) | {"failures": describe_failures(failures)}
         return result, summary_of(view, failures), ExitCode.DONE
 
     def _cancel(self, options: Options) -> CommandResult:

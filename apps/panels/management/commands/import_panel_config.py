@@ -36,7 +36,7 @@ class Command(CollectorCommand):
     """Makes one change of the panel configuration; run again, it changes nothing."""
 
     help = gettext_noop(
-        "Take over the panel configuration of the former program, from its JSON file or from a MongoDB "
+        "Import the panel configuration of the former program, from its JSON file or from a MongoDB "
         "collection. Modules and fields that this product does not have are left out and listed."
     )
     can_dry_run = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from apps.admin.pages import coverage, dashboard, data, run_task
+from apps.admin.pages.operations import confirm, overview, work
 
 urlpatterns: list[URLPattern] = [
     path("", dashboard.dashboard, name="index"),  # replaces the admin's own first page
@@ -16,5 +17,8 @@ urlpatterns: list[URLPattern] = [
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
     path("data/export/", data.export, name="collector_data_export"),
+    path("operations/", overview.operations_page, name="collector_operations"),
+    path("operations/collect/", work.collect, name="collector_operations_collect"),
+    path("operations/<slug:slug>/", confirm.operation, name="collector_operation"),
     path("run-task/", run_task.run_task_page, name="collector_run_task"),
 ]

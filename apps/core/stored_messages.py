@@ -5,8 +5,8 @@ field, with the suffix ``_parts``, holds ``{"code": …, "parameters": {…}}``.
 the message of another system, is stored and shown unchanged; its parts are null.
 
 Most parameters are data: numbers, names. A parameter may also be text that is translated itself: another
-message, stored as its parts, or a lazy translation such as the label of a choice, stored as
-``{"source": its English text}``.
+message, stored as its parts; a lazy translation such as the label of a choice, stored as
+``{"source": its English text}``; or a tuple of these, stored as ``{"items": [...]}`` and shown as a list.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from functools import partial
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext, gettext_noop, override
 
 MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
+_LIST = gettext_noop("%(first)s, %(rest)s")
 
 
 class Message(str):
@@ -92,17 +93,15 @@ class Messages:
             return _bounded(value)
         if "source" in value:
             return translate(_bounded(value["source"]))
+        if "items" in value:
+            return _listed([self._value_of(one, translate) for one in value["items"]], translate)
         return self._text_of(value, translate)
 
 
 def _make(code: str, template: str | Promise, /, **parameters: Any) -> Message:
     stored, given = {}, {}
     for name, value in parameters.items():
-        stored[name] = given[name] = _bounded(value)
-        if isinstance(value, Message):
-            stored[name] = value.parts
-        elif isinstance(value, Promise):
-            stored[name] = {"source": given[name]}
+        stored[name], given[name] = _stored(value), _bounded(value)
     message = Message(_filled(template, given, _same))
     message.parts = {"code": code, "parameters": stored}
     return message
@@ -119,6 +118,22 @@ def _filled(template: str | Promise, given: Mapping[str, Any], translate: Callab
     return text[:MAX_CHARACTERS]
 
 
+def _stored(value: Any) -> Any:
+    if isinstance(value, Message):
+        return value.parts
+    if isinstance(value, tuple):
+        return {"items": [_stored(one) for one in value]}
+    bounded = _bounded(value)
+    return {"source": bounded} if isinstance(value, Promise) else bounded
+
+
+def _listed(items: list[Any], translate: Callable[[str], str]) -> str:
+    text = str(items[-1]) if items else ""
+    for item in reversed(items[:-1]):
+        text = translate(_LIST) % {"first": item, "rest": text}
+    return text[:MAX_CHARACTERS]
+
+
 def _same(text: str) -> str:
     return text
 
@@ -126,6 +141,8 @@ def _same(text: str) -> str:
 def _bounded(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
+    if isinstance(value, tuple):
+        return _listed([_bounded(one) for one in value], _same)
     if isinstance(value, Promise):
         with override(None):  # the source is English
             value = str(value)

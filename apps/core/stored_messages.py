@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, override
 
+from apps.core.time_texts import duration_text
+
+_SECONDS = "_seconds"
 MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
 
 
@@ -33,8 +36,10 @@ class Messages:
     def register(self, code: str, template: str) -> Callable[..., Message]:
         """Add a message; returns a function that makes the message from its parameters.
 
-        The caller marks the template for translation. Stored documents contain the code, so a change of the
-        meaning or of the parameters needs a new code.
+        The caller marks the template for translation. For a number ``lasted_seconds`` the template may also
+        have ``lasted``, the duration as text in the language of the reader.
+
+        Stored documents contain the code, so a change of the meaning or of the parameters needs a new code.
         """
         self._templates[code] = template
         return partial(_make, code, template)
@@ -56,7 +61,7 @@ class Messages:
             code, parameters = parts["code"], parts["parameters"]
             template = self._templates[code]
             if _make(code, template, **parameters) == text:
-                return str(_make(code, gettext(template), **parameters))
+                return _format(gettext(template), parameters)
         except (KeyError, TypeError, ValueError, ArithmeticError):
             pass
         return text
@@ -64,9 +69,19 @@ class Messages:
 
 def _make(code: str, template: str, /, **parameters: Any) -> Message:
     bounded = {name: _bounded(value) for name, value in parameters.items()}
-    message = Message((template % bounded)[:MAX_CHARACTERS])
+    with override("en"):
+        message = Message(_format(template, bounded))
     message.parts = {"code": code, "parameters": bounded}
     return message
+
+
+def _format(template: str, parameters: Mapping[str, Any]) -> str:
+    durations = {
+        name.removesuffix(_SECONDS): duration_text(value)
+        for name, value in parameters.items()
+        if name.endswith(_SECONDS)
+    }
+    return (template % {**parameters, **durations})[:MAX_CHARACTERS]
 
 
 def _bounded(value: Any) -> Any:

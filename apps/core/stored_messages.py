@@ -3,15 +3,20 @@
 A document holds the English text in one field, for the API in English, the log and older processes. A second
 field, with the suffix ``_parts``, holds ``{"code": …, "parameters": {…}}``. A text without a code, such as
 the message of another system, is stored and shown unchanged; its parts are null.
+
+Most parameters are data: numbers, names. A parameter may also be text that is translated itself: another
+message, stored as its parts, or a lazy translation such as the label of a choice, stored as
+``{"source": its English text}``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.functional import Promise
+from django.utils.translation import gettext, override
 
 MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
 
@@ -28,15 +33,23 @@ class Messages:
 
     def __init__(self, field: str) -> None:
         self._field, self._parts_field = field, f"{field}_parts"
-        self._templates: dict[str, str] = {}
+        self._templates: dict[str, str | Promise] = {}
+        self._words: dict[str, Collection[str]] = {}
 
-    def register(self, code: str, template: str) -> Callable[..., Message]:
+    def register(
+        self, code: str, template: str | Promise, *, words: Collection[str] = ()
+    ) -> Callable[..., Message]:
         """Add a message; returns a function that makes the message from its parameters.
 
-        The caller marks the template for translation. Stored documents contain the code, so a change of the
-        meaning or of the parameters needs a new code.
+        The caller marks the template for translation: with ``gettext_noop``, or with ``ngettext_lazy`` and
+        the name of the parameter that decides between singular and plural. Stored documents contain the
+        code, so a change of the meaning or of the parameters needs a new code.
+
+        :param words: the parameters whose values, which the caller marks, are always translated.
+        :raises ValueError: when another message has this code.
         """
-        self._templates[code] = template
+        if self._templates.setdefault(code, template) is not template:
+            raise ValueError(f"Two messages have the code {code!r}.")
         return partial(_make, code, template)
 
     def stored(self, text: str) -> dict[str, Any]:
@@ -53,21 +66,78 @@ class Messages:
         text: str = document[self._field]
         parts: Any = document.get(self._parts_field)
         try:
-            code, parameters = parts["code"], parts["parameters"]
-            template = self._templates[code]
-            if _make(code, template, **parameters) == text:
-                return str(_make(code, gettext(template), **parameters))
-        except (KeyError, TypeError, ValueError, ArithmeticError):
+            if self._text_of(parts, _same) == text:
+                return self._text_of(parts, gettext)
+        except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError):
             pass
         return text
 
+    def translated(self, text: str) -> str:
+        """Return a message that was just made in the current language; other text is returned unchanged."""
+        return self.shown(self.stored(text))
 
-def _make(code: str, template: str, /, **parameters: Any) -> Message:
-    bounded = {name: _bounded(value) for name, value in parameters.items()}
-    message = Message((template % bounded)[:MAX_CHARACTERS])
-    message.parts = {"code": code, "parameters": bounded}
+    def _text_of(self, parts: Any, translate: Callable[[str], str]) -> str:
+        """Return the text of parts: in English if ``translate`` returns its argument.
+
+        :raises KeyError, TypeError, ValueError, ArithmeticError, RecursionError: when the parts are invalid.
+        """
+        template = self._templates[parts["code"]]
+        given = {name: self._value_of(value, translate) for name, value in dict(parts["parameters"]).items()}
+        for name in self._words[parts["code"]]:
+            given[name] = translate(given[name]) if given[name] else ""  # "" has the catalogue's header
+        return _filled(template, given, translate)
+
+    def _value_of(self, value: Any, translate: Callable[[str], str]) -> Any:
+        if not isinstance(value, dict):
+            return _bounded(value)
+        if "source" in value:
+            return translate(_bounded(value["source"]))
+        return self._text_of(value, translate)
+
+
+def _make(code: str, template: str | Promise, /, **parameters: Any) -> Message:
+    stored, given = {}, {}
+    for name, value in parameters.items():
+        stored[name] = given[name] = _bounded(value)
+        if isinstance(value, Message):
+            stored[name] = value.parts
+        elif isinstance(value, Promise):
+            stored[name] = {"source": given[name]}
+    message = Message(_filled(template, given, _same))
+    message.parts = {"code": code, "parameters": stored}
     return message
 
 
+def _filled(template: str | Promise, given: Mapping[str, Any], translate: Callable[[str], str]) -> str:
+    if isinstance(template, str):
+        text = translate(template) % given
+    elif translate is _same:
+        with override(None):
+            text = str(template % given)
+    else:
+        text = str(template % given)
+    return text[:MAX_CHARACTERS]
+
+
+def _same(text: str) -> str:
+    return text
+
+
 def _bounded(value: Any) -> Any:
-    return value if isinstance(value, int | float) else str(value)[:MAX_CHARACTERS]
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Promise):
+        with override(None):  # the source is English
+            value = str(value)
+    return str(value)[:MAX_CHARACTERS]
+
+
+# What the entries of the admin's history say. Apps register theirs beside the operations that make them.
+HISTORY = Messages("text")
+_NAME = HISTORY.register("name", "%(name)s")
+_NAME_AND_DETAIL = HISTORY.register("name_and_detail", "%(name)s %(detail)s")
+
+
+def name_in_history(name: str | Promise, detail: str = "") -> Message:
+    """Return the name of a row for the history; ``name`` is lazy if it is translated, ``detail`` is data."""
+    return _NAME_AND_DETAIL(name=name, detail=detail) if detail else _NAME(name=name)

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.core.time_texts import stored_period_text
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -76,6 +78,11 @@ class FailureReason:
     code: str
     name: str
     count: int
+
+    @property
+    def shown_period(self) -> str:
+        """The period as text for people."""
+        return stored_period_text(self.period)
 
 
 @dataclass(frozen=True, slots=True)

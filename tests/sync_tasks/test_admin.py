@@ -76,7 +76,7 @@ def test_pages_show_the_run(site: Client) -> None:
         assert response.status_code == 200, path
         page = response.content.decode()
         assert "&lt;b&gt;补采&lt;/b&gt;" in page
-        assert "202506" in page
+        assert "2025-06" in page
     for path in pages[2:]:
         assert "Otherwise" not in site.get(path).content.decode()
 

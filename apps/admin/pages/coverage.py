@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.admin.pages import matrix
@@ -31,9 +31,10 @@ from apps.admin.pages.access import (
 from apps.admin.pages.cell import describe_cell, enqueue_cell, read_cell
 from apps.categories.selectors import parents_of
 from apps.core import market_clock
-from apps.core.admin_base.operations import note_history
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.stored_messages import HISTORY
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.fill_cost import fill_cost
 from apps.mengla.queries.plans import Plan
@@ -43,6 +44,18 @@ from apps.sync_tasks.errors import AlreadyRunning
 _MAX_READ_SECONDS = 10.0
 _RANGE = ("action", "granularity", "from", "to", "parent")
 _CELL = ("action", "category", "granularity", "period")
+_QUEUED = HISTORY.register("cell_queued", gettext_noop("Queued the collection of %(query)s."))
+_ALREADY_COLLECTED = HISTORY.register(
+    "cell_already_collected", gettext_noop("%(query)s is already being collected.")
+)
+_FILLING = HISTORY.register(
+    "gaps_filled",
+    ngettext_lazy(
+        "Filling %(action)s, %(start)s to %(end)s, for %(count)d category.",
+        "Filling %(action)s, %(start)s to %(end)s, for %(count)d categories.",
+        "count",
+    ),
+)
 
 
 @require_safe
@@ -106,13 +119,14 @@ def plan(request: HttpRequest) -> HttpResponse:
     except InvalidInput as error:
         return _refused(request, error, "coverage_cell.html", title=_("Record"))
     enqueued = enqueue_cell(query, requested_by=name_of_user(request))
-    text = _("Queued the collection of %s.") if enqueued.is_new else _("%s is already being collected.")
+    told = (_QUEUED if enqueued.is_new else _ALREADY_COLLECTED)(query=query.identity)
     collection = django_apps.get_model("mengla", "Collection")
     row = collection(pk=enqueued.collection_id, identity=query.identity)
-    note_history(request, [row], text % query.identity)
+    note_history(request, [row], told)
+    text = HISTORY.translated(told)
     if wants_json(request):
-        return JsonResponse({"message": text % query.identity, "mark": "F"})
-    messages.success(request, text % query.identity)
+        return JsonResponse({"message": text, "mark": "F"})
+    messages.success(request, text)
     return redirect(f"{reverse('admin:collector_coverage_cell')}?{urlencode(_cell_parameters(request.POST))}")
 
 
@@ -144,21 +158,17 @@ def _fill_now(request: HttpRequest, filters: matrix.Filters, wanted: Plan) -> Ht
     except AlreadyRunning as error:
         messages.error(request, _with_link(error.message, error.run_id))
         return redirect(_address(filters))
-    text = ngettext(
-        "Filling %(action)s, %(start)s to %(end)s, for %(count)d category.",
-        "Filling %(action)s, %(start)s to %(end)s, for %(count)d categories.",
-        len(wanted.cat_ids),
-    ) % {
-        "action": filters.action.label,
-        "start": filters.start.dashed,
-        "end": filters.end.dashed,
-        "count": len(wanted.cat_ids),
-    }
+    filling = _FILLING(
+        action=filters.action.label,
+        start=filters.start.dashed,
+        end=filters.end.dashed,
+        count=len(wanted.cat_ids),
+    )
     run = django_apps.get_model("sync_tasks", "SyncTask")(
         pk=started.run_id, name=TASK_NAMES[wanted.task_id], period=wanted.period
     )
-    note_history(request, [run], text)
-    messages.success(request, _with_link(text, started.run_id))
+    note_history(request, [run], filling)
+    messages.success(request, _with_link(HISTORY.translated(filling), started.run_id))
     return redirect(_address(filters))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.admin.pages import coverage, dashboard, data, run_task
+from apps.admin.pages import coverage, data, run_task
+from apps.admin.pages.dashboard import views as dashboard
 
 urlpatterns: list[URLPattern] = [
     path("", dashboard.dashboard, name="index"),  # replaces the admin's own first page

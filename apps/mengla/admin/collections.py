@@ -13,12 +13,14 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from apps.categories.selectors import named_categories
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import duration_text, instant_text, seconds_between
 from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, RunFilter, StatusFilter
 from apps.mengla.admin.texts import category_text, period_text
@@ -40,14 +42,18 @@ COLOURS: dict[str, str] = {
 }
 
 
-def _retry(collection: Collection, user: str) -> str:
+_RETRIED = HISTORY.register("collection_retried", gettext_noop("Retrying as collection %(id)s."))
+_CANCELLED = HISTORY.register("collection_cancelled", gettext_noop("Cancelled the collection %(identity)s."))
+
+
+def _retry(collection: Collection, user: str) -> Message:
     new_id = retry_collection(collection_id=str(collection.pk), requested_by=user)
-    return _now("Retrying as collection %(id)s.") % {"id": new_id}
+    return _RETRIED(id=new_id)
 
 
-def _cancel(collection: Collection, user: str) -> str:
+def _cancel(collection: Collection, user: str) -> Message:
     cancel_collection(collection_id=str(collection.pk), cancelled_by=user)
-    return _now("Cancelled the collection %(identity)s.") % {"identity": collection.identity}
+    return _CANCELLED(identity=collection.identity)
 
 
 @admin.register(Collection)
@@ -190,7 +196,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         """Return the error message."""
         return ERRORS.shown(vars(collection)) or "-"
 
-    @admin.display(description=_("waits because"))
+    @admin.display(description=_("waiting reason"))
     def waiting(self, collection: Collection) -> str:
         """Return why it waits."""
         document = find_collection(str(collection.pk))

@@ -9,9 +9,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.categories.selectors import own_names
 from apps.core.management.base import ExitCode
+from apps.core.management.colours import Tone, Toned, coloured
 from apps.core.management.tables import format_table, printable
-from apps.core.time_texts import duration_text, instant_text, seconds_between
+from apps.core.time_texts import duration_text, instant_text, seconds_between, stored_period_text
+from apps.mengla.management.arguments import category_text
 from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus, outcome_of
 from apps.sync_tasks.words import ERRORS, skipped_text, time_left_text
@@ -40,8 +43,13 @@ def describe_run(view: RunView) -> dict[str, Any]:
     }
 
 
-def describe_failure(failure: Failure) -> dict[str, Any]:
-    """Return a failed collection as the API shows it."""
+def describe_failures(failures: Sequence[Failure]) -> list[dict[str, Any]]:
+    """Return failed collections as the API shows them, with the names of their categories."""
+    names = own_names(one.cat_id for one in failures)
+    return [_describe_failure(one) | {"category_name": names.get(one.cat_id)} for one in failures]
+
+
+def _describe_failure(failure: Failure) -> dict[str, Any]:
     described = dataclasses.asdict(failure)
     names = [name for name in described if name not in ("action_name", "error_name", "cat_name")]
     return {"catId" if name == "cat_id" else name: described[name] for name in names}
@@ -71,8 +79,8 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
     run = view.run
     line = _("Sync task %(id)s, %(name)s: %(status)s; %(counts)s of %(total)d") % {
         "id": run["_id"],
-        "name": f"{run['name']} {run['period']}".strip(),
-        "status": _outcome_name(view),
+        "name": f"{run['name']} {stored_period_text(run['period'])}".strip(),
+        "status": coloured(_outcome_name(view), _tone_of(view)),
         "counts": _counts_text(view),
         "total": view.progress.total,
     }
@@ -101,9 +109,20 @@ def waiting_line(waiting: Waiting) -> str:
 def failures_table(failures: Sequence[Failure]) -> str:
     """Return the failed collections as a table, with their reasons."""
     titles = [_("data set"), _("category"), _("period"), _("attempts"), _("error"), _("reason")]
+    names = own_names(one.cat_id for one in failures)
     return format_table(
         titles,
-        [(one.action, _category(one), one.period, one.attempts, one.error, one.message) for one in failures],
+        [
+            (
+                one.action,
+                category_text(one.cat_id, names),
+                one.shown_period,
+                one.attempts,
+                one.error,
+                one.message,
+            )
+            for one in failures
+        ],
     )
 
 
@@ -129,9 +148,9 @@ def runs_table(views: Sequence[RunView]) -> str:
             (
                 view.run["_id"],
                 view.run["task_id"],
-                view.run["period"],
+                stored_period_text(view.run["period"]),
                 view.run["trigger"],
-                _outcome_name(view),
+                Toned(_outcome_name(view), _tone_of(view)),
                 instant_text(view.run["started_at"]),
                 f"{view.ended_count}/{view.progress.total}",
                 view.progress.failed,
@@ -144,8 +163,11 @@ def runs_table(views: Sequence[RunView]) -> str:
     return "\n".join([table, *reasons])
 
 
-def _category(failure: Failure) -> str:
-    return printable(f"{failure.cat_id or 'all'} {failure.cat_name}".strip())
+def _tone_of(view: RunView) -> Tone | None:
+    if not view.is_ended:
+        return None if view.waiting is None else Tone.NOTICE
+    tones = {ExitCode.DONE: Tone.GOOD, ExitCode.PARTLY_FAILED: Tone.NOTICE}
+    return tones.get(exit_code_of(view), Tone.BAD)
 
 
 def _outcome_name(view: RunView) -> str:

@@ -38,8 +38,8 @@ def put_back(
 ) -> CollectionStatus | None:
     """Put a collection that the service refused back into the queue; the attempt does not count.
 
-    It fails after COLLECT_GIVE_UP_HOURS of refusals, and it is cancelled if nobody needs it any more. Returns
-    the new status, or None when this attempt is no longer the current one.
+    It fails after COLLECT_GIVE_UP_HOURS of refusals, and is cancelled if no reader and no run needs it any
+    more. Returns the new status, or None when this attempt is no longer the current one.
 
     :param outcome: what is kept of the attempt.
     :param must_pause: false if the whole dispatcher pauses instead, so that the order of the queue stays.

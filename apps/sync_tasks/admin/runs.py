@@ -18,10 +18,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext, ngettext_lazy
 
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.admin.filters import OutcomeFilter
@@ -35,30 +36,37 @@ from apps.sync_tasks.words import ERRORS, skipped_text
 MAX_WATCHED = 100
 
 
-def _cancel(task: SyncTask, user: str) -> str:
+_CANCELLED = HISTORY.register("run_cancelled", gettext_noop("Cancelled %(name)s."))
+_RETRIED = HISTORY.register(
+    "run_retried", gettext_noop("Retrying the failed collections of %(name)s as sync task %(id)s.")
+)
+_DELETED = HISTORY.register("run_deleted", gettext_noop("Deleted %(name)s. Its records are kept."))
+_DELETED_WITH_DATA = HISTORY.register(
+    "run_deleted_with_data",
+    ngettext_lazy(
+        "Deleted %(name)s and %(count)d record.", "Deleted %(name)s and %(count)d records.", "count"
+    ),
+)
+
+
+def _cancel(task: SyncTask, user: str) -> Message:
     services.cancel_run(run_id=str(task.pk), cancelled_by=user)
-    return _now("Cancelled %(name)s.") % {"name": task}
+    return _CANCELLED(name=task.history_name())
 
 
-def _retry(task: SyncTask, user: str) -> str:
+def _retry(task: SyncTask, user: str) -> Message:
     started = services.retry_run(run_id=str(task.pk), requested_by=user)
-    return _now("Retrying the failed collections of %(name)s as sync task %(id)s.") % {
-        "name": task,
-        "id": started.run_id,
-    }
+    return _RETRIED(name=task.history_name(), id=started.run_id)
 
 
-def _delete(task: SyncTask, user: str) -> str:
+def _delete(task: SyncTask, user: str) -> Message:
     services.delete_run(run_id=str(task.pk), is_data_deleted=False, deleted_by=user)
-    return _now("Deleted %(name)s. Its records are kept.") % {"name": task}
+    return _DELETED(name=task.history_name())
 
 
-def _delete_with_data(task: SyncTask, user: str) -> str:
+def _delete_with_data(task: SyncTask, user: str) -> Message:
     count = services.delete_run(run_id=str(task.pk), is_data_deleted=True, deleted_by=user).records
-    text = ngettext(
-        "Deleted %(name)s and %(count)d record.", "Deleted %(name)s and %(count)d records.", count
-    )
-    return text % {"name": task, "count": count}
+    return _DELETED_WITH_DATA(name=task.history_name(), count=count)
 
 
 def _confirm_delete(task: SyncTask) -> str:
@@ -91,7 +99,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
 
     list_display = (
         "title",
-        "period",
+        "shown_period",
         "state",
         "progress",
         "rate",
@@ -111,7 +119,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     fields = (
         "id",
         "title",
-        "period",
+        "shown_period",
         "state",
         "numbers",
         "reasons",
@@ -170,6 +178,11 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     def title(self, task: SyncTask) -> str:
         """Return the name in the user's language."""
         return task.shown_name
+
+    @admin.display(description=_("period"))
+    def shown_period(self, task: SyncTask) -> str:
+        """Return the period, or the first and the last one."""
+        return task.shown_period
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the live state of runs."""

@@ -26,14 +26,14 @@ def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     enqueue(hot("202505"))
     arguments = ("--from", "2025-01", "--to", "2025-05", "--category", "1001", "all", "--action", "hot")
     assert cover(*arguments).out.splitlines() == [
-        "          22222",
-        "          00000",
-        "          22222",
-        "          55555",
-        "          00000",
-        "          12345",
-        "hot 1001  █▒E·+  2/5",
-        "hot all   ·····  0/5",
+        "                   22222",
+        "                   00000",
+        "                   22222",
+        "                   55555",
+        "                   00000",
+        "                   12345",
+        "hot 1001 类目1001  █▒E·+  2/5",
+        "hot all            ·····  0/5",
         "",
         "█ present, ▒ present but stale, V provisional, D provisional and due, E empty, · missing, "
         "+ missing and being collected",
@@ -68,6 +68,7 @@ def test_the_matrix_as_json() -> None:
             {
                 "action": "hot",
                 "catId": "1001",
+                "category_name": "类目1001",
                 "states": ["present", "missing"],
                 "stale": [True, False],
                 "provisional": [False, False],

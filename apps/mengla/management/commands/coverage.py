@@ -11,12 +11,19 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from apps.categories.selectors import own_names
 from apps.core.errors import InvalidInput
 from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.tables import printable, text_width
 from apps.core.periods import Period
-from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
+from apps.mengla.management.arguments import (
+    add_range,
+    add_selection,
+    category_text,
+    read_range,
+    read_selection,
+)
 from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, count_cells, coverage
-from apps.mengla.queries.data_query import ALL_CATEGORIES
 
 # present, present but stale, provisional, provisional and due, empty, missing, missing and being collected
 _MARKS = "█▒VDE·+"
@@ -30,6 +37,7 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "Show which figures are stored: a row for each data set and category, a column for each period."
     )
+    examples = ("coverage --granularity month --from 2025-01 --to 2025-05 --category 4200 all --action hot",)
     argument_errors = (InvalidInput,)
     operation_timeout_seconds = 300
 
@@ -48,6 +56,7 @@ class Command(CollectorCommand):
 
 
 def _described(found: Coverage) -> dict[str, Any]:
+    names = own_names(found.cat_ids)
     return {
         "granularity": found.granularity.value,
         "periods": [period.key for period in found.periods],
@@ -55,6 +64,7 @@ def _described(found: Coverage) -> dict[str, Any]:
             {
                 "action": action.value,
                 "catId": cat_id,
+                "category_name": names.get(cat_id),
                 "states": [cell.state.value for cell in cells],
                 "stale": [cell.is_stale for cell in cells],
                 "provisional": [cell.is_provisional for cell in cells],
@@ -68,8 +78,12 @@ def _described(found: Coverage) -> dict[str, Any]:
 
 
 def _drawn(found: Coverage, marks: str) -> str:
-    rows = [(f"{action.value} {cat_id or ALL_CATEGORIES}", cells) for action, cat_id, cells in found.rows()]
-    width = max((len(name) for name, _cells in rows), default=0)
+    names = own_names(found.cat_ids)
+    rows = [
+        (printable(f"{action.value} {category_text(cat_id, names)}"), cells)
+        for action, cat_id, cells in found.rows()
+    ]
+    width = max((text_width(name) for name, _cells in rows), default=0)
     lines: list[str] = []
     for first in range(0, len(found.periods), _BLOCK_PERIODS):
         block = slice(first, first + _BLOCK_PERIODS)
@@ -82,7 +96,7 @@ def _drawn(found: Coverage, marks: str) -> str:
 def _row(name: str, cells: Sequence[Cell], width: int, marks: str) -> str:
     totals = count_cells(cells)
     drawing = "".join(_mark(cell, marks) for cell in cells)
-    return f"{name:{width}}  {drawing}  {totals.present}/{totals.all}"
+    return f"{name}{' ' * (width - text_width(name))}  {drawing}  {totals.present}/{totals.all}"
 
 
 def _legend(marks: str) -> str:

@@ -116,7 +116,7 @@ def _make(code: str, template: str | Promise, /, **parameters: Any) -> Message:
 def _filled(template: str | Promise, given: Mapping[str, Any], translate: Callable[[str], str]) -> str:
     with override(None) if translate is _same else nullcontext():  # the source is English
         text = translate(template) if isinstance(template, str) else template
-        return str(text % (given | _durations(given)))[:MAX_CHARACTERS]
+        return str(text % {**given, **_durations(given)})[:MAX_CHARACTERS]
 
 
 def _durations(given: Mapping[str, Any]) -> dict[str, str]:

@@ -28,6 +28,7 @@ PUBLIC_MODULES = frozenset(
         "apps.auth.passwords",  # the limits of passwords and of the lifetimes of tokens
         "apps.auth.principal",  # what request.user is, for every view
         *(room.strip("/").replace("/", ".") for room in OFFERED_ROOMS),
+        "apps.mengla.management",  # the base of commands that start runs and follow them
         "apps.mengla.replies",  # the headers of figures, and where a collection stands
         "apps.mengla.run_requests",  # what a request that starts a run says
         "apps.categories.entries",  # categories from the caches

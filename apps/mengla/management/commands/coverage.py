@@ -38,6 +38,7 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "Show which figures are stored: a row for each data set and category, a column for each period."
     )
+    examples = ("coverage --granularity month --from 2025-01 --to 2025-05 --category 4200 all --action hot",)
     argument_errors = (InvalidInput,)
     operation_timeout_seconds = 300
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.admin.pages import coverage, data, run_task
+from apps.admin.pages import coverage, data, diagnostics, run_task
 from apps.admin.pages.dashboard import views as dashboard
 
 urlpatterns: list[URLPattern] = [
@@ -17,5 +17,6 @@ urlpatterns: list[URLPattern] = [
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
     path("data/export/", data.export, name="collector_data_export"),
+    path("diagnostics/", diagnostics.diagnostics_page, name="collector_diagnostics"),
     path("run-task/", run_task.run_task_page, name="collector_run_task"),
 ]

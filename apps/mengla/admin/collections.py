@@ -14,7 +14,14 @@ from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
 from apps.core.time_texts import duration_text, instant_text, seconds_between
-from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
+from apps.mengla.admin.filters import (
+    ActionFilter,
+    EndedFilter,
+    ErrorFilter,
+    PriorityFilter,
+    StatusFilter,
+    hour_of,
+)
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
 from apps.mengla.dispatch.waiting import waiting_of
@@ -56,7 +63,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "requested_by",
         "created",
     )
-    list_filter = (StatusFilter, ActionFilter, PriorityFilter, ErrorFilter)
+    list_filter = (StatusFilter, ActionFilter, PriorityFilter, ErrorFilter, EndedFilter)
     search_fields = ("identity",)  # shows the search box; get_search_results does the search
     search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
@@ -103,6 +110,11 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
         """Return the rows without the attempt tokens, which authorise answers, and the extra parameters."""
         return super().get_queryset(request).defer("attempt_token", "past_tokens", "past_executions", "extra")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the order of the ends if they are filtered by, so that an index has both."""
+        is_by_end = hour_of(request.GET.get(EndedFilter.parameter_name)) is not None
+        return ("-finished_at", "-id") if is_by_end else ("-id",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str

@@ -37,6 +37,7 @@ __all__ = [
     "list_unsettled",
     "planning_of",
     "progress_of",
+    "run_of_firing",
     "running_among",
     "state_of",
     "waiting_of",
@@ -100,6 +101,14 @@ def last_run_of(task_id: str) -> Document | None:
     return collection_of(SyncTask).find_one(
         {"task_id": task_id}, _ROW, sort=[("started_at", DESCENDING), ("_id", DESCENDING)]
     )
+
+
+def run_of_firing(task_id: str, firing: str) -> str | None:
+    """Return the id of the run that a firing of a schedule has started, None if it has started none."""
+    # The unique index is partial: nulls are not in it. MongoDB uses it only for a filter on the type.
+    slot = {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": firing, "$type": "string"}}
+    found = collection_of(SyncTask).find_one(slot, {"_id": 1})
+    return str(found["_id"]) if found else None
 
 
 def list_runs(

@@ -30,13 +30,17 @@ _STARTED = HISTORY.register("run_started", gettext_noop("Started manually."))
 def run_task_page(request: HttpRequest) -> HttpResponse:
     """List the tasks with their last runs; a POST starts the one it names and shows its run.
 
-    A large task is started only after it was confirmed.
+    A large task is started only after it was confirmed. A GET that names a task asks to confirm it.
     """
     if request.method == "POST":
         if not may(request, _START):
             raise PermissionDenied
         task_id = request.POST.get("task", "")
         return _confirmation(request, task_id) or _start(request, task_id)
+    if "task" in request.GET:
+        if not may(request, _START):
+            raise PermissionDenied
+        return _ask(request, request.GET["task"])
     context = {
         "tasks": shown_tasks(),
         "may_start": may(request, _START),
@@ -63,13 +67,32 @@ def _confirmation(request: HttpRequest, task_id: str) -> HttpResponse | None:
         "Run “%(name)s” now? This queues %(count)s collections.",
         count,
     )
+    return _question(request, task_id, [text % {"name": name, "count": f"{count:,}"}])
+
+
+def _ask(request: HttpRequest, task_id: str) -> HttpResponse:
+    """Return the page that asks to confirm any task, and says what it does."""
+    try:
+        task = selectors.find_task(task_id)
+    except NotFound as error:
+        raise Http404 from error
+    texts = [_("Run “%(name)s” now?") % {"name": task.name}, str(task.description)]
+    count = services.count_at_most(task_id)
+    text = ngettext(
+        "This queues up to %(count)s collection.", "This queues up to %(count)s collections.", count
+    )
+    return _question(request, task_id, [*texts, text % {"count": f"{count:,}"}])
+
+
+def _question(request: HttpRequest, task_id: str, texts: list[str]) -> HttpResponse:
     context = {
-        "texts": [text % {"name": name, "count": f"{count:,}"}],
+        "texts": texts,
         "hidden": [("task", task_id)],
+        "action": reverse("admin:collector_run_task"),
         "label": _("Run now"),
         "back": reverse("admin:collector_run_task"),
     }
-    return page(request, "confirmation.html", context, title=name)
+    return page(request, "confirmation.html", context, title=selectors.find_task(task_id).name)
 
 
 def _start(request: HttpRequest, task_id: str) -> HttpResponse:

@@ -1,13 +1,38 @@
-"""The alerts as they are stored. Only ``alerts/`` writes them, with conditional PyMongo updates."""
+"""The alerts as they are stored, and permissions that belong to no document.
+
+Only ``alerts/`` writes alerts, with conditional PyMongo updates.
+"""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from django_mongodb_backend.fields import ObjectIdAutoField
 
-from apps.admin.choices import AlertEventKind, AlertRule, Severity
+from apps.admin.choices import AlertEventKind, AlertRule, Severity, name_of
 from apps.core.stored_messages import Message, name_in_history
+
+
+class Installation(models.Model):
+    """The whole installation: nothing of it is stored, it has the permissions to change more than one row."""
+
+    id = models.CharField(primary_key=True, max_length=1)
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = (
+            ("clear_caches", gettext_noop("Can clear the caches")),
+            ("reset_breaker", gettext_noop("Can reset the circuit breaker")),
+            ("cancel_all", gettext_noop("Can cancel all sync tasks and collections")),
+            ("purge_data", gettext_noop("Can delete collected data and duplicates")),
+        )
+        verbose_name = _("installation")
+        verbose_name_plural = _("installation")
+
+    def __str__(self) -> str:
+        return str(self._meta.verbose_name)
 
 
 class Alert(models.Model):
@@ -52,13 +77,16 @@ class Alert(models.Model):
 
 
 class AlertSilence(models.Model):
-    """The silence of a rule: until it ends, the rule sends no notices. The key is the rule."""
+    """The silence of a rule: until it ends, the rule sends no notices.
 
-    id = models.CharField(
-        _("rule"), primary_key=True, max_length=40, db_column="_id", choices=AlertRule.choices
-    )
+    The key is the rule, or ``rule:action`` for one data set of it. Silences that are over are deleted.
+    """
+
+    id = models.CharField(_("rule"), primary_key=True, max_length=80, db_column="_id")
     silenced_until = models.DateTimeField(_("silenced until"))
     silenced_by = models.CharField(_("silenced by"), max_length=160)
+    silenced_at = models.DateTimeField(_("silenced at"), null=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
 
     class Meta:
         db_table = "alert_silences"
@@ -66,7 +94,8 @@ class AlertSilence(models.Model):
         verbose_name_plural = _("silences")
 
     def __str__(self) -> str:
-        return str(self.get_id_display())
+        rule, _separator, action = self.id.partition(":")
+        return name_of(rule, action)
 
 
 class AlertEvent(models.Model):

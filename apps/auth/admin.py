@@ -20,6 +20,7 @@ from django.utils.translation import gettext_noop
 
 from apps.auth import services
 from apps.auth.choices import TokenScope
+from apps.auth.grants import groups_within_rights, is_within_rights
 from apps.auth.models import ApiToken
 from apps.auth.passwords import validation
 from apps.auth.permission_names import PermissionsField
@@ -41,8 +42,9 @@ else:
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
-# The fields that grant rights to a user; only a superuser may change them.
-_RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+# Only a superuser may grant these; a group and the staff status may also be given by users who may change
+# users, as far as they have all its permissions themselves.
+_RIGHTS = ("is_superuser", "user_permissions")
 
 
 class NewTokenForm(forms.Form):
@@ -171,6 +173,18 @@ class UserAdmin(_NamedPermissions, DjangoUserAdmin, CollectorModelAdmin[User]): 
     change_password_form = AdminPasswordChangeForm
     readonly_fields = ("last_login", "date_joined")
     list_filter = ("is_staff", "is_superuser", "is_active")
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": DjangoUserAdmin.add_fieldsets[0][1]["fields"],
+                "description": _(
+                    "Then, on the next page, set “Staff status”, without which nobody can log in here, and "
+                    "choose the groups: viewer, analyst, operator or admin."
+                ),
+            },
+        ),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Make the fields that grant rights read-only for all users but superusers."""
@@ -178,9 +192,18 @@ class UserAdmin(_NamedPermissions, DjangoUserAdmin, CollectorModelAdmin[User]): 
         return fixed if is_superuser(request) else fixed + _RIGHTS
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Let only superusers change a superuser or its password."""
-        is_out_of_reach = obj is not None and obj.is_superuser and not is_superuser(request)
-        return not is_out_of_reach and super().has_change_permission(request, obj)
+        """Let nobody but superusers change a user, or its password, who may do more than they may."""
+        if not super().has_change_permission(request, obj):
+            return False
+        return obj is None or is_superuser(request) or is_within_rights(request, obj)
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """Return the form field; it offers the groups that the user may give."""
+        if db_field.name == "groups" and request is not None and not is_superuser(request):
+            kwargs["queryset"] = groups_within_rights(request)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Refuse: deleting a user would also delete its entries in the history log."""

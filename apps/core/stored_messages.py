@@ -11,13 +11,17 @@ message, stored as its parts; a lazy translation such as the label of a choice, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_noop, override
 
+from apps.core.time_texts import duration_text
+
+_SECONDS = "_seconds"
 MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
 _LIST = gettext_noop("%(first)s, %(rest)s")
 
@@ -35,18 +39,25 @@ class Messages:
     def __init__(self, field: str) -> None:
         self._field, self._parts_field = field, f"{field}_parts"
         self._templates: dict[str, str | Promise] = {}
+        self._words: dict[str, Collection[str]] = {}
 
-    def register(self, code: str, template: str | Promise) -> Callable[..., Message]:
+    def register(
+        self, code: str, template: str | Promise, *, words: Collection[str] = ()
+    ) -> Callable[..., Message]:
         """Add a message; returns a function that makes the message from its parameters.
 
         The caller marks the template for translation: with ``gettext_noop``, or with ``ngettext_lazy`` and
         the name of the parameter that decides between singular and plural. Stored documents contain the
         code, so a change of the meaning or of the parameters needs a new code.
 
+        For a number ``lasted_seconds`` the template may also have ``lasted``, the duration as text.
+
+        :param words: the parameters whose values, which the caller marks, are always translated.
         :raises ValueError: when another message has this code.
         """
         if self._templates.setdefault(code, template) is not template:
             raise ValueError(f"Two messages have the code {code!r}.")
+        self._words[code] = words
         return partial(_make, code, template)
 
     def stored(self, text: str) -> dict[str, Any]:
@@ -80,6 +91,8 @@ class Messages:
         """
         template = self._templates[parts["code"]]
         given = {name: self._value_of(value, translate) for name, value in dict(parts["parameters"]).items()}
+        for name in self._words[parts["code"]]:
+            given[name] = translate(given[name]) if given[name] else ""  # "" has the catalogue's header
         return _filled(template, given, translate)
 
     def _value_of(self, value: Any, translate: Callable[[str], str]) -> Any:
@@ -102,14 +115,14 @@ def _make(code: str, template: str | Promise, /, **parameters: Any) -> Message:
 
 
 def _filled(template: str | Promise, given: Mapping[str, Any], translate: Callable[[str], str]) -> str:
-    if isinstance(template, str):
-        text = translate(template) % given
-    elif translate is _same:
-        with override(None):
-            text = str(template % given)
-    else:
-        text = str(template % given)
-    return text[:MAX_CHARACTERS]
+    with override(None) if translate is _same else nullcontext():  # the source is English
+        text = translate(template) if isinstance(template, str) else template
+        return str(text % {**given, **_durations(given)})[:MAX_CHARACTERS]
+
+
+def _durations(given: Mapping[str, Any]) -> dict[str, str]:
+    named = {name: value for name, value in given.items() if name.endswith(_SECONDS)}
+    return {name.removesuffix(_SECONDS): duration_text(value) for name, value in named.items()}
 
 
 def _stored(value: Any) -> Any:

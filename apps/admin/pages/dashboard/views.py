@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 
 from apps.admin.pages.access import SEE_COLLECTIONS, View, page, staff_view, wants_json
 from apps.admin.pages.charts import cache_chart, hours_chart
-from apps.admin.pages.dashboard_parts import read_dashboard
+from apps.admin.pages.dashboard.parts import read_dashboard
 from apps.core.admin_base.history import change_text, object_text
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.admin_base.paging import first_rows

@@ -173,6 +173,11 @@ def list_today(today: date) -> list[Document]:
     )
 
 
+def rows_of(run_id: str) -> list[SyncTask]:
+    """Return the row of a run for the admin's history; an empty list when there is no such run."""
+    return list(SyncTask.objects.filter(pk=run_id)) if run_id else []
+
+
 def count_ended() -> int:
     """Count the runs that have ended, with any result."""
     return sum(count for status, count in count_by_status().items() if status != RunStatus.RUNNING)

@@ -48,6 +48,8 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("post", "admin/backfill", {}, "mengla.change_collection"),
     ("post", "admin/cache/warmup", {}, "sync_tasks.change_synctask"),
     ("post", "admin/alerts/silence", {}, "collector_admin.change_alert"),
+    ("post", "admin/alerts/silence/end", {}, "collector_admin.change_alert"),
+    ("post", "admin/alerts/test", {}, "collector_admin.change_alert"),
     ("post", "admin/tasks/cancel-all", {"confirm": True}, SUPERUSER),
     ("post", "admin/cache/clear-l1", {}, SUPERUSER),
     ("post", "admin/circuit-breakers/reset", {}, SUPERUSER),

@@ -295,7 +295,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AlertRuleEnum": "apps.admin.choices.AlertRule",
         "AlertSeverityEnum": "apps.admin.choices.Severity",
         "AlertStatusEnum": "apps.admin.choices.AlertStatus",
+        "AttemptOutcomeEnum": "apps.mengla.choices.AttemptOutcome",
         "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
+        "SyncTaskOutcomeEnum": "apps.sync_tasks.choices.Outcome",
         "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
     },
     "POSTPROCESSING_HOOKS": [
@@ -304,7 +306,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
-CORS_URLS_REGEX = rf"^(?:{'|'.join(map(re.escape, API_ROOTS))})/.*$"
+CORS_URLS_REGEX = rf"^(?:{'|'.join(map(re.escape, API_ROOTS))})(?:/.*)?$"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "Age",
@@ -341,6 +343,7 @@ LANGUAGE_CODE = ENVIRONMENT.LANGUAGE_CODE  # when the client requests no support
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 TIME_ZONE = "Asia/Shanghai"
 BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")  # the market's day begins at midnight in this zone

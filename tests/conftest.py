@@ -118,6 +118,13 @@ def _own_clock() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Give the first test the same empty collections as all others: migrations fill some."""
+    with django_db_blocker.unblock():
+        empty_collections()
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """Leave the name of the database alone: :mod:`tests.environment` has given each worker its own."""
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from apps.admin.alerts.silences import (
     active_silences,
@@ -24,6 +24,7 @@ from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.mongo import utc_now
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 
 _SILENCES_MINUTES = (60, 24 * 60)
@@ -35,13 +36,16 @@ SEVERITY_COLOURS: dict[str, str] = {
 }
 
 
+_SILENCED = HISTORY.register("rule_silenced", gettext_noop("“%(rule)s” is silenced until %(time)s."))
+_SILENCE_ENDED = HISTORY.register("silence_ended", gettext_noop("“%(rule)s” is no longer silenced."))
+
+
 def _silence(minutes: int) -> Operation:
     hours = minutes // _MINUTES_PER_HOUR
 
-    def run(alert: Alert, user: str) -> str:
+    def run(alert: Alert, user: str) -> Message:
         until = silence_rule(AlertRule(alert.rule), minutes=minutes, silenced_by=user)
-        words = {"rule": AlertRule(alert.rule).label, "time": instant_text(until)}
-        return _now("“%(rule)s” is silenced until %(time)s.") % words
+        return _SILENCED(rule=AlertRule(alert.rule).label, time=instant_text(until))
 
     def ask(alert: Alert) -> str:
         words = {"rule": AlertRule(alert.rule).label, "hours": hours}
@@ -58,9 +62,9 @@ def _silence(minutes: int) -> Operation:
     )
 
 
-def _end_silence(alert: Alert, user: str) -> str:
+def _end_silence(alert: Alert, user: str) -> Message:
     end_silence(AlertRule(alert.rule), ended_by=user)
-    return _now("“%(rule)s” is no longer silenced.") % {"rule": AlertRule(alert.rule).label}
+    return _SILENCE_ENDED(rule=AlertRule(alert.rule).label)
 
 
 @admin.register(Alert)

@@ -1,12 +1,38 @@
-"""The alerts as they are stored. Only ``alerts/`` writes them, with conditional PyMongo updates."""
+"""The alerts as they are stored, and permissions that belong to no document.
+
+Only ``alerts/`` writes alerts, with conditional PyMongo updates.
+"""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from django_mongodb_backend.fields import ObjectIdAutoField
 
 from apps.admin.choices import AlertEventKind, AlertRule, Severity, name_of
+from apps.core.stored_messages import Message, name_in_history
+
+
+class Installation(models.Model):
+    """The whole installation: nothing of it is stored, it has the permissions to change more than one row."""
+
+    id = models.CharField(primary_key=True, max_length=1)
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = (
+            ("clear_caches", gettext_noop("Can clear the caches")),
+            ("reset_breaker", gettext_noop("Can reset the circuit breaker")),
+            ("cancel_all", gettext_noop("Can cancel all sync tasks and collections")),
+            ("purge_data", gettext_noop("Can delete collected data and duplicates")),
+        )
+        verbose_name = _("installation")
+        verbose_name_plural = _("installation")
+
+    def __str__(self) -> str:
+        return str(self._meta.verbose_name)
 
 
 class Alert(models.Model):
@@ -43,6 +69,11 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_rule_display()} {self.action}".strip()
+
+    def history_name(self) -> Message:
+        """Return what ``str`` returns, for the history, whose readers may have another language."""
+        is_known = self.rule in AlertRule.values  # a newer release may have other rules
+        return name_in_history(AlertRule(self.rule).label if is_known else self.rule, self.action)
 
 
 class AlertSilence(models.Model):

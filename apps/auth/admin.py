@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import ADDITION
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
@@ -15,19 +16,23 @@ from django.template.response import TemplateResponse
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from apps.auth import services
 from apps.auth.choices import TokenScope
+from apps.auth.grants import groups_within_rights, is_within_rights
 from apps.auth.models import ApiToken
 from apps.auth.passwords import validation
 from apps.auth.permission_names import PermissionsField
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.forms import themed
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.model_admin import CollectorModelAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.admin_base.rights import is_superuser, may, name_of_user
 from apps.core.errors import Conflict, InvalidInput
 from apps.core.storage.clock import server_now
+from apps.core.stored_messages import HISTORY, Message
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -37,8 +42,9 @@ else:
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
-# The fields that grant rights to a user; only a superuser may change them.
-_RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+# Only a superuser may grant these; a group and the staff status may also be given by users who may change
+# users, as far as they have all its permissions themselves.
+_RIGHTS = ("is_superuser", "user_permissions")
 
 
 class NewTokenForm(forms.Form):
@@ -56,10 +62,14 @@ class NewTokenForm(forms.Form):
     )
 
 
-def _revoke(token: ApiToken, user: str) -> str:
+_CREATED = HISTORY.register("token_created", gettext_noop("Created the token."))
+_REVOKED = HISTORY.register("token_revoked", gettext_noop("Revoked the token %(label)s."))
+
+
+def _revoke(token: ApiToken, user: str) -> Message:
     if not services.revoke_token(token_id=str(token.pk), revoked_by=user).was_active:
         raise Conflict(_now("The token %(label)s is already revoked.") % {"label": token.label})
-    return _now("Revoked the token %(label)s.") % {"label": token.label}
+    return _REVOKED(label=token.label)
 
 
 @admin.register(ApiToken)
@@ -138,7 +148,7 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
             for field, problems in (error.fields or {}).items():
                 form.add_error(field, problems)
             return None
-        self.log_addition(request, ApiToken.objects.get(pk=created.id), _now("Created the token."))
+        note_history(request, [ApiToken.objects.get(pk=created.id)], _CREATED(), flag=ADDITION)
         return created
 
 
@@ -163,6 +173,18 @@ class UserAdmin(_NamedPermissions, DjangoUserAdmin, CollectorModelAdmin[User]): 
     change_password_form = AdminPasswordChangeForm
     readonly_fields = ("last_login", "date_joined")
     list_filter = ("is_staff", "is_superuser", "is_active")
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": DjangoUserAdmin.add_fieldsets[0][1]["fields"],
+                "description": _(
+                    "Then, on the next page, set “Staff status”, without which nobody can log in here, and "
+                    "choose the groups: viewer, analyst, operator or admin."
+                ),
+            },
+        ),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Make the fields that grant rights read-only for all users but superusers."""
@@ -170,9 +192,18 @@ class UserAdmin(_NamedPermissions, DjangoUserAdmin, CollectorModelAdmin[User]): 
         return fixed if is_superuser(request) else fixed + _RIGHTS
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Let only superusers change a superuser or its password."""
-        is_out_of_reach = obj is not None and obj.is_superuser and not is_superuser(request)
-        return not is_out_of_reach and super().has_change_permission(request, obj)
+        """Let nobody but superusers change a user, or its password, who may do more than they may."""
+        if not super().has_change_permission(request, obj):
+            return False
+        return obj is None or is_superuser(request) or is_within_rights(request, obj)
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """Return the form field; it offers the groups that the user may give."""
+        if db_field.name == "groups" and request is not None and not is_superuser(request):
+            kwargs["queryset"] = groups_within_rights(request)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Refuse: deleting a user would also delete its entries in the history log."""

@@ -18,8 +18,6 @@ METHODS = ("get", "post", "put", "patch", "delete", "options", "head")
 # Addresses of the documentation: their successful bodies are for other readers.
 PAPERS = frozenset({"api/schema", "api/docs"})
 UNKNOWN_PATHS = (
-    "/api",
-    "/api/",
     "/api//",
     "/api/nothing",
     "/api/nothing/",
@@ -84,7 +82,11 @@ class Route:
 @cache
 def api_routes() -> tuple[Route, ...]:
     """Walk the URL configuration."""
-    return tuple(Route(template) for template in _walk(get_resolver(), "") if template.startswith("api/"))
+    return tuple(
+        Route(template)
+        for template in _walk(get_resolver(), "")
+        if template == "api" or template.startswith("api/")
+    )
 
 
 def _walk(resolver: URLResolver, prefix: str) -> Iterator[str]:

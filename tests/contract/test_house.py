@@ -138,6 +138,8 @@ def test_the_ways_around_the_import_rules_only_become_fewer() -> None:
     models, permissions = [], []
     for path, tree in sources(APPS):
         _, app, *_ = path.split("/")
+        if "/migrations/" in path:  # has no other way: models and permissions are those of its time
+            continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("get_model"):
                 models.append(f"{path}:{node.lineno}")

@@ -25,6 +25,7 @@ KEPT = {
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
     "apps.core.storage.mongo._is_registered": "what is registered with the system cannot be taken back",
     "apps.core.periods._granularity_by_name": "a process that has just started registers the same",
+    "apps.core.stored_messages.HISTORY": "a process that has just started registers the same",
     "apps.core.process_state._memories": "tells how the others are forgotten",
     "apps.mengla.simulator.market.segments_of": "follows from its argument alone",
     "apps.mengla.simulator.market.segment_markets": "follows from its arguments alone",

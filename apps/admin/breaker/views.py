@@ -9,7 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.admin.breaker.serializers import BreakersSerializer
-from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
+from apps.admin.permissions import TO_RESET_BREAKER
+from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.breaker_control import read_breaker, reset_breaker
 
@@ -19,7 +20,7 @@ class BreakerViewSet(ViewSet):
     """The state of the breaker, and its reset."""
 
     permission_classes = (IsAdmin,)
-    changes: ClassVar = {"reset": Needs(SUPERUSER)}
+    changes: ClassVar = {"reset": TO_RESET_BREAKER}
 
     @extend_schema(
         operation_id="admin_circuit_breakers",

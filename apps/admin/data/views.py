@@ -14,7 +14,8 @@ from apps.admin.data.serializers import (
     PurgeSerializer,
     RemoveDuplicatesSerializer,
 )
-from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
+from apps.admin.permissions import TO_PURGE, TO_REMOVE_DUPLICATES
+from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.former.duplicates import remove_duplicate_records
 from apps.mengla.maintenance.purge import PurgeTarget, purge
@@ -29,8 +30,8 @@ class DataViewSet(ViewSet):
     permission_classes = (IsAdmin,)
     inputs: ClassVar = {"purge": PurgeSerializer, "remove_duplicates": RemoveDuplicatesSerializer}
     changes: ClassVar = {
-        "purge": Needs(SUPERUSER),
-        "remove_duplicates": Needs(apply=SUPERUSER),
+        "purge": TO_PURGE,
+        "remove_duplicates": TO_REMOVE_DUPLICATES,
     }
 
     @extend_schema(

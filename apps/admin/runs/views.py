@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.permissions import TO_BACKFILL, TO_CRAWL
+from apps.admin.permissions import TO_BACKFILL, TO_CANCEL_ALL, TO_CRAWL
 from apps.admin.runs.serializers import (
     BackfillSerializer,
     CancelAllSerializer,
@@ -17,7 +17,7 @@ from apps.admin.runs.serializers import (
     FullCrawlSerializer,
     StartedRunSerializer,
 )
-from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
+from apps.auth.permissions import IsAdmin, Needs
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
@@ -41,7 +41,7 @@ class CollectingViewSet(ViewSet):
         "status": Needs(),
         "full_crawl": TO_CRAWL,
         "backfill": TO_BACKFILL,
-        "cancel_all": Needs(SUPERUSER),
+        "cancel_all": TO_CANCEL_ALL,
     }
 
     @extend_schema(

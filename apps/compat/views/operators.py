@@ -13,9 +13,9 @@ from apps.admin.caches.services import read_cache_stats
 from apps.admin.choices import AlertRule
 from apps.admin.data.serializers import PurgeSerializer
 from apps.admin.metrics.summary import read_metrics
-from apps.admin.permissions import TO_PAUSE, TO_SILENCE
+from apps.admin.permissions import TO_PAUSE, TO_PURGE, TO_SILENCE
 from apps.admin.scheduler.services import pause_scheduler, read_scheduler, resume_scheduler
-from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
+from apps.auth.permissions import IsAdmin
 from apps.compat.base import CompatViewSet
 from apps.compat.health import collect_health
 from apps.compat.serializers import SilenceSerializer
@@ -77,7 +77,7 @@ class OperationViewSet(CompatViewSet):
     """Silences and deletions."""
 
     permission_classes = (IsAdmin,)
-    changes: ClassVar = {"silence": TO_SILENCE, "purge": Needs(SUPERUSER)}
+    changes: ClassVar = {"silence": TO_SILENCE, "purge": TO_PURGE}
     inputs: ClassVar = {"silence": SilenceSerializer, "purge": PurgeSerializer}
 
     def silence(self, request: Request) -> Response:

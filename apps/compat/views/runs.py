@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.permissions import TO_BACKFILL, TO_CRAWL
+from apps.admin.permissions import TO_BACKFILL, TO_CANCEL_ALL, TO_CRAWL
 from apps.admin.runs.serializers import CancelAllSerializer
-from apps.auth.permissions import SUPERUSER, IsAdmin, Needs
+from apps.auth.permissions import IsAdmin, Needs
 from apps.compat.base import CompatViewSet
 from apps.compat.serializers import BackfillSerializer, FullCrawlSerializer, RangeSerializer
 from apps.compat.shapes import coverage_shape, run_shape
@@ -64,7 +64,7 @@ class CollectingViewSet(CompatViewSet):
         "status": Needs(),
         "backfill": TO_BACKFILL,
         "full_crawl": TO_CRAWL,
-        "cancel_all": Needs(SUPERUSER),
+        "cancel_all": TO_CANCEL_ALL,
     }
     inputs: ClassVar = {
         "status": RangeSerializer,

@@ -1,14 +1,18 @@
-"""The API's documentation: the OpenAPI document and the page that shows it; both need no login."""
+"""What needs no login to find one's way: the first address of the API, its OpenAPI document and its page."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
+from django.urls import reverse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularSwaggerView
+from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +25,40 @@ from apps.core.caching.tiers import Entry, build_entry
 from apps.core.storage.clock import unix_now
 
 _HTTP_OK = 200
+
+
+class ApiRootSerializer(serializers.Serializer[Any]):
+    """What is there, and where."""
+
+    name = serializers.CharField()
+    version = serializers.CharField()
+    links = serializers.DictField(
+        child=serializers.CharField(), help_text="Paths of this host, by what is there."
+    )
+
+
+class ApiRootView(StrictView):
+    """Says what the API is, and where its main addresses are."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    links: Mapping[str, str] = {}  # the names of the addresses in the URL configuration, by what is there
+
+    @extend_schema(
+        operation_id="api_root",
+        summary="What is here",
+        tags=["api"],
+        responses={200: ApiRootSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        """Return the name and the version of the product, and the paths of its main addresses."""
+        return Response(
+            {
+                "name": settings.SPECTACULAR_SETTINGS["TITLE"],
+                "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+                "links": {what: reverse(name) for what, name in self.links.items()},
+            }
+        )
 
 
 class SchemaView(StrictView):

@@ -1,4 +1,4 @@
-"""Views outside any domain: unknown API paths, Django's error handlers, the probes.
+"""Views outside any domain: the root, unknown API paths, Django's error handlers, the probes.
 
 The error handlers return the envelope under ``/api/``, and a page in the style of the admin elsewhere.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views import defaults
 from django.views.decorators.cache import never_cache
@@ -19,6 +21,18 @@ from apps.core.api.envelope import error_response, is_api_path
 from apps.core.errors import ErrorCode
 from apps.core.liveness.clocks import known_clock_problems
 from apps.core.liveness.health import check_dependencies
+
+
+@csrf_exempt  # so that every other method is a 405
+@never_cache
+@require_safe
+def root(request: HttpRequest) -> HttpResponse:
+    """Redirect people to the admin, and programs that accept JSON and no HTML to the API."""
+    accepted = request.headers.get("Accept", "")
+    is_program = "application/json" in accepted and "text/html" not in accepted
+    response = HttpResponseRedirect(f"{reverse('api-root')}/" if is_program else reverse("admin:index"))
+    patch_vary_headers(response, ["Accept"])
+    return response
 
 
 @csrf_exempt

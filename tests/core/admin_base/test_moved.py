@@ -59,6 +59,10 @@ def test_the_login_leads_in_and_its_limit_holds(client: Client, admin_user: Any)
     assert statuses == [200] * 10 + [429]
 
 
+def test_the_root_leads_to_it(client: Client) -> None:
+    assert client.get("/").headers["Location"] == "/ops/room/"
+
+
 def test_the_old_address_is_free(site: Client) -> None:
     for address in ("/admin/", "/admin/login/", "/admin/mengla/record/"):
         page = site.get(address)

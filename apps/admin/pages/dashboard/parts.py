@@ -22,7 +22,7 @@ from apps.core.storage import counters, mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.latency import LATENCY, histogram_of
 from apps.core.storage.redis import get_redis
-from apps.core.time_texts import instant_text
+from apps.core.time_texts import instant_text, stored_period_text
 from apps.mengla.dispatch.breaker_control import read_breaker
 from apps.mengla.dispatch.waiting import outside_window
 from apps.mengla.monitoring.hourly import SHOWN_HOURS, collections_by_hour
@@ -119,7 +119,7 @@ def _runs() -> Document:
             {
                 "id": str(run["_id"]),
                 "name": gettext(run["name"]),
-                "period": run["period"],
+                "period": stored_period_text(run["period"]),
                 "started_at": instant_text(run["started_at"]),
                 "progress": asdict(progress_of(run)),
                 "waiting": (waiting := obstacles.of(run)) and waiting.message,

@@ -25,6 +25,6 @@ _STATE = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("collector_admin", "0006_waiting_notices")]
+    dependencies = [("collector_admin", "0007_roles")]
 
     operations = [migrations.SeparateDatabaseAndState(state_operations=_STATE)]

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("collector_admin", "0007_silences")]
+    dependencies = [("collector_admin", "0008_silences")]
 
     operations = [
         migrations.AlterModelTable(name="alertnotice", table="alert_deliveries"),

@@ -1,0 +1,1 @@
+"""The dashboard: its parts, what needs attention, and where each number leads."""

@@ -29,7 +29,8 @@ from apps.mengla.management.run_commands import ORDER, FollowingCommand
 from apps.mengla.runs.planning import preview_plan
 from apps.panels.selectors import find_task
 from apps.panels.services import run_task
-from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.choices import Outcome
+from apps.sync_tasks.selectors import find_outcome
 
 _ALL = "all"
 _TONES = {
@@ -146,8 +147,9 @@ def _row(view: ScheduleView) -> tuple[object, ...]:
     schedule = view.schedule
     last: Any = view.last_run
     if last is not None:
-        status = RunStatus(last["status"])
-        began_at, outcome = last["started_at"], Toned(str(status.label), _TONES.get(status.value))
+        found = find_outcome(last)
+        tone = Tone.NOTICE if found is Outcome.COMPLETED_WITH_FAILURES else _TONES.get(last["status"])
+        began_at, outcome = last["started_at"], Toned(str(found.label), tone)
     elif not schedule.obeys_pause and schedule.last_task is not None:
         task = schedule.last_task
         labels = {"succeeded": _("succeeded"), "failed": _("failed"), "unfinished": _("not finished")}

@@ -19,7 +19,7 @@ from apps.core.stored_messages import HISTORY
 from apps.core.time_texts import instant_text
 from apps.mengla.runs.collect import Order
 from apps.panels import selectors, services
-from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.choices import RunStatus, Trigger, outcome_of
 from apps.sync_tasks.selectors import rows_of
 
 _LOOK, _START = "sync_tasks.view_synctask", "sync_tasks.change_synctask"
@@ -117,7 +117,7 @@ def _shown(view: selectors.TaskView) -> dict[str, Any]:
         if run is None
         else {
             "address": _address_of(str(run["_id"])),
-            "status": RunStatus(run["status"]).label,
+            "status": outcome_of(run["status"], failed=view.progress.failed if view.progress else 0).label,
             "started_at": instant_text(run["started_at"]),
             "percent": view.progress.percent if view.progress else 0,
         },

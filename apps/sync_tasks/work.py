@@ -70,6 +70,11 @@ class Failure:
     error_name: str = ""
     cat_name: str = ""
 
+    @property
+    def shown_period(self) -> str:
+        """The period as text for people."""
+        return stored_period_text(self.period)
+
 
 @dataclass(frozen=True, slots=True)
 class FailureReason:
@@ -78,11 +83,6 @@ class FailureReason:
     code: str
     name: str
     count: int
-
-    @property
-    def shown_period(self) -> str:
-        """The period as text for people."""
-        return stored_period_text(self.period)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def _at_rest(site: Stack) -> Iterator[None]:
 
 def test_the_grid_of_a_run_answers_what_failed_and_why(new_page: NewPage, site: Stack) -> None:
     watched = new_page()
-    site.simulator.set_knobs(execute_error_rate=0.5, execute_status=400, delay_seconds=0.3, concurrency=2)
+    site.simulator.set_knobs(execute_error_rate=0.5, execute_status=400, hang_seconds=1)
     page = start_task(watched, "quarterly_collect")
     run_id = run_id_of(page)
     page.evaluate("window.isTheSamePage = true")

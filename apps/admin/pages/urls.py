@@ -8,6 +8,7 @@ from apps.admin.pages import data, run_task
 from apps.admin.pages.coverage import fill as coverage_fill
 from apps.admin.pages.coverage import views as coverage
 from apps.admin.pages.dashboard import views as dashboard
+from apps.admin.pages.operations import confirm, overview, work
 
 urlpatterns: list[URLPattern] = [
     path("", dashboard.dashboard, name="index"),  # replaces the admin's own first page
@@ -20,5 +21,8 @@ urlpatterns: list[URLPattern] = [
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
     path("data/export/", data.export, name="collector_data_export"),
+    path("operations/", overview.operations_page, name="collector_operations"),
+    path("operations/collect/", work.collect, name="collector_operations_collect"),
+    path("operations/<slug:slug>/", confirm.operation, name="collector_operation"),
     path("run-task/", run_task.run_task_page, name="collector_run_task"),
 ]

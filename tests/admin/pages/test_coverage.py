@@ -304,7 +304,9 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     before = len(collections())
     page = site.get(CELL, ONE).content.decode()
     assert "fresh" in page and "Collected" in page
-    assert page.count("<tr>") == 1 + 5 + 1 + 1  # its figures, and the collection that has stored them
+    assert (
+        page.count("<tr>") == 1 + 5 + 2 + 2
+    )  # its figures, the collection that has stored them, its attempt
     assert 'name="period" value="202501"' in page
     told = site.get(CELL, ONE, **JSON).json()
     assert told["mark"] == "P"
@@ -335,6 +337,7 @@ def test_a_failed_cell_says_why_and_is_retried(site: Client) -> None:
     )
     assert "Nobody there &lt;b&gt;" in html
     assert f"/admin/mengla/collection/{failed['_id']}/change/" in html
+    assert "Attempts of the last collection" in html and "<td>Timed out</td>" in html
     assert ">Retry</button>" in html
     assert site.post(PLAN, ONE, **JSON).json()["mark"] == "Q"
     told = site.get(CELL, ONE, **JSON).json()

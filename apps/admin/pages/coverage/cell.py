@@ -35,6 +35,7 @@ from apps.mengla.queue import jobs
 from apps.mengla.queue.jobs import Enqueued
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.runs.collect import Selection
+from apps.mengla.store.attempts import attempts_of
 from apps.mengla.store.selectors import MAX_POSITION, UNUSABLE_ERRORS, find_records, query_of, queue_position
 from apps.mengla.words import ERRORS
 from apps.sync_tasks.selectors import find_run
@@ -86,6 +87,7 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
         "waiting": _standing(active) if state.is_under_way else None,
         "failure": _failure(last[0]) if state.is_failed and last else None,
         "collections": _rows(last, query),
+        "attempts": _attempts(last[0]) if last else [],
         "record": None if record is None else _described(query, record),
     }
 
@@ -95,9 +97,7 @@ def title_of(query: DataQuery) -> str:
     category = find_named(query.cat_id) if query.cat_id else None
     name = category.name if category else query.cat_id or _("All categories")
     if category is not None:
-        way = parents_of(category.cat_id)
-        names = [one.name for one in way] + [category.own_name]
-        name = " › ".join(names)
+        name = " › ".join(one.own_name for one in [*parents_of(category.cat_id), category])
     return f"{Action(query.action).label}, {name}, {period_text(query.start, query.end)}"
 
 
@@ -174,6 +174,14 @@ def _rows(collections: Sequence[Document], query: DataQuery) -> list[dict[str, A
             "runs": [(run_id, names.get(run_id) or run_id) for run_id in one["run_ids"][:_MAX_NAMED_RUNS]],
         }
         for one in collections
+    ]
+
+
+def _attempts(collection: Document) -> list[dict[str, Any]]:
+    """Return the attempts that the collection keeps, the newest first."""
+    return [
+        {"attempt": one, "at": instant_text(one.started_at or one.ended_at)}
+        for one in attempts_of(collection)
     ]
 
 

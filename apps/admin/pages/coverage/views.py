@@ -50,6 +50,10 @@ _ALREADY_COLLECTED = HISTORY.register(
 MAX_READ_SECONDS = 10.0
 RANGE = ("action", "granularity", "from", "to", "parent")
 _CELL = ("action", "category", "granularity", "period")
+_QUEUED = HISTORY.register("cell_queued", gettext_noop("Queued the collection of %(query)s."))
+_ALREADY_COLLECTED = HISTORY.register(
+    "cell_already_collected", gettext_noop("%(query)s is already being collected.")
+)
 
 
 @require_safe

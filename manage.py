@@ -19,17 +19,19 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
+
+    from apps.core.errors import ErrorCode
+    from apps.core.management.utility import BAD_ARGUMENTS, Utility, print_error
 
     try:
         _ = settings.ENV
     except ImproperlyConfigured as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        print_error(str(error), sys.argv)
+        return BAD_ARGUMENTS
     try:
         if sys.argv[1:2] and sys.argv[1] in _DJANGOS_WRITERS and not {"-h", "--help"} & set(sys.argv):
             _require_usable_database()
-        execute_from_command_line(sys.argv)
+        Utility(sys.argv).execute()
     except Exception as error:
         # Our own commands report an outage themselves; this is for Django's, such as createsuperuser.
         from apps.core.management.servers import no_response_message
@@ -37,7 +39,7 @@ def main() -> int:
 
         if "--traceback" in sys.argv or not (is_mongo_outage(error) or is_redis_outage(error)):
             raise
-        sys.stderr.write(f"{no_response_message(error)}\n")
+        print_error(no_response_message(error), sys.argv, code=ErrorCode.DEPENDENCY_UNAVAILABLE)
         return 1
     return 0
 
@@ -48,12 +50,14 @@ def _require_usable_database() -> None:
     from django.core.management.base import CommandError
 
     django.setup()
+    from apps.core.errors import ErrorCode
     from apps.core.management.database_state import require_usable_database
+    from apps.core.management.utility import print_error
 
     try:
         require_usable_database()
     except CommandError as error:
-        sys.stderr.write(f"CommandError: {error}\n")
+        print_error(str(error), sys.argv, code=ErrorCode.CONFLICT)
         sys.exit(1)
 
 

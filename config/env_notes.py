@@ -19,7 +19,7 @@ _SHOWN = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 
 def on_everything(process: Mapping[str, str], file_name: str, content: Content) -> list[str]:
-    """Return all notes; of names that nobody knows, only the file is judged: a process has many others."""
+    """Return all notes; unknown names are reported from the file only: a process has many other variables."""
     return [
         *_on_former_names(process, file_name, content),
         *_on_repeated_names(file_name, content),

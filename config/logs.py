@@ -13,8 +13,10 @@ import re
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from apps.core.storage.periodic_flush import PeriodicFlush
 from apps.core.unwanted import unwanted
@@ -101,6 +103,25 @@ def _escaped(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+_MARKET_ZONE = ZoneInfo("Asia/Shanghai")  # the settings cannot be read here, because they configure the logs
+
+
+def _shown_timestamp(timestamp: str, log_format: str) -> str:
+    """Return an instant as lines show it.
+
+    JSON has it in UTC, as it is noted. Lines for people have it in the market's time zone, as the results of
+    commands and the pages, with milliseconds.
+    """
+    if log_format == "json":
+        return timestamp
+    moment = datetime.fromisoformat(timestamp).astimezone(_MARKET_ZONE)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def _localize(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    return {**event, "timestamp": _shown_timestamp(event["timestamp"], "console")}
+
+
 # Applied to every event, of structlog and of the standard library's logging.
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -125,7 +146,7 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
         rendering: list[structlog.types.Processor] = (
             [structlog.processors.JSONRenderer(ensure_ascii=False)]
             if log_format == "json"
-            else [_escape_values, structlog.dev.ConsoleRenderer(colors=False), _escape_line]
+            else [_localize, _escape_values, structlog.dev.ConsoleRenderer(colors=False), _escape_line]
         )
         super().__init__(
             foreign_pre_chain=_SHARED,
@@ -152,7 +173,7 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
         return template % {
             "milliseconds": record.milliseconds,
             "request_id": record.request_id,
-            "timestamp": timestamp_of(record.created),
+            "timestamp": _shown_timestamp(timestamp_of(record.created), self._log_format),
         }
 
     def _template_of(self, repeated: RepeatedLine) -> str:
@@ -160,8 +181,9 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
         fields = fields_of(**repeated.facts, seconds=_SAMPLE_SECONDS, request_id=_SAMPLE_ID)
         sample = AccessRecord(logging.INFO, fields)
         line = self.format(sample).replace("%", "%%")
+        shown = sample.msg | {"timestamp": _shown_timestamp(sample.msg["timestamp"], self._log_format)}
         for name in ("timestamp", "milliseconds", "request_id"):
-            line = line.replace(str(sample.msg[name]), f"%({name})s")
+            line = line.replace(str(shown[name]), f"%({name})s")
         return line
 
 
@@ -174,7 +196,7 @@ _PLAIN_TEXT = re.compile(r"[A-Za-z0-9/._:-]*")
 _LEADING = ("timestamp", "level", "event", "logger")
 
 
-def _plain_line(fields: Mapping[str, Any], log_format: str) -> str | None:
+def _plain_line(fields: dict[str, Any], log_format: str) -> str | None:
     """Return the line of fields in which nothing needs to be scrubbed, escaped or quoted; else None."""
     template = _plain_template(log_format, tuple(fields), tuple(map(type, fields.values())))
     # One look at all texts together: what is plain in them is also plain in each of them.
@@ -185,7 +207,7 @@ def _plain_line(fields: Mapping[str, Any], log_format: str) -> str | None:
     for word, _, _ in _SECRET_TEXT:
         if word in lower:
             return None
-    return template % fields
+    return template % (fields | {"timestamp": _shown_timestamp(fields["timestamp"], log_format)})
 
 
 @lru_cache(maxsize=256)

@@ -294,7 +294,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AlertRuleEnum": "apps.admin.choices.AlertRule",
         "AlertSeverityEnum": "apps.admin.choices.Severity",
         "AlertStatusEnum": "apps.admin.choices.AlertStatus",
+        "AttemptOutcomeEnum": "apps.mengla.choices.AttemptOutcome",
         "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
+        "SyncTaskOutcomeEnum": "apps.sync_tasks.choices.Outcome",
         "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
     },
     "POSTPROCESSING_HOOKS": [
@@ -340,6 +342,7 @@ LANGUAGE_CODE = ENVIRONMENT.LANGUAGE_CODE  # when the client requests no support
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 TIME_ZONE = "Asia/Shanghai"
 BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")  # the market's day begins at midnight in this zone

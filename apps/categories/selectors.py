@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ _CAT_ID = re.compile(r"[1-9][0-9]{0,15}")
 _MAX_NAMED = 20
 _MAX_SHOWN_CHARACTERS = 20
 _MAX_LEVELS = 10
+_MAX_CANDIDATES = 10
+_SEPARATOR = ">"  # in names of level 2, behind the name of the parent
 
 
 def is_cat_id(text: str) -> bool:
@@ -102,6 +105,71 @@ class NamedCategory:
         """The Chinese name, else the Russian name, else the id."""
         return self.name_cn or self.name_ru or self.cat_id
 
+    @property
+    def own_name(self) -> str:
+        """The name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
+        return _own_part(self.name)
+
+
+def own_names(cat_ids: Iterable[str]) -> dict[str, str]:
+    """Return the short names of the categories that exist, by id."""
+    rows = Category.objects.filter(pk__in=list(cat_ids)).values_list("cat_id", "name_cn", "name_ru")
+    return {row[0]: NamedCategory(*row).own_name for row in rows}
+
+
+def resolve_categories(texts: Sequence[str], *, field: str) -> list[str]:
+    """Return the ids of categories that are given by id or by name, in their order.
+
+    A name is Chinese or Russian, in any case and any form of Unicode: the whole name, or its part behind the
+    parent's. Its beginning is enough if no other category begins like this. Digits are always an id.
+
+    :raises InvalidInput: for an ambiguous name, with the candidates; for unknown names and ids.
+    """
+    named = [text for text in texts if not (text.isascii() and text.isdecimal())]
+    rows = Category.objects.values_list("cat_id", "name_cn", "name_ru")  # level 1 first
+    categories = [NamedCategory(*row) for row in rows] if named else []
+    found: dict[str, str] = {}
+    for text in named:
+        candidates = _matching(text, categories)
+        if len(candidates) > 1:
+            listed = [f"{one.name} ({one.cat_id})" for one in candidates[:_MAX_CANDIDATES]]
+            message = _("%(name)s is ambiguous. It matches %(count)d categories: %(candidates)s.") % {
+                "name": text[:_MAX_SHOWN_CHARACTERS],
+                "count": len(candidates),
+                "candidates": ", ".join(listed + ["..."] * (len(candidates) > _MAX_CANDIDATES)),
+            }
+            raise InvalidInput(message, fields={field: [message]})
+        if candidates:
+            found[text] = candidates[0].cat_id
+    cat_ids = [found.get(text, text) for text in texts]
+    check_categories(cat_ids, field=field)
+    return cat_ids
+
+
+def _matching(text: str, categories: Sequence[NamedCategory]) -> list[NamedCategory]:
+    """Return the categories with this name, else those whose name begins like this."""
+    wanted = _comparable(text)
+    if not wanted:
+        return []
+    whole = [(one, [_comparable(name) for name in (one.name_cn, one.name_ru)]) for one in categories]
+    own = [(one, [_own_part(name) for name in names]) for one, names in whole]
+    for rows in (whole, own):
+        if same := [one for one, names in rows if wanted in names]:
+            return same
+    # With the name of a parent the whole names count; otherwise the name of a parent would be ambiguous.
+    rows = whole if _SEPARATOR in wanted else own
+    return [one for one, names in rows if any(name.startswith(wanted) for name in names)]
+
+
+def _comparable(name: str) -> str:
+    """Return the name in the one form in which names are compared."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return _SEPARATOR.join(" ".join(part.split()) for part in folded.split(_SEPARATOR))
+
+
+def _own_part(name: str) -> str:
+    return name.rpartition(_SEPARATOR)[2].strip()
+
 
 def list_named_children(parent_id: str) -> list[NamedCategory]:
     """Return the children of a category ("" for level 1) with their names, in the order of the file."""
@@ -121,6 +189,26 @@ def find_named(cat_id: str) -> NamedCategory | None:
         return None
     row = Category.objects.filter(cat_id=cat_id).values_list("cat_id", "name_cn", "name_ru").first()
     return None if row is None else NamedCategory(*row)
+
+
+def named_categories(cat_ids: Iterable[str]) -> dict[str, NamedCategory]:
+    """Return the categories that exist among these ids, by id, with one lookup."""
+    known = {cat_id for cat_id in cat_ids if is_cat_id(cat_id)}
+    rows = Category.objects.filter(cat_id__in=sorted(known)) if known else Category.objects.none()
+    return {row[0]: NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")}
+
+
+def find_cat_ids(text: str) -> list[str]:
+    """Return the id of the category that the text names, or of those whose names contain it."""
+    if is_cat_id(text):
+        return [text]
+    wanted = text.casefold()
+    categories = [one for root, children in list_named_tree() for one in (root, *children)]
+    return [
+        one.cat_id
+        for one in categories
+        if wanted in one.name_cn.casefold() or wanted in one.name_ru.casefold()
+    ]
 
 
 def parents_of(cat_id: str) -> list[NamedCategory]:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import total_ordering
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from apps.core.errors import InvalidInput
 
@@ -39,7 +39,13 @@ class Granularity(StrEnum):
     QUARTER = "quarter"
     YEAR = "year"
 
+    @property
+    def label(self) -> str:
+        """The name in the current language, for use within a sentence."""
+        return _(self.value)
 
+
+_LABELS = (gettext_noop("day"), gettext_noop("month"), gettext_noop("quarter"), gettext_noop("year"))
 # Other apps add names while they load.
 _granularity_by_name = {granularity.value: granularity for granularity in Granularity}
 
@@ -170,7 +176,7 @@ def parse_period(text: object, granularity: Granularity | None = None) -> Period
         raise PeriodError(_unreadable(text, granularity))
     if granularity is not None and form != granularity:
         message = _("%(text)s is a %(form)s, but a %(granularity)s is needed here: use %(examples)s")
-        facts = {"text": _shown(text), "form": form, "granularity": granularity}
+        facts = {"text": _shown(text), "form": form.label, "granularity": granularity.label}
         raise PeriodError(message % (facts | {"examples": _EXAMPLES[granularity]}))
     return Period(form, key)
 
@@ -193,8 +199,8 @@ def parse_bound(text: object, granularity: Granularity, *, is_end: bool) -> Peri
             if is_end
             else _("%(text)s is not the first day of a %(granularity)s: use %(period)s or %(wanted)s")
         )
-        facts = {"text": _shown(text), "granularity": granularity, "period": period.dashed, "wanted": wanted}
-        raise PeriodError(message % facts)
+        facts = {"text": _shown(text), "granularity": granularity.label, "period": period.dashed}
+        raise PeriodError(message % (facts | {"wanted": wanted}))
     return period
 
 
@@ -284,7 +290,9 @@ def _fields(names: tuple[str, str] | None, message: str, *, is_end: bool) -> dic
 
 def period_of(day: date, granularity: Granularity) -> Period:
     """Return the period of ``granularity`` that contains the calendar day."""
-    day = _calendar_day(day)
+    # To Python a datetime is a date, but its day depends on the time zone: use market_clock.
+    if isinstance(day, datetime):
+        raise TypeError("a calendar day is needed, not a datetime")
     match granularity:
         case Granularity.DAY:
             key = f"{day.year:04}{day.month:02}{day.day:02}"
@@ -309,8 +317,8 @@ def count_periods(start: Period, end: Period) -> int:
             "The range starts with a %(first)s (%(start)s) and ends with a %(last)s (%(end)s): "
             "both must have the same granularity"
         )
-        facts = {"first": start.granularity, "start": start.dashed}
-        raise PeriodError(message % (facts | {"last": end.granularity, "end": end.dashed}))
+        facts = {"first": start.granularity.label, "start": start.dashed}
+        raise PeriodError(message % (facts | {"last": end.granularity.label, "end": end.dashed}))
     if end < start:
         message = _("The range starts at %(start)s, after its end %(end)s.")
         raise PeriodError(message % {"start": start.dashed, "end": end.dashed})
@@ -370,20 +378,13 @@ def _at_index(index: int, granularity: Granularity) -> Period:
     return period_of(first, granularity)
 
 
-def _calendar_day(day: date) -> date:
-    # To Python a datetime is a date, but its day depends on the time zone: use market_clock.
-    if isinstance(day, datetime):
-        raise TypeError("a calendar day is needed, not a datetime")
-    return day
-
-
 def _unreadable(text: object, granularity: Granularity | None) -> str:
     if granularity is None:
-        forms = "; ".join(f"{name}: {example}" for name, example in _EXAMPLES.items())
+        forms = "; ".join(f"{name.label}: {example}" for name, example in _EXAMPLES.items())
         message = _("%(text)s is not a period of the years %(first)d to %(last)d: use %(forms)s")
         return message % {"text": _shown(text), "first": MIN_YEAR, "last": MAX_YEAR, "forms": forms}
     message = _("%(text)s is not a %(granularity)s of the years %(first)d to %(last)d: use %(examples)s")
-    facts = {"text": _shown(text), "granularity": granularity, "first": MIN_YEAR, "last": MAX_YEAR}
+    facts = {"text": _shown(text), "granularity": granularity.label, "first": MIN_YEAR, "last": MAX_YEAR}
     return message % (facts | {"examples": _EXAMPLES[granularity]})
 
 

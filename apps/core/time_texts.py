@@ -1,6 +1,7 @@
-"""Durations and instants: the seconds between two instants, and both as text for people.
+"""Periods, durations and instants as text for people, and the seconds between two instants.
 
-The texts are in the current language and the market's time zone.
+The texts are in the current language and the market's time zone. What Django formats itself, such
+as a date column of the admin, has the same style by ``config/formats``.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from apps.core import market_clock
+from apps.core.periods import Period, PeriodError, parse_period
 
 NOTHING = "-"  # as Django's admin shows an empty value
+RANGE_SIGN = "~"  # between the two keys of a stored range of periods
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -52,3 +55,21 @@ def clock_text(instant: datetime, *, has_seconds: bool = False) -> str:
 def instant_text(instant: datetime | None) -> str:
     """Return an instant to the second, such as ``2025-06-01 12:30:00``; one without a zone is UTC."""
     return NOTHING if instant is None else f"{market_clock.local(instant):%Y-%m-%d %H:%M:%S}"
+
+
+def period_text(start: Period, end: Period | None = None) -> str:
+    """Return a period, such as ``2025-06``, or a range of periods, such as ``2025-06 to 2025-09``."""
+    if end is None or end == start:
+        return start.dashed
+    return _("%(start)s to %(end)s") % {"start": start.dashed, "end": end.dashed}
+
+
+def stored_period_text(text: str) -> str:
+    """Return a stored period, such as ``202506`` or ``202506~202509``, as :func:`period_text` does.
+
+    Any other text, such as one of an older version, is returned as it is.
+    """
+    try:
+        return period_text(*(parse_period(key) for key in text.split(RANGE_SIGN, 1)))
+    except PeriodError:
+        return text

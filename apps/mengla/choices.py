@@ -76,6 +76,19 @@ class EmptyReason(models.TextChoices):
     MISSING_POINT = "missing_point", _("The trend lacks this period")
 
 
+class AttemptOutcome(models.TextChoices):
+    """How one attempt at a collection ended."""
+
+    IN_PROGRESS = "in_progress", _("In progress")
+    ANSWERED = "answered", _("Answered")
+    ANSWERED_LATE = "answered_late", _("Answered late")  # to an attempt that had ended before
+    EMPTY = "empty", _("Empty")
+    FAILED = "failed", _("Failed")
+    TIMED_OUT = "timed_out", _("Timed out")
+    REFUSED = "refused", _("Not accepted")  # by the service; such an attempt does not count
+    NOT_SENT = "not_sent", _("Not sent, stored meanwhile")
+
+
 class CollectionError(models.TextChoices):
     """Why a collection, or one attempt at it, failed."""
 

@@ -20,9 +20,10 @@ from apps.core.api.serializers import (
     UrlIntegerField,
 )
 from apps.core.errors import InvalidInput
-from apps.mengla.choices import Action, CollectionStatus
+from apps.mengla.choices import Action, AttemptOutcome, CollectionStatus
 from apps.mengla.queries.freshness import freshness_of
 from apps.mengla.reading.read import MAX_WAIT_SECONDS
+from apps.mengla.store.attempts import Attempt, attempts_of
 from apps.mengla.words import ERRORS
 from apps.sync_tasks.responses import WaitingSerializer
 
@@ -157,6 +158,32 @@ class FiguresQuerySerializer(FiguresBodySerializer):
     action = serializers.ChoiceField(choices=Action.choices)
 
 
+class AttemptSerializer(serializers.Serializer[Any]):
+    """One attempt at a collection."""
+
+    started_at = serializers.DateTimeField(allow_null=True, help_text="Null for a late answer.")
+    ended_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is in progress.")
+    seconds = serializers.FloatField(allow_null=True)
+    outcome = serializers.ChoiceField(choices=AttemptOutcome.choices)
+    reason = serializers.CharField(
+        allow_null=True, help_text="The code of the error, or why the answer was empty."
+    )
+    message = serializers.CharField(allow_null=True)
+    execution_id = serializers.CharField(allow_null=True)
+
+    def to_representation(self, instance: Attempt) -> dict[str, Any]:
+        """Return the attempt by name; instants are UTC."""
+        return {
+            "started_at": instance.started_at,
+            "ended_at": instance.ended_at,
+            "seconds": instance.seconds,
+            "outcome": instance.outcome.value,
+            "reason": instance.reason or None,
+            "message": instance.message or None,
+            "execution_id": instance.execution_id or None,
+        }
+
+
 class CollectionSerializer(serializers.Serializer[Any]):
     """The state of a collection."""
 
@@ -175,6 +202,7 @@ class CollectionSerializer(serializers.Serializer[Any]):
     refused_since = serializers.DateTimeField(
         allow_null=True, help_text="When it first did not take it, since the last failed attempt."
     )
+    attempt_log = AttemptSerializer(many=True, help_text="The newest attempts, the newest first.")
     error = serializers.CharField(source="error_code", allow_null=True)
     error_message = serializers.CharField(allow_null=True)
     empty_reason = serializers.CharField(allow_null=True)
@@ -201,6 +229,7 @@ class CollectionSerializer(serializers.Serializer[Any]):
             "attempts": instance["attempts"],
             "refusals": instance.get("refusals", 0),
             "refused_since": instance.get("refused_since"),
+            "attempt_log": AttemptSerializer(attempts_of(instance), many=True).data,
             "error": instance["error_code"] or None,
             "error_message": ERRORS.shown(instance) or None,
             "empty_reason": instance["empty_reason"] or None,

@@ -71,7 +71,9 @@ BODY_NO_JSON = ERRORS.register(
 NO_RESULT = ERRORS.register(
     "no_result", gettext_noop("The execution ended, but its answer has no result: %(detail)s")
 )
-NO_OBJECT = ERRORS.register("no_object", gettext_noop("%(kind)s instead of an object or a list"))
+NO_OBJECT = ERRORS.register(
+    "no_object", gettext_noop("%(kind)s instead of an object or a list"), words=["kind"]
+)
 TOO_WRAPPED = ERRORS.register(
     "too_wrapped", gettext_noop("The result is wrapped more than %(count)d levels deep")
 )
@@ -80,11 +82,12 @@ NO_JSON = ERRORS.register("no_json", gettext_noop("Text that is not JSON instead
 NO_DISTRIBUTION = ERRORS.register(
     "no_distribution", gettext_noop("A list instead of the four lists of the distribution")
 )
-NO_ROWS = ERRORS.register("no_rows", gettext_noop("%(kind)s instead of a list of rows"))
-NO_ROW = ERRORS.register("no_row", gettext_noop("%(kind)s instead of a row"))
+NO_ROWS = ERRORS.register("no_rows", gettext_noop("%(kind)s instead of a list of rows"), words=["kind"])
+NO_ROW = ERRORS.register("no_row", gettext_noop("%(kind)s instead of a row"), words=["kind"])
 NO_PERIOD = ERRORS.register(
     "no_period",
     gettext_noop("%(count)d of %(total)d trend points have no readable %(granularity)s: %(points)s"),
+    words=["granularity"],
 )
 NOT_WRITABLE = ERRORS.register("not_writable", gettext_noop("The value cannot be written as JSON: %(error)s"))
 NOT_STORABLE = ERRORS.register("not_storable", gettext_noop("The data cannot be stored: %(error)s"))

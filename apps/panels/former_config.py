@@ -1,4 +1,4 @@
-"""Reads the panel configuration of the former program as a change of ours; it is pure."""
+"""Converts the panel configuration of the former program into a change of this product's; it is pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.core.errors import InvalidInput
 from apps.panels.choices import ModuleId
 
-# The former program's names and types, and the fields of ours.
+# The former program's names and types, and this product's fields.
 _MODULE_FIELDS: dict[str, tuple[str, type]] = {
     "name": ("name", str),
     "enabled": ("is_enabled", bool),

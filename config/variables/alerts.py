@@ -86,6 +86,6 @@ class AlertVariables:
         parsers.bearer_key,
         default="",
         example="(32 random characters)",
-        help="Bearer token that /metrics requires. Unset: nobody can read /metrics.",
+        help="Bearer token that /metrics requires. Unset: /metrics is closed.",
         is_secret=True,
     )

@@ -127,8 +127,8 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables):
         parsers.text_of(
             min_length=32,
             why=(
-                "whoever guesses a shorter key can make valid tokens of every user. Set a new one, or remove "
-                "the variable to sign with SECRET_KEY; users log in again"
+                "an attacker who guesses a shorter key can make valid tokens for any user. Set a new "
+                "one, or remove the variable to sign with SECRET_KEY; users log in again"
             ),
         ),
         example="(50 random characters)",

@@ -1,4 +1,4 @@
-"""`manage.py list_former_tokens`: what to mint anew, without the tokens themselves."""
+"""`manage.py list_former_tokens`: which tokens to create again, without the tokens themselves."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_list_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = listed(monkeypatch, *tokens)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
-        "Mint these anew, with POST /api/auth/generate-token:",
+        "Create these tokens again with POST /api/auth/generate-token:",
         "label  expires_hours",
         "api             8760  was permanent; this is the longest lifetime",
         "old                0  has expired",

@@ -112,7 +112,7 @@ def measure() -> Iterator[Row]:
     """Yield seconds and memory of each run."""
     fill(COLLECTION, DOCUMENTS)
     try:
-        for label, arguments in (("dry run", ()), ("--apply", ("--apply",)), ("again", ("--apply",))):
+        for label, arguments in (("dry run", ("--dry-run",)), ("--yes", ("--yes",)), ("again", ("--yes",))):
             run = run_command(COLLECTION, *arguments)
             name = f"remove_duplicates, {DOCUMENTS:,} documents, {label}"
             yield Row(f"{name}: duplicates", run.told["duplicates"])

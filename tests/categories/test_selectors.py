@@ -10,7 +10,7 @@ from apps.categories import selectors
 from apps.categories.errors import CategoryNotFound
 from apps.categories.models import Category
 from apps.core.errors import InvalidInput
-from tests.factories.categories import make_full_size_tree, make_tree, store_tree
+from tests.factories.categories import make_full_size_tree, make_node, make_tree, store_tree
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -93,3 +93,86 @@ def test_only_some_of_many_unknown_ids_are_named() -> None:
     with pytest.raises(InvalidInput) as caught:
         selectors.check_categories([str(number) for number in range(5000, 9000)], field="catId")
     assert len(caught.value.message) < 300
+
+
+# --- Categories by name ---------------------------------------------------------------------------
+
+
+def store_named() -> None:
+    """Level 1: 10 住宅和花园, 20 鞋类, 30 鞋. Level 2: 11 厨房, 12 厨具 and 13 其他 of 10, 21 其他 of 20."""
+    names = [
+        (10, None, "住宅和花园", "Дом и сад"),
+        (11, 10, "住宅和花园>厨房", "Дом и сад > Кухня"),
+        (12, 10, "住宅和花园>厨具", "Дом и сад>Посуда"),
+        (13, 10, "住宅和花园>其他", "Дом и сад>Другое"),
+        (20, None, "鞋类", "Обувь"),
+        (21, 20, "鞋类>其他", "Обувь>Другое"),
+        (30, None, "鞋", "Shoes ﬁne"),
+    ]
+    nodes = [
+        make_node(cat_id, level1_id=parent, catNameCn=cn, catName=ru) for cat_id, parent, cn, ru in names
+    ]
+    tree = [{**node, "children": []} for node in nodes if node["catId2"] == 0]
+    for node in nodes:
+        for root in tree:
+            if node["catId2"] and node["catId1"] == root["catId"]:
+                root["children"].append(node)
+    store_tree(tree)
+
+
+@pytest.mark.parametrize(
+    ("text", "cat_id"),
+    [
+        ("10", "10"),
+        ("住宅和花园", "10"),  # the whole name of level 1; it begins those of its children, too
+        ("住宅", "10"),
+        ("дом И САД", "10"),
+        ("住宅和花园>厨房", "11"),
+        ("住宅和花园 ＞ 厨房", "11"),
+        ("дом и  сад>кухня", "11"),
+        ("厨房", "11"),
+        ("Пос", "12"),
+        ("обувь", "20"),
+        ("鞋类>其", "21"),
+        ("鞋", "30"),
+        ("shoes fine", "30"),  # the name has a ligature
+        ("SHOES", "30"),
+    ],
+)
+def test_a_category_by_name(text: str, cat_id: str) -> None:
+    store_named()
+    assert selectors.resolve_categories([text, "10"], field="category") == [cat_id, "10"]
+
+
+@pytest.mark.parametrize(
+    ("text", "candidates"),
+    [
+        ("厨", ["住宅和花园>厨房 (11)", "住宅和花园>厨具 (12)"]),
+        ("其他", ["住宅和花园>其他 (13)", "鞋类>其他 (21)"]),
+        ("住宅和花园>", ["住宅和花园>厨房 (11)", "住宅和花园>厨具 (12)", "住宅和花园>其他 (13)"]),
+    ],
+)
+def test_an_ambiguous_name_lists_its_candidates(text: str, candidates: list[str]) -> None:
+    store_named()
+    with pytest.raises(InvalidInput) as caught:
+        selectors.resolve_categories([text], field="category")
+    told = f"{text} is ambiguous. It matches {len(candidates)} categories: {', '.join(candidates)}."
+    assert caught.value.fields == {"category": [told]}
+
+
+@pytest.mark.parametrize("text", [*(one for one in ODD_IDS if one), "花园", "11 厨房", ">", "*", "1" * 20])
+def test_unknown_names_are_refused(text: str) -> None:
+    store_named()
+    with pytest.raises(InvalidInput, match="There is no such category"):
+        selectors.resolve_categories(["10", text], field="category")
+
+
+def test_of_many_candidates_the_first_are_listed() -> None:
+    store_tree(make_tree(level1_count=30, child_count=0))
+    with pytest.raises(InvalidInput, match=r"matches 30 categories: .*, \.\.\.\.$"):
+        selectors.resolve_categories(["类目"], field="category")
+
+
+def test_short_names() -> None:
+    store_named()
+    assert selectors.own_names(["11", "20", "99"]) == {"11": "厨房", "20": "鞋类"}

@@ -5,12 +5,13 @@ When the catalogue is behind the sources, ``bin/messages`` brings it in line and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from django.apps import apps as django_apps
 from django.contrib import admin
 from django.db.models import Choices, Field
@@ -56,6 +57,60 @@ def test_the_compiled_catalogue_is_that_of_the_readable_one() -> None:
 
 def test_the_glossary_fixes_the_words_of_the_product(stored: Catalog) -> None:
     assert catalogue.glossary(stored).items() >= {"sync task": "同步任务", "category": "类目"}.items()
+
+
+# Each thing has one name: the first is retired, the second is in use.
+RETIRED_TERMS = {
+    "计划任务": "定时任务",
+    "采集队列": "采集任务",
+    "采集作业": "采集任务",
+    "没有此采集": "找不到该采集任务",
+    "像普通读取": "会自动采集",
+    "新鲜": "最新, 有效期至",
+    "补采": "补齐",
+    "下级类目": "子类目",
+    "执行编号": "执行 ID",
+    "断路器": "熔断器",
+}
+_HAN, _FULL_WIDTH, _COUNTED = (
+    "[\u4e00-\u9fff]",
+    "[，。：；！？、（）“”]",
+    "定时任务|采集任务|同步任务|类目|周期|记录",
+)
+# In these rules, № stands for the placeholder of a number and ◊ for one of a text.
+CHINESE_FAULTS = {
+    "no measure word between a number and its noun": f"№ ?(?:{_COUNTED})",
+    "no space between Chinese and Latin letters or digits": f"{_HAN}[A-Za-z0-9]|[A-Za-z0-9]{_HAN}",
+    "no space beside a number": f"{_HAN}№|№{_HAN}",
+    "a space beside a full-width sign": f" {_FULL_WIDTH}|{_FULL_WIDTH} .",
+    "a half-width sign in Chinese": f"{_HAN}[,:;!?()]|[,;!?]{_HAN}",
+}
+
+
+def chinese_texts(messages: Iterable[Message]) -> Iterator[str]:
+    for message in messages:
+        if not message.id:  # the header, which has the glossary
+            continue
+        yield from message.string if isinstance(message.string, tuple) else [message.string]
+
+
+@pytest.mark.parametrize("term", RETIRED_TERMS)
+def test_retired_terms_are_not_in_the_catalogue(stored: Catalog, term: str) -> None:
+    found = [text for text in chinese_texts(stored) if term in text]
+    assert found == [], f"say {RETIRED_TERMS[term]}"
+
+
+@pytest.mark.parametrize("fault", CHINESE_FAULTS)
+def test_chinese_is_typeset_by_one_rule(stored: Catalog, fault: str) -> None:
+    rule = re.compile(CHINESE_FAULTS[fault])
+
+    def is_wrong(text: str) -> bool:
+        numbered = re.sub(r"%(?:\(\w+\))?[\d.]*[dfg]", "№", text)
+        return rule.search(re.sub(r"%(?:\(\w+\))?[a-z]|\{\w*\}", "◊", numbered)) is not None
+
+    # Cron expressions in words are written like dates, without spaces: 每年1、4月2日 03:00.
+    texts = chinese_texts(message for message in stored if message.context != "cron")
+    assert [text for text in texts if is_wrong(text)] == []
 
 
 def fault_of(original: str, translation: str, **facts: Any) -> list[str]:

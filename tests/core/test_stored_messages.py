@@ -30,7 +30,7 @@ def kept(messages: Messages, text: str) -> dict[str, Any]:
             words.ERRORS,
             words.SOME_FAILED(failed=3, total=10),
             "3 of 10 collections failed.",
-            "10 次采集中有 3 次失败。",
+            "10 个采集任务中有 3 个失败。",
         ),
         (words.ERRORS, words.CANCELLED_BY(user="ana (x)"), "Cancelled by ana (x).", "已被 ana (x) 取消。"),
         (words.ERRORS, words.CANCELLED_BY(user="100%s"), "Cancelled by 100%s.", "已被 100%s 取消。"),
@@ -53,6 +53,18 @@ def kept(messages: Messages, text: str) -> dict[str, Any]:
             collection_words.NO_SUCH_TASK(name="萌拉"),
             "The collection service has no task named '萌拉'.",
             "采集服务没有名为 '萌拉' 的任务。",
+        ),
+        (
+            collection_words.ERRORS,
+            collection_words.NO_PERIOD(count=1, total=12, granularity="month", points="2025/06"),
+            "1 of 12 trend points have no readable month: 2025/06",
+            "12 个趋势点中有 1 个的周期（月）无法读取：2025/06",
+        ),
+        (
+            collection_words.ERRORS,
+            collection_words.NO_ROWS(kind="A text"),
+            "A text instead of a list of rows",
+            "此处应为数据行的列表，实际收到：文本",
         ),
     ],
 )

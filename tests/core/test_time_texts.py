@@ -6,9 +6,17 @@ import ast
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.utils import translation
+from django.utils import formats, timezone, translation
 
-from apps.core.time_texts import clock_text, duration_text, instant_text, seconds_between
+from apps.core.periods import parse_period
+from apps.core.time_texts import (
+    clock_text,
+    duration_text,
+    instant_text,
+    period_text,
+    seconds_between,
+    stored_period_text,
+)
 from tests.contract.test_imports import APPS, sources
 
 
@@ -52,6 +60,47 @@ def test_an_instant_is_shown_in_the_time_of_the_market() -> None:
     instant = datetime(2025, 5, 31, 16, 5, 6, 7, tzinfo=UTC)
     assert instant_text(instant) == instant_text(instant.replace(tzinfo=None)) == "2025-06-01 00:05:06"
     assert instant_text(None) == "-"
+
+
+@pytest.mark.parametrize("language", ["en", "en-us", "zh-hans"])
+def test_what_django_writes_has_the_same_style(language: str) -> None:
+    instant = datetime(2026, 11, 30, 2, 3, tzinfo=UTC)
+    with translation.override(language):
+        local = timezone.localtime(instant)
+        assert formats.localize(local) == instant_text(instant) == "2026-11-30 10:03:00"
+        assert (
+            formats.localize(local.date()) == formats.date_format(local, "SHORT_DATE_FORMAT") == "2026-11-30"
+        )
+        assert formats.localize_input(local.date()) == "2026-11-30"
+        assert formats.localize_input(local.time()) == "10:03:00"
+
+
+@pytest.mark.parametrize(
+    ("stored", "english", "chinese"),
+    [
+        ("20261031", "2026-10-31", "2026-10-31"),
+        ("202610", "2026-10", "2026-10"),
+        ("2026Q3", "2026-Q3", "2026-Q3"),
+        ("2026", "2026", "2026"),
+        ("202511~202610", "2025-11 to 2026-10", "2025-11 至 2026-10"),
+        ("20251101~20261031", "2025-11-01 to 2026-10-31", "2025-11-01 至 2026-10-31"),
+        ("202610~202610", "2026-10", "2026-10"),
+        ("", "", ""),
+        ("202613", "202613", "202613"),
+        ("202511~", "202511~", "202511~"),
+        ("last <week>", "last <week>", "last <week>"),
+    ],
+)
+def test_a_stored_period_is_shown_with_dashes(stored: str, english: str, chinese: str) -> None:
+    assert stored_period_text(stored) == english
+    with translation.override("zh-hans"):
+        assert stored_period_text(stored) == chinese
+
+
+def test_a_range_of_one_period_is_that_period() -> None:
+    first, last = parse_period("202511"), parse_period("202610")
+    assert period_text(first) == period_text(first, first) == "2025-11"
+    assert period_text(first, last) == "2025-11 to 2026-10"
 
 
 def test_no_duration_is_negative() -> None:

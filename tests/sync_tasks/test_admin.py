@@ -76,7 +76,7 @@ def test_pages_show_the_run(site: Client) -> None:
         assert response.status_code == 200, path
         page = response.content.decode()
         assert "&lt;b&gt;补采&lt;/b&gt;" in page
-        assert "202506" in page
+        assert "2025-06" in page
     for path in pages[2:]:
         assert "Otherwise" not in site.get(path).content.decode()
 
@@ -103,7 +103,7 @@ def test_live_numbers_move_until_the_run_has_ended(site: Client, work: FakeWork)
     assert live(site, run_id)[run_id]["percent"] == 100.0
     end(run_id, Counts(total=4, completed=3, failed=1))
     after = live(site, run_id)[run_id]
-    assert (after["is_running"], after["status"], after["failed"]) == (False, "Completed", 1)
+    assert (after["is_running"], after["status"], after["failed"]) == (False, "Completed with failures", 1)
 
 
 def test_runs_that_are_gone_are_left_out_of_the_live_numbers(site: Client, work: FakeWork) -> None:
@@ -127,7 +127,9 @@ def test_failures_are_grouped_by_reason(site: Client, work: FakeWork) -> None:
     run_id = start_planned()
     work.failed = failures("timeout", "rejected", "timeout")
     page = text(site, f"{LIST}{run_id}/change/")
-    assert "<li>2 × timeout</li><li>1 × rejected</li>" in page
+    link = '<a class="collector-link" href="?reason={}#collections">{}</a>'
+    told = [f"<li>{count} × {link.format(why, why)}</li>" for count, why in ((2, "timeout"), (1, "rejected"))]
+    assert "".join(told) in page
     assert page.count("<i>broken</i>") == 3  # unescaped by this test, not by the page
     assert "<i>broken" not in site.get(f"{LIST}{run_id}/change/").content.decode()
 
@@ -284,7 +286,7 @@ def test_a_run_with_failures_is_no_full_success(site: Client) -> None:
     good, bad = (end(start_planned(task_id)) for task_id in ("daily_collect", "fill"))
     change(bad, totals={"total": 2, "completed": 1, "failed": 1, "empty": 0, "cancelled": 0})
     told = live(site, good, bad)
-    assert [told[one]["status"] for one in (good, bad)] == ["Completed", "Completed"]
+    assert [told[one]["status"] for one in (good, bad)] == ["Completed", "Completed with failures"]
     assert [told[one]["colour"] for one in (good, bad)] == ["success", "warning"]
 
 
@@ -292,5 +294,5 @@ def test_the_lists_of_failures_are_told_when_they_are_asked_for(site: Client) ->
     run_id = start_planned()
     assert "pieces" not in live(site, run_id)[run_id]
     (told,) = site.get(f"{LIST}live/", {"ids": run_id, "pieces": "yes"}).json()["runs"]
-    assert set(told["pieces"]) == {"reasons", "failures"}
+    assert set(told["pieces"]) == {"reasons", "failures", "kinds", "collections"}
     assert all(f'data-run="{run_id}"' in html_ for html_ in told["pieces"].values())

@@ -1,4 +1,4 @@
-"""Access to ``/metrics``: clients that send METRICS_TOKEN, and nobody without one.
+"""Access to ``/metrics``: only clients that send METRICS_TOKEN.
 
 The address of a client decides nothing: a proxy on this machine has the same one as a client on it.
 """

@@ -171,7 +171,9 @@ def _shown(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
 def _is_text_kept(given: Mapping[str, str]) -> bool:
     text = given.get("text", "")
     if text not in ("", "1"):
-        raise InvalidInput(_("The input is not valid."), fields={"text": [_("Use 1, or leave it out.")]})
+        raise InvalidInput(
+            _("The input is not valid."), fields={"text": [_("Use 1, or omit this parameter.")]}
+        )
     return text == "1"
 
 

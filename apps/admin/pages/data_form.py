@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.matrix import DEFAULT_PERIODS
+from apps.admin.pages.coverage.filters import DEFAULT_PERIODS
 from apps.categories.selectors import NamedCategory, find_named, list_named_children, parents_of
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, PeriodError, parse_granularity, previous_closed_period
-from apps.core.time_texts import instant_text
+from apps.core.time_texts import instant_text, period_text, stored_period_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.queue_state import list_recent_records
 from apps.mengla.queries.parameters import DataQuery, build_query
@@ -94,7 +94,7 @@ def recent_records() -> list[dict[str, Any]]:
                 "address": address_of("admin:collector_data", parameters),
                 "action": Action(action).label,
                 "category": category.name if category else cat_id,
-                "period": period_key,
+                "period": stored_period_text(period_key),
                 "is_empty": record["is_empty"],
                 "collected_at": instant_text(record["collected_at"]),
             }
@@ -106,8 +106,9 @@ def heading_of(query: DataQuery) -> str:
     """Return the heading of the figures: data set, category and periods."""
     category = find_named(query.cat_id) if query.cat_id else None
     name = category.name if category else query.cat_id or _("All categories")
-    period = f"{query.start.dashed} – {query.end.dashed}" if query.is_trend else query.start.dashed
-    return f"{Action(query.action).label}, {name}, {period}"
+    period = period_text(query.start, query.end)
+    names = {"data_set": Action(query.action).label, "category": name, "period": period}
+    return _("%(data_set)s, %(category)s, %(period)s") % names
 
 
 def parameters_of(query: DataQuery) -> dict[str, str]:

@@ -67,7 +67,7 @@ def xlsx(name: str, tables: Sequence[Table], *, about: Iterable[tuple[str, str]]
     for facts in about:
         sheet.append([_cell(sheet, fact) for fact in facts])
     if cut:
-        note = _("%(count)d, to the %(limit)d characters that a cell can hold; a CSV file has them whole")
+        note = _("%(count)d, to the %(limit)d characters that a cell can hold; a CSV file has the full text")
         facts = (_("Cut texts"), note % {"count": cut, "limit": _MAX_CELL_TEXT})
         sheet.append([_cell(sheet, fact) for fact in facts])
     content = io.BytesIO()

@@ -10,18 +10,20 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from apps.admin.pages.access import page, staff_view
-from apps.core.admin_base.operations import note_history
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, NotFound
+from apps.core.stored_messages import HISTORY
 from apps.core.time_texts import instant_text
 from apps.mengla.runs.collect import Order
 from apps.panels import selectors, services
 from apps.sync_tasks.choices import RunStatus, Trigger
 
 _LOOK, _START = "sync_tasks.view_synctask", "sync_tasks.change_synctask"
+_STARTED = HISTORY.register("run_started", gettext_noop("Started manually."))
 
 
 @staff_view(sees=_LOOK)
@@ -40,10 +42,15 @@ def run_task_page(request: HttpRequest) -> HttpResponse:
             raise PermissionDenied
         return _ask(request, request.GET["task"])
     context = {
-        "tasks": [_shown(view) for view in selectors.list_tasks()],
+        "tasks": shown_tasks(),
         "may_start": may(request, _START),
     }
     return page(request, "run_task.html", context, title=_("Run a task"))
+
+
+def shown_tasks() -> list[dict[str, Any]]:
+    """Return the tasks with their last runs, as the template shows them."""
+    return [_shown(view) for view in selectors.list_tasks()]
 
 
 def _confirmation(request: HttpRequest, task_id: str) -> HttpResponse | None:
@@ -95,9 +102,9 @@ def _start(request: HttpRequest, task_id: str) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
         return HttpResponseRedirect(reverse("admin:collector_run_task"))
-    text = _("Started manually.")
-    note_history(request, django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id), text)
-    messages.success(request, text)
+    told = _STARTED()
+    note_history(request, django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id), told)
+    messages.success(request, HISTORY.translated(told))
     return HttpResponseRedirect(_address_of(run_id))
 
 

@@ -237,7 +237,7 @@ def _letters(name: str) -> str:
 class ReusingSerializer(ExactSerializer):
     """Validates with fields that are made once per class; DRF copies all fields for each request.
 
-    A field that the data does not have is not validated, because what comes of it is known, too. Data that is
+    A field that the data does not have is not validated, because its result is known, too. Data that is
     not valid is validated again with fields of its own: a message is in the language of the request that uses
     it first. A field must not depend on the request (``context``, ``partial``) or have another source than
     its name, and the class must not have methods ``validate_<field>``.

@@ -14,7 +14,7 @@ Key = tuple[str, str]  # group and field
 class Slot:
     """The place of one entry in L1; ``entry`` is None from the moment that L1 does not hold it any more.
 
-    Whoever holds a slot can tell without a lookup, and without a lock, whether L1 still holds the entry.
+    The holder of a slot knows without a lookup, and without a lock, whether L1 still has the entry.
     """
 
     __slots__ = ("entry", "expires_at", "was_used")

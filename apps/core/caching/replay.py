@@ -2,14 +2,14 @@
 
 :class:`Replay` is a WSGI application around another one. A view says that its answer may be replayed, and
 what the answer rests on (:class:`Basis`); nothing is guessed from an address. Every other request, and every
-request whose answer does not hold any more, goes the whole way, which renews what is missing.
+request whose answer has expired, takes the full path through Django, which stores the answer again.
 
 * **For whom.** The key of an answer is all that can change it, byte for byte: method, path, query string,
   body and the headers in :data:`KEY`, which are those that any layer reads for such an answer.
 * **How long.** As long as L1 holds the very entry and has caught up with the other processes, the entry is
   fresh, and the caller is accepted as before. Each is a comparison in memory.
 * **What is new in each answer**: ``Age`` and ``X-Request-ID``. The server adds ``Date``.
-* **What is not lost**: each read is counted, each request has its access line, each token its last use.
+* **What is kept**: each read is counted, each request has its access line, each token its last use.
 
 A thread catches up with the other processes, and reads the states of callers anew, before a reader has to.
 """

@@ -1,40 +1,48 @@
 """The base class of our commands: output for people and for programs, fixed exit codes, no tracebacks.
 
-Exit codes: 0 done, 1 failed, 2 bad arguments, 3 partly failed. Results go to stdout, progress to stderr.
+Exit codes: 0 done, 1 failed, 2 bad arguments, 3 partly failed. Results go to stdout, progress to stderr; with
+``--json`` errors go to stdout, too, those of arguments included.
 """
 
 from __future__ import annotations
 
-import io
-import json
+import argparse
+import logging
 import os
+import pwd
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import IntEnum
 from typing import Any, ClassVar
 
-import orjson
 import pymongo
-from django.core.management.base import BaseCommand, CommandParser
+import structlog
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 from redis import RedisError
 
-from apps.core.errors import Conflict, DomainError
+from apps.core.errors import Conflict, DependencyUnavailable, DomainError
 from apps.core.management.arguments import accept_each_once
+from apps.core.management.colours import Tone, coloured, for_stream
 from apps.core.management.database_state import database_problem
+from apps.core.management.json_output import dump, dump_error, is_wanted, print_errors_as_json, write_line
 from apps.core.management.progress import Display, open_display
 from apps.core.management.servers import error_text
 from apps.core.management.stopping import Stopped, StopSignals, stop_signals
 from apps.core.management.tables import printable
 from apps.core.storage import mongo
+from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 
 _YES = "yes"
 _MAX_REPLY_LENGTH = 20
+_VERBOSE = 2
+# Who did it, where a user is noted. Log lines also have the name of the user of the system.
+OPERATOR = "manage.py"
 
-__all__ = ["CollectorCommand", "ExitCode", "Stopped", "TranslatedCommand", "dump"]
+__all__ = ["CollectorCommand", "ExitCode", "Stopped", "TranslatedCommand"]
 
 
 class ExitCode(IntEnum):
@@ -46,13 +54,37 @@ class ExitCode(IntEnum):
     PARTLY_FAILED = 3
 
 
+class _HelpFormatter(DjangoHelpFormatter):
+    """Wraps the help of a command, and keeps the lines of its examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "\n".join(indent + line for line in text.splitlines())
+        return super()._fill_text(text, width, indent)
+
+
 class TranslatedCommand(BaseCommand):
-    """A command whose help is in the language of LANGUAGE_CODE."""
+    """A command whose help is in the language of LANGUAGE_CODE, and ends with examples."""
+
+    examples: ClassVar[tuple[str, ...]] = ()
+    _is_json_wanted = False
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the command line; with ``--json`` anywhere in it, wrong arguments are told as JSON."""
+        self._is_json_wanted = is_wanted(argv[2:])
+        super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Translate the help, which is marked with ``gettext_noop``: argparse cannot wrap lazy text."""
         self.help = _(self.help)
-        return super().create_parser(prog_name, subcommand, **kwargs)
+        options: dict[str, Any] = {"formatter_class": _HelpFormatter, **kwargs}
+        if self.examples:
+            lines = (f"  python manage.py {example}" for example in self.examples)
+            options["epilog"] = "\n".join((_("Examples:"), *lines))
+        parser = super().create_parser(prog_name, subcommand, **options)
+        if self._is_json_wanted:
+            print_errors_as_json(parser)
+        return parser
 
 
 class CollectorCommand(TranslatedCommand):
@@ -87,6 +119,11 @@ class CollectorCommand(TranslatedCommand):
 
     signals: StopSignals
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stderr.style_func = None  # Django would colour progress and questions as errors
+        self._options: Mapping[str, Any] = {}
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Accept no abbreviated options, and each option with one value once.
 
@@ -106,13 +143,20 @@ class CollectorCommand(TranslatedCommand):
         )
         if self.can_dry_run:
             self.add_dry_run(parser)
+        if "--no-color" not in parser._option_string_actions:
+            _add_django_options(parser)
 
     @staticmethod
-    def add_dry_run(parser: CommandParser) -> None:
+    def add_dry_run(parser: CommandParser | argparse._MutuallyExclusiveGroup) -> None:
         """Add ``--dry-run``; called directly by a command of which only some subcommands have it."""
         parser.add_argument(
             "--dry-run", action="store_true", help=_("Show what would be done, without changing anything.")
         )
+
+    @staticmethod
+    def add_confirmation(parser: CommandParser | argparse._MutuallyExclusiveGroup) -> None:
+        """Add ``--yes``, for :meth:`confirm`."""
+        parser.add_argument("--yes", action="store_true", help=_("Do not ask for confirmation."))
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Do the work; return the result for ``--json``, a summary for people and the exit code."""
@@ -120,7 +164,12 @@ class CollectorCommand(TranslatedCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run the command, and print known failures as messages."""
-        with stop_signals() as self.signals:
+        self._options = options
+        with (
+            stop_signals() as self.signals,
+            _logged_as(options),
+            _quiet_logs(self.stderr, verbosity=options["verbosity"]),
+        ):
             code = self._run_and_print(options)
         if code is not ExitCode.DONE:
             sys.exit(code)
@@ -137,6 +186,17 @@ class CollectorCommand(TranslatedCommand):
         """
         if problem := database_problem():
             raise Conflict(problem)
+
+    def confirm(self, question: str, options: Mapping[str, Any]) -> None:
+        """Ask whether to go on, unless ``--yes`` was given.
+
+        :raises Conflict: when the reply is not "yes", or when there is nobody to ask.
+        """
+        if options["yes"]:
+            return
+        self.stderr.write(question)
+        if not self.is_confirmed():
+            raise Conflict(_("Nothing was changed. Add --yes to run it without this question."))
 
     def is_confirmed(self) -> bool:
         """Ask on stderr, and return whether the reply on standard input is "yes"."""
@@ -159,8 +219,14 @@ class CollectorCommand(TranslatedCommand):
             is_bad_argument = isinstance(error, self.argument_errors)
             return ExitCode.BAD_ARGUMENTS if is_bad_argument else ExitCode.FAILED
         except (PyMongoError, DatabaseError, RedisError) as error:
-            self._print_error(DomainError(error_text(error)), is_json=is_json)
+            kind = DependencyUnavailable if is_mongo_outage(error) or is_redis_outage(error) else DomainError
+            self._print_error(kind(error_text(error)), is_json=is_json)
             return ExitCode.FAILED
+        except CommandError as error:
+            if not is_json:
+                raise
+            self._print(dump_error(str(error)))
+            return ExitCode(error.returncode)
         except Stopped as stopped:
             message = _("Stopped by %(signal)s.") % {"signal": stopped.signal_name}
             self._print_error(DomainError(message), is_json=is_json)
@@ -173,39 +239,52 @@ class CollectorCommand(TranslatedCommand):
         return nullcontext() if seconds is None else pymongo.timeout(seconds)
 
     def _print(self, text: str) -> None:
-        out = getattr(self.stdout, "_out", None)
-        if isinstance(out, io.TextIOWrapper):
-            out.reconfigure(errors="backslashreplace")  # for a terminal that cannot encode the text
-        try:
-            self.stdout.write(text)
-            self.stdout.flush()
-        except BrokenPipeError:
-            # The reader, such as `head`, has closed the pipe. Python must not fail when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_line(self.stdout, for_stream(text, self.stdout, self._options))
 
     def _print_error(self, error: DomainError, *, is_json: bool) -> None:
+        message = str(error.message)
         if is_json:
-            self._print(
-                dump(
-                    {
-                        "error": error.code.value,
-                        "message": str(error.message),
-                        "detail": error.detail,
-                        "fields": error.fields,
-                    }
-                )
-            )
+            self._print(dump_error(message, code=error.code, detail=error.detail, fields=error.fields))
             return
-        self.stderr.write(str(error.message))
+        self.stderr.write(for_stream(coloured(message, Tone.BAD), self.stderr, self._options))
         for field, messages in (error.fields or {}).items():
-            for message in messages:
-                if message != error.message:
-                    self.stderr.write(f"  {printable(str(field))}: {message}")
+            for one in messages:
+                if one != error.message:
+                    self.stderr.write(f"  {printable(str(field))}: {one}")
 
 
-def dump(result: Mapping[str, Any]) -> str:
-    """Return the result as one line of JSON."""
+def _add_django_options(parser: CommandParser) -> None:
+    """Add to a subcommand the options of Django that are about output; Django adds them to commands only."""
+    hidden: dict[str, Any] = {"help": argparse.SUPPRESS, "default": argparse.SUPPRESS}
+    for name in ("--no-color", "--force-color", "--traceback"):
+        parser.add_argument(name, action="store_true", **hidden)
+    parser.add_argument("-v", "--verbosity", type=int, choices=range(4), **hidden)
+
+
+def _logged_as(options: Mapping[str, Any]) -> AbstractContextManager[object]:
+    """Note the command and who runs it in every log line of the block."""
     try:
-        return orjson.dumps(result, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except orjson.JSONEncodeError:  # text that is not valid Unicode, such as an argument of broken bytes
-        return json.dumps(result, default=str)
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a user without a name
+        user = str(os.getuid())
+    subcommand = {"subcommand": options["subcommand"]} if options.get("subcommand") else {}
+    return structlog.contextvars.bound_contextvars(os_user=user, **subcommand)
+
+
+@contextmanager
+def _quiet_logs(stderr: Any, *, verbosity: int) -> Iterator[None]:
+    """Hide log lines below WARNING on a terminal within the block: they repeat the result.
+
+    ``--verbosity 2`` shows them. Elsewhere they are written as always, so that logs are complete.
+    """
+    if verbosity >= _VERBOSE or not stderr.isatty():
+        yield
+        return
+    levels = [(handler, handler.level) for handler in logging.getLogger().handlers]
+    for handler, level in levels:
+        handler.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        for handler, level in levels:
+            handler.setLevel(level)

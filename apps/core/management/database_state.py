@@ -1,4 +1,4 @@
-"""Whether the database may be used: it is ours, and all migrations are applied.
+"""Whether the database may be used: it belongs to this product, and all migrations are applied.
 
 Each command asks before it touches anything. An app that can recognise a database that must not be used, or
 not yet, registers a check.

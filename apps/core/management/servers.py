@@ -61,7 +61,7 @@ def advice_for(error: BaseException) -> str:
         return _("Drop the index that MongoDB names, if no other program needs it.")
     if code == _DUPLICATE_KEY:
         return _("Remove the duplicates that MongoDB names.")
-    return _("Remove the cause.")
+    return _("Fix the cause of the error.")
 
 
 def problem_text(error: BaseException) -> str:
@@ -91,15 +91,15 @@ def telling_of_outages(stderr: OutputWrapper) -> Iterator[None]:
     has_ended = threading.Event()
 
     def look() -> None:
-        is_told = False
+        is_reported = False
         while not has_ended.wait(_LOOK_SECONDS):
             try:
                 mongo.ping()
-                is_told = False
+                is_reported = False
             except (PyMongoError, DatabaseError):
-                if not is_told and not has_ended.is_set():
+                if not is_reported and not has_ended.is_set():
                     stderr.write(_("MongoDB does not respond. Waiting for it; Ctrl-C stops the command."))
-                is_told = True
+                is_reported = True
 
     language = get_language() or settings.LANGUAGE_CODE
     thread = threading.Thread(target=translation_override(language)(look), name="outages", daemon=True)

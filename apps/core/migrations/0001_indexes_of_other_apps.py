@@ -1,4 +1,4 @@
-"""Indexes for the models of Django and django-q2, which only a migration of ours can add.
+"""Indexes for the models of Django and django-q2, which only a migration of this product can add.
 
 Unique indexes are partial on this backend, and MongoDB does not use them for reads: so each key that is not
 ``_id`` has a plain index, too.

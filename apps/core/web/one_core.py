@@ -4,7 +4,7 @@ Only one thread of a process can run Python at a time. When it hands over to a t
 core has nothing of what the interpreter needs in its caches. Measured, answers take half of the time if all
 of these threads share a core. The threads of the server that only send and receive stay free.
 
-Nobody reserves a core: other processes may use it, also of installations that know nothing of this one. So
+No process reserves a core: other processes may use it, also those of other installations. So
 each process looks once a second whether others use its core, and goes to an idle one if there is any.
 """
 
@@ -27,7 +27,7 @@ import structlog
 logger = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
-# The process moves if others used so much of its core, and nobody so much of another one.
+# The process moves if others used so much of its core, and less of another one.
 MAX_USED_BY_OTHERS = 0.2
 MIN_IDLE = 0.5
 _STAT = Path("/proc/stat")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bson import ObjectId
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -95,6 +96,47 @@ class StatusFilter(KindFilter):
     parameter_name = "status"
     choices_of_field = CollectionStatus.choices
     any_kind = ANY_COLLECTION
+
+
+class RunFilter(admin.SimpleListFilter):
+    """By the sync task that asked for the collections: its id is typed, or is part of a link."""
+
+    title = _("sync task ID")
+    parameter_name = "run"
+    template = "mengla/run_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return one choice, because a filter without choices is not shown."""
+        return [("", "")]
+
+    def choices(self, changelist: Any) -> Any:
+        """Return what the form sends besides the id, and the id."""
+        others = changelist.get_filters_params()
+        others.pop(self.parameter_name, None)
+        yield {"query_string": changelist.get_query_string(remove=[self.parameter_name])}
+        yield {
+            "query_string": changelist.get_query_string(),
+            "value": self.value() or "",
+            "others": [(name, value) for name, values in others.items() for value in _each(values)],
+        }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the collections of the run; of a text that is no id there are none."""
+        given = (self.value() or "").strip()
+        if not given:
+            return queryset
+        if not ObjectId.is_valid(given):
+            return queryset.none()
+        # With all values of the fields before its order, the index of the run grid merges a few ranges.
+        return queryset.filter(
+            run_ids__overlap=[given.lower()],
+            status__in=ANY_COLLECTION["status"],
+            action__in=ANY_COLLECTION["action"],
+        )
+
+
+def _each(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
 
 
 class PriorityFilter(KindFilter):

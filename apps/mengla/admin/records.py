@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.categories.selectors import category_names, is_cat_id
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
-from apps.core.time_texts import instant_text
+from apps.core.time_texts import instant_text, stored_period_text
 from apps.mengla.admin.figures import figures_of
 from apps.mengla.admin.filters import EmptyFilter, GranularityFilter, RecordActionFilter
 from apps.mengla.choices import GRANULARITIES
@@ -26,7 +26,7 @@ from apps.mengla.queries.freshness import FIELDS, Freshness, freshness_of
 class RecordAdmin(LargeReadOnlyAdmin[Record]):
     """Lists the newest records first; the figures are read only for the page of one record."""
 
-    list_display = ("id", "action", "cat_id", "granularity_name", "period_key", "state", "updated")
+    list_display = ("id", "action", "cat_id", "granularity_name", "period", "state", "updated")
     list_filter = (RecordActionFilter, GranularityFilter, EmptyFilter)
     search_fields = ("id",)  # shows the search box; get_search_results does the search
     search_help_text = _("Category id, or the beginning of a record id such as hot:1001:month")
@@ -36,7 +36,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         "action",
         "category",
         "granularity_name",
-        "period_key",
+        "period",
         "variant",
         "state",
         "empty_reason",
@@ -98,6 +98,11 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     def granularity_name(self, record: Record) -> str:
         """Return the granularity in words."""
         return str(dict(GRANULARITIES).get(record.granularity, record.granularity))
+
+    @admin.display(description=_("period"))
+    def period(self, record: Record) -> str:
+        """Return the period as text."""
+        return stored_period_text(record.period_key)
 
     @admin.display(description=_("category"))
     def category(self, record: Record) -> str:

@@ -178,7 +178,9 @@ def _own_reason(collection: Document, position: int) -> Waiting | None:
         if refused_since is None:
             template = _("The last attempt failed (%(reason)s); the next one is due at %(time)s.")
         else:
-            template = _("The service did not take it (%(reason)s); the next try is due at %(time)s.")
+            template = _(
+                "The service did not accept the request (%(reason)s); the next attempt is due at %(time)s."
+            )
         text = template % {"reason": _error_name(collection["error_code"]), "time": _time_in(seconds)}
         return Waiting(WaitingCode.RETRY, text, refused_since, seconds)
     if position > 0:

@@ -66,9 +66,9 @@ def former_database_problem() -> str | None:
             )
         case DatabaseState.RETURNED:
             text = _(
-                "The MongoDB collection %(name)s of the database %(database)s is the one of the former "
-                "program, or the former program uses it: it has its index. The rest of the database is ours. "
-                "Nothing was changed. See Going back in docs/moving.md."
+                "The MongoDB collection %(name)s of the database %(database)s belongs to the former program "
+                "or is in use by it: it has an index of that program. All other MongoDB collections belong "
+                "to this product. Nothing was changed. See “Going back” in docs/moving.md."
             )
         case _:
             return None

@@ -75,7 +75,7 @@ class Move:
             _drop_expiry(one.kept_as)
 
     def finish(self) -> None:
-        """Note that everything is carried over; from now on the database is ours.
+        """Note that everything is carried over; from now on the database belongs to this product.
 
         :raises Conflict: when another process has taken over the move.
         """
@@ -104,7 +104,7 @@ def require_former_data() -> None:
     """Check that the database holds data of the former program, or has held it.
 
     :raises NotFound: when it does not.
-    :raises Conflict: when its MongoDB collection has taken the place of ours again.
+    :raises Conflict: when its MongoDB collection has replaced this product's again.
     """
     state = database_state()
     if state is DatabaseState.OURS:

@@ -1,4 +1,4 @@
-"""Imports the log of the former program's runs: one document for each becomes an ended run of ours."""
+"""Imports the log of the former program's runs: each document becomes an ended run of this product."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def refresh_cache(query: DataQuery, *, has_reader: bool) -> bool:
     """Replace the query's entries in the caches by what is stored; False when Redis is down.
 
     Figures that no reader has requested (``has_reader``) and no cache holds are only dropped: a run collects
-    many that nobody may ever read, and the first reader of them builds their entry.
+    many that may never be read, and the first reader of them builds their entry.
     """
     tiers, field = get_cache(), cache_field(query)
     # Which ranges of a trend will be read is not known.

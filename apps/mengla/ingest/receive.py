@@ -65,7 +65,7 @@ def receive_webhook(body: Body | UnreadableBody, *, collection_id: str | None, t
     A webhook whose collection is not known is parked for half an hour, because the request that started the
     execution may still be in progress.
 
-    :raises InvalidInput: when the body is a list or unreadable, and the URL names no attempt of ours.
+    :raises InvalidInput: when the body is a list or unreadable, and the URL names no known attempt.
     """
     if isinstance(body, UnreadableBody):
         return _receive_unreadable(body.reason, collection_id=collection_id, token=token)
@@ -136,7 +136,7 @@ def receive_parked(execution_id: str) -> None:
 def _find(message: WebhookMessage, *, collection_id: str | None, token: str | None) -> Document | None:
     """Return the collection that the message is about, None when it is not known.
 
-    The body is signed and its URL is not, so an execution id in the body decides: whoever has seen a genuine
+    The body is signed and its URL is not, so an execution id in the body decides: a client that saw a genuine
     call and the URL of another collection must not store the figures of one as those of the other. The URL
     decides when the body names no execution, and while that of its attempt is not noted: the service may
     answer before it has responded to our request.

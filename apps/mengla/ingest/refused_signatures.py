@@ -1,6 +1,6 @@
 """Counts refused webhooks of our own executions: they show that WEBHOOK_SECRET differs from the service's.
 
-A call counts only if it names an execution of ours, by the attempt's token in its URL or by the execution's
+A call counts only if it names a known execution, by the attempt's token in its URL or by the execution's
 id in its body. So a stranger cannot cause the alert. The number is in Redis, for all processes; it is
 forgotten with the first valid signature, or an hour after the last refusal.
 """
@@ -39,7 +39,7 @@ _EXECUTION_ID = re.compile(rb'"execution(?:Id|_id)"\s*:\s*"([!-~]{1,128}?)"')
 
 
 def note_refused(raw: bytes, *, collection_id: str | None, token: str | None) -> None:
-    """Count a webhook whose signature is wrong, if it names an execution of ours; never raises."""
+    """Count a webhook whose signature is wrong, if it names a known execution; never raises."""
     named = _EXECUTION_ID.search(raw[:_SEARCHED_BYTES]) or _EXECUTION_ID.search(raw[-_SEARCHED_BYTES:])
     execution_id = named[1].decode() if named else ""
     has_token = ObjectId.is_valid(collection_id or "") and _TOKEN.fullmatch(token or "") is not None

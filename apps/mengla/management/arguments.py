@@ -9,12 +9,15 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import is_cat_id
+from apps.categories.selectors import resolve_categories
 from apps.core.management.arguments import argument, one_of, shown
 from apps.core.periods import Period, parse_granularity, parse_range
+from apps.core.printable import has_unprintable
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.runs.collect import Selection, select
+
+_MAX_NAME_LENGTH = 500  # of a name that is stored
 
 granularity_argument = argument(parse_granularity)
 
@@ -28,8 +31,11 @@ def add_selection(parser: CommandParser, *, all_categories: str = "") -> None:
         action="extend",
         default=[],
         type=_category,
-        metavar="ID",
-        help=_("category ids, or `all` for all categories together (default: %(all)s)")
+        metavar="C",
+        help=_(
+            "categories by id or name (Chinese or Russian, its beginning is enough), or `all` for all "
+            "categories together (default: %(all)s)"
+        )
         % {"all": all_categories},
     )
     parser.add_argument(
@@ -67,9 +73,17 @@ def add_range(parser: CommandParser, *, is_required: bool = True) -> None:
 def read_selection(options: Mapping[str, Any]) -> Selection:
     """Return the selected categories and actions.
 
-    :raises InvalidInput: for unknown categories.
+    :raises InvalidInput: for unknown categories and ambiguous names.
     """
-    return select(cat_ids=options["category"], actions=options["action"], field="category")
+    named = [text for text in options["category"] if text != ALL_CATEGORIES]
+    cat_ids = dict(zip(named, resolve_categories(named, field="category"), strict=True))
+    wanted = [cat_ids.get(text, text) for text in options["category"]]
+    return select(cat_ids=wanted, actions=options["action"], field="category")
+
+
+def category_text(cat_id: str, names: Mapping[str, str]) -> str:
+    """Return a category as people read it: its id and its name, "all" for all categories together."""
+    return f"{cat_id} {names.get(cat_id, '')}".strip() if cat_id else ALL_CATEGORIES
 
 
 def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
@@ -81,6 +95,9 @@ def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:
 
 
 def _category(text: str) -> str:
-    if text == ALL_CATEGORIES or is_cat_id(text):
-        return text
-    raise argparse.ArgumentTypeError(_("invalid category id %(text)s") % {"text": shown(text)})
+    """Return an id or a name as it was given; the database knows which ones there are."""
+    if text.strip().casefold() == ALL_CATEGORIES:
+        return ALL_CATEGORIES
+    if not text.strip() or len(text) > _MAX_NAME_LENGTH or has_unprintable(text):
+        raise argparse.ArgumentTypeError(_("invalid category %(text)s") % {"text": shown(text)})
+    return text.strip()

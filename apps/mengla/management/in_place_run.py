@@ -197,7 +197,7 @@ def _left_behind() -> Result:
     sources = [f"--collection {name}" for name in panels or []] or ["FILE"]
     lines += [text % {"source": source} for source in sources]
     if tokens:
-        lines.append(_("API tokens to mint anew, with their expiry:"))
+        lines.append(_("API tokens to create again, with their expiry:"))
         lines += [f"  {label}  {expiry}" for label, expiry in tokens]
     elif tokens is not None:
         lines.append(

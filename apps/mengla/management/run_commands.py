@@ -11,17 +11,22 @@ import pymongo
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
+from apps.categories.selectors import own_names
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.processes import has_clusters
-from apps.core.management.base import CollectorCommand, ExitCode, Stopped
+from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode, Stopped
+from apps.core.management.tables import printable
+from apps.core.time_texts import stored_period_text
 from apps.mengla.dispatch.waiting import WaitingCode
+from apps.mengla.management.arguments import category_text
 from apps.mengla.management.run_reports import (
-    describe_failure,
+    describe_failures,
     describe_run,
     exit_code_of,
     facts_of,
     summary_of,
 )
+from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import Plan
 from apps.mengla.reading.follow import RunView, follow_run, look_at_run
 from apps.mengla.runs.collect import Order, start
@@ -34,8 +39,7 @@ from apps.sync_tasks.words import skipped_text
 CommandResult = tuple[Mapping[str, Any], str, ExitCode]
 Options = Mapping[str, Any]
 
-REQUESTED_BY = "manage.py"
-ORDER = Order(requested_by=REQUESTED_BY)
+ORDER = Order(requested_by=OPERATOR)
 # After so long without an ended collection, a hint names the likely cause.
 _QUIET_SECONDS = 10.0
 _PREVIEW_SECONDS = 3600
@@ -109,7 +113,7 @@ class FollowingCommand(CollectorCommand):
         view = look_at_run(started.run_id)
         text = _("Started sync task %(id)s, %(name)s: up to %(total)d collections.\n%(how)s") % {
             "id": started.run_id,
-            "name": f"{_(view.run['name'])} {view.run['period']}".strip(),
+            "name": f"{_(view.run['name'])} {stored_period_text(view.run['period'])}".strip(),
             "total": view.run["expected_total"],
             "how": _next_commands(started.run_id),
         }
@@ -134,14 +138,14 @@ class FollowingCommand(CollectorCommand):
 
     def _ended(self, view: RunView) -> CommandResult:
         failures = failures_of(view.run) if view.progress.failed else []
-        result = describe_run(view) | {"failures": [describe_failure(one) for one in failures]}
+        result = describe_run(view) | {"failures": describe_failures(failures)}
         return result, summary_of(view, failures), exit_code_of(view)
 
     def _stopped(self, run_id: str, stopped: Stopped, *, is_cancelled: bool) -> CommandResult:
         """Stop following: cancel the run, or let it go on in the worker."""
         if is_cancelled:
             with contextlib.suppress(Conflict):  # it may have ended in the meantime
-                runs.cancel_run(run_id=run_id, cancelled_by=REQUESTED_BY)
+                runs.cancel_run(run_id=run_id, cancelled_by=OPERATOR)
             view = look_at_run(run_id)
             return describe_run(view) | {"stopped_by": stopped.signal_name}, summary_of(view), ExitCode.FAILED
         text = _("Stopped by %(signal)s. Sync task %(id)s continues in the worker.\n%(how)s") % {
@@ -172,10 +176,19 @@ class RunCommand(FollowingCommand):
     def run(self, **options: Any) -> CommandResult:
         """Start the run; a dry run only describes it."""
         self.check_waiting(options)
+        plan = self.plan(options)
+        if not all(text.isdecimal() or text == ALL_CATEGORIES for text in options.get("category", ())):
+            self._tell_categories(plan, options)
         if options["dry_run"]:
-            plan = self.plan(options)
             return self.describe_preview(lambda: preview_plan(plan))
-        return self.start_and_follow(lambda: start(self.plan(options), ORDER), options)
+        return self.start_and_follow(lambda: start(plan, ORDER), options)
+
+    def _tell_categories(self, plan: Plan, options: Options) -> None:
+        """Say which categories the given names mean."""
+        names = own_names(plan.cat_ids)
+        listed = ", ".join(category_text(cat_id, names) for cat_id in plan.cat_ids)
+        if not options["is_json"]:
+            self.stderr.write(printable(_("Categories: %(names)s") % {"names": listed}))
 
 
 class _Hints:

@@ -9,12 +9,15 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.categories.selectors import own_names
 from apps.core.management.base import ExitCode
+from apps.core.management.colours import Tone, Toned, coloured
 from apps.core.management.tables import format_table, printable
-from apps.core.time_texts import duration_text, instant_text, seconds_between
+from apps.core.time_texts import duration_text, instant_text, seconds_between, stored_period_text
+from apps.mengla.management.arguments import category_text
 from apps.mengla.reading.follow import RunView
-from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.words import ERRORS, skipped_text
+from apps.sync_tasks.choices import RunStatus, outcome_of
+from apps.sync_tasks.words import ERRORS, skipped_text, time_left_text
 from apps.sync_tasks.work import Failure, Waiting
 
 
@@ -26,6 +29,7 @@ def describe_run(view: RunView) -> dict[str, Any]:
         "task_id": run["task_id"],
         "task_name": run["name"],
         "status": run["status"],
+        "outcome": outcome_of(run["status"], failed=view.progress.failed).value,
         "trigger": run["trigger"],
         "period": run["period"],
         "progress": dataclasses.asdict(view.progress),
@@ -39,10 +43,15 @@ def describe_run(view: RunView) -> dict[str, Any]:
     }
 
 
-def describe_failure(failure: Failure) -> dict[str, Any]:
-    """Return a failed collection as the API shows it."""
+def describe_failures(failures: Sequence[Failure]) -> list[dict[str, Any]]:
+    """Return failed collections as the API shows them, with the names of their categories."""
+    names = own_names(one.cat_id for one in failures)
+    return [_describe_failure(one) | {"category_name": names.get(one.cat_id)} for one in failures]
+
+
+def _describe_failure(failure: Failure) -> dict[str, Any]:
     described = dataclasses.asdict(failure)
-    names = [name for name in described if name not in ("action_name", "error_name")]
+    names = [name for name in described if name not in ("action_name", "error_name", "cat_name")]
     return {"catId" if name == "cat_id" else name: described[name] for name in names}
 
 
@@ -60,8 +69,8 @@ def facts_of(view: RunView) -> str:
     facts = [_counts_text(view)]
     if not view.is_ended:
         facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
-        if progress.eta_seconds is not None and view.waiting is None:
-            facts.append(_("%(remaining)s left") % {"remaining": duration_text(progress.eta_seconds)})
+        if view.waiting is None:
+            facts.append(time_left_text(progress))
     return ", ".join(facts)
 
 
@@ -70,8 +79,8 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
     run = view.run
     line = _("Sync task %(id)s, %(name)s: %(status)s; %(counts)s of %(total)d") % {
         "id": run["_id"],
-        "name": f"{run['name']} {run['period']}".strip(),
-        "status": run["status"],
+        "name": f"{run['name']} {stored_period_text(run['period'])}".strip(),
+        "status": coloured(_outcome_name(view), _tone_of(view)),
         "counts": _counts_text(view),
         "total": view.progress.total,
     }
@@ -100,10 +109,18 @@ def waiting_line(waiting: Waiting) -> str:
 def failures_table(failures: Sequence[Failure]) -> str:
     """Return the failed collections as a table, with their reasons."""
     titles = [_("data set"), _("category"), _("period"), _("attempts"), _("error"), _("reason")]
+    names = own_names(one.cat_id for one in failures)
     return format_table(
         titles,
         [
-            (one.action, one.cat_id or "all", one.period, one.attempts, one.error, one.message)
+            (
+                one.action,
+                category_text(one.cat_id, names),
+                one.shown_period,
+                one.attempts,
+                one.error,
+                one.message,
+            )
             for one in failures
         ],
     )
@@ -119,7 +136,7 @@ def runs_table(views: Sequence[RunView]) -> str:
         _("task"),
         _("period"),
         _("trigger"),
-        _("status"),
+        _("outcome"),
         _("started"),
         _("ended/total"),
         _("failed"),
@@ -131,9 +148,9 @@ def runs_table(views: Sequence[RunView]) -> str:
             (
                 view.run["_id"],
                 view.run["task_id"],
-                view.run["period"],
+                stored_period_text(view.run["period"]),
                 view.run["trigger"],
-                view.run["status"],
+                Toned(_outcome_name(view), _tone_of(view)),
                 instant_text(view.run["started_at"]),
                 f"{view.ended_count}/{view.progress.total}",
                 view.progress.failed,
@@ -144,6 +161,17 @@ def runs_table(views: Sequence[RunView]) -> str:
     )
     reasons = dict.fromkeys(waiting_line(view.waiting) for view in views if view.waiting is not None)
     return "\n".join([table, *reasons])
+
+
+def _tone_of(view: RunView) -> Tone | None:
+    if not view.is_ended:
+        return None if view.waiting is None else Tone.NOTICE
+    tones = {ExitCode.DONE: Tone.GOOD, ExitCode.PARTLY_FAILED: Tone.NOTICE}
+    return tones.get(exit_code_of(view), Tone.BAD)
+
+
+def _outcome_name(view: RunView) -> str:
+    return str(outcome_of(view.run["status"], failed=view.progress.failed).label)
 
 
 def _counts_text(view: RunView) -> str:

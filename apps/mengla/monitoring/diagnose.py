@@ -93,4 +93,4 @@ def _explain(error: Exception) -> tuple[str, str]:
 
 def _overdue(name: str, limit_seconds: float) -> CheckResult:
     detail = _("No response within %(seconds)g seconds.") % {"seconds": limit_seconds}
-    return CheckResult(name, False, limit_seconds * 1000, detail, _("It hangs: check its log and its host."))
+    return CheckResult(name, False, limit_seconds * 1000, detail, _("Check its log and its host."))

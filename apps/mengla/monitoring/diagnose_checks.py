@@ -80,7 +80,7 @@ def check_mongodb() -> str:
 
 
 def check_migrations() -> str:
-    """Check that the database is ours, and that every MongoDB collection and index exists."""
+    """Check that the database is this product's, and that every MongoDB collection and index exists."""
     if problem := database_problem():
         raise CheckFailed(_("not usable"), problem)
     if missing := missing_migrations():
@@ -111,7 +111,7 @@ def check_collection_service() -> str:
         raise CheckFailed(
             _("No collection service is configured: nothing is collected."), _("Set COLLECT_SERVICE_URL.")
         )
-    # Nobody gets a turn before the pause ends; waiting for one would look like a service that hangs.
+    # No process gets a turn before the pause ends; waiting for one would look like a service that hangs.
     if (asked := pause()) is not None:
         return _("not checked: %(reason)s") % {"reason": asked.message}
     deadline = time.monotonic() + settings.DIAGNOSIS_REQUEST_SECONDS
@@ -142,10 +142,12 @@ def check_breaker() -> str:
         if (found := outage(snapshot)) is not None and snapshot.reason is not None:
             detail = _with_remark(detail, found.message)
         raise CheckFailed(detail, _breaker_advice(snapshot.reason))
-    return _("%(state)s, %(count)d consecutive failures") % {
-        "state": snapshot.state.value,
-        "count": snapshot.failures,
-    }
+    text = (
+        _("half-open, %(count)d consecutive failures")
+        if snapshot.state is BreakerState.HALF_OPEN
+        else _("closed, %(count)d consecutive failures")
+    )
+    return text % {"count": snapshot.failures}
 
 
 def _breaker_advice(reason: CollectionError | None) -> str:
@@ -155,7 +157,7 @@ def _breaker_advice(reason: CollectionError | None) -> str:
     elif reason is CollectionError.TIMEOUT:
         advice = _("Check the service, and that it reaches MENGLA_WEBHOOK_URL.")
     elif reason is CollectionError.EXECUTION_FAILED:
-        advice = _("Check the service: it takes collections and fails them.")
+        advice = _("Check the service: it accepts executions, but all of them fail.")
     elif reason is not None:
         advice = _("Check the service and COLLECT_SERVICE_URL.")
     else:
@@ -282,7 +284,7 @@ def check_signature() -> str:
     refused = read_refused_webhooks()
     if refused.is_suspicious:
         raise CheckFailed(
-            _("%(count)d webhooks of our executions had a wrong signature.") % {"count": refused.count},
+            _("%(count)d webhooks for known executions had a wrong signature.") % {"count": refused.count},
             _("Set the same WEBHOOK_SECRET here and in the collection service, then restart the web server."),
         )
     return _("no wrong signatures") if settings.WEBHOOK_SECRET else _("no WEBHOOK_SECRET: tokens are checked")

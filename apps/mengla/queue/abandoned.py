@@ -1,7 +1,7 @@
 """Ends the claims of dispatchers that were killed, or lost MongoDB, before the service had confirmed them.
 
 Such a claim would hold its slot until its lease expires: by default the only slot, for 45 seconds. An
-unconfirmed claim is abandoned if nobody holds the dispatch lease, or if its holder has just acquired it.
+unconfirmed claim is abandoned if no process holds the dispatch lease, or if its holder has just acquired it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OLD_SECONDS = 5.0
 
 
 def has_claims() -> bool:
-    """Whether there is an unconfirmed claim; ask only while nobody holds the dispatch lease."""
+    """Whether there is an unconfirmed claim; call this only while no process holds the dispatch lease."""
     return collection_of(Collection).find_one(_unconfirmed(), {"_id": 1}) is not None
 
 

@@ -51,6 +51,7 @@ def new_document(
         "attempt_token": "",
         "past_tokens": [],
         "past_executions": [],
+        "attempt_log": [],
         "slot": None,
         "execution_id": "",
         "run_ids": [run_id] if run_id else [],

@@ -8,9 +8,10 @@ from typing import Any
 from bson import ObjectId
 
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.mengla.choices import CollectionStatus
+from apps.mengla.choices import AttemptOutcome, CollectionError, CollectionStatus
 from apps.mengla.models import Collection
 from apps.mengla.queue import run_state
+from apps.mengla.queue.attempt_log import with_entry
 from apps.mengla.store import outcomes
 from apps.sync_tasks import selectors as run_selectors
 
@@ -33,10 +34,19 @@ def find_attempt(collection_id: ObjectId, attempt_token: str) -> Document | None
     return collection_of(Collection).find_one(_attempt(collection_id, attempt_token), _ATTEMPT_FIELDS)
 
 
-def end(criteria: Document, status: CollectionStatus, changes: Document) -> Document | None:
-    """End the collection and the runs that this completes.
+def end(
+    criteria: Document,
+    status: CollectionStatus,
+    changes: Document,
+    outcome: AttemptOutcome,
+    *,
+    attempt_token: str | None = None,
+) -> Document | None:
+    """End the collection with an attempt, and the runs that this completes.
 
     Returns its counted fields from before, or None when no collection matched.
+
+    :param attempt_token: of the attempt that was answered; None for the current one.
     """
     now = utc_now()
     changes = changes | {
@@ -47,38 +57,51 @@ def end(criteria: Document, status: CollectionStatus, changes: Document) -> Docu
         "finished_at": now,
         "updated_at": now,
     }
+    update = with_entry(changes, outcome, ended_at=now, attempt_token=attempt_token)
     documents, wanted = collection_of(Collection), _COUNTED_FIELDS | {"run_ids": 1}
     before: Document | None = documents.find_one_and_update(
-        {"$and": [criteria, {"active_key": {"$ne": None}}]}, {"$set": changes}, projection=wanted
+        {"$and": [criteria, {"active_key": {"$ne": None}}]}, update, projection=wanted
     )
     if before is None and documents.find_one(criteria, {"_id": 1}) is not None:
-        before = run_state.change_ended(criteria, changes, wanted)  # a late answer
+        before = run_state.change_ended(criteria, update, wanted)  # a late answer
     if before is not None:
         run_state.close_done(before["run_ids"])
     return before
 
 
+def failed_outcome(error: CollectionError) -> AttemptOutcome:
+    """Return the outcome of an attempt that failed with this error."""
+    return AttemptOutcome.TIMED_OUT if error is CollectionError.TIMEOUT else AttemptOutcome.FAILED
+
+
 def end_attempt(
-    current: Document, status: CollectionStatus, changes: Document, *, reason: str = ""
+    current: Document,
+    status: CollectionStatus,
+    changes: Document,
+    outcome: AttemptOutcome,
+    *,
+    reason: str = "",
 ) -> CollectionStatus | None:
     """End the collection with its current attempt and count it; returns the status, None if it had ended."""
-    before = end(_attempt(current["_id"], current["attempt_token"]), status, changes)
+    before = end(_attempt(current["_id"], current["attempt_token"]), status, changes, outcome)
     if before is None:
         return None
     outcomes.count_ended(before, status, reason=reason)
     return status
 
 
-def return_to_queue(current: Document, changes: Document) -> bool:
+def return_to_queue(current: Document, changes: Document, outcome: AttemptOutcome) -> bool:
     """Make the collection PENDING again; returns whether its attempt was still the current one."""
+    now = utc_now()
     changes = changes | {
         "status": CollectionStatus.PENDING.value,
         "slot": None,
         "lease_until": None,
-        "updated_at": utc_now(),
+        "updated_at": now,
     }
     criteria = _attempt(current["_id"], current["attempt_token"])
-    return collection_of(Collection).update_one(criteria, {"$set": changes}).modified_count == 1
+    update = with_entry(changes, outcome, ended_at=now)
+    return collection_of(Collection).update_one(criteria, update).modified_count == 1
 
 
 def is_still_requested(collection: Mapping[str, Any]) -> bool:

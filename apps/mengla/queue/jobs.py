@@ -32,6 +32,7 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.mengla.choices import (
+    AttemptOutcome,
     CollectionError,
     CollectionStatus,
     EmptyReason,
@@ -302,7 +303,10 @@ def finish(
         **ERRORS.stored(""),
     }
     unmark = {"is_cache_pending": False} if are_caches_notified else {}
-    before = ending.end(criteria, status, changes | unmark)
+    outcome = AttemptOutcome.NOT_SENT if not was_sent else AttemptOutcome.ANSWERED
+    if was_sent and status == CollectionStatus.EMPTY:
+        outcome = AttemptOutcome.EMPTY
+    before = ending.end(criteria, status, changes | unmark, outcome, attempt_token=attempt_token)
     if before is None:
         return False
     outcomes.count_ended(
@@ -344,15 +348,18 @@ def fail_attempt(
         breaker.record_failed_execution(str(collection_id), CollectionError.EXECUTION_FAILED, is_probe=True)
     elif is_probe:
         breaker.release_permission()
+    outcome = ending.failed_outcome(error)
     if is_probe and not is_permanent:
-        return refusals.put_back(collection_id, attempt_token=attempt_token, error=error, message=message)
+        return refusals.put_back(
+            collection_id, attempt_token=attempt_token, error=error, message=message, outcome=outcome
+        )
     reason = {"error_code": error.value} | ERRORS.stored(message)
     is_last = current["attempts"] >= settings.COLLECT_MAX_ATTEMPTS
     if is_permanent or is_last or not ending.is_still_requested(current):
-        return ending.end_attempt(current, CollectionStatus.FAILED, reason, reason=error.value)
+        return ending.end_attempt(current, CollectionStatus.FAILED, reason, outcome, reason=error.value)
     pause = timedelta(seconds=max(settings.COLLECT_RETRY_DELAY_SECONDS, retry_after_seconds))
     changes = reason | {"not_before": utc_now() + pause, "refused_since": None}
-    if not ending.return_to_queue(current, changes):
+    if not ending.return_to_queue(current, changes, outcome):
         return None
     outcomes.count_retry(current, error.value)
     return CollectionStatus.PENDING

@@ -15,7 +15,7 @@ from bson import ObjectId
 from django.conf import settings
 
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.mengla.choices import CollectionError, CollectionStatus
+from apps.mengla.choices import AttemptOutcome, CollectionError, CollectionStatus
 from apps.mengla.models import Collection
 from apps.mengla.queue import ending
 from apps.mengla.store import outcomes
@@ -32,14 +32,16 @@ def put_back(
     attempt_token: str,
     error: CollectionError,
     message: str,
+    outcome: AttemptOutcome = AttemptOutcome.REFUSED,
     must_pause: bool = True,
     retry_after_seconds: float | None = None,
 ) -> CollectionStatus | None:
     """Put a collection that the service refused back into the queue; the attempt does not count.
 
-    It fails after COLLECT_GIVE_UP_HOURS of refusals, and it is cancelled if nobody needs it any more. Returns
-    the new status, or None when this attempt is no longer the current one.
+    It fails after COLLECT_GIVE_UP_HOURS of refusals, and is cancelled if no reader and no run needs it any
+    more. Returns the new status, or None when this attempt is no longer the current one.
 
+    :param outcome: what is kept of the attempt.
     :param must_pause: false if the whole dispatcher pauses instead, so that the order of the queue stays.
     :param retry_after_seconds: the least delay before the next attempt.
     """
@@ -58,12 +60,12 @@ def put_back(
         **ERRORS.stored(message),
     }
     if now - refused_since >= timedelta(hours=settings.COLLECT_GIVE_UP_HOURS):
-        return ending.end_attempt(current, CollectionStatus.FAILED, changes, reason=error.value)
+        return ending.end_attempt(current, CollectionStatus.FAILED, changes, outcome, reason=error.value)
     if not ending.is_still_requested(current):
-        return ending.end_attempt(current, CollectionStatus.CANCELLED, changes)
+        return ending.end_attempt(current, CollectionStatus.CANCELLED, changes, outcome)
     pause_seconds = max(_pause_seconds(refusals) if must_pause else 0.0, retry_after_seconds or 0.0)
     changes |= {"not_before": now + timedelta(seconds=pause_seconds)}
-    if not ending.return_to_queue(current, changes):
+    if not ending.return_to_queue(current, changes, outcome):
         return None
     outcomes.count_retry(current, error.value)
     return CollectionStatus.PENDING

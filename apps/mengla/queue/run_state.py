@@ -84,7 +84,7 @@ def close_done(run_ids: Iterable[str]) -> int:
     return sum(close_if_done(run_id) for run_id in run_ids)
 
 
-def change_ended(criteria: Document, changes: Document, wanted: Document) -> Document | None:
+def change_ended(criteria: Document, update: list[Document], wanted: Document) -> Document | None:
     """Change a collection that has ended, and remove the stored totals of its runs, in one transaction.
 
     Returns its ``wanted`` fields from before, or None when no collection matched. Afterwards call
@@ -93,7 +93,7 @@ def change_ended(criteria: Document, changes: Document, wanted: Document) -> Doc
 
     def change(session: ClientSession) -> Document | None:
         before: Document | None = collection_of(Collection).find_one_and_update(
-            criteria, {"$set": changes}, projection=wanted | {"run_ids": 1}, session=session
+            criteria, update, projection=wanted | {"run_ids": 1}, session=session
         )
         if before is not None and before["run_ids"]:
             runs.reopen_totals(before["run_ids"], session=session)

@@ -60,7 +60,7 @@ class _Candidate:
             return False
         if self.stored_after is not None and state.collected_at <= self.stored_after:
             return False
-        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not (state.is_empty or state.is_due))
+        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not state.is_gap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _ANSWER_MARGIN_SECONDS = 10  # an answer that is overdue is noticed within secon
 #   by_executions                     1: executions opened it, so an accepted request does not close it
 #   is_listed, successes, probe_until the progress of a half-open breaker
 #   slowdowns                         how often in a row the service asked for fewer requests
-#   has_closed                        1: it has closed, and nobody has asked for permission since
+#   has_closed                        1: it has closed, and no caller has asked for permission since
 # ``now`` is the clock of the Redis server, in milliseconds.
 _PRELUDE = """
 local key = KEYS[1]

@@ -105,7 +105,7 @@ class Turn:
         self._is_held = False
 
     def claim(self) -> float:
-        """Claim the next turn; returns 0 when it is ours, otherwise the seconds to wait before the next try.
+        """Claim the next turn; returns 0 if it is claimed, otherwise the seconds until the next try.
 
         :raises redis.RedisError: when Redis does not respond; then no request may be sent.
         """
@@ -116,7 +116,7 @@ class Turn:
         return max(_MIN_WAIT_SECONDS, remaining_ms / 1000)
 
     def renew(self) -> None:
-        """Keep the turn if it is ours and its request has not ended."""
+        """Renew the lease of the turn if this process holds it and its request has not ended."""
         with self._lock, suppress(redis.RedisError):  # the next renewal may succeed
             if self._is_held:
                 self._lease.reacquire()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from apps.mengla.choices import Action
 
 LIST_KEYS: Mapping[Action, str] = {
@@ -76,9 +78,15 @@ def excerpt(text: str, limit: int) -> str:
 
 
 def type_name(value: object) -> str:
-    """Return the name of the value's JSON type, as the first words of a sentence."""
-    names = {dict: "An object", list: "A list", str: "A text", bool: "A boolean", type(None): "Null"}
-    return names.get(type(value), "A number")
+    """Return the name of the value's JSON type, as the first words of a sentence, marked for translation."""
+    names = {
+        dict: gettext_noop("An object"),
+        list: gettext_noop("A list"),
+        str: gettext_noop("A text"),
+        bool: gettext_noop("A boolean"),
+        type(None): gettext_noop("Null"),
+    }
+    return names.get(type(value), gettext_noop("A number"))
 
 
 def _clean(text: str, limit: int) -> str:

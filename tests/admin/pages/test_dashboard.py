@@ -148,7 +148,7 @@ def test_running_tasks_with_their_progress(site: Client) -> None:
     plan_now(started.run_id)
     told = live(site)
     (row,) = told["parts"]["runs"]["data"]["rows"]
-    assert (row["id"], row["period"]) == (started.run_id, "202501~202502")
+    assert (row["id"], row["period"]) == (started.run_id, "2025-01 to 2025-02")
     assert row["progress"]["total"] > 0
     assert f"/admin/sync_tasks/synctask/{started.run_id}/change/" in told["html"]["runs"]
     end_all()

@@ -400,7 +400,7 @@ def test_a_text_that_looks_like_an_escape_stays_one(site: Client) -> None:
         ({"start": "2025-06"}, "start"),
         ({"primaryCatId": "1001"}, "primaryCatId"),
         ({"action": ["hot", "high"]}, "more than once"),
-        ({"text": "true"}, "Use 1, or leave it out."),
+        ({"text": "true"}, "Use 1, or omit this parameter."),
         ({"text": ["1", "0"]}, "more than once"),
         ({"Format": "csv"}, "Format"),
     ],

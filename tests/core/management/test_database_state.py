@@ -88,7 +88,7 @@ def test_documents_of_another_program_are_recognised_before_anything_is_changed(
             "Drop the index",
         ),
         (AutoReconnect("secret-host"), "does not respond (AutoReconnect)", "Wait until MongoDB responds."),
-        (OperationFailure("odd", 999), "OperationFailure: odd", "Remove the cause."),
+        (OperationFailure("odd", 999), "OperationFailure: odd", "Fix the cause of the error."),
     ],
     ids=["no right", "a conflicting index", "an outage", "anything else"],
 )
@@ -108,7 +108,7 @@ def test_a_failure_is_one_message_and_can_be_repeated(
     assert failed.startswith("The migration ")
     assert told in failed
     assert "secret-host" not in failed
-    assert applied.endswith(" migrations were applied before; they stay.")
+    assert applied.endswith(" migrations were applied before and remain applied.")
     assert int(applied.split()[0]) == database.django_migrations.count_documents({})
     assert next_step.startswith(advice)
     assert next_step.endswith("Then run again: python manage.py migrate")

@@ -60,7 +60,7 @@ def test_people_are_told_how_to_go_on() -> None:
     run_id = str(the_run()["_id"])
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
-        f"Started sync task {run_id}, Monthly collection 202506: up to 10 collections.",
+        f"Started sync task {run_id}, Monthly collection 2025-06: up to 10 collections.",
         f"Follow it: manage.py sync_tasks show {run_id} --wait. "
         f"Cancel it: manage.py sync_tasks cancel {run_id}.",
     ]
@@ -115,6 +115,25 @@ def test_categories_and_actions_select(selection: tuple[str, ...], identities: l
     plan_now(run_id)
     assert sorted(identities_of(run_id)) == identities
     assert {one["priority"] for one in collections_of(run_id)} == {Priority.MANUAL}
+
+
+def test_categories_may_be_named() -> None:
+    selection = ("--category", " 类目1001", "КАТЕГОРИЯ 2000", "1000", "--category", "ALL", "--action", "hot")
+    ended = run("collect", *JUNE, *selection)
+    assert ended.code == 0
+    assert ended.err == "Categories: 1001 类目1001, 2000 类目2000, 1000 类目1000, all\n"
+    run_id = str(the_run()["_id"])
+    plan_now(run_id)
+    assert sorted(identities_of(run_id)) == [
+        f"hot:{cat_id}:month:202506" for cat_id in ("1000", "1001", "2000", "all")
+    ]
+
+
+def test_an_ambiguous_category_starts_nothing() -> None:
+    ended = run("collect", *JUNE, "--category", "类目1", "--json")
+    assert (ended.code, ended.err, ended.result["error"]) == (2, "", "VALIDATION_ERROR")
+    assert "类目1000 (1000), 类目1001 (1001), 类目1002 (1002)" in ended.result["message"]
+    assert_nothing_started()
 
 
 def test_what_is_fresh_is_left_out_unless_forced() -> None:

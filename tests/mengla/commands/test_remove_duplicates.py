@@ -1,9 +1,10 @@
-"""`manage.py remove_duplicates`: only counts unless told, says what it did, takes nothing else."""
+"""`manage.py remove_duplicates`: counts or asks, says what it did, takes nothing else."""
 
 from __future__ import annotations
 
 import io
 import json
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -27,10 +28,10 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return 0, out.getvalue(), err.getvalue()
 
 
-def test_the_command_only_counts_unless_told() -> None:
+def test_a_dry_run_only_counts() -> None:
     put()
     put(updated_at=BEGIN + timedelta(days=1))
-    code, out, err = run("--collection", LEGACY)
+    code, out, err = run("--collection", LEGACY, "--dry-run")
     assert code == 0
     assert "Dry run, nothing deleted. legacy_data: 1 duplicates in 1 groups." in out
     assert "hot" in out
@@ -38,16 +39,34 @@ def test_the_command_only_counts_unless_told() -> None:
     assert len(keys()) == 2
 
 
-def test_the_command_deletes_with_apply(written_log: Any) -> None:
+@pytest.mark.parametrize(("reply", "code", "left"), [("yes\n", 0, 1), ("", 1, 2), ("y\n", 1, 2)])
+def test_it_asks_before_it_deletes(reply: str, code: int, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(reply))
+    put()
+    put(updated_at=BEGIN + timedelta(days=1))
+    got, _, err = run("--collection", LEGACY)
+    assert (got, len(keys())) == (code, left)
+    assert "This deletes 1 duplicates in 1 groups of legacy_data. It cannot be undone." in err
+
+
+def test_nothing_is_asked_when_there_is_nothing_to_delete() -> None:
+    put()
+    assert run("--collection", LEGACY)[0] == 0
+
+
+@pytest.mark.parametrize("option", ["--yes", "--apply"])
+def test_the_command_deletes_without_asking(option: str, written_log: Any) -> None:
     put()
     kept = put(updated_at=BEGIN + timedelta(days=1))
-    code, out, _ = run("--collection", LEGACY, "--apply", "--json")
+    code, out, err = run("--collection", LEGACY, option, "--json")
     assert code == 0
+    assert ("--apply is now called --yes" in err) is (option == "--apply")
     told = json.loads(out)
     [example] = told.pop("examples")
     assert told == {
         "collection": LEGACY,
         "applied": True,
+        "is_dry_run": False,
         "groups": 1,
         "duplicates": 1,
         "deleted": 1,
@@ -63,7 +82,7 @@ def test_the_command_says_when_something_changed_meanwhile(monkeypatch: pytest.M
     put()
     kept = put(updated_at=BEGIN + timedelta(days=1))
     changed_meanwhile(monkeypatch, lambda: named_collection(LEGACY).delete_one({"_id": kept}))
-    code, out, _ = run("--collection", LEGACY, "--apply")
+    code, out, _ = run("--collection", LEGACY, "--yes")
     assert code == 3
     assert "changed meanwhile and were not deleted. Run the command again." in out
 
@@ -72,7 +91,7 @@ def test_many_groups_are_not_all_listed() -> None:
     for number in range(25):
         for _ in range(2):
             put(cat_id=str(2000 + number))
-    _, out, _ = run("--collection", LEGACY)
+    _, out, _ = run("--collection", LEGACY, "--dry-run")
     assert "... and 5 more groups." in out
 
 

@@ -18,8 +18,8 @@ def test_a_hundred_thousand_documents_need_hardly_more_memory_than_two_hundred()
     few = fill("few", FEW, row_count=12)
     many = fill("many", MANY, row_count=12)
     assert named_collection("many").database.command("collStats", "many")["size"] > 80 * 1024 * 1024
-    small = run_command("few", "--apply")
-    for arguments, deleted in (((), 0), (("--apply",), many), (("--apply",), 0)):
+    small = run_command("few", "--yes")
+    for arguments, deleted in ((("--dry-run",), 0), (("--yes",), many), (("--yes",), 0)):
         large = run_command("many", *arguments)
         assert large.peak_mb - small.peak_mb < MOST_MB
         assert (large.told["deleted"], large.told["left_alone"]) == (deleted, 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 
 import pytest
 from rest_framework.test import APIClient
@@ -76,7 +78,7 @@ def test_the_table_for_people() -> None:
         *("id", "task", "period", "trigger", "status", "started", "ended/total", "failed", "error")
     ]
     cells = row.split()
-    assert cells[:5] == [run_id, "monthly_collect", "202506", "manual", "COMPLETED"]
+    assert cells[:5] == [run_id, "monthly_collect", "2025-06", "manual", "COMPLETED"]
     assert cells[7:] == ["3/3", "1", "1", "of", "3", "collections", "failed."]
 
 
@@ -105,10 +107,14 @@ def test_a_run_is_shown_with_each_failure_and_its_reason(admin: APIClient) -> No
     run_id = end(failing=2)
     ended = sync_tasks("show", run_id, "--json")
     assert (ended.code, ended.err) == (0, "")  # it was shown: how it ended is no failure of the command
-    assert ended.result == admin.get(f"/api/sync-tasks/{run_id}").json()["data"]
-    assert len(ended.result["failures"]) == 2
+    told = admin.get(f"/api/sync-tasks/{run_id}").json()["data"]
+    assert len(told["failures"]) == 2
+    for failure in told["failures"]:
+        failure["category_name"] = f"类目{failure['catId']}"
+    assert ended.result == told
     text = sync_tasks("show", run_id).out
     assert text.count("made to fail") == 2
+    assert all(f"{one['catId']} {one['category_name']}  2025-06" in text for one in told["failures"])
     assert "done 1, empty 0, failed 2 of 3" in text
 
 
@@ -168,6 +174,27 @@ def test_an_ended_run_cannot_be_cancelled() -> None:
     assert run_document(run_id)["status"] == "COMPLETED"
 
 
+def test_a_dry_cancel_changes_nothing() -> None:
+    run_id = start()
+    ended = sync_tasks("cancel", run_id, "--dry-run", "--json")
+    assert (ended.code, ended.result["is_dry_run"]) == (0, True)
+    assert run_document(run_id)["status"] == "RUNNING"
+
+
+def test_everything_is_cancelled_after_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = start()
+    found = {"runs": 1, "collections": 3, "in_flight": 0}
+    assert sync_tasks("cancel", "--all", "--dry-run", "--json").result == found | {"is_dry_run": True}
+    assert "1 running sync tasks and 3 waiting" in sync_tasks("cancel", "--all", "--dry-run").out
+    monkeypatch.setattr(sys, "stdin", io.StringIO("no\n"))
+    assert sync_tasks("cancel", "--all").code == 1
+    assert run_document(run_id)["status"] == "RUNNING"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+    ended = sync_tasks("cancel", "--all", "--json")
+    assert (ended.code, ended.result) == (0, found | {"is_complete": True, "is_dry_run": False})
+    assert run_document(run_id)["status"] == "CANCELLED"
+
+
 # --- retry ----------------------------------------------------------------------------------------
 
 
@@ -187,7 +214,7 @@ def test_retry_starts_and_says_how_to_follow() -> None:
     retried = str(stored_runs()[-1]["_id"])
     assert ended.code == 0
     assert ended.out.splitlines()[0] == (
-        f"Started sync task {retried}, Monthly collection 202506: up to 2 collections."
+        f"Started sync task {retried}, Monthly collection 2025-06: up to 2 collections."
     )
 
 
@@ -251,7 +278,9 @@ def test_an_unknown_run_is_a_bad_argument(subcommand: str, run_id: str) -> None:
         (),
         ("delete", UNKNOWN_ID),
         ("show",),
+        ("cancel",),
         ("cancel", UNKNOWN_ID, UNKNOWN_ID),
+        ("cancel", UNKNOWN_ID, "--all"),
         ("cancel", UNKNOWN_ID, "--wait"),
         ("retry", UNKNOWN_ID, "--cancel-on-exit"),
         ("list", "--status", "running"),

@@ -95,13 +95,13 @@ def test_stdout_holds_the_result_alone_and_stderr_the_progress() -> None:
     assert ended.code == 3
     first, *rest = ended.out.splitlines()
     assert first.startswith(
-        f"Sync task {run_id}, Monthly collection 202506: COMPLETED; done 2, empty 0, failed 1 of 3, in "
+        f"Sync task {run_id}, Monthly collection 2025-06: COMPLETED; done 2, empty 0, failed 1 of 3, in "
     )
     assert first.endswith((" ms.", " s."))
     assert rest[0] == "1 of 3 collections failed."
     titles, failure = rest[-2:]
     assert titles.split() == ["data", "set", "category", "period", "attempts", "error", "reason"]
-    assert failure.split(maxsplit=5)[2:] == ["202506", "1", "execution_failed", "made to fail"]
+    assert failure.split(maxsplit=6)[2:] == ["类目1000", "2025-06", "1", "execution_failed", "made to fail"]
     shown = ended.err.splitlines()
     assert shown[0] == f"Sync task {run_id}"
     assert shown[-1] == "Collecting: 3/3  done 2, empty 0, failed 1"

@@ -394,7 +394,7 @@ def test_going_back_and_coming_again(database: FormerDatabase) -> None:
     for arguments in (("coverage", "--from", "2025-06-01", "--to", "2025-06-02"), ("clear_storage", "--yes")):
         ended = run(*arguments)
         assert (ended.code, ended.out) == (1, "")
-        assert "is the one of the former program" in ended.err
+        assert "belongs to the former program or is in use by it" in ended.err
     for arguments in (("--in-place",), ("--in-place", "--dry-run"), ("--drop-former", "--yes")):
         assert run("import_reference_data", *arguments).code == 1
     with pytest.raises(CommandError, match="Going back"):

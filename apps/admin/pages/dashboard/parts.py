@@ -25,7 +25,7 @@ from apps.core.storage import counters, mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.storage.latency import LATENCY, histogram_of
 from apps.core.storage.redis import get_redis
-from apps.core.time_texts import instant_text
+from apps.core.time_texts import instant_text, stored_period_text
 from apps.mengla.choices import Priority
 from apps.mengla.dispatch.breaker_control import read_breaker
 from apps.mengla.dispatch.waiting import WaitingCode, outside_window
@@ -144,8 +144,8 @@ def _run(run: Document, obstacles: Obstacles) -> Document:
     return {
         "id": str(run["_id"]),
         "name": gettext(run["name"]),
-        "title": f"{gettext(run['name'])} {run['period']}".strip(),
-        "period": run["period"],
+        "title": f"{gettext(run['name'])} {stored_period_text(run['period'])}".strip(),
+        "period": stored_period_text(run["period"]),
         "started_at": instant_text(run["started_at"]),
         "progress": asdict(progress),
         "waiting": waiting and waiting.message,

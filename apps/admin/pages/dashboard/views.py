@@ -22,6 +22,7 @@ from apps.admin.pages.charts import cache_chart, hours_chart
 from apps.admin.pages.dashboard.attention import problems_of
 from apps.admin.pages.dashboard.links import Links
 from apps.admin.pages.dashboard.parts import read_dashboard
+from apps.core.admin_base.history import change_text, object_text
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.admin_base.paging import first_rows
 from apps.core.admin_base.rights import may_view
@@ -149,5 +150,9 @@ def _state(links: Links) -> dict[str, Any]:
     }
 
 
-def _recent_actions(request: HttpRequest) -> list[LogEntry]:
-    return first_rows(LogEntry.objects.filter(user_id=request.user.pk).order_by("-id"), _RECENT_ACTIONS)
+def _recent_actions(request: HttpRequest) -> list[dict[str, Any]]:
+    entries = first_rows(LogEntry.objects.filter(user_id=request.user.pk).order_by("-id"), _RECENT_ACTIONS)
+    return [
+        {"at": instant_text(one.action_time), "object": object_text(one), "change": change_text(one)}
+        for one in entries
+    ]

@@ -1,4 +1,4 @@
-"""`manage.py list_former_tokens`: what to mint anew for the API tokens of the former program."""
+"""`manage.py list_former_tokens`: which API tokens of the former program to create again."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class Command(CollectorCommand):
 
     help = gettext_noop(
         "List the labels and lifetimes of the former program's API tokens, which are read from standard "
-        "input, one on a line. Tokens are neither stored nor printed. Mint them anew with POST "
+        "input, one on a line. Tokens are neither stored nor printed. Create them again with POST "
         "/api/auth/generate-token; a permanent one gets the longest lifetime."
     )
+    examples = ("list_former_tokens < tokens.txt",)
     needs_mongo = False
 
     def run(self, **_options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
@@ -47,7 +48,7 @@ class Command(CollectorCommand):
                 tokens.append(_described(_claims_of(line), now=now))
             except _NotAToken:
                 unreadable.append(number)
-        lines = [_("Mint these anew, with POST /api/auth/generate-token:")]
+        lines = [_("Create these tokens again with POST /api/auth/generate-token:")]
         rows = [(one["label"], one["expires_hours"], _remark(one)) for one in tokens]
         lines.append(format_table(["label", "expires_hours", ""], rows))
         lines += [_("Line %(number)d is not a token.") % {"number": number} for number in unreadable]

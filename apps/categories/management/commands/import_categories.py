@@ -20,13 +20,14 @@ from apps.core.management.base import CollectorCommand, ExitCode
 class Command(CollectorCommand):
     """Makes the stored category tree equal to a file; run again, it completes an interrupted import."""
 
+    can_dry_run = True
+    examples = ("import_categories categories.json --dry-run", "import_categories - < categories.json")
     help = gettext_noop("Import the category tree from a JSON file. An invalid file changes nothing.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the file and ``--dry-run``."""
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", help=_("the JSON file, or - for standard input"))
-        parser.add_argument("--dry-run", action="store_true", help=_("check and compare, write nothing"))
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Run the import and return what it did."""

@@ -32,12 +32,12 @@ class Command(migrate.Command):
     stealth_options = ("called_by",)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Check that MongoDB answers and the database is ours, then run Django's command.
+        """Check that MongoDB answers and the database is this product's, then run Django's command.
 
         Without the first check, PyMongo would search for MongoDB until the longer limit ends.
 
-        :raises CommandError: when MongoDB does not respond, when the database holds what is not ours, and
-            when a migration fails.
+        :raises CommandError: when MongoDB does not respond, when the database holds data of other
+            programs, and when a migration fails.
         """
         require_mongo()
         self._applied: list[str] = []
@@ -73,12 +73,12 @@ class Command(migrate.Command):
             "command": self._command or _THIS_COMMAND,
         }
         failed = _("The migration %(migration)s failed: %(reason)s") if self._current else "%(reason)s"
-        done = _("%(count)d migrations were applied before; they stay.")
+        done = _("%(count)d migrations were applied before and remain applied.")
         return "\n".join((failed, done, _("%(advice)s Then run again: %(command)s"))) % facts
 
 
 def _refuse_foreign_collections() -> None:
-    """Refuse a database in which another program uses a name of ours, before anything is changed.
+    """Refuse a database in which another program uses a name of this product, before anything is changed.
 
     :raises CommandError: then.
     """

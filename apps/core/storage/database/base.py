@@ -16,7 +16,7 @@ from apps.core.storage.outages import mongo_outage
 from apps.core.unwanted import unwanted
 
 # The backend imports GeoDjango three times. Where GDAL is missing, ldconfig and a compiler search for it each
-# time, under a dozen names. This costs every process half a second, for fields that no model of ours has.
+# time, under a dozen names. This costs every process half a second, for fields that no model here has.
 # Where GDAL is installed, every process would load it. The backend understands this error as "GDAL is
 # missing".
 with unwanted("django.contrib.gis", error=ImproperlyConfigured):

@@ -10,10 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core.management.arguments import one_of
-from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode
 from apps.mengla.maintenance.purge import Collected, Purged, PurgeTarget, count_collected, purge
-
-_PURGED_BY = "manage.py"
 
 
 class Command(CollectorCommand):
@@ -24,6 +22,7 @@ class Command(CollectorCommand):
         "panels, categories, schedules and settings are never touched. Asks for confirmation, unless --yes."
     )
     can_dry_run = True
+    examples = ("clear_storage --dry-run", "clear_storage --target redis --yes")
     operation_timeout_seconds = 24 * 3600
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,7 +37,7 @@ class Command(CollectorCommand):
                 "mongodb (and all caches), redis (all caches), l1 (the caches of the processes); default: all"
             ),
         )
-        parser.add_argument("--yes", action="store_true", help=_("do not ask for confirmation"))
+        self.add_confirmation(parser)
         super().add_arguments(parser)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
@@ -54,7 +53,7 @@ class Command(CollectorCommand):
         with self.progress(_("Deleting"), options) as display:
             purged = purge(
                 targets=targets,
-                purged_by=_PURGED_BY,
+                purged_by=OPERATOR,
                 on_progress=lambda count: display.show(done=count, total=max(count, found.total), facts=""),
             )
         return result | {"deleted": _described_purge(purged)}, _summary(purged), ExitCode.DONE

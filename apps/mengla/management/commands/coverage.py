@@ -11,16 +11,24 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from apps.categories.selectors import own_names
 from apps.core.errors import InvalidInput
 from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.tables import printable, text_width
 from apps.core.periods import Period
-from apps.mengla.management.arguments import add_range, add_selection, read_range, read_selection
-from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, count_cells, coverage
-from apps.mengla.queries.data_query import ALL_CATEGORIES
+from apps.mengla.management.arguments import (
+    add_range,
+    add_selection,
+    category_text,
+    read_range,
+    read_selection,
+)
+from apps.mengla.monitoring.coverage import Cell, Coverage, Mark, count_cells, coverage
 
-# present, present but stale, provisional, provisional and due, empty, missing, missing and being collected
-_MARKS = "█▒VDE·+"
-_PLAIN_MARKS = "PpVDE.+"
+# One for each Mark, in their order.
+_MARKS = "█▒VDE·×+»"
+_PLAIN_MARKS = "PpVDE.x+>"
+_PLACES = {mark: place for place, mark in enumerate(Mark)}
 _BLOCK_PERIODS = 62  # columns that fit beside the names
 
 
@@ -30,6 +38,7 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "Show which figures are stored: a row for each data set and category, a column for each period."
     )
+    examples = ("coverage --granularity month --from 2025-01 --to 2025-05 --category 4200 all --action hot",)
     argument_errors = (InvalidInput,)
     operation_timeout_seconds = 300
 
@@ -48,6 +57,7 @@ class Command(CollectorCommand):
 
 
 def _described(found: Coverage) -> dict[str, Any]:
+    names = own_names(found.cat_ids)
     return {
         "granularity": found.granularity.value,
         "periods": [period.key for period in found.periods],
@@ -55,11 +65,15 @@ def _described(found: Coverage) -> dict[str, Any]:
             {
                 "action": action.value,
                 "catId": cat_id,
+                "category_name": names.get(cat_id),
                 "states": [cell.state.value for cell in cells],
                 "stale": [cell.is_stale for cell in cells],
                 "provisional": [cell.is_provisional for cell in cells],
                 "due": [cell.is_due for cell in cells],
-                "in_flight": [cell.is_in_flight for cell in cells],
+                "in_flight": [cell.is_under_way for cell in cells],
+                "failed": [cell.is_failed for cell in cells],
+                "queued": [cell.is_queued for cell in cells],
+                "dispatched": [cell.is_dispatched for cell in cells],
             }
             for action, cat_id, cells in found.rows()
         ],
@@ -68,8 +82,12 @@ def _described(found: Coverage) -> dict[str, Any]:
 
 
 def _drawn(found: Coverage, marks: str) -> str:
-    rows = [(f"{action.value} {cat_id or ALL_CATEGORIES}", cells) for action, cat_id, cells in found.rows()]
-    width = max((len(name) for name, _cells in rows), default=0)
+    names = own_names(found.cat_ids)
+    rows = [
+        (printable(f"{action.value} {category_text(cat_id, names)}"), cells)
+        for action, cat_id, cells in found.rows()
+    ]
+    width = max((text_width(name) for name, _cells in rows), default=0)
     lines: list[str] = []
     for first in range(0, len(found.periods), _BLOCK_PERIODS):
         block = slice(first, first + _BLOCK_PERIODS)
@@ -82,7 +100,7 @@ def _drawn(found: Coverage, marks: str) -> str:
 def _row(name: str, cells: Sequence[Cell], width: int, marks: str) -> str:
     totals = count_cells(cells)
     drawing = "".join(_mark(cell, marks) for cell in cells)
-    return f"{name:{width}}  {drawing}  {totals.present}/{totals.all}"
+    return f"{name}{' ' * (width - text_width(name))}  {drawing}  {totals.present}/{totals.all}"
 
 
 def _legend(marks: str) -> str:
@@ -93,7 +111,9 @@ def _legend(marks: str) -> str:
         _("provisional and due"),
         _("empty"),
         _("missing"),
-        _("missing and being collected"),
+        _("failed"),
+        _("queued"),
+        _("in flight"),
     )
     return ", ".join(f"{mark} {meaning}" for mark, meaning in zip(marks, meanings, strict=True))
 
@@ -102,7 +122,8 @@ def _totals_line(found: Coverage) -> str:
     totals = found.totals()
     text = _(
         "%(all)d in total: %(present)d present, %(empty)d empty, %(missing)d missing; "
-        "%(stale)d stale, %(provisional)d provisional (%(due)d due), %(in_flight)d being collected."
+        "%(stale)d stale, %(provisional)d provisional (%(due)d due); "
+        "%(failed)d failed, %(queued)d queued, %(dispatched)d in flight. A fill would collect %(gaps)d."
     )
     return text % (dataclasses.asdict(totals) | {"all": totals.all})
 
@@ -113,13 +134,7 @@ def _stacked(periods: Sequence[Period]) -> list[str]:
 
 
 def _mark(cell: Cell, marks: str) -> str:
-    if cell.state is CellState.PRESENT:
-        if cell.is_provisional:
-            return marks[3 if cell.is_due else 2]
-        return marks[1 if cell.is_stale else 0]
-    if cell.state is CellState.EMPTY:
-        return marks[4]
-    return marks[6 if cell.is_in_flight else 5]
+    return marks[_PLACES[cell.mark]]
 
 
 def _marks() -> str:

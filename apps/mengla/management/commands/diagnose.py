@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.colours import Tone, Toned
 from apps.core.management.tables import format_table
 from apps.mengla.monitoring.diagnose import CheckResult, diagnose
 
@@ -20,6 +21,7 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "Check MongoDB, Redis, the collection service, the worker, the webhook and more. Changes nothing."
     )
+    examples = ("diagnose --json",)
     needs_mongo = False
     # The checks run in threads with limits of their own.
     operation_timeout_seconds = None
@@ -31,10 +33,7 @@ class Command(CollectorCommand):
         lines = [
             format_table(
                 [_("check"), _("state"), _("ms"), _("found")],
-                [
-                    (one.name, _("ok") if one.is_ok else _("FAILED"), one.latency_ms, one.detail)
-                    for one in results
-                ],
+                [(one.name, _state(one), one.latency_ms, one.detail) for one in results],
             ),
             "",
             *_advice(failed),
@@ -44,6 +43,10 @@ class Command(CollectorCommand):
         ]
         result = {"is_ok": not failed, "checks": [dataclasses.asdict(one) for one in results]}
         return result, "\n".join(lines), ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _state(check: CheckResult) -> Toned:
+    return Toned(_("ok"), Tone.GOOD) if check.is_ok else Toned(_("FAILED"), Tone.BAD)
 
 
 def _advice(failed: Sequence[CheckResult]) -> list[str]:

@@ -1,0 +1,77 @@
+"""Results and errors of commands as one line of JSON, in the fields of the API.
+
+``manage.py`` uses this module before the settings are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import orjson
+from django.core.management.base import CommandParser
+
+from apps.core.errors import ErrorCode, ErrorCodeBase
+
+OPTION = "--json"
+_BAD_ARGUMENTS = 2
+
+
+def dump(result: Mapping[str, Any]) -> str:
+    """Return the result as one line of JSON."""
+    try:
+        return orjson.dumps(result, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:  # text that is not valid Unicode, such as an argument of broken bytes
+        return json.dumps(result, default=str)
+
+
+def dump_error(
+    message: str,
+    *,
+    code: ErrorCodeBase = ErrorCode.VALIDATION_ERROR,
+    detail: str | None = None,
+    fields: Mapping[str, list[str]] | None = None,
+) -> str:
+    """Return an error as one line of JSON."""
+    return dump({"error": code.value, "message": message, "detail": detail, "fields": fields})
+
+
+def write_line(stream: Any, text: str) -> None:
+    """Write a text and a line end to a stream; characters that it cannot encode are escaped."""
+    out = getattr(stream, "_out", stream)
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
+    try:
+        stream.write(text if text.endswith("\n") else f"{text}\n")
+        stream.flush()
+    except BrokenPipeError:
+        # The reader, such as `head`, has closed the pipe. Python must not fail when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_wanted(arguments: Sequence[str]) -> bool:
+    """Whether these arguments of a command ask for JSON; they may be wrong in any other way."""
+    return OPTION in arguments
+
+
+class _JsonErrorParser(CommandParser):
+    """Prints what is wrong with the arguments as JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error on stdout, as all errors with ``--json`` are, and end the program."""
+        write_line(sys.stdout, dump_error(message))
+        sys.exit(_BAD_ARGUMENTS)
+
+
+def print_errors_as_json(parser: argparse.ArgumentParser) -> None:
+    """Let the parser and those of its subcommands print errors as JSON."""
+    parser.__class__ = _JsonErrorParser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in action.choices.values():
+                print_errors_as_json(subparser)

@@ -187,7 +187,7 @@ def test_runs_that_something_holds_back_and_not_those_in_their_turn(site: Client
         breaker.record_failure("connect_error")
     _breaker, (text, link) = told(site)
     assert text.startswith("Warning 2 sync tasks are waiting The collection service has been unreachable")
-    assert link == "/admin/sync_tasks/synctask/?status__exact=RUNNING"
+    assert link == "/admin/sync_tasks/synctask/?outcome=running"
     collection_of(SyncTask).delete_one({"_id": ObjectId(ids[0])})
     _breaker, (text, link) = told(site)
     assert "Fill of gaps" in text

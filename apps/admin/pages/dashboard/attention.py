@@ -15,7 +15,7 @@ from apps.admin.pages.dashboard.links import Links
 from apps.admin.scheduler.staleness import Staleness
 from apps.core.time_texts import NOTHING, duration_text
 from apps.mengla.choices import CollectionStatus
-from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.choices import Outcome, RunStatus
 
 MAX_REASONS = 8
 _ORDER = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
@@ -128,7 +128,7 @@ def _runs(parts: Parts, links: Links) -> Iterator[Problem]:
         else:
             text = ngettext("%(count)d sync task is waiting", "%(count)d sync tasks are waiting", len(runs))
             text %= {"count": len(runs)}
-            href = links.to("runs", status__exact=RunStatus.RUNNING.value)
+            href = links.to("runs", outcome=Outcome.RUNNING.value)
         yield Problem(Severity.WARNING, text, reason, href)
 
 

@@ -283,14 +283,14 @@ def test_an_error_of_an_older_release_is_shown_as_its_text(site: Client) -> None
 def test_a_run_with_failures_is_no_full_success(site: Client) -> None:
     good, bad = (end(start_planned(task_id)) for task_id in ("daily_collect", "fill"))
     change(bad, totals={"total": 2, "completed": 1, "failed": 1, "empty": 0, "cancelled": 0})
-    told = live(site, good, bad)
-    assert [told[one]["status"] for one in (good, bad)] == ["Completed", "Completed"]
-    assert [told[one]["colour"] for one in (good, bad)] == ["success", "warning"]
+    reported = live(site, good, bad)
+    assert [reported[one]["status"] for one in (good, bad)] == ["Completed", "Completed"]
+    assert [reported[one]["colour"] for one in (good, bad)] == ["success", "warning"]
 
 
 def test_the_lists_of_failures_are_told_when_they_are_asked_for(site: Client) -> None:
     run_id = start_planned()
     assert "pieces" not in live(site, run_id)[run_id]
-    (told,) = site.get(f"{LIST}live/", {"ids": run_id, "pieces": "yes"}).json()["runs"]
-    assert set(told["pieces"]) == {"reasons", "failures"}
-    assert all(f'data-run="{run_id}"' in html_ for html_ in told["pieces"].values())
+    (reported,) = site.get(f"{LIST}live/", {"ids": run_id, "pieces": "yes"}).json()["runs"]
+    assert set(reported["pieces"]) == {"reasons", "failures"}
+    assert all(f'data-run="{run_id}"' in html_ for html_ in reported["pieces"].values())

@@ -119,7 +119,7 @@ def _shown_timestamp(timestamp: str, log_format: str) -> str:
 
 
 def _localize(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    return event | {"timestamp": _shown_timestamp(event["timestamp"], "console")}
+    return {**event, "timestamp": _shown_timestamp(event["timestamp"], "console")}
 
 
 # Applied to every event, of structlog and of the standard library's logging.

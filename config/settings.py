@@ -80,6 +80,7 @@ BACKFILL_QUARTERS = ENVIRONMENT.BACKFILL_QUARTERS
 BACKFILL_YEARS = ENVIRONMENT.BACKFILL_YEARS
 ALERT_WEBHOOK_URL = ENVIRONMENT.ALERT_WEBHOOK_URL
 ALERT_WEBHOOK_SECRET = ENVIRONMENT.ALERT_WEBHOOK_SECRET
+ALERT_URLS = ENVIRONMENT.ALERT_URLS
 ALERT_COOLDOWN_MINUTES = ENVIRONMENT.ALERT_COOLDOWN_MINUTES
 ALERT_WINDOW_MINUTES = ENVIRONMENT.ALERT_WINDOW_MINUTES
 ALERT_MIN_COLLECTIONS = ENVIRONMENT.ALERT_MIN_COLLECTIONS
@@ -294,7 +295,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AlertRuleEnum": "apps.admin.choices.AlertRule",
         "AlertSeverityEnum": "apps.admin.choices.Severity",
         "AlertStatusEnum": "apps.admin.choices.AlertStatus",
+        "AttemptOutcomeEnum": "apps.mengla.choices.AttemptOutcome",
         "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
+        "SyncTaskOutcomeEnum": "apps.sync_tasks.choices.Outcome",
         "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
     },
     "POSTPROCESSING_HOOKS": [
@@ -347,4 +350,5 @@ BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")  # the market's day begins at mid
 
 LOGGING_CONFIG = None
 LOG_FORMAT = ENVIRONMENT.LOG_FORMAT or ("json" if ENVIRONMENT.is_production else "console")
+LOG_FILE = ENVIRONMENT.LOG_FILE
 configure_logging(level=ENVIRONMENT.LOG_LEVEL, log_format=LOG_FORMAT)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import TextChoices
+from django.db.models import QuerySet, TextChoices
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
-from apps.admin.alerts.silences import end_silence, find_silence, silence_rule
+from apps.admin.alerts.silences import (
+    active_silences,
+    end_silence,
+    find_silence,
+    silence_of,
+    silence_rule,
+)
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule, Severity
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
+from apps.admin.scheduler import pages as _pages_of_schedules  # noqa: F401 - importing registers them
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.storage.mongo import utc_now
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 
 _SILENCES_MINUTES = (60, 24 * 60)
@@ -26,13 +37,16 @@ SEVERITY_COLOURS: dict[str, str] = {
 }
 
 
+_SILENCED = HISTORY.register("rule_silenced", gettext_noop("“%(rule)s” is silenced until %(time)s."))
+_SILENCE_ENDED = HISTORY.register("silence_ended", gettext_noop("“%(rule)s” is no longer silenced."))
+
+
 def _silence(minutes: int) -> Operation:
     hours = minutes // _MINUTES_PER_HOUR
 
-    def run(alert: Alert, user: str) -> str:
+    def run(alert: Alert, user: str) -> Message:
         until = silence_rule(AlertRule(alert.rule), minutes=minutes, silenced_by=user)
-        words = {"rule": AlertRule(alert.rule).label, "time": instant_text(until)}
-        return _now("“%(rule)s” is silenced until %(time)s.") % words
+        return _SILENCED(rule=AlertRule(alert.rule).label, time=instant_text(until))
 
     def ask(alert: Alert) -> str:
         words = {"rule": AlertRule(alert.rule).label, "hours": hours}
@@ -49,9 +63,9 @@ def _silence(minutes: int) -> Operation:
     )
 
 
-def _end_silence(alert: Alert, user: str) -> str:
+def _end_silence(alert: Alert, user: str) -> Message:
     end_silence(AlertRule(alert.rule), ended_by=user)
-    return _now("“%(rule)s” is no longer silenced.") % {"rule": AlertRule(alert.rule).label}
+    return _SILENCE_ENDED(rule=AlertRule(alert.rule).label)
 
 
 @admin.register(Alert)
@@ -115,7 +129,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
     @admin.display(description=_("silenced"))
     def silenced(self, alert: Alert) -> str:
         """Return when the silence ends, and who set it."""
-        silence = find_silence(AlertRule(alert.rule))
+        silence = silence_of(active_silences(utc_now()), alert.rule, alert.action)
         if silence is None:
             return "-"
         words = {"time": instant_text(silence["silenced_until"]), "user": silence["silenced_by"]}
@@ -148,16 +162,20 @@ class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
 
 @admin.register(AlertSilence)
 class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
-    """The silenced rules."""
+    """The silences in effect."""
 
-    list_display = ("rule", "until", "silenced_by")
+    list_display = ("rule", "until", "silenced_by", "reason")
     fields = list_display
     ordering = ("id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertSilence]:
+        """Leave out those that are over and not deleted yet."""
+        return super().get_queryset(request).filter(silenced_until__gt=timezone.now())
 
     @admin.display(description=_("rule"))
     def rule(self, silence: AlertSilence) -> str:
         """Return the name of the rule."""
-        return str(AlertRule(silence.pk).label)
+        return str(silence)
 
     @admin.display(description=_("silenced until"))
     def until(self, silence: AlertSilence) -> str:

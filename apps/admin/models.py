@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 from django_mongodb_backend.fields import ObjectIdAutoField
 
-from apps.admin.choices import AlertEventKind, AlertRule, Severity
+from apps.admin.choices import AlertEventKind, AlertRule, Severity, name_of
+from apps.core.stored_messages import Message, name_in_history
 
 
 class Installation(models.Model):
@@ -69,15 +70,23 @@ class Alert(models.Model):
     def __str__(self) -> str:
         return f"{self.get_rule_display()} {self.action}".strip()
 
+    def history_name(self) -> Message:
+        """Return what ``str`` returns, for the history, whose readers may have another language."""
+        is_known = self.rule in AlertRule.values  # a newer release may have other rules
+        return name_in_history(AlertRule(self.rule).label if is_known else self.rule, self.action)
+
 
 class AlertSilence(models.Model):
-    """The silence of a rule: until it ends, the rule sends no notices. The key is the rule."""
+    """The silence of a rule: until it ends, the rule sends no notices.
 
-    id = models.CharField(
-        _("rule"), primary_key=True, max_length=40, db_column="_id", choices=AlertRule.choices
-    )
+    The key is the rule, or ``rule:action`` for one data set of it. Silences that are over are deleted.
+    """
+
+    id = models.CharField(_("rule"), primary_key=True, max_length=80, db_column="_id")
     silenced_until = models.DateTimeField(_("silenced until"))
     silenced_by = models.CharField(_("silenced by"), max_length=160)
+    silenced_at = models.DateTimeField(_("silenced at"), null=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
 
     class Meta:
         db_table = "alert_silences"
@@ -85,7 +94,8 @@ class AlertSilence(models.Model):
         verbose_name_plural = _("silences")
 
     def __str__(self) -> str:
-        return str(self.get_id_display())
+        rule, _separator, action = self.id.partition(":")
+        return name_of(rule, action)
 
 
 class AlertEvent(models.Model):
@@ -113,22 +123,35 @@ class AlertEvent(models.Model):
 
 
 class AlertNotice(models.Model):
-    """An event for the webhook. Its key is the key of the event. Kept for a day, delivered or not."""
+    """An event for one channel: the signed webhook, or an address of ALERT_URLS. Kept for a day.
+
+    ``error`` says why the last attempt failed, at ``failed_at``. The key follows from those of the event and
+    the channel.
+    """
 
     id = ObjectIdAutoField(primary_key=True)
     event = models.JSONField(_("event"))
+    channel = models.CharField(_("channel"), max_length=64, default="webhook")
     attempts = models.IntegerField(_("attempts"), default=0)
     not_before = models.DateTimeField(_("not before"))
     created_at = models.DateTimeField(_("created at"))
     delivered_at = models.DateTimeField(_("delivered at"), null=True)
+    given_up_at = models.DateTimeField(_("given up at"), null=True)
+    failed_at = models.DateTimeField(_("failed at"), null=True)
+    error = models.CharField(_("problem"), max_length=500, blank=True)
+    error_parts = models.JSONField(null=True)
 
     class Meta:
-        db_table = "alert_notices"
+        # Processes of the former release post everything in ``alert_notices`` to the webhook.
+        db_table = "alert_deliveries"
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
         indexes = [
             models.Index(fields=["created_at", "id"], name="alert_notice_oldest"),
-            models.Index(fields=["delivered_at", "created_at", "id"], name="alert_notice_waiting"),
+            models.Index(
+                fields=["channel", "delivered_at", "given_up_at", "created_at", "id"],
+                name="alert_notice_of_channel",
+            ),
         ]
 
     def __str__(self) -> str:

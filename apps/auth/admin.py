@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import ADDITION
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
@@ -15,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from apps.auth import services
 from apps.auth.choices import TokenScope
@@ -24,11 +26,13 @@ from apps.auth.passwords import validation
 from apps.auth.permission_names import PermissionsField
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.forms import themed
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.model_admin import CollectorModelAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.admin_base.rights import is_superuser, may, name_of_user
 from apps.core.errors import Conflict, InvalidInput
 from apps.core.storage.clock import server_now
+from apps.core.stored_messages import HISTORY, Message
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -58,10 +62,14 @@ class NewTokenForm(forms.Form):
     )
 
 
-def _revoke(token: ApiToken, user: str) -> str:
+_CREATED = HISTORY.register("token_created", gettext_noop("Created the token."))
+_REVOKED = HISTORY.register("token_revoked", gettext_noop("Revoked the token %(label)s."))
+
+
+def _revoke(token: ApiToken, user: str) -> Message:
     if not services.revoke_token(token_id=str(token.pk), revoked_by=user).was_active:
         raise Conflict(_now("The token %(label)s is already revoked.") % {"label": token.label})
-    return _now("Revoked the token %(label)s.") % {"label": token.label}
+    return _REVOKED(label=token.label)
 
 
 @admin.register(ApiToken)
@@ -140,7 +148,7 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
             for field, problems in (error.fields or {}).items():
                 form.add_error(field, problems)
             return None
-        self.log_addition(request, ApiToken.objects.get(pk=created.id), _now("Created the token."))
+        note_history(request, [ApiToken.objects.get(pk=created.id)], _CREATED(), flag=ADDITION)
         return created
 
 

@@ -24,10 +24,11 @@ from apps.auth.tokens.caller_cache import (
 )
 from apps.auth.tokens.credentials import decode_login, hash_api_token, is_api_token
 from apps.core.api.pagination import DEFAULT_LIMIT, Page, newest_first
-from apps.core.errors import DependencyUnavailable
+from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound
 from apps.core.storage.mongo import collection_of
 
 PASSWORD_MARK_LENGTH = 12
+_MAX_SAME_NAME = 10
 
 
 def list_tokens(*, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page:
@@ -44,6 +45,24 @@ def list_tokens(*, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Pag
         projection={"token_hash": 0},
     )
     return Page([_token_row(document) for document in page.rows], page.next_cursor)
+
+
+def find_token(text: str) -> dict[str, Any]:
+    """Return the token with this id, else the one of this name that is not revoked; never its hash.
+
+    :raises NotFound: when there is none.
+    :raises InvalidInput: when several tokens have this name.
+    """
+    tokens = collection_of(ApiToken)
+    if ObjectId.is_valid(text) and (found := tokens.find_one({"_id": ObjectId(text)}, {"token_hash": 0})):
+        return _token_row(found)
+    named = list(tokens.find({"label": text, "revoked_at": None}, {"token_hash": 0}).limit(_MAX_SAME_NAME))
+    if not named:
+        raise NotFound(_("There is no such token."))
+    if len(named) > 1:
+        message = _("Several tokens have this name. Use an id: %(ids)s.")
+        raise InvalidInput(message % {"ids": ", ".join(str(one["_id"]) for one in named)})
+    return _token_row(named[0])
 
 
 def resolve_bearer(text: str, *, now: datetime) -> Principal:

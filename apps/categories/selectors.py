@@ -191,6 +191,26 @@ def find_named(cat_id: str) -> NamedCategory | None:
     return None if row is None else NamedCategory(*row)
 
 
+def named_categories(cat_ids: Iterable[str]) -> dict[str, NamedCategory]:
+    """Return the categories that exist among these ids, by id, with one lookup."""
+    known = {cat_id for cat_id in cat_ids if is_cat_id(cat_id)}
+    rows = Category.objects.filter(cat_id__in=sorted(known)) if known else Category.objects.none()
+    return {row[0]: NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")}
+
+
+def find_cat_ids(text: str) -> list[str]:
+    """Return the id of the category that the text names, or of those whose names contain it."""
+    if is_cat_id(text):
+        return [text]
+    wanted = text.casefold()
+    categories = [one for root, children in list_named_tree() for one in (root, *children)]
+    return [
+        one.cat_id
+        for one in categories
+        if wanted in one.name_cn.casefold() or wanted in one.name_ru.casefold()
+    ]
+
+
 def parents_of(cat_id: str) -> list[NamedCategory]:
     """Return the categories above a category, level 1 first; an empty list for an unknown id."""
     parents: list[NamedCategory] = []

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import gettext_noop
 from django_q.models import Failure, OrmQ, Schedule, Success
 
+from apps.core.admin_base import history
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import CollectorModelAdmin, LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
@@ -22,8 +23,10 @@ from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import InvalidInput
 from apps.core.scheduling import cron, schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 
+# OrmQ is django-q2's queue in MongoDB, which stays empty, because the broker is Redis: it gets no page.
 for _model in (Success, Failure, Schedule, OrmQ):
     if admin.site.is_registered(_model):  # some are registered in certain configurations only
         admin.site.unregister(_model)
@@ -72,15 +75,6 @@ class FailureAdmin(_TaskAdmin):
     """Messages whose function failed."""
 
 
-@admin.register(OrmQ)
-class QueueAdmin(LargeReadOnlyAdmin[Model]):
-    """django-q2's queue in MongoDB; it stays empty, because the broker is Redis."""
-
-    list_display = ("id", "key", "name", "func", "lock")
-    fields = ("key", "name", "func", "lock")
-    ordering = ("-id",)
-
-
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Model]
 else:
@@ -102,14 +96,18 @@ class ScheduleForm(_ModelForm):
             raise forms.ValidationError((error.fields or {})["cron"]) from error
 
 
-def _pause(schedule: Any, user: str) -> str:
+_PAUSED = HISTORY.register("schedule_paused", gettext_noop("Paused %(name)s."))
+_RESUMED = HISTORY.register("schedule_resumed", gettext_noop("Resumed %(name)s."))
+
+
+def _pause(schedule: Any, user: str) -> Message:
     schedules.pause_schedule(schedule.name, paused_by=user)
-    return _("Paused %(name)s.") % {"name": schedule.name}
+    return _PAUSED(name=schedule.name)
 
 
-def _resume(schedule: Any, user: str) -> str:
+def _resume(schedule: Any, user: str) -> Message:
     schedules.resume_schedule(schedule.name, resumed_by=user)
-    return _("Resumed %(name)s.") % {"name": schedule.name}
+    return _RESUMED(name=schedule.name)
 
 
 @admin.register(Schedule)
@@ -176,12 +174,26 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
 class HistoryAdmin(LargeReadOnlyAdmin[LogEntry]):
     """Who changed what in the admin, newest first."""
 
-    list_display = ("action_time", "user", "content_type", "object_repr", "change_text")
+    list_display = ("action_time", "user", "content_type", "object_text", "change_text")
     list_select_related = ("user", "content_type")
     fields = list_display
     ordering = ("-id",)
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> LogEntry | None:
+        """Return the entry, whose title on its page is in the language of the reader."""
+        entry = super().get_object(request, object_id, from_field)
+        if entry is not None:
+            history.translate_entry(entry)
+        return entry
+
+    @admin.display(description=_lazy("object"))
+    def object_text(self, entry: LogEntry) -> str:
+        """Return the name of the changed row in the language of the reader."""
+        return history.object_text(entry)
+
     @admin.display(description=_lazy("change"))
     def change_text(self, entry: LogEntry) -> str:
-        """Return the change in words."""
-        return entry.get_change_message() or str(entry.get_action_flag_display())
+        """Return the change in the language of the reader."""
+        return history.change_text(entry)

@@ -15,12 +15,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_noop
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.model_admin import CollectorModelAdmin
-from apps.core.admin_base.operations import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.stored_messages import HISTORY, Message
 from apps.panels import selectors, services
 from apps.panels.choices import DefaultPeriod
 from apps.panels.config import PanelConfig, differences
@@ -29,6 +31,7 @@ from apps.panels.models import PanelModule
 
 _CHANGE = "panels.change_panelmodule"
 _MAX_VERSION_DIGITS = 12
+_CHANGED = HISTORY.register("panels_changed", gettext_noop("Changed: %(changes)s."))
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[PanelModule]
@@ -217,5 +220,5 @@ def _text_of(error: DomainError) -> str:
     return error.message
 
 
-def _history_text(before: PanelConfig, after: PanelConfig) -> str:
-    return _("Changed: %(changes)s.") % {"changes": ", ".join(differences(before, after)) or "-"}
+def _history_text(before: PanelConfig, after: PanelConfig) -> Message:
+    return _CHANGED(changes=", ".join(differences(before, after)) or "-")

@@ -6,10 +6,11 @@ Only ``services/`` writes them, with conditional PyMongo updates: the ORM has no
 from __future__ import annotations
 
 from django.db import models
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ObjectIdAutoField
 
+from apps.core.stored_messages import Message, name_in_history
 from apps.core.time_texts import stored_period_text
 from apps.sync_tasks.choices import RunStatus, Trigger
 
@@ -84,3 +85,7 @@ class SyncTask(models.Model):
     def shown_period(self) -> str:
         """The period as text, in the user's language; "" for a run without one."""
         return stored_period_text(self.period)
+
+    def history_name(self) -> Message:
+        """Return what ``str`` returns, for the history, whose readers may have another language."""
+        return name_in_history(gettext_lazy(self.name) if self.name else "", self.period)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
 from apps.core.time_texts import seconds_between
 from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.work import Counts, get_work
+from apps.sync_tasks.work import Counts, Rate, get_work
 
 _TENTHS_OF_A_PERCENT = 1000
 _MOST_BEFORE_THE_END = 99.9
@@ -22,6 +22,8 @@ class Progress:
     ``active`` counts the collections that have not ended; a run that has ended may still have some in flight.
     ``percent`` has one decimal and is 100 only when everything has ended. ``per_minute`` is the current rate,
     or the average rate of a run that has ended. ``eta_seconds`` is None when it cannot be estimated.
+    ``rate_collections`` says of how many ended collections the rate was measured; they are those of the run,
+    or while none of it has ended, of all runs and readers (``is_own_rate`` false).
     """
 
     total: int
@@ -33,6 +35,8 @@ class Progress:
     percent: float
     per_minute: float
     eta_seconds: int | None
+    rate_collections: int = field(default=0, compare=False)
+    is_own_rate: bool = field(default=True, compare=False)
 
 
 def progress_of(run: Mapping[str, Any]) -> Progress:
@@ -40,21 +44,21 @@ def progress_of(run: Mapping[str, Any]) -> Progress:
     if run["totals"] is not None:
         counts = Counts(**run["totals"])
         is_all_known = run["is_planned"] or counts.total > 0
-        return _progress(counts, is_all_known=is_all_known, pace=_average(run, counts))
+        return _progress(counts, is_all_known=is_all_known, rate=_average(run, counts))
     run_id, work = str(run["_id"]), get_work(run["task_id"])
     counts = work.count(run_id)
     if run["status"] != RunStatus.RUNNING:  # it has ended, and not all of its collections have
         is_all_known = run["is_planned"] or counts.total > 0
-        return _progress(counts, is_all_known=is_all_known, pace=_average(run, counts))
+        return _progress(counts, is_all_known=is_all_known, rate=_average(run, counts))
     if not run["is_planned"]:
         still_expected = run["expected_total"] - sum(run["skipped"].values())
         counts = replace(counts, total=max(counts.total, still_expected))
-    pace = work.rate_per_minute(run_id, run["started_at"])
-    return _progress(counts, is_all_known=run["is_planned"], pace=pace, has_eta=True)
+    rate = work.rate(run_id, run["started_at"])
+    return _progress(counts, is_all_known=run["is_planned"], rate=rate, has_eta=True)
 
 
-def _progress(counts: Counts, *, is_all_known: bool, pace: float, has_eta: bool = False) -> Progress:
-    pace = round(pace, 2)
+def _progress(counts: Counts, *, is_all_known: bool, rate: Rate, has_eta: bool = False) -> Progress:
+    pace = round(rate.per_minute, 2)
     return Progress(
         total=counts.total,
         completed=counts.completed,
@@ -65,6 +69,8 @@ def _progress(counts: Counts, *, is_all_known: bool, pace: float, has_eta: bool 
         percent=_percent(counts.ended, counts.total, is_all_known=is_all_known),
         per_minute=pace,
         eta_seconds=_eta_seconds(counts, is_all_known=is_all_known, pace=pace) if has_eta else None,
+        rate_collections=rate.measured,
+        is_own_rate=rate.is_own,
     )
 
 
@@ -84,8 +90,8 @@ def _percent(ended: int, total: int, *, is_all_known: bool) -> float:
     return ended * _TENTHS_OF_A_PERCENT // total / 10
 
 
-def _average(run: Mapping[str, Any], counts: Counts) -> float:
+def _average(run: Mapping[str, Any], counts: Counts) -> Rate:
     """Return how many collections ended per minute on average; cancelled ones do not count."""
     minutes = seconds_between(run["started_at"], run["finished_at"]) / 60
     worked = counts.ended - counts.cancelled
-    return worked / minutes if minutes > 0 else 0.0
+    return Rate(worked / minutes if minutes > 0 else 0.0, worked)

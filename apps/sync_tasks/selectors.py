@@ -12,11 +12,11 @@ from pymongo import ASCENDING, DESCENDING
 from apps.core import market_clock
 from apps.core.api.pagination import Page, newest_first
 from apps.core.storage.mongo import collection_of, count_each, utc_now
-from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.choices import Outcome, RunStatus, outcome_of
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import Progress, progress_of
 from apps.sync_tasks.waiting import Obstacles, waiting_of
-from apps.sync_tasks.work import Failure, get_work
+from apps.sync_tasks.work import Failure, FailureReason, get_work
 
 __all__ = [
     "Obstacles",
@@ -25,8 +25,10 @@ __all__ = [
     "count_failures",
     "count_own_records",
     "failures_of",
+    "find_outcome",
     "find_run",
     "find_unplanned_retry",
+    "is_any_unplanned",
     "is_running",
     "last_run_of",
     "list_running",
@@ -36,6 +38,7 @@ __all__ = [
     "list_unsettled",
     "planning_of",
     "progress_of",
+    "run_of_firing",
     "running_among",
     "state_of",
     "waiting_of",
@@ -101,9 +104,18 @@ def last_run_of(task_id: str) -> Document | None:
     )
 
 
+def run_of_firing(task_id: str, firing: str) -> str | None:
+    """Return the id of the run that a firing of a schedule has started, None if it has started none."""
+    # The unique index is partial: nulls are not in it. MongoDB uses it only for a filter on the type.
+    slot = {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": firing, "$type": "string"}}
+    found = collection_of(SyncTask).find_one(slot, {"_id": 1})
+    return str(found["_id"]) if found else None
+
+
 def list_runs(
     *,
     status: str | None = None,
+    outcome: str | None = None,
     task_id: str | None = None,
     trigger: str | None = None,
     started_from: datetime | None = None,
@@ -119,6 +131,12 @@ def list_runs(
     """
     wanted = {"status": status, "task_id": task_id, "trigger": trigger}
     criteria: Document = {name: value for name, value in wanted.items() if value is not None}
+    if outcome is not None:
+        criteria = (
+            {"$and": [criteria, outcome_criteria(Outcome(outcome))]}
+            if status
+            else (criteria | outcome_criteria(Outcome(outcome)))
+        )
     started = ({"$gte": started_from} if started_from else {}) | (
         {"$lt": started_before} if started_before else {}
     )
@@ -127,6 +145,27 @@ def list_runs(
     return newest_first(
         collection_of(SyncTask), criteria, by="started_at", cursor=cursor, limit=limit, projection=_ROW
     )
+
+
+def outcome_criteria(outcome: Outcome) -> Document:
+    """Return the filter for runs with this outcome.
+
+    A completed run is in neither of the two lists of completed runs while its totals are counted anew,
+    because a late answer has come.
+    """
+    if outcome is Outcome.COMPLETED:
+        return {"status": RunStatus.COMPLETED.value, "totals.failed": 0}
+    if outcome is Outcome.COMPLETED_WITH_FAILURES:
+        return {"status": RunStatus.COMPLETED.value, "totals.failed": {"$gt": 0}}
+    return {"status": RunStatus(outcome.value.upper()).value}
+
+
+def find_outcome(run: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a run; its failures are counted only if its totals are not stored."""
+    if run["status"] != RunStatus.COMPLETED:
+        return outcome_of(run["status"], failed=0)
+    failed = progress_of(run).failed if run["totals"] is None else run["totals"]["failed"]
+    return outcome_of(run["status"], failed=failed)
 
 
 def list_today(today: date) -> list[Document]:
@@ -143,6 +182,11 @@ def list_today(today: date) -> list[Document]:
     )
 
 
+def rows_of(run_id: str) -> list[SyncTask]:
+    """Return the row of a run for the admin's history; an empty list when there is no such run."""
+    return list(SyncTask.objects.filter(pk=run_id)) if run_id else []
+
+
 def count_ended() -> int:
     """Count the runs that have ended, with any result."""
     return sum(count for status, count in count_by_status().items() if status != RunStatus.RUNNING)
@@ -151,6 +195,12 @@ def count_ended() -> int:
 def list_running(limit: int) -> list[Document]:
     """Return runs that have not ended, the oldest first, without their parameters."""
     return _oldest_first({"status": RunStatus.RUNNING.value}, limit)
+
+
+def is_any_unplanned() -> bool:
+    """Whether any running run is not planned yet: it is about to enqueue collections."""
+    criteria = {"status": RunStatus.RUNNING.value, "is_planned": False}
+    return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
 
 
 def list_unplanned(limit: int) -> list[Document]:
@@ -182,10 +232,9 @@ def failures_of(run: Mapping[str, Any]) -> list[Failure]:
     return get_work(run["task_id"]).failures(str(run["_id"]), MAX_LISTED_FAILURES)
 
 
-def count_failures(task_id: str, run_id: str) -> dict[str, int]:
-    """Return how many collections of a run failed for each reason, as a text; the most frequent first."""
-    counts = get_work(task_id).count_failures(run_id)
-    return dict(sorted(counts.items(), key=lambda reason: -reason[1]))
+def count_failures(task_id: str, run_id: str) -> list[FailureReason]:
+    """Return how many collections of a run failed for each reason, the most frequent first."""
+    return sorted(get_work(task_id).count_failures(run_id), key=lambda reason: -reason.count)
 
 
 def count_own_records(task_id: str, run_id: str) -> int:

@@ -20,7 +20,8 @@ from apps.core.api.serializers import (
     UnpaddedTextField,
     UtcDateTimeField,
 )
-from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.choices import Outcome, RunStatus, Trigger, outcome_of
+from apps.sync_tasks.progress import Progress
 from apps.sync_tasks.responses import WaitingSerializer, waiting_json
 from apps.sync_tasks.selectors import Obstacles, failures_of, progress_of, waiting_of
 from apps.sync_tasks.words import ERRORS
@@ -32,6 +33,7 @@ class SyncTaskQuerySerializer(PageQuerySerializer):
     """The filters of the list of sync tasks."""
 
     status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
+    outcome = serializers.ChoiceField(choices=Outcome.choices, required=False)
     task_id = UnpaddedTextField(required=False, max_length=_MAX_TASK_ID)
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
     to = DayField(required=False, help_text="Started on or before this day, in the market's time zone.")
@@ -76,6 +78,12 @@ class SyncTaskProgressSerializer(serializers.Serializer[Any]):
     eta_seconds = serializers.IntegerField(
         allow_null=True, help_text="Remaining time; null when it has ended or cannot be estimated."
     )
+    rate_collections = serializers.IntegerField(
+        help_text="Of how many ended collections the rate was measured; 0 when it was not."
+    )
+    is_own_rate = serializers.BooleanField(
+        help_text="Whether they are its own. If not, none of it has ended yet, and they are those of all."
+    )
 
 
 class SyncTaskSerializer(serializers.Serializer[Any]):
@@ -85,6 +93,9 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
     task_id = serializers.CharField()
     task_name = serializers.SerializerMethodField(help_text="In the caller's language.")
     status = serializers.ChoiceField(choices=RunStatus.choices)
+    outcome = serializers.SerializerMethodField(
+        help_text="As status, but a completed sync task with failed collections is completed_with_failures."
+    )
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     period = serializers.CharField(help_text="The period as a text: 202506 or 20250601~20250630.")
     progress = serializers.SerializerMethodField()
@@ -103,10 +114,22 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
         name: str = run["name"]
         return gettext(name) if name else ""
 
+    @extend_schema_field(serializers.ChoiceField(choices=Outcome.choices))
+    def get_outcome(self, run: Mapping[str, Any]) -> str:
+        """Return the outcome."""
+        return outcome_of(run["status"], failed=self._progress_of(run).failed).value
+
     @extend_schema_field(SyncTaskProgressSerializer)
     def get_progress(self, run: Mapping[str, Any]) -> Any:
         """Return the progress: from the totals if they are stored, else counted now."""
-        return SyncTaskProgressSerializer(progress_of(run)).data
+        return SyncTaskProgressSerializer(self._progress_of(run)).data
+
+    def _progress_of(self, run: Mapping[str, Any]) -> Progress:
+        """Return the progress, counted once for all fields of a row."""
+        known: dict[Any, Progress] = cast("dict[str, Any]", self.context).setdefault("progress", {})
+        if run["_id"] not in known:
+            known[run["_id"]] = progress_of(run)
+        return known[run["_id"]]
 
     @extend_schema_field(WaitingSerializer(allow_null=True))
     def get_waiting(self, run: Mapping[str, Any]) -> Any:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from apps.core.stored_messages import Messages
+from apps.core.time_texts import duration_text
+from apps.sync_tasks.progress import Progress
 
+_MINUTE = 60
 # Why runs end early or incomplete.
 ERRORS = Messages("error_message")
 SOME_FAILED_CODE = "some_failed"
@@ -20,6 +23,40 @@ ORIGINAL_DELETED = ERRORS.register(
 PROGRAM_ENDED = ERRORS.register(
     "program_ended", gettext_noop("It was running when the program that had started it ended.")
 )
+
+
+def time_left_text(progress: Progress) -> str:
+    """Return how long a running run still takes, and what this rests on; or why it is not known.
+
+    What it waits for, if anything, is to be shown in place of this.
+    """
+    if progress.eta_seconds is None:
+        if progress.per_minute > 0:
+            return gettext("not known while it is being planned")
+        if progress.total == progress.active:
+            return gettext("not known before the first collection has ended")
+        return gettext("not known while no collection ends")
+    if progress.eta_seconds == 0:
+        return gettext("almost done")
+    facts = {"time": _rough_text(progress.eta_seconds), "count": progress.rate_collections}
+    if not progress.is_own_rate:
+        text = ngettext(
+            "about %(time)s left, from the last %(count)d answer to others",
+            "about %(time)s left, from the last %(count)d answers to others",
+            progress.rate_collections,
+        )
+    else:
+        text = ngettext(
+            "about %(time)s left, from the last %(count)d collection",
+            "about %(time)s left, from the last %(count)d collections",
+            progress.rate_collections,
+        )
+    return text % facts
+
+
+def _rough_text(seconds: int) -> str:
+    """Return a duration without tenths of a second: it is an estimate."""
+    return gettext("%(count)d s") % {"count": seconds} if seconds < _MINUTE else duration_text(seconds)
 
 
 def skipped_text(skipped: Mapping[str, int]) -> str:

@@ -42,6 +42,19 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How many collections end per minute at present; 0 when none does, or when it is not known.
+
+    It was measured from ``measured`` collections: of the run itself, or (``is_own`` false) of all runs and
+    readers.
+    """
+
+    per_minute: float
+    measured: int = 0
+    is_own: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A collection that failed, and why, under the API's names; ``*_name`` are texts for people."""
 
@@ -55,11 +68,21 @@ class Failure:
     attempts: int
     action_name: str = ""
     error_name: str = ""
+    cat_name: str = ""
 
     @property
     def shown_period(self) -> str:
         """The period as text for people."""
         return stored_period_text(self.period)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureReason:
+    """Why collections failed, as a code and as a text for people, and how many."""
+
+    code: str
+    name: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +105,7 @@ class Work(Protocol):
     def count(self, run_id: str) -> Counts:
         """Count the collections of the run by their state."""
 
-    def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
+    def rate(self, run_id: str, started_at: datetime) -> Rate:
         """Return how many collections of the run currently end per minute."""
 
     def obstacle(self) -> Waiting | None:
@@ -94,8 +117,8 @@ class Work(Protocol):
     def failures(self, run_id: str, limit: int) -> list[Failure]:
         """Return up to ``limit`` failed collections of the run, with their reasons."""
 
-    def count_failures(self, run_id: str) -> dict[str, int]:
-        """Count the failed collections of the run by reason; the reasons are texts for people."""
+    def count_failures(self, run_id: str) -> list[FailureReason]:
+        """Count the failed collections of the run by reason, the most frequent first."""
 
     def count_own_records(self, run_id: str) -> int:
         """Count the records that only this run wrote."""

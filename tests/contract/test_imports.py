@@ -28,12 +28,14 @@ PUBLIC_MODULES = frozenset(
         "apps.auth.passwords",  # the limits of passwords and of the lifetimes of tokens
         "apps.auth.principal",  # what request.user is, for every view
         *(room.strip("/").replace("/", ".") for room in OFFERED_ROOMS),
+        "apps.mengla.management",  # the base of commands that start runs and follow them
         "apps.mengla.replies",  # the headers of figures, and where a collection stands
         "apps.mengla.run_requests",  # what a request that starts a run says
         "apps.categories.entries",  # categories from the caches
         "apps.mengla.words",  # what is stored of failed collections, as people read it
         "apps.panels.responses",  # the panel configuration from the caches
         "apps.sync_tasks.progress",  # how far a run is
+        "apps.sync_tasks.run_sections",  # what other apps add to the page of a run
         "apps.sync_tasks.responses",  # what an address that starts a run answers
         "apps.sync_tasks.words",  # what is stored of runs, as people read it
         "apps.sync_tasks.work",  # what the app that does the work of runs has to offer
@@ -54,7 +56,7 @@ SERVER_MODULES = frozenset(
 HTTP_CLIENTS = (
     "apps/mengla/upstream/client.py",
     "apps/mengla/monitoring/diagnose_checks.py",
-    "apps/admin/alerts/notifiers.py",
+    "apps/admin/alerts/channels/webhook.py",
 )
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (

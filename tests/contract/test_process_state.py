@@ -15,6 +15,8 @@ from tests.programs import ROOT
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
     "apps.admin.alerts.words.MESSAGES": "a process that has just started registers the same",
+    "apps.admin.alerts.words.PROBLEMS": "a process that has just started registers the same",
+    "apps.admin.alerts.words.REASONS": "a process that has just started registers the same",
     "apps.core.admin_base.theme_lists._checkbox": "follows from its argument alone",
     "apps.core.admin_base.theme_lists.rendered": "follows from its arguments alone",
     "apps.core.api.openapi_views._document": "follows from the code alone",
@@ -23,6 +25,7 @@ KEPT = {
     "apps.core.storage.mongo._inherited_clients": "keeps a parent's clients open, and is never read",
     "apps.core.storage.mongo._is_registered": "what is registered with the system cannot be taken back",
     "apps.core.periods._granularity_by_name": "a process that has just started registers the same",
+    "apps.core.stored_messages.HISTORY": "a process that has just started registers the same",
     "apps.core.process_state._memories": "tells how the others are forgotten",
     "apps.mengla.simulator.market.segments_of": "follows from its argument alone",
     "apps.mengla.simulator.market.segment_markets": "follows from its arguments alone",

@@ -66,7 +66,8 @@ _SHAPE = ("find", "filter", "q", "query", "pipeline", "sort", "hint", "projectio
 # MongoDB collections that stay small: a scan is a good plan.
 SMALL = {
     "alerts": "one document for each rule and data set",
-    "alert_silences": "one for each rule",
+    "alert_notices": "what processes of the former release have left",
+    "alert_silences": "one for each rule and data set",
     "alert_events": "capped, and read from its end in its natural order",
     "categories_category": "the category tree, which is read as a whole",
     "core_declared_schedules": "one for each schedule of the product",
@@ -177,7 +178,7 @@ def _many_documents(sample_tree: Any) -> None:
         AlertNotice,
         (
             {"_id": ObjectId(), "event": {}, "attempts": 1, "not_before": now, "created_at": now}
-            | {"delivered_at": now}
+            | {"channel": "webhook", "delivered_at": now, "given_up_at": None}
             for _ in range(COUNT)
         ),
     )
@@ -210,6 +211,8 @@ class TestPlans:
             "sync-tasks?status=COMPLETED&limit=5",
             "sync-tasks?status=FAILED",
             "sync-tasks?task_id=backfill",
+            "sync-tasks?outcome=completed",
+            "sync-tasks?outcome=completed_with_failures",
             "sync-tasks?trigger=manual",
             "categories/1001",
             "mengla?action=hot&primaryCatId=1001&timest=2025-06",
@@ -234,6 +237,13 @@ class TestPlans:
             base = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
             for query in self.queries_of(site, base):
                 assert site.get(base + query).status_code in (200, 302), base + query
+        run_id = scale.run_id(5)
+        collection_list = reverse("admin:mengla_collection_changelist")
+        for query in ("", "&status=FAILED", "&action=hot&priority=10", "&p=2"):
+            assert site.get(f"{collection_list}?run={run_id}{query}").status_code == 200, query
+        run_page = reverse("admin:sync_tasks_synctask_change", args=[run_id])
+        for query in ("status=FAILED", "action=hot&category=1001", "reason=timeout", f"after={'0' * 24}"):
+            assert site.get(f"{run_page}?{query}").status_code == 200, query
         for model, key in (
             (Record, "hot:1000:month:202507"),
             (SyncTask, scale.run_id(5)),

@@ -16,7 +16,16 @@ from apps.sync_tasks import services
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import find_run
-from apps.sync_tasks.work import Counts, Failure, Started, Waiting, get_work, register_work
+from apps.sync_tasks.work import (
+    Counts,
+    Failure,
+    FailureReason,
+    Rate,
+    Started,
+    Waiting,
+    get_work,
+    register_work,
+)
 
 
 class Killed(BaseException):
@@ -43,10 +52,10 @@ class FakeWork:
         self._note("count", run_id)
         return self.counts.get(run_id, Counts())
 
-    def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
+    def rate(self, run_id: str, started_at: datetime) -> Rate:
         self._note("rate", run_id)
         assert started_at.tzinfo is None
-        return self.pace
+        return Rate(self.pace)
 
     def obstacle(self) -> Waiting | None:
         self._note("obstacle", "")
@@ -60,9 +69,10 @@ class FakeWork:
         self._note("failures", run_id)
         return self.failed[:limit]
 
-    def count_failures(self, run_id: str) -> dict[str, int]:
+    def count_failures(self, run_id: str) -> list[FailureReason]:
         self._note("count_failures", run_id)
-        return dict(Counter(failure.error for failure in self.failed))
+        counts = Counter(failure.error for failure in self.failed)
+        return [FailureReason(error, error, count) for error, count in counts.items()]
 
     def count_own_records(self, run_id: str) -> int:
         self._note("count_own_records", run_id)

@@ -103,7 +103,7 @@ def test_live_numbers_move_until_the_run_has_ended(site: Client, work: FakeWork)
     assert live(site, run_id)[run_id]["percent"] == 100.0
     end(run_id, Counts(total=4, completed=3, failed=1))
     after = live(site, run_id)[run_id]
-    assert (after["is_running"], after["status"], after["failed"]) == (False, "Completed", 1)
+    assert (after["is_running"], after["status"], after["failed"]) == (False, "Completed with failures", 1)
 
 
 def test_runs_that_are_gone_are_left_out_of_the_live_numbers(site: Client, work: FakeWork) -> None:
@@ -127,7 +127,11 @@ def test_failures_are_grouped_by_reason(site: Client, work: FakeWork) -> None:
     run_id = start_planned()
     work.failed = failures("timeout", "rejected", "timeout")
     page = text(site, f"{LIST}{run_id}/change/")
-    assert "<li>2 × timeout</li><li>1 × rejected</li>" in page
+    link = '<a class="collector-link" href="?reason={}#collections">{}</a>'
+    reported = [
+        f"<li>{count} × {link.format(why, why)}</li>" for count, why in ((2, "timeout"), (1, "rejected"))
+    ]
+    assert "".join(reported) in page
     assert page.count("<i>broken</i>") == 3  # unescaped by this test, not by the page
     assert "<i>broken" not in site.get(f"{LIST}{run_id}/change/").content.decode()
 
@@ -269,7 +273,7 @@ def test_a_run_is_told_in_the_readers_language(site: Client, work: FakeWork) -> 
     change(run_id, skipped={"fresh": 53})
     end(run_id, Counts(total=97, completed=52, failed=45))
     page = site.get(f"{LIST}{run_id}/change/", headers={"Accept-Language": "zh-CN"}).content.decode()
-    assert "97 次采集中有 45 次失败。" in page
+    assert "97 个采集任务中有 45 个失败。" in page
     assert "跳过 53 项（已是最新）" in page
 
 
@@ -284,13 +288,13 @@ def test_a_run_with_failures_is_no_full_success(site: Client) -> None:
     good, bad = (end(start_planned(task_id)) for task_id in ("daily_collect", "fill"))
     change(bad, totals={"total": 2, "completed": 1, "failed": 1, "empty": 0, "cancelled": 0})
     reported = live(site, good, bad)
-    assert [reported[one]["status"] for one in (good, bad)] == ["Completed", "Completed"]
+    assert [reported[one]["status"] for one in (good, bad)] == ["Completed", "Completed with failures"]
     assert [reported[one]["colour"] for one in (good, bad)] == ["success", "warning"]
 
 
-def test_the_lists_of_failures_are_told_when_they_are_asked_for(site: Client) -> None:
+def test_the_lists_of_failures_are_sent_when_they_are_asked_for(site: Client) -> None:
     run_id = start_planned()
     assert "pieces" not in live(site, run_id)[run_id]
     (reported,) = site.get(f"{LIST}live/", {"ids": run_id, "pieces": "yes"}).json()["runs"]
-    assert set(reported["pieces"]) == {"reasons", "failures"}
+    assert set(reported["pieces"]) == {"reasons", "failures", "kinds", "collections"}
     assert all(f'data-run="{run_id}"' in html_ for html_ in reported["pieces"].values())

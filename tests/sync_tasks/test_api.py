@@ -25,6 +25,7 @@ ROW_KEYS = {
     "task_id",
     "task_name",
     "status",
+    "outcome",
     "trigger",
     "period",
     "progress",
@@ -46,6 +47,8 @@ PROGRESS_KEYS = {
     "percent",
     "per_minute",
     "eta_seconds",
+    "rate_collections",
+    "is_own_rate",
 }
 HOSTILE_IDS = ["x", "0" * 24, "0" * 23, "g" * 24, "%00", "%F0%9F%94%91", "1" * 5000, "$where", "..%2Ftoday"]
 ADDRESSES = [
@@ -169,6 +172,8 @@ class TestList:
             "percent": 25.0,
             "per_minute": 2.0,
             "eta_seconds": 90,
+            "rate_collections": 0,
+            "is_own_rate": True,
         }
 
     def test_ended_runs_are_not_counted_again(self, admin: APIClient, work: FakeWork) -> None:

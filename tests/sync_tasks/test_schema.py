@@ -43,7 +43,7 @@ def test_a_page_is_an_object_and_its_filters_are_told(document: Any) -> None:
     data = content["allOf"][1]["properties"]["data"]
     assert data["$ref"].endswith("/SyncTaskPage")
     names = {parameter["name"] for parameter in operation["parameters"]}
-    assert names == {"status", "task_id", "trigger", "from", "to", "cursor", "limit"}
+    assert names == {"status", "outcome", "task_id", "trigger", "from", "to", "cursor", "limit"}
 
 
 def test_progress_and_failures_are_described(document: Any) -> None:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.matrix import DEFAULT_PERIODS
+from apps.admin.pages.coverage.filters import DEFAULT_PERIODS
 from apps.categories.selectors import NamedCategory, find_named, list_named_children, parents_of
 from apps.core import market_clock
 from apps.core.errors import InvalidInput

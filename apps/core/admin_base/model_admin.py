@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from apps.core.admin_base import theme_lists
 from apps.core.admin_base.forms import check_printable
+from apps.core.admin_base.history import translate_entry
 from apps.core.admin_base.paging import NextOnlyPaginator
 
 M = TypeVar("M", bound=Model)
@@ -76,6 +77,15 @@ class CollectorModelAdmin(UnfoldModelAdmin[M]):
     def action_checkbox(self, obj: M) -> SafeString:
         """Return the checkbox that selects the row, as the theme does, but without a template."""
         return theme_lists.checkbox_of(str(obj.pk))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the history of the row, each entry in the language of the reader."""
+        response: Any = super().history_view(request, object_id, extra_context)
+        for entry in getattr(response, "context_data", {}).get("action_list", ()):
+            translate_entry(entry)
+        return cast(HttpResponse, response)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the declared filters only: Django allows lookups of any field, which may scan all rows."""

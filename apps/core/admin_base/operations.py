@@ -5,13 +5,13 @@ A GET of an operation's address shows the confirmation page; only the POST of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -21,8 +21,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
 from django.utils.translation import ngettext
 
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError
+from apps.core.stored_messages import HISTORY, Message
 
 M = TypeVar("M", bound=Model)
 
@@ -39,15 +41,15 @@ else:
 class Operation:
     """One operation on a row.
 
-    ``run`` gets the row and the name of the user, calls a service, and returns a message for the user and the
-    history log. A :class:`DomainError` of the service is shown to the user.
+    ``run`` gets the row and the name of the user, calls a service, and returns a message of ``HISTORY`` for
+    the user and the history. A :class:`DomainError` of the service is shown to the user.
 
     The user needs the permission to change the model (or to delete it), and those of ``also_needs``.
     """
 
     slug: str
     label: str | Promise
-    run: Callable[[Any, str], str]
+    run: Callable[[Any, str], Message]
     confirm_text: Callable[[Any], str | Promise]  # of the confirmation page, for one row
     is_offered: Callable[[Any], bool] = lambda _row: True
     is_bulk: bool = False  # also offered for the selected rows of the list
@@ -120,10 +122,10 @@ class OperationsMixin(_Base[M]):
         return HttpResponseRedirect(self._list_address() if operation.is_deletion else here)
 
     def do_operation(self, request: HttpRequest, operation: Operation, row: M) -> str:
-        """Run the operation and write the history log; returns the message for the user."""
+        """Run the operation and write the history; returns the message in the language of the user."""
         what = operation.run(row, name_of_user(request))
-        note_history(request, [row], what, is_deletion=operation.is_deletion)
-        return what
+        note_history(request, [row], what, flag=DELETION if operation.is_deletion else CHANGE)
+        return HISTORY.translated(what)
 
     def do_on_selected(
         self, request: HttpRequest, operation: Operation, queryset: QuerySet[M]
@@ -195,18 +197,6 @@ class OperationsMixin(_Base[M]):
 
     def _list_address(self) -> str:
         return reverse(self._url_name("changelist"))
-
-
-def note_history(
-    request: HttpRequest, rows: Iterable[Model], what: str, *, is_deletion: bool = False
-) -> None:
-    """Write into the admin's history log that the user of the request made this change to these rows."""
-    LogEntry.objects.log_actions(
-        user_id=str(request.user.pk),
-        queryset=list(rows),
-        action_flag=DELETION if is_deletion else CHANGE,
-        change_message=what,
-    )
 
 
 def _bulk_action(operation: Operation) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:

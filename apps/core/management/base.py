@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import pwd
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +17,7 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 import pymongo
+import structlog
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
@@ -36,6 +39,8 @@ from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 _YES = "yes"
 _MAX_REPLY_LENGTH = 20
 _VERBOSE = 2
+# Who did it, where a user is noted. Log lines also have the name of the user of the system.
+OPERATOR = "manage.py"
 
 __all__ = ["CollectorCommand", "ExitCode", "Stopped", "TranslatedCommand"]
 
@@ -160,7 +165,11 @@ class CollectorCommand(TranslatedCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run the command, and print known failures as messages."""
         self._options = options
-        with stop_signals() as self.signals, _quiet_logs(self.stderr, verbosity=options["verbosity"]):
+        with (
+            stop_signals() as self.signals,
+            _logged_as(options),
+            _quiet_logs(self.stderr, verbosity=options["verbosity"]),
+        ):
             code = self._run_and_print(options)
         if code is not ExitCode.DONE:
             sys.exit(code)
@@ -250,6 +259,16 @@ def _add_django_options(parser: CommandParser) -> None:
     for name in ("--no-color", "--force-color", "--traceback"):
         parser.add_argument(name, action="store_true", **hidden)
     parser.add_argument("-v", "--verbosity", type=int, choices=range(4), **hidden)
+
+
+def _logged_as(options: Mapping[str, Any]) -> AbstractContextManager[object]:
+    """Note the command and who runs it in every log line of the block."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a user without a name
+        user = str(os.getuid())
+    subcommand = {"subcommand": options["subcommand"]} if options.get("subcommand") else {}
+    return structlog.contextvars.bound_contextvars(os_user=user, **subcommand)
 
 
 @contextmanager

@@ -15,19 +15,18 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str
     Nothing is wrapped or cut, because programs read the tables, too. A cell that is a
     :class:`~apps.core.management.colours.Toned` text has its colour.
     """
-    columns = list(zip(titles, *rows, strict=True))
-    widths = [max(text_width(_cell(value)) for value in column) for column in columns]
+    columns = list(zip(*rows, strict=True)) or [()] * len(titles)
     are_numbers = [
-        bool(values) and all(isinstance(value, int | float) for value in values) for _, *values in columns
+        bool(values) and all(isinstance(value, int | float) for value in values) for values in columns
     ]
-    lines = []
-    for row in (titles, *rows):
-        cells = [
-            _padded(value, width, is_number=is_number)
-            for value, width, is_number in zip(row, widths, are_numbers, strict=True)
-        ]
-        lines.append(_GAP.join(cells).rstrip())
-    return "\n".join(lines)
+    # Texts with their tones: the width of a cell is that of its text.
+    lines: list[list[Toned]] = [[Toned(title, None) for title in titles]]
+    lines += [
+        [Toned(_cell(value), value.tone if isinstance(value, Toned) else None) for value in row]
+        for row in rows
+    ]
+    widths = [max(map(text_width, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_GAP.join(map(_padded, line, widths, are_numbers)).rstrip() for line in lines)
 
 
 def text_width(text: str) -> int:
@@ -44,12 +43,9 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def _padded(value: object, width: int, *, is_number: bool) -> str:
-    cell = _cell(value)
-    space = " " * (width - text_width(cell))
-    if is_number:
-        return space + cell
-    return coloured(cell, value.tone if isinstance(value, Toned) else None) + space
+def _padded(text: Toned, width: int, is_number: bool) -> str:
+    space = " " * (width - text_width(text))
+    return f"{space}{text}" if is_number else coloured(text, text.tone) + space
 
 
 def _cell(value: object) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from typing import Any
 
-from django.core.management import ManagementUtility
+from django.core.management import ManagementUtility, get_commands
 from django.core.management.base import BaseCommand, CommandParser
 
 from apps.core.errors import ErrorCode, ErrorCodeBase
@@ -22,15 +22,15 @@ class Utility(ManagementUtility):
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         """Return the command; end the program when there is none of this name."""
-        told = io.StringIO()
-        try:
-            with redirect_stderr(told):
-                command: BaseCommand = super().fetch_command(subcommand)
-        except SystemExit:
+        if subcommand not in get_commands():
+            told = io.StringIO()
+            # Django writes the message, with a guess, and ends the program.
+            with redirect_stderr(told), suppress(SystemExit):
+                super().fetch_command(subcommand)
             lines = (line.rstrip(".") for line in told.getvalue().splitlines() if line)
             print_error(f"{'. '.join(lines)}.", self.argv)
             sys.exit(BAD_ARGUMENTS)
-        sys.stderr.write(told.getvalue())
+        command: BaseCommand = super().fetch_command(subcommand)
         if json_output.is_wanted(self.argv):
             _print_errors_as_json(command)
         return command

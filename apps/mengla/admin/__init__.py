@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from apps.mengla.admin.collections import CollectionAdmin
 from apps.mengla.admin.records import RecordAdmin
+from apps.mengla.admin.run_grid import RunGrid
 
-__all__ = ["CollectionAdmin", "RecordAdmin"]
+__all__ = ["CollectionAdmin", "RecordAdmin", "RunGrid"]

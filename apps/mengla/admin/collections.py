@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from bson import ObjectId
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
+from apps.categories.selectors import named_categories
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
-from apps.core.time_texts import duration_text, instant_text, seconds_between
-from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, StatusFilter
+from apps.core.stored_messages import HISTORY, Message
+from apps.core.time_texts import RANGE_SIGN, duration_text, instant_text, seconds_between, stored_period_text
+from apps.mengla.admin.filters import (
+    ActionFilter,
+    EndedFilter,
+    ErrorFilter,
+    PriorityFilter,
+    RunFilter,
+    StatusFilter,
+    hour_of,
+)
+from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
 from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.models import Collection
+from apps.mengla.monitoring import log_lines
 from apps.mengla.store.attempts import attempts_of
 from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
@@ -35,14 +51,18 @@ COLOURS: dict[str, str] = {
 }
 
 
-def _retry(collection: Collection, user: str) -> str:
+_RETRIED = HISTORY.register("collection_retried", gettext_noop("Retrying as collection %(id)s."))
+_CANCELLED = HISTORY.register("collection_cancelled", gettext_noop("Cancelled the collection %(identity)s."))
+
+
+def _retry(collection: Collection, user: str) -> Message:
     new_id = retry_collection(collection_id=str(collection.pk), requested_by=user)
-    return _now("Retrying as collection %(id)s.") % {"id": new_id}
+    return _RETRIED(id=new_id)
 
 
-def _cancel(collection: Collection, user: str) -> str:
+def _cancel(collection: Collection, user: str) -> Message:
     cancel_collection(collection_id=str(collection.pk), cancelled_by=user)
-    return _now("Cancelled the collection %(identity)s.") % {"identity": collection.identity}
+    return _CANCELLED(identity=collection.identity)
 
 
 @admin.register(Collection)
@@ -51,6 +71,8 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
 
     list_display = (
         "identity",
+        "category",
+        "period",
         "state",
         "attempts",
         "duration",
@@ -59,13 +81,16 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "requested_by",
         "created",
     )
-    list_filter = (StatusFilter, ActionFilter, PriorityFilter, ErrorFilter)
+    list_filter = (RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter, EndedFilter)
     search_fields = ("identity",)  # shows the search box; get_search_results does the search
     search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
     fields = (
         "id",
         "identity",
+        "action",
+        "category",
+        "period",
         "state",
         "reason",
         "error",
@@ -82,7 +107,8 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "dispatched",
         "answer_due",
         "finished",
-        "run_ids",
+        "log_lines",
+        "runs",
         "has_reader",
     )
     operations = (
@@ -109,6 +135,11 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         unused = ("attempt_token", "past_tokens", "past_executions", "attempt_log", "extra")
         return super().get_queryset(request).defer(*unused)
 
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the order of the ends if they are filtered by, so that an index has both."""
+        is_by_end = hour_of(request.GET.get(EndedFilter.parameter_name)) is not None
+        return ("-finished_at", "-id") if is_by_end else ("-id",)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str
     ) -> tuple[QuerySet[Collection], bool]:
@@ -122,6 +153,40 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             return queryset.filter(execution_id=text), False
         # In the order of an index: a short beginning may match very many.
         return queryset.filter(identity__startswith=text).order_by("identity", "-created_at"), False
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Look up once the names of the categories of the page."""
+        page = super().get_changelist_instance(request)
+        names = named_categories(one.cat_id for one in page.result_list)
+        for one in page.result_list:
+            one._category_names = names
+        return page
+
+    @admin.display(description=_("category"))
+    def category(self, collection: Collection) -> SafeString | str:
+        """Return the name and the id of the category."""
+        names = getattr(collection, "_category_names", None)  # the list sets it for each row
+        return category_text(
+            collection.cat_id, named_categories([collection.cat_id]) if names is None else names
+        )
+
+    @admin.display(description=_("period"))
+    def period(self, collection: Collection) -> str:
+        """Return the period, or the range of periods."""
+        return stored_period_text(f"{collection.start_key}{RANGE_SIGN}{collection.end_key}")
+
+    @admin.display(description=_("sync tasks"))
+    def runs(self, collection: Collection) -> SafeString | str:
+        """Return links to the sync tasks that asked for it."""
+        links = format_html_join(
+            ", ",
+            '<a class="collector-link" href="{}">{}</a>',
+            (
+                (reverse("admin:sync_tasks_synctask_change", args=[run_id]), run_id)
+                for run_id in collection.run_ids
+            ),
+        )
+        return links or "-"
 
     @coloured(_("status"), COLOURS)
     def state(self, collection: Collection) -> Coloured:
@@ -172,6 +237,16 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             for one in attempts
         ]
         return render_to_string("mengla/attempts.html", {"rows": rows})
+
+    @admin.display(description=_("log lines"))
+    def log_lines(self, collection: Collection) -> SafeString:
+        """Return its lines in the log of this machine, and the command that finds them."""
+        collection_id, since = str(collection.pk), instant_text(collection.created_at)
+        facts = {
+            "found": log_lines.find_lines(collection_id),
+            "command": log_lines.command_for(collection_id, since=since),
+        }
+        return render_to_string("mengla/log_lines.html", facts)
 
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import structlog
 
 from apps.core.errors import Conflict, NotFound
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.mongo import collection_of, count_up_to, utc_now
 from apps.mengla.choices import CollectionStatus
-from apps.mengla.models import Collection
+from apps.mengla.models import QUEUE_INDEX, Collection
 from apps.mengla.queue import removal
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
+from apps.sync_tasks.choices import RunStatus
 
 audit = structlog.get_logger("collector.audit")
 
@@ -38,6 +39,25 @@ class CancelledAll:
     collections: int
     in_flight: int
     is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellable:
+    """The numbers of running runs and pending collections, and of those in flight, which go on."""
+
+    runs: int
+    collections: int
+    in_flight: int
+
+
+def count_cancellable() -> Cancellable:
+    """Count what :func:`cancel_all` would cancel now."""
+    statuses = (CollectionStatus.PENDING, CollectionStatus.DISPATCHED)
+    pending, in_flight = (
+        count_up_to(0, collection_of(Collection), {"status": status.value}, hint=QUEUE_INDEX)
+        for status in statuses
+    )
+    return Cancellable(run_selectors.count_by_status().get(RunStatus.RUNNING, 0), pending, in_flight)
 
 
 def cancel_all(*, cancelled_by: str, max_seconds: float = _MAX_SECONDS) -> CancelledAll:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from apps.categories.selectors import own_names
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.processes import has_clusters
-from apps.core.management.base import CollectorCommand, ExitCode, Stopped
+from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode, Stopped
 from apps.core.management.tables import printable
 from apps.core.time_texts import stored_period_text
 from apps.mengla.dispatch.waiting import WaitingCode
@@ -39,8 +39,7 @@ from apps.sync_tasks.words import skipped_text
 CommandResult = tuple[Mapping[str, Any], str, ExitCode]
 Options = Mapping[str, Any]
 
-REQUESTED_BY = "manage.py"
-ORDER = Order(requested_by=REQUESTED_BY)
+ORDER = Order(requested_by=OPERATOR)
 # After so long without an ended collection, a hint names the likely cause.
 _QUIET_SECONDS = 10.0
 _PREVIEW_SECONDS = 3600
@@ -146,7 +145,7 @@ class FollowingCommand(CollectorCommand):
         """Stop following: cancel the run, or let it go on in the worker."""
         if is_cancelled:
             with contextlib.suppress(Conflict):  # it may have ended in the meantime
-                runs.cancel_run(run_id=run_id, cancelled_by=REQUESTED_BY)
+                runs.cancel_run(run_id=run_id, cancelled_by=OPERATOR)
             view = look_at_run(run_id)
             return describe_run(view) | {"stopped_by": stopped.signal_name}, summary_of(view), ExitCode.FAILED
         text = _("Stopped by %(signal)s. Sync task %(id)s continues in the worker.\n%(how)s") % {

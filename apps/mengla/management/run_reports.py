@@ -16,8 +16,8 @@ from apps.core.management.tables import format_table, printable
 from apps.core.time_texts import duration_text, instant_text, seconds_between, stored_period_text
 from apps.mengla.management.arguments import category_text
 from apps.mengla.reading.follow import RunView
-from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.words import ERRORS, skipped_text
+from apps.sync_tasks.choices import RunStatus, outcome_of
+from apps.sync_tasks.words import ERRORS, skipped_text, time_left_text
 from apps.sync_tasks.work import Failure, Waiting
 
 
@@ -29,6 +29,7 @@ def describe_run(view: RunView) -> dict[str, Any]:
         "task_id": run["task_id"],
         "task_name": run["name"],
         "status": run["status"],
+        "outcome": outcome_of(run["status"], failed=view.progress.failed).value,
         "trigger": run["trigger"],
         "period": run["period"],
         "progress": dataclasses.asdict(view.progress),
@@ -50,7 +51,7 @@ def describe_failures(failures: Sequence[Failure]) -> list[dict[str, Any]]:
 
 def _describe_failure(failure: Failure) -> dict[str, Any]:
     described = dataclasses.asdict(failure)
-    names = [name for name in described if name not in ("action_name", "error_name")]
+    names = [name for name in described if name not in ("action_name", "error_name", "cat_name")]
     return {"catId" if name == "cat_id" else name: described[name] for name in names}
 
 
@@ -68,8 +69,8 @@ def facts_of(view: RunView) -> str:
     facts = [_counts_text(view)]
     if not view.is_ended:
         facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
-        if progress.eta_seconds is not None and view.waiting is None:
-            facts.append(_("%(remaining)s left") % {"remaining": duration_text(progress.eta_seconds)})
+        if view.waiting is None:
+            facts.append(time_left_text(progress))
     return ", ".join(facts)
 
 
@@ -79,7 +80,7 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
     line = _("Sync task %(id)s, %(name)s: %(status)s; %(counts)s of %(total)d") % {
         "id": run["_id"],
         "name": f"{run['name']} {stored_period_text(run['period'])}".strip(),
-        "status": coloured(run["status"], _tone_of(view)),
+        "status": coloured(_outcome_name(view), _tone_of(view)),
         "counts": _counts_text(view),
         "total": view.progress.total,
     }
@@ -135,7 +136,7 @@ def runs_table(views: Sequence[RunView]) -> str:
         _("task"),
         _("period"),
         _("trigger"),
-        _("status"),
+        _("outcome"),
         _("started"),
         _("ended/total"),
         _("failed"),
@@ -149,7 +150,7 @@ def runs_table(views: Sequence[RunView]) -> str:
                 view.run["task_id"],
                 stored_period_text(view.run["period"]),
                 view.run["trigger"],
-                Toned(view.run["status"], _tone_of(view)),
+                Toned(_outcome_name(view), _tone_of(view)),
                 instant_text(view.run["started_at"]),
                 f"{view.ended_count}/{view.progress.total}",
                 view.progress.failed,
@@ -167,6 +168,10 @@ def _tone_of(view: RunView) -> Tone | None:
         return None if view.waiting is None else Tone.NOTICE
     tones = {ExitCode.DONE: Tone.GOOD, ExitCode.PARTLY_FAILED: Tone.NOTICE}
     return tones.get(exit_code_of(view), Tone.BAD)
+
+
+def _outcome_name(view: RunView) -> str:
+    return str(outcome_of(view.run["status"], failed=view.progress.failed).label)
 
 
 def _counts_text(view: RunView) -> str:

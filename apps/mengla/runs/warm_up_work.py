@@ -45,7 +45,7 @@ from apps.mengla.store.figures import (
 from apps.sync_tasks import selectors as run_selectors
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import RunStatus
-from apps.sync_tasks.work import Counts, Failure, Started, Waiting
+from apps.sync_tasks.work import Counts, Failure, FailureReason, Rate, Started, Waiting
 
 logger = structlog.get_logger(__name__)
 
@@ -121,10 +121,11 @@ class WarmUpWork:
             return counts
         return replace(counts, cancelled=counts.active, active=0)  # an ended warm-up is not continued
 
-    def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
+    def rate(self, run_id: str, started_at: datetime) -> Rate:
         """Return how many entries were cached per minute since the start."""
         minutes = seconds_between(started_at, utc_now()) / 60
-        return self.count(run_id).completed / minutes if minutes > 0 else 0.0
+        completed = self.count(run_id).completed
+        return Rate(completed / minutes if minutes > 0 else 0.0, completed)
 
     def obstacle(self) -> Waiting | None:
         """Return the reason if no worker is alive; nothing else holds back a warm-up."""
@@ -138,9 +139,9 @@ class WarmUpWork:
         """Return an empty list: nothing of a warm-up fails."""
         return []
 
-    def count_failures(self, run_id: str) -> dict[str, int]:
-        """Return an empty mapping: nothing of a warm-up fails."""
-        return {}
+    def count_failures(self, run_id: str) -> list[FailureReason]:
+        """Return an empty list: nothing of a warm-up fails."""
+        return []
 
     def count_own_records(self, run_id: str) -> int:
         """Return 0: a warm-up writes no records."""

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db.models import TextChoices
 
+from apps.categories.selectors import NamedCategory, named_categories
 from apps.core.caching.tiers import get_cache
 from apps.core.scheduling.broker import send_task
-from apps.core.storage.mongo import collection_of, utc_now
-from apps.core.time_texts import seconds_between
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, CollectionError, CollectionStatus
 from apps.mengla.dispatch import waiting
 from apps.mengla.ingest import records
 from apps.mengla.ingest.deletions import require_caches_notified
-from apps.mengla.models import RUNS_INDEX, Collection, Record
+from apps.mengla.models import RUN_GRID_INDEX, RUNS_INDEX, Collection, Record
 from apps.mengla.queue import removal, run_state
 from apps.mengla.runs.collect import running_key
+from apps.mengla.runs.pace import rate_of_run
 from apps.mengla.runs.planning import request_planning
 from apps.mengla.words import ERRORS
 from apps.sync_tasks import services as runs
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.services import Started
-from apps.sync_tasks.work import Counts, Failure, Waiting
+from apps.sync_tasks.work import Counts, Failure, FailureReason, Rate, Waiting
 
-_RATE_WINDOW_SECONDS = 300
 _DELETE_BATCH = 1000
 SETTLE_TASK = "apps.mengla.tasks.settle_run"
 Document = dict[str, Any]
@@ -40,18 +40,9 @@ class CollectionWork:
         """Count the run's collections by status."""
         return run_state.count(run_id)
 
-    def rate_per_minute(self, run_id: str, started_at: datetime) -> float:
-        """Return how many collections ended per minute, over the last five minutes at most."""
-        now = utc_now()
-        window_seconds = min(_RATE_WINDOW_SECONDS, max(1.0, seconds_between(started_at, now)))
-        ended = collection_of(Collection).count_documents(
-            {
-                "run_ids": run_id,
-                "finished_at": {"$gte": now - timedelta(seconds=window_seconds)},
-                "status": {"$ne": CollectionStatus.CANCELLED.value},  # a cancelled one took no time
-            }
-        )
-        return ended * 60 / window_seconds
+    def rate(self, run_id: str, started_at: datetime) -> Rate:
+        """Return how many collections of the run end per minute at present."""
+        return rate_of_run(run_id, started_at)
 
     def obstacle(self) -> Waiting | None:
         """Return what holds back the collections of all runs at present."""
@@ -69,15 +60,20 @@ class CollectionWork:
         """
         failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
         found = collection_of(Collection).find(failed).hint(RUNS_INDEX).limit(limit)
-        return [_failure(document) for document in found]
+        documents = list(found)
+        names = named_categories(one["cat_id"] for one in documents)
+        return [_failure(document, names) for document in documents]
 
-    def count_failures(self, run_id: str) -> dict[str, int]:
-        """Count the run's failed collections by the label of their error."""
+    def count_failures(self, run_id: str) -> list[FailureReason]:
+        """Count the run's failed collections by their error."""
         failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
         grouped = collection_of(Collection).aggregate(
-            [{"$match": failed}, {"$group": {"_id": "$error_code", "count": {"$sum": 1}}}], hint=RUNS_INDEX
+            [{"$match": failed}, {"$group": {"_id": "$error_code", "count": {"$sum": 1}}}],
+            hint=RUN_GRID_INDEX,
         )
-        return {_label(CollectionError, one["_id"]): one["count"] for one in grouped}
+        return [
+            FailureReason(one["_id"], _label(CollectionError, one["_id"]), one["count"]) for one in grouped
+        ]
 
     def count_own_records(self, run_id: str) -> int:
         """Count the records that only this run asked for: those that :func:`delete_records_of` deletes."""
@@ -132,7 +128,7 @@ def _label(choices: type[TextChoices], value: str) -> str:
     return str(choices(value).label) if value in choices.values else value
 
 
-def _failure(document: Document) -> Failure:
+def _failure(document: Document, names: Mapping[str, NamedCategory]) -> Failure:
     start, end = document["start_key"], document["end_key"]
     return Failure(
         collection_id=str(document["_id"]),
@@ -145,4 +141,5 @@ def _failure(document: Document) -> Failure:
         attempts=document["attempts"],
         action_name=_label(Action, document["action"]),
         error_name=_label(CollectionError, document["error_code"]),
+        cat_name=names[document["cat_id"]].own_name if document["cat_id"] in names else "",
     )

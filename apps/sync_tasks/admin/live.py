@@ -10,17 +10,20 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.core.storage.clock import server_now
-from apps.core.time_texts import duration_text, seconds_between
-from apps.sync_tasks.choices import RunStatus
+from apps.core.time_texts import NOTHING, duration_text, seconds_between
+from apps.sync_tasks.choices import Outcome, RunStatus, outcome_of
 from apps.sync_tasks.models import SyncTask
-from apps.sync_tasks.selectors import progress_of
+from apps.sync_tasks.progress import Progress
+from apps.sync_tasks.selectors import progress_of, waiting_of
+from apps.sync_tasks.words import time_left_text
 from apps.sync_tasks.work import Waiting
 
-COLOURS: dict[str, str] = {
-    RunStatus.RUNNING: "info",
-    RunStatus.COMPLETED: "success",
-    RunStatus.FAILED: "danger",
-    RunStatus.CANCELLED: "warning",
+COLOURS: dict[Outcome, str] = {
+    Outcome.RUNNING: "info",
+    Outcome.COMPLETED: "success",
+    Outcome.COMPLETED_WITH_FAILURES: "warning",
+    Outcome.FAILED: "danger",
+    Outcome.CANCELLED: "default",
 }
 
 
@@ -31,8 +34,8 @@ class LiveRun:
     id: str
     is_running: bool
     is_changing: bool  # it runs, or has ended while collections of it are in flight
-    status: str
-    colour: str  # of the status, as the style sheet names it
+    status: str  # the outcome in words
+    colour: str  # of the outcome, as the style sheet names it
     percent: float
     ended: int
     total: int
@@ -42,7 +45,7 @@ class LiveRun:
     cancelled: int
     active: int
     rate: str
-    time_left: str  # or why it makes no progress
+    time_left: str  # with what it rests on; or why it makes no progress
     duration: str
 
     def to_json(self) -> dict[str, Any]:
@@ -57,14 +60,16 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
     """
     progress = progress_of(document_of(task))
     is_running = task.status == RunStatus.RUNNING
-    eta_seconds = progress.eta_seconds if is_running else None
+    outcome = outcome_of(task.status, failed=progress.failed)
+    if is_running and waiting is None and progress.per_minute == 0:
+        waiting = waiting_of(document_of(task))  # nothing holds back all runs, but this one makes no progress
     until = task.finished_at or server_now()
     return LiveRun(
         id=str(task.pk),
         is_running=is_running,
         is_changing=is_running or progress.active > 0,
-        status=str(RunStatus(task.status).label),
-        colour=_colour_of(task.status, failed=progress.failed),
+        status=str(outcome.label),
+        colour=COLOURS[outcome],
         percent=progress.percent,
         ended=progress.completed + progress.empty + progress.failed + progress.cancelled,
         total=progress.total,
@@ -74,14 +79,15 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
         cancelled=progress.cancelled,
         active=progress.active,
         rate=_("%(rate).1f per minute") % {"rate": progress.per_minute},
-        time_left=waiting.message if waiting else duration_text(eta_seconds),
+        time_left=_time_left(progress, waiting) if is_running else NOTHING,
         duration=duration_text(seconds_between(task.started_at, until)),
     )
 
 
-def _colour_of(status: str, *, failed: int) -> str:
-    is_incomplete = status == RunStatus.COMPLETED and failed > 0
-    return "warning" if is_incomplete else COLOURS[status]
+def _time_left(progress: Progress, waiting: Waiting | None) -> str:
+    if waiting is not None:
+        return _("Waiting: %(reason)s") % {"reason": waiting.message}
+    return time_left_text(progress)
 
 
 def document_of(task: SyncTask) -> Mapping[str, Any]:

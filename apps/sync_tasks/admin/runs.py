@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from bson import ObjectId
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
@@ -17,45 +18,55 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext, ngettext_lazy
 
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 from apps.sync_tasks import selectors, services
+from apps.sync_tasks.admin.filters import OutcomeFilter
 from apps.sync_tasks.admin.live import LiveRun, document_of, live_run
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
+from apps.sync_tasks.run_sections import sections
 from apps.sync_tasks.selectors import Obstacles, waiting_of
 from apps.sync_tasks.words import ERRORS, skipped_text
 
 MAX_WATCHED = 100
 
 
-def _cancel(task: SyncTask, user: str) -> str:
+_CANCELLED = HISTORY.register("run_cancelled", gettext_noop("Cancelled %(name)s."))
+_RETRIED = HISTORY.register(
+    "run_retried", gettext_noop("Retrying the failed collections of %(name)s as sync task %(id)s.")
+)
+_DELETED = HISTORY.register("run_deleted", gettext_noop("Deleted %(name)s. Its records are kept."))
+_DELETED_WITH_DATA = HISTORY.register(
+    "run_deleted_with_data",
+    ngettext_lazy(
+        "Deleted %(name)s and %(count)d record.", "Deleted %(name)s and %(count)d records.", "count"
+    ),
+)
+
+
+def _cancel(task: SyncTask, user: str) -> Message:
     services.cancel_run(run_id=str(task.pk), cancelled_by=user)
-    return _now("Cancelled %(name)s.") % {"name": task}
+    return _CANCELLED(name=task.history_name())
 
 
-def _retry(task: SyncTask, user: str) -> str:
+def _retry(task: SyncTask, user: str) -> Message:
     started = services.retry_run(run_id=str(task.pk), requested_by=user)
-    return _now("Retrying the failed collections of %(name)s as sync task %(id)s.") % {
-        "name": task,
-        "id": started.run_id,
-    }
+    return _RETRIED(name=task.history_name(), id=started.run_id)
 
 
-def _delete(task: SyncTask, user: str) -> str:
+def _delete(task: SyncTask, user: str) -> Message:
     services.delete_run(run_id=str(task.pk), is_data_deleted=False, deleted_by=user)
-    return _now("Deleted %(name)s. Its records are kept.") % {"name": task}
+    return _DELETED(name=task.history_name())
 
 
-def _delete_with_data(task: SyncTask, user: str) -> str:
+def _delete_with_data(task: SyncTask, user: str) -> Message:
     count = services.delete_run(run_id=str(task.pk), is_data_deleted=True, deleted_by=user).records
-    text = ngettext(
-        "Deleted %(name)s and %(count)d record.", "Deleted %(name)s and %(count)d records.", count
-    )
-    return text % {"name": task, "count": count}
+    return _DELETED_WITH_DATA(name=task.history_name(), count=count)
 
 
 def _confirm_delete(task: SyncTask) -> str:
@@ -99,9 +110,10 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         "started",
         "duration",
     )
-    list_filter = ("status", "trigger")
+    list_filter = (OutcomeFilter, "trigger")
     search_fields = ("task_id",)  # shows the search box; get_search_results searches
     search_help_text = _("Sync task ID, or task ID such as daily_collect")
+    change_form_outer_after_template = "sync_tasks/sections.html"
     list_before_template = "sync_tasks/list_head.html"
     ordering = ("-started_at", "-id")
     fields = (
@@ -159,6 +171,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     )
 
     class Media:
+        css: ClassVar = {"all": ("collector/pages.css",)}
         js = ("sync_tasks/live.js",)
 
     @admin.display(description=_("name"))
@@ -183,6 +196,24 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         for task in page.result_list:
             task._live_run = live_run(task, obstacles.of(document_of(task)))
         return page
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the run with the sections of other apps."""
+        task = self.get_object(request, unquote(object_id)) if self.has_view_permission(request) else None
+        parts = [section.page(request, task) for section in sections()] if task else []
+        return super().change_view(
+            request, object_id, form_url, {"run_sections": parts} | (extra_context or {})
+        )
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the status, too: saved addresses of the list name it."""
+        return lookup in ("status", "status__exact") or super().lookup_allowed(lookup, value, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncTask]:
         """Do not load the plan, which is large, and the planner's token."""
@@ -212,15 +243,18 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         find_waiting = waiting_of if has_pieces else Obstacles().of
         runs = [
             live_run(task, find_waiting(document_of(task))).to_json()
-            | (self._pieces(task) if has_pieces else {})
+            | (self._pieces(request, task) if has_pieces else {})
             for task in tasks
         ]
         response = JsonResponse({"runs": runs})
         add_never_cache_headers(response)
         return response
 
-    def _pieces(self, task: SyncTask) -> dict[str, Any]:
-        return {"pieces": {"reasons": self.reasons(task), "failures": self.failures(task)}}
+    def _pieces(self, request: HttpRequest, task: SyncTask) -> dict[str, Any]:
+        pieces: dict[str, str] = {"reasons": self.reasons(task), "failures": self.failures(task)}
+        for section in sections():
+            pieces |= section.pieces(request, task)
+        return {"pieces": pieces}
 
     @admin.display(description=_("status"))
     def state(self, task: SyncTask) -> SafeString:

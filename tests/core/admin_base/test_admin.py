@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import Schedule, Task
 
+from apps.core.admin_base.history import change_text
 from apps.core.scheduling.schedules import list_schedules, sync_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
 
@@ -78,7 +79,7 @@ def test_a_schedule_is_paused_and_resumed(site: Client) -> None:
     resumed = Schedule.objects.get(name="daily_collect")
     assert resumed.repeats == -1
     assert resumed.next_run > timezone.now()
-    assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
+    assert [change_text(entry) for entry in LogEntry.objects.order_by("pk")] == [
         "Paused daily_collect.",
         "Resumed daily_collect.",
     ]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import shlex
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import pytest
-from django.core.management import CommandError
+from django.core.management import CommandError, get_commands
 
 from apps.core.errors import Conflict
-from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.base import CollectorCommand, ExitCode, TranslatedCommand
 from apps.core.management.colours import Tone, Toned, coloured, for_stream
 from apps.core.management.tables import format_table
 from apps.core.management.utility import Utility
@@ -102,6 +103,25 @@ def test_an_unknown_command_is_a_wrong_argument(
     assert ended.value.code == 2
     assert arguments[-1] in (json.loads(reported.out)["message"] if is_json else reported.err)
     assert (reported.err if is_json else reported.out) == ""
+
+
+def test_a_command_of_the_utility_has_the_streams_of_the_process(capsys: pytest.CaptureFixture[str]) -> None:
+    command = Utility(["manage.py", "sync_tasks"]).fetch_command("sync_tasks")
+    command.stderr.write("told")
+    assert capsys.readouterr().err == "told\n"
+
+
+def test_every_command_of_ours_has_examples_that_its_parser_accepts() -> None:
+    names = [name for name, app in get_commands().items() if str(app).startswith("apps.")]
+    commands = {name: Utility(["manage.py", name]).fetch_command(name) for name in names}
+    ours = {name: one for name, one in commands.items() if isinstance(one, TranslatedCommand)}
+    assert len(ours) > 20
+    for name, command in ours.items():
+        assert command.examples, name
+        for example in command.examples:
+            shown, *arguments = shlex.split(example.partition(" < ")[0])
+            assert shown == name
+            command.create_parser("manage.py", name).parse_args(arguments)
 
 
 def test_the_help_ends_with_examples() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 
 import pytest
 from rest_framework.test import APIClient
@@ -87,6 +89,9 @@ def test_the_table_for_people() -> None:
         (("--status", "COMPLETED"), ["202506"]),
         (("--status", "FAILED"), []),
         (("--task-id", "monthly_collect"), ["202506"]),
+        (("--outcome", "running"), ["2025Q2"]),
+        (("--outcome", "completed_with_failures"), []),
+        (("--outcome", "completed", "--status", "COMPLETED"), ["202506"]),
         (("--task-id", "quarterly_collect", "--status", "COMPLETED"), []),
         (("--limit", "1"), ["2025Q2"]),
         (("--limit", "200"), ["2025Q2", "202506"]),
@@ -172,6 +177,27 @@ def test_an_ended_run_cannot_be_cancelled() -> None:
     assert run_document(run_id)["status"] == "COMPLETED"
 
 
+def test_a_dry_cancel_changes_nothing() -> None:
+    run_id = start()
+    ended = sync_tasks("cancel", run_id, "--dry-run", "--json")
+    assert (ended.code, ended.result["is_dry_run"]) == (0, True)
+    assert run_document(run_id)["status"] == "RUNNING"
+
+
+def test_everything_is_cancelled_after_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = start()
+    found = {"runs": 1, "collections": 3, "in_flight": 0}
+    assert sync_tasks("cancel", "--all", "--dry-run", "--json").result == found | {"is_dry_run": True}
+    assert "1 running sync tasks and 3 waiting" in sync_tasks("cancel", "--all", "--dry-run").out
+    monkeypatch.setattr(sys, "stdin", io.StringIO("no\n"))
+    assert sync_tasks("cancel", "--all").code == 1
+    assert run_document(run_id)["status"] == "RUNNING"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+    ended = sync_tasks("cancel", "--all", "--json")
+    assert (ended.code, ended.result) == (0, found | {"is_complete": True, "is_dry_run": False})
+    assert run_document(run_id)["status"] == "CANCELLED"
+
+
 # --- retry ----------------------------------------------------------------------------------------
 
 
@@ -255,10 +281,13 @@ def test_an_unknown_run_is_a_bad_argument(subcommand: str, run_id: str) -> None:
         (),
         ("delete", UNKNOWN_ID),
         ("show",),
+        ("cancel",),
         ("cancel", UNKNOWN_ID, UNKNOWN_ID),
+        ("cancel", UNKNOWN_ID, "--all"),
         ("cancel", UNKNOWN_ID, "--wait"),
         ("retry", UNKNOWN_ID, "--cancel-on-exit"),
         ("list", "--status", "running"),
+        ("list", "--outcome", "COMPLETED"),
         ("list", "--status", "ВЫПОЛНЕН"),
         ("list", "--task-id", "nonsense\x00"),
         ("list", "--limit", "0"),

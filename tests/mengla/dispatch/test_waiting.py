@@ -197,7 +197,7 @@ def test_a_run_says_why_it_waits_everywhere(
     assert admin.get("/api/sync-tasks").json()["data"]["tasks"][0]["waiting"] is None  # lists: of all runs
     assert "Waiting: 1 collection is ahead." in run("sync_tasks", "show", run_id).out
     page = f"/admin/sync_tasks/synctask/{run_id}/change/"
-    assert '<dd data-field="time_left">1 collection is ahead.</dd>' in text(site, page)
+    assert '<dd data-field="time_left">Waiting: 1 collection is ahead.</dd>' in text(site, page)
     claim(), claim()
     assert reported() is None  # the service works on one of its collections
     open_breaker("unauthorized")
@@ -215,7 +215,7 @@ def test_a_run_says_why_it_waits_everywhere(
     for path in (page, "/admin/sync_tasks/synctask/"):
         assert shown in text(site, path), path
     live = site.get(f"/admin/sync_tasks/synctask/live/?ids={run_id}&pieces=yes").json()["runs"][0]
-    assert live["time_left"] == shown
+    assert live["time_left"] == f"Waiting: {shown}"
     pending = collections(status="PENDING")[0]
     assert shown in text(site, f"/admin/mengla/collection/{pending['_id']}/change/")
     cancelled = admin.post(f"{address}/cancel").json()["data"]

@@ -18,6 +18,7 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "Create the admin user from ADMIN_USERNAME and ADMIN_PASSWORD, unless a user with that name exists."
     )
+    examples = ("ensure_admin",)
 
     def run(self, **_options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Create the admin if it does not exist, and return what was done."""

@@ -34,6 +34,7 @@ class Command(CollectorCommand):
         "input, one on a line. Tokens are neither stored nor printed. Create them again with POST "
         "/api/auth/generate-token; a permanent one gets the longest lifetime."
     )
+    examples = ("list_former_tokens < tokens.txt",)
     needs_mongo = False
 
     def run(self, **_options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:

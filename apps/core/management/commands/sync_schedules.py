@@ -18,6 +18,7 @@ class Command(CollectorCommand):
 
     can_dry_run = True
     help = gettext_noop("Register the product's schedules; times edited in the admin are kept.")
+    examples = ("sync_schedules --dry-run",)
 
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Sync the schedules; returns their names by what was done, and the counts as text."""

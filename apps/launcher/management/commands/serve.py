@@ -40,6 +40,7 @@ class Command(TranslatedCommand):
     help = gettext_noop(
         "Start the web server. SIGTERM or Ctrl-C stops it after the requests in progress are finished."
     )
+    examples = ("serve --host 0.0.0.0 --port 8000",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options; the environment sets the defaults of processes and threads."""

@@ -34,6 +34,10 @@ class Command(RunCommand):
         "Collect a range of periods, or the last closed ones, the newest first. Requests of readers and "
         "schedules go first."
     )
+    examples = (
+        "backfill --from 2025-01 --to 2025-06 --category 厨房与餐具 --action hot --wait",
+        "backfill --days 30 --months 12 --dry-run",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the range, the numbers of periods and the selection."""

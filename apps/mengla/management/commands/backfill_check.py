@@ -17,6 +17,7 @@ class Command(RunCommand):
         "Collect missing, empty or still provisional data of the last closed periods (BACKFILL_DAYS, "
         "BACKFILL_MONTHS, ...)."
     )
+    examples = ("backfill_check --wait --json",)
 
     def plan(self, options: Options) -> Plan:
         """Return the plan of the look-back windows."""

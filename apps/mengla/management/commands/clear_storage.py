@@ -10,10 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core.management.arguments import one_of
-from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode
 from apps.mengla.maintenance.purge import Collected, Purged, PurgeTarget, count_collected, purge
-
-_PURGED_BY = "manage.py"
 
 
 class Command(CollectorCommand):
@@ -55,7 +53,7 @@ class Command(CollectorCommand):
         with self.progress(_("Deleting"), options) as display:
             purged = purge(
                 targets=targets,
-                purged_by=_PURGED_BY,
+                purged_by=OPERATOR,
                 on_progress=lambda count: display.show(done=count, total=max(count, found.total), facts=""),
             )
         return result | {"deleted": _described_purge(purged)}, _summary(purged), ExitCode.DONE

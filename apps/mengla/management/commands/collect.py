@@ -26,6 +26,10 @@ class Command(RunCommand):
     help = gettext_noop(
         "Collect the figures of one period; without --date, of the last closed period in Asia/Shanghai."
     )
+    examples = (
+        "collect month --date 2025-06 --category 4200 --action hot chance --dry-run",
+        "collect day --wait",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the period and the selection."""

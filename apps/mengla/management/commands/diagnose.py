@@ -21,6 +21,7 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "Check MongoDB, Redis, the collection service, the worker, the webhook and more. Changes nothing."
     )
+    examples = ("diagnose --json",)
     needs_mongo = False
     # The checks run in threads with limits of their own.
     operation_timeout_seconds = None

@@ -18,6 +18,7 @@ class Command(RunCommand):
         "Collect only missing or empty data in a range of periods, and provisional data whose period is "
         "over. Other stale data is not collected again."
     )
+    examples = ("fill --from 2025-06-01 --to 2025-06-30 --dry-run",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the range and the selection."""

@@ -22,6 +22,7 @@ class Command(RunCommand):
         "Collect every granularity for every category of the tree: the last closed periods, or all periods "
         "that a range of days touches."
     )
+    examples = ("full_crawl --from 2025-01-01 --to 2025-06-30 --granularity month quarter --action hot",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the range, the granularities and the selection."""

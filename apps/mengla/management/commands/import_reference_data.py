@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop
 
 from apps.core.errors import InvalidInput
 from apps.core.management.arguments import whole_number
-from apps.core.management.base import CollectorCommand, ExitCode, Stopped
+from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode, Stopped
 from apps.core.management.tables import printable
 from apps.mengla.former import in_place
 from apps.mengla.former.import_journal import ImportCounts
@@ -23,7 +23,6 @@ from apps.mengla.management.in_place_run import carry_over, show_plan
 
 _DATABASE = "industry_monitor"
 _COLLECTION = "mengla_data"
-_DROPPED_BY = "manage.py"
 _MAX_BATCH_SIZE = 10_000
 _MAX_URI_LENGTH = 5000
 
@@ -36,6 +35,10 @@ class Command(CollectorCommand):
         "another database with --uri, or within the database of MONGO_DB, which both programs use, with "
         "--in-place. Newer records are not overwritten. To continue an interrupted import, run the command "
         "again."
+    )
+    examples = (
+        "import_reference_data --in-place --dry-run",
+        "import_reference_data --uri - --database industry_monitor < address.txt",
     )
     can_dry_run = True
     argument_errors = (InvalidInput,)
@@ -136,7 +139,7 @@ class Command(CollectorCommand):
             return result, _("Nothing was deleted. Found: %(names)s.") % {"names": names}, ExitCode.DONE
         if not options["yes"] and not self._is_confirmed(names):
             return result, _("Nothing was deleted."), ExitCode.FAILED
-        dropped = in_place.drop_former(dropped_by=_DROPPED_BY)
+        dropped = in_place.drop_former(dropped_by=OPERATOR)
         return result | {"dropped": dropped}, _("Deleted: %(names)s.") % {"names": names}, ExitCode.DONE
 
     def _is_confirmed(self, names: str) -> bool:

@@ -13,12 +13,11 @@ from django.utils.translation import gettext_noop
 
 from apps.categories.selectors import own_names
 from apps.core.errors import NotFound
-from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode
 from apps.core.management.tables import format_table
 from apps.mengla.former.duplicates import MAX_EXAMPLES, DuplicateReport, remove_duplicates
 from apps.mengla.management.arguments import category_text
 
-_REQUESTED_BY = "manage.py"
 _MAX_NAME_LENGTH = 120
 _KEY = ("action", "cat_id", "granularity", "period_key", "kept", "duplicate")
 
@@ -73,7 +72,7 @@ class Command(CollectorCommand):
         with self.progress(_("Duplicates"), options) as display:
             return remove_duplicates(
                 is_applied=is_applied,
-                requested_by=_REQUESTED_BY,
+                requested_by=OPERATOR,
                 collection_name=options["collection"],
                 on_progress=lambda found: display.show(done=found, total=0, facts=""),
             )

@@ -16,6 +16,7 @@ class Command(TranslatedCommand):
     """Runs the simulator; its key, secret and task name come from the settings by default."""
 
     help = gettext_noop("Run a simulator of the collection service. All figures it sends are made up.")
+    examples = ("simulate_collector --port 8900",)
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -16,7 +16,7 @@ from rest_framework.exceptions import ParseError
 
 from apps.core.api.parsers import loads_shallow
 from apps.core.errors import InvalidInput
-from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode
 from apps.core.management.tables import printable
 from apps.core.storage.mongo import LENIENT_CODEC, named_collection
 from apps.panels import services
@@ -24,7 +24,6 @@ from apps.panels.config import changed, differences
 from apps.panels.former_config import read_former_config
 from apps.panels.selectors import read_config
 
-_CHANGED_BY = "manage.py"
 _MAX_BYTES = 1_000_000
 _MAX_NAME_LENGTH = 120
 _INVALID_NAMESPACE = 73  # the error code of MongoDB for a name that it cannot have
@@ -38,6 +37,10 @@ class Command(CollectorCommand):
     help = gettext_noop(
         "Import the panel configuration of the former program, from its JSON file or from a MongoDB "
         "collection. Modules and fields that this product does not have are left out and listed."
+    )
+    examples = (
+        "import_panel_config panel_config.json --dry-run",
+        "import_panel_config --collection panel_config",
     )
     can_dry_run = True
     argument_errors = (InvalidInput,)
@@ -63,9 +66,7 @@ class Command(CollectorCommand):
         before = read_config()
         after = changed(before, modules=wanted.modules, layout=wanted.layout)
         if not options["dry_run"]:
-            after = services.change_config(
-                changed_by=_CHANGED_BY, modules=wanted.modules, layout=wanted.layout
-            )
+            after = services.change_config(changed_by=OPERATOR, modules=wanted.modules, layout=wanted.layout)
         changes = differences(before, after)
         text = _("Panel configuration: %(changes)s.")
         if options["dry_run"]:

@@ -6,6 +6,10 @@
     const PAUSE_MS = 2000;
     const LONGEST_PAUSE_MS = 30000;
     const MOST_IDS = 100;
+    // After a refresh of n seconds, the next one comes 5 n later: a large run takes long to count.
+    const PAUSE_SHARE = 5;
+    const shown = new Map();
+    let pause = PAUSE_MS;
     let timer = null;
     let failures = 0;
 
@@ -27,8 +31,19 @@
                 bar.style.width = `${run.percent}%`;
                 bar.parentElement.setAttribute("aria-valuenow", run.percent);
             }
-            if (part.dataset.piece && run.pieces) {
-                part.outerHTML = run.pieces[part.dataset.piece];
+            const piece = run.pieces && run.pieces[part.dataset.piece];
+            // A piece that has the focus is left alone: a keyboard user would lose the place in it.
+            if (piece && piece !== shown.get(part.dataset.piece) && !part.contains(document.activeElement)) {
+                const scroll = part.querySelector(".collector-scroll");
+                const left = scroll ? scroll.scrollLeft : 0;
+                shown.set(part.dataset.piece, piece);
+                part.outerHTML = piece;
+                if (left > 0) {
+                    const now = document.querySelector(`[data-run="${run.id}"][data-piece="${part.dataset.piece}"] .collector-scroll`);
+                    if (now) {
+                        now.scrollLeft = left;
+                    }
+                }
             }
             if (part.dataset.live) {
                 part.dataset.running = run.is_changing ? "yes" : "no";
@@ -56,7 +71,13 @@
         const ids = parts.map((part) => part.dataset.run);
         try {
             const address = new URL(parts[0].dataset.live, window.location.origin);
+            if (address.searchParams.has("pieces")) {
+                // The filters of the page hold for its pieces, too.
+                new URLSearchParams(window.location.search).forEach((value, name) => address.searchParams.set(name, value));
+                address.searchParams.set("pieces", "yes");
+            }
             address.searchParams.set("ids", ids.join(","));
+            const began = performance.now();
             const response = await fetch(address, {
                 credentials: "same-origin",
                 headers: { Accept: "application/json" },
@@ -70,6 +91,7 @@
                 throw new Error(`status ${response.status}`);
             }
             const { runs } = await response.json();
+            pause = Math.max(PAUSE_MS, (performance.now() - began) * PAUSE_SHARE);
             const found = new Set(runs.map((run) => run.id));
             runs.forEach(show);
             // A deleted run is not requested again.
@@ -86,7 +108,7 @@
     function schedule() {
         clearTimeout(timer);
         if (!document.hidden && running().length > 0) {
-            timer = setTimeout(refresh, Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS));
+            timer = setTimeout(refresh, Math.min(pause * 2 ** failures, LONGEST_PAUSE_MS));
         }
     }
 

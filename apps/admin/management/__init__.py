@@ -1,0 +1,1 @@
+"""The commands of operators: alerts, caches, the breaker and the schedules."""

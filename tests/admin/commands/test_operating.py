@@ -1,0 +1,217 @@
+"""`manage.py alerts|breaker|caches|scheduler`: what operators do on pages, at the command line."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from apps.admin.alerts import evaluation
+from apps.admin.choices import AlertRule
+from apps.core.caching.entry import Built, build_lasting_entry
+from apps.core.caching.read_through import get_or_build
+from apps.core.caching.tiers import EPOCH_KEY
+from apps.core.scheduling.schedules import sync_schedules
+from apps.core.storage.redis import get_redis
+from apps.mengla.choices import CollectionError
+from apps.mengla.upstream import breaker
+from tests.mengla.commands.support import Ended, assert_nothing_started, run, stored_runs, the_run
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.mongo,
+    pytest.mark.redis,
+    pytest.mark.usefixtures("sample_tree"),
+]
+CHANGES = [
+    ("alerts", "silence", "breaker_open"),
+    ("breaker", "reset"),
+    ("caches", "clear"),
+    ("caches", "clear", "--l1"),
+    ("caches", "warm-up"),
+    ("scheduler", "pause"),
+    ("scheduler", "resume", "daily_collect"),
+    ("scheduler", "run", "monthly_collect"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _schedules() -> None:
+    sync_schedules()
+
+
+def said(admin: APIClient, address: str) -> Any:
+    return admin.get(f"/api/admin/{address}").json()["data"]
+
+
+def open_breaker() -> None:
+    breaker.record_refusal(CollectionError.UNAUTHORIZED)
+
+
+# --- What all of them have in common ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", CHANGES, ids=lambda command: " ".join(command[:2]))
+def test_a_change_is_asked_for_and_logged(
+    command: tuple[str, ...], written_log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    refused = run(*command)
+    assert (refused.code, refused.out) == (1, "")
+    assert "? " in refused.err.replace("\n", " ")
+    assert "Nothing was changed." in refused.err
+    assert [line for line in written_log() if line["logger"] == "collector.audit"] == []
+    assert_nothing_started()
+    if command[1] == "resume":
+        run("scheduler", "pause", "daily_collect", "--yes")
+    assert run(*command, "--yes", "--json").code == 0
+    line = [line for line in written_log() if line["logger"] == "collector.audit"][-1]
+    assert line["subcommand"] == command[1]
+    assert line["os_user"]
+    assert "manage.py" in line.values()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("alerts",),
+        ("alerts", "silence"),
+        ("alerts", "silence", "nonsense"),
+        ("alerts", "silence", "breaker_open", "--hours", "0"),
+        ("alerts", "silence", "breaker_open", "--hours", "721"),
+        ("alerts", "history", "--limit", "1001"),
+        ("breaker", "open"),
+        ("caches", "warm-up", "--limit", "10001"),
+        ("caches", "warm-up", "--category", "nothing like it"),
+        ("caches", "warm-up", "--cancel-on-exit"),
+        ("scheduler", "pause", "tick"),
+        ("scheduler", "run"),
+        ("scheduler", "run", "all"),
+        ("scheduler", "run", "\x00день"),
+    ],
+)
+def test_bad_arguments_are_told_as_json(arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments, "--json")
+    assert (ended.code, ended.err, ended.result["error"]) == (2, "", "VALIDATION_ERROR")
+
+
+# --- alerts -----------------------------------------------------------------------------------------
+
+
+def test_all_rules_are_listed_also_when_all_is_well(admin: APIClient) -> None:
+    lines = run("alerts", "list").out.splitlines()
+    assert [line.split()[0] for line in lines[1:10]] == list(AlertRule.values)
+    assert lines[-1] == "Not checked yet."
+    told = run("alerts", "list", "--json").result
+    assert told["alerts"] == said(admin, "alerts")["alerts"]
+
+
+def test_an_alert_is_listed_and_kept_in_the_history(admin: APIClient) -> None:
+    open_breaker()
+    evaluation.check_by_hand()
+    [line] = [one for one in run("alerts", "list").out.splitlines() if one.startswith("breaker_open")]
+    assert "Firing" in line
+    assert "COLLECT_SERVICE_API_KEY" in line
+    told = run("alerts", "history", "--json").result
+    assert told == said(admin, "alerts/history")
+    assert "breaker_open" in run("alerts", "history").out
+
+
+def test_a_rule_is_silenced_before_it_fires_and_until_that_is_ended(admin: APIClient) -> None:
+    told = run("alerts", "silence", "queue_stuck", "--hours", "2", "--yes", "--json").result
+    [rule] = [one for one in said(admin, "alerts")["alerts"] if one["rule"] == "queue_stuck"]
+    assert (rule["status"], rule["silenced_until"]) == ("silenced", told["silenced_until"])
+    assert (told["rule_name"], told["silenced_by"]) == ("queue_stuck", "manage.py")
+    ended = run("alerts", "unsilence", "queue_stuck", "--yes")
+    assert ended.out == "Ended the silence of queue_stuck.\n"
+    assert run("alerts", "unsilence", "queue_stuck") == Ended(0, "queue_stuck is not silenced.\n", "")
+
+
+# --- breaker ----------------------------------------------------------------------------------------
+
+
+def test_the_breaker_is_shown_and_reset(admin: APIClient) -> None:
+    assert run("breaker", "show").out.startswith("Circuit breaker of the collection service: closed.\n")
+    open_breaker()
+    text = run("breaker", "show").out
+    assert text.startswith("Circuit breaker of the collection service: open.\n")
+    assert "Reason: unauthorized, since " in text
+    assert "Next probe: " in text
+    told, answer = run("breaker", "show", "--json").result["breakers"], said(admin, "circuit-breakers")
+    assert told[0].keys() == answer["breakers"][0].keys()
+    assert told[0]["reason"] == "unauthorized"
+    assert run("breaker", "reset", "--yes", "--json").result == said(admin, "circuit-breakers")
+    assert breaker.read_snapshot().state == "closed"
+
+
+# --- caches -----------------------------------------------------------------------------------------
+
+
+def test_the_caches_are_counted_and_cleared(admin: APIClient) -> None:
+    get_or_build("tests", "field", lambda: Built(build_lasting_entry(b"{}", fresh_seconds=60)))
+    told, answer = run("caches", "show", "--json").result, said(admin, "cache/stats")
+    assert told["l2"] == answer["l2"]
+    assert told["l2"]["entries"] > 0
+    assert run("caches", "show").out.startswith(f"Shared cache (Redis): {told['l2']['entries']} entries in ")
+    epoch = get_redis().get(EPOCH_KEY)
+    assert run("caches", "clear", "--l1", "--yes").code == 0
+    assert get_redis().get(EPOCH_KEY) == epoch
+    assert run("caches", "clear", "--yes").out == "The caches were cleared.\n"
+    assert run("caches", "show", "--json").result["l2"]["entries"] == 0
+
+
+def test_a_warm_up_is_a_sync_task() -> None:
+    given = ("--limit", "10", "--granularity", "month", "--category", "类目1001", "--action", "hot")
+    told = run("caches", "warm-up", *given, "--yes", "--json").result
+    stored = the_run()
+    assert told["id"] == str(stored["_id"])
+    assert (stored["task_id"], stored["requested_by"]) == ("cache_warmup", "manage.py")
+    assert (stored["parameters"]["cat_ids"], stored["parameters"]["limit"]) == (["1001"], 10)
+
+
+# --- scheduler --------------------------------------------------------------------------------------
+
+
+def test_the_schedules_are_listed_with_their_runs(admin: APIClient) -> None:
+    run("scheduler", "run", "monthly_collect", "--yes")
+    titles, *rows = run("scheduler", "list").out.splitlines()
+    assert titles.split() == ["name", "when", "state", "last", "run", "outcome", "next", "run"]
+    assert len(rows) == 7
+    [monthly] = [row for row in rows if row.startswith("monthly_collect")]
+    assert "Running" in monthly
+    told, answer = run("scheduler", "list", "--json").result, said(admin, "scheduler/status")
+    assert told["schedules"] == answer["schedules"]
+    assert told["pause"] == answer["pause"]
+
+
+def test_all_schedules_are_paused_and_resumed(admin: APIClient) -> None:
+    told = run("scheduler", "pause", "--yes", "--json").result
+    assert told == {"name": "all", **said(admin, "scheduler/status")["pause"]}
+    assert told["paused"]
+    assert "All schedules are paused, by manage.py at " in run("scheduler", "list").out
+    assert run("scheduler", "resume", "all", "--yes").out == "The schedules run again.\n"
+    assert not said(admin, "scheduler/status")["pause"]["paused"]
+
+
+def test_one_schedule_is_paused_and_resumed(admin: APIClient) -> None:
+    def paused() -> list[str]:
+        return [one["name"] for one in said(admin, "scheduler/status")["schedules"] if one["paused"]]
+
+    told = run("scheduler", "pause", "daily_collect", "--yes", "--json").result
+    assert told == {"name": "daily_collect", "paused": True}
+    assert paused() == ["daily_collect"]
+    assert run("scheduler", "resume", "daily_collect", "--yes").out == "Resumed daily_collect.\n"
+    assert paused() == []
+
+
+def test_a_schedule_runs_now_also_while_it_is_paused() -> None:
+    assert run("scheduler", "run", "yearly_collect", "--dry-run", "--json").result["to_collect"] == 10
+    assert stored_runs() == []
+    run("scheduler", "pause", "--yes")
+    ended = run("scheduler", "run", "yearly_collect", "--yes", "--json")
+    assert (ended.code, ended.result["task_id"], ended.result["trigger"]) == (0, "yearly_collect", "manual")
+    again = run("scheduler", "run", "yearly_collect", "--yes", "--json")
+    assert (again.code, again.result["error"]) == (1, "CONFLICT")

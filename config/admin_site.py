@@ -47,6 +47,7 @@ SECTIONS = (
     Section(
         _("Operations"),
         (
+            Entry(_("Operations"), "tune", "admin:collector_operations", "mengla.view_collection"),
             Entry(
                 _("Sync tasks"), "sync", "admin:sync_tasks_synctask_changelist", "sync_tasks.view_synctask"
             ),

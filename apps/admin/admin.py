@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import TextChoices
+from django.db.models import QuerySet, TextChoices
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop, ngettext
 
-from apps.admin.alerts.silences import end_silence, find_silence, silence_rule
+from apps.admin.alerts.silences import (
+    active_silences,
+    end_silence,
+    find_silence,
+    silence_of,
+    silence_rule,
+)
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule, Severity
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.storage.mongo import utc_now
 from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 
@@ -119,7 +128,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
     @admin.display(description=_("silenced"))
     def silenced(self, alert: Alert) -> str:
         """Return when the silence ends, and who set it."""
-        silence = find_silence(AlertRule(alert.rule))
+        silence = silence_of(active_silences(utc_now()), alert.rule, alert.action)
         if silence is None:
             return "-"
         words = {"time": instant_text(silence["silenced_until"]), "user": silence["silenced_by"]}
@@ -152,16 +161,20 @@ class AlertEventAdmin(LargeReadOnlyAdmin[AlertEvent]):
 
 @admin.register(AlertSilence)
 class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
-    """The silenced rules."""
+    """The silences in effect."""
 
-    list_display = ("rule", "until", "silenced_by")
+    list_display = ("rule", "until", "silenced_by", "reason")
     fields = list_display
     ordering = ("id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertSilence]:
+        """Leave out those that are over and not deleted yet."""
+        return super().get_queryset(request).filter(silenced_until__gt=timezone.now())
 
     @admin.display(description=_("rule"))
     def rule(self, silence: AlertSilence) -> str:
         """Return the name of the rule."""
-        return str(AlertRule(silence.pk).label)
+        return str(silence)
 
     @admin.display(description=_("silenced until"))
     def until(self, silence: AlertSilence) -> str:

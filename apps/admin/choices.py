@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from apps.mengla.choices import Action
 
 
 class AlertRule(models.TextChoices):
@@ -37,6 +40,14 @@ class AlertStatus(models.TextChoices):
     SILENCED = "silenced", _("Silenced")
 
 
+class RuleState(models.TextChoices):
+    """What the last evaluation of a rule found. FIRING lasts until an evaluation finds that all is well."""
+
+    HEALTHY = "healthy", _("Healthy")
+    FIRING = "firing", _("Firing")
+    UNKNOWN = "unknown", _("Unknown")
+
+
 class AlertEventKind(models.TextChoices):
     """What happened to an alert."""
 
@@ -55,3 +66,12 @@ SEVERITIES = {
     AlertRule.WORKER_SILENT: Severity.CRITICAL,
     AlertRule.WRONG_SIGNATURES: Severity.CRITICAL,
 }
+
+
+def name_of(rule: AlertRule | str, action: str = "") -> str:
+    """Return the name of a rule for people, with its data set; no stored value raises an error."""
+    name = str(AlertRule(rule).label) if rule in AlertRule.values else str(rule)
+    if not action:
+        return name
+    data_set = str(Action(action).label) if action in Action.values else action
+    return gettext("%(rule)s (%(data_set)s)") % {"rule": name, "data_set": data_set}

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 from django_mongodb_backend.fields import ObjectIdAutoField
 
-from apps.admin.choices import AlertEventKind, AlertRule, Severity
+from apps.admin.choices import AlertEventKind, AlertRule, Severity, name_of
 from apps.core.stored_messages import Message, name_in_history
 
 
@@ -77,13 +77,16 @@ class Alert(models.Model):
 
 
 class AlertSilence(models.Model):
-    """The silence of a rule: until it ends, the rule sends no notices. The key is the rule."""
+    """The silence of a rule: until it ends, the rule sends no notices.
 
-    id = models.CharField(
-        _("rule"), primary_key=True, max_length=40, db_column="_id", choices=AlertRule.choices
-    )
+    The key is the rule, or ``rule:action`` for one data set of it. Silences that are over are deleted.
+    """
+
+    id = models.CharField(_("rule"), primary_key=True, max_length=80, db_column="_id")
     silenced_until = models.DateTimeField(_("silenced until"))
     silenced_by = models.CharField(_("silenced by"), max_length=160)
+    silenced_at = models.DateTimeField(_("silenced at"), null=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
 
     class Meta:
         db_table = "alert_silences"
@@ -91,7 +94,8 @@ class AlertSilence(models.Model):
         verbose_name_plural = _("silences")
 
     def __str__(self) -> str:
-        return str(self.get_id_display())
+        rule, _separator, action = self.id.partition(":")
+        return name_of(rule, action)
 
 
 class AlertEvent(models.Model):

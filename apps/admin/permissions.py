@@ -7,6 +7,7 @@ from apps.auth.permissions import Needs
 TO_CRAWL = Needs("sync_tasks.change_synctask")
 TO_BACKFILL = Needs("mengla.change_collection")
 TO_PAUSE = Needs("django_q.change_schedule")
+TO_WARM_UP = Needs("sync_tasks.change_synctask")
 TO_SILENCE = Needs("collector_admin.change_alert")
 TO_CLEAR_CACHES = Needs("collector_admin.clear_caches")
 TO_RESET_BREAKER = Needs("collector_admin.reset_breaker")

@@ -32,6 +32,11 @@ class Needs:
         self._permissions = permissions
         self._of_field = of_field
 
+    @property
+    def every(self) -> tuple[str, ...]:
+        """The permissions that the change needs at most, with those of its fields."""
+        return (*self._permissions, *self._of_field.values())
+
     def of(self, request: Request) -> set[str]:
         """Return the permissions that this request needs."""
         needed = set(self._permissions)

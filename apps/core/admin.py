@@ -30,8 +30,21 @@ for _model in (Success, Failure, Schedule, OrmQ):
     if admin.site.is_registered(_model):  # some are registered in certain configurations only
         admin.site.unregister(_model)
 
-# django-q2's own Chinese differs from the glossary; a text marked here is translated by our catalogue.
-_MODEL_NAMES = (gettext_noop("Scheduled task"), gettext_noop("Scheduled tasks"))
+# The Chinese of django-q2 and Django differs from the product's terms and typesetting. Texts that are marked
+# here are translated by the product's catalogue.
+_TRANSLATED_AGAIN = (
+    gettext_noop("Scheduled task"),
+    gettext_noop("Scheduled tasks"),
+    gettext_noop("Select %s to change"),
+    gettext_noop("Select %s to view"),
+    gettext_noop("Change %s"),
+    gettext_noop("View %s"),
+    gettext_noop("Change history: %s"),
+    gettext_noop(" By %(filter_title)s "),
+    gettext_noop("0 of %(cnt)s selected"),
+    gettext_noop("Action"),
+    gettext_noop("Log out"),
+)
 
 _MAX_RESULT_LENGTH = 100
 

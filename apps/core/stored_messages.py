@@ -5,20 +5,25 @@ field, with the suffix ``_parts``, holds ``{"code": …, "parameters": {…}}``.
 the message of another system, is stored and shown unchanged; its parts are null.
 
 Most parameters are data: numbers, names. A parameter may also be text that is translated itself: another
-message, stored as its parts, or a lazy translation such as the label of a choice, stored as
-``{"source": its English text}``.
+message, stored as its parts; a lazy translation such as the label of a choice, stored as
+``{"source": its English text}``; or a tuple of these, stored as ``{"items": [...]}`` and shown as a list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext, gettext_noop, override
 
+from apps.core.time_texts import duration_text
+
+_SECONDS = "_seconds"
 MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
+_LIST = gettext_noop("%(first)s, %(rest)s")
 
 
 class Message(str):
@@ -44,6 +49,8 @@ class Messages:
         The caller marks the template for translation: with ``gettext_noop``, or with ``ngettext_lazy`` and
         the name of the parameter that decides between singular and plural. Stored documents contain the
         code, so a change of the meaning or of the parameters needs a new code.
+
+        For a number ``lasted_seconds`` the template may also have ``lasted``, the duration as text.
 
         :param words: the parameters whose values, which the caller marks, are always translated.
         :raises ValueError: when another message has this code.
@@ -92,30 +99,44 @@ class Messages:
             return _bounded(value)
         if "source" in value:
             return translate(_bounded(value["source"]))
+        if "items" in value:
+            return _listed([self._value_of(one, translate) for one in value["items"]], translate)
         return self._text_of(value, translate)
 
 
 def _make(code: str, template: str | Promise, /, **parameters: Any) -> Message:
     stored, given = {}, {}
     for name, value in parameters.items():
-        stored[name] = given[name] = _bounded(value)
-        if isinstance(value, Message):
-            stored[name] = value.parts
-        elif isinstance(value, Promise):
-            stored[name] = {"source": given[name]}
+        stored[name], given[name] = _stored(value), _bounded(value)
     message = Message(_filled(template, given, _same))
     message.parts = {"code": code, "parameters": stored}
     return message
 
 
 def _filled(template: str | Promise, given: Mapping[str, Any], translate: Callable[[str], str]) -> str:
-    if isinstance(template, str):
-        text = translate(template) % given
-    elif translate is _same:
-        with override(None):
-            text = str(template % given)
-    else:
-        text = str(template % given)
+    with override(None) if translate is _same else nullcontext():  # the source is English
+        text = translate(template) if isinstance(template, str) else template
+        return str(text % {**given, **_durations(given)})[:MAX_CHARACTERS]
+
+
+def _durations(given: Mapping[str, Any]) -> dict[str, str]:
+    named = {name: value for name, value in given.items() if name.endswith(_SECONDS)}
+    return {name.removesuffix(_SECONDS): duration_text(value) for name, value in named.items()}
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, Message):
+        return value.parts
+    if isinstance(value, tuple):
+        return {"items": [_stored(one) for one in value]}
+    bounded = _bounded(value)
+    return {"source": bounded} if isinstance(value, Promise) else bounded
+
+
+def _listed(items: list[Any], translate: Callable[[str], str]) -> str:
+    text = str(items[-1]) if items else ""
+    for item in reversed(items[:-1]):
+        text = translate(_LIST) % {"first": item, "rest": text}
     return text[:MAX_CHARACTERS]
 
 
@@ -126,6 +147,8 @@ def _same(text: str) -> str:
 def _bounded(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
+    if isinstance(value, tuple):
+        return _listed([_bounded(one) for one in value], _same)
     if isinstance(value, Promise):
         with override(None):  # the source is English
             value = str(value)

@@ -24,6 +24,7 @@ CALLERS_INDEX = "collection_callers"
 RUNS_INDEX = "collection_runs"
 RUN_PACE_INDEX = "collection_run_pace"
 RUN_GRID_INDEX = "collection_run_grid"
+IDENTITY_INDEX = "collection_identity"
 ANSWERED_INDEX = "collection_answered"
 EXPIRY_INDEX = "collection_expiry"  # on finished_at alone: migration 0002 creates it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -186,7 +187,7 @@ class Collection(models.Model):
             ),
             models.Index(fields=["status", "not_before"], name="collection_due"),
             models.Index(fields=["status", "lease_until"], name="collection_lease"),
-            models.Index(fields=["identity", "-created_at"], name="collection_identity"),
+            models.Index(fields=["identity", "-created_at"], name=IDENTITY_INDEX),
             models.Index(fields=["execution_id"], name="collection_execution"),
             models.Index(fields=["run_ids", "status"], name=RUNS_INDEX),
             models.Index(fields=["run_ids", "-finished_at"], name=RUN_PACE_INDEX),

@@ -28,6 +28,7 @@ __all__ = [
     "find_outcome",
     "find_run",
     "find_unplanned_retry",
+    "is_any_unplanned",
     "is_running",
     "last_run_of",
     "list_running",
@@ -180,6 +181,12 @@ def count_ended() -> int:
 def list_running(limit: int) -> list[Document]:
     """Return runs that have not ended, the oldest first, without their parameters."""
     return _oldest_first({"status": RunStatus.RUNNING.value}, limit)
+
+
+def is_any_unplanned() -> bool:
+    """Whether any running run is not planned yet: it is about to enqueue collections."""
+    criteria = {"status": RunStatus.RUNNING.value, "is_planned": False}
+    return collection_of(SyncTask).find_one(criteria, {"_id": 1}) is not None
 
 
 def list_unplanned(limit: int) -> list[Document]:

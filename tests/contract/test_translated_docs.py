@@ -16,7 +16,8 @@ import pytest
 from tests.programs import ROOT
 
 ENGLISH, CHINESE = ROOT / "docs/operations.md", ROOT / "docs/operations.zh-CN.md"
-# English headings of sections whose translation is not up to date.
+# English headings: of sections that the Chinese page does not have yet, and of those that it has in part.
+MISSING: frozenset[str] = frozenset()
 BEHIND: frozenset[str] = frozenset()
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -66,7 +67,8 @@ def sections_of(path: Path) -> list[Section]:
     return sections
 
 
-PAIRS = list(zip(sections_of(ENGLISH), sections_of(CHINESE), strict=False))
+TRANSLATED = [section for section in sections_of(ENGLISH) if section.title not in MISSING]
+PAIRS = list(zip(TRANSLATED, sections_of(CHINESE), strict=False))
 
 
 def slug(title: str) -> str:
@@ -75,8 +77,9 @@ def slug(title: str) -> str:
 
 
 def test_both_have_the_same_headings_in_the_same_order() -> None:
-    english, chinese = sections_of(ENGLISH), sections_of(CHINESE)
-    assert [one.level for one in english] == [one.level for one in chinese], [one.title for one in english]
+    chinese = sections_of(CHINESE)
+    titles = [f"{one.title} = {other.title}" for one, other in PAIRS]
+    assert [one.level for one in TRANSLATED] == [one.level for one in chinese], titles
 
 
 @pytest.mark.parametrize(

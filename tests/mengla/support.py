@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of, utc_now
-from apps.mengla.choices import Action, Priority
+from apps.mengla.choices import Action, CollectionError, Priority
 from apps.mengla.ingest.receive import Receipt, receive_webhook
 from apps.mengla.models import Collection, Record
 from apps.mengla.queries.data_query import DataQuery
@@ -134,6 +134,19 @@ def store(query: DataQuery, result: Any = None) -> Document:
 def store_empty(query: DataQuery) -> Document:
     """Have a question collected and answered with nothing."""
     return store(query, [] if query.is_trend else ranking())
+
+
+def fail(query: DataQuery, error: CollectionError = CollectionError.REJECTED, message: str = "") -> Document:
+    """Have the collection of a question fail for good; returns the collection."""
+    attempt = begin_attempt(query)
+    jobs.fail_attempt(
+        attempt["_id"],
+        attempt_token=attempt["attempt_token"],
+        error=error,
+        message=message,
+        is_permanent=True,
+    )
+    return reload(attempt)
 
 
 # --- Records --------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from pymongo.errors import DuplicateKeyError
 
-from apps.admin.alerts import outbox, state
+from apps.admin.alerts import outbox, readings, state
 from apps.admin.alerts.events import hand_over_events
 from apps.admin.alerts.rules import Judgement, judge_all
+from apps.admin.alerts.silences import active_silences, delete_expired, silence_of
 from apps.admin.choices import AlertEventKind
-from apps.admin.models import Alert, AlertSilence
+from apps.admin.models import Alert
 from apps.core.scheduling.broker import send_task
 from apps.core.scheduling.schedules import next_run_of
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
@@ -76,16 +77,15 @@ def check() -> CheckResult:
     now = utc_now()
     result = CheckResult(judge_all(now=now))
     alerts = {alert["_id"]: alert for alert in collection_of(Alert).find({}, {"pending_events": 0})}
-    silenced = {
-        one["_id"] for one in collection_of(AlertSilence).find({"silenced_until": {"$gt": now}}, {"_id": 1})
-    }
+    delete_expired(now)
+    silences = active_silences(now)
     noted = {AlertEventKind.FIRED: result.fired, AlertEventKind.RESOLVED: result.resolved}
     for judgement in result.judgements:
-        kind = state.apply(
-            judgement, alerts.get(judgement.key), is_silenced=judgement.rule in silenced, now=now
-        )
+        is_silenced = silence_of(silences, judgement.rule.value, judgement.action) is not None
+        kind = state.apply(judgement, alerts.get(judgement.key), is_silenced=is_silenced, now=now)
         if kind is not None:
             noted[kind].append(judgement.key)
+    readings.store(result.judgements, now=now)
     hand_over_events()
     if outbox.has_due():
         send_task(SEND_TASK, group="alert_notices")

@@ -6,25 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 
 import redis
 import structlog
 from django.conf import settings
 from pymongo.errors import PyMongoError
 
+from apps.admin.alerts import words
+from apps.admin.alerts.catalogue import DEFINITIONS, key_of, keys_of, parse_key
 from apps.admin.alerts.hit_window import note_lookups
-from apps.admin.alerts.words import (
-    ANSWERED,
-    AT_ONCE,
-    EMPTY,
-    NO_WORKER,
-    OLD_REPORT,
-    OUTAGES,
-    SIGNED_WRONGLY,
-    SLOW,
-    UNANSWERED,
-    WAITING,
-)
 from apps.admin.choices import SEVERITIES, AlertRule, Severity
 from apps.core.liveness.processes import newest_heartbeat
 from apps.core.time_texts import instant_text
@@ -45,7 +36,11 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a rule has found; ``value`` is in the unit of its ``threshold``."""
+    """What a rule has found; ``value`` is in the unit of its ``threshold``.
+
+    ``message`` says what is bad, ``recovered`` makes the message of what is good again, from the seconds that
+    the alert lasted. ``reason`` says why the verdict is unknown.
+    """
 
     rule: AlertRule
     verdict: Verdict
@@ -53,11 +48,13 @@ class Judgement:
     threshold: float
     message: str
     action: str = ""
+    recovered: Callable[..., str] = words.RECOVERED
+    reason: str = ""
 
     @property
     def key(self) -> str:
         """The key of the alert that it concerns."""
-        return f"{self.rule}:{self.action}" if self.action else self.rule.value
+        return key_of(self.rule, self.action)
 
     @property
     def severity(self) -> Severity:
@@ -66,64 +63,97 @@ class Judgement:
 
 
 def judge_all(*, now: datetime) -> list[Judgement]:
-    """Evaluate every rule; one whose facts are unavailable gives no judgement. ``now`` is UTC without zone.
+    """Evaluate every rule; one whose facts are unavailable is unknown. ``now`` is UTC without zone.
 
     :raises pymongo.errors.PyMongoError: when MongoDB does not respond; no alert could be stored then either.
     """
     judgements: list[Judgement] = []
-    for judge in _JUDGES:
+    for judge, rules in _JUDGES.items():
         try:
-            judgements += judge(now)
+            judgements += list(judge(now))
         except redis.RedisError as error:
             logger.warning("alert_facts_unavailable", error=type(error).__name__)
+            judgements += _unjudged(rules, words.NO_REDIS())
         except PyMongoError:
             raise
         except Exception:
             logger.exception("alert_rule_failed")  # the other rules are still evaluated
+            judgements += _unjudged(rules, words.EVALUATION_FAILED())
     return judgements
 
 
+def _unjudged(rules: tuple[AlertRule, ...], reason: str) -> Iterator[Judgement]:
+    for rule in rules:
+        for key in keys_of(rule):
+            threshold = DEFINITIONS[rule].threshold
+            yield Judgement(
+                rule, Verdict.UNKNOWN, None, threshold, "", action=parse_key(key)[1], reason=reason
+            )
+
+
 def _judge_collections(now: datetime) -> Iterator[Judgement]:
-    recent = throughput.recent_collections(within_seconds=settings.ALERT_WINDOW_MINUTES * 60)
+    minutes, minimum = settings.ALERT_WINDOW_MINUTES, settings.ALERT_MIN_COLLECTIONS
+    recent = throughput.recent_collections(within_seconds=minutes * 60)
     total = recent.answered + recent.failed
     rate = recent.answered / total if total else None
-    message = ANSWERED(answered=recent.answered, total=total, minutes=settings.ALERT_WINDOW_MINUTES)
-    is_enough = total >= settings.ALERT_MIN_COLLECTIONS
-    for rule, threshold in (
-        (AlertRule.LOW_SUCCESS_RATE, settings.ALERT_SUCCESS_RATE_WARNING),
-        (AlertRule.CRITICAL_SUCCESS_RATE, settings.ALERT_SUCCESS_RATE_CRITICAL),
-    ):
+    message = words.ANSWERED(answered=recent.answered, total=total, minutes=minutes)
+    if total == 1:
+        message = words.ANSWERED_ONE(minutes=minutes)
+    for rule in (AlertRule.LOW_SUCCESS_RATE, AlertRule.CRITICAL_SUCCESS_RATE):
+        threshold = DEFINITIONS[rule].threshold
         is_bad = rate is not None and rate < threshold
-        yield Judgement(rule, _verdict(rate, is_bad=is_bad, is_enough=is_enough), rate, threshold, message)
+        yield Judgement(
+            rule,
+            _verdict(rate, is_bad=is_bad, is_enough=total >= minimum),
+            rate,
+            threshold,
+            message,
+            recovered=partial(words.ANSWERED_AGAIN, percent=(rate or 0.0) * 100, minutes=minutes),
+            reason=_too_few_collections(total),
+        )
     mean, limit = recent.mean_seconds, settings.ALERT_LATENCY_SECONDS
     yield Judgement(
         AlertRule.HIGH_LATENCY,
         _verdict(
             mean,
             is_bad=mean is not None and mean > limit,
-            is_enough=recent.answered >= settings.ALERT_MIN_COLLECTIONS,
+            is_enough=recent.answered >= minimum,
         ),
         mean,
         limit,
-        SLOW(minutes=settings.ALERT_WINDOW_MINUTES, seconds=mean or 0.0),
+        words.SLOW(minutes=minutes, seconds=mean or 0.0),
+        recovered=partial(words.FAST_AGAIN, mean_seconds=mean or 0.0),
+        reason=_too_few_collections(recent.answered),
     )
 
 
+def _too_few_collections(count: int) -> str:
+    minutes = settings.ALERT_WINDOW_MINUTES
+    if not count:
+        return words.NO_COLLECTIONS(minutes=minutes)
+    return words.FEW_COLLECTIONS(minutes=minutes, count=count, minimum=settings.ALERT_MIN_COLLECTIONS)
+
+
 def _judge_cache(now: datetime) -> Iterator[Judgement]:
+    minutes, minimum = settings.ALERT_WINDOW_MINUTES, settings.ALERT_MIN_READS
     lookups = note_lookups(now=now.replace(tzinfo=UTC))
-    rate = lookups.hits / lookups.total if lookups and lookups.total else None
+    hits, total = (lookups.hits, lookups.total) if lookups else (0, 0)
+    rate = hits / total if total else None
     threshold = settings.ALERT_CACHE_HIT_RATE
-    total = lookups.total if lookups else 0
+    message = words.AT_ONCE(hits=hits, total=total, minutes=minutes)
+    reason = words.FEW_READS(minutes=minutes, count=total, minimum=minimum)
+    if lookups is None:
+        reason = words.NO_EARLIER_READS()
+    elif not total:
+        reason = words.NO_READS(minutes=minutes)
     yield Judgement(
         AlertRule.LOW_CACHE_HIT_RATE,
-        _verdict(
-            rate,
-            is_bad=rate is not None and rate < threshold,
-            is_enough=total >= settings.ALERT_MIN_READS,
-        ),
+        _verdict(rate, is_bad=rate is not None and rate < threshold, is_enough=total >= minimum),
         rate,
         threshold,
-        AT_ONCE(hits=lookups.hits if lookups else 0, total=total, minutes=settings.ALERT_WINDOW_MINUTES),
+        words.AT_ONCE_ONE(minutes=minutes) if total == 1 else message,
+        recovered=partial(words.HIT_AGAIN, percent=(rate or 0.0) * 100, minutes=minutes),
+        reason=reason,
     )
 
 
@@ -135,8 +165,9 @@ def _judge_empty_streaks(now: datetime) -> Iterator[Judgement]:
             _verdict(streak, is_bad=streak >= threshold),
             float(streak),
             float(threshold),
-            EMPTY(count=streak),
+            words.EMPTY_ONE() if streak == 1 else words.EMPTY(count=streak),
             action=action,
+            recovered=words.FIGURES_AGAIN,
         )
 
 
@@ -152,16 +183,20 @@ def _judge_queue(now: datetime) -> Iterator[Judgement]:
         _verdict(minutes, is_bad=is_bad),
         minutes,
         float(settings.ALERT_QUEUE_STUCK_MINUTES),
-        WAITING(minutes=minutes),
+        words.WAITING(minutes=minutes),
+        recovered=words.MOVING_AGAIN,
     )
 
 
 def _judge_breaker(now: datetime) -> Iterator[Judgement]:
     breaker = breaker_control.read_breaker()
-    outage = OUTAGES.get(breaker.reason or "")
-    message = UNANSWERED(count=breaker.failures)
+    outage = words.OUTAGES.get(breaker.reason or "")
     if outage is not None and breaker.since is not None:
         message = outage(since=instant_text(breaker.since))
+    elif breaker.failures > 1:
+        message = words.UNANSWERED(count=breaker.failures)
+    else:
+        message = words.UNANSWERED_ONE()
     # Half-open is undecided until the probe ends.
     is_known = breaker.state in ("open", "closed")
     yield Judgement(
@@ -170,6 +205,8 @@ def _judge_breaker(now: datetime) -> Iterator[Judgement]:
         float(breaker.failures),
         float(breaker.failure_threshold),
         message,
+        recovered=words.RESPONDS_AGAIN,
+        reason=words.PROBING(),
     )
 
 
@@ -177,24 +214,27 @@ def _judge_workers(now: datetime) -> Iterator[Judgement]:
     limit_seconds = float(settings.ALERT_WORKER_SILENT_SECONDS)
     newest = newest_heartbeat()
     age = newest.age_seconds if newest else None
-    message = NO_WORKER() if age is None else OLD_REPORT(seconds=age)
+    message = words.NO_WORKER() if age is None else words.OLD_REPORT(seconds=age)
     yield Judgement(
         AlertRule.WORKER_SILENT,
         Verdict.BAD if age is None or age > limit_seconds else Verdict.GOOD,
         age,
         limit_seconds,
         message,
+        recovered=words.REPORTS_AGAIN,
     )
 
 
 def _judge_signatures(now: datetime) -> Iterator[Judgement]:
     refused = read_refused_webhooks()
+    is_one = refused.count == 1
     yield Judgement(
         AlertRule.WRONG_SIGNATURES,
         _verdict(refused.count, is_bad=refused.is_suspicious),
         float(refused.count),
         float(refused.threshold),
-        SIGNED_WRONGLY(count=refused.count),
+        words.SIGNED_WRONGLY_ONE() if is_one else words.SIGNED_WRONGLY(count=refused.count),
+        recovered=words.SIGNED_AGAIN,
     )
 
 
@@ -205,12 +245,16 @@ def _verdict(value: float | None, *, is_bad: bool, is_enough: bool = True) -> Ve
     return Verdict.BAD if is_bad else Verdict.GOOD
 
 
-_JUDGES: tuple[Callable[[datetime], Iterator[Judgement]], ...] = (
-    _judge_collections,
-    _judge_cache,
-    _judge_empty_streaks,
-    _judge_queue,
-    _judge_breaker,
-    _judge_workers,
-    _judge_signatures,
-)
+_JUDGES: dict[Callable[[datetime], Iterator[Judgement]], tuple[AlertRule, ...]] = {
+    _judge_collections: (
+        AlertRule.LOW_SUCCESS_RATE,
+        AlertRule.CRITICAL_SUCCESS_RATE,
+        AlertRule.HIGH_LATENCY,
+    ),
+    _judge_cache: (AlertRule.LOW_CACHE_HIT_RATE,),
+    _judge_empty_streaks: (AlertRule.EMPTY_STREAK,),
+    _judge_queue: (AlertRule.QUEUE_STUCK,),
+    _judge_breaker: (AlertRule.BREAKER_OPEN,),
+    _judge_workers: (AlertRule.WORKER_SILENT,),
+    _judge_signatures: (AlertRule.WRONG_SIGNATURES,),
+}

@@ -6,13 +6,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.admin.alerts.silences import MAX_MINUTES
+from apps.admin.alerts.silences import MAX_MINUTES, MAX_REASON
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
 from apps.core.api.serializers import (
     ExactSerializer,
     QuerySerializer,
     StrictIntegerField,
+    StrictTextField,
     UrlIntegerField,
     UtcDateTimeField,
 )
@@ -92,15 +93,26 @@ class AlertHistorySerializer(serializers.Serializer[Any]):
 
 
 class SilenceBodySerializer(ExactSerializer):
-    """Which rule to silence, and for how long."""
+    """Which rule to silence, for how long and why."""
 
     rule_name = serializers.ChoiceField(choices=AlertRule.choices)
     duration_minutes = StrictIntegerField(min_value=1, max_value=MAX_MINUTES)
+    action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
+    reason = StrictTextField(required=False, default="", allow_blank=True, max_length=MAX_REASON)
+
+
+class EndSilenceBodySerializer(ExactSerializer):
+    """The silence of which rule to end."""
+
+    rule_name = serializers.ChoiceField(choices=AlertRule.choices)
+    action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
 
 
 class SilenceSerializer(serializers.Serializer[Any]):
     """A silenced rule."""
 
     rule_name = serializers.ChoiceField(choices=AlertRule.choices)
+    action = serializers.CharField(help_text="The data set that is silenced; empty for the whole rule.")
     silenced_until = UtcDateTimeField()
     silenced_by = serializers.CharField()
+    reason = serializers.CharField()

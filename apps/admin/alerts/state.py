@@ -16,6 +16,7 @@ event, and a second process that sees the same change updates nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertEventKind
 from apps.admin.models import Alert
 from apps.core.storage.mongo import collection_of
+from apps.core.time_texts import seconds_between
 
 Document = dict[str, Any]
 
@@ -99,6 +101,7 @@ def _resolve(
 ) -> AlertEventKind | None:
     # A notice of the end is sent if one of the beginning was sent, silenced or not.
     is_told = bool(alert["is_told"])
+    judgement = replace(judgement, message=_recovery(judgement, alert, now))
     event = _event(AlertEventKind.RESOLVED, judgement, now, is_silenced=is_silenced, is_told=is_told)
     result = collection_of(Alert).update_one(
         {"_id": alert["_id"], "is_firing": True, "episode": alert["episode"], "is_told": is_told},
@@ -108,6 +111,12 @@ def _resolve(
         },
     )
     return AlertEventKind.RESOLVED if result.modified_count else None
+
+
+def _recovery(judgement: Judgement, alert: Mapping[str, Any], now: datetime) -> str:
+    """Return the message of what became better; the one of the rule describes what is bad."""
+    fired_at: datetime | None = alert.get("fired_at")
+    return judgement.recovered(lasted_seconds=seconds_between(fired_at or now, now))
 
 
 def _facts(judgement: Judgement, now: datetime) -> Document:

@@ -88,8 +88,10 @@ class AlertViewSet(ViewSet):
         """Silence a rule."""
         body = self.valid_input(request)
         rule, silenced_by = AlertRule(body.validated_data["rule_name"]), request.user.get_username()
-        until = silence_rule(rule, minutes=body.validated_data["duration_minutes"], silenced_by=silenced_by)
-        silence = {"rule_name": rule.value, "silenced_until": until, "silenced_by": silenced_by}
+        about = {name: body.validated_data[name] for name in ("action", "reason")}
+        minutes = body.validated_data["duration_minutes"]
+        until = silence_rule(rule, minutes=minutes, silenced_by=silenced_by, **about)
+        silence = {"rule_name": rule.value, "silenced_until": until, "silenced_by": silenced_by, **about}
         return Response(SilenceSerializer(silence).data)
 
 

@@ -1,4 +1,7 @@
-"""The messages of alerts: sent in English, shown in the reader's language."""
+"""The messages of alerts: stored in English with their codes, shown in the reader's language.
+
+Messages that count have a second one for a single object. Codes are stored, so none is removed or changed.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from apps.core.stored_messages import Messages
 from apps.mengla.choices import CollectionError
 
 MESSAGES = Messages("message")
+REASONS = Messages("reason")  # why a rule could not be judged
 ANSWERED = MESSAGES.register(
     "answered",
     gettext_noop("%(answered)d of %(total)d collections of the last %(minutes)d min got an answer."),
@@ -84,4 +88,84 @@ SIGNED_WRONGLY = MESSAGES.register(
         "%(count)d webhooks of our executions had a wrong signature. "
         "WEBHOOK_SECRET probably differs from the collection service's."
     ),
+)
+# Of a single object.
+ANSWERED_ONE = MESSAGES.register(
+    "answered_one", gettext_noop("The only collection of the last %(minutes)d min got no answer.")
+)
+AT_ONCE_ONE = MESSAGES.register(
+    "at_once_one", gettext_noop("The only read of the last %(minutes)d min was no hit.")
+)
+EMPTY_ONE = MESSAGES.register("empty_one", gettext_noop("The last answer was empty."))
+UNANSWERED_ONE = MESSAGES.register(
+    "unanswered_one", gettext_noop("The collection service did not answer the last request.")
+)
+SIGNED_WRONGLY_ONE = MESSAGES.register(
+    "signed_wrongly_one",
+    gettext_noop(
+        "A webhook of our executions had a wrong signature. "
+        "WEBHOOK_SECRET probably differs from the collection service's."
+    ),
+)
+# What became better, and for how long the alert lasted.
+RECOVERED = MESSAGES.register("recovered", gettext_noop("Back to normal; the alert lasted %(lasted)s."))
+ANSWERED_AGAIN = MESSAGES.register(
+    "answered_again",
+    gettext_noop(
+        "Collections get answers again: %(percent).1f %% in the last %(minutes)d min. "
+        "Too few did for %(lasted)s."
+    ),
+)
+FAST_AGAIN = MESSAGES.register(
+    "fast_again",
+    gettext_noop("Collections are fast again: %(mean)s on average. They were slow for %(lasted)s."),
+)
+HIT_AGAIN = MESSAGES.register(
+    "hit_again",
+    gettext_noop(
+        "Reads are hits again: %(percent).1f %% in the last %(minutes)d min. Too few were for %(lasted)s."
+    ),
+)
+FIGURES_AGAIN = MESSAGES.register(
+    "figures_again", gettext_noop("Answers have figures again; the alert lasted %(lasted)s.")
+)
+MOVING_AGAIN = MESSAGES.register(
+    "moving_again", gettext_noop("The queue moves again; it was stuck for %(lasted)s.")
+)
+RESPONDS_AGAIN = MESSAGES.register(
+    "responds_again",
+    gettext_noop("The collection service responds again; it was down for %(lasted)s."),
+)
+REPORTS_AGAIN = MESSAGES.register(
+    "reports_again", gettext_noop("A worker reports again; the alert lasted %(lasted)s.")
+)
+SIGNED_AGAIN = MESSAGES.register(
+    "signed_again",
+    gettext_noop("Webhooks no longer have a wrong signature; the alert lasted %(lasted)s."),
+)
+# Why there is no verdict.
+NO_COLLECTIONS = REASONS.register(
+    "no_collections", gettext_noop("No collection got an answer or failed in the last %(minutes)d min.")
+)
+FEW_COLLECTIONS = REASONS.register(
+    "few_collections",
+    gettext_noop(
+        "Too few collections in the last %(minutes)d min: %(count)d. At least %(minimum)d are needed."
+    ),
+)
+NO_READS = REASONS.register("no_reads", gettext_noop("Nothing was read in the last %(minutes)d min."))
+FEW_READS = REASONS.register(
+    "few_reads",
+    gettext_noop("Too few reads in the last %(minutes)d min: %(count)d. At least %(minimum)d are needed."),
+)
+NO_EARLIER_READS = REASONS.register(
+    "no_earlier_reads", gettext_noop("There are no earlier counts yet; the next evaluation has them.")
+)
+PROBING = REASONS.register(
+    "probing", gettext_noop("The circuit breaker is half-open: the next response decides.")
+)
+NO_REDIS = REASONS.register("no_redis", gettext_noop("Redis did not respond."))
+NOT_EVALUATED = REASONS.register("not_evaluated", gettext_noop("The rule has not been evaluated yet."))
+EVALUATION_FAILED = REASONS.register(
+    "evaluation_failed", gettext_noop("The evaluation failed; the log of the process says why.")
 )

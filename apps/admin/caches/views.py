@@ -10,9 +10,9 @@ from rest_framework.response import Response
 
 from apps.admin.caches.serializers import CacheStatsSerializer, ClearedSerializer, WarmUpSerializer
 from apps.admin.caches.services import clear_l1, read_cache_stats
-from apps.admin.permissions import TO_CLEAR_CACHES
+from apps.admin.permissions import TO_CLEAR_CACHES, TO_WARM_UP
 from apps.admin.runs.serializers import StartedRunSerializer
-from apps.auth.permissions import IsAdmin, Needs
+from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.run_requests import order_of
 from apps.mengla.runs.collect import select, start
@@ -27,7 +27,7 @@ class CacheViewSet(ViewSet):
     permission_classes = (IsAdmin,)
     inputs: ClassVar = {"warm_up": WarmUpSerializer}
     changes: ClassVar = {
-        "warm_up": Needs("sync_tasks.change_synctask"),
+        "warm_up": TO_WARM_UP,
         "clear_l1": TO_CLEAR_CACHES,
     }
 

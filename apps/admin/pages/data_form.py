@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.matrix import DEFAULT_PERIODS
+from apps.admin.pages.coverage.filters import DEFAULT_PERIODS
 from apps.categories.selectors import NamedCategory, find_named, list_named_children, parents_of
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
@@ -107,7 +107,8 @@ def heading_of(query: DataQuery) -> str:
     category = find_named(query.cat_id) if query.cat_id else None
     name = category.name if category else query.cat_id or _("All categories")
     period = period_text(query.start, query.end)
-    return f"{Action(query.action).label}, {name}, {period}"
+    names = {"data_set": Action(query.action).label, "category": name, "period": period}
+    return _("%(data_set)s, %(category)s, %(period)s") % names
 
 
 def parameters_of(query: DataQuery) -> dict[str, str]:

@@ -38,10 +38,15 @@ def run_task_page(request: HttpRequest) -> HttpResponse:
         task_id = request.POST.get("task", "")
         return _confirmation(request, task_id) or _start(request, task_id)
     context = {
-        "tasks": [_shown(view) for view in selectors.list_tasks()],
+        "tasks": shown_tasks(),
         "may_start": may(request, _START),
     }
     return page(request, "run_task.html", context, title=_("Run a task"))
+
+
+def shown_tasks() -> list[dict[str, Any]]:
+    """Return the tasks with their last runs, as the template shows them."""
+    return [_shown(view) for view in selectors.list_tasks()]
 
 
 def _confirmation(request: HttpRequest, task_id: str) -> HttpResponse | None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.admin.pages import coverage, data, run_task
+from apps.admin.pages import data, run_task
+from apps.admin.pages.coverage import fill as coverage_fill
+from apps.admin.pages.coverage import views as coverage
 from apps.admin.pages.dashboard import views as dashboard
+from apps.admin.pages.operations import confirm, overview, work
 
 urlpatterns: list[URLPattern] = [
     path("", dashboard.dashboard, name="index"),  # replaces the admin's own first page
     path("live/", dashboard.live, name="collector_live"),
     path("coverage/", coverage.coverage_page, name="collector_coverage"),
+    path("coverage/live/", coverage.changes, name="collector_coverage_live"),
     path("coverage/cell/", coverage.cell, name="collector_coverage_cell"),
     path("coverage/plan/", coverage.plan, name="collector_coverage_plan"),
-    path("coverage/fill/", coverage.fill, name="collector_coverage_fill"),
+    path("coverage/fill/", coverage_fill.fill, name="collector_coverage_fill"),
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
     path("data/export/", data.export, name="collector_data_export"),
+    path("operations/", overview.operations_page, name="collector_operations"),
+    path("operations/collect/", work.collect, name="collector_operations_collect"),
+    path("operations/<slug:slug>/", confirm.operation, name="collector_operation"),
     path("run-task/", run_task.run_task_page, name="collector_run_task"),
 ]

@@ -104,6 +104,16 @@ class CoverageTotalsSerializer(serializers.Serializer[Any]):
         help_text="Provisional figures whose period is over: fills and gap checks collect them again."
     )
     in_flight = serializers.IntegerField(help_text="Figures in any state that are queued or being collected.")
+    queued = serializers.IntegerField(help_text="Those of `in_flight` that wait in the queue.")
+    dispatched = serializers.IntegerField(
+        help_text="Those of `in_flight` that the collection service is working on."
+    )
+    failed = serializers.IntegerField(
+        help_text="Missing or stale figures whose newest collection failed, and of which none is under way."
+    )
+    gaps = serializers.IntegerField(
+        help_text="What a fill would collect: missing, due, or empty and stale, and not under way."
+    )
 
 
 class CoverageSerializer(serializers.Serializer[Coverage]):
@@ -120,6 +130,11 @@ class CoverageSerializer(serializers.Serializer[Coverage]):
             "By action and period key. For several categories: missing while the figures of any category "
             "are missing, empty when no category has figures."
         ),
+    )
+    failed = serializers.DictField(
+        source="failed_periods",
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="By action, the keys of the periods with failed figures; an action without any is absent.",
     )
     totals = CoverageTotalsSerializer()
 

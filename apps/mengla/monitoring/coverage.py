@@ -1,8 +1,12 @@
-"""Which figures are stored, period by period: present, empty or missing, stale, provisional, in flight."""
+"""Which figures are stored, period by period, and what is being done about the others.
+
+Present, empty or missing; stale, provisional; queued, in flight, failed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -12,17 +16,23 @@ from apps.categories.selectors import check_categories, list_level1_ids
 from apps.core.batches import batches
 from apps.core.errors import InvalidInput
 from apps.core.periods import Granularity, Period, count_periods, period_range
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action
-from apps.mengla.models import Collection
+from apps.mengla.monitoring.cell_collections import (
+    Key,
+    UnderWay,
+    find_failed,
+    find_failed_trends,
+    find_trends_under_way,
+    find_under_way,
+)
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.plans import ALL_ACTIONS
 from apps.mengla.runs.collect import Selection
 from apps.mengla.store.selectors import record_states
 
 MAX_CELLS = 200_000
-_BATCH_RECORDS = 5000
-_BATCH_TRENDS = 200
+_BATCH_CELLS = 5000
 
 
 class CellState(StrEnum):
@@ -33,6 +43,20 @@ class CellState(StrEnum):
     MISSING = "missing"
 
 
+class Mark(StrEnum):
+    """How a cell is shown: what is being done about it, else what is stored."""
+
+    PRESENT = "present"
+    STALE = "stale"
+    PROVISIONAL = "provisional"
+    DUE = "due"
+    EMPTY = "empty"
+    MISSING = "missing"
+    FAILED = "failed"
+    QUEUED = "queued"
+    IN_FLIGHT = "in_flight"
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """The state of one action, category and period."""
@@ -41,7 +65,33 @@ class Cell:
     is_stale: bool = False  # stored, and due for a refresh
     is_provisional: bool = False  # stored, but collected before the period was over
     is_due: bool = False  # provisional although the period is over: fills and gap checks collect it
-    is_in_flight: bool = False  # a collection of it is pending or dispatched
+    is_gap: bool = True  # missing, due, or empty and stale: what a fill collects
+    is_queued: bool = False  # a collection of it is pending, and none is dispatched
+    is_dispatched: bool = False  # the collection service is working on a collection of it
+    is_failed: bool = False  # missing or stale, nothing is under way, and the newest collection of it failed
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a collection of it is pending or dispatched."""
+        return self.is_queued or self.is_dispatched
+
+    @property
+    def may_have_failed(self) -> bool:
+        """Whether it matters how the newest collection of it ended."""
+        return not self.is_under_way and (self.state is CellState.MISSING or self.is_stale)
+
+    @property
+    def mark(self) -> Mark:
+        """How it is shown."""
+        if self.is_under_way:
+            return Mark.IN_FLIGHT if self.is_dispatched else Mark.QUEUED
+        if self.is_failed:
+            return Mark.FAILED
+        if self.state is not CellState.PRESENT:
+            return Mark(self.state.value)
+        if self.is_provisional:
+            return Mark.DUE if self.is_due else Mark.PROVISIONAL
+        return Mark.STALE if self.is_stale else Mark.PRESENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +105,24 @@ class Totals:
     empty: int
     missing: int
     stale: int
-    in_flight: int
+    in_flight: int  # queued or dispatched
     provisional: int = 0
     due: int = 0  # provisional although the period is over
+    gaps: int = 0  # what a fill would collect; those under way are left out
+    failed: int = 0
+    queued: int = 0
+    dispatched: int = 0
 
     @property
     def all(self) -> int:
         """How many cells there are."""
         return self.present + self.empty + self.missing
+
+    @property
+    def percent(self) -> int:
+        """How many of a hundred cells are stored, rounded so that only all are 100 and only none are 0."""
+        stored = self.present + self.empty
+        return max(stored * 100 // self.all, 1) if stored else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +133,10 @@ class Coverage:
     actions: tuple[Action, ...]
     cat_ids: tuple[str, ...]
     periods: tuple[Period, ...]
-    cells: Mapping[tuple[str, str, str], Cell]  # by action, category, period key; absent: missing
+    cells: Mapping[Key, Cell]  # by action, category, period key; absent: missing
+    # How many collections are under way for them. That of a trend has a cell for each of its periods.
+    queued_collections: int = 0
+    dispatched_collections: int = 0
 
     def cell(self, action: str, cat_id: str, period_key: str) -> Cell:
         """Return one cell."""
@@ -97,9 +160,22 @@ class Coverage:
                 states[action][period.key] = next(state for state in _WORST_FIRST if state in found)
         return states
 
+    def failed_periods(self) -> dict[str, list[str]]:
+        """Return the keys of the periods with a failed cell, first to last, by action; none: it is absent."""
+        failed = {(action, key) for (action, _cat_id, key), cell in self.cells.items() if cell.is_failed}
+        by_action = {
+            action.value: [period.key for period in self.periods if (action.value, period.key) in failed]
+            for action in self.actions
+        }
+        return {action: keys for action, keys in by_action.items() if keys}
+
     def totals(self) -> Totals:
         """Count all cells."""
         return count_cells(cell for _action, _cat_id, cells in self.rows() for cell in cells)
+
+    def totals_of(self, action: Action, period: Period) -> Totals:
+        """Count the cells of one action and period."""
+        return count_cells(self.cell(action.value, cat_id, period.key) for cat_id in self.cat_ids)
 
 
 _MISSING = Cell()
@@ -108,19 +184,32 @@ _WORST_FIRST = (CellState.MISSING, CellState.PRESENT, CellState.EMPTY)
 
 def count_cells(cells: Iterable[Cell]) -> Totals:
     """Count these cells."""
-    listed = list(cells)
-    by_state = dict.fromkeys(CellState, 0)
-    for cell in listed:
-        by_state[cell.state] += 1
+    counts = Counter(cells)  # few of them differ
+
+    def count(is_counted: Callable[[Cell], bool]) -> int:
+        return sum(number for cell, number in counts.items() if is_counted(cell))
+
     return Totals(
-        present=by_state[CellState.PRESENT],
-        empty=by_state[CellState.EMPTY],
-        missing=by_state[CellState.MISSING],
-        stale=sum(cell.is_stale for cell in listed),
-        provisional=sum(cell.is_provisional for cell in listed),
-        due=sum(cell.is_due for cell in listed),
-        in_flight=sum(cell.is_in_flight for cell in listed),
+        present=count(lambda cell: cell.state is CellState.PRESENT),
+        empty=count(lambda cell: cell.state is CellState.EMPTY),
+        missing=count(lambda cell: cell.state is CellState.MISSING),
+        stale=count(lambda cell: cell.is_stale),
+        provisional=count(lambda cell: cell.is_provisional),
+        due=count(lambda cell: cell.is_due),
+        in_flight=count(lambda cell: cell.is_under_way),
+        gaps=count(lambda cell: cell.is_gap and not cell.is_under_way),
+        failed=count(lambda cell: cell.is_failed),
+        queued=count(lambda cell: cell.is_queued),
+        dispatched=count(lambda cell: cell.is_dispatched),
     )
+
+
+def count_marks(cells: Iterable[Cell]) -> dict[Mark, int]:
+    """Count these cells by how they are shown; each is counted once."""
+    counts = dict.fromkeys(Mark, 0)
+    for cell, number in Counter(cells).items():
+        counts[cell.mark] += number
+    return counts
 
 
 def coverage(*, start: Period, end: Period, selection: Selection | None = None) -> Coverage:
@@ -136,74 +225,88 @@ def coverage(*, start: Period, end: Period, selection: Selection | None = None) 
     cat_ids = tuple(dict.fromkeys(selection.cat_ids)) or tuple(list_level1_ids())
     _check_size(count_periods(start, end) * len(actions) * len(cat_ids))
     periods = tuple(period_range(start, end))
-    found = _stored(actions, cat_ids, periods)
-    for key in _in_flight(actions, cat_ids, periods):
-        found[key] = replace(found.get(key, _MISSING), is_in_flight=True)
-    return Coverage(start.granularity, tuple(actions), cat_ids, periods, found)
+    found = _Lookup()
+    for batch in batches(_cells(actions, cat_ids, periods), _BATCH_CELLS):
+        found.add_cells(dict(batch))
+    if Action.INDUSTRY_TREND in actions:
+        found.add_trends(cat_ids, periods)
+    return Coverage(
+        start.granularity,
+        tuple(actions),
+        cat_ids,
+        periods,
+        found.cells,
+        queued_collections=found.queued,
+        dispatched_collections=found.dispatched,
+    )
 
 
-Key = tuple[str, str, str]
+def _cells(
+    actions: Iterable[Action], cat_ids: Iterable[str], periods: Sequence[Period]
+) -> Iterator[tuple[str, Key]]:
+    """Yield the cells by the keys of their records."""
+    first = periods[0]
+    for action in actions:
+        for cat_id in cat_ids:
+            # A page may have 40,000 cells, and their keys differ in the period alone.
+            head = DataQuery(action, cat_id, first, first).record_id(first).removesuffix(first.key)
+            for period in periods:
+                yield head + period.key, (action.value, cat_id, period.key)
 
 
-def _stored(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence[Period]) -> dict[Key, Cell]:
-    now = utc_now()
-    found: dict[Key, Cell] = {}
-    for batch in batches(_singles(actions, cat_ids, periods), _BATCH_RECORDS):
-        key_of = {query.record_id(query.start): _key(query) for query in batch}
-        for record_id, state in record_states(list(key_of), now=now).items():
-            found[key_of[record_id]] = Cell(
+class _Lookup:
+    """The cells as they are found, and how many collections are under way for them."""
+
+    def __init__(self) -> None:
+        self.cells: dict[Key, Cell] = {}
+        self.queued = 0
+        self.dispatched = 0
+
+    def add_cells(self, key_of: Mapping[str, Key]) -> None:
+        """Look up cells, which are given by the keys of their records."""
+        for record_id, state in record_states(list(key_of), now=utc_now()).items():
+            self.cells[key_of[record_id]] = Cell(
                 CellState.EMPTY if state.is_empty else CellState.PRESENT,
                 is_stale=not state.is_fresh,
                 is_provisional=state.is_provisional,
                 is_due=state.is_due,
+                is_gap=state.is_gap,
             )
-    return found
+        # The identity of the collection of a single period is the key of its record.
+        singles = {name: key for name, key in key_of.items() if key[0] != Action.INDUSTRY_TREND}
+        self._mark_under_way(find_under_way(singles))
+        doubtful = {name: key for name, key in singles.items() if self._cell(key).may_have_failed}
+        self._mark_failed(find_failed(doubtful))
 
+    def add_trends(self, cat_ids: Iterable[str], periods: Sequence[Period]) -> None:
+        """Look up the collections of trends, after their cells."""
+        self._mark_under_way(find_trends_under_way(cat_ids, periods))
+        doubtful = [
+            cat_id
+            for cat_id in cat_ids
+            if any(
+                self._cell((Action.INDUSTRY_TREND.value, cat_id, period.key)).may_have_failed
+                for period in periods
+            )
+        ]
+        self._mark_failed(find_failed_trends(doubtful, periods))
 
-def _in_flight(actions: Sequence[Action], cat_ids: Sequence[str], periods: Sequence[Period]) -> Iterator[Key]:
-    singles = [action for action in actions if action != Action.INDUSTRY_TREND]
-    for batch in batches(_singles(singles, cat_ids, periods), _BATCH_RECORDS):
-        key_of = {query.identity: _key(query) for query in batch}
-        active = {"active_key": {"$in": list(key_of), "$type": "string"}}
-        for document in collection_of(Collection).find(active, {"_id": 0, "active_key": 1}):
-            yield key_of[document["active_key"]]
-    if Action.INDUSTRY_TREND in actions:
-        for cat_batch in batches(cat_ids, _BATCH_TRENDS):
-            yield from _trends_in_flight(cat_batch, periods)
+    def _cell(self, key: Key) -> Cell:
+        return self.cells.get(key, _MISSING)
 
+    def _mark_under_way(self, collections: Iterable[UnderWay]) -> None:
+        for one in collections:
+            for key in one.keys:
+                cell = self._cell(key)
+                is_dispatched = one.is_dispatched or cell.is_dispatched
+                self.cells[key] = replace(cell, is_dispatched=is_dispatched, is_queued=not is_dispatched)
+            self.dispatched += one.is_dispatched
+            self.queued += not one.is_dispatched
 
-def _trends_in_flight(cat_ids: Sequence[str], periods: Sequence[Period]) -> Iterator[Key]:
-    """Yield the cells of all trend ranges in flight; a range may begin and end at any period."""
-    trend = Action.INDUSTRY_TREND.value
-    group_of = {
-        DataQuery(Action.INDUSTRY_TREND, cat_id, periods[0], periods[0]).cache_group: cat_id
-        for cat_id in cat_ids
-    }
-    ranges = [
-        {"active_key": {"$gte": f"{group}:", "$lt": f"{group};", "$type": "string"}} for group in group_of
-    ]
-    for document in collection_of(Collection).find({"$or": ranges}, {"_id": 0, "active_key": 1}):
-        group, _colon, range_key = document["active_key"].rpartition(":")
-        if group not in group_of:
-            continue  # of a product, or with extra parameters
-        first, _tilde, last = range_key.partition("~")
-        # Within one granularity the keys sort as the periods do.
-        for period in periods:
-            if first <= period.key <= last:
-                yield trend, group_of[group], period.key
-
-
-def _singles(
-    actions: Iterable[Action], cat_ids: Sequence[str], periods: Sequence[Period]
-) -> Iterator[DataQuery]:
-    for action in actions:
-        for cat_id in cat_ids:
-            for period in periods:
-                yield DataQuery(action, cat_id, period, period)
-
-
-def _key(query: DataQuery) -> Key:
-    return query.action.value, query.cat_id, query.start.key
+    def _mark_failed(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            if self._cell(key).may_have_failed:
+                self.cells[key] = replace(self._cell(key), is_failed=True)
 
 
 def _check_size(count: int) -> None:

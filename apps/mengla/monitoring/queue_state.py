@@ -5,19 +5,19 @@ Reads only. Every search is bounded and uses an index, so that it stays fast whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import product, takewhile
-from typing import Any
+from typing import Any, cast
 
 from pymongo import ASCENDING, DESCENDING
 
 from apps.core import market_clock
 from apps.core.storage.mongo import collection_of, count_each, utc_now
 from apps.core.time_texts import seconds_between
-from apps.mengla.choices import FINAL_STATUSES, Action, CollectionStatus, Priority
-from apps.mengla.models import ANSWERED_INDEX, ANY_KIND, Collection, Record
+from apps.mengla.choices import ACTIVE_STATUSES, FINAL_STATUSES, Action, CollectionStatus, Priority
+from apps.mengla.models import ANSWERED_INDEX, ANY_KIND, EXPIRY_INDEX, Collection, Record
 
 MAX_IN_FLIGHT_SHOWN = 100
 MAX_STREAK = 100
@@ -67,6 +67,26 @@ def oldest_seconds(priority: Priority) -> float | None:
         sort=[("created_at", ASCENDING)],
     )
     return None if oldest is None else seconds_between(oldest["created_at"], utc_now())
+
+
+def is_any_under_way(actions: Iterable[Action]) -> bool:
+    """Whether any collection of these data sets is pending or dispatched."""
+    under_way = {
+        "status": {"$in": [status.value for status in ACTIVE_STATUSES]},
+        "action": {"$in": [action.value for action in actions]},
+    }
+    return collection_of(Collection).find_one(under_way, {"_id": 1}) is not None
+
+
+def last_end() -> datetime | None:
+    """Return when a collection ended last (UTC without zone), None if none has ended."""
+    newest = collection_of(Collection).find_one(
+        {"finished_at": {"$gt": datetime.min}},
+        {"finished_at": 1},
+        sort=[("finished_at", DESCENDING)],
+        hint=EXPIRY_INDEX,
+    )
+    return None if newest is None else cast("datetime", newest["finished_at"])
 
 
 def list_in_flight() -> list[Document]:

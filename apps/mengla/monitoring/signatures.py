@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from apps.mengla.ingest import refused_signatures
 
+# From this count on, WEBHOOK_SECRET probably differs between us and the service.
+SUSPICIOUS_COUNT = refused_signatures.REFUSALS_THAT_COUNT
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedWebhooks:
     """The refusals since the last valid signature, of an hour at most."""
 
     count: int
-    threshold: int  # from this number on, WEBHOOK_SECRET probably differs between us and the service
+    threshold: int
 
     @property
     def is_suspicious(self) -> bool:
@@ -25,4 +28,4 @@ def read_refused_webhooks() -> RefusedWebhooks:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    return RefusedWebhooks(refused_signatures.count_refused(), refused_signatures.REFUSALS_THAT_COUNT)
+    return RefusedWebhooks(refused_signatures.count_refused(), SUSPICIOUS_COUNT)

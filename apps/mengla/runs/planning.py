@@ -60,7 +60,7 @@ class _Candidate:
             return False
         if self.stored_after is not None and state.collected_at <= self.stored_after:
             return False
-        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not (state.is_empty or state.is_due))
+        return state.is_fresh or (self.skip is SkipPolicy.PRESENT and not state.is_gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Preview:
 
     total: int
     skipped: dict[str, int]
+    under_way: int = 0  # of those to collect; their collections would be joined
 
     @property
     def to_collect(self) -> int:
@@ -87,12 +88,13 @@ def preview_retry(run_id: str) -> Preview:
 
 
 def _preview(candidates: Iterable[_Candidate], skip: SkipPolicy) -> Preview:
-    total, skipped = 0, Counter[str]()
+    total, under_way, skipped = 0, 0, Counter[str]()
     for batch in _batches(candidates):
         wanted = _without_stored(batch)
         _count_skipped(skipped, skip, len(batch) - len(wanted))
         total += len(batch)
-    return Preview(total, dict(skipped))
+        under_way += selectors.count_under_way([candidate.query.identity for candidate in wanted])
+    return Preview(total, dict(skipped), under_way)
 
 
 def request_planning(run_id: str) -> None:

@@ -21,7 +21,7 @@ from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.freshness import FIELDS as FRESHNESS_FIELDS
 from apps.mengla.queries.freshness import freshness_of
 
-_MAX_POSITION = 1000
+MAX_POSITION = 1000
 _MAX_NAMED_PERIODS = 100  # MongoDB merges up to 200 ranges of an index
 # What :func:`query_of` raises for a document without a valid query, which another program wrote.
 UNUSABLE_ERRORS = (DomainError, KeyError, TypeError, ValueError)
@@ -98,6 +98,11 @@ class RecordState:
     is_due: bool  # provisional and stale, and its period is over: final figures can be collected
     collected_at: datetime  # UTC without zone
 
+    @property
+    def is_gap(self) -> bool:
+        """Whether it counts as a gap, as if it were not stored: fills and the backfill check collect it."""
+        return not self.is_fresh and (self.is_empty or self.is_due)
+
 
 def record_states(record_ids: Sequence[str], *, now: datetime) -> dict[str, RecordState]:
     """Return the states by record id; records that are not stored or have expired are absent.
@@ -133,6 +138,14 @@ def failed_recently(identity: str, *, within_seconds: float) -> bool:
     return bool(utc_now() - last["finished_at"] < timedelta(seconds=within_seconds))
 
 
+def count_under_way(identities: Sequence[str]) -> int:
+    """Count the collections of these queries that are pending or dispatched."""
+    if not identities:
+        return 0
+    active = {"active_key": {"$in": list(identities), "$type": "string"}}
+    return count_up_to(0, collection_of(Collection), active)
+
+
 def queue_position(collection: Mapping[str, Any]) -> int:
     """Return how many PENDING collections are ahead of this one, at most 1000; 0 when it is not PENDING.
 
@@ -145,12 +158,12 @@ def queue_position(collection: Mapping[str, Any]) -> int:
     if priority == Priority.READER:
         # One range, so MongoDB only counts keys. An older version of this program stores no places.
         earlier = pending | {"priority": priority, "place": {"$lt": collection.get("place", "")}}
-        return count_up_to(_MAX_POSITION, collection_of(Collection), earlier, hint=TURNS_INDEX)
+        return count_up_to(MAX_POSITION, collection_of(Collection), earlier, hint=TURNS_INDEX)
     ahead: list[Document] = [
         {"priority": priority, "created_at": {"$lt": collection["created_at"]}},
         {"priority": {"$lt": priority}},
     ]
-    return count_up_to(_MAX_POSITION, collection_of(Collection), pending | {"$or": ahead})
+    return count_up_to(MAX_POSITION, collection_of(Collection), pending | {"$or": ahead})
 
 
 def seconds_until_due() -> float | None:

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from apps.core.liveness.processes import note_heartbeat
 from apps.core.periods import parse_period
 from apps.core.storage.mongo import collection_of
-from apps.mengla.choices import Priority
+from apps.mengla.choices import CollectionError, Priority
 from apps.mengla.models import Collection
+from apps.mengla.monitoring.coverage import Totals
 from apps.mengla.monitoring.throughput import Pace, present_pace
 from apps.sync_tasks.selectors import find_run, list_running
 from tests.admin.conftest import JSON
 from tests.factories.categories import make_tree, store_tree
 from tests.mengla.runs.support import identities_of, plan_now
-from tests.mengla.support import collections, enqueue, hot, make_stale, store, store_empty, trend
+from tests.mengla.support import (
+    answer,
+    begin_attempt,
+    claim,
+    collections,
+    enqueue,
+    fail,
+    hot,
+    make_stale,
+    result_for,
+    store,
+    store_empty,
+    trend,
+)
 
 pytestmark = [
     pytest.mark.django_db,
@@ -51,18 +68,26 @@ def test_every_state_of_a_cell(site: Client) -> None:
         store(hot(month, cat_id="1000"))
     make_stale(hot("202502", cat_id="1000"))
     store_empty(hot("202503", cat_id="1000"))
+    fail(hot("202504", cat_id="1000"))
+    begin_attempt(hot("202506", cat_id="1000"))
     enqueue(hot("202505", cat_id="1000"))
-    assert map_of(site) == {"1000": "PSEMFM", "2000": "MMMMMM"}
+    assert map_of(site) == {"1000": "PSEXQF", "2000": "MMMMMM"}
     page = site.get(PAGE, HALF_YEAR).content.decode()
-    assert (
-        "12 cells: 2 present, 1 empty, 9 missing; 1 stale, 0 provisional (0 due), 1 being collected." in page
-    )
-    legend = (
-        *("present", "present, stale", "provisional", "provisional, due"),
-        *("empty", "missing", "being collected"),
-    )
-    for name in legend:
-        assert f"</b>{name}</li>" in page
+    # 6 of the other category and the failed one; the empty one is fresh.
+    assert "3 of 12 cells are stored (25 %). A fill would collect 7. 1 queued, 1 in flight." in page
+    assert "The last collection of 1 cell failed." in page
+    legend = re.findall(r"</b>([a-z, ]+) <strong data-legend=.(\w).>(\d+)</strong>", page)
+    assert legend == [
+        ("present", "P", "1"),
+        ("present, stale", "S", "1"),
+        ("provisional", "V", "0"),
+        ("provisional, due", "D", "0"),
+        ("empty", "E", "1"),
+        ("missing", "M", "6"),
+        ("failed", "X", "1"),
+        ("queued", "Q", "1"),
+        ("in flight", "F", "1"),
+    ]
     heads = re.findall(r'<th scope="col" data-period="(\d+)">', page)
     assert heads == [f"2025{month:02}" for month in range(1, 7)]
     assert "<caption" in page
@@ -70,7 +95,9 @@ def test_every_state_of_a_cell(site: Client) -> None:
 
 def test_a_trend_under_way_is_told_point_by_point(site: Client) -> None:
     enqueue(trend("202502", "202503", cat_id="2000"))
-    assert map_of(site, action="industryTrendRange") == {"1000": "MMMMMM", "2000": "MFFMMM"}
+    assert map_of(site, action="industryTrendRange") == {"1000": "MMMMMM", "2000": "MQQMMM"}
+    page = site.get(PAGE, {**HALF_YEAR, "action": "industryTrendRange"}).content.decode()
+    assert "2 queued, 0 in flight. They belong to 1 collection" in page
 
 
 def test_children_are_opened(site: Client) -> None:
@@ -149,6 +176,126 @@ def test_what_cannot_be_read_is_told(site: Client, given: dict[str, str]) -> Non
     assert "<script>" not in problem
 
 
+# --- The overview ----------------------------------------------------------------------------------
+
+
+def shares_of(client: Client, **parameters: str) -> dict[str, str]:
+    """What each cell of the overview shows, by its data set and period; without spaces."""
+    page = client.get(PAGE, {"granularity": "month", "from": "2025-01", "to": "2025-03"} | parameters)
+    assert page.status_code == 200
+    cells = re.findall(r'<td data-share="([\w:]+)">(.*?)</td>', page.content.decode(), re.DOTALL)
+    return {key: "".join(re.sub(r"<[^>]+>", "", html).split()) for key, html in cells}
+
+
+def test_without_a_data_set_all_of_them_are_shown_in_per_cent(site: Client) -> None:
+    store(hot("202501", cat_id="1000"))
+    store_empty(hot("202501", cat_id="2000"))
+    store(hot("202502", cat_id="1000"))
+    fail(hot("202502", cat_id="2000"))
+    begin_attempt(hot("202503", cat_id="2000"))
+    enqueue(hot("202503", cat_id="1000"))
+    shares = shares_of(site)
+    assert len(shares) == 5 * 3
+    assert shares["hot:202501"] == "100%ofBestsellers,2025-01"
+    assert shares["hot:202502"] == "50%ofBestsellers,2025-02×failed1"
+    assert shares["hot:202503"] == "0%ofBestsellers,2025-03Qqueued1»inflight1"
+    assert shares["high:202501"].startswith("0%")
+    page = site.get(PAGE, {"granularity": "month", "from": "2025-01", "to": "2025-03"}).content.decode()
+    assert "3 of 30 cells are stored (10 %). A fill would collect 25. 1 queued, 1 in flight." in page
+    assert "action=hot&amp;granularity=month&amp;from=202502&amp;to=202502" in page
+    # The data set as a whole, and those below one category.
+    assert "action=hot&amp;granularity=month&amp;from=202501&amp;to=202503" in page
+    assert shares_of(site, parent="1000")["hot:202501"].startswith("33%")
+
+
+def test_only_all_is_100_per_cent_and_only_nothing_is_0() -> None:
+    def percent(stored: int, missing: int) -> int:
+        return Totals(present=stored, empty=0, missing=missing, stale=0, in_flight=0).percent
+
+    assert [percent(0, 0), percent(0, 5), percent(1, 999), percent(999, 1), percent(5, 0)] == [
+        0,
+        0,
+        1,
+        99,
+        100,
+    ]
+
+
+# --- What the page follows -------------------------------------------------------------------------
+
+
+def test_the_page_follows_what_is_under_way(site: Client) -> None:
+    first = script_of(site)
+    assert (first["is_active"], first["seconds"]) == (False, 15)
+    # Nothing has changed: the answer has no content.
+    told = follow(site, first, first["seen"])
+    assert told == {"is_active": False, "seconds": 15}
+    enqueue(hot("202501", cat_id="1000"))
+    told = follow(site, first, first["seen"])
+    assert (told["is_active"], told["seconds"]) == (True, 3)
+    assert told["content"]["rows"] == {"1000": ["QMMMMM", "0/6"], "2000": ["MMMMMM", "0/6"]}
+    assert told["content"]["legend"]["Q"] == "1"
+    again = follow(site, first, told["seen"])
+    assert "content" not in again and again["is_active"]
+    attempt = claim()
+    assert live_rows(site, first)["1000"][0] == "FMMMMM"
+    answer(attempt, result_for(hot("202501", cat_id="1000")))
+    told = follow(site, first, told["seen"])
+    assert (told["is_active"], told["content"]["rows"]["1000"]) == (False, ["PMMMMM", "1/6"])
+
+
+def test_a_collection_that_came_and_went_is_noticed(site: Client) -> None:
+    first = script_of(site)
+    fail(hot("202502", cat_id="2000"))
+    told = follow(site, first, first["seen"])
+    assert told["content"]["rows"]["2000"][0] == "MXMMMM"
+
+
+def test_a_fill_that_is_not_planned_yet_keeps_the_page_awake(site: Client) -> None:
+    site.post(FILL, HALF_YEAR | {"category": ["1000", "2000"]})
+    first = script_of(site)
+    assert first["is_active"]
+    (run,) = list_running(10)
+    plan_now(str(run["_id"]))
+    assert live_rows(site, first) == {"1000": ["QQQQQQ", "0/6"], "2000": ["QQQQQQ", "0/6"]}
+    page = site.get(PAGE, HALF_YEAR).content.decode()
+    assert "A fill would collect 0. 12 queued, 0 in flight." in page
+
+
+def test_the_overview_follows_too(site: Client) -> None:
+    span = {"granularity": "month", "from": "2025-01", "to": "2025-03"}
+    enqueue(hot("202501", cat_id="1000"))
+    told = site.get(f"{PAGE}live/", span, **JSON).json()
+    assert "data-tenths" in told["content"]["shares"]["hot:202501"]
+    assert told["content"]["rows"]["hot"] == "0 % stored"
+
+
+@pytest.mark.parametrize(
+    "given", [{"seen": "x" * 5000}, {"seen": "\x00!"}, {"from": "2025-99"}, {"other": "1"}]
+)
+def test_a_hostile_question_of_the_script(site: Client, given: dict[str, str]) -> None:
+    response = site.get(f"{PAGE}live/", HALF_YEAR | given, **JSON)
+    assert response.status_code == (200 if "seen" in given else 400)
+    assert "content" in response.json() or response.json()["error"]
+
+
+def script_of(client: Client) -> dict[str, Any]:
+    """The facts that the page gives to its script."""
+    page = client.get(PAGE, HALF_YEAR).content.decode()
+    (found,) = re.findall(r'<script id="coverage" type="application/json">(.*?)</script>', page)
+    facts: dict[str, Any] = json.loads(found)
+    return facts
+
+
+def follow(client: Client, facts: dict[str, Any], seen: str = "") -> Any:
+    """What the script is answered that has seen this."""
+    return client.get(f"{facts['live']}&{urlencode({'seen': seen})}", **JSON).json()
+
+
+def live_rows(client: Client, facts: dict[str, Any]) -> Any:
+    return follow(client, facts)["content"]["rows"]
+
+
 # --- One cell --------------------------------------------------------------------------------------
 
 
@@ -157,7 +304,9 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     before = len(collections())
     page = site.get(CELL, ONE).content.decode()
     assert "fresh" in page and "Collected" in page
-    assert page.count("<tr>") == 1 + 5
+    assert (
+        page.count("<tr>") == 1 + 5 + 2 + 2
+    )  # its figures, the collection that has stored them, its attempt
     assert 'name="period" value="202501"' in page
     told = site.get(CELL, ONE, **JSON).json()
     assert told["mark"] == "P"
@@ -178,16 +327,65 @@ def test_a_point_of_a_trend_and_an_empty_record(site: Client) -> None:
     assert "The list is empty" in told["html"]
 
 
+def test_a_failed_cell_says_why_and_is_retried(site: Client) -> None:
+    failed = fail(hot("202501"), CollectionError.TIMEOUT, "Nobody there <b>")
+    told = site.get(CELL, ONE, **JSON).json()
+    assert (told["mark"], told["is_under_way"]) == ("X", False)
+    html = told["html"]
+    assert re.search(
+        r"The last collection failed at [\d :-]+ after 1 attempt: No answer came in time\.", html
+    )
+    assert "Nobody there &lt;b&gt;" in html
+    assert f"/admin/mengla/collection/{failed['_id']}/change/" in html
+    assert "Attempts of the last collection" in html and "<td>Timed out</td>" in html
+    assert ">Retry</button>" in html
+    assert site.post(PLAN, ONE, **JSON).json()["mark"] == "Q"
+    told = site.get(CELL, ONE, **JSON).json()
+    assert (told["mark"], told["is_under_way"]) == ("Q", True)
+    assert "<button" not in told["html"]
+    assert [one["status"] for one in collections()] == ["FAILED", "PENDING"]
+
+
+def test_the_retry_of_a_failed_trend_collects_its_whole_range(site: Client) -> None:
+    fail(trend("202501", "202506"))
+    site.post(PLAN, ONE | {"action": "industryTrendRange", "period": "202503"})
+    assert [one["identity"] for one in collections(status="PENDING")] == [
+        "industryTrendRange:1001:month:202501~202506"
+    ]
+
+
+def test_a_cell_names_the_run_that_asked_for_it(site: Client) -> None:
+    site.post(FILL, HALF_YEAR | {"category": "1001"})
+    (run,) = list_running(10)
+    plan_now(str(run["_id"]))
+    html = site.get(CELL, ONE, **JSON).json()["html"]
+    assert f"/admin/sync_tasks/synctask/{run['_id']}/change/" in html
+    assert ">Fill of gaps</a>" in html
+
+
+def test_an_estimate_is_shown_while_the_queue_moves(site: Client, settings: Any) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = 30.0
+    settings.COLLECT_SERVICE_URL = "http://service"
+    note_heartbeat()
+    store(hot("202412"))
+    collection_of(Collection).update_many({}, {"$set": {"execution_id": "x"}})
+    for month in ("202503", "202502", "202501"):
+        enqueue(hot(month), Priority.BACKFILL)
+    html = site.get(CELL, ONE, **JSON).json()["html"]
+    assert "<dt>Ahead in queue</dt><dd>2</dd><dt>Estimated time</dt><dd>1 min 30 s</dd>" in html
+
+
 def test_a_cell_that_waits_says_why(site: Client, settings: Any) -> None:
     site.post(PLAN, ONE)
     settings.COLLECT_SERVICE_URL = None
     page = site.get(CELL, ONE).content.decode()
-    assert "This record is being collected. No collection service is configured" in page
+    assert "It waits in the queue. No collection service is configured" in page
+    assert "<dt>Ahead in queue</dt><dd>0</dd>" in page
 
 
 def test_a_cell_is_planned_and_noted(site: Client) -> None:
     response = site.post(PLAN, ONE, **JSON)
-    assert (response.status_code, response.json()["mark"]) == (200, "F")
+    assert (response.status_code, response.json()["mark"]) == (200, "Q")
     (planned,) = collections()
     assert (planned["identity"], planned["priority"]) == ("hot:1001:month:202501", Priority.MANUAL)
     assert (planned["requested_by"], planned["is_forced"]) == ("chief", True)
@@ -227,6 +425,19 @@ def test_before_filling_it_says_what_that_means(site: Client, settings: Any) -> 
     assert "at 2.0 a minute" in page
     assert "done in about 5 min 30 s" in page  # behind the one that waits
     assert list_running(10) == []
+
+
+def test_what_is_under_way_is_not_queued_twice(site: Client) -> None:
+    span = HALF_YEAR | {"category": "1001"}
+    enqueue(hot("202501"))
+    page = site.get(FILL, span).content.decode()
+    assert 'data-count="5"' in page and "1 more under way already" in page
+    site.post(FILL, span)
+    (run,) = list_running(10)
+    plan_now(str(run["_id"]))
+    page = site.get(FILL, span).content.decode()
+    assert "Nothing to queue: all 6 collections that are needed are queued or in flight already." in page
+    assert "Fill now" not in page
 
 
 def test_the_rate_is_that_of_the_spacing_when_nothing_was_answered(settings: Any) -> None:
@@ -324,6 +535,7 @@ def test_view_permission_sees_and_changes_nothing(viewer: Client) -> None:
     assert viewer.get(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
     assert viewer.post(FILL, HALF_YEAR | {"category": "1001"}).status_code == 403
     assert viewer.post(PLAN, ONE).status_code == 403
+    assert viewer.get(f"{PAGE}live/", HALF_YEAR, **JSON).status_code == 200
     assert viewer.post(PLAN, ONE, **JSON).json()["error"]
     assert collections() == [] and list_running(10) == []
     assert not LogEntry.objects.exists()
@@ -339,7 +551,7 @@ def test_the_permission_to_change_shows_the_buttons(staff: Callable[..., Client]
     assert find_run(str(run["_id"])) is not None
 
 
-@pytest.mark.parametrize("path", [PAGE, CELL])
+@pytest.mark.parametrize("path", [PAGE, CELL, f"{PAGE}live/"])
 def test_without_permission_nothing_is_shown(staff: Callable[..., Client], client: Client, path: str) -> None:
     assert staff("view_category").get(path, ONE).status_code == 403
     assert client.get(path).headers["Location"].startswith("/admin/login/?next=")
@@ -361,7 +573,7 @@ def test_without_mongodb_it_is_an_outage_page(site: Client, mongo_gone: Callable
 
 
 def test_the_newest_period_is_the_last_that_is_over() -> None:
-    from apps.admin.pages.matrix import read_filters
+    from apps.admin.pages.coverage.filters import read_filters
 
     filters = read_filters({"granularity": "quarter"}, today=parse_period("20250701").first_day)
     assert (filters.start.key, filters.end.key) == ("2023Q3", "2025Q2")

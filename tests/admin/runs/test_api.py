@@ -21,6 +21,7 @@ from tests.mengla.support import (
     claim,
     collections,
     enqueue,
+    fail,
     hot,
     make_stale,
     statuses,
@@ -75,7 +76,12 @@ class TestStatus:
             "in_flight": 0,
             "provisional": 0,
             "due": 0,
+            "queued": 0,
+            "dispatched": 0,
+            "failed": 0,
+            "gaps": 5,
         }
+        assert found["failed"] == {}
 
     def test_stale_and_awaited_ones_are_counted(self, admin: APIClient) -> None:
         store(hot("202501"))
@@ -90,7 +96,18 @@ class TestStatus:
             "in_flight": 1,
             "provisional": 0,
             "due": 0,
+            "queued": 1,
+            "dispatched": 0,
+            "failed": 0,
+            "gaps": 1,
         }
+
+    def test_the_periods_that_failed_are_named(self, admin: APIClient) -> None:
+        fail(hot("202502"))
+        found = self.status(admin, catId="1001", actions=["hot", "high"])
+        assert found["failed"] == {"hot": ["202502"]}
+        assert found["status"]["hot"]["202502"] == "missing"
+        assert found["totals"]["failed"] == 1
 
     def test_without_a_category_all_of_level_1_must_be_there(self, admin: APIClient) -> None:
         for cat_id in ("1000", "2000"):

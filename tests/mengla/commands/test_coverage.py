@@ -8,7 +8,7 @@ import pytest
 
 from apps.mengla.management.commands import coverage as command
 from tests.mengla.commands.support import Ended, run
-from tests.mengla.support import enqueue, hot, make_stale, store, store_empty
+from tests.mengla.support import claim, enqueue, fail, hot, make_stale, store, store_empty
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
@@ -23,21 +23,25 @@ def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     store(hot("202502"))
     make_stale(hot("202502"))
     store_empty(hot("202503"))
+    fail(hot("202504"))
     enqueue(hot("202505"))
-    arguments = ("--from", "2025-01", "--to", "2025-05", "--category", "1001", "all", "--action", "hot")
+    claim()
+    enqueue(hot("202506"))
+    arguments = ("--from", "2025-01", "--to", "2025-06", "--category", "1001", "all", "--action", "hot")
     assert cover(*arguments).out.splitlines() == [
-        "                   22222",
-        "                   00000",
-        "                   22222",
-        "                   55555",
-        "                   00000",
-        "                   12345",
-        "hot 1001 类目1001  █▒E·+  2/5",
-        "hot all            ·····  0/5",
+        "                   222222",
+        "                   000000",
+        "                   222222",
+        "                   555555",
+        "                   000000",
+        "                   123456",
+        "hot 1001 类目1001  █▒E×»+  2/6",
+        "hot all            ······  0/6",
         "",
         "█ present, ▒ present but stale, V provisional, D provisional and due, E empty, · missing, "
-        "+ missing and being collected",
-        "10 in total: 2 present, 1 empty, 7 missing; 1 stale, 0 provisional (0 due), 1 being collected.",
+        "× failed, + queued, » in flight",
+        "12 in total: 2 present, 1 empty, 9 missing; 1 stale, 0 provisional (0 due); "
+        "1 failed, 1 queued, 1 in flight. A fill would collect 7.",
     ]
 
 
@@ -74,6 +78,9 @@ def test_the_matrix_as_json() -> None:
                 "provisional": [False, False],
                 "due": [False, False],
                 "in_flight": [False, True],
+                "failed": [False, False],
+                "queued": [False, True],
+                "dispatched": [False, False],
             }
         ],
         "totals": {
@@ -84,6 +91,10 @@ def test_the_matrix_as_json() -> None:
             "in_flight": 1,
             "provisional": 0,
             "due": 0,
+            "gaps": 0,
+            "failed": 0,
+            "queued": 1,
+            "dispatched": 0,
         },
     }
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,19 +12,34 @@ from apps.core.periods import Period, PeriodError, parse_period
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action
 from apps.mengla.models import Collection, Record
+from apps.mengla.monitoring import cell_collections
 from apps.mengla.monitoring import coverage as service
-from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, Totals, coverage
-from apps.mengla.runs.collect import Selection
+from apps.mengla.monitoring.cell_collections import last_collections
+from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, Mark, Totals, coverage
+from apps.mengla.runs.collect import Selection, fill_plan
+from apps.mengla.runs.planning import preview_plan
 from tests.factories.categories import Node, make_tree, store_tree
-from tests.mengla.support import claim, enqueue, hot, make_stale, store, store_empty, trend
+from tests.mengla.support import (
+    change_records,
+    claim,
+    enqueue,
+    fail,
+    hot,
+    make_stale,
+    store,
+    store_empty,
+    trend,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 
-PRESENT = Cell(CellState.PRESENT)
-STALE = Cell(CellState.PRESENT, is_stale=True)
-EMPTY = Cell(CellState.EMPTY)
+PRESENT = Cell(CellState.PRESENT, is_gap=False)
+STALE = Cell(CellState.PRESENT, is_stale=True, is_gap=False)
+EMPTY = Cell(CellState.EMPTY, is_gap=False)
 MISSING = Cell()
-AWAITED = Cell(is_in_flight=True)
+FAILED = Cell(is_failed=True)
+QUEUED = Cell(is_queued=True)
+IN_FLIGHT = Cell(is_dispatched=True)
 
 
 @pytest.fixture(autouse=True)
@@ -53,19 +70,103 @@ def test_every_state_of_a_cell() -> None:
         STALE,
         EMPTY,
         MISSING,
-        AWAITED,
-        Cell(CellState.PRESENT, is_in_flight=True),
+        QUEUED,
+        replace(PRESENT, is_queued=True),
     ]
-    assert found.totals() == Totals(present=3, empty=1, missing=2, stale=1, in_flight=2)
+    assert found.totals() == Totals(present=3, empty=1, missing=2, stale=1, in_flight=2, gaps=1, queued=2)
     assert found.totals().all == 6
     assert found.cell("hot", "1001", "202503") == EMPTY
     assert found.cell("hot", "1001", "202504") == MISSING
 
 
-def test_what_is_under_way_is_awaited_like_what_waits() -> None:
+def test_what_waits_is_told_from_what_the_service_works_on() -> None:
     enqueue(hot("202501"))
     claim()
-    assert row(cover("202501", "202501", Action.HOT)) == [AWAITED]
+    enqueue(hot("202502"))
+    found = cover("202501", "202502", Action.HOT)
+    assert row(found) == [IN_FLIGHT, QUEUED]
+    assert (found.queued_collections, found.dispatched_collections) == (1, 1)
+    totals = found.totals()
+    assert (totals.queued, totals.dispatched, totals.in_flight, totals.gaps) == (1, 1, 2, 0)
+
+
+class TestFailed:
+    """A cell has failed if its newest collection did, and nothing fresh is stored."""
+
+    def test_a_missing_and_a_stale_one(self) -> None:
+        fail(hot("202501"))
+        store(hot("202502"))
+        make_stale(hot("202502"))
+        fail(hot("202502"))
+        found = cover("202501", "202503", Action.HOT)
+        assert row(found) == [FAILED, replace(STALE, is_failed=True), MISSING]
+        assert [cell.mark for cell in row(found)] == [Mark.FAILED, Mark.FAILED, Mark.MISSING]
+        assert found.totals() == Totals(present=1, empty=0, missing=2, stale=1, in_flight=0, gaps=2, failed=2)
+        assert found.failed_periods() == {"hot": ["202501", "202502"]}
+
+    def test_a_provisional_one_that_is_due(self) -> None:
+        store(hot("202501"))
+        early = datetime(2025, 1, 20)
+        change_records(hot("202501"), collected_at=early, fresh_until=early)
+        fail(hot("202501"))
+        (cell,) = row(cover("202501", "202501", Action.HOT))
+        assert (cell.is_due, cell.is_failed, cell.is_gap) == (True, True, True)
+
+    def test_what_is_fresh_or_under_way_again_has_not(self) -> None:
+        store(hot("202501"))
+        fail(hot("202501"))  # such as a forced one
+        fail(hot("202502"))
+        enqueue(hot("202502"))
+        assert row(cover("202501", "202502", Action.HOT)) == [PRESENT, QUEUED]
+
+    def test_only_the_newest_collection_counts(self) -> None:
+        fail(hot("202501"))
+        store(hot("202501"))
+        make_stale(hot("202501"))
+        fail(hot("202502"))
+        enqueue(hot("202502"))
+        collection_of(Collection).update_many(
+            {"active_key": {"$ne": None}}, {"$set": {"status": "CANCELLED", "active_key": None}}
+        )
+        assert row(cover("202501", "202502", Action.HOT)) == [STALE, MISSING]
+
+    def test_a_trend_fails_with_each_of_its_periods(self) -> None:
+        store(trend("202503", "202503"))
+        fail(trend("202501", "202504"))
+        store(trend("202504", "202504"))
+        make_stale(trend("202504", "202504"))
+        fail(trend("202506", "202506", extra={"a": 1}))
+        found = cover("202501", "202506", Action.INDUSTRY_TREND)
+        assert row(found, Action.INDUSTRY_TREND) == [FAILED, FAILED, PRESENT, STALE, MISSING, MISSING]
+
+
+def test_what_a_fill_would_collect_is_what_it_collects() -> None:
+    """The same figures count as gaps here, in the preview of a fill, and for the fill."""
+    store(hot("202501"))
+    store_empty(hot("202502"))
+    store_empty(hot("202503"))
+    store(hot("202504"))
+    for month in ("202503", "202504"):
+        make_stale(hot(month))
+    fail(hot("202505"))
+    selection = Selection(cat_ids=("1001",), actions=(Action.HOT,))
+    plan = fill_plan(parse_period("202501"), parse_period("202506"), selection=selection)
+    found = cover("202501", "202506", Action.HOT)
+    assert found.totals().gaps == preview_plan(plan).to_collect == 3
+
+
+def test_the_last_collections_of_a_cell() -> None:
+    failed = fail(hot("202501"))
+    stored = store(hot("202501"))
+    store(hot("202501", cat_id="1002"))
+    found = last_collections(hot("202501"), limit=5)
+    assert [one["_id"] for one in found] == [stored["_id"], failed["_id"]]
+    assert last_collections(hot("202501"), limit=1) == found[:1]
+    wide, narrow = store(trend("202501", "202506")), fail(trend("202503", "202503"))
+    store(trend("202504", "202504"))
+    store(trend("202503", "202503", extra={"a": 1}))
+    found = last_collections(trend("202503", "202503"), limit=5)
+    assert [one["_id"] for one in found] == [narrow["_id"], wide["_id"]]
 
 
 def test_a_trend_is_covered_point_by_point() -> None:
@@ -75,11 +176,13 @@ def test_a_trend_is_covered_point_by_point() -> None:
     assert row(found, Action.INDUSTRY_TREND) == [
         MISSING,
         PRESENT,
-        Cell(CellState.PRESENT, is_in_flight=True),
-        AWAITED,
-        AWAITED,
+        replace(PRESENT, is_queued=True),
+        QUEUED,
+        QUEUED,
         MISSING,
     ]
+    assert found.totals().queued == 3
+    assert found.queued_collections == 1
 
 
 def test_others_figures_are_not_taken_for_these() -> None:
@@ -126,8 +229,8 @@ def test_a_record_past_its_retention_is_missing() -> None:
 
 
 def test_many_cells_take_few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_BATCH_RECORDS", 50)
-    monkeypatch.setattr(service, "_BATCH_TRENDS", 2)
+    monkeypatch.setattr(service, "_BATCH_CELLS", 50)
+    monkeypatch.setattr(cell_collections, "_BATCH_TRENDS", 2)
     queries = (hot("20250101"), hot("20250331"), trend("20250215", "20250216", cat_id="2002"))
     for query in queries:
         store(query)
@@ -143,9 +246,9 @@ def test_many_cells_take_few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(collection_of(Record)), "find", counted)
     cat_ids = ("1001", "1002", "2001", "2002")
     found = cover("20250101", "20250331", Action.HOT, Action.INDUSTRY_TREND, cat_ids=cat_ids)
-    assert found.totals() == Totals(present=4, empty=0, missing=716, stale=0, in_flight=4)
-    # 720 cells by 50; then 360 of best sellers by 50, and 4 categories of trends by 2
-    assert asked == {Record._meta.db_table: 15, Collection._meta.db_table: 10}
+    assert found.totals() == Totals(present=4, empty=0, missing=716, stale=0, in_flight=4, gaps=716, queued=4)
+    # 720 cells by 50, half of them of best sellers; 4 categories of trends by 2, twice
+    assert asked == {Record._meta.db_table: 15, Collection._meta.db_table: 8 + 4}
 
 
 def test_every_question_uses_an_index() -> None:

@@ -29,14 +29,15 @@ from apps.mengla.management.run_commands import ORDER, FollowingCommand
 from apps.mengla.runs.planning import preview_plan
 from apps.panels.selectors import find_task
 from apps.panels.services import run_task
-from apps.sync_tasks.choices import Outcome
-from apps.sync_tasks.selectors import find_outcome
+from apps.sync_tasks.choices import Outcome, outcome_of
+from apps.sync_tasks.selectors import progress_of
 
 _ALL = "all"
 _TONES = {
-    "COMPLETED": Tone.GOOD,
-    "FAILED": Tone.BAD,
-    "CANCELLED": Tone.NOTICE,
+    Outcome.COMPLETED: Tone.GOOD,
+    Outcome.COMPLETED_WITH_FAILURES: Tone.NOTICE,
+    Outcome.FAILED: Tone.BAD,
+    Outcome.CANCELLED: Tone.BAD,
     "succeeded": Tone.GOOD,
     "failed": Tone.BAD,
 }
@@ -147,9 +148,8 @@ def _row(view: ScheduleView) -> tuple[object, ...]:
     schedule = view.schedule
     last: Any = view.last_run
     if last is not None:
-        found = find_outcome(last)
-        tone = Tone.NOTICE if found is Outcome.COMPLETED_WITH_FAILURES else _TONES.get(last["status"])
-        began_at, outcome = last["started_at"], Toned(str(found.label), tone)
+        ended_as = outcome_of(last["status"], failed=progress_of(last).failed)
+        began_at, outcome = last["started_at"], Toned(str(ended_as.label), _TONES.get(ended_as))
     elif not schedule.obeys_pause and schedule.last_task is not None:
         task = schedule.last_task
         labels = {"succeeded": _("succeeded"), "failed": _("failed"), "unfinished": _("not finished")}

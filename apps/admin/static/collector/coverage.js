@@ -1,18 +1,20 @@
 "use strict";
-// The heat map as a grid for mouse and keyboard: open a cell, choose a range.
-(() => {
+// The map as a grid for mouse and keyboard: open a cell, choose a range.
+window.collectorMap = (() => {
+  document.querySelectorAll("[data-newest-last]").forEach((frame) => { frame.scrollLeft = frame.scrollWidth; });
   const holder = document.getElementById("coverage");
   const map = document.getElementById("map");
-  if (!holder || !map) return;
+  if (!holder || !map) return null;
   const facts = JSON.parse(holder.textContent);
   const dialog = document.getElementById("cell");
+  const place = dialog.querySelector("[data-cell-place]");
   const body = map.tBodies[0];
   const fill = document.getElementById("fill");
   const heads = [...map.tHead.rows[0].cells].slice(1);
   let current = body.rows[0] && body.rows[0].cells[1];
   let anchor = null;
   let isDragging = false;
-  let opened = null;
+  let panel = null;
 
   map.setAttribute("role", "grid");
   if (current) current.tabIndex = 0;
@@ -20,10 +22,13 @@
   const rowOf = (cell) => cell.parentElement.sectionRowIndex;
   const columnOf = (cell) => cell.cellIndex - 1;
   const cellAt = (row, column) => body.rows[row] && body.rows[row].cells[column + 1];
-  const stateOf = (cell) => facts.states[cell.className.replace("is-chosen", "").trim()] || "";
+  const letterOf = (cell) => cell.className.replace("is-chosen", "").trim();
+  const stateOf = (cell) => (facts.states[letterOf(cell)] || ["", ""])[1];
+  const periodOf = (cell) => heads[columnOf(cell)].dataset.period;
+  const fragmentOf = (cell) => `#cell=${cell.parentElement.dataset.category}:${periodOf(cell)}`;
 
   function describe(cell) {
-    const name = cell.parentElement.cells[0].querySelector("label, span").innerText.trim();
+    const name = cell.parentElement.querySelector("[data-name]").textContent.trim();
     cell.setAttribute("aria-label", `${name}, ${heads[columnOf(cell)].textContent}: ${stateOf(cell)}`);
   }
 
@@ -53,60 +58,70 @@
     });
   }
 
+  function mark(cell, letter) {
+    if (letterOf(cell) === letter || !facts.states[letter]) return;
+    const isChosen = cell.classList.contains("is-chosen");
+    cell.className = letter;
+    cell.textContent = facts.states[letter][0];
+    cell.classList.toggle("is-chosen", isChosen);
+    cell.removeAttribute("title");
+    if (cell.hasAttribute("aria-label")) describe(cell);
+  }
+
+  function removeNotes() {
+    dialog.querySelectorAll(":scope > .cp-note").forEach((note) => note.remove());
+  }
+
   async function open(cell) {
-    opened = cell;
     const address = new URL(facts.cell, window.location.origin);
     address.search = new URLSearchParams({
       action: facts.action,
       granularity: facts.granularity,
       category: cell.parentElement.dataset.category,
-      period: heads[columnOf(cell)].dataset.period,
+      period: periodOf(cell),
     });
-    const place = dialog.querySelector("[data-cell]");
+    let answer;
     try {
-      const response = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      const result = await response.json();
-      if (result.html) place.innerHTML = result.html;
-      else place.textContent = result.error;
-      if (result.mark) mark(cell, result.mark);
+      answer = await window.collectorCell.read(address);
     } catch {
       window.location.assign(address);
       return;
     }
+    close();
+    removeNotes();
+    if (answer.error) place.textContent = answer.error;
+    panel = window.collectorCell.show(place, address, {
+      answer,
+      onAnswer: (result) => {
+        if (result.mark) mark(cell, result.mark);
+        if (result.is_under_way === false) removeNotes();
+      },
+    });
     if (!dialog.open) dialog.showModal();
+    dialog.scrollTop = 0;
+    window.history.replaceState(null, "", fragmentOf(cell));
   }
 
-  function mark(cell, letter) {
-    const isChosen = cell.classList.contains("is-chosen");
-    cell.className = letter;
-    cell.textContent = letter === "M" ? "·" : letter;
-    cell.classList.toggle("is-chosen", isChosen);
+  function close() {
+    if (panel) panel.stop();
+    panel = null;
   }
 
   dialog.addEventListener("submit", async (event) => {
     if (!event.target.matches("[data-plan]")) return;
     event.preventDefault();
-    const place = dialog.querySelector("[data-cell]");
-    // `form.action` would be the field of that name, so the attribute is read.
-    const note = document.createElement("p");
-    note.className = "cp-note";
-    note.setAttribute("role", "status");
-    try {
-      const response = await fetch(event.target.getAttribute("action"), {
-        method: "POST", body: new FormData(event.target), headers: { Accept: "application/json" }, credentials: "same-origin",
-      });
-      const result = await response.json();
-      note.textContent = result.message || result.error;
-      note.classList.add(response.ok ? "cp-note-good" : "cp-note-bad");
-      if (result.mark && opened) mark(opened, result.mark);
-      if (response.ok) event.target.remove();
-    } catch (problem) {
-      note.textContent = String(problem);
-      note.classList.add("cp-note-bad");
-    }
-    place.append(note);
+    removeNotes();
+    const { result } = await window.collectorCell.plan(place, event.target);
+    if (!result.message) return;
+    if (current && panel) mark(current, result.mark);
+    if (panel) panel.refresh();
+    document.dispatchEvent(new Event("collector:coverage"));
   });
-  dialog.addEventListener("close", () => current && current.focus());
+  dialog.addEventListener("close", () => {
+    close();
+    window.history.replaceState(null, "", window.location.pathname + window.location.search);
+    if (current) current.focus();
+  });
 
   body.addEventListener("mousedown", (event) => {
     const cell = event.target.closest("td");
@@ -159,4 +174,14 @@
       body.querySelectorAll("input[type=checkbox]").forEach((box) => { box.checked = button.dataset.tick === "all"; });
     });
   });
+
+  // The address of an open cell opens it again.
+  const [, category, period] = /^#cell=(\d*):(\w+)$/.exec(window.location.hash) || [];
+  const row = [...body.rows].find((one) => one.dataset.category === category);
+  const column = heads.findIndex((head) => head.dataset.period === period);
+  if (row && column >= 0) {
+    focus(row.cells[column + 1]);
+    open(row.cells[column + 1]);
+  }
+  return { map, body, mark };
 })();

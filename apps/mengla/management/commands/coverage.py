@@ -23,11 +23,12 @@ from apps.mengla.management.arguments import (
     read_range,
     read_selection,
 )
-from apps.mengla.monitoring.coverage import Cell, CellState, Coverage, count_cells, coverage
+from apps.mengla.monitoring.coverage import Cell, Coverage, Mark, count_cells, coverage
 
-# present, present but stale, provisional, provisional and due, empty, missing, missing and being collected
-_MARKS = "█▒VDE·+"
-_PLAIN_MARKS = "PpVDE.+"
+# One for each Mark, in their order.
+_MARKS = "█▒VDE·×+»"
+_PLAIN_MARKS = "PpVDE.x+>"
+_PLACES = {mark: place for place, mark in enumerate(Mark)}
 _BLOCK_PERIODS = 62  # columns that fit beside the names
 
 
@@ -69,7 +70,10 @@ def _described(found: Coverage) -> dict[str, Any]:
                 "stale": [cell.is_stale for cell in cells],
                 "provisional": [cell.is_provisional for cell in cells],
                 "due": [cell.is_due for cell in cells],
-                "in_flight": [cell.is_in_flight for cell in cells],
+                "in_flight": [cell.is_under_way for cell in cells],
+                "failed": [cell.is_failed for cell in cells],
+                "queued": [cell.is_queued for cell in cells],
+                "dispatched": [cell.is_dispatched for cell in cells],
             }
             for action, cat_id, cells in found.rows()
         ],
@@ -107,7 +111,9 @@ def _legend(marks: str) -> str:
         _("provisional and due"),
         _("empty"),
         _("missing"),
-        _("missing and being collected"),
+        _("failed"),
+        _("queued"),
+        _("in flight"),
     )
     return ", ".join(f"{mark} {meaning}" for mark, meaning in zip(marks, meanings, strict=True))
 
@@ -116,7 +122,8 @@ def _totals_line(found: Coverage) -> str:
     totals = found.totals()
     text = _(
         "%(all)d in total: %(present)d present, %(empty)d empty, %(missing)d missing; "
-        "%(stale)d stale, %(provisional)d provisional (%(due)d due), %(in_flight)d being collected."
+        "%(stale)d stale, %(provisional)d provisional (%(due)d due); "
+        "%(failed)d failed, %(queued)d queued, %(dispatched)d in flight. A fill would collect %(gaps)d."
     )
     return text % (dataclasses.asdict(totals) | {"all": totals.all})
 
@@ -127,13 +134,7 @@ def _stacked(periods: Sequence[Period]) -> list[str]:
 
 
 def _mark(cell: Cell, marks: str) -> str:
-    if cell.state is CellState.PRESENT:
-        if cell.is_provisional:
-            return marks[3 if cell.is_due else 2]
-        return marks[1 if cell.is_stale else 0]
-    if cell.state is CellState.EMPTY:
-        return marks[4]
-    return marks[6 if cell.is_in_flight else 5]
+    return marks[_PLACES[cell.mark]]
 
 
 def _marks() -> str:

@@ -1,23 +1,16 @@
-"""The heat map of the coverage page: its filters, and its cells as compact HTML."""
+"""What the coverage page shows: the data set, the periods and the categories, from the query parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from django.utils.html import escape
-from django.utils.safestring import SafeString, mark_safe
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from apps.categories.selectors import (
-    NamedCategory,
-    category_exists,
-    find_named,
-    ids_with_children,
-    list_named_children,
-)
+from apps.categories.selectors import NamedCategory, category_exists, find_named, list_named_children
 from apps.core.errors import InvalidInput
 from apps.core.periods import (
     Granularity,
@@ -28,8 +21,9 @@ from apps.core.periods import (
     parse_range,
     previous_closed_period,
 )
+from apps.core.time_texts import period_text
 from apps.mengla.choices import Action
-from apps.mengla.monitoring.coverage import Cell, CellState, Totals, count_cells, coverage
+from apps.mengla.monitoring.coverage import Coverage, coverage
 from apps.mengla.runs.collect import Selection
 
 DEFAULT_PERIODS = {Granularity.DAY: 30, Granularity.MONTH: 12, Granularity.QUARTER: 8, Granularity.YEAR: 5}
@@ -37,25 +31,13 @@ MAX_PERIODS = {Granularity.DAY: 366, Granularity.MONTH: 120, Granularity.QUARTER
 MAX_CATEGORIES = 500  # Django accepts at most 1000 fields in a form
 # Up to this many cells the page stays fast in a browser.
 MAX_SHOWN_CELLS = 40_000
-# Each cell shows the letter of its state, so that the map can be read without colours.
-MARKS = {
-    "P": gettext_lazy("present"),
-    "S": gettext_lazy("present, stale"),
-    "V": gettext_lazy("provisional"),
-    "D": gettext_lazy("provisional, due"),
-    "E": gettext_lazy("empty"),
-    "M": gettext_lazy("missing"),
-    "F": gettext_lazy("being collected"),
-}
-_LETTERS = {"M": "·"}
-_CELLS = {mark: f'<td class="{mark}">{_LETTERS.get(mark, mark)}</td>' for mark in MARKS}
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The filters: a data set over a range of periods, for level 1 or the children of one category."""
+    """A range of periods of one data set, or of all; for level 1, or one category and its children."""
 
-    action: Action
+    action: Action | None
     start: Period
     end: Period
     parent: NamedCategory | None = None
@@ -65,10 +47,23 @@ class Filters:
         """The length of the periods."""
         return self.start.granularity
 
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """The data sets."""
+        return (self.action,) if self.action else tuple(Action)
+
+    @property
+    def title(self) -> str:
+        """What is shown, in words."""
+        names = [self.action.label if self.action else _("All data sets")]
+        if self.parent:
+            names.append(self.parent.name)
+        return ", ".join([*map(str, names), period_text(self.start, self.end)])
+
     def parameters(self, **changes: str) -> dict[str, str]:
         """Return the filters as query parameters with the changes; a change to "" removes one."""
         mine = {
-            "action": self.action.value,
+            "action": self.action.value if self.action else "",
             "granularity": self.granularity.value,
             "from": self.start.key,
             "to": self.end.key,
@@ -76,25 +71,9 @@ class Filters:
         }
         return {name: value for name, value in (mine | changes).items() if value}
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One category with its cells, first period to last."""
-
-    category: NamedCategory
-    has_children: bool
-    cells: SafeString
-    totals: Totals
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """The heat map."""
-
-    heads: SafeString
-    rows: list[Row]
-    totals: Totals
-    periods: Sequence[Period]
+    def address(self, **changes: str) -> str:
+        """Return the address of the page with these filters and the changes."""
+        return f"{reverse('admin:collector_coverage')}?{urlencode(self.parameters(**changes))}"
 
 
 def read_filters(given: Mapping[str, str], *, today: date) -> Filters:
@@ -110,7 +89,8 @@ def read_filters(given: Mapping[str, str], *, today: date) -> Filters:
     if (count := count_periods(start, end)) > MAX_PERIODS[granularity]:
         text = _("The range has %(count)d periods; the page shows at most %(limit)d.")
         raise InvalidInput(text % {"count": count, "limit": MAX_PERIODS[granularity]})
-    return Filters(read_action(given.get("action") or Action.HOT.value), start, end, read_parent(given))
+    action = read_action(given["action"]) if given.get("action") else None
+    return Filters(action, start, end, read_parent(given))
 
 
 def read_action(text: str) -> Action:
@@ -152,56 +132,23 @@ def read_categories(texts: Iterable[str]) -> tuple[str, ...]:
     return chosen
 
 
-def read_matrix(filters: Filters) -> Matrix:
-    """Read the heat map.
+def shown_categories(filters: Filters) -> list[NamedCategory]:
+    """Return the categories that the filters select, in the order of the tree."""
+    children = list_named_children(filters.parent.cat_id if filters.parent else "")
+    return [filters.parent, *children] if filters.parent else children
 
-    :raises InvalidInput: when it would have too many cells.
+
+def read_coverage(filters: Filters, categories: list[NamedCategory]) -> Coverage:
+    """Look up the cells of these categories, of which there must be one at least.
+
+    :raises InvalidInput: when there would be too many cells.
     """
-    categories = list_named_children(filters.parent.cat_id if filters.parent else "")
-    if filters.parent is not None:
-        categories = [filters.parent, *categories]
-    cell_count = len(categories) * count_periods(filters.start, filters.end)
+    cell_count = len(categories) * len(filters.actions) * count_periods(filters.start, filters.end)
     if cell_count > MAX_SHOWN_CELLS:
         text = _("The range has %(count)d cells; the page shows at most %(limit)d. Choose fewer periods.")
         raise InvalidInput(text % {"count": cell_count, "limit": MAX_SHOWN_CELLS})
-    if not categories:
-        return Matrix(mark_safe(""), [], count_cells([]), ())
-    cat_ids = tuple(category.cat_id for category in categories)
-    found = coverage(
-        start=filters.start, end=filters.end, selection=Selection(cat_ids=cat_ids, actions=(filters.action,))
-    )
-    opened = filters.parent.cat_id if filters.parent else None
-    with_children = ids_with_children(cat_ids) - {opened}
-    rows = [
-        Row(category, category.cat_id in with_children, cells_html(cells), count_cells(cells))
-        for category, (_action, _cat_id, cells) in zip(categories, found.rows(), strict=True)
-    ]
-    return Matrix(heads_html(found.periods), rows, found.totals(), found.periods)
-
-
-def mark_of(cell: Cell) -> str:
-    """Return the letter of a cell's state. A collection under way takes precedence over what is stored."""
-    if cell.is_in_flight:
-        return "F"
-    if cell.state is CellState.PRESENT:
-        if cell.is_provisional:
-            return "D" if cell.is_due else "V"
-        return "S" if cell.is_stale else "P"
-    return "E" if cell.state is CellState.EMPTY else "M"
-
-
-def cells_html(cells: Iterable[Cell]) -> SafeString:
-    """Return the cells of a row as HTML. No template is used, because a page may have thousands of cells."""
-    return mark_safe("".join(_CELLS[mark_of(cell)] for cell in cells))  # noqa: S308 - constants only
-
-
-def heads_html(periods: Iterable[Period]) -> SafeString:
-    """Return the column headings as HTML."""
-    heads = "".join(
-        f'<th scope="col" data-period="{escape(period.key)}"><span>{escape(period.dashed)}</span></th>'
-        for period in periods
-    )
-    return mark_safe(heads)  # noqa: S308 - everything variable is escaped
+    selection = Selection(tuple(category.cat_id for category in categories), filters.actions)
+    return coverage(start=filters.start, end=filters.end, selection=selection)
 
 
 def _default_start(last: str, granularity: Granularity) -> Period:

@@ -1,0 +1,92 @@
+"""The page that asks before an operation, and the operation itself once the page is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps as django_apps
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+from redis import RedisError
+
+from apps.admin.pages.access import SEE_COLLECTIONS, message_of, page, staff_view
+from apps.admin.pages.operations.operation import Choice, Done, Operation, Question, may_do
+from apps.admin.pages.operations.storage import STORAGE
+from apps.admin.pages.operations.switches import SWITCHES
+from apps.core.admin_base.history import note_history
+from apps.core.admin_base.rights import name_of_user
+from apps.core.errors import DependencyUnavailable, DomainError
+from apps.core.storage.database.client import heavy_operations
+from apps.core.stored_messages import HISTORY
+from apps.sync_tasks.errors import AlreadyRunning
+
+OPERATIONS = {one.slug: one for one in (*SWITCHES, *STORAGE)}
+_MAX_READ_SECONDS = 20.0
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_view(sees=SEE_COLLECTIONS)
+def operation(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show what the operation would do (GET), or do it (POST); an error is shown on the same page."""
+    found = OPERATIONS.get(slug)
+    if found is None:
+        raise Http404
+    if not may_do(request, found.needs):
+        raise PermissionDenied
+    if request.method != "POST":
+        return _page(request, found)
+    try:
+        done = found.run(request.POST, name_of_user(request))
+    except DomainError as error:
+        return _page(request, found, error)
+    except RedisError:
+        return _page(request, found, _no_redis())
+    _note(request, found, done)
+    messages.success(request, HISTORY.translated(done.message))
+    if done.run_id:
+        return redirect("admin:sync_tasks_synctask_change", done.run_id)
+    return redirect(reverse("admin:collector_operations"))
+
+
+def _note(request: HttpRequest, found: Operation, done: Done) -> None:
+    rows: Any = ()
+    if done.run_id:
+        rows = django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=done.run_id)
+    note_history(request, rows, done.message, about=found.section)
+
+
+def _page(request: HttpRequest, found: Operation, problem: DomainError | None = None) -> HttpResponse:
+    question: Question | None = None
+    try:
+        with heavy_operations(_MAX_READ_SECONDS):
+            question = found.ask()
+    except DomainError as error:
+        problem = problem or error
+    except RedisError:
+        problem = problem or _no_redis()
+    context = {
+        "operation": found,
+        "question": question,
+        "problem": problem and message_of(problem),
+        "run_id": problem.run_id if isinstance(problem, AlreadyRunning) else "",
+        "choices": [_shown(request, choice) for choice in question.choices] if question else [],
+        "limit": request.POST.get("limit", question.limit if question else ""),
+    }
+    status = problem.code.http_status if problem else 200
+    return page(request, "operations/confirm.html", context, title=str(found.label), status=status)
+
+
+def _shown(request: HttpRequest, choice: Choice) -> dict[str, Any]:
+    """Return the checkboxes with their state: as they were sent, at first all checked."""
+    sent = request.POST.getlist(choice.name)
+    options = [(value, name, request.method != "POST" or value in sent) for value, name in choice.options]
+    return {"name": choice.name, "label": choice.label, "options": options}
+
+
+def _no_redis() -> DependencyUnavailable:
+    return DependencyUnavailable(_("The cache does not respond. Try again shortly."), detail="Redis")

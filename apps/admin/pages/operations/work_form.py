@@ -1,0 +1,158 @@
+"""What the form of a custom collection asks for, and the plan that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from apps.admin.pages.access import check_names
+from apps.categories.selectors import list_level1_ids, list_named_tree
+from apps.core import market_clock
+from apps.core.errors import InvalidInput
+from apps.core.periods import (
+    Granularity,
+    Period,
+    parse_granularity,
+    parse_range,
+    previous_closed_period,
+)
+from apps.core.storage.database.client import heavy_operations
+from apps.core.time_texts import duration_text
+from apps.mengla.choices import GRANULARITIES, Action
+from apps.mengla.monitoring.fill_cost import FillCost, fill_cost
+from apps.mengla.monitoring.throughput import present_pace
+from apps.mengla.queries.data_query import ALL_CATEGORIES
+from apps.mengla.queries.plans import Plan
+from apps.mengla.runs.collect import backfill_plan, select
+
+# So many collections are counted, and their records looked up, while a page waits.
+MAX_COLLECTIONS = 200_000
+MAX_CATEGORIES = 500  # Django accepts at most 1000 fields in a form
+MAX_READ_SECONDS = 15.0
+_FIELDS = ("granularity", "from", "to", "force", "level2")
+_LISTS = ("action", "category")
+_SWITCHES = ("", "on")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The plan of a custom collection, and what the form says about it."""
+
+    plan: Plan
+    actions: tuple[Action, ...]
+    start: Period
+    end: Period
+    is_forced: bool
+
+
+def read_work(given: QueryDict) -> Work:
+    """Return what the form asks for; nothing is written, and the stored figures are not looked at.
+
+    No category means all of level 1; with ``level2`` the children of the categories are collected, too. A
+    blank end of the range is the latest complete period, a blank start is its end.
+
+    :raises InvalidInput: which names the wrong input.
+    """
+    check_names(given, *_FIELDS, lists=_LISTS)
+    for name in ("force", "level2"):
+        if given.get(name, "") not in _SWITCHES:
+            raise _invalid(name, _("Must be on or absent."))
+    granularity = parse_granularity(given.get("granularity", ""))
+    actions = _actions(given.getlist("action"))
+    last = given.get("to", "").strip() or _latest(granularity).key
+    first = given.get("from", "").strip() or last
+    start, end = parse_range(first, last, granularity, names=("from", "to"))
+    named = given.getlist("category")
+    if len(named) > MAX_CATEGORIES:
+        message = _("Choose at most %(limit)d categories, or none for all of level 1.")
+        raise _invalid("category", message % {"limit": MAX_CATEGORIES})
+    select(cat_ids=named, field="category")  # refuses unknown categories before their children are looked up
+    cat_ids = _with_children(named) if given.get("level2") else named
+    selection = select(cat_ids=cat_ids, actions=actions, field="category")
+    is_forced = bool(given.get("force"))
+    plan = backfill_plan(start, end, selection=selection, is_forced=is_forced)
+    if not plan.cat_ids:
+        raise _invalid("category", _("There are no categories: run manage.py import_categories."))
+    _check_size(plan)
+    return Work(plan, plan.actions, start, end, is_forced)
+
+
+def cost_of(work: Work) -> FillCost:
+    """Return how many collections the work makes, and how long they take.
+
+    :raises InvalidInput: when the stored records cannot be looked up in time.
+    """
+    try:
+        with heavy_operations(MAX_READ_SECONDS):
+            return fill_cost(work.plan)
+    except Exception as error:
+        if not getattr(error, "timeout", False):
+            raise
+    # Outside the except block: a slow search is no outage.
+    raise InvalidInput(_("There are too many records to look up in time. Choose a smaller range."))
+
+
+def form_context(given: QueryDict) -> dict[str, Any]:
+    """Return what the template of the form needs: its choices, and what was typed or the defaults."""
+    is_sent = "granularity" in given
+    granularity = given.get("granularity", Granularity.MONTH.value)
+    known = granularity if granularity in dict(GRANULARITIES) else Granularity.MONTH.value
+    latest = {length.value: _latest(length).dashed for length in Granularity}
+    chosen_actions = given.getlist("action") if is_sent else Action.values
+    chosen = set(given.getlist("category"))
+    tree = list_named_tree()
+    return {
+        "actions": [(value, name, value in chosen_actions) for value, name in Action.choices],
+        "granularities": [(value, name, value == known) for value, name in GRANULARITIES],
+        "start": given.get("from", latest[known]),
+        "end": given.get("to", latest[known]),
+        "is_forced": bool(given.get("force")),
+        "has_level2": bool(given.get("level2")),
+        "all_together": (ALL_CATEGORIES, ALL_CATEGORIES in chosen),
+        "tree": [
+            (root, root.cat_id in chosen, [(child, child.cat_id in chosen) for child in children])
+            for root, children in tree
+        ],
+        "level1_count": len(tree),
+        "latest": latest,
+    }
+
+
+def _actions(named: Iterable[str]) -> list[str]:
+    actions = list(named)
+    if not actions:
+        raise _invalid("action", _("Choose at least one data set."))
+    if not set(actions) <= set(Action.values):
+        raise _invalid("action", _("This is not one of the data sets."))
+    return actions
+
+
+def _with_children(named: list[str]) -> list[str]:
+    """Return the categories (of level 1 if none is named), each followed by its children."""
+    children = {root.cat_id: [child.cat_id for child in below] for root, below in list_named_tree()}
+    wanted = named or list_level1_ids()
+    return [cat_id for one in wanted for cat_id in (one, *children.get(one, ()))]
+
+
+def _check_size(plan: Plan) -> None:
+    count = plan.count()
+    if count <= MAX_COLLECTIONS:
+        return
+    message = _(
+        "That is up to %(count)s collections, which take about %(time)s. At most %(limit)s can be started "
+        "here: choose fewer data sets, fewer categories or a shorter range."
+    )
+    time = duration_text(present_pace().seconds_for(count))
+    raise InvalidInput(message % {"count": f"{count:,}", "time": time, "limit": f"{MAX_COLLECTIONS:,}"})
+
+
+def _latest(granularity: Granularity) -> Period:
+    return previous_closed_period(market_clock.today(), granularity)
+
+
+def _invalid(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, fields={field: [message]})

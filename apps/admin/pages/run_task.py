@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,7 +19,8 @@ from apps.core.stored_messages import HISTORY
 from apps.core.time_texts import instant_text
 from apps.mengla.runs.collect import Order
 from apps.panels import selectors, services
-from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.choices import RunStatus, Trigger, outcome_of
+from apps.sync_tasks.selectors import rows_of
 
 _LOOK, _START = "sync_tasks.view_synctask", "sync_tasks.change_synctask"
 _STARTED = HISTORY.register("run_started", gettext_noop("Started manually."))
@@ -103,7 +103,7 @@ def _start(request: HttpRequest, task_id: str) -> HttpResponse:
         messages.error(request, error.message)
         return HttpResponseRedirect(reverse("admin:collector_run_task"))
     told = _STARTED()
-    note_history(request, django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id), told)
+    note_history(request, rows_of(run_id), told)
     messages.success(request, HISTORY.translated(told))
     return HttpResponseRedirect(_address_of(run_id))
 
@@ -117,7 +117,7 @@ def _shown(view: selectors.TaskView) -> dict[str, Any]:
         if run is None
         else {
             "address": _address_of(str(run["_id"])),
-            "status": RunStatus(run["status"]).label,
+            "status": outcome_of(run["status"], failed=view.progress.failed if view.progress else 0).label,
             "started_at": instant_text(run["started_at"]),
             "percent": view.progress.percent if view.progress else 0,
         },

@@ -21,9 +21,9 @@ urlpatterns: list[URLPattern] = [
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
     path("data/export/", data.export, name="collector_data_export"),
-    path("diagnostics/", diagnostics.diagnostics_page, name="collector_diagnostics"),
     path("operations/", overview.operations_page, name="collector_operations"),
     path("operations/collect/", work.collect, name="collector_operations_collect"),
     path("operations/<slug:slug>/", confirm.operation, name="collector_operation"),
+    path("diagnostics/", diagnostics.diagnostics_page, name="collector_diagnostics"),
     path("run-task/", run_task.run_task_page, name="collector_run_task"),
 ]

@@ -21,7 +21,7 @@ from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
 from apps.core.stored_messages import HISTORY, Message
-from apps.core.time_texts import duration_text, instant_text, seconds_between
+from apps.core.time_texts import RANGE_SIGN, duration_text, instant_text, seconds_between, stored_period_text
 from apps.mengla.admin.filters import (
     ActionFilter,
     EndedFilter,
@@ -31,11 +31,12 @@ from apps.mengla.admin.filters import (
     StatusFilter,
     hour_of,
 )
-from apps.mengla.admin.texts import category_text, period_text
+from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
 from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.models import Collection
+from apps.mengla.monitoring import log_lines
 from apps.mengla.store.attempts import attempts_of
 from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
@@ -106,6 +107,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "dispatched",
         "answer_due",
         "finished",
+        "log_lines",
         "runs",
         "has_reader",
     )
@@ -171,7 +173,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     @admin.display(description=_("period"))
     def period(self, collection: Collection) -> str:
         """Return the period, or the range of periods."""
-        return period_text(collection.granularity, collection.start_key, collection.end_key)
+        return stored_period_text(f"{collection.start_key}{RANGE_SIGN}{collection.end_key}")
 
     @admin.display(description=_("sync tasks"))
     def runs(self, collection: Collection) -> SafeString | str:
@@ -235,6 +237,16 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             for one in attempts
         ]
         return render_to_string("mengla/attempts.html", {"rows": rows})
+
+    @admin.display(description=_("log lines"))
+    def log_lines(self, collection: Collection) -> SafeString:
+        """Return its lines in the log of this machine, and the command that finds them."""
+        collection_id, since = str(collection.pk), instant_text(collection.created_at)
+        facts = {
+            "found": log_lines.find_lines(collection_id),
+            "command": log_lines.command_for(collection_id, since=since),
+        }
+        return render_to_string("mengla/log_lines.html", facts)
 
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:

@@ -66,7 +66,8 @@ _SHAPE = ("find", "filter", "q", "query", "pipeline", "sort", "hint", "projectio
 # MongoDB collections that stay small: a scan is a good plan.
 SMALL = {
     "alerts": "one document for each rule and data set",
-    "alert_silences": "one for each rule",
+    "alert_notices": "what processes of the former release have left",
+    "alert_silences": "one for each rule and data set",
     "alert_events": "capped, and read from its end in its natural order",
     "categories_category": "the category tree, which is read as a whole",
     "core_declared_schedules": "one for each schedule of the product",
@@ -177,7 +178,7 @@ def _many_documents(sample_tree: Any) -> None:
         AlertNotice,
         (
             {"_id": ObjectId(), "event": {}, "attempts": 1, "not_before": now, "created_at": now}
-            | {"delivered_at": now}
+            | {"channel": "webhook", "delivered_at": now, "given_up_at": None}
             for _ in range(COUNT)
         ),
     )

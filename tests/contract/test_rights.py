@@ -48,6 +48,8 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("post", "admin/backfill", {}, "mengla.change_collection"),
     ("post", "admin/cache/warmup", {}, "sync_tasks.change_synctask"),
     ("post", "admin/alerts/silence", {}, "collector_admin.change_alert"),
+    ("post", "admin/alerts/silence/end", {}, "collector_admin.change_alert"),
+    ("post", "admin/alerts/test", {}, "collector_admin.change_alert"),
     ("post", "admin/tasks/cancel-all", {"confirm": True}, "collector_admin.cancel_all"),
     ("post", "admin/cache/clear-l1", {}, "collector_admin.clear_caches"),
     ("post", "admin/circuit-breakers/reset", {}, "collector_admin.reset_breaker"),

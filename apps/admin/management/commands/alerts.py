@@ -116,6 +116,7 @@ class Command(SubcommandsMixin):
         self.confirm(_("Silence %(rule)s for %(hours)d hours?") % facts, options)
         until = silence_rule(rule, minutes=hours * _MINUTES_PER_HOUR, silenced_by=OPERATOR)
         silence = {"rule_name": rule.value, "silenced_until": until, "silenced_by": OPERATOR}
+        silence |= {"action": "", "reason": ""}
         text = _("Silenced %(rule)s until %(at)s.") % {"rule": rule.value, "at": instant_text(until)}
         return SilenceSerializer(silence).data, text, ExitCode.DONE
 

@@ -83,11 +83,26 @@ SECTIONS = (
         ),
     ),
     Section(
-        _("Background tasks"),
+        _("Diagnostics"),
         (
-            Entry(_("Done"), "task_alt", "admin:django_q_success_changelist", "django_q.view_success"),
-            Entry(_("Failed"), "error", "admin:django_q_failure_changelist", "django_q.view_failure"),
-            Entry(_("Queued"), "queue", "admin:django_q_ormq_changelist", "django_q.view_ormq"),
+            Entry(
+                _("Workers and messages"),
+                "monitor_heart",
+                "admin:collector_diagnostics",
+                "mengla.view_collection",
+            ),
+            Entry(
+                _("Messages that succeeded"),
+                "task_alt",
+                "admin:django_q_success_changelist",
+                "django_q.view_success",
+            ),
+            Entry(
+                _("Messages that failed"),
+                "error",
+                "admin:django_q_failure_changelist",
+                "django_q.view_failure",
+            ),
         ),
     ),
     Section(

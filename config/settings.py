@@ -350,4 +350,5 @@ BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")  # the market's day begins at mid
 
 LOGGING_CONFIG = None
 LOG_FORMAT = ENVIRONMENT.LOG_FORMAT or ("json" if ENVIRONMENT.is_production else "console")
+LOG_FILE = ENVIRONMENT.LOG_FILE
 configure_logging(level=ENVIRONMENT.LOG_LEVEL, log_format=LOG_FORMAT)

@@ -21,6 +21,7 @@ from apps.admin.alerts.silences import (
 from apps.admin.alerts.words import MESSAGES, PROBLEMS
 from apps.admin.choices import AlertEventKind, AlertRule, Severity, name_of
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
+from apps.admin.scheduler import pages as _pages_of_schedules  # noqa: F401 - importing registers them
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin

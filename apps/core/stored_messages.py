@@ -57,6 +57,7 @@ class Messages:
         """
         if self._templates.setdefault(code, template) is not template:
             raise ValueError(f"Two messages have the code {code!r}.")
+        self._words[code] = words
         return partial(_make, code, template)
 
     def stored(self, text: str) -> dict[str, Any]:

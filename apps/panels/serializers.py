@@ -19,7 +19,7 @@ from apps.core.api.serializers import (
 from apps.mengla.run_requests import CollectRangeSerializer
 from apps.panels.choices import DefaultPeriod
 from apps.panels.selectors import TaskView
-from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.choices import Outcome, RunStatus, Trigger, outcome_of
 from apps.sync_tasks.words import ERRORS
 
 _MAX_TEXT = 64
@@ -101,6 +101,7 @@ class PanelTaskRunSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(source="_id")
     status = serializers.ChoiceField(choices=RunStatus.choices)
+    outcome = serializers.ChoiceField(choices=Outcome.choices)
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     period = serializers.CharField()
     requested_by = serializers.CharField()
@@ -128,7 +129,12 @@ class PanelTaskSerializer(serializers.Serializer[Any]):
     def _last_run(self, view: TaskView) -> Mapping[str, Any] | None:
         if view.run is None or view.progress is None:
             return None
-        progress = {"percent": view.progress.percent, "failed": view.progress.failed}
+        failed = view.progress.failed
+        progress = {
+            "percent": view.progress.percent,
+            "failed": failed,
+            "outcome": outcome_of(view.run["status"], failed=failed).value,
+        }
         run = {**view.run, **progress, "error_message": ERRORS.shown(view.run) or None}
         return PanelTaskRunSerializer(run).data
 

@@ -12,7 +12,7 @@ from pymongo import ASCENDING, DESCENDING
 from apps.core import market_clock
 from apps.core.api.pagination import Page, newest_first
 from apps.core.storage.mongo import collection_of, count_each, utc_now
-from apps.sync_tasks.choices import Outcome, RunStatus
+from apps.sync_tasks.choices import Outcome, RunStatus, outcome_of
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import Progress, progress_of
 from apps.sync_tasks.waiting import Obstacles, waiting_of
@@ -25,6 +25,7 @@ __all__ = [
     "count_failures",
     "count_own_records",
     "failures_of",
+    "find_outcome",
     "find_run",
     "find_unplanned_retry",
     "is_any_unplanned",
@@ -37,6 +38,7 @@ __all__ = [
     "list_unsettled",
     "planning_of",
     "progress_of",
+    "run_of_firing",
     "running_among",
     "state_of",
     "waiting_of",
@@ -102,6 +104,14 @@ def last_run_of(task_id: str) -> Document | None:
     )
 
 
+def run_of_firing(task_id: str, firing: str) -> str | None:
+    """Return the id of the run that a firing of a schedule has started, None if it has started none."""
+    # The unique index is partial: nulls are not in it. MongoDB uses it only for a filter on the type.
+    slot = {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": firing, "$type": "string"}}
+    found = collection_of(SyncTask).find_one(slot, {"_id": 1})
+    return str(found["_id"]) if found else None
+
+
 def list_runs(
     *,
     status: str | None = None,
@@ -150,6 +160,14 @@ def outcome_criteria(outcome: Outcome) -> Document:
     return {"status": RunStatus(outcome.value.upper()).value}
 
 
+def find_outcome(run: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a run; its failures are counted only if its totals are not stored."""
+    if run["status"] != RunStatus.COMPLETED:
+        return outcome_of(run["status"], failed=0)
+    failed = progress_of(run).failed if run["totals"] is None else run["totals"]["failed"]
+    return outcome_of(run["status"], failed=failed)
+
+
 def list_today(today: date) -> list[Document]:
     """Return the runs that started since the market's day ``today`` began, or still run; newest first.
 
@@ -162,6 +180,11 @@ def list_today(today: date) -> list[Document]:
         .sort([("started_at", DESCENDING), ("_id", DESCENDING)])
         .limit(MAX_LISTED_TODAY)
     )
+
+
+def rows_of(run_id: str) -> list[SyncTask]:
+    """Return the row of a run for the admin's history; an empty list when there is no such run."""
+    return list(SyncTask.objects.filter(pk=run_id)) if run_id else []
 
 
 def count_ended() -> int:

@@ -312,6 +312,13 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables):
         example="json",
         help="Format of log lines. Unset: json in production, console elsewhere.",
     )
+    LOG_FILE: str = _variable(
+        parsers.text_of(max_length=4096),
+        default="",
+        example="/var/log/mengla/collector.log",
+        help="File with the log lines, which whoever starts the processes writes. Pages of collections show "
+        "the lines in it.",
+    )
     WEB_WORKERS: int = _variable(
         parsers.integer(minimum=1, maximum=256),
         default=2,

@@ -54,9 +54,10 @@ def test_the_grid_of_a_run_answers_what_failed_and_why(new_page: NewPage, site: 
     assert all(re.match(r"\d{4}-Q\d|\d{4}-\d\d|All", row[2]) for row in rows)
 
     # The filters, and their numbers in the table above them.
-    page.get_by_label("Status").select_option("SUCCEEDED")
-    page.get_by_label("Reason").select_option("")
-    page.locator("#collections form").get_by_role("button", name="Show").click()
+    form = page.locator("#collections form")
+    form.locator("[name=status]").select_option("SUCCEEDED")
+    form.locator("[name=reason]").select_option("")
+    form.get_by_role("button", name="Show").click()
     page.wait_for_url("**status=SUCCEEDED**")
     assert {row[3] for row in watched.rows_of(grid.locator("table"))} == {"✓ Succeeded"}
 

@@ -91,7 +91,7 @@ class TestList:
         ended = end_all(failing=2)
         last = tasks_of(admin.get(TASKS))["daily_collect"]["last_run"]
         assert ended > 2
-        assert (last["percent"], last["failed"]) == (100, 2)
+        assert (last["percent"], last["failed"], last["outcome"]) == (100, 2, "completed_with_failures")
 
 
 class TestRun:

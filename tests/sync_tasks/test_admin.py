@@ -271,7 +271,7 @@ def test_a_run_is_told_in_the_readers_language(site: Client, work: FakeWork) -> 
     change(run_id, skipped={"fresh": 53})
     end(run_id, Counts(total=97, completed=52, failed=45))
     page = site.get(f"{LIST}{run_id}/change/", headers={"Accept-Language": "zh-CN"}).content.decode()
-    assert "97 次采集中有 45 次失败。" in page
+    assert "97 个采集任务中有 45 个失败。" in page
     assert "跳过 53 项（已是最新）" in page
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.admin.pages import data, run_task
+from apps.admin.pages import data, diagnostics, run_task
 from apps.admin.pages.alerts import silence as alert_silence
 from apps.admin.pages.alerts import views as alerts
 from apps.admin.pages.coverage import fill as coverage_fill
@@ -31,5 +31,6 @@ urlpatterns: list[URLPattern] = [
     path("operations/", overview.operations_page, name="collector_operations"),
     path("operations/collect/", work.collect, name="collector_operations_collect"),
     path("operations/<slug:slug>/", confirm.operation, name="collector_operation"),
+    path("diagnostics/", diagnostics.diagnostics_page, name="collector_diagnostics"),
     path("run-task/", run_task.run_task_page, name="collector_run_task"),
 ]

@@ -12,7 +12,8 @@ from rest_framework import serializers
 
 from apps.admin.scheduler.services import ScheduleView
 from apps.core.api.serializers import UtcDateTimeField
-from apps.sync_tasks.choices import RunStatus, Trigger
+from apps.sync_tasks.choices import Outcome, RunStatus, Trigger
+from apps.sync_tasks.selectors import find_outcome
 from apps.sync_tasks.words import ERRORS
 
 
@@ -29,6 +30,7 @@ class LastRunSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(source="_id")
     status = serializers.ChoiceField(choices=RunStatus.choices)
+    outcome = serializers.ChoiceField(choices=Outcome.choices)
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     period = serializers.CharField()
     started_at = UtcDateTimeField()
@@ -37,7 +39,8 @@ class LastRunSerializer(serializers.Serializer[Any]):
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
         """Return the run, its error in the reader's language."""
-        return super().to_representation({**instance, "error_message": ERRORS.shown(instance)})
+        facts = {"outcome": find_outcome(instance).value, "error_message": ERRORS.shown(instance)}
+        return super().to_representation({**instance, **facts})
 
 
 class LastTaskSerializer(serializers.Serializer[Any]):

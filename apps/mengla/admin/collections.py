@@ -21,13 +21,22 @@ from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
 from apps.core.stored_messages import HISTORY, Message
-from apps.core.time_texts import duration_text, instant_text, seconds_between
-from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, RunFilter, StatusFilter
-from apps.mengla.admin.texts import category_text, period_text
+from apps.core.time_texts import RANGE_SIGN, duration_text, instant_text, seconds_between, stored_period_text
+from apps.mengla.admin.filters import (
+    ActionFilter,
+    EndedFilter,
+    ErrorFilter,
+    PriorityFilter,
+    RunFilter,
+    StatusFilter,
+    hour_of,
+)
+from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
 from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.models import Collection
+from apps.mengla.monitoring import log_lines
 from apps.mengla.store.attempts import attempts_of
 from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
@@ -72,7 +81,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "requested_by",
         "created",
     )
-    list_filter = (RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter)
+    list_filter = (RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter, EndedFilter)
     search_fields = ("identity",)  # shows the search box; get_search_results does the search
     search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
@@ -98,6 +107,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "dispatched",
         "answer_due",
         "finished",
+        "log_lines",
         "runs",
         "has_reader",
     )
@@ -124,6 +134,11 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         """Return the rows without the attempt tokens, which authorise answers, and the extra parameters."""
         unused = ("attempt_token", "past_tokens", "past_executions", "attempt_log", "extra")
         return super().get_queryset(request).defer(*unused)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the order of the ends if they are filtered by, so that an index has both."""
+        is_by_end = hour_of(request.GET.get(EndedFilter.parameter_name)) is not None
+        return ("-finished_at", "-id") if is_by_end else ("-id",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str
@@ -158,7 +173,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     @admin.display(description=_("period"))
     def period(self, collection: Collection) -> str:
         """Return the period, or the range of periods."""
-        return period_text(collection.granularity, collection.start_key, collection.end_key)
+        return stored_period_text(f"{collection.start_key}{RANGE_SIGN}{collection.end_key}")
 
     @admin.display(description=_("sync tasks"))
     def runs(self, collection: Collection) -> SafeString | str:
@@ -222,6 +237,16 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             for one in attempts
         ]
         return render_to_string("mengla/attempts.html", {"rows": rows})
+
+    @admin.display(description=_("log lines"))
+    def log_lines(self, collection: Collection) -> SafeString:
+        """Return its lines in the log of this machine, and the command that finds them."""
+        collection_id, since = str(collection.pk), instant_text(collection.created_at)
+        facts = {
+            "found": log_lines.find_lines(collection_id),
+            "command": log_lines.command_for(collection_id, since=since),
+        }
+        return render_to_string("mengla/log_lines.html", facts)
 
     @admin.display(description=_("created at"))
     def created(self, collection: Collection) -> str:

@@ -19,8 +19,8 @@ from pymongo.errors import PyMongoError
 
 from apps.categories.selectors import find_cat_ids, named_categories
 from apps.core.storage.mongo import utc_now
-from apps.core.time_texts import clock_text, duration_text
-from apps.mengla.admin.texts import category_text, period_text
+from apps.core.time_texts import RANGE_SIGN, clock_text, duration_text, stored_period_text
+from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import WARM_UP_TASK_ID, Action, CollectionStatus
 from apps.mengla.monitoring import run_grid, run_timeline
 from apps.mengla.monitoring.run_grid import REASONS, GridFilter, GridPage
@@ -173,7 +173,7 @@ def _grid_facts(grid: GridPage, wanted: _Wanted) -> Facts:
             "id": row.id,
             "action": dict(Action.choices).get(row.action, row.action),
             "category": category_text(row.cat_id, names),
-            "period": period_text(row.granularity, row.start_key, row.end_key),
+            "period": stored_period_text(f"{row.start_key}{RANGE_SIGN}{row.end_key}"),
             "status": row.status.label,
             "shape": SHAPES[row.status],
             "key": row.status.value,

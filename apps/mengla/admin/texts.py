@@ -1,4 +1,4 @@
-"""How the pages of this app show the period and the category of a collection."""
+"""How the pages of this app show the category of a collection."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.categories.selectors import NamedCategory
-from apps.core.periods import Granularity, PeriodError, parse_period
-
-_SEPARATOR = ">"  # a name of level 2 may repeat that of its parent before it
-
-
-def period_text(granularity: str, start_key: str, end_key: str) -> str:
-    """Return a period such as ``2026-10``, or a range of periods; another program's keys are unchanged."""
-    start, end = _dashed(granularity, start_key), _dashed(granularity, end_key)
-    if start == end:
-        return start
-    return _("%(start)s to %(end)s") % {"start": start, "end": end}
 
 
 def category_text(cat_id: str, names: Mapping[str, NamedCategory]) -> SafeString | str:
@@ -29,12 +18,4 @@ def category_text(cat_id: str, names: Mapping[str, NamedCategory]) -> SafeString
     named = names.get(cat_id)
     if named is None or named.name == cat_id:
         return cat_id
-    name = named.name.rsplit(_SEPARATOR, 1)[-1].strip()
-    return format_html('<span title="{}">{}</span> <small>{}</small>', named.name, name, cat_id)
-
-
-def _dashed(granularity: str, key: str) -> str:
-    try:
-        return parse_period(key, Granularity(granularity)).dashed
-    except (PeriodError, ValueError):
-        return key
+    return format_html('<span title="{}">{}</span> <small>{}</small>', named.name, named.own_name, cat_id)

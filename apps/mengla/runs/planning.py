@@ -69,6 +69,7 @@ class Preview:
 
     total: int
     skipped: dict[str, int]
+    under_way: int = 0  # of those to collect; their collections would be joined
 
     @property
     def to_collect(self) -> int:
@@ -87,12 +88,13 @@ def preview_retry(run_id: str) -> Preview:
 
 
 def _preview(candidates: Iterable[_Candidate], skip: SkipPolicy) -> Preview:
-    total, skipped = 0, Counter[str]()
+    total, under_way, skipped = 0, 0, Counter[str]()
     for batch in _batches(candidates):
         wanted = _without_stored(batch)
         _count_skipped(skipped, skip, len(batch) - len(wanted))
         total += len(batch)
-    return Preview(total, dict(skipped))
+        under_way += selectors.count_under_way([candidate.query.identity for candidate in wanted])
+    return Preview(total, dict(skipped), under_way)
 
 
 def request_planning(run_id: str) -> None:

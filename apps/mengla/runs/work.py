@@ -141,5 +141,5 @@ def _failure(document: Document, names: Mapping[str, NamedCategory]) -> Failure:
         attempts=document["attempts"],
         action_name=_label(Action, document["action"]),
         error_name=_label(CollectionError, document["error_code"]),
-        cat_name=names[document["cat_id"]].name if document["cat_id"] in names else "",
+        cat_name=names[document["cat_id"]].own_name if document["cat_id"] in names else "",
     )

@@ -138,6 +138,14 @@ def failed_recently(identity: str, *, within_seconds: float) -> bool:
     return bool(utc_now() - last["finished_at"] < timedelta(seconds=within_seconds))
 
 
+def count_under_way(identities: Sequence[str]) -> int:
+    """Count the collections of these queries that are pending or dispatched."""
+    if not identities:
+        return 0
+    active = {"active_key": {"$in": list(identities), "$type": "string"}}
+    return count_up_to(0, collection_of(Collection), active)
+
+
 def queue_position(collection: Mapping[str, Any]) -> int:
     """Return how many PENDING collections are ahead of this one, at most 1000; 0 when it is not PENDING.
 

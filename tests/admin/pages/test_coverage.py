@@ -427,6 +427,19 @@ def test_before_filling_it_says_what_that_means(site: Client, settings: Any) -> 
     assert list_running(10) == []
 
 
+def test_what_is_under_way_is_not_queued_twice(site: Client) -> None:
+    span = HALF_YEAR | {"category": "1001"}
+    enqueue(hot("202501"))
+    page = site.get(FILL, span).content.decode()
+    assert 'data-count="5"' in page and "1 more under way already" in page
+    site.post(FILL, span)
+    (run,) = list_running(10)
+    plan_now(str(run["_id"]))
+    page = site.get(FILL, span).content.decode()
+    assert "Nothing to queue: all 6 collections that are needed are queued or in flight already." in page
+    assert "Fill now" not in page
+
+
 def test_the_rate_is_that_of_the_spacing_when_nothing_was_answered(settings: Any) -> None:
     settings.COLLECT_INTERVAL_SECONDS = 3.0
     assert present_pace() == Pace(20.0, is_measured=False)

@@ -35,8 +35,8 @@ pytestmark = [
     pytest.mark.usefixtures("sample_tree"),
 ]
 PAGE, LIVE = "/admin/", "/admin/live/"
-MONGO_PARTS = {"mongodb", "workers", "hours", "queue", "runs", "schedules", "alerts"}
-REDIS_PARTS = {"redis", "breaker", "latency", "cache"}
+MONGO_PARTS = {"mongodb", "workers", "hours", "queue", "runs", "schedules", "alerts", "failures"}
+REDIS_PARTS = {"redis", "breaker", "latency", "cache", "webhooks"}
 
 
 def live(client: Client) -> Any:
@@ -183,7 +183,7 @@ def test_firing_alerts(site: Client) -> None:
         "critical",
         "<b>stuck</b>",
     )
-    assert "&lt;b&gt;stuck" in told["html"]["alerts"]
+    assert "&lt;b&gt;stuck" in told["html"]["attention"]
 
 
 def test_the_breaker(site: Client, settings: Any) -> None:

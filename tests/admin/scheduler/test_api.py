@@ -68,7 +68,8 @@ class TestStatus:
         assert (last["trigger"], last["finished_at"], last["error_message"]) == ("scheduled", None, "")
         cancel_run(run_id=str(run_id), cancelled_by="ana")
         last = schedule(admin, "daily_collect")["last_run"]
-        assert (last["status"], last["error_message"]) == ("CANCELLED", "Cancelled by ana.")
+        assert (last["status"], last["outcome"]) == ("CANCELLED", "cancelled")
+        assert last["error_message"] == "Cancelled by ana."
         assert last["finished_at"].endswith("Z")
         chinese = data_of(admin.get(f"{BASE}/scheduler/status", headers={"Accept-Language": "zh-CN"}))
         (last,) = [one["last_run"] for one in chinese["schedules"] if one["name"] == "daily_collect"]

@@ -29,13 +29,15 @@ from apps.mengla.management.run_commands import ORDER, FollowingCommand
 from apps.mengla.runs.planning import preview_plan
 from apps.panels.selectors import find_task
 from apps.panels.services import run_task
-from apps.sync_tasks.choices import RunStatus
+from apps.sync_tasks.choices import Outcome
+from apps.sync_tasks.selectors import find_outcome
 
 _ALL = "all"
 _TONES = {
-    "COMPLETED": Tone.GOOD,
-    "FAILED": Tone.BAD,
-    "CANCELLED": Tone.NOTICE,
+    Outcome.COMPLETED: Tone.GOOD,
+    Outcome.COMPLETED_WITH_FAILURES: Tone.NOTICE,
+    Outcome.FAILED: Tone.BAD,
+    Outcome.CANCELLED: Tone.BAD,
     "succeeded": Tone.GOOD,
     "failed": Tone.BAD,
 }
@@ -146,8 +148,8 @@ def _row(view: ScheduleView) -> tuple[object, ...]:
     schedule = view.schedule
     last: Any = view.last_run
     if last is not None:
-        status = RunStatus(last["status"])
-        began_at, outcome = last["started_at"], Toned(str(status.label), _TONES.get(status.value))
+        found = find_outcome(last)
+        began_at, outcome = last["started_at"], Toned(str(found.label), _TONES.get(found))
     elif not schedule.obeys_pause and schedule.last_task is not None:
         task = schedule.last_task
         labels = {"succeeded": _("succeeded"), "failed": _("failed"), "unfinished": _("not finished")}

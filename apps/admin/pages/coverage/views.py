@@ -43,10 +43,6 @@ from apps.core.stored_messages import HISTORY
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Mark
 
-_QUEUED = HISTORY.register("cell_queued", gettext_noop("Queued the collection of %(query)s."))
-_ALREADY_COLLECTED = HISTORY.register(
-    "cell_already_collected", gettext_noop("%(query)s is already being collected.")
-)
 MAX_READ_SECONDS = 10.0
 RANGE = ("action", "granularity", "from", "to", "parent")
 _CELL = ("action", "category", "granularity", "period")

@@ -19,6 +19,8 @@ from pymongo.errors import PyMongoError
 
 from apps.admin.pages.access import SEE_COLLECTIONS, View, page, staff_view, wants_json
 from apps.admin.pages.charts import cache_chart, hours_chart
+from apps.admin.pages.dashboard.attention import problems_of
+from apps.admin.pages.dashboard.links import Links
 from apps.admin.pages.dashboard.parts import read_dashboard
 from apps.core.admin_base.history import change_text, object_text
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
@@ -38,14 +40,14 @@ _NOTE_VISIT_SECONDS = 300
 _VISIT_VALID_SECONDS = 3600
 _RECENT_ACTIONS = 8
 PART_TITLES = {
+    "attention": gettext_lazy("Needs attention"),
     "state": gettext_lazy("State"),
-    "alerts": gettext_lazy("Active alerts"),
     "hours": gettext_lazy("Collections per hour"),
     "cache": gettext_lazy("Cache hits by tier"),
     "queue": gettext_lazy("Queue"),
-    "latency": gettext_lazy("Response times"),
     "runs": gettext_lazy("Running sync tasks"),
     "schedules": gettext_lazy("Schedules"),
+    "latency": gettext_lazy("Response times"),
 }
 
 
@@ -81,7 +83,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"recent_actions": _recent_actions(request)}
     if may_view(request, SEE_COLLECTIONS):
         _note_visit(request)
-        context |= _context()
+        context |= _context(Links(request))
     return page(request, "dashboard.html", context, title=_("Dashboard"))
 
 
@@ -91,14 +93,15 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def live(request: HttpRequest) -> HttpResponse:
     """Return the present state to the dashboard's script, as data and as rendered HTML."""
     _note_visit(request)
-    return JsonResponse(_state())
+    return JsonResponse(_state(Links(request)))
 
 
 def _outage(request: HttpRequest) -> HttpResponse:
+    nowhere = Links(None)  # the lists are in MongoDB, and so are the permissions of the user
     if wants_json(request):
-        return JsonResponse(_state())
+        return JsonResponse(_state(nowhere))
     # Rendered without the request, because its user is read from MongoDB.
-    body = render_to_string("collector/dashboard_outage.html", _context())
+    body = render_to_string("collector/dashboard_outage.html", _context(nowhere))
     return HttpResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
@@ -116,8 +119,8 @@ def _note_visit(request: HttpRequest) -> None:
         request.session[_VISIT_KEY] = unix_now()
 
 
-def _context() -> dict[str, Any]:
-    state = _state()
+def _context(links: Links) -> dict[str, Any]:
+    state = _state(links)
     return {
         "parts": state["parts"],
         "charts": state["charts"],
@@ -130,13 +133,14 @@ def _context() -> dict[str, Any]:
     }
 
 
-def _state() -> dict[str, Any]:
+def _state(links: Links) -> dict[str, Any]:
     parts = read_dashboard()
+    shown = {"parts": parts, "links": links, "problems": problems_of(parts, links)}
     return {
         "generated_at": instant_text(timezone.now()),
         "parts": parts,
         "html": {
-            name: render_to_string(f"collector/parts/{name}.html", {"parts": parts, "part": parts.get(name)})
+            name: render_to_string(f"collector/parts/{name}.html", shown | {"part": parts.get(name)})
             for name in PART_TITLES
         },
         "charts": {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -23,6 +22,7 @@ from apps.core.errors import DomainError
 from apps.core.stored_messages import HISTORY, Message
 from apps.mengla.runs.collect import Order, start
 from apps.sync_tasks.errors import AlreadyRunning
+from apps.sync_tasks.selectors import rows_of
 
 _STARTED = HISTORY.register(
     "custom_collection_started",
@@ -71,8 +71,7 @@ def _page(
 def _start(request: HttpRequest, work: Work) -> HttpResponse:
     run_id = start(work.plan, Order(name_of_user(request))).run_id
     said = _said(work)
-    rows = django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id)
-    note_history(request, rows, said)
+    note_history(request, rows_of(run_id), said)
     messages.success(request, HISTORY.translated(said))
     return redirect(_run_address(run_id))
 

@@ -92,7 +92,10 @@ window.collectorMap = (() => {
     if (answer.error) place.textContent = answer.error;
     panel = window.collectorCell.show(place, address, {
       answer,
-      onAnswer: (result) => { if (result.mark) mark(cell, result.mark); },
+      onAnswer: (result) => {
+        if (result.mark) mark(cell, result.mark);
+        if (result.is_under_way === false) removeNotes();
+      },
     });
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;

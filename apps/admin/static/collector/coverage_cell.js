@@ -59,12 +59,18 @@ window.collectorCell = (() => {
 
   const place = document.querySelector("[data-cell-place][data-address]");
   if (place) {
-    const panel = show(place, place.dataset.address, { isUnderWay: "underWay" in place.dataset });
+    let note = null;
+    const panel = show(place, place.dataset.address, {
+      isUnderWay: "underWay" in place.dataset,
+      onAnswer: (result) => { if (note && result.is_under_way === false) note.remove(); },
+    });
     place.addEventListener("submit", async (event) => {
       if (!event.target.matches("[data-plan]")) return;
       event.preventDefault();
-      const { result } = await plan(place, event.target);
-      if (result.message) panel.refresh();
+      if (note) note.remove();
+      const planned = await plan(place, event.target);
+      note = planned.note;
+      if (planned.result.message) panel.refresh();
     });
   }
   return { read, show, plan };

@@ -44,7 +44,7 @@ class Command(SubcommandsMixin, FollowingCommand):
         "retry": gettext_noop("retry the failed collections of an ended sync task"),
     }
     examples = (
-        "sync_tasks list --status RUNNING",
+        "sync_tasks list --outcome completed_with_failures",
         "sync_tasks show 6b05151f1366c3fc496824b0 --wait",
         "sync_tasks cancel --all --dry-run",
     )

@@ -218,7 +218,7 @@ def test_the_collected_data_is_deleted_only_once_the_word_is_typed(site: Client)
     store(hot("202501"))
     asked = text(site, "purge")
     assert "Records to delete</dt><dd>1<" in asked
-    assert "Type PURGE to confirm" in asked
+    assert 'To confirm, type <b translate="no">PURGE</b>' in asked
     for word in ("", "yes", "purge", "PURGE!"):
         response = site.post(f"{PAGE}purge/", {"word": word})
         assert response.status_code == 400

@@ -61,11 +61,18 @@ SECTIONS = (
                 _("Panels"), "view_quilt", "admin:panels_panelmodule_changelist", "panels.view_panelmodule"
             ),
             Entry(_("Schedules"), "schedule", "admin:django_q_schedule_changelist", "django_q.view_schedule"),
+            Entry(_("Alerts"), "notifications", "admin:collector_alerts", "collector_admin.view_alert"),
             Entry(
-                _("Alerts"),
-                "notifications",
-                "admin:collector_admin_alert_changelist",
-                "collector_admin.view_alert",
+                _("Silences"),
+                "notifications_off",
+                "admin:collector_admin_alertsilence_changelist",
+                "collector_admin.view_alertsilence",
+            ),
+            Entry(
+                _("Notices"),
+                "outgoing_mail",
+                "admin:collector_admin_alertnotice_changelist",
+                "collector_admin.view_alertnotice",
             ),
             Entry(
                 _("Alert history"),
@@ -76,11 +83,26 @@ SECTIONS = (
         ),
     ),
     Section(
-        _("Background tasks"),
+        _("Diagnostics"),
         (
-            Entry(_("Done"), "task_alt", "admin:django_q_success_changelist", "django_q.view_success"),
-            Entry(_("Failed"), "error", "admin:django_q_failure_changelist", "django_q.view_failure"),
-            Entry(_("Queued"), "queue", "admin:django_q_ormq_changelist", "django_q.view_ormq"),
+            Entry(
+                _("Workers and messages"),
+                "monitor_heart",
+                "admin:collector_diagnostics",
+                "mengla.view_collection",
+            ),
+            Entry(
+                _("Messages that succeeded"),
+                "task_alt",
+                "admin:django_q_success_changelist",
+                "django_q.view_success",
+            ),
+            Entry(
+                _("Messages that failed"),
+                "error",
+                "admin:django_q_failure_changelist",
+                "django_q.view_failure",
+            ),
         ),
     ),
     Section(

@@ -37,6 +37,10 @@ _PATH = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _TAKEN_PATHS = frozenset({"api", "health", "i18n", "metrics", "ready", "static"})  # see config/urls.py
 _HEADER_VALUE = re.compile(r"[!-~]+")
 _DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
+# A comma inside an address belongs to it.
+_BEFORE_SCHEME = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9]*://)")
+_SERVICE_URL = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}://\S+")
+_MAX_SERVICE_URLS = 20
 _MAX_PORT = 65_535
 _MAX_KEY_LENGTH = 4096
 
@@ -129,6 +133,17 @@ def http_url(raw: str) -> str:
             "fragment or user name"
         )
     return raw.rstrip("/")
+
+
+def service_urls(raw: str) -> str:
+    """Addresses of notification services, separated by spaces or commas; a system check looks into each."""
+    addresses = [one for one in _BEFORE_SCHEME.split(raw.strip(" ,")) if one]
+    if not 0 < len(addresses) <= _MAX_SERVICE_URLS or not all(map(_SERVICE_URL.fullmatch, addresses)):
+        raise ValueError(
+            f"must be 1 to {_MAX_SERVICE_URLS} addresses such as slack://..., separated by spaces; special "
+            "characters in them must be percent-encoded, such as %20 for a space"
+        )
+    return " ".join(dict.fromkeys(addresses))
 
 
 def mongo_uri(raw: str) -> str:

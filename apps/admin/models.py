@@ -123,22 +123,39 @@ class AlertEvent(models.Model):
 
 
 class AlertNotice(models.Model):
-    """An event for the webhook. Its key is the key of the event. Kept for a day, delivered or not."""
+    """An event for one channel: the signed webhook, or an address of ALERT_URLS. Kept for a day.
+
+    ``error`` says why the last attempt failed, at ``failed_at``. The key follows from those of the event and
+    the channel.
+    """
 
     id = ObjectIdAutoField(primary_key=True)
     event = models.JSONField(_("event"))
+    # What the admin shows of the event, which it cannot read itself: it holds an instant.
+    kind = models.CharField(_("event"), max_length=16, blank=True)
+    rule = models.CharField(_("rule"), max_length=40, blank=True)
+    action = models.CharField(_("data set"), max_length=32, blank=True)
+    channel = models.CharField(_("channel"), max_length=64, default="webhook")
     attempts = models.IntegerField(_("attempts"), default=0)
     not_before = models.DateTimeField(_("not before"))
     created_at = models.DateTimeField(_("created at"))
     delivered_at = models.DateTimeField(_("delivered at"), null=True)
+    given_up_at = models.DateTimeField(_("given up at"), null=True)
+    failed_at = models.DateTimeField(_("failed at"), null=True)
+    error = models.CharField(_("problem"), max_length=500, blank=True)
+    error_parts = models.JSONField(null=True)
 
     class Meta:
-        db_table = "alert_notices"
+        # Processes of the former release post everything in ``alert_notices`` to the webhook.
+        db_table = "alert_deliveries"
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
         indexes = [
             models.Index(fields=["created_at", "id"], name="alert_notice_oldest"),
-            models.Index(fields=["delivered_at", "created_at", "id"], name="alert_notice_waiting"),
+            models.Index(
+                fields=["channel", "delivered_at", "given_up_at", "created_at", "id"],
+                name="alert_notice_of_channel",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -34,7 +34,10 @@ urlpatterns: list[URLPattern] = [
     path("alerts", AlertViewSet.as_view({"get": "list"}), name="alerts"),
     path("alerts/history", AlertViewSet.as_view({"get": "history"}), name="alerts-history"),
     path("alerts/check", AlertViewSet.as_view({"post": "check"}), name="alerts-check"),
+    path("alerts/rules", AlertViewSet.as_view({"get": "rules"}), name="alerts-rules"),
     path("alerts/silence", AlertViewSet.as_view({"post": "silence"}), name="alerts-silence"),
+    path("alerts/silence/end", AlertViewSet.as_view({"post": "end_silence"}), name="alerts-silence-end"),
+    path("alerts/test", AlertViewSet.as_view({"post": "test"}), name="alerts-test"),
     path("data/purge", DataViewSet.as_view({"post": "purge"}), name="data-purge"),
     path("duplicates/remove", DataViewSet.as_view({"post": "remove_duplicates"}), name="duplicates-remove"),
 ]

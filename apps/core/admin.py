@@ -26,6 +26,7 @@ from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
 
+# OrmQ is django-q2's queue in MongoDB, which stays empty, because the broker is Redis: it gets no page.
 for _model in (Success, Failure, Schedule, OrmQ):
     if admin.site.is_registered(_model):  # some are registered in certain configurations only
         admin.site.unregister(_model)
@@ -72,15 +73,6 @@ class SuccessAdmin(_TaskAdmin):
 @admin.register(Failure)
 class FailureAdmin(_TaskAdmin):
     """Messages whose function failed."""
-
-
-@admin.register(OrmQ)
-class QueueAdmin(LargeReadOnlyAdmin[Model]):
-    """django-q2's queue in MongoDB; it stays empty, because the broker is Redis."""
-
-    list_display = ("id", "key", "name", "func", "lock")
-    fields = ("key", "name", "func", "lock")
-    ordering = ("-id",)
 
 
 if TYPE_CHECKING:

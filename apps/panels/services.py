@@ -116,8 +116,15 @@ def count_task(task_id: str) -> int | None:
 
     :raises UnknownTask: when there is no such task.
     """
-    task = find_task(task_id)
-    return task.plan(market_clock.today()).count() if task.is_large else None
+    return count_at_most(task_id) if find_task(task_id).is_large else None
+
+
+def count_at_most(task_id: str) -> int:
+    """Return how many collections a task queues if nothing of it is up to date.
+
+    :raises UnknownTask: when there is no such task.
+    """
+    return find_task(task_id).plan(market_clock.today()).count()
 
 
 def fill_gaps(*, order: Order, start: Period, end: Period, selection: Selection) -> Started:

@@ -21,7 +21,7 @@ class RunStatus(models.TextChoices):
 
 
 class Outcome(models.TextChoices):
-    """How a run ended, or that it has not: as its status, but failures in a completed run are told apart."""
+    """How a run ended, or that it has not: its status, but completed with failures is one of its own."""
 
     RUNNING = "running", _("Running")
     COMPLETED = "completed", _("Completed")

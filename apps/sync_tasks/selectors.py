@@ -38,6 +38,7 @@ __all__ = [
     "list_unsettled",
     "planning_of",
     "progress_of",
+    "run_of_firing",
     "running_among",
     "state_of",
     "waiting_of",
@@ -101,6 +102,14 @@ def last_run_of(task_id: str) -> Document | None:
     return collection_of(SyncTask).find_one(
         {"task_id": task_id}, _ROW, sort=[("started_at", DESCENDING), ("_id", DESCENDING)]
     )
+
+
+def run_of_firing(task_id: str, firing: str) -> str | None:
+    """Return the id of the run that a firing of a schedule has started, None if it has started none."""
+    # The unique index is partial: nulls are not in it. MongoDB uses it only for a filter on the type.
+    slot = {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": firing, "$type": "string"}}
+    found = collection_of(SyncTask).find_one(slot, {"_id": 1})
+    return str(found["_id"]) if found else None
 
 
 def list_runs(
@@ -171,6 +180,11 @@ def list_today(today: date) -> list[Document]:
         .sort([("started_at", DESCENDING), ("_id", DESCENDING)])
         .limit(MAX_LISTED_TODAY)
     )
+
+
+def rows_of(run_id: str) -> list[SyncTask]:
+    """Return the row of a run for the admin's history; an empty list when there is no such run."""
+    return list(SyncTask.objects.filter(pk=run_id)) if run_id else []
 
 
 def count_ended() -> int:

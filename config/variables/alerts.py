@@ -27,6 +27,16 @@ class AlertVariables:
         ),
         is_secret=True,
     )
+    ALERT_URLS: str = variable(
+        parsers.service_urls,
+        default="",
+        example="(addresses such as slack://TokenA/TokenB/TokenC/%23ops)",
+        help=(
+            "Where notices of alerts go besides ALERT_WEBHOOK_URL: addresses of apprise (mail, Slack, "
+            "Feishu, DingTalk, WeCom, Telegram and others), separated by spaces."
+        ),
+        is_secret=True,
+    )
     ALERT_COOLDOWN_MINUTES: int = variable(
         parsers.integer(minimum=0, maximum=10_080),
         default=30,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
+from django.db.migrations.loader import MigrationLoader
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -178,6 +179,17 @@ def test_every_link_of_the_sidebar_and_the_dashboard_may_be_followed(
     assert len(links) > 4
     refused = {link for link in links if client.get(link.replace("&amp;", "&")).status_code != 200}
     assert refused == set()
+
+
+def test_the_groups_know_every_model() -> None:
+    """A model that a later migration adds needs a migration for the groups, too."""
+    known = MigrationLoader(None).project_state(("collector_admin", "0007_roles")).models
+    ours = {
+        (model._meta.app_label, model._meta.model_name)
+        for label in (*MIGRATION._PRODUCT, *MIGRATION._ACCESS)
+        for model in apps.get_app_config(label).get_models()
+    }
+    assert ours - set(known) == set()
 
 
 def test_groups_are_created_once_and_then_belong_to_the_operators(roles: None) -> None:

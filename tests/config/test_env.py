@@ -196,8 +196,8 @@ def test_white_space_around_a_value_is_dropped() -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
-    in_headers = {"COLLECT_SERVICE_API_KEY": "key", "METRICS_TOKEN": "token"}
-    value = {**REQUIRED, **in_headers}.get(name, f"{name} from a file, and long enough")
+    special = {"COLLECT_SERVICE_API_KEY": "key", "METRICS_TOKEN": "token", "ALERT_URLS": "slack://a/b/c"}
+    value = {**REQUIRED, **special}.get(name, f"{name} from a file, and long enough")
     file = tmp_path / "secret"
     file.write_text(f"\ufeff{value}\n")
     given = {key: text for key, text in REQUIRED.items() if key != name}

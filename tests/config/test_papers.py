@@ -112,6 +112,10 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
         ["00:00", "23:59"],
         ["24:00", "5:00", "05:60", "05:00:00", "0500", "", "０５:00"],
     ),
+    "service addresses": (
+        ["slack://a/b/c", "json://a mailto://b?to=c,d", "json://a,form://b"],
+        ["slack", "", "://a", "json://a b", ",", " ".join(f"json://{one}" for one in range(21))],
+    ),
     "cron expression": (["0 2 * * *"], ["0 2 * *", "@daily"]),
     "1 to 63 letters, digits, `_`, `-`": (["a_b-1", "a" * 63], ["", "a" * 64, "a.b"]),
     "1 to 4096 ASCII characters, no spaces": (["a", "a" * 4096], ["", "a" * 4097, "a b", "é"]),

@@ -36,7 +36,7 @@ EVERYWHERE = {"true", "false", "null", "data", "message", "detail", "success", "
 # Names on the page that are no fields: headers, names of other programs, values without an enumeration, the
 # fields of the parts of health; and DELETE has no body in OpenAPI 3.0.
 ELSEWHERE: dict[str, set[str]] = {
-    "Alerts": {"source"},
+    "Alerts": {"source", "url", "evidence_url", "webhook"},
     "Figures": {
         *WaitingCode,
         *CollectionError.values,

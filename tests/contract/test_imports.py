@@ -56,7 +56,7 @@ SERVER_MODULES = frozenset(
 HTTP_CLIENTS = (
     "apps/mengla/upstream/client.py",
     "apps/mengla/monitoring/diagnose_checks.py",
-    "apps/admin/alerts/notifiers.py",
+    "apps/admin/alerts/channels/webhook.py",
 )
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (

@@ -15,6 +15,7 @@ from tests.programs import ROOT
 # What stays for as long as the process lives, each by its module and name, and why.
 KEPT = {
     "apps.admin.alerts.words.MESSAGES": "a process that has just started registers the same",
+    "apps.admin.alerts.words.PROBLEMS": "a process that has just started registers the same",
     "apps.admin.alerts.words.REASONS": "a process that has just started registers the same",
     "apps.core.admin_base.theme_lists._checkbox": "follows from its argument alone",
     "apps.core.admin_base.theme_lists.rendered": "follows from its arguments alone",
@@ -144,7 +145,7 @@ def test_each_way_of_naming_it_is_found(line: str) -> None:
         "def _own(): return _own()",
     ],
 )
-def test_what_is_nobodys_secret_is_not(line: str) -> None:
+def test_what_is_no_secret_is_not(line: str) -> None:
     assert list(hidden_names(f"import pymongo\nfrom apps.core import cache\n{line}")) == []
 
 

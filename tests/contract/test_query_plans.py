@@ -66,7 +66,8 @@ _SHAPE = ("find", "filter", "q", "query", "pipeline", "sort", "hint", "projectio
 # MongoDB collections that stay small: a scan is a good plan.
 SMALL = {
     "alerts": "one document for each rule and data set",
-    "alert_silences": "one for each rule",
+    "alert_notices": "what processes of the former release have left",
+    "alert_silences": "one for each rule and data set",
     "alert_events": "capped, and read from its end in its natural order",
     "categories_category": "the category tree, which is read as a whole",
     "core_declared_schedules": "one for each schedule of the product",
@@ -177,7 +178,7 @@ def _many_documents(sample_tree: Any) -> None:
         AlertNotice,
         (
             {"_id": ObjectId(), "event": {}, "attempts": 1, "not_before": now, "created_at": now}
-            | {"delivered_at": now}
+            | {"channel": "webhook", "delivered_at": now, "given_up_at": None}
             for _ in range(COUNT)
         ),
     )
@@ -228,7 +229,13 @@ class TestPlans:
     def test_pages(self, site: Client, check: Callable[..., None]) -> None:
         chief = User.objects.get(username="chief")
         collection_of(LogEntry).update_many({}, {"$set": {"user_id": chief.pk}}, hint="_id_")
-        for path in ("", "live/", "coverage/", "data/", "run-task/"):
+        store(trend("202501", "202506"))
+        cell = "&category=1001&granularity=month&period=202505"
+        for path in (
+            *("", "live/", "data/", "run-task/"),
+            *("coverage/", "coverage/live/", "coverage/?action=hot", "coverage/?action=industryTrendRange"),
+            *(f"coverage/cell/?action=hot{cell}", f"coverage/cell/?action=industryTrendRange{cell}"),
+        ):
             assert site.get(f"/admin/{path}").status_code in (200, 302), path
         for model in django_admin.site._registry:
             if model._meta.db_table in SMALL:

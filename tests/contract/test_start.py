@@ -22,6 +22,7 @@ NOT_IN_WEB = {
     "apps.mengla.former.reference_import": "the import from the former program",
     "apps.mengla.management": "the commands",
     "apps.mengla.simulator": "its own command",
+    "apprise": "notices of alerts, and the check of ALERT_URLS",
     "babel": "nobody: dates and numbers are written by Django",
     "click": "granian's and httpx's command lines",
     "cryptography": "jwt, for algorithms that our tokens do not use",
@@ -32,7 +33,7 @@ NOT_IN_WEB = {
     "openpyxl": "a download of XLSX",
     "pandas": "nobody: figures are built as bytes",
     "pytest": "the tests",
-    "requests": "django-q2 and drf-spectacular, for what we do not use",
+    "requests": "apprise, and djangorestframework for what we do not use",
     "rich": "the commands, and structlog for logs in colours",
     "sqlite3": "the databases that Django supports besides ours",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.conf import settings
@@ -30,6 +30,14 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """A page that shows what a rule is about; ``path`` begins below the path of the admin."""
+
+    label: str | Promise
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """One rule.
 
@@ -40,6 +48,7 @@ class Definition:
     watches: str | Promise
     unit: Unit
     read_threshold: Callable[[], float]
+    evidence: tuple[Evidence, ...]  # the best page first
     setting: str = ""
     is_below: bool = False
     is_by_action: bool = False  # each data set has an alert of its own
@@ -49,13 +58,33 @@ class Definition:
         """The threshold of this process's settings."""
         return float(self.read_threshold())
 
+    def evidence_of(self, action: str = "") -> tuple[Evidence, ...]:
+        """Return the pages with the evidence, those of one data set if it is given."""
+        if not action:
+            return self.evidence
+        by_action = f"&action={action}"
+        return tuple(
+            replace(one, path=one.path + by_action) if "?" in one.path else one for one in self.evidence
+        )
+
 
 def _of_setting(
-    name: str, watches: str | Promise, unit: Unit, *, is_below: bool = False, is_by_action: bool = False
+    name: str,
+    watches: str | Promise,
+    unit: Unit,
+    *evidence: Evidence,
+    is_below: bool = False,
+    is_by_action: bool = False,
 ) -> Definition:
-    return Definition(
-        watches, unit, lambda: getattr(settings, name), name, is_below=is_below, is_by_action=is_by_action
-    )
+    return Definition(watches, unit, lambda: getattr(settings, name), evidence, name, is_below, is_by_action)
+
+
+def _collections(label: Promise, status: str) -> Evidence:
+    return Evidence(label, f"mengla/collection/?status={status}")
+
+
+_DASHBOARD = Evidence(_("Dashboard"), "")
+_FAILED_COLLECTIONS = _collections(_("Failed collections"), "FAILED")
 
 
 DEFINITIONS = {
@@ -63,35 +92,45 @@ DEFINITIONS = {
         "ALERT_SUCCESS_RATE_WARNING",
         _("The share of collections that got an answer recently. Empty answers count as answers."),
         Unit.SHARE,
+        _FAILED_COLLECTIONS,
+        _DASHBOARD,
         is_below=True,
     ),
     AlertRule.CRITICAL_SUCCESS_RATE: _of_setting(
         "ALERT_SUCCESS_RATE_CRITICAL",
         _("The same share, with the threshold at which most data is at risk."),
         Unit.SHARE,
+        _FAILED_COLLECTIONS,
+        _DASHBOARD,
         is_below=True,
     ),
     AlertRule.HIGH_LATENCY: _of_setting(
         "ALERT_LATENCY_SECONDS",
         _("The average time from a request to the collection service until its answer."),
         Unit.SECONDS,
+        _DASHBOARD,
+        _collections(_("Collections in flight"), "DISPATCHED"),
     ),
     AlertRule.LOW_CACHE_HIT_RATE: _of_setting(
         "ALERT_CACHE_HIT_RATE",
         _("The share of recent reads that were served from the caches or the database."),
         Unit.SHARE,
+        _DASHBOARD,
         is_below=True,
     ),
     AlertRule.EMPTY_STREAK: _of_setting(
         "ALERT_EMPTY_STREAK",
         _("How many of the latest answers in a row had no figures."),
         Unit.COUNT,
+        _collections(_("Empty collections"), "EMPTY"),
         is_by_action=True,
     ),
     AlertRule.QUEUE_STUCK: _of_setting(
         "ALERT_QUEUE_STUCK_MINUTES",
         _("How long the oldest collection has been waiting. A long backfill counts only if nothing moves."),
         Unit.MINUTES,
+        _collections(_("Waiting collections"), "PENDING"),
+        _DASHBOARD,
     ),
     AlertRule.BREAKER_OPEN: _of_setting(
         "CB_FAILURE_THRESHOLD",
@@ -100,16 +139,20 @@ DEFINITIONS = {
             "key, the circuit breaker opens and nothing is collected."
         ),
         Unit.COUNT,
+        _DASHBOARD,
+        _FAILED_COLLECTIONS,
     ),
     AlertRule.WORKER_SILENT: _of_setting(
         "ALERT_WORKER_SILENT_SECONDS",
         _("How long ago a worker last reported. Without workers nothing is collected."),
         Unit.SECONDS,
+        _DASHBOARD,
     ),
     AlertRule.WRONG_SIGNATURES: Definition(
         _("Webhooks of our own requests that had a wrong signature, since the last valid one."),
         Unit.COUNT,
         lambda: SUSPICIOUS_COUNT,
+        (_collections(_("Collections in flight"), "DISPATCHED"), _DASHBOARD),
     ),
 }
 

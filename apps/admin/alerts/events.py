@@ -1,4 +1,4 @@
-"""Moves the pending events of alerts to the history, the log and the outbox of the webhook."""
+"""Moves the pending events of alerts to the history, the log and the outbox."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from django.conf import settings
 from pymongo.errors import DuplicateKeyError
 
+from apps.admin.alerts import outbox
 from apps.admin.choices import AlertEventKind
-from apps.admin.models import Alert, AlertEvent, AlertNotice
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.admin.models import Alert, AlertEvent
+from apps.core.storage.mongo import collection_of
 
 logger = structlog.get_logger("collector.alerts")
 
@@ -19,7 +19,9 @@ _HISTORY_FIELDS = (
     *("_id", "kind", "rule", "action", "severity", "message", "message_parts", "value", "threshold", "at"),
     "is_silenced",
 )
-_OUTBOX_FIELDS = ("kind", "rule", "action", "severity", "message", "value", "threshold", "at")
+_OUTBOX_FIELDS = (
+    *("kind", "rule", "action", "severity", "message", "message_parts", "value", "threshold", "at"),
+)
 Document = dict[str, Any]
 
 
@@ -33,9 +35,9 @@ def hand_over_events() -> int:
     for alert in alerts.find({"pending_events.0": {"$exists": True}}, {"pending_events": 1}):
         for event in alert["pending_events"]:
             if not event["is_in_history"]:
-                _insert_once(AlertEvent, {name: event.get(name) for name in _HISTORY_FIELDS})
-            if event["is_told"] and settings.ALERT_WEBHOOK_URL:
-                _insert_once(AlertNotice, _notice_of(event))
+                _insert_once({name: event.get(name) for name in _HISTORY_FIELDS})
+            if event["is_told"]:
+                outbox.enqueue({name: event.get(name) for name in _OUTBOX_FIELDS}, event["_id"])
             removed = alerts.update_one(
                 {"_id": alert["_id"], "pending_events._id": event["_id"]},
                 {"$pull": {"pending_events": {"_id": event["_id"]}}},
@@ -46,27 +48,16 @@ def hand_over_events() -> int:
     return finished
 
 
-def list_history(*, limit: int) -> list[Document]:
-    """Return the newest events, the newest first."""
+def list_history(*, limit: int, rule: str = "", action: str = "") -> list[Document]:
+    """Return the newest events, the newest first; those of one rule or of one of its data sets if given."""
+    wanted = {name: value for name, value in (("rule", rule), ("action", action)) if value}
     # The natural order of a capped MongoDB collection is the order of the inserts.
-    return list(collection_of(AlertEvent).find().sort("$natural", -1).limit(limit))
+    return list(collection_of(AlertEvent).find(wanted).sort("$natural", -1).limit(limit))
 
 
-def _notice_of(event: Mapping[str, Any]) -> Document:
-    now = utc_now()
-    return {
-        "_id": event["_id"],
-        "event": {name: event[name] for name in _OUTBOX_FIELDS},
-        "attempts": 0,
-        "not_before": now,
-        "created_at": now,
-        "delivered_at": None,
-    }
-
-
-def _insert_once(model: type[AlertEvent | AlertNotice], document: Document) -> None:
+def _insert_once(event: Document) -> None:
     try:
-        collection_of(model).insert_one(document)
+        collection_of(AlertEvent).insert_one(event)
     except DuplicateKeyError:
         return  # an earlier call has inserted it
 

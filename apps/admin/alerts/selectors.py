@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from apps.admin.alerts import readings
+from pymongo import ASCENDING, DESCENDING
+
+from apps.admin.alerts import outbox, readings
 from apps.admin.alerts.catalogue import DEFINITIONS, keys_of, parse_key
+from apps.admin.alerts.channels.configured import list_channels
 from apps.admin.alerts.rules import Verdict
 from apps.admin.alerts.silences import active_silences, silence_of
 from apps.admin.alerts.words import NOT_EVALUATED, REASONS
 from apps.admin.choices import SEVERITIES, AlertRule, AlertStatus, RuleState
-from apps.admin.models import Alert
-from apps.core.storage.mongo import collection_of, utc_now
+from apps.admin.models import Alert, AlertNotice
+from apps.core.storage.mongo import collection_of, count_each, utc_now
 
 Document = dict[str, Any]
+_EVER = datetime(1970, 1, 1)
+_FAILURE = {"failed_at": 1, "error": 1, "error_parts": 1}
 _NEVER_FIRED: Mapping[str, Any] = {
     "action": "",
     "is_firing": False,
@@ -68,6 +73,52 @@ def find_rule(key: str) -> Document | None:
         return next(row for row in list_rules() if row["key"] == key)
     silence = silence_of(active_silences(utc_now()), rule.value, "")
     return _rule(key, None, None, silence)
+
+
+def evaluated_at() -> datetime | None:
+    """Return when the rules were last evaluated, UTC without zone; None for never."""
+    return readings.read().evaluated_at
+
+
+def channel_states() -> list[Document]:
+    """Return every channel with the notices of the last day that it has delivered, not yet or not at all.
+
+    Also those that are no longer configured, while they have notices. ``error`` is the problem of the last
+    attempt that failed, if nothing was delivered since.
+    """
+    labels: dict[str, str | None] = {channel.id: channel.label for channel in list_channels()}
+    former = sorted(set(collection_of(AlertNotice).distinct("channel")) - set(labels))
+    return [_channel_state(name, label) for name, label in (labels | dict.fromkeys(former)).items()]
+
+
+def _channel_state(name: str, label: str | None) -> Document:
+    notices = collection_of(AlertNotice)
+    waiting = {"channel": name, **outbox.WAITING}
+    delivered = {"channel": name, "delivered_at": {"$gt": _EVER}}
+    given_up = {"channel": name, "delivered_at": None, "given_up_at": {"$gt": _EVER}}
+    counts = count_each(notices, [delivered, waiting, given_up])
+    last = notices.find_one(delivered, {"delivered_at": 1}, sort=[("delivered_at", DESCENDING)])
+    delivered_at = last["delivered_at"] if last else None
+    # Of those that wait, the oldest one has been tried.
+    failures = [
+        notices.find_one(waiting, _FAILURE, sort=[("created_at", ASCENDING)]),
+        notices.find_one(given_up, _FAILURE, sort=[("given_up_at", DESCENDING)]),
+    ]
+    failed = [
+        one
+        for one in failures
+        if one and one["failed_at"] and (delivered_at is None or one["failed_at"] > delivered_at)
+    ]
+    failure = max(failed, key=lambda one: one["failed_at"], default={"error": "", "error_parts": None})
+    return {
+        "channel": name,
+        "label": label or name,
+        "is_configured": label is not None,
+        **dict(zip(("delivered", "waiting", "given_up"), counts, strict=True)),
+        "last_delivered_at": delivered_at,
+        "error": failure["error"],
+        "error_parts": failure["error_parts"],
+    }
 
 
 def _names(key: str) -> tuple[str, str]:

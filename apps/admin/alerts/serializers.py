@@ -6,9 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.admin.alerts.catalogue import Unit
 from apps.admin.alerts.silences import MAX_MINUTES, MAX_REASON
-from apps.admin.alerts.words import MESSAGES
-from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
+from apps.admin.alerts.words import MESSAGES, PROBLEMS, REASONS
+from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, RuleState, Severity
 from apps.core.api.serializers import (
     ExactSerializer,
     QuerySerializer,
@@ -31,6 +32,28 @@ class MessageField(serializers.CharField):
     def to_representation(self, value: Any) -> str:
         """Return the text of the stored message."""
         return MESSAGES.shown(value)
+
+
+class ReasonField(serializers.CharField):
+    """Why a rule could not be judged, in the reader's language."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"source": "*"} | kwargs)
+
+    def to_representation(self, value: Any) -> str:
+        """Return the text of the stored reason."""
+        return REASONS.shown(value)
+
+
+class ProblemField(serializers.CharField):
+    """Why a notice was not delivered, in the reader's language."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"source": "*"} | kwargs)
+
+    def to_representation(self, value: Any) -> str:
+        """Return the text of the stored problem."""
+        return PROBLEMS.shown(value)
 
 
 class AlertSerializer(serializers.Serializer[Any]):
@@ -56,6 +79,64 @@ class AlertsSerializer(serializers.Serializer[Any]):
 
     alerts = AlertSerializer(many=True)
     checked_at = UtcDateTimeField(allow_null=True)
+
+
+class RuleSerializer(serializers.Serializer[Any]):
+    """One rule with what its last evaluation found; rules with alerts by data set have one for each."""
+
+    key = serializers.CharField(help_text="The rule, or rule:action for one data set.")
+    rule = serializers.ChoiceField(choices=AlertRule.choices)
+    action = serializers.CharField(help_text="Set for rules that are evaluated by action; otherwise empty.")
+    severity = serializers.ChoiceField(choices=Severity.choices)
+    watches = serializers.CharField(help_text="What the rule watches, in words.")
+    state = serializers.ChoiceField(choices=RuleState.choices)
+    unit = serializers.ChoiceField(choices=[unit.value for unit in Unit])
+    value = serializers.FloatField(allow_null=True)
+    threshold = serializers.FloatField()
+    setting = serializers.CharField(help_text="The variable of the threshold; empty if it is fixed.")
+    reason = ReasonField(help_text="Why the last evaluation could not judge the rule; empty if it could.")
+    message = MessageField()
+    firing_since = UtcDateTimeField(allow_null=True)
+    last_fired_at = UtcDateTimeField(allow_null=True)
+    resolved_at = UtcDateTimeField(allow_null=True)
+    silenced_until = UtcDateTimeField(allow_null=True)
+    silenced_by = serializers.CharField(allow_null=True)
+    silence_reason = serializers.CharField()
+
+
+class ChannelSerializer(serializers.Serializer[Any]):
+    """One channel with what became of its notices of the last day."""
+
+    channel = serializers.CharField(help_text="webhook, or the scheme and a fingerprint of an address.")
+    is_configured = serializers.BooleanField()
+    delivered = serializers.IntegerField()
+    waiting = serializers.IntegerField()
+    given_up = serializers.IntegerField()
+    last_delivered_at = UtcDateTimeField(allow_null=True)
+    problem = ProblemField(help_text="Of the last attempt that failed; empty if the channel works.")
+
+
+class RulesSerializer(serializers.Serializer[Any]):
+    """All rules, when they were evaluated last, and the channels."""
+
+    rules = RuleSerializer(many=True)
+    evaluated_at = UtcDateTimeField(allow_null=True)
+    channels = ChannelSerializer(many=True)
+
+
+class ChannelResultSerializer(serializers.Serializer[Any]):
+    """What became of a test notice on one channel."""
+
+    channel = serializers.CharField()
+    is_delivered = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Why it was not delivered; empty if it was.")
+    seconds = serializers.FloatField()
+
+
+class AlertTestSerializer(serializers.Serializer[Any]):
+    """The results of a test notice."""
+
+    channels = ChannelResultSerializer(many=True)
 
 
 class AlertCheckSerializer(AlertsSerializer):
@@ -106,6 +187,14 @@ class EndSilenceBodySerializer(ExactSerializer):
 
     rule_name = serializers.ChoiceField(choices=AlertRule.choices)
     action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
+
+
+class EndedSilenceSerializer(serializers.Serializer[Any]):
+    """A rule that is no longer silenced."""
+
+    rule_name = serializers.ChoiceField(choices=AlertRule.choices)
+    action = serializers.CharField()
+    was_silenced = serializers.BooleanField()
 
 
 class SilenceSerializer(serializers.Serializer[Any]):

@@ -10,18 +10,22 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.alerts import evaluation
+from apps.admin.alerts import evaluation, silences
 from apps.admin.alerts.events import list_history
-from apps.admin.alerts.selectors import list_alerts
+from apps.admin.alerts.selectors import channel_states, evaluated_at, list_alerts, list_rules
 from apps.admin.alerts.serializers import (
     AlertCheckSerializer,
     AlertHistorySerializer,
     AlertsSerializer,
+    AlertTestSerializer,
+    EndedSilenceSerializer,
+    EndSilenceBodySerializer,
     HistoryQuerySerializer,
+    RulesSerializer,
     SilenceBodySerializer,
     SilenceSerializer,
 )
-from apps.admin.alerts.silences import silence_rule
+from apps.admin.alerts.trial import send_test
 from apps.admin.choices import AlertRule
 from apps.admin.permissions import TO_SILENCE
 from apps.auth.permissions import IsAdmin, Needs
@@ -33,10 +37,16 @@ class AlertViewSet(ViewSet):
     """The alerts, their history and their silences."""
 
     permission_classes = (IsAdmin,)
-    inputs: ClassVar = {"history": HistoryQuerySerializer, "silence": SilenceBodySerializer}
+    inputs: ClassVar = {
+        "history": HistoryQuerySerializer,
+        "silence": SilenceBodySerializer,
+        "end_silence": EndSilenceBodySerializer,
+    }
     changes: ClassVar = {
         "check": Needs(),  # the schedule does the same every minute, and the caller cannot choose the result
         "silence": TO_SILENCE,
+        "end_silence": TO_SILENCE,
+        "test": TO_SILENCE,
     }
 
     @extend_schema(
@@ -50,6 +60,18 @@ class AlertViewSet(ViewSet):
         with pymongo.timeout(settings.ALERTS_TIMEOUT_SECONDS):
             evaluation.check_if_late()
             return Response(AlertsSerializer(_current_state()).data)
+
+    @extend_schema(
+        operation_id="admin_alerts_rules",
+        summary="All rules and channels",
+        description="Lists every rule with what its last evaluation found. Evaluates nothing.",
+        responses=RulesSerializer,
+    )
+    def rules(self, request: Request) -> Response:
+        """List the rules."""
+        with pymongo.timeout(settings.ALERTS_TIMEOUT_SECONDS):
+            found = {"rules": list_rules(), "evaluated_at": evaluated_at(), "channels": channel_states()}
+            return Response(RulesSerializer(found).data)
 
     @extend_schema(
         operation_id="admin_alerts_history",
@@ -90,9 +112,35 @@ class AlertViewSet(ViewSet):
         rule, silenced_by = AlertRule(body.validated_data["rule_name"]), request.user.get_username()
         about = {name: body.validated_data[name] for name in ("action", "reason")}
         minutes = body.validated_data["duration_minutes"]
-        until = silence_rule(rule, minutes=minutes, silenced_by=silenced_by, **about)
+        until = silences.silence_rule(rule, minutes=minutes, silenced_by=silenced_by, **about)
         silence = {"rule_name": rule.value, "silenced_until": until, "silenced_by": silenced_by, **about}
         return Response(SilenceSerializer(silence).data)
+
+    @extend_schema(
+        operation_id="admin_alerts_end_silence",
+        summary="End a silence",
+        request=EndSilenceBodySerializer,
+        responses={200: EndedSilenceSerializer},
+    )
+    def end_silence(self, request: Request) -> Response:
+        """End a silence."""
+        body = self.valid_input(request).validated_data
+        rule, action = AlertRule(body["rule_name"]), body["action"]
+        was_silenced = silences.end_silence(rule, action=action, ended_by=request.user.get_username())
+        ended = {"rule_name": rule.value, "action": action, "was_silenced": was_silenced}
+        return Response(EndedSilenceSerializer(ended).data)
+
+    @extend_schema(
+        operation_id="admin_alerts_test",
+        summary="Send a test notice",
+        description="Sends it to every channel and waits for the results, for 11 s at most.",
+        request=None,
+        responses={200: AlertTestSerializer},
+    )
+    def test(self, request: Request) -> Response:
+        """Send a test notice."""
+        results = send_test(sent_by=request.user.get_username())
+        return Response(AlertTestSerializer({"channels": results}).data)
 
 
 def _current_state() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from apps.mengla.choices import CollectionError
 
 MESSAGES = Messages("message")
 REASONS = Messages("reason")  # why a rule could not be judged
+PROBLEMS = Messages("error")  # why a notice was not delivered
 ANSWERED = MESSAGES.register(
     "answered",
     gettext_noop("%(answered)d of %(total)d collections of the last %(minutes)d min got an answer."),
@@ -88,6 +89,9 @@ SIGNED_WRONGLY = MESSAGES.register(
         "%(count)d webhooks of our executions had a wrong signature. "
         "WEBHOOK_SECRET probably differs from the collection service's."
     ),
+)
+TEST_SENT = MESSAGES.register(
+    "test_sent", gettext_noop("This is a test by %(user)s. Nothing is wrong, and nothing has to be done.")
 )
 # Of a single object.
 ANSWERED_ONE = MESSAGES.register(
@@ -169,3 +173,11 @@ NOT_EVALUATED = REASONS.register("not_evaluated", gettext_noop("The rule has not
 EVALUATION_FAILED = REASONS.register(
     "evaluation_failed", gettext_noop("The evaluation failed; the log of the process says why.")
 )
+# Why a notice was not delivered.
+STATUS = PROBLEMS.register("status", gettext_noop("The receiver responded with the HTTP status %(status)d."))
+LATE = PROBLEMS.register("late", gettext_noop("No response in time."))
+NO_CONNECTION = PROBLEMS.register("no_connection", gettext_noop("No connection (%(error)s)."))
+NOT_ACCEPTED = PROBLEMS.register("not_accepted", gettext_noop("The service did not accept the notice."))
+INVALID_ADDRESS = PROBLEMS.register("invalid_address", gettext_noop("The address is not valid."))
+TOO_OLD = PROBLEMS.register("too_old", gettext_noop("It could not be delivered for a day."))
+NOT_CONFIGURED = PROBLEMS.register("not_configured", gettext_noop("The channel is no longer configured."))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,6 +20,7 @@ from apps.core.time_texts import instant_text
 from apps.mengla.runs.collect import Order
 from apps.panels import selectors, services
 from apps.sync_tasks.choices import RunStatus, Trigger, outcome_of
+from apps.sync_tasks.selectors import rows_of
 
 _LOOK, _START = "sync_tasks.view_synctask", "sync_tasks.change_synctask"
 _STARTED = HISTORY.register("run_started", gettext_noop("Started manually."))
@@ -30,13 +30,17 @@ _STARTED = HISTORY.register("run_started", gettext_noop("Started manually."))
 def run_task_page(request: HttpRequest) -> HttpResponse:
     """List the tasks with their last runs; a POST starts the one it names and shows its run.
 
-    A large task is started only after it was confirmed.
+    A large task is started only after it was confirmed. A GET that names a task asks to confirm it.
     """
     if request.method == "POST":
         if not may(request, _START):
             raise PermissionDenied
         task_id = request.POST.get("task", "")
         return _confirmation(request, task_id) or _start(request, task_id)
+    if "task" in request.GET:
+        if not may(request, _START):
+            raise PermissionDenied
+        return _ask(request, request.GET["task"])
     context = {
         "tasks": shown_tasks(),
         "may_start": may(request, _START),
@@ -63,13 +67,32 @@ def _confirmation(request: HttpRequest, task_id: str) -> HttpResponse | None:
         "Run “%(name)s” now? This queues %(count)s collections.",
         count,
     )
+    return _question(request, task_id, [text % {"name": name, "count": f"{count:,}"}])
+
+
+def _ask(request: HttpRequest, task_id: str) -> HttpResponse:
+    """Return the page that asks to confirm any task, and says what it does."""
+    try:
+        task = selectors.find_task(task_id)
+    except NotFound as error:
+        raise Http404 from error
+    texts = [_("Run “%(name)s” now?") % {"name": task.name}, str(task.description)]
+    count = services.count_at_most(task_id)
+    text = ngettext(
+        "This queues up to %(count)s collection.", "This queues up to %(count)s collections.", count
+    )
+    return _question(request, task_id, [*texts, text % {"count": f"{count:,}"}])
+
+
+def _question(request: HttpRequest, task_id: str, texts: list[str]) -> HttpResponse:
     context = {
-        "texts": [text % {"name": name, "count": f"{count:,}"}],
+        "texts": texts,
         "hidden": [("task", task_id)],
+        "action": reverse("admin:collector_run_task"),
         "label": _("Run now"),
         "back": reverse("admin:collector_run_task"),
     }
-    return page(request, "confirmation.html", context, title=name)
+    return page(request, "confirmation.html", context, title=selectors.find_task(task_id).name)
 
 
 def _start(request: HttpRequest, task_id: str) -> HttpResponse:
@@ -80,7 +103,7 @@ def _start(request: HttpRequest, task_id: str) -> HttpResponse:
         messages.error(request, error.message)
         return HttpResponseRedirect(reverse("admin:collector_run_task"))
     told = _STARTED()
-    note_history(request, django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id), told)
+    note_history(request, rows_of(run_id), told)
     messages.success(request, HISTORY.translated(told))
     return HttpResponseRedirect(_address_of(run_id))
 

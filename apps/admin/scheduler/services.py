@@ -8,13 +8,18 @@ from typing import Any
 
 import redis
 import structlog
+from django.utils.translation import gettext, gettext_noop
 
 from apps.core.liveness.processes import Cluster, Heartbeat, list_clusters, list_heartbeats
 from apps.core.scheduling.schedules import StoredSchedule, list_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
+from apps.mengla.runs.collect import TASK_NAMES
 from apps.sync_tasks.selectors import last_run_of
 
 audit = structlog.get_logger("collector.audit")
+
+# The schedules that start no runs.
+_MAINTENANCE_NAMES = {"tick": gettext_noop("Maintenance"), "alert_check": gettext_noop("Alert check")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +49,28 @@ def read_scheduler() -> SchedulerView:
     pause = read_flag(SCHEDULER_PAUSED)
     return SchedulerView(
         pause=pause,
-        schedules=[
-            ScheduleView(
-                schedule,
-                is_paused=schedule.is_paused or (pause.is_set and schedule.obeys_pause),
-                last_run=last_run_of(schedule.name) if schedule.obeys_pause else None,
-            )
-            for schedule in list_schedules()
-        ],
+        schedules=view_schedules(pause),
         clusters=_clusters(),
         heartbeats=list_heartbeats(),
     )
+
+
+def view_schedules(pause: Flag) -> list[ScheduleView]:
+    """Return the schedules, each with its last run; ``pause`` is the switch that pauses all of them."""
+    return [
+        ScheduleView(
+            schedule,
+            is_paused=schedule.is_paused or (pause.is_set and schedule.obeys_pause),
+            last_run=last_run_of(schedule.name) if schedule.obeys_pause else None,
+        )
+        for schedule in list_schedules()
+    ]
+
+
+def title_of(name: str) -> str:
+    """Return the name of a schedule for people: that of the runs it starts, in the reader's language."""
+    title = TASK_NAMES.get(name) or _MAINTENANCE_NAMES.get(name)
+    return gettext(title) if title else name
 
 
 def pause_scheduler(*, paused_by: str) -> Flag:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
+from apps.admin.pages.dashboard.links import Links
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import Priority
 from apps.mengla.monitoring.figure_tables import Column, Kind
@@ -62,6 +63,27 @@ def priority_name(key: str) -> str:
 def status_name(key: str) -> str:
     """Return the name of the status of a sync task."""
     return str(RunStatus(key).label) if key in RunStatus.values else key
+
+
+@register.simple_tag
+def link_to(links: Links, where: str, label: Any, *keys: str, **query: Any) -> str:
+    """Write a label as a link to the list of what it counts; without one if the user may not see the list."""
+    address = links.to(where, *keys, **query)
+    return format_html('<a href="{}">{}</a>', address, label) if address else format_html("{}", label)
+
+
+@register.simple_tag
+def action_to(links: Links, where: str, label: str, about: str, *keys: str, **query: Any) -> str:
+    """Write a button that leads to the confirmation of an action; nothing if the user may not do it.
+
+    ``about`` names the row, for screen readers: the same label is in each of them.
+    """
+    address = links.to(where, *keys, **query)
+    if not address:
+        return ""
+    return format_html(
+        '<a class="cp-action" href="{}">{}<span class="cp-sr"> {}</span></a>', address, label, about
+    )
 
 
 @register.filter

@@ -18,6 +18,12 @@ def may_view(request: HttpRequest, permission: str) -> bool:
     return may(request, permission) or may(request, permission.replace(".view_", ".change_"))
 
 
+def may_on(request: HttpRequest, verb: str, model: str) -> bool:
+    """Whether the user may view or change (``verb``) the rows of a model, such as ``app.model``."""
+    app_label, _dot, model_name = model.partition(".")
+    return may_view(request, f"{app_label}.{verb}_{model_name}")
+
+
 def is_superuser(request: HttpRequest) -> bool:
     """Whether the user is an active superuser."""
     user = cast("User", request.user)

@@ -8,13 +8,17 @@ from typing import Any
 import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.utils.translation import gettext as _
-from rest_framework import exceptions
-from rest_framework.response import Response
-from rest_framework.views import exception_handler
 
 from apps.core.api.envelope import domain_error_body, error_body
 from apps.core.errors import DependencyUnavailable, DomainError, ErrorCode, PayloadTooLarge
 from apps.core.storage.outages import is_mongo_outage, is_redis_outage
+from apps.core.unwanted import unwanted
+
+# Both are installed for others; the framework would load them for what we do not use.
+with unwanted("requests", "markdown"):
+    from rest_framework import exceptions
+    from rest_framework.response import Response
+    from rest_framework.views import exception_handler
 
 logger = structlog.get_logger(__name__)
 

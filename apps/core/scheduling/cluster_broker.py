@@ -8,6 +8,8 @@ may run twice, which every task allows.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
@@ -114,3 +116,25 @@ def release_claims(cluster_id: str) -> int:
 
 def _claims_of(broker: RedisBroker, cluster_id: str) -> str:
     return f"{broker.list_key}:claimed:{cluster_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCounts:
+    """How many tasks no cluster has pulled yet, and how many the clusters have pulled that have not ended."""
+
+    waiting: int
+    claimed: int
+
+
+def count_tasks(cluster_ids: Iterable[str]) -> TaskCounts:
+    """Count the tasks in Redis; ``cluster_ids`` names the clusters.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    broker = RedisBroker()
+    pipeline = broker.connection.pipeline(transaction=False)
+    pipeline.llen(broker.list_key)
+    for cluster_id in cluster_ids:
+        pipeline.llen(_claims_of(broker, cluster_id))
+    waiting, *claimed = pipeline.execute()
+    return TaskCounts(waiting, sum(claimed))

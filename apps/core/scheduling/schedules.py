@@ -230,6 +230,12 @@ def next_run_of(cron: str, *, after: datetime) -> datetime:
     return following.astimezone(UTC).replace(tzinfo=None)
 
 
+def previous_run_of(cron: str, *, before: datetime) -> datetime:
+    """Return the last instant before ``before`` that the expression matches, in UTC without zone."""
+    last: datetime = croniter(cron, market_clock.local(before)).get_prev(datetime)
+    return last.astimezone(UTC).replace(tzinfo=None)
+
+
 def _find(name: str) -> StoredSchedule:
     found = next((schedule for schedule in list_schedules() if schedule.name == name), None)
     if found is None:

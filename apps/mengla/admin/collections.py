@@ -22,7 +22,15 @@ from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
 from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import RANGE_SIGN, duration_text, instant_text, seconds_between, stored_period_text
-from apps.mengla.admin.filters import ActionFilter, ErrorFilter, PriorityFilter, RunFilter, StatusFilter
+from apps.mengla.admin.filters import (
+    ActionFilter,
+    EndedFilter,
+    ErrorFilter,
+    PriorityFilter,
+    RunFilter,
+    StatusFilter,
+    hour_of,
+)
 from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import CollectionStatus
 from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
@@ -73,7 +81,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "requested_by",
         "created",
     )
-    list_filter = (RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter)
+    list_filter = (RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter, EndedFilter)
     search_fields = ("identity",)  # shows the search box; get_search_results does the search
     search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
@@ -126,6 +134,11 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         """Return the rows without the attempt tokens, which authorise answers, and the extra parameters."""
         unused = ("attempt_token", "past_tokens", "past_executions", "attempt_log", "extra")
         return super().get_queryset(request).defer(*unused)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the order of the ends if they are filtered by, so that an index has both."""
+        is_by_end = hour_of(request.GET.get(EndedFilter.parameter_name)) is not None
+        return ("-finished_at", "-id") if is_by_end else ("-id",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str

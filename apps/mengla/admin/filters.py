@@ -6,6 +6,7 @@ The choices are fixed: to list the values in use would read the whole MongoDB co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -15,8 +16,11 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.core import market_clock
+from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import GRANULARITIES, Action, CollectionError, CollectionStatus, Priority
 from apps.mengla.models import ANY_COLLECTION, ANY_KIND
+from apps.mengla.monitoring.hourly import HOUR_FORMAT, SHOWN_HOURS
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -151,3 +155,38 @@ class ErrorFilter(KindFilter):
     parameter_name = "error_code"
     choices_of_field = CollectionError.choices
     any_kind = ANY_COLLECTION | {"status": [CollectionStatus.FAILED.value]}
+
+
+class EndedFilter(admin.SimpleListFilter):
+    """By the hour in which a collection ended; the list is then in the order of the ends.
+
+    An index on the end alone finds the collections of an hour.
+    """
+
+    title = _("ended in the hour")
+    parameter_name = "ended"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the last hours, the newest first."""
+        this_hour = utc_now().replace(minute=0, second=0, microsecond=0)
+        hours = [this_hour - timedelta(hours=age) for age in range(SHOWN_HOURS)]
+        return [
+            (f"{began_at:{HOUR_FORMAT}}", f"{market_clock.local(began_at):%Y-%m-%d %H:%M}")
+            for began_at in hours
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows that ended in the chosen hour; an hour that cannot be read is ignored."""
+        began_at = hour_of(self.value())
+        if began_at is None:
+            return queryset
+        return queryset.filter(finished_at__gte=began_at, finished_at__lt=began_at + timedelta(hours=1))
+
+
+def hour_of(text: str | None) -> datetime | None:
+    """Return the instant at which an hour of :data:`HOUR_FORMAT` begins, None for any other text."""
+    try:
+        began_at = datetime.strptime(text or "", HOUR_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return None if began_at.year == datetime.max.year else began_at  # the hour after it may not exist

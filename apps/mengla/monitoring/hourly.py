@@ -14,6 +14,7 @@ from apps.mengla.store.outcomes import Outcome
 
 SHOWN_HOURS = 24
 MAX_COUNTED = 200_000
+HOUR_FORMAT = "%Y-%m-%dT%H"  # of an hour in UTC, as the list of collections is filtered by it
 OUTCOMES = (Outcome.SUCCEEDED, Outcome.EMPTY, Outcome.FAILED, Outcome.SPARED, Outcome.CANCELLED)
 _ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
 

@@ -15,10 +15,12 @@ from apps.mengla.queries.plans import Plan
 from apps.mengla.runs.collect import PERIOD_TASK_IDS, Order, backfill_check_plan, period_plan, start
 from apps.sync_tasks.choices import Trigger
 from apps.sync_tasks.errors import AlreadyRunning
+from apps.sync_tasks.selectors import run_of_firing
 
 logger = structlog.get_logger(__name__)
 
 SCHEDULER = "scheduler"
+_INSTANT = "%Y%m%dT%H%M"
 
 
 def run_period_collect(granularity: Granularity, *, intended_at: str | None) -> str | None:
@@ -37,8 +39,20 @@ def run_backfill_check(*, intended_at: str | None) -> str | None:
     A period whose own schedule was not yet due at that instant is no gap: its figures may be incomplete.
     """
     instant = _intended(intended_at)
-    firing = instant.astimezone(UTC).strftime("%Y%m%dT%H%M") if intended_at else None
+    firing = instant.astimezone(UTC).strftime(_INSTANT) if intended_at else None
     return _start(backfill_check_plan(_intended_day(intended_at), not_due=_not_due(instant)), firing=firing)
+
+
+def has_started(task_id: str, *, due_at: datetime) -> bool:
+    """Whether the run exists that the schedule of this task starts at an instant (UTC without zone)."""
+    return run_of_firing(task_id, _firing_of(task_id, due_at.replace(tzinfo=UTC))) is not None
+
+
+def _firing_of(task_id: str, instant: datetime) -> str:
+    granularity = next((one for one, name in PERIOD_TASK_IDS.items() if name == task_id), None)
+    if granularity is None:
+        return instant.astimezone(UTC).strftime(_INSTANT)
+    return previous_closed_period(market_clock.day_of(instant), granularity).key
 
 
 def _start(plan: Plan, *, firing: str | None) -> str | None:

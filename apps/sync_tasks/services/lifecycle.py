@@ -21,7 +21,7 @@ from apps.core.storage.mongo import collection_of, utc_now
 from apps.sync_tasks.choices import RunStatus, Trigger
 from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.models import SyncTask
-from apps.sync_tasks.selectors import run_key
+from apps.sync_tasks.selectors import run_key, run_of_firing
 from apps.sync_tasks.words import ERRORS, SOME_FAILED, SOME_FAILED_CODE
 from apps.sync_tasks.work import Counts, Started, get_work
 
@@ -71,7 +71,7 @@ def start_run(
             collection_of(SyncTask).insert_one(document)
         except DuplicateKeyError:
             # The firing is checked first: when a schedule fires twice, its first run may still be running.
-            if firing is not None and (known := _find_fired(task_id, firing)):
+            if firing is not None and (known := run_of_firing(task_id, firing)):
                 return Started(known, is_new=False)
             if running := _find_running(running_key):
                 raise AlreadyRunning(running) from None
@@ -247,17 +247,8 @@ def new_document(**given: Any) -> Document:
     }
 
 
-def _find_fired(task_id: str, firing: str) -> str | None:
-    # The unique indexes are partial: nulls are not in them. MongoDB uses them only for a filter on the type.
-    return _find_id(
-        {"task_id": {"$eq": task_id, "$type": "string"}, "slot": {"$eq": firing, "$type": "string"}}
-    )
-
-
 def _find_running(running_key: str) -> str | None:
-    return _find_id({"running_key": {"$eq": running_key, "$type": "string"}})
-
-
-def _find_id(criteria: Document) -> str | None:
+    # As for the slot, the type makes MongoDB use the unique index.
+    criteria = {"running_key": {"$eq": running_key, "$type": "string"}}
     found = collection_of(SyncTask).find_one(criteria, {"_id": 1})
     return str(found["_id"]) if found else None

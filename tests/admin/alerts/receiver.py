@@ -46,7 +46,8 @@ class Receiver:
                 if receiver.is_dripping:
                     receiver.drip(self)
                     return
-                self.send_response(receiver.refused.get(received.json["rule"], receiver.status))
+                rule = received.json["rule"] if receiver.refused else ""
+                self.send_response(receiver.refused.get(rule, receiver.status))
                 if receiver.status in (301, 302, 307):
                     self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")
@@ -57,7 +58,8 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook/s3cret-path"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/hook/s3cret-path"
 
     def drip(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer a byte now and then, for ever."""

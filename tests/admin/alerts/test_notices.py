@@ -16,7 +16,8 @@ from django.test import Client
 from django_q.signing import SignedPackage
 
 from apps.admin import tasks
-from apps.admin.alerts import notifiers, outbox
+from apps.admin.alerts import outbox
+from apps.admin.alerts.channels import webhook
 from apps.admin.models import AlertNotice
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.scheduling.broker import RedisBroker
@@ -50,7 +51,7 @@ def end() -> None:
 
 
 def waiting() -> list[dict[str, Any]]:
-    return list(collection_of(AlertNotice).find({"delivered_at": None}))
+    return list(collection_of(AlertNotice).find(outbox.WAITING))
 
 
 def let_it_be_due() -> None:
@@ -80,6 +81,7 @@ class TestDelivery:
         body = received.json
         assert set(body) == {
             *("id", "status", "rule", "action", "severity", "message", "value", "threshold", "at", "source"),
+            *("url", "evidence_url"),
         }
         assert (body["severity"], body["threshold"]) == ("critical", 180.0)
         assert body["value"] == pytest.approx(1000, abs=5)
@@ -122,6 +124,11 @@ class TestDelivery:
     ) -> None:
         fire()
         settings.ALERT_WEBHOOK_URL = None
+        assert outbox.deliver_due() == 0
+        assert len(waiting()) == 1  # another process may know the address
+        collection_of(AlertNotice).update_many(
+            {}, {"$set": {"created_at": utc_now() - timedelta(minutes=11)}}
+        )
         assert outbox.deliver_due() == 0
         assert waiting() == receiver.facts == []
 
@@ -182,7 +189,7 @@ class TestFailure:
         metrics = client.get("/metrics", headers=METRICS_HEADERS).content.decode()
         assert 'collector_alert_notices_total{outcome="delivered"} 5.0' in metrics
 
-    def test_nobody_listens(self, receiver: Receiver, settings: Any, written_log: Log) -> None:
+    def test_no_server_listens(self, receiver: Receiver, settings: Any, written_log: Log) -> None:
         settings.ALERT_WEBHOOK_URL = "http://user:passw0rd@127.0.0.1:1/s3cret-path"
         fire()
         assert outbox.deliver_due() == 0
@@ -200,7 +207,7 @@ class TestFailure:
     def test_a_receiver_that_never_ends_its_answer_holds_nobody(
         self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, written_log: Log
     ) -> None:
-        monkeypatch.setattr(notifiers, "TOTAL_SECONDS", 0.5)
+        monkeypatch.setattr(webhook, "TOTAL_SECONDS", 0.5)
         receiver.is_dripping = True
         fire()
         assert outbox.deliver_due() == 0
@@ -259,7 +266,7 @@ class TestFailure:
 
         fire()
         with monkeypatch.context() as patch:
-            patch.setattr(outbox, "post_notice", killed)
+            patch.setattr(webhook, "post_notice", killed)
             with pytest.raises(KeyboardInterrupt):
                 outbox.deliver_due()
         assert outbox.deliver_due() == 0  # its claim holds

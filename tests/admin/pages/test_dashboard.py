@@ -35,8 +35,8 @@ pytestmark = [
     pytest.mark.usefixtures("sample_tree"),
 ]
 PAGE, LIVE = "/admin/", "/admin/live/"
-MONGO_PARTS = {"mongodb", "workers", "hours", "queue", "runs", "schedules", "alerts"}
-REDIS_PARTS = {"redis", "breaker", "latency", "cache"}
+MONGO_PARTS = {"mongodb", "workers", "hours", "queue", "runs", "schedules", "alerts", "failures"}
+REDIS_PARTS = {"redis", "breaker", "latency", "cache", "webhooks"}
 
 
 def live(client: Client) -> Any:
@@ -183,7 +183,7 @@ def test_firing_alerts(site: Client) -> None:
         "critical",
         "<b>stuck</b>",
     )
-    assert "&lt;b&gt;stuck" in told["html"]["alerts"]
+    assert "&lt;b&gt;stuck" in told["html"]["attention"]
 
 
 def test_the_breaker(site: Client, settings: Any) -> None:
@@ -309,7 +309,7 @@ def test_without_mongodb_strangers_learn_nothing(
     assert client.get(LIVE, **JSON).status_code in (403, 503)
 
 
-def test_without_redis_the_rest_is_told(site: Client, redis_gone: Callable[[], None]) -> None:
+def test_without_redis_the_rest_is_reported(site: Client, redis_gone: Callable[[], None]) -> None:
     enqueue(hot("202501"))
     redis_gone()
     page = site.get(PAGE)

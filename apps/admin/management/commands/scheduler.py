@@ -29,8 +29,8 @@ from apps.mengla.management.run_commands import ORDER, FollowingCommand
 from apps.mengla.runs.planning import preview_plan
 from apps.panels.selectors import find_task
 from apps.panels.services import run_task
-from apps.sync_tasks.choices import Outcome, outcome_of
-from apps.sync_tasks.selectors import progress_of
+from apps.sync_tasks.choices import Outcome
+from apps.sync_tasks.selectors import find_outcome
 
 _ALL = "all"
 _TONES = {
@@ -148,8 +148,8 @@ def _row(view: ScheduleView) -> tuple[object, ...]:
     schedule = view.schedule
     last: Any = view.last_run
     if last is not None:
-        ended_as = outcome_of(last["status"], failed=progress_of(last).failed)
-        began_at, outcome = last["started_at"], Toned(str(ended_as.label), _TONES.get(ended_as))
+        found = find_outcome(last)
+        began_at, outcome = last["started_at"], Toned(str(found.label), _TONES.get(found))
     elif not schedule.obeys_pause and schedule.last_task is not None:
         task = schedule.last_task
         labels = {"succeeded": _("succeeded"), "failed": _("failed"), "unfinished": _("not finished")}

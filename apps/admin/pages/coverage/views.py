@@ -43,10 +43,6 @@ from apps.core.stored_messages import HISTORY
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Mark
 
-_QUEUED = HISTORY.register("cell_queued", gettext_noop("Queued the collection of %(query)s."))
-_ALREADY_COLLECTED = HISTORY.register(
-    "cell_already_collected", gettext_noop("%(query)s is already being collected.")
-)
 MAX_READ_SECONDS = 10.0
 RANGE = ("action", "granularity", "from", "to", "parent")
 _CELL = ("action", "category", "granularity", "period")
@@ -141,7 +137,8 @@ def cell(request: HttpRequest) -> HttpResponse:
         "can_see_collections": may_view(request, SEE_COLLECTIONS),
     }
     if wants_json(request):
-        html = render_to_string("collector/coverage_cell_piece.html", context, request)
+        # A page needs no link to itself.
+        html = render_to_string("collector/coverage_cell_piece.html", context | {"is_panel": True}, request)
         return JsonResponse(
             {
                 "html": html,

@@ -14,23 +14,33 @@ from django.utils.translation import gettext
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertRule
+from apps.admin.scheduler.services import title_of, view_schedules
+from apps.admin.scheduler.staleness import installed_at, staleness_of
 from apps.core import market_clock
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
 from apps.core.liveness.processes import list_heartbeats
-from apps.core.scheduling.schedules import list_schedules
+from apps.core.scheduling.cron import describe_cron
+from apps.core.scheduling.schedules import schedule_id
 from apps.core.storage import counters, mongo
-from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
+from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.storage.latency import LATENCY, histogram_of
 from apps.core.storage.redis import get_redis
 from apps.core.time_texts import instant_text, stored_period_text
+from apps.mengla.choices import Priority
 from apps.mengla.dispatch.breaker_control import read_breaker
-from apps.mengla.dispatch.waiting import outside_window
-from apps.mengla.monitoring.hourly import SHOWN_HOURS, collections_by_hour
+from apps.mengla.dispatch.waiting import WaitingCode, outside_window
+from apps.mengla.monitoring.failures import recent_failures
+from apps.mengla.monitoring.hourly import HOUR_FORMAT, SHOWN_HOURS, collections_by_hour
 from apps.mengla.monitoring.queue_state import queue_depth
+from apps.mengla.monitoring.signatures import read_refused_webhooks
 from apps.mengla.store import outcomes
 from apps.mengla.store.outcomes import Outcome
-from apps.sync_tasks.selectors import Obstacles, last_run_of, list_running, progress_of
+from apps.sync_tasks.choices import outcome_of
+from apps.sync_tasks.selectors import Obstacles, list_running, progress_of, waiting_of
+from apps.sync_tasks.words import ERRORS
 
+# Work that waits its turn needs nobody.
+_IN_TURN = frozenset({WaitingCode.QUEUED, WaitingCode.IN_FLIGHT})
 CACHE_DAYS = 7
 MAX_RUNS_SHOWN = 5
 Document = dict[str, Any]
@@ -53,7 +63,11 @@ def _hours() -> Document:
     found = collections_by_hour()
     return {
         "hours": [
-            {"began_at": f"{market_clock.local(hour.began_at):%H:%M}", "counts": dict(hour.counts)}
+            {
+                "began_at": f"{market_clock.local(hour.began_at):%H:%M}",
+                "hour": f"{hour.began_at:{HOUR_FORMAT}}",
+                "counts": dict(hour.counts),
+            }
             for hour in found.hours
         ],
         "totals": {outcome.value: found.total(outcome) for outcome in found.hours[0].counts},
@@ -91,7 +105,12 @@ def _cache() -> Document:
 def _queue() -> Document:
     depth = queue_depth()
     rows = [
-        {"priority": name, "pending": count, "oldest_seconds": depth.oldest_seconds_by_priority[name]}
+        {
+            "priority": name,
+            "value": Priority[name.upper()].value,
+            "pending": count,
+            "oldest_seconds": depth.oldest_seconds_by_priority[name],
+        }
         for name, count in depth.by_priority.items()
     ]
     return {
@@ -114,40 +133,76 @@ def _breaker() -> Document:
 def _runs() -> Document:
     running = list_running(MAX_RUNS_SHOWN + 1)
     obstacles = Obstacles()
+    rows = [_run(run, obstacles) for run in running[:MAX_RUNS_SHOWN]]
+    return {"rows": rows, "has_more": len(running) > MAX_RUNS_SHOWN}
+
+
+def _run(run: Document, obstacles: Obstacles) -> Document:
+    progress = progress_of(run)
+    # What holds back all runs, or why this one makes no progress.
+    waiting = obstacles.of(run) or (None if progress.per_minute else waiting_of(run))
     return {
-        "rows": [
-            {
-                "id": str(run["_id"]),
-                "name": gettext(run["name"]),
-                "period": stored_period_text(run["period"]),
-                "started_at": instant_text(run["started_at"]),
-                "progress": asdict(progress_of(run)),
-                "waiting": (waiting := obstacles.of(run)) and waiting.message,
-            }
-            for run in running[:MAX_RUNS_SHOWN]
-        ],
-        "has_more": len(running) > MAX_RUNS_SHOWN,
+        "id": str(run["_id"]),
+        "name": gettext(run["name"]),
+        "title": f"{gettext(run['name'])} {stored_period_text(run['period'])}".strip(),
+        "period": stored_period_text(run["period"]),
+        "started_at": instant_text(run["started_at"]),
+        "progress": asdict(progress),
+        "waiting": waiting and waiting.message,
+        "is_held": waiting is not None and waiting.code not in _IN_TURN,
     }
 
 
 def _schedules() -> Document:
+    pause, installed = read_flag(SCHEDULER_PAUSED), installed_at()
     rows = []
-    for schedule in list_schedules():
-        last = last_run_of(schedule.name) if schedule.obeys_pause else None
+    for view in view_schedules(pause):
+        stale = staleness_of(view, installed_at=installed)
+        schedule, last = view.schedule, view.last_run
         rows.append(
             {
+                "id": str(schedule_id(schedule.name)),
                 "name": schedule.name,
+                "title": title_of(schedule.name),
                 "cron": schedule.cron,
+                "when": describe_cron(schedule.cron),
                 "next_run_at": instant_text(schedule.next_run_at),
-                "last": last
-                and {
-                    "id": str(last["_id"]),
-                    "status": last["status"],
-                    "started_at": instant_text(last["started_at"]),
-                },
+                "obeys_pause": schedule.obeys_pause,
+                "is_paused": schedule.is_paused,
+                "can_run": schedule.obeys_pause,  # it starts a sync task, which people may start, too
+                "stale": stale and stale.kind,
+                "due_at": _instant_or_nothing(stale.due_at if stale else None),
+                "last": last and _last_run(last),
             }
         )
-    return {"rows": rows, "is_paused": is_flag_set(SCHEDULER_PAUSED)}
+    return {
+        "rows": rows,
+        "is_paused": pause.is_set,
+        "paused_by": pause.changed_by or "",
+        "paused_at": _instant_or_nothing(pause.changed_at),
+    }
+
+
+def _last_run(run: Mapping[str, Any]) -> Document:
+    failed = progress_of(run).failed
+    outcome = outcome_of(run["status"], failed=failed)
+    return {
+        "id": str(run["_id"]),
+        "status": run["status"],
+        "outcome": outcome.value,
+        "outcome_name": str(outcome.label),
+        "started_at": instant_text(run["started_at"]),
+        "error": ERRORS.shown(run),
+    }
+
+
+def _failures() -> Document:
+    return asdict(recent_failures())
+
+
+def _webhooks() -> Document:
+    refused = read_refused_webhooks()
+    return {"count": refused.count, "is_suspicious": refused.is_suspicious}
 
 
 def _alerts() -> Document:
@@ -155,6 +210,7 @@ def _alerts() -> Document:
     return {
         "rows": [
             {
+                "id": alert["_id"],
                 "rule": str(AlertRule(alert["rule"]).label),
                 "action": alert["action"],
                 "severity": alert["severity"],
@@ -217,4 +273,6 @@ _PARTS: Mapping[str, tuple[Dependency, Callable[[], Document]]] = {
     "runs": (Dependency.MONGODB, _runs),
     "schedules": (Dependency.MONGODB, _schedules),
     "alerts": (Dependency.MONGODB, _alerts),
+    "failures": (Dependency.MONGODB, _failures),
+    "webhooks": (Dependency.REDIS, _webhooks),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,6 +23,7 @@ from apps.core.errors import DependencyUnavailable, DomainError
 from apps.core.storage.database.client import heavy_operations
 from apps.core.stored_messages import HISTORY
 from apps.sync_tasks.errors import AlreadyRunning
+from apps.sync_tasks.selectors import rows_of
 
 OPERATIONS = {one.slug: one for one in (*SWITCHES, *STORAGE)}
 _MAX_READ_SECONDS = 20.0
@@ -54,10 +54,7 @@ def operation(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _note(request: HttpRequest, found: Operation, done: Done) -> None:
-    rows: Any = ()
-    if done.run_id:
-        rows = django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=done.run_id)
-    note_history(request, rows, done.message, about=found.section)
+    note_history(request, rows_of(done.run_id), done.message, about=found.section)
 
 
 def _page(request: HttpRequest, found: Operation, problem: DomainError | None = None) -> HttpResponse:

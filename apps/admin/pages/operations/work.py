@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -21,14 +20,14 @@ from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import DomainError
 from apps.core.stored_messages import HISTORY, Message
+from apps.core.time_texts import period_text
 from apps.mengla.runs.collect import Order, start
 from apps.sync_tasks.errors import AlreadyRunning
+from apps.sync_tasks.selectors import rows_of
 
 _STARTED = HISTORY.register(
     "custom_collection_started",
-    gettext_noop(
-        "Started collecting %(actions)s, %(start)s to %(end)s. Categories: %(categories)d. %(mode)s"
-    ),
+    gettext_noop("Started collecting %(actions)s, %(during)s. Categories: %(categories)d. %(mode)s"),
 )
 _FRESH_SKIPPED = gettext_lazy("Data that is up to date is skipped.")
 _FORCED = gettext_lazy("Data that is up to date is collected again.")
@@ -56,6 +55,7 @@ def collect(request: HttpRequest) -> HttpResponse:
     context = {
         "work": work,
         "cost": cost,
+        "periods": period_text(work.start, work.end),
         "hidden": [(name, value) for name in _FIELDS for value in given.getlist(name)],
     }
     return _page(request, given, context)
@@ -71,8 +71,7 @@ def _page(
 def _start(request: HttpRequest, work: Work) -> HttpResponse:
     run_id = start(work.plan, Order(name_of_user(request))).run_id
     said = _said(work)
-    rows = django_apps.get_model("sync_tasks", "SyncTask").objects.filter(pk=run_id)
-    note_history(request, rows, said)
+    note_history(request, rows_of(run_id), said)
     messages.success(request, HISTORY.translated(said))
     return redirect(_run_address(run_id))
 
@@ -80,8 +79,7 @@ def _start(request: HttpRequest, work: Work) -> HttpResponse:
 def _said(work: Work) -> Message:
     return _STARTED(
         actions=tuple(action.label for action in work.actions),
-        start=work.start.dashed,
-        end=work.end.dashed,
+        during_period=work.plan.period,
         categories=len(work.plan.cat_ids),
         mode=_FORCED if work.is_forced else _FRESH_SKIPPED,
     )

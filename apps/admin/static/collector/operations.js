@@ -45,8 +45,13 @@
       const typed = input.value;
       const fits = typed === "" || forms[wanted].test(typed);
       if (!fits && !isChanged) continue; // what was typed wrongly stays to be corrected
+      const value = fits ? typed : latest[wanted];
       input.type = types[wanted] || "text";
-      input.value = fits ? typed : latest[wanted];
+      input.value = value;
+      if (input.value !== value) { // such as month 13, which a native input does not show
+        input.type = "text";
+        input.value = value;
+      }
       input.placeholder = latest[wanted];
     }
   }

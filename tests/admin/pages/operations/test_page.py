@@ -126,6 +126,20 @@ def test_without_redis_its_sections_are_unavailable_and_the_others_come(
     assert not LogEntry.objects.exists()
 
 
+def test_without_mongodb_who_was_there_sees_what_redis_knows(
+    site: Client, mongo_gone: Callable[[], None]
+) -> None:
+    text(site)
+    mongo_gone()
+    response = site.get(PAGE)
+    page = response.content.decode()
+    assert response.status_code == 503
+    assert "MongoDB does not respond" in page
+    assert "requests are sent" in page
+    assert page.count("Currently unavailable.") >= 4
+    assert offered(page) == set()
+
+
 # --- The operations --------------------------------------------------------------------------------
 
 
@@ -218,7 +232,7 @@ def test_the_collected_data_is_deleted_only_once_the_word_is_typed(site: Client)
     store(hot("202501"))
     asked = text(site, "purge")
     assert "Records to delete</dt><dd>1<" in asked
-    assert "Type PURGE to confirm" in asked
+    assert 'To confirm, type <b translate="no">PURGE</b>' in asked
     for word in ("", "yes", "purge", "PURGE!"):
         response = site.post(f"{PAGE}purge/", {"word": word})
         assert response.status_code == 400

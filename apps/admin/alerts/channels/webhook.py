@@ -11,30 +11,22 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.admin.alerts.channels.base import (
+    TIMEOUT_SECONDS,
+    TOTAL_SECONDS,
+    NotDeliveredError,
+    refusal,
+    send_in_time,
+)
+from apps.admin.alerts.channels.notice_text import evidence_address, page_address
 from apps.admin.choices import AlertEventKind, AlertStatus
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json
-from apps.core.liveness.bounded_reads import call_all
 from apps.core.signing import SIGNATURE_HEADER, sign
 
-TIMEOUT_SECONDS = 5.0
-TOTAL_SECONDS = 10.0
-_CLIENT_ERRORS = range(400, 500)
-_RETRYABLE = frozenset({408, 429})  # timeout, too many requests
 _STATUSES = {
     AlertEventKind.FIRED.value: AlertStatus.FIRING.value,
     AlertEventKind.RESOLVED.value: AlertStatus.RESOLVED.value,
 }
-
-
-class NotDeliveredError(Exception):
-    """The receiver did not accept the notice; the text is the reason, without the receiver's address.
-
-    ``is_permanent``: the receiver would refuse the same notice again.
-    """
-
-    def __init__(self, reason: str, *, is_permanent: bool = False) -> None:
-        super().__init__(reason)
-        self.is_permanent = is_permanent
 
 
 def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
@@ -42,10 +34,11 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
 
     :raises NotDeliveredError: when the receiver does not respond in time, or not with a 2xx.
     """
+    kind = event["kind"]
     body = dump_json(
         {
             "id": notice_id,
-            "status": _STATUSES[event["kind"]],
+            "status": _STATUSES.get(kind, kind),
             "rule": event["rule"],
             "action": event["action"],
             "severity": event["severity"],
@@ -54,20 +47,14 @@ def post_notice(notice_id: str, event: Mapping[str, Any]) -> None:
             "threshold": event["threshold"],
             "at": event["at"],
             "source": settings.APP_BASEURL,
+            "url": page_address(event),
+            "evidence_url": evidence_address(event),
         }
     )
     headers = {"Content-Type": JSON_CONTENT_TYPE, "User-Agent": "mengla-collector"}
     if settings.ALERT_WEBHOOK_SECRET:
         headers[SIGNATURE_HEADER] = sign(body, settings.ALERT_WEBHOOK_SECRET)
-    # httpx limits the wait for each byte, not for the whole response: a slow name server, or a receiver that
-    # sends byte by byte, would block a worker forever.
-    problem = call_all(
-        {"receiver": partial(_send, body, headers)},
-        deadline_seconds=TOTAL_SECONDS,
-        late=lambda _name: NotDeliveredError("no answer in time"),
-    )["receiver"]
-    if problem is not None:
-        raise problem
+    send_in_time(partial(_send, body, headers), seconds=TOTAL_SECONDS)
 
 
 def _send(body: bytes, headers: Mapping[str, str]) -> NotDeliveredError | None:
@@ -81,10 +68,6 @@ def _send(body: bytes, headers: Mapping[str, str]) -> NotDeliveredError | None:
                 "POST", settings.ALERT_WEBHOOK_URL or "", content=body, headers=headers
             ) as response,
         ):
-            status = response.status_code
-            if response.is_success:
-                return None
-            is_permanent = status in _CLIENT_ERRORS and status not in _RETRYABLE
-            return NotDeliveredError(f"status {status}", is_permanent=is_permanent)
+            return None if response.is_success else refusal(response.status_code)
     except Exception as error:  # noqa: BLE001 - after any error the notice counts as not delivered
         return NotDeliveredError(type(error).__name__)

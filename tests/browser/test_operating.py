@@ -145,7 +145,7 @@ def test_a_large_task_is_started_after_a_question(look: NewPage, site: Stack) ->
     page.locator("form[data-task=mengla_granular_force] button").click()
     page.get_by_text(re.compile(r"This queues \d+ collections")).wait_for()
     watched.check()
-    page.get_by_role("link", name="Back").click()
+    page.get_by_role("link", name="Cancel").click()
     page.wait_for_url(f"**{TASKS}")
     assert site.database.sync_tasks.count_documents({"task_id": "mengla_granular_force"}) == 0
     page.locator("form[data-task=mengla_granular_force] button").click()

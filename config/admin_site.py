@@ -61,11 +61,18 @@ SECTIONS = (
                 _("Panels"), "view_quilt", "admin:panels_panelmodule_changelist", "panels.view_panelmodule"
             ),
             Entry(_("Schedules"), "schedule", "admin:django_q_schedule_changelist", "django_q.view_schedule"),
+            Entry(_("Alerts"), "notifications", "admin:collector_alerts", "collector_admin.view_alert"),
             Entry(
-                _("Alerts"),
-                "notifications",
-                "admin:collector_admin_alert_changelist",
-                "collector_admin.view_alert",
+                _("Silences"),
+                "notifications_off",
+                "admin:collector_admin_alertsilence_changelist",
+                "collector_admin.view_alertsilence",
+            ),
+            Entry(
+                _("Notices"),
+                "outgoing_mail",
+                "admin:collector_admin_alertnotice_changelist",
+                "collector_admin.view_alertnotice",
             ),
             Entry(
                 _("Alert history"),

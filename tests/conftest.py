@@ -155,7 +155,7 @@ def _filled_of(database: pymongo.database.Database[Any], names: list[str]) -> li
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[redis.Redis]:
-    """The Redis database of the tests; one that holds somebody's data is refused."""
+    """The Redis database of the tests; one that holds other data is refused."""
     client = get_redis()
     if client.dbsize() and not client.exists(_OWNER_KEY):
         pytest.exit(
@@ -220,7 +220,7 @@ def redis_client(redis_server: redis.Redis) -> redis.Redis:
 
 @pytest.fixture
 def own_redis(redis_server: redis.Redis, tmp_path: Path, settings: Any) -> Iterator[redis.Redis]:
-    """A Redis that nobody else uses, for tests that let it refuse or stop; the product uses it meanwhile."""
+    """A Redis for one test, which may let it refuse or stop; the product uses it meanwhile."""
     try:
         server = start_redis(tmp_path / "redis", port=own_port())
     except EmbeddedError as error:

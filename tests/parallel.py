@@ -25,13 +25,13 @@ from apps.launcher.ports import listen_problem
 
 # One for the tests of a worker, the others for the stacks that it runs at the same time.
 REDIS_DATABASES_PER_WORKER = 4
-_REDIS_DATABASES = 16  # of a Redis that nobody has configured
+_REDIS_DATABASES = 16  # of a Redis with the default configuration
 # Tests of processes mostly wait for them, so more than one shares a core.
 _WORKERS_PER_CORE = 2.5
 # So few files are done before more workers would have started.
 _FEW_FILES = 3
 _GARBAGE_THRESHOLD = 10_000  # new objects between two looks for garbage; requests make many
-# Below the ports that systems give to whoever asks for any, so nobody gets one by chance.
+# Below the ports that systems hand out by themselves, so no other program gets one by chance.
 _FIRST_PORT, _PORTS_PER_WORKER = 20_000, 500
 # One stack serves all tests of these folders, and of each file of that one.
 _TOGETHER = ("tests/browser/", "tests/integration/crowd/", "tests/integration/wall_clock/")
@@ -173,7 +173,7 @@ def _common_directory(item: pytest.Item) -> Path:
 def turn(directory: Path, *, is_alone: bool) -> Iterator[None]:
     """Hold a lock that one test of the wall clock, or any number of others, can hold at a time.
 
-    Who waits to be alone holds nobody up: that comes when the others have nothing left to do.
+    A test that runs alone delays no other: it runs when the others are done.
     """
     with (directory / "wall_clock.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop, ngettext
 
+from apps.admin.alerts.channels.notice_text import TEST
 from apps.admin.alerts.silences import (
     active_silences,
     end_silence,
@@ -17,8 +18,8 @@ from apps.admin.alerts.silences import (
     silence_of,
     silence_rule,
 )
-from apps.admin.alerts.words import MESSAGES
-from apps.admin.choices import AlertEventKind, AlertRule, Severity
+from apps.admin.alerts.words import MESSAGES, PROBLEMS
+from apps.admin.choices import AlertEventKind, AlertRule, Severity, name_of
 from apps.admin.models import Alert, AlertEvent, AlertNotice, AlertSilence
 from apps.admin.scheduler import pages as _pages_of_schedules  # noqa: F401 - importing registers them
 from apps.core.admin_base.display import Coloured, coloured
@@ -185,11 +186,11 @@ class AlertSilenceAdmin(ReadOnlyAdmin[AlertSilence]):
 
 @admin.register(AlertNotice)
 class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
-    """The notices for the webhook, and whether they were delivered. Kept for a day."""
+    """The notices for each channel, and whether they were delivered. Kept for a day."""
 
-    list_display = ("created", "event_name", "attempts", "delivered")
+    list_display = ("created", "channel", "event_name", "result", "attempts", "delivered", "problem")
     fields = list_display
-    ordering = ("-id",)
+    ordering = ("-created_at", "-id")
 
     @admin.display(description=_("created at"))
     def created(self, notice: AlertNotice) -> str:
@@ -201,12 +202,31 @@ class AlertNoticeAdmin(LargeReadOnlyAdmin[AlertNotice]):
         """Return when the receiver accepted it."""
         return instant_text(notice.delivered_at)
 
+    @coloured(_("state"), {"delivered": "success", "waiting": "info", "given_up": "danger"})
+    def result(self, notice: AlertNotice) -> Coloured:
+        """Return what became of it."""
+        if notice.delivered_at is not None:
+            return Coloured(("delivered", _now("Delivered")))
+        if notice.given_up_at is not None:
+            return Coloured(("given_up", _now("Failed")))
+        return Coloured(("waiting", _now("Waiting")))
+
+    @admin.display(description=_("problem"))
+    def problem(self, notice: AlertNotice) -> str:
+        """Return why the last attempt failed, in the language of the reader."""
+        return PROBLEMS.shown(vars(notice)) if notice.error and notice.delivered_at is None else "-"
+
     @admin.display(description=_("event"))
     def event_name(self, notice: AlertNotice) -> str:
         """Return the event in words."""
-        rule, kind = notice.event.get("rule", ""), notice.event.get("kind", "")
-        names = (_name(AlertRule, rule), _name(AlertEventKind, kind))
+        if notice.kind == TEST:
+            return _now("Test notice")
+        names = (name_of(notice.rule, notice.action), _name(AlertEventKind, notice.kind))
         return " ".join(filter(None, names))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertNotice]:
+        """Leave out the event itself: it holds an instant, which a JSON field cannot read."""
+        return super().get_queryset(request).defer("event")
 
 
 def _name(choices: type[TextChoices], value: str) -> str:

@@ -131,6 +131,10 @@ class AlertNotice(models.Model):
 
     id = ObjectIdAutoField(primary_key=True)
     event = models.JSONField(_("event"))
+    # What the admin shows of the event, which it cannot read itself: it holds an instant.
+    kind = models.CharField(_("event"), max_length=16, blank=True)
+    rule = models.CharField(_("rule"), max_length=40, blank=True)
+    action = models.CharField(_("data set"), max_length=32, blank=True)
     channel = models.CharField(_("channel"), max_length=64, default="webhook")
     attempts = models.IntegerField(_("attempts"), default=0)
     not_before = models.DateTimeField(_("not before"))

@@ -19,9 +19,13 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_noop, override
 
-from apps.core.time_texts import duration_text
+from apps.core.time_texts import duration_text, stored_period_text
 
-_SECONDS = "_seconds"
+# A parameter with such an ending is data; the template may also have its text, under the name without it.
+_TEXT_OF_ENDING: Mapping[str, Callable[[Any], str]] = {
+    "_seconds": duration_text,
+    "_period": stored_period_text,
+}
 MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
 _LIST = gettext_noop("%(first)s, %(rest)s")
 
@@ -50,7 +54,8 @@ class Messages:
         the name of the parameter that decides between singular and plural. Stored documents contain the
         code, so a change of the meaning or of the parameters needs a new code.
 
-        For a number ``lasted_seconds`` the template may also have ``lasted``, the duration as text.
+        For a number ``lasted_seconds`` the template may also have ``lasted``, the duration as text; for a
+        stored period ``run_period`` also ``run``, the period as text.
 
         :param words: the parameters whose values, which the caller marks, are always translated.
         :raises ValueError: when another message has this code.
@@ -117,12 +122,16 @@ def _make(code: str, template: str | Promise, /, **parameters: Any) -> Message:
 def _filled(template: str | Promise, given: Mapping[str, Any], translate: Callable[[str], str]) -> str:
     with override(None) if translate is _same else nullcontext():  # the source is English
         text = translate(template) if isinstance(template, str) else template
-        return str(text % {**given, **_durations(given)})[:MAX_CHARACTERS]
+        return str(text % {**given, **_texts_of(given)})[:MAX_CHARACTERS]
 
 
-def _durations(given: Mapping[str, Any]) -> dict[str, str]:
-    named = {name: value for name, value in given.items() if name.endswith(_SECONDS)}
-    return {name.removesuffix(_SECONDS): duration_text(value) for name, value in named.items()}
+def _texts_of(given: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name.removesuffix(ending): text_of(value)
+        for ending, text_of in _TEXT_OF_ENDING.items()
+        for name, value in given.items()
+        if name.endswith(ending)
+    }
 
 
 def _stored(value: Any) -> Any:
@@ -160,8 +169,14 @@ def _bounded(value: Any) -> Any:
 HISTORY = Messages("text")
 _NAME = HISTORY.register("name", "%(name)s")
 _NAME_AND_DETAIL = HISTORY.register("name_and_detail", "%(name)s %(detail)s")
+_NAME_AND_PERIOD = HISTORY.register("name_and_period", "%(name)s %(its)s")
 
 
-def name_in_history(name: str | Promise, detail: str = "") -> Message:
-    """Return the name of a row for the history; ``name`` is lazy if it is translated, ``detail`` is data."""
+def name_in_history(name: str | Promise, detail: str = "", *, period: str = "") -> Message:
+    """Return the name of a row for the history: ``name`` is lazy if it is translated, ``detail`` is data.
+
+    ``period`` is a period as a run stores it, in place of the detail.
+    """
+    if period:
+        return _NAME_AND_PERIOD(name=name, its_period=period)
     return _NAME_AND_DETAIL(name=name, detail=detail) if detail else _NAME(name=name)

@@ -25,6 +25,7 @@ RUNS_INDEX = "collection_runs"
 RUN_PACE_INDEX = "collection_run_pace"
 RUN_GRID_INDEX = "collection_run_grid"
 IDENTITY_INDEX = "collection_identity"
+KIND_INDEX = "collection_kind"
 ANSWERED_INDEX = "collection_answered"
 EXPIRY_INDEX = "collection_expiry"  # on finished_at alone: migration 0002 creates it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -221,7 +222,7 @@ class Collection(models.Model):
                 name="collection_ended",
             ),
             # For lists filtered by any of the first three fields, as the index record_kind of the records.
-            models.Index(fields=["status", "action", "priority", "-id"], name="collection_kind"),
+            models.Index(fields=["status", "action", "priority", "-id"], name=KIND_INDEX),
             models.Index(
                 fields=["error_code", "action", "priority", "-id"],
                 condition=Q(status=CollectionStatus.FAILED.value),

@@ -88,4 +88,4 @@ class SyncTask(models.Model):
 
     def history_name(self) -> Message:
         """Return what ``str`` returns, for the history, whose readers may have another language."""
-        return name_in_history(gettext_lazy(self.name) if self.name else "", self.period)
+        return name_in_history(gettext_lazy(self.name) if self.name else "", period=self.period)

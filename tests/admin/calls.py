@@ -44,15 +44,15 @@ def error_of(response: Any, status: int, code: str) -> dict[str, Any]:
 
 def assert_invalid(client: APIClient, path: str, body: Any, *fields: str) -> None:
     """The body is refused, and the answer names these fields."""
-    told = error_of(client.post(BASE + path, body), 400, "VALIDATION_ERROR")
-    assert set(fields) <= set(told["fields"]), told
+    reported = error_of(client.post(BASE + path, body), 400, "VALIDATION_ERROR")
+    assert set(fields) <= set(reported["fields"]), reported
 
 
 def assert_hostile_is_invalid(client: APIClient, path: str, good: dict[str, Any], *names: str) -> None:
     """Every odd value in the place of each of the names is a 400."""
     for name in names:
         for odd in ODD_VALUES:
-            told = error_of(client.post(BASE + path, good | {name: odd}), 400, "VALIDATION_ERROR")
-            assert any(field.startswith(name) for field in told["fields"]), (name, odd, told)
+            reported = error_of(client.post(BASE + path, good | {name: odd}), 400, "VALIDATION_ERROR")
+            assert any(field.startswith(name) for field in reported["fields"]), (name, odd, reported)
     for body in ([], [good], "text", 5, True):
         error_of(client.post(BASE + path, body), 400, "VALIDATION_ERROR")

@@ -36,14 +36,14 @@ def staff(db: None) -> Callable[..., Client]:
 
 @pytest.fixture
 def viewer(staff: Callable[..., Client]) -> Client:
-    """A browser of somebody who may see everything here, and change nothing."""
+    """A browser of a user who may view everything here, and change nothing."""
     return staff("view_record", "view_collection", "view_synctask", "view_category")
 
 
 @pytest.fixture
 def mongo_gone(settings: Any) -> Iterator[Callable[[], None]]:
     """Return what makes MongoDB be not there, in all threads of this process."""
-    # Nobody need be patient with what is not there.
+    # Servers that do not exist need no long time-outs.
     settings.MONGO_AWAKE_TIMEOUT_SECONDS = settings.AUTH_TIMEOUT_SECONDS = 0.3
     settings.HEALTH_CHECK_TIMEOUT_SECONDS = 0.3
     settings.PARTS_DEADLINE_SECONDS = 1

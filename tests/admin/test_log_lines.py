@@ -1,4 +1,4 @@
-"""Every line that a request causes names the request, whoever writes it and however the request ends."""
+"""Every log line of a request names the request, in every component and however the request ends."""
 
 from __future__ import annotations
 

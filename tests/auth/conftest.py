@@ -20,7 +20,7 @@ CLOSED_PORT = 1
 
 
 class FakeClock:
-    """A monotonic clock that moves when told to."""
+    """A monotonic clock that the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0

@@ -154,7 +154,7 @@ def test_users_are_created_changed_and_never_deleted(site: Client) -> None:
     assert site.get("/admin/auth/group/add/").status_code == 200
 
 
-def test_nobody_gives_itself_more_rights(client: Client) -> None:
+def test_users_cannot_give_themselves_more_rights(client: Client) -> None:
     chief = User.objects.create_superuser("chief", password=PASSWORD)
     clerk = User.objects.create_user("clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename__endswith="_user"))

@@ -302,7 +302,7 @@ class TestTokens:
         clock = FakeClock()
         monkeypatch.setattr(selectors, "known_callers", CallerCache(timer=clock))
         assert http.call("get", "me", token=reader_credential.token).status == 200
-        # Another process: nothing in this one's memory is told of it.
+        # Another process: this one's memory gets no notification.
         ApiToken.objects.filter(pk=reader_credential.id).update(revoked_at=timezone.now())
         clock.advance(1)
         assert http.call("get", "me", token=reader_credential.token).status == 401

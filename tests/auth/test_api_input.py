@@ -43,10 +43,10 @@ class TestLoginBody:
         assert answer.status == 400
         assert answer.body["error"] == "VALIDATION_ERROR"
         assert set(answer.body["fields"]) == fields
-        told = str(answer.body)
-        assert "secret-value" not in told
-        assert "uuu" not in told
-        assert "1234567890" not in told
+        reported = str(answer.body)
+        assert "secret-value" not in reported
+        assert "uuu" not in reported
+        assert "1234567890" not in reported
 
     @pytest.mark.parametrize(
         "raw",

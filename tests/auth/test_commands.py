@@ -32,10 +32,10 @@ def test_it_creates_the_admin_once(settings: Any) -> None:
 
 def test_it_speaks_to_people_without_naming_the_password(settings: Any) -> None:
     settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD = "chief", "a password of the settings"
-    told = run() + run()
-    assert "chief" in told[0]
-    assert "already exists" in told[2]
-    assert "a password" not in "".join(told)
+    reported = run() + run()
+    assert "chief" in reported[0]
+    assert "already exists" in reported[2]
+    assert "a password" not in "".join(reported)
 
 
 def test_it_warns_when_the_name_belongs_to_a_plain_user(user: User, settings: Any) -> None:
@@ -58,8 +58,8 @@ def test_unusable_settings_fail_with_a_reason(
     with pytest.raises(SystemExit) as caught:
         call_command("ensure_admin")
     assert caught.value.code == 1
-    told = capsys.readouterr()
-    assert reason in told.err
-    assert "Traceback" not in told.err
-    assert not told.out
+    reported = capsys.readouterr()
+    assert reason in reported.err
+    assert "Traceback" not in reported.err
+    assert not reported.out
     assert not User.objects.exists()

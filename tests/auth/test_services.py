@@ -107,7 +107,7 @@ class TestLogIn:
         for _ in range(20):
             with pytest.raises(DependencyUnavailable):
                 log_in()
-        assert asked == 1  # the outage is known after the first, and nobody's tries are used up
+        assert asked == 1  # the outage is known after the first, and no user's attempts are used up
         mongo_outage.forget()
         monkeypatch.undo()
         assert log_in().username == "ana"
@@ -144,9 +144,9 @@ class TestAuditLog:
         expected = (Unauthenticated, RateLimited, DependencyUnavailable)
         with capture_logs() as lines, contextlib.suppress(*expected):
             log_in(**credentials)
-        told = str(lines)
-        assert credentials.get("password", PASSWORD) not in told
-        assert "eyJ" not in told
+        reported = str(lines)
+        assert credentials.get("password", PASSWORD) not in reported
+        assert "eyJ" not in reported
         [line] = [line for line in lines if line["event"] == "login"]
         return dict(line)
 

@@ -47,9 +47,9 @@ runpy.run_path("manage.py", run_name="__main__")
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the command: what it has told, and what it took."""
+    """A run of the command: its output, and its cost."""
 
-    told: dict[str, Any]
+    reported: dict[str, Any]
     seconds: float
     peak_mb: float
 
@@ -115,8 +115,8 @@ def measure() -> Iterator[Row]:
         for label, arguments in (("dry run", ("--dry-run",)), ("--yes", ("--yes",)), ("again", ("--yes",))):
             run = run_command(COLLECTION, *arguments)
             name = f"remove_duplicates, {DOCUMENTS:,} documents, {label}"
-            yield Row(f"{name}: duplicates", run.told["duplicates"])
-            yield Row(f"{name}: deleted", run.told["deleted"])
+            yield Row(f"{name}: duplicates", run.reported["duplicates"])
+            yield Row(f"{name}: deleted", run.reported["deleted"])
             yield Row(f"{name}: time", run.seconds, "s")
             yield Row(f"{name}: peak memory of the command", run.peak_mb, "MB")
     finally:

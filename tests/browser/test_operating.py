@@ -21,7 +21,7 @@ TASKS = "/admin/run-task/"
 SHOWN = Question(Action.HOT, CATEGORIES[0], "2020-08")
 FIGURES = f"/admin/data/?action=hot&granularity=month&category={SHOWN.cat_id}&period=2020-08"
 PANELS = "/admin/panels/panelmodule/"
-# A chart takes its new size a moment after the window: whoever asks waits for it.
+# A chart takes its new size a moment after the window, so this waits for it.
 NOTHING_STICKS_OUT = "() => document.documentElement.scrollWidth <= window.innerWidth"
 
 
@@ -124,7 +124,7 @@ def test_the_page_of_a_run_follows_its_failures_to_the_end(look: NewPage, site: 
 
 def test_a_page_that_lost_its_contact_says_so(watched: Watched, site: Stack) -> None:
     site.simulator.set_knobs(delay_seconds=2, concurrency=1)
-    # No answer of ours, from the first one on: it must not be seen to end before that is tried.
+    # The simulator sends no answers from now on: the run must not end before this is tested.
     watched.page.route("**/synctask/live/**", lambda route: route.fulfill(json={}))
     page = start_task(watched, "yearly_collect")  # which is always due here
     run_id, note = run_id_of(page), page.locator("[data-contact]")

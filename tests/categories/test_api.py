@@ -38,7 +38,7 @@ ODD_IDS = [
 def get_within_a_second(
     client: APIClient, path: str, is_wanted: Callable[[HttpResponse], bool]
 ) -> HttpResponse:
-    """Ask again until the answer is the wanted one; whoever asks a second after the change must get it."""
+    """Ask again until the answer is the wanted one; a reader gets it within a second of the change."""
     changed_at = time.monotonic()
     while True:
         asked_at = time.monotonic()

@@ -156,8 +156,8 @@ def test_an_ambiguous_name_lists_its_candidates(text: str, candidates: list[str]
     store_named()
     with pytest.raises(InvalidInput) as caught:
         selectors.resolve_categories([text], field="category")
-    told = f"{text} is ambiguous. It matches {len(candidates)} categories: {', '.join(candidates)}."
-    assert caught.value.fields == {"category": [told]}
+    reported = f"{text} is ambiguous. It matches {len(candidates)} categories: {', '.join(candidates)}."
+    assert caught.value.fields == {"category": [reported]}
 
 
 @pytest.mark.parametrize("text", [*(one for one in ODD_IDS if one), "花园", "11 厨房", ">", "*", "1" * 20])

@@ -45,13 +45,13 @@ CHANGING = [one for one in ADDRESSES if one[0] != "get"]
 
 
 def assert_former_error(response: Any, *, of: str) -> None:
-    told = f"{of} -> {response.status_code} {response.content[:300]!r}"
-    assert 400 <= response.status_code < 600 and response.status_code != 500, told
-    assert response.headers["Content-Type"] == "application/json", told
+    reported = f"{of} -> {response.status_code} {response.content[:300]!r}"
+    assert 400 <= response.status_code < 600 and response.status_code != 500, reported
+    assert response.headers["Content-Type"] == "application/json", reported
     body = json.loads(response.content)
-    assert (body["success"], body["error"]) == (False, "HTTP_ERROR"), told
-    assert isinstance(body["message"], str) and body["message"], told
-    assert isinstance(body["detail"], str) and body["detail"], told
+    assert (body["success"], body["error"]) == (False, "HTTP_ERROR"), reported
+    assert isinstance(body["message"], str) and body["message"], reported
+    assert isinstance(body["detail"], str) and body["detail"], reported
 
 
 # --- On and off -----------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_an_address_needs_the_rights_of_ours(method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), ADDRESSES)
-def test_nobody_gets_in_without_a_token(api: APIClient, method: str, path: str) -> None:
+def test_every_address_needs_a_token(api: APIClient, method: str, path: str) -> None:
     response = getattr(api, method)(f"/compat{path}")
     assert_former_error(response, of=path)
     if path not in ("/api/auth/login", "/api/panel/tasks"):

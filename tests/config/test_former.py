@@ -1,4 +1,4 @@
-"""The settings of the former program: each is read, or told with what becomes of it, without its value."""
+"""The settings of the former program: each is read, or reported with the remedy and without its value."""
 
 from __future__ import annotations
 
@@ -179,11 +179,11 @@ def test_a_name_that_is_given_twice_is_told(env_file: Path) -> None:
 def test_a_value_that_ends_before_a_number_sign_is_told(line: str, is_told: bool, env_file: Path) -> None:
     env_file.write_text(line)
     try:
-        told = str(notes_on(env_file))
+        reported = str(notes_on(env_file))
     except ConfigurationError as error:  # what is left is too short
-        told = str(error)
-    assert ("ADMIN_PASSWORD ends before ' #'" in told) == is_told
-    assert "s3cret" not in told
+        reported = str(error)
+    assert ("ADMIN_PASSWORD ends before ' #'" in reported) == is_told
+    assert "s3cret" not in reported
 
 
 def test_a_reference_to_a_variable_is_told_and_kept_as_it_is(env_file: Path) -> None:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run manage.py with these variables of ours and no others."""
+    """Run manage.py with only these variables of the product."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return run_python("manage.py", *arguments, env={**environment, "ENV_FILE": "", **variables})
 
@@ -141,7 +141,7 @@ def test_names_without_a_meaning_are_told_at_the_start(command: tuple[str, ...],
     assert "s3cret" not in result.stdout + result.stderr
 
 
-def test_a_proxy_that_nobody_has_named_is_warned_of() -> None:
+def test_an_unnamed_proxy_causes_a_warning() -> None:
     https = {"APP_BASEURL": "https://mengla.example.com"}
     warned = manage("check", **NOWHERE, **https)
     assert "(collector.W003) APP_BASEURL is https" in warned.stderr

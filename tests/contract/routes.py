@@ -99,41 +99,43 @@ def _walk(resolver: URLResolver, prefix: str) -> Iterator[str]:
 
 def assert_contract(response: Any, *, of: str) -> None:
     """The answer keeps every promise that holds for all addresses."""
-    told = f"{of} -> {response.status_code} {response.headers} {getattr(response, 'content', b'')[:500]!r}"
-    assert response.headers.get("X-Request-ID"), told
+    reported = (
+        f"{of} -> {response.status_code} {response.headers} {getattr(response, 'content', b'')[:500]!r}"
+    )
+    assert response.headers.get("X-Request-ID"), reported
     if response.status_code == 401:
-        assert response.headers["WWW-Authenticate"].startswith("Bearer"), told
+        assert response.headers["WWW-Authenticate"].startswith("Bearer"), reported
     if response.status_code == 405:
-        assert response.headers["Allow"], told
-        assert response.request["REQUEST_METHOD"] not in response.headers["Allow"].split(", "), told
+        assert response.headers["Allow"], reported
+        assert response.request["REQUEST_METHOD"] not in response.headers["Allow"].split(", "), reported
     if response.status_code == 429:
-        assert int(response.headers["Retry-After"]) > 0, told
+        assert int(response.headers["Retry-After"]) > 0, reported
     is_head = response.request["REQUEST_METHOD"] == "HEAD"
     if response.status_code == 304 or is_head:
-        assert response.content == b"", told
+        assert response.content == b"", reported
         return
     path = response.request["PATH_INFO"].strip("/")
     if path in PAPERS and response.status_code == 200 and response.request["REQUEST_METHOD"] == "GET":
         return
-    assert response.headers["Content-Type"] == "application/json", told
-    assert_envelope(json.loads(response.content), response.status_code, told=told)
+    assert response.headers["Content-Type"] == "application/json", reported
+    assert_envelope(json.loads(response.content), response.status_code, reported=reported)
 
 
-def assert_envelope(body: Any, status: int, *, told: str) -> None:
+def assert_envelope(body: Any, status: int, *, reported: str) -> None:
     """The body is the envelope, and it says the same as the status."""
-    assert isinstance(body, dict), told
-    assert isinstance(body["message"], str) and body["message"], told
+    assert isinstance(body, dict), reported
+    assert isinstance(body["message"], str) and body["message"], reported
     if 200 <= status < 300:
-        assert set(body) == _SUCCESS_KEYS, told
-        assert body["success"] is True, told
+        assert set(body) == _SUCCESS_KEYS, reported
+        assert body["success"] is True, reported
         return
-    assert set(body) - {"fields"} == _ERROR_KEYS, told
-    assert body["success"] is False, told
-    assert all_error_codes()[body["error"]].http_status == status, told
-    assert body["detail"] is None or isinstance(body["detail"], str), told
+    assert set(body) - {"fields"} == _ERROR_KEYS, reported
+    assert body["success"] is False, reported
+    assert all_error_codes()[body["error"]].http_status == status, reported
+    assert body["detail"] is None or isinstance(body["detail"], str), reported
     if "fields" in body:
-        assert body["error"] == ErrorCode.VALIDATION_ERROR, told
-        assert body["fields"], told
+        assert body["error"] == ErrorCode.VALIDATION_ERROR, reported
+        assert body["fields"], reported
         for name, messages in body["fields"].items():
-            assert isinstance(name, str) and messages, told
-            assert all(isinstance(message, str) for message in messages), told
+            assert isinstance(name, str) and messages, reported
+            assert all(isinstance(message, str) for message in messages), reported

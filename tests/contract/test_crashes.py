@@ -225,7 +225,7 @@ def test_what_needs_mongodb_says_so(
         assert_unavailable(getattr(client, method)(path, body), "MongoDB")
 
 
-def test_a_token_nobody_remembers_cannot_be_checked_without_mongodb(
+def test_an_uncached_token_cannot_be_checked_without_mongodb(
     client: APIClient, mongo_goes_down: Callable[[], None]
 ) -> None:
     mongo_goes_down()
@@ -272,7 +272,7 @@ def test_no_address_crashes_without_redis(
     ],
     ids=["silent", "full", "replica", "cannot save", "alone"],
 )
-def test_an_outage_of_redis_that_nobody_expected_is_503(
+def test_an_unexpected_outage_of_redis_is_503(
     client: APIClient, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_args: Any, **_kwargs: Any) -> Any:

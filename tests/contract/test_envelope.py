@@ -1,4 +1,4 @@
-"""The envelope on every address, known and unknown, whoever asks and however."""
+"""The envelope on every address, known and unknown, for every caller and method."""
 
 from __future__ import annotations
 

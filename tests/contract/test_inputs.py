@@ -52,7 +52,7 @@ def refused(response: Any, *, of: str) -> dict[str, list[str]]:
     return fields
 
 
-# --- Names that nobody reads ------------------------------------------------------------------------
+# --- Unused names -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)

@@ -65,16 +65,18 @@ def test_every_operation_answers_in_the_envelope(document: dict[str, Any]) -> No
     assert schemas["Envelope"]["required"] == ["success", "data", "message"]
     assert schemas["Error"]["properties"]["error"]["enum"] == list(all_error_codes())
     for path, method, operation in operations(document):
-        told = f"{method} {path}"
+        reported = f"{method} {path}"
         answers = dict(operation["responses"])
         error = answers.pop("default")
-        assert error["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}, told
-        assert answers, told
+        assert error["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}, (
+            reported
+        )
+        assert answers, reported
         for status, answer in answers.items():
-            assert 200 <= int(status) < 300, told
+            assert 200 <= int(status) < 300, reported
             envelope, data = answer["content"]["application/json"]["schema"]["allOf"]
-            assert envelope == {"$ref": "#/components/schemas/Envelope"}, told
-            assert data["properties"]["data"], told
+            assert envelope == {"$ref": "#/components/schemas/Envelope"}, reported
+            assert data["properties"]["data"], reported
 
 
 def test_every_operation_has_a_name_a_section_and_says_who_may_call_it(document: dict[str, Any]) -> None:

@@ -145,7 +145,7 @@ def test_each_way_of_naming_it_is_found(line: str) -> None:
         "def _own(): return _own()",
     ],
 )
-def test_what_is_nobodys_secret_is_not(line: str) -> None:
+def test_what_is_no_secret_is_not(line: str) -> None:
     assert list(hidden_names(f"import pymongo\nfrom apps.core import cache\n{line}")) == []
 
 

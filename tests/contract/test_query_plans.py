@@ -229,7 +229,13 @@ class TestPlans:
     def test_pages(self, site: Client, check: Callable[..., None]) -> None:
         chief = User.objects.get(username="chief")
         collection_of(LogEntry).update_many({}, {"$set": {"user_id": chief.pk}}, hint="_id_")
-        for path in ("", "live/", "coverage/", "data/", "run-task/"):
+        store(trend("202501", "202506"))
+        cell = "&category=1001&granularity=month&period=202505"
+        for path in (
+            *("", "live/", "data/", "run-task/"),
+            *("coverage/", "coverage/live/", "coverage/?action=hot", "coverage/?action=industryTrendRange"),
+            *(f"coverage/cell/?action=hot{cell}", f"coverage/cell/?action=industryTrendRange{cell}"),
+        ):
             assert site.get(f"/admin/{path}").status_code in (200, 302), path
         for model in django_admin.site._registry:
             if model._meta.db_table in SMALL:

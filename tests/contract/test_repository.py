@@ -76,7 +76,7 @@ def test_the_main_url_module_only_includes() -> None:
     assert {name for name in names if not name.endswith(".as_view")} == {"path", "re_path", "include"}
 
 
-def test_no_file_names_folders_of_somebodys_machine() -> None:
+def test_no_file_names_folders_of_a_developers_machine() -> None:
     found = []
     for path in files():
         try:
@@ -108,8 +108,8 @@ def command_names() -> list[str]:
 
 def test_every_command_is_in_the_operators_manual() -> None:
     manual = (ROOT / "docs/operations.md").read_text()
-    told = set(re.findall(r"manage\.py (\w+)|`(\w+)`", manual))
-    assert [name for name in command_names() if not {(name, ""), ("", name)} & told] == []
+    reported = set(re.findall(r"manage\.py (\w+)|`(\w+)`", manual))
+    assert [name for name in command_names() if not {(name, ""), ("", name)} & reported] == []
 
 
 def test_every_command_has_a_test() -> None:

@@ -92,12 +92,12 @@ def viewer(db: None) -> APIClient:
 def test_who_may_only_look_changes_nothing(route: Route, viewer: APIClient) -> None:
     for method in UNSAFE_METHODS:
         answer = getattr(viewer, method)(route.path(UNKNOWN_ID), data={})
-        told = f"{method} {route}: {answer.content[:300]!r}"
-        assert_contract(answer, of=told)  # that a 405 is one, too
+        reported = f"{method} {route}: {answer.content[:300]!r}"
+        assert_contract(answer, of=reported)  # that a 405 is one, too
         if (method, route.template) in READING:
-            assert answer.status_code not in (403, 405), told
+            assert answer.status_code not in (403, 405), reported
         else:
-            assert answer.status_code in (403, 405), told
+            assert answer.status_code in (403, 405), reported
 
 
 @pytest.mark.parametrize("route", api_routes(), ids=str)
@@ -119,9 +119,9 @@ def test_a_change_takes_the_permission_of_the_same_change_in_the_admin(
     user.user_permissions.set(others)
     refused = getattr(login_of(user), method)(f"/api/{path}", data=body)
     assert refused.status_code == 403
-    told = refused.json()
-    assert (told["success"], told["error"]) == (False, "PERMISSION_DENIED")
-    assert told["message"] == "You have no permission for this."
+    reported = refused.json()
+    assert (reported["success"], reported["error"]) == (False, "PERMISSION_DENIED")
+    assert reported["message"] == "You have no permission for this."
 
     able = User.objects.create_user("able", is_staff=True)
     able.user_permissions.set([permission_of(permission)])

@@ -296,7 +296,7 @@ def test_a_range_in_every_form(
     [
         ("2025-13", "2025-06", None, "a", "2025-13"),
         ("2025-06", "soon", None, "b", "soon"),
-        # Without a granularity nobody has said that days may stand for the months around them.
+        # Without a granularity, days do not stand for the months around them.
         ("2025-06", "2025-06-30", None, "b", "is a day"),
         ("2025-06-02", "2025-06-30", MONTH, "a", "not the first day"),
         ("2025-06-01", "2025-06-29", MONTH, "b", "not the last day"),

@@ -1,4 +1,4 @@
-"""Durations and instants in words, for whoever reads them."""
+"""Periods, durations and instants as text for people."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_no_duration_is_negative() -> None:
     assert seconds_between(noon, noon - timedelta(hours=1)) == 0
 
 
-def test_nobody_subtracts_instants_alone() -> None:
+def test_instants_are_subtracted_in_one_place_only() -> None:
     alone = {
         path
         for path, tree in sources(APPS)

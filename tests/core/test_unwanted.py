@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from apps.core.unwanted import unwanted
 
-UNLOADED = "this"  # of the standard library; nobody imports it in earnest
+UNLOADED = "this"  # of the standard library; no program needs it
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ def run_stack(
 
 
 def start_servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
-    """Start servers that nobody else uses, so that they may hang and die; the stack stops them."""
+    """Start servers for this test alone, so that they may hang and die; the stack stops them."""
     try:
         return OwnServers(tmp_path_factory.mktemp("servers"))
     except EmbeddedError as error:

@@ -53,7 +53,7 @@ class SharedServers:
 
 
 class OwnServers:
-    """A mongod and a redis-server that may be stopped and killed, because nobody else uses them."""
+    """A mongod and a redis-server for this test alone, which may be stopped and killed."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -103,7 +103,7 @@ def wait_for_end(server: EmbeddedServer) -> None:
 
 
 def _claim_redis_database() -> tuple[str, redis.Redis]:
-    """Take the first of this worker's databases that is empty, or that a dead run of ours has left."""
+    """Take the first of this worker's databases that is empty, or left by a dead run."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     candidates = stack_redis_uris()
     for candidate in candidates:
@@ -115,7 +115,7 @@ def _claim_redis_database() -> tuple[str, redis.Redis]:
 
 
 def _take(client: redis.Redis, owner: str) -> Callable[[Any], bool]:
-    """Make the step that takes the database, repeated when somebody else has taken it meanwhile."""
+    """Make the step that takes the database, repeated when another process has taken it meanwhile."""
 
     def take(pipeline: Any) -> bool:
         former = pipeline.get(OWNER_KEY)

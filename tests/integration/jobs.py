@@ -41,7 +41,7 @@ def deactivate(name: str) -> None:
 
 
 def change_password(name: str) -> None:
-    """Give a user another password, which nobody knows."""
+    """Give a user another, random password."""
     user = User.objects.get(username=name)
     user.set_unusable_password()
     user.save()

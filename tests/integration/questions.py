@@ -1,4 +1,4 @@
-"""Questions for figures that nobody has asked yet, and the figures the simulator gives for them."""
+"""Queries that were never sent before, and the figures that the simulator returns for them."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ class Stack:
         return self.get("/api/mengla/", **question.parameters | parameters)
 
     def ask_all(self, questions: Iterable[Question]) -> dict[str, Question]:
-        """Ask questions nobody has asked; returns them by the ids of their collections."""
+        """Send queries that were never sent before; returns them by the ids of their collections."""
         asked = {}
         with self.client() as client:
             for question in questions:
@@ -280,7 +280,7 @@ class Stack:
         )
 
     def store(self, questions: Iterable[Question]) -> None:
-        """Store the figures of days as if they had been collected and read by nobody: in no cache.
+        """Store the figures of days as if they had been collected and never read: in no cache.
 
         The records are made after one that was really collected.
         """
@@ -372,7 +372,7 @@ class Stack:
         wait_until(
             lambda: self.dispatches() is None,
             timeout_seconds=20,
-            what="nobody talks to the collection service",
+            what="no request to the collection service is in progress",
         )
         self.close_breaker()
         self.simulator.reset_stats()

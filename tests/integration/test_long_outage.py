@@ -1,4 +1,4 @@
-"""Five minutes without the collection service cost nobody an attempt, and readers go first after them."""
+"""Five minutes without the collection service cost no attempt, and readers go first after them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def breaker_reason(stack: Stack) -> str:
 
 
 def hold(stack: Stack, run_id: str, miss: Question, *, reason: str, seconds: float) -> None:
-    """Let a part of the outage last, and assert that the reason is told everywhere and nothing ends."""
+    """Let a part of the outage last, and assert that the reason is shown everywhere and nothing ends."""
     over_at = time.monotonic() + seconds
     wait_until(
         lambda: breaker_reason(stack) == reason, timeout_seconds=seconds, what=f"the breaker says {reason}"
@@ -56,7 +56,7 @@ def hold(stack: Stack, run_id: str, miss: Question, *, reason: str, seconds: flo
     wait_until(is_over, timeout_seconds=seconds + 30, poll_seconds=2, what="this part of the outage is over")
 
 
-def test_an_outage_burns_nobody_and_readers_are_first_after_it(patient: Stack) -> None:
+def test_an_outage_costs_no_attempts_and_readers_are_first_after_it(patient: Stack) -> None:
     patient.simulator.set_knobs(delay_seconds=0.01)
     patient.collect(patient.questions.one())  # the id of the task is known
     patient.database.mengla_collections.delete_many({})

@@ -1,7 +1,7 @@
 """After each single fault the next request to the service comes within seconds, without any tick.
 
 It is promised within 15 seconds, and takes 10 at most while nothing else runs. These tests run beside others,
-so they wait longer; what they prove is that somebody notices, for the tick never runs here.
+so they wait longer; they prove that a cluster notices, because the tick never runs here.
 """
 
 from __future__ import annotations

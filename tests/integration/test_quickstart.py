@@ -112,7 +112,7 @@ def quickstart(clone: Path, *options: str, **variables: str) -> subprocess.Compl
 
 @pytest.fixture
 def stay(used_clone: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]:
-    """Starts a quickstart that stays in the used copy, and waits until it has told every address."""
+    """Starts a quickstart that stays in the used copy, and waits until it has printed every address."""
     started: list[ManagedProcess] = []
 
     def start(*options: str, **variables: str) -> ManagedProcess:
@@ -259,12 +259,12 @@ def test_a_changed_password_of_the_admin_is_told_with_the_way_out(used_clone: Pa
     refused = quickstart(used_clone, "--once")
     assert refused.returncode == 1
     assert "in this database is not ADMIN_PASSWORD" in refused.stderr
-    told = refused.stdout + refused.stderr
-    assert "another-password" not in told
-    assert told.count("BATCH_SIZE (in .env line ") == 1
-    assert "98765" not in told
+    reported = refused.stdout + refused.stderr
+    assert "another-password" not in reported
+    assert reported.count("BATCH_SIZE (in .env line ") == 1
+    assert "98765" not in reported
     assert env_file.read_text() == text
-    env_file.write_text("\n".join(lines))  # the way out that it has told
+    env_file.write_text("\n".join(lines))  # the remedy that it printed
     assert quickstart(used_clone, "--once").returncode == 0
 
 

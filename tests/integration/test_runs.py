@@ -186,7 +186,7 @@ def test_many_starts_at_once_give_one_run(runs: Stack) -> None:
     answers = at_once(partial(start, runs.start_caller()) for _ in range(5))
     started = [answer for answer in answers if "AlreadyRunning" not in answer]
     assert len(started) == 1
-    assert all(started[0] in answer for answer in answers)  # the others are told which one runs
+    assert all(started[0] in answer for answer in answers)  # the others are answered with the one that runs
     assert runs.database.sync_tasks.count_documents({"status": "RUNNING"}) == 1
     runs.simulator.reset_knobs()
     wait_for_end(runs, started[0])

@@ -1,4 +1,4 @@
-"""Metrics and alerts of a running installation: four processes tell the same, and nobody is told twice."""
+"""Metrics and alerts of a running installation: four processes agree, and each notice is sent once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 METRICS_TOKEN = "metrics-token-of-the-tests-0123456789"
 ALERT_SECRET = "alert-secret-of-the-tests-0123456789"
-# Checked each minute, by whoever looks every half a minute; one check may find the breaker half open.
+# Checked each minute, by a process that looks every half a minute; one check may find the breaker half open.
 TWO_CHECKS_SECONDS = 220
 
 
@@ -71,7 +71,7 @@ def living(samples: Samples) -> tuple[float, ...]:
 
 
 def of_rule(receiver: Receiver, rule: str) -> list[str]:
-    return [status for told, status in receiver.facts if told == rule]
+    return [status for reported, status in receiver.facts if reported == rule]
 
 
 class TestMetrics:
@@ -89,8 +89,8 @@ class TestMetrics:
 
             at_once([lambda client=client: ask(client) for client in clients])
             scrape_all(clients)
-            told = scrape_all(clients)
-        for samples in told:
+            reported = scrape_all(clients)
+        for samples in reported:
             asked = {
                 key: count - before.get(key, 0)
                 for key, count in samples.items()
@@ -103,7 +103,9 @@ class TestMetrics:
             )
             assert value(samples, "collector_up", dependency="mongodb") == 1
             assert value(samples, "collector_up", dependency="redis") == 1
-        counters = [{key: count for key, count in one.items() if key[0].endswith("_total")} for one in told]
+        counters = [
+            {key: count for key, count in one.items() if key[0].endswith("_total")} for one in reported
+        ]
         assert all(one == counters[0] for one in counters)
         total = watched.get("/api/admin/metrics").json()["data"]["total"]
         assert total["reads"]["hits"] >= 50 * len(clients)
@@ -153,7 +155,7 @@ class TestAlerts:
                 watched.ask_all(watched.questions.some(2))
             return bool(of_rule(receiver, "breaker_open"))
 
-        wait_until(keep_it_open, timeout_seconds=TWO_CHECKS_SECONDS, what="the receiver is told")
+        wait_until(keep_it_open, timeout_seconds=TWO_CHECKS_SECONDS, what="the receiver is notified")
         shown = watched.get("/api/admin/alerts").json()["data"]
         (breaker,) = [one for one in shown["alerts"] if one["rule"] == "breaker_open"]
         assert breaker["is_firing"]
@@ -174,7 +176,7 @@ class TestAlerts:
         wait_until(
             lambda: len(of_rule(receiver, "breaker_open")) > 1,
             timeout_seconds=TWO_CHECKS_SECONDS,
-            what="the receiver is told of the end",
+            what="the receiver is notified of the end",
         )
         assert of_rule(receiver, "breaker_open") == ["firing", "resolved"]
         events = watched.get("/api/admin/alerts/history", limit=1000).json()["data"]["events"]
@@ -219,7 +221,7 @@ class TestAlerts:
         wait_until(
             lambda: len(of_rule(receiver, "worker_silent")) > 1,
             timeout_seconds=TWO_CHECKS_SECONDS,
-            what="the receiver is told of the end",
+            what="the receiver is notified of the end",
         )
         assert of_rule(receiver, "worker_silent") == ["firing", "resolved"]
 

@@ -1,4 +1,4 @@
-"""Waiting for something to become true: polled, with a deadline, and told what was waited for."""
+"""Waits for a condition: polls it until a deadline, and names it when it fails."""
 
 from __future__ import annotations
 

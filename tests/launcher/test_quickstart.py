@@ -149,8 +149,10 @@ class TestEnvFile:
             path.write_text(text.format(name))
         with pytest.raises(QuickstartError) as caught:
             EnvFile(path, {name: empty}).add_missing_secrets()
-        told = f"{name} is set but empty in the process environment, so .env cannot set it: unset it there."
-        assert told in str(caught.value)
+        reported = (
+            f"{name} is set but empty in the process environment, so .env cannot set it: unset it there."
+        )
+        assert reported in str(caught.value)
         assert caught.value.exit_status == 2
         assert path.exists() == (text is not None)
         assert text is None or path.read_text() == text.format(name)
@@ -212,9 +214,9 @@ class TestLogin:
             is_password_new=is_password_new,
         )
         Report().login(prepared)
-        told = capsys.readouterr().out
-        assert ("s3cret" in told) == is_shown
-        assert "ADMIN_PASSWORD" in told
+        reported = capsys.readouterr().out
+        assert ("s3cret" in reported) == is_shown
+        assert "ADMIN_PASSWORD" in reported
 
 
 class TestSession:
@@ -283,7 +285,7 @@ class AlwaysOK(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def take_port() -> Iterator[Callable[[str], None]]:
-    """Return what makes somebody else listen on the port of an address, and answer there."""
+    """Return what makes another program listen on the port of an address, and answer there."""
     with ExitStack() as closing:
 
         def take(url: str) -> None:
@@ -305,7 +307,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 class TestPorts:
     @pytest.mark.parametrize("lost", [("simulator",), ("web",), ("simulator", "web")], ids="+".join)
-    def test_a_port_that_somebody_takes_before_we_listen_is_exchanged(
+    def test_a_port_taken_by_another_program_before_we_listen_is_exchanged(
         self, stack: Stack, tmp_path: Path, take_port: Callable[[str], None], lost: tuple[str, ...]
     ) -> None:
         stack.start_web()
@@ -320,8 +322,8 @@ class TestPorts:
         for name in lost:
             assert after[name] != before[name]
             port = urlsplit(before[name]).port
-            told = [note for note in stack.notes if note.startswith(f"Port {port} is taken")]
-            assert name == "simulator" or len(told) == 1
+            reported = [note for note in stack.notes if note.startswith(f"Port {port} is taken")]
+            assert name == "simulator" or len(reported) == 1
         script = (tmp_path / ".local" / "env.sh").read_text()
         assert f"COLLECT_SERVICE_URL={after['simulator']}\n" in script
         assert f"APP_BASEURL={after['web']}\n" in script

@@ -1,4 +1,4 @@
-"""A collection service that says exactly what it is told to, for answers no simulator should give."""
+"""A collection service with preset answers, for those that no simulator should give."""
 
 from __future__ import annotations
 

@@ -94,18 +94,18 @@ def test_the_result_address_answers_with_the_very_figures(reader: APIClient, sta
 def test_nothing_there_is_told_with_its_reason_and_where_to_read_it(
     reader: APIClient, status_of: Status
 ) -> None:
-    told = status_of(store_empty(hot())["_id"])
-    assert told["status"] == "EMPTY"
-    assert told["empty_reason"]
-    assert reader.get(told["result"]).headers["X-MengLa-Freshness"] == "empty"
+    reported = status_of(store_empty(hot())["_id"])
+    assert reported["status"] == "EMPTY"
+    assert reported["empty_reason"]
+    assert reader.get(reported["result"]).headers["X-MengLa-Freshness"] == "empty"
 
 
 def test_a_cancelled_one_is_told(status_of: Status) -> None:
     collection_id = enqueue(hot(), Priority.BACKFILL)
     assert removal.cancel_pending({"_id": collection_id}) == 1
-    told = status_of(collection_id)
-    assert (told["status"], told["result"], told["position"]) == ("CANCELLED", None, 0)
-    assert told["finished_at"] is not None
+    reported = status_of(collection_id)
+    assert (reported["status"], reported["result"], reported["position"]) == ("CANCELLED", None, 0)
+    assert reported["finished_at"] is not None
 
 
 def test_no_secret_of_the_attempt_is_told(status_of: Status) -> None:

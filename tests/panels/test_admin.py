@@ -123,7 +123,7 @@ def test_a_change_of_nothing_is_not_stored_nor_logged(
     assert read_config() == before
     assert not LogEntry.objects.exists()
     assert not [line for line in written_log() if line["event"] == "panel_config_changed"]
-    # So the page that somebody else has open is still good.
+    # So the page that another user has open is still valid.
     assert "The panels were changed." in change(site, version=before.version, change="hide", module="hot")
 
 

@@ -30,7 +30,7 @@ class TestReading:
         assert data_of(reader.get(path)) == DEFAULTS
 
     @pytest.mark.parametrize("path", [CONFIG, ALIAS])
-    def test_nobody_reads_without_a_token_and_readers_change_nothing(
+    def test_reading_needs_a_token_and_readers_change_nothing(
         self, api: APIClient, reader: APIClient, path: str
     ) -> None:
         change = {"layout": {"defaultPeriod": "day"}}
@@ -247,7 +247,7 @@ class TestRefusing:
         error_of(admin.put(CONFIG, change), 400, "VALIDATION_ERROR")
         change["modules"] = [{"id": "hot", "enabled": False}, {"id": "cold"}, {"id": "high", "order": 1000}]
         body = error_of(admin.put(CONFIG, change), 400, "VALIDATION_ERROR")
-        assert set(body["fields"]) == {"modules.1.id", "modules.2.order"}, "every problem is told at once"
+        assert set(body["fields"]) == {"modules.1.id", "modules.2.order"}, "all problems are reported at once"
         assert data_of(admin.get(CONFIG)) == DEFAULTS
 
     @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ class TestManyAtOnce:
             assert config.version == version + 1
             assert next(one.name for one in config.modules if one.id == "hot") == winner
 
-    def test_without_a_version_nobody_is_refused_and_nothing_is_lost(self, admin_token: str) -> None:
+    def test_without_a_version_no_change_is_refused_and_none_is_lost(self, admin_token: str) -> None:
         count = 8
         together = Barrier(count)
 

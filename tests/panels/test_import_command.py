@@ -92,7 +92,7 @@ def test_what_this_product_does_not_have_is_left_out_and_listed(given: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         ("", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
@@ -119,11 +119,11 @@ def test_what_this_product_does_not_have_is_left_out_and_listed(given: Any) -> N
         ('{"layout": {}, "x": "' + "x" * 1_000_000 + '"}', "Is too large."),
     ],
 )
-def test_an_invalid_file_changes_nothing(given: Any, content: Any, told: str) -> None:
+def test_an_invalid_file_changes_nothing(given: Any, content: Any, reported: str) -> None:
     before = read_config()
     ended = load(given(content))
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert reported in ended.err
     assert "Traceback" not in ended.err
     assert read_config() == before
 

@@ -101,9 +101,13 @@ class TestRun:
         data = data_of(response, 202)
         assert data == {"sync_task_id": data["sync_task_id"], "task_id": task_id}
         assert response.headers["Location"] == f"/api/sync-tasks/{data['sync_task_id']}"
-        told = data_of(admin.get(response.headers["Location"]))
-        assert (told["task_id"], told["trigger"], told["requested_by"]) == (task_id, "api", "admin")
-        assert told["task_name"] == TASK_NAMES[task_id]
+        reported = data_of(admin.get(response.headers["Location"]))
+        assert (reported["task_id"], reported["trigger"], reported["requested_by"]) == (
+            task_id,
+            "api",
+            "admin",
+        )
+        assert reported["task_name"] == TASK_NAMES[task_id]
         run = plan_now(data["sync_task_id"])
         assert run["is_planned"]
         assert collections_of(data["sync_task_id"])
@@ -294,7 +298,7 @@ class TestFill:
         assert all(collections_of(run_id) for run_id in ids)
         end_all()
         assert {run_document(run_id)["status"] for run_id in ids} == {"COMPLETED"}
-        data_of(admin.post(FILL, first), 202)  # what has ended is in nobody's way
+        data_of(admin.post(FILL, first), 202)  # an ended run blocks no other
 
     def test_failed_collections_of_two_fills_are_retried_at_once(self, admin: APIClient) -> None:
         bodies = [MARCH_AND_APRIL | {"actions": [name], "catId": "1000"} for name in ("high", "hot")]

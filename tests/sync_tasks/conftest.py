@@ -33,7 +33,7 @@ class Killed(BaseException):
 
 
 class FakeWork:
-    """Counts what it is told to; remembers what it was asked; can die in any step."""
+    """Returns preset counts; records the calls; can die in any step."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Counts] = {}
@@ -149,7 +149,7 @@ def start_planned(task_id: str = "daily_collect", **given: Any) -> str:
 
 
 def end(run_id: str, counts: Counts | None = None) -> str:
-    """End a planned run; with one completed collection unless told otherwise."""
+    """End a planned run; by default with one completed collection."""
     assert services.finish_run(run_id, counts=counts or Counts(total=1, completed=1))
     return run_id
 

@@ -128,8 +128,10 @@ def test_failures_are_grouped_by_reason(site: Client, work: FakeWork) -> None:
     work.failed = failures("timeout", "rejected", "timeout")
     page = text(site, f"{LIST}{run_id}/change/")
     link = '<a class="collector-link" href="?reason={}#collections">{}</a>'
-    told = [f"<li>{count} × {link.format(why, why)}</li>" for count, why in ((2, "timeout"), (1, "rejected"))]
-    assert "".join(told) in page
+    reported = [
+        f"<li>{count} × {link.format(why, why)}</li>" for count, why in ((2, "timeout"), (1, "rejected"))
+    ]
+    assert "".join(reported) in page
     assert page.count("<i>broken</i>") == 3  # unescaped by this test, not by the page
     assert "<i>broken" not in site.get(f"{LIST}{run_id}/change/").content.decode()
 
@@ -285,14 +287,14 @@ def test_an_error_of_an_older_release_is_shown_as_its_text(site: Client) -> None
 def test_a_run_with_failures_is_no_full_success(site: Client) -> None:
     good, bad = (end(start_planned(task_id)) for task_id in ("daily_collect", "fill"))
     change(bad, totals={"total": 2, "completed": 1, "failed": 1, "empty": 0, "cancelled": 0})
-    told = live(site, good, bad)
-    assert [told[one]["status"] for one in (good, bad)] == ["Completed", "Completed with failures"]
-    assert [told[one]["colour"] for one in (good, bad)] == ["success", "warning"]
+    reported = live(site, good, bad)
+    assert [reported[one]["status"] for one in (good, bad)] == ["Completed", "Completed with failures"]
+    assert [reported[one]["colour"] for one in (good, bad)] == ["success", "warning"]
 
 
-def test_the_lists_of_failures_are_told_when_they_are_asked_for(site: Client) -> None:
+def test_the_lists_of_failures_are_sent_when_they_are_asked_for(site: Client) -> None:
     run_id = start_planned()
     assert "pieces" not in live(site, run_id)[run_id]
-    (told,) = site.get(f"{LIST}live/", {"ids": run_id, "pieces": "yes"}).json()["runs"]
-    assert set(told["pieces"]) == {"reasons", "failures", "kinds", "collections"}
-    assert all(f'data-run="{run_id}"' in html_ for html_ in told["pieces"].values())
+    (reported,) = site.get(f"{LIST}live/", {"ids": run_id, "pieces": "yes"}).json()["runs"]
+    assert set(reported["pieces"]) == {"reasons", "failures", "kinds", "collections"}
+    assert all(f'data-run="{run_id}"' in html_ for html_ in reported["pieces"].values())

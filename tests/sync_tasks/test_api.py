@@ -78,8 +78,8 @@ def error_of(response: Any, status: int, code: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told() -> Iterator[list[tuple[str, bool]]]:
-    """What the apps above were told of deleted runs; they remove seven records of each."""
+def reported() -> Iterator[list[tuple[str, bool]]]:
+    """The notifications of deleted runs to the apps above, which remove seven records of each."""
     heard: list[tuple[str, bool]] = []
 
     def hear(sender: Any, *, run_id: str, is_data_deleted: bool, **_kwargs: Any) -> int:
@@ -344,36 +344,36 @@ class TestRetry:
 class TestDelete:
     @pytest.mark.parametrize("body", [None, {}, {"delete_data": False}])
     def test_the_task_alone(
-        self, admin: APIClient, told: list[tuple[str, bool]], body: dict[str, Any] | None
+        self, admin: APIClient, reported: list[tuple[str, bool]], body: dict[str, Any] | None
     ) -> None:
         run_id = end(start_planned())
         data = data_of(admin.delete(f"{BASE}/{run_id}", body, format="json"))
         assert data == {"id": run_id, "deleted": True, "records_deleted": 0}
-        assert told == [(run_id, False)]
+        assert reported == [(run_id, False)]
         assert find_run(run_id) is None
         error_of(admin.delete(f"{BASE}/{run_id}"), 404, "NOT_FOUND")
 
-    def test_with_its_data(self, admin: APIClient, told: list[tuple[str, bool]]) -> None:
+    def test_with_its_data(self, admin: APIClient, reported: list[tuple[str, bool]]) -> None:
         run_id = end(start_planned())
         data = data_of(admin.delete(f"{BASE}/{run_id}/", {"delete_data": True}, format="json"))
         assert data["records_deleted"] == 7
-        assert told == [(run_id, True)]
+        assert reported == [(run_id, True)]
 
-    def test_a_running_task_stays(self, admin: APIClient, told: list[tuple[str, bool]]) -> None:
+    def test_a_running_task_stays(self, admin: APIClient, reported: list[tuple[str, bool]]) -> None:
         run_id = start()
         error_of(admin.delete(f"{BASE}/{run_id}", {"delete_data": True}, format="json"), 409, "CONFLICT")
         assert services.is_running(run_id)
-        assert not told
+        assert not reported
 
     @pytest.mark.parametrize("value", ["true", "yes", 1, 0, None, [], [True], {}, "x" * 5000, 1e308])
     def test_only_true_and_false_are_understood(
-        self, admin: APIClient, told: list[tuple[str, bool]], value: Any
+        self, admin: APIClient, reported: list[tuple[str, bool]], value: Any
     ) -> None:
         run_id = end(start_planned())
         response = admin.delete(f"{BASE}/{run_id}", {"delete_data": value}, format="json")
         assert list(error_of(response, 400, "VALIDATION_ERROR")["fields"]) == ["delete_data"]
         assert find_run(run_id)
-        assert not told
+        assert not reported
 
     @pytest.mark.parametrize(
         ("body", "content_type", "status"),
@@ -389,14 +389,14 @@ class TestDelete:
         ],
     )
     def test_hostile_bodies_delete_nothing(
-        self, admin: APIClient, told: list[tuple[str, bool]], body: bytes, content_type: str, status: int
+        self, admin: APIClient, reported: list[tuple[str, bool]], body: bytes, content_type: str, status: int
     ) -> None:
         run_id = end(start_planned())
         response = admin.generic("DELETE", f"{BASE}/{run_id}", body, content_type=content_type)
         assert response.status_code == status, response.content[:500]
         assert response.json()["success"] is False
         assert find_run(run_id)
-        assert not told
+        assert not reported
 
     def test_a_missing_task_is_404_whatever_the_body(self, admin: APIClient) -> None:
         error_of(admin.delete(f"{BASE}/{ObjectId()}", {"delete_data": True}, format="json"), 404, "NOT_FOUND")

@@ -273,12 +273,12 @@ class TestFinish:
             (Counts(total=3, failed=3), "FAILED", "0 of 3 collections failed."),
         ):
             run_id = end(start_planned(), counts)
-            for failed, told in ((1, "1 of 3 collections failed."), (0, message)):
+            for failed, reported in ((1, "1 of 3 collections failed."), (0, message)):
                 work.counts[run_id] = Counts(total=3, completed=3 - failed, failed=failed)
                 services.reopen_totals([run_id])
                 assert services.settle_run(run_id)
                 run = get(run_id)
-                assert (run["status"], run["error_message"]) == (status, told)
+                assert (run["status"], run["error_message"]) == (status, reported)
                 assert run["totals"] == totals_of(work.counts[run_id])
 
 

@@ -233,12 +233,12 @@ class Store:
     """An app above this one that holds five records of every run."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, bool]] = []
+        self.reported: list[tuple[str, bool]] = []
         self.records = 5
         self.is_down = False
 
     def __call__(self, sender: Any, *, run_id: str, is_data_deleted: bool, **_kwargs: Any) -> int:
-        self.told.append((run_id, is_data_deleted))
+        self.reported.append((run_id, is_data_deleted))
         if not is_data_deleted:
             return 0
         removed, self.records = min(3, self.records), max(0, self.records - 3)
@@ -263,7 +263,7 @@ class TestDelete:
         run_id, other = end(start_planned()), end(start_planned())
         deleted = services.delete_run(run_id=run_id, is_data_deleted=False, deleted_by="ana")
         assert deleted.records == 0
-        assert store.told == [(run_id, False)]
+        assert store.reported == [(run_id, False)]
         assert find_run(run_id) is None
         assert find_run(other)
 
@@ -272,7 +272,7 @@ class TestDelete:
         with capture_logs() as lines:
             deleted = services.delete_run(run_id=run_id.upper(), is_data_deleted=True, deleted_by="ana")
         assert deleted.records == 5
-        assert store.told == [(run_id, True)]
+        assert store.reported == [(run_id, True)]
         [line] = [line for line in lines if line["event"] == "sync_task_deleted"]
         assert (line["run_id"], line["records"], line["deleted_by"]) == (run_id, 5, "ana")
 
@@ -293,13 +293,13 @@ class TestDelete:
         with pytest.raises(Conflict):
             services.delete_run(run_id=run_id, is_data_deleted=True, deleted_by="ana")
         assert services.is_running(run_id)
-        assert not store.told
+        assert not store.reported
 
     @pytest.mark.parametrize("run_id", UNKNOWN_IDS)
     def test_an_unknown_run_is_not_found(self, store: Store, run_id: str) -> None:
         with pytest.raises(NotFound):
             services.delete_run(run_id=run_id, is_data_deleted=True, deleted_by="ana")
-        assert not store.told
+        assert not store.reported
 
 
 def test_the_cancellation_is_audited(work: FakeWork) -> None:

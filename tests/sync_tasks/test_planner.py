@@ -72,7 +72,7 @@ def test_a_note_replaces_the_former_and_renews_the_lease() -> None:
     assert services.claim_planner_lease(run_id, token="a", seconds=300)
     assert services.note_planned(run_id, token="a", planned_count=1, skipped={"fresh": 1, "present": 2})
     change(run_id, planner_until=utc_now() - timedelta(seconds=1))
-    # Nobody else came meanwhile: the lease is still its own.
+    # No other planner came meanwhile: the lease is still its own.
     assert services.note_planned(run_id, token="a", planned_count=2, skipped={"fresh": 5, "$odd.name": 1})
     run = get(run_id)
     assert (run["planned_count"], run["skipped"]) == (2, {"fresh": 5, "$odd.name": 1})

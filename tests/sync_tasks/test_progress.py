@@ -80,7 +80,7 @@ class TestRunning:
             (5, 5, 10.0, 30),
             (9, 1, 59.0, 2),  # rounded up: 1.02 s
             (0, 10, 0.2, 3000),
-            (0, 10, 0.001, None),  # a pace told as zero
+            (0, 10, 0.001, None),  # a pace shown as zero
             (10, 0, 0.0, 0),
             (10, 0, 10.0, 0),
         ],

@@ -122,7 +122,7 @@ class TestForTheTick:
         assert ids(running) == [run_ids[2], run_ids[0]]
         assert "parameters" not in running[0]
 
-    def test_unplanned_runs_are_those_nobody_plans(self) -> None:
+    def test_unplanned_runs_are_those_without_a_planner(self) -> None:
         free, taken, expired = start("a"), start("b"), start("c")
         start_planned("d")
         for run_id in (taken, expired):
@@ -161,7 +161,7 @@ class TestOneRun:
         assert not services.is_running(end_id)
 
     @pytest.mark.parametrize("run_id", [UNKNOWN_ID, "", "x", "é" * 12, "$ne", "\x00"])
-    def test_an_unknown_id_is_nobody(self, run_id: str) -> None:
+    def test_an_unknown_id_is_no_run(self, run_id: str) -> None:
         start()
         assert selectors.find_run(run_id) is None
         assert not services.is_running(run_id)

@@ -62,7 +62,7 @@ class Definition:
         """Return the pages with the evidence, those of one data set if it is given."""
         if not action:
             return self.evidence
-        by_action = f"&action__exact={action}"
+        by_action = f"&action={action}"
         return tuple(
             replace(one, path=one.path + by_action) if "?" in one.path else one for one in self.evidence
         )
@@ -80,7 +80,7 @@ def _of_setting(
 
 
 def _collections(label: Promise, status: str) -> Evidence:
-    return Evidence(label, f"mengla/collection/?status__exact={status}")
+    return Evidence(label, f"mengla/collection/?status={status}")
 
 
 _DASHBOARD = Evidence(_("Dashboard"), "")

@@ -48,10 +48,11 @@ def hand_over_events() -> int:
     return finished
 
 
-def list_history(*, limit: int) -> list[Document]:
-    """Return the newest events, the newest first."""
+def list_history(*, limit: int, rule: str = "", action: str = "") -> list[Document]:
+    """Return the newest events, the newest first; those of one rule or of one of its data sets if given."""
+    wanted = {name: value for name, value in (("rule", rule), ("action", action)) if value}
     # The natural order of a capped MongoDB collection is the order of the inserts.
-    return list(collection_of(AlertEvent).find().sort("$natural", -1).limit(limit))
+    return list(collection_of(AlertEvent).find(wanted).sort("$natural", -1).limit(limit))
 
 
 def _insert_once(event: Document) -> None:

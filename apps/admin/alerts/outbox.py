@@ -61,6 +61,7 @@ def new_notice(event: Mapping[str, Any], event_id: ObjectId, channel: str) -> Do
     return {
         "_id": key,
         "event": dict(event),
+        **{name: event[name] for name in ("kind", "rule", "action")},
         "channel": channel,
         "attempts": 0,
         "not_before": now,

@@ -10,6 +10,24 @@ class Migration(migrations.Migration):
         migrations.AlterModelTable(name="alertnotice", table="alert_deliveries"),
         migrations.AddField(
             model_name="alertnotice",
+            name="kind",
+            field=models.CharField(blank=True, default="", max_length=16, verbose_name="event"),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name="alertnotice",
+            name="rule",
+            field=models.CharField(blank=True, default="", max_length=40, verbose_name="rule"),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name="alertnotice",
+            name="action",
+            field=models.CharField(blank=True, default="", max_length=32, verbose_name="data set"),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name="alertnotice",
             name="channel",
             field=models.CharField(default="webhook", max_length=64, verbose_name="channel"),
         ),

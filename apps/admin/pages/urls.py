@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from apps.admin.pages import data, diagnostics, run_task
+from apps.admin.pages.alerts import silence as alert_silence
+from apps.admin.pages.alerts import views as alerts
 from apps.admin.pages.coverage import fill as coverage_fill
 from apps.admin.pages.coverage import views as coverage
 from apps.admin.pages.dashboard import views as dashboard
@@ -21,6 +23,11 @@ urlpatterns: list[URLPattern] = [
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
     path("data/export/", data.export, name="collector_data_export"),
+    path("alerts/", alerts.rules_page, name="collector_alerts"),
+    path("alerts/test/", alerts.test_page, name="collector_alerts_test"),
+    path("alerts/<str:key>/", alerts.rule_page, name="collector_alert_rule"),
+    path("alerts/<str:key>/silence/", alert_silence.silence_page, name="collector_alert_silence"),
+    path("alerts/<str:key>/silence/end/", alert_silence.end_page, name="collector_alert_silence_end"),
     path("operations/", overview.operations_page, name="collector_operations"),
     path("operations/collect/", work.collect, name="collector_operations_collect"),
     path("operations/<slug:slug>/", confirm.operation, name="collector_operation"),

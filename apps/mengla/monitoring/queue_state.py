@@ -17,7 +17,7 @@ from apps.core import market_clock
 from apps.core.storage.mongo import collection_of, count_each, utc_now
 from apps.core.time_texts import seconds_between
 from apps.mengla.choices import ACTIVE_STATUSES, FINAL_STATUSES, Action, CollectionStatus, Priority
-from apps.mengla.models import ANSWERED_INDEX, ANY_KIND, EXPIRY_INDEX, Collection, Record
+from apps.mengla.models import ANSWERED_INDEX, ANY_KIND, EXPIRY_INDEX, KIND_INDEX, Collection, Record
 
 MAX_IN_FLIGHT_SHOWN = 100
 MAX_STREAK = 100
@@ -75,7 +75,8 @@ def is_any_under_way(actions: Iterable[Action]) -> bool:
         "status": {"$in": [status.value for status in ACTIVE_STATUSES]},
         "action": {"$in": [action.value for action in actions]},
     }
-    return collection_of(Collection).find_one(under_way, {"_id": 1}) is not None
+    # One of the other indexes on the status would read all that wait of the other data sets.
+    return collection_of(Collection).find_one(under_way, {"_id": 1}, hint=KIND_INDEX) is not None
 
 
 def last_end() -> datetime | None:

@@ -51,7 +51,7 @@ def test_a_firing_alert_and_its_history_are_shown(site: Client) -> None:
         page = text(site, path)
         assert "5 empty answers &lt;b&gt;." in page
     assert "Firing" in text(site, LIST)
-    assert LIST in text(site, "/admin/mengla/record/")
+    assert "/admin/alerts/" in text(site, "/admin/mengla/record/")
 
 
 @pytest.mark.usefixtures("_firing")

@@ -189,7 +189,7 @@ class TestFailure:
         metrics = client.get("/metrics", headers=METRICS_HEADERS).content.decode()
         assert 'collector_alert_notices_total{outcome="delivered"} 5.0' in metrics
 
-    def test_nobody_listens(self, receiver: Receiver, settings: Any, written_log: Log) -> None:
+    def test_no_server_listens(self, receiver: Receiver, settings: Any, written_log: Log) -> None:
         settings.ALERT_WEBHOOK_URL = "http://user:passw0rd@127.0.0.1:1/s3cret-path"
         fire()
         assert outbox.deliver_due() == 0

@@ -100,7 +100,7 @@ def test_a_reset_may_be_repeated(admin: APIClient) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("get", ""), ("post", "/reset")])
-def test_without_redis_nobody_knows(
+def test_without_redis_the_state_is_unknown(
     admin: APIClient, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
     def refuse(*_args: Any, **_kwargs: Any) -> Any:

@@ -80,6 +80,10 @@ def test_a_change_is_asked_for_and_logged(
         ("alerts",),
         ("alerts", "silence"),
         ("alerts", "silence", "nonsense"),
+        ("alerts", "silence", "empty_streak:nonsense"),
+        ("alerts", "silence", "queue_stuck:hot"),
+        ("alerts", "silence", "queue_stuck", "--reason", "a\x1bb"),
+        ("alerts", "silence", "queue_stuck", "--reason", "x" * 201),
         ("alerts", "silence", "breaker_open", "--hours", "0"),
         ("alerts", "silence", "breaker_open", "--hours", "721"),
         ("alerts", "history", "--limit", "1001"),
@@ -103,10 +107,11 @@ def test_bad_arguments_are_told_as_json(arguments: tuple[str, ...]) -> None:
 
 def test_all_rules_are_listed_also_when_all_is_well(admin: APIClient) -> None:
     lines = run("alerts", "list").out.splitlines()
-    assert [line.split()[0] for line in lines[1:10]] == list(AlertRule.values)
-    assert lines[-1] == "Not checked yet."
-    told = run("alerts", "list", "--json").result
-    assert told["alerts"] == said(admin, "alerts")["alerts"]
+    keys = [line.split()[0] for line in lines[1 : lines.index("")]]
+    assert list(dict.fromkeys(key.partition(":")[0] for key in keys)) == list(AlertRule.values)
+    assert "empty_streak:hot" in keys
+    assert lines[-2:] == ["Not evaluated yet.", "No channel is configured: notices are sent to nobody."]
+    assert run("alerts", "list", "--json").result == said(admin, "alerts/rules")
 
 
 def test_an_alert_is_listed_and_kept_in_the_history(admin: APIClient) -> None:
@@ -121,13 +126,36 @@ def test_an_alert_is_listed_and_kept_in_the_history(admin: APIClient) -> None:
 
 
 def test_a_rule_is_silenced_before_it_fires_and_until_that_is_ended(admin: APIClient) -> None:
-    told = run("alerts", "silence", "queue_stuck", "--hours", "2", "--yes", "--json").result
+    given = ("queue_stuck", "--hours", "2", "--reason", " A long backfill ", "--yes")
+    told = run("alerts", "silence", *given, "--json").result
     [rule] = [one for one in said(admin, "alerts")["alerts"] if one["rule"] == "queue_stuck"]
     assert (rule["status"], rule["silenced_until"]) == ("silenced", told["silenced_until"])
     assert (told["rule_name"], told["silenced_by"]) == ("queue_stuck", "manage.py")
+    assert told["reason"] == "A long backfill"
     ended = run("alerts", "unsilence", "queue_stuck", "--yes")
     assert ended.out == "Ended the silence of queue_stuck.\n"
     assert run("alerts", "unsilence", "queue_stuck") == Ended(0, "queue_stuck is not silenced.\n", "")
+
+
+def test_one_data_set_of_a_rule_is_silenced() -> None:
+    ended = run("alerts", "silence", "empty_streak:hot", "--yes")
+    assert ended.out.startswith("Silenced empty_streak (hot) until ")
+    assert run("alerts", "unsilence", "empty_streak").out == "empty_streak is not silenced.\n"
+    ended = run("alerts", "unsilence", "empty_streak:hot", "--yes", "--json")
+    assert ended.result == {"rule_name": "empty_streak", "action": "hot", "was_silenced": True}
+
+
+def test_a_test_notice_goes_to_every_channel(settings: Any) -> None:
+    ended = run("alerts", "test", "--yes", "--json")
+    assert (ended.code, ended.result["error"]) == (1, "CONFLICT")  # none is configured
+    settings.ALERT_WEBHOOK_URL = "http://127.0.0.1:1/alerts"
+    ended = run("alerts", "test", "--yes", "--json")
+    [channel] = ended.result["channels"]
+    assert (ended.code, channel["channel"], channel["is_delivered"]) == (1, "webhook", False)
+    assert channel["reason"]
+    assert "not delivered" in run("alerts", "test", "--yes").out
+    [row] = [line for line in run("alerts", "list").out.splitlines() if line.startswith("webhook")]
+    assert channel["reason"] in row
 
 
 # --- breaker ----------------------------------------------------------------------------------------

@@ -49,8 +49,8 @@ class TestPurge:
 
     def test_only_the_caches(self, admin: APIClient) -> None:
         store(hot("202501"))
-        told = data_of(admin.post(f"{BASE}/data/purge", PURGE | {"targets": ["l1"]}))
-        assert (told["records"], told["caches_cleared"], told["l1_cleared"]) == (0, False, True)
+        reported = data_of(admin.post(f"{BASE}/data/purge", PURGE | {"targets": ["l1"]}))
+        assert (reported["records"], reported["caches_cleared"], reported["l1_cleared"]) == (0, False, True)
         assert len(records()) == 1
 
     def test_it_may_be_repeated(self, admin: APIClient) -> None:
@@ -70,19 +70,21 @@ class TestPurge:
         for confirm in (False, None, 1, "true"):
             assert_invalid(admin, path, PURGE | {"confirm": confirm}, "confirm")
         for targets in ([], None, "mongodb", ["users"], ["mongodb", "tokens"], ["l1"] * 4):
-            told = error_of(admin.post(BASE + path, PURGE | {"targets": targets}), 400, "VALIDATION_ERROR")
-            assert any(field.startswith("targets") for field in told["fields"])
+            reported = error_of(
+                admin.post(BASE + path, PURGE | {"targets": targets}), 400, "VALIDATION_ERROR"
+            )
+            assert any(field.startswith("targets") for field in reported["fields"])
         assert len(records()) == 1
 
 
 class TestDuplicates:
-    def test_they_are_only_counted_unless_told(self, admin: APIClient) -> None:
+    def test_they_are_only_counted_by_default(self, admin: APIClient) -> None:
         store(hot("202501"))
         stranger = put_stranger()
         for body in ({}, {"apply": False}):
-            told = data_of(admin.post(f"{BASE}/duplicates/remove", body))
-            [example] = told.pop("examples")
-            assert told == {"applied": False, "groups": 1, "duplicates": 1, "deleted": 0, "left_alone": 0}
+            reported = data_of(admin.post(f"{BASE}/duplicates/remove", body))
+            [example] = reported.pop("examples")
+            assert reported == {"applied": False, "groups": 1, "duplicates": 1, "deleted": 0, "left_alone": 0}
             assert example == {
                 "action": "hot",
                 "catId": "1001",
@@ -93,20 +95,20 @@ class TestDuplicates:
             }
         assert len(records()) == 2
 
-    def test_they_are_deleted_when_told(self, admin: APIClient) -> None:
+    def test_they_are_deleted_on_request(self, admin: APIClient) -> None:
         store(hot("202501"))
         put_stranger()
-        told = data_of(admin.post(f"{BASE}/duplicates/remove", {"apply": True}))
-        assert (told["applied"], told["deleted"]) == (True, 1)
+        reported = data_of(admin.post(f"{BASE}/duplicates/remove", {"apply": True}))
+        assert (reported["applied"], reported["deleted"]) == (True, 1)
         assert set(records()) == {"hot:1001:month:202501"}
         assert data_of(admin.post(f"{BASE}/duplicates/remove", {"apply": True}))["duplicates"] == 0
 
-    def test_more_than_can_be_done_in_time_is_told_and_is_no_outage(
+    def test_more_than_can_be_done_in_time_is_reported_and_is_no_outage(
         self, admin: APIClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(views, "_MAX_SECONDS", 0.0001)
-        told = error_of(admin.post(f"{BASE}/duplicates/remove", {}), 503, "DEPENDENCY_UNAVAILABLE")
-        assert "manage.py remove_duplicates" in told["message"]
+        reported = error_of(admin.post(f"{BASE}/duplicates/remove", {}), 503, "DEPENDENCY_UNAVAILABLE")
+        assert "manage.py remove_duplicates" in reported["message"]
         assert not mongo_outage.is_known
 
     def test_hostile_input(self, admin: APIClient) -> None:

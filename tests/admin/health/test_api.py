@@ -121,8 +121,8 @@ class TestCollectHealth:
         "day", ["x", "2025-13-01", "2025-02-30", "202501", "1999-01-01", "２０２５0101", "9" * 99]
     )
     def test_days_that_are_none(self, admin: APIClient, day: str) -> None:
-        told = error_of(admin.get(f"{BASE}/collect-health", {"date": day}), 400, "VALIDATION_ERROR")
-        assert set(told["fields"]) == {"date"}
+        reported = error_of(admin.get(f"{BASE}/collect-health", {"date": day}), 400, "VALIDATION_ERROR")
+        assert set(reported["fields"]) == {"date"}
 
 
 class TestSystemStatus:
@@ -141,7 +141,7 @@ class TestSystemStatus:
         assert found["sync_tasks"]["data"] == {"RUNNING": 0, "COMPLETED": 0, "FAILED": 0, "CANCELLED": 0}
         assert found["scheduler"]["data"] == {"paused": False, "changed_by": None, "changed_at": None}
 
-    def test_no_secret_is_told(self, admin: APIClient) -> None:
+    def test_no_secret_is_shown(self, admin: APIClient) -> None:
         text = admin.get(f"{BASE}/system/status").content.decode()
         for secret in (settings.SECRET_KEY, settings.MONGO_URI, settings.REDIS_URI, settings.WEBHOOK_SECRET):
             assert secret not in text
@@ -154,12 +154,12 @@ class TestOutages:
             raise redis.ConnectionError("Error 111 connecting to 10.0.0.1:6379")
 
         monkeypatch.setattr(redis.connection.ConnectionPool, "get_connection", refuse)
-        self.assert_told(look(admin, path), DEPENDENCIES[path]["redis"])
+        self.assert_reported(look(admin, path), DEPENDENCIES[path]["redis"])
 
     def test_without_mongodb(self, admin: APIClient, path: str) -> None:
         assert data_of(admin.get("/api/auth/me"))  # known to the process, as in real life
         mongo_outage.note()
-        self.assert_told(look(admin, path), DEPENDENCIES[path]["mongodb"])
+        self.assert_reported(look(admin, path), DEPENDENCIES[path]["mongodb"])
 
     def test_a_mistake_of_ours_spoils_one_part_only(
         self, admin: APIClient, monkeypatch: pytest.MonkeyPatch, path: str, written_log: Any
@@ -169,11 +169,11 @@ class TestOutages:
 
         monkeypatch.setattr(queue_state, "queue_depth", fail)
         found = look(admin, path)
-        self.assert_told(found, {"queue"})
+        self.assert_reported(found, {"queue"})
         assert "secret detail" not in str(found)
         assert any(line["event"] == "part_failed" and line["part"] == "queue" for line in written_log())
 
-    def assert_told(self, found: dict[str, Any], broken: set[str]) -> None:
+    def assert_reported(self, found: dict[str, Any], broken: set[str]) -> None:
         assert found["is_complete"] is False
         parts = {name: one for name, one in found.items() if isinstance(one, dict) and "ok" in one}
         assert {name for name, one in parts.items() if not one["ok"]} == broken

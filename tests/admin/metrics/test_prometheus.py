@@ -148,7 +148,7 @@ class TestWhatItTells:
 
 
 class TestOutages:
-    def test_what_is_known_is_told(self, client: Client) -> None:
+    def test_what_is_known_is_reported(self, client: Client) -> None:
         note_heartbeat()
         enqueue(hot())
         redis_outage.note()
@@ -170,7 +170,7 @@ class TestWhoMayRead:
     @pytest.mark.parametrize(
         "address", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "10.0.0.1", "2001:db8::1", "", "x"]
     )
-    def test_nobody_without_a_token_not_even_on_this_machine(
+    def test_a_client_without_a_token_is_refused_also_on_this_machine(
         self, client: Client, settings: Any, address: str
     ) -> None:
         assert client.get("/metrics", REMOTE_ADDR=address).status_code == 401
@@ -180,7 +180,7 @@ class TestWhoMayRead:
             assert answer.status_code == 403
             assert answer.content.startswith(b"Set METRICS_TOKEN on the server")
 
-    def test_with_a_token_whoever_knows_it(self, client: Client, settings: Any) -> None:
+    def test_every_client_with_the_token_is_accepted(self, client: Client, settings: Any) -> None:
         settings.METRICS_TOKEN = "the-token-of-prometheus"
         for header in (
             "",

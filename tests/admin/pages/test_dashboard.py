@@ -309,7 +309,7 @@ def test_without_mongodb_strangers_learn_nothing(
     assert client.get(LIVE, **JSON).status_code in (403, 503)
 
 
-def test_without_redis_the_rest_is_told(site: Client, redis_gone: Callable[[], None]) -> None:
+def test_without_redis_the_rest_is_reported(site: Client, redis_gone: Callable[[], None]) -> None:
     enqueue(hot("202501"))
     redis_gone()
     page = site.get(PAGE)

@@ -127,7 +127,7 @@ class TestStatus:
         assert found["status"]["hot"]["202501"] == "present"
         assert found["categories"] == 1
 
-    def test_all_actions_unless_told(self, admin: APIClient) -> None:
+    def test_all_actions_by_default(self, admin: APIClient) -> None:
         assert set(self.status(admin)["status"]) == set(Action.values)
         assert set(self.status(admin, actions=None)["status"]) == set(Action.values)
 
@@ -186,8 +186,8 @@ class TestBackfill:
 
     def test_one_at_a_time(self, admin: APIClient) -> None:
         run_id = data_of(admin.post(f"{BASE}/backfill", MONTHS), 202)["sync_task_id"]
-        told = error_of(admin.post(f"{BASE}/backfill", MONTHS), 409, "CONFLICT")
-        assert told["detail"] == f"sync_task_id={run_id}"
+        reported = error_of(admin.post(f"{BASE}/backfill", MONTHS), 409, "CONFLICT")
+        assert reported["detail"] == f"sync_task_id={run_id}"
 
     def test_hostile_input(self, admin: APIClient) -> None:
         names = ("granularity", "startDate", "endDate", "actions", "force")
@@ -312,7 +312,7 @@ class TestCancelAll:
         again = data_of(admin.post(f"{BASE}/tasks/cancel-all", {"confirm": True}))
         assert again == {"runs": 0, "collections": 0, "in_flight": 1, "is_complete": True}
 
-    def test_more_than_one_time_holds_is_told(
+    def test_more_than_the_time_limit_allows_is_reported(
         self, admin: APIClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cancel_all_service, "_MAX_SECONDS", 0.0)

@@ -57,7 +57,7 @@ class TestStatus:
         assert (daily["last_run"], daily["last_task"], daily["paused"]) == (None, None, False)
         assert schedule(admin, "tick")["obeys_pause"] is False
 
-    def test_a_time_edited_in_the_admin_is_told(self, admin: APIClient) -> None:
+    def test_a_time_edited_in_the_admin_is_reported(self, admin: APIClient) -> None:
         Schedule.objects.filter(name="daily_collect").update(cron="30 5 * * *")
         assert schedule(admin, "daily_collect")["is_edited"] is True
 
@@ -112,7 +112,9 @@ class TestStatus:
         )
         assert status(admin)["heartbeats"][0]["is_stale"] is True
 
-    def test_without_redis_the_rest_is_told(self, admin: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_redis_the_rest_is_reported(
+        self, admin: APIClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def refuse(*_args: Any, **_kwargs: Any) -> Any:
             raise redis.ConnectionError("Error 111 connecting to 10.0.0.1:6379")
 

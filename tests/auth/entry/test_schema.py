@@ -13,10 +13,10 @@ from drf_spectacular.generators import SchemaGenerator
 def document() -> Any:
     GENERATOR_STATS.reset()
     document = SchemaGenerator(urlconf="config.urls").get_schema(request=None, public=True)
-    told = [
+    reported = [
         str(key) for cache in (GENERATOR_STATS._warn_cache, GENERATOR_STATS._error_cache) for key in cache
     ]
-    assert not [text for text in told if "apps/auth" in text]
+    assert not [text for text in reported if "apps/auth" in text]
     return document
 
 

@@ -50,9 +50,9 @@ def test_usernames_are_normalised_as_django_does() -> None:
 def test_impossible_passwords_are_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         validation.check_password_form(text)
-    told = f"{caught.value.message} {caught.value.detail} {caught.value.fields}"
-    assert "secret" not in told
-    assert "ppp" not in told
+    reported = f"{caught.value.message} {caught.value.detail} {caught.value.fields}"
+    assert "secret" not in reported
+    assert "ppp" not in reported
 
 
 @pytest.mark.parametrize("text", ["p", " spaces kept ", "p" * 1024, "密码", "\n"])

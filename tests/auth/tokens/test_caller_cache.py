@@ -44,7 +44,7 @@ REVOKED = CallerState(
 
 
 class Source:
-    """MongoDB's side: answers what it is told to, counts the questions."""
+    """Stands in for MongoDB: returns preset answers and counts the queries."""
 
     def __init__(self, answer: CallerState | None = ACTIVE) -> None:
         self.answer = answer
@@ -202,7 +202,7 @@ class TestMongoDown:
             assert time.monotonic() - started < 10
         assert mongo_outage.is_known
 
-    def test_an_error_that_is_no_outage_blocks_nobody_else(
+    def test_an_error_that_is_no_outage_blocks_no_other_caller(
         self, cache: CallerCache, source: Source, clock: FakeClock, redis_is_down: None
     ) -> None:
         cache.look_up("k", source)

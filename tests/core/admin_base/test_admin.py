@@ -171,7 +171,7 @@ def test_all_is_offered_only_where_rows_are_hidden(site: Client) -> None:
     assert "Show all" in text(site, f"{path}?q=chief")
 
 
-def test_an_empty_list_gives_no_advice_that_nobody_can_follow(site: Client) -> None:
+def test_an_empty_list_gives_no_advice_that_cannot_be_followed(site: Client) -> None:
     page = text(site, "/admin/django_q/failure/")
     assert "No results found" in page
     assert "Create a new item" not in page

@@ -53,7 +53,7 @@ def a_run() -> str:
         trigger=Trigger.MANUAL,
         requested_by="tests",
         parameters={},
-        period="20250601",
+        period="202506~202509",
     ).run_id
 
 
@@ -64,7 +64,7 @@ def test_an_entry_is_read_in_the_language_of_the_reader(site: Client, writer: di
     for path in (HISTORY_LIST, f"{HISTORY_LIST}{entry.pk}/change/", f"{row}history/", "/admin/"):
         assert "Paused daily_collect." in text(site, path, ENGLISH), path
         chinese = text(site, path, CHINESE)
-        assert "已暂停 daily_collect。" in chinese, path
+        assert "已暂停“daily_collect”。" in chinese, path
         assert "Paused" not in chinese, path
 
 
@@ -72,9 +72,9 @@ def test_an_entry_is_read_in_the_language_of_the_reader(site: Client, writer: di
 def test_names_within_an_entry_are_translated_too(site: Client, writer: dict[str, str]) -> None:
     do(site, f"/admin/sync_tasks/synctask/{a_run()}/operation/cancel/", writer)
     english, chinese = (text(site, HISTORY_LIST, language) for language in (ENGLISH, CHINESE))
-    assert english.count("Daily collection 20250601") == 2  # the object, and within the change
+    assert english.count("Daily collection 2025-06 to 2025-09") == 2  # the object, and within the change
     assert "每日采集" not in english
-    assert chinese.count("每日采集 20250601") == 2
+    assert chinese.count("每日采集 2025-06 至 2025-09") == 2
     assert "Daily collection" not in chinese
 
 
@@ -146,7 +146,7 @@ def test_a_token_is_created_and_revoked_in_the_history(site: Client) -> None:
 
 def test_a_run_is_stored_with_its_english_name(site: Client) -> None:
     do(site, f"/admin/sync_tasks/synctask/{a_run()}/operation/cancel/", CHINESE)
-    assert LogEntry.objects.get().object_repr == "Daily collection 20250601"
+    assert LogEntry.objects.get().object_repr == "Daily collection 2025-06 to 2025-09"
 
 
 def request_of_chief(site: Client) -> Any:

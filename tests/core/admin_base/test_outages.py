@@ -1,4 +1,4 @@
-"""The admin while MongoDB is down, for which a port stands where nobody listens: a short page, soon."""
+"""The admin while MongoDB is down, replaced by a closed port: a short page, soon."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from django.test import Client
 client = Client(SERVER_NAME="localhost", HTTP_ACCEPT_LANGUAGE=sys.argv[1])
 client.cookies["sessionid"] = "a" * 32
 answers = [client.get(path) for path in sys.argv[2:]]
-told = [[one.status_code, one.headers.get("Retry-After"), one.content.decode()] for one in answers]
-print(json.dumps(told))
+shown = [[one.status_code, one.headers.get("Retry-After"), one.content.decode()] for one in answers]
+print(json.dumps(shown))
 """
 
 

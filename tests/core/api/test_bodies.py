@@ -22,7 +22,7 @@ JSON = "application/json"
 
 
 class Silent(io.BytesIO):
-    """A client that sends nothing: whoever reads would wait for ever."""
+    """A client that sends nothing: reading from it would block for ever."""
 
     def read(self, *_size: Any) -> bytes:
         raise AssertionError("the body was read")

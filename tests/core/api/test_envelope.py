@@ -113,7 +113,7 @@ def test_an_answer_outside_drf() -> None:
     assert response.status_code == 429
     assert response.headers["Retry-After"] == "3"
     assert response.headers["Content-Type"] == "application/json"
-    assert_envelope(json.loads(response.content), 429, told="")
+    assert_envelope(json.loads(response.content), 429, reported="")
 
 
 # --- Exceptions -----------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def handled(error: Exception) -> Any:
     request.request_id = "find-me"  # type: ignore[attr-defined]
     context = {"request": _Wrapped(request)}
     response = envelope_exception_handler(error, context)
-    assert_envelope(json.loads(dump_json(response.data)), response.status_code, told=repr(error))
+    assert_envelope(json.loads(dump_json(response.data)), response.status_code, reported=repr(error))
     return response
 
 

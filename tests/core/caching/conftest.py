@@ -1,4 +1,4 @@
-"""Two processes that share a real Redis; time is a clock told to move."""
+"""Two processes that share a real Redis; time is a clock that the test moves."""
 
 from __future__ import annotations
 

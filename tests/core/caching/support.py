@@ -1,4 +1,4 @@
-"""Processes, as far as the tiers are concerned, and a clock that moves when told to."""
+"""Processes, as far as the tiers are concerned, and a clock that the test moves."""
 
 from __future__ import annotations
 

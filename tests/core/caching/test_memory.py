@@ -66,7 +66,7 @@ def test_one_that_was_used_stays_longer() -> None:
     one.find(("g", "a"))
     put(one, "d", "e")
     assert held(one) == list("ade")
-    put(one, "f")  # nobody has used a since
+    put(one, "f")  # a was not used since
     assert held(one) == list("def")
 
 

@@ -137,7 +137,7 @@ class TestRedisIsDown:
     def test_an_answer_read_while_it_went_away_does_not_enter_redis(
         self, process: TieredCache, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The version is unknown then, so a write in between could not be told from none."""
+        """The version is unknown then, so a write in between could not be noticed."""
         read(process)
 
         def fail(*_arguments: object) -> None:

@@ -222,7 +222,7 @@ class TestSlowOnes:
         other.fill(ticket, entry_of("old"))
         clock.pass_a_second()
         assert read(other) == (None, None)
-        assert redis_client.keys("mengla:data:*") == []  # nothing nobody would ever find again
+        assert redis_client.keys("mengla:data:*") == []  # no key that could never be found again
 
     def test_readers_and_a_writer_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The real clock: whatever the threads do, the last write is what everybody reads in the end."""

@@ -1,4 +1,4 @@
-"""Several dependencies asked at once: one deadline, and each told for itself."""
+"""Several dependencies asked at once: one deadline, and one result for each."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_what_each_returned_in_the_order_of_asking() -> None:
 
 
 def test_the_caller_says_what_stands_for_one_that_is_late(gate: threading.Event) -> None:
-    told = call_all(
+    reported = call_all(
         {"hangs": gate.wait, "lives": lambda: "here"},
         deadline_seconds=0.5,
         late=lambda name: f"{name} is late",
     )
-    assert told["hangs"] == "hangs is late"
+    assert reported["hangs"] == "hangs is late"
 
 
 def test_what_one_raises_is_raised_to_the_caller() -> None:
@@ -69,7 +69,7 @@ def test_nothing_to_read() -> None:
 
 def test_they_are_read_at_once(settings: Any) -> None:
     settings.PARTS_DEADLINE_SECONDS = 20
-    together = threading.Barrier(3, timeout=10)  # nobody gets through before all are there
+    together = threading.Barrier(3, timeout=10)  # no thread passes before all are there
     found = read_parts({str(number): part(together.wait) for number in range(3)})
     assert all(outcome.available for outcome in found.values())
 
@@ -101,19 +101,19 @@ def test_a_part_sees_the_context_of_its_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (ServerSelectionTimeoutError("at 10.0.0.1"), "No response in time (ServerSelectionTimeoutError)."),
         (redis.ConnectionError("at 10.0.0.1"), "No response in time (ConnectionError)."),
         (KeyError("secret"), "Failed (KeyError)."),
     ],
 )
-def test_what_fails_is_told_without_its_details(error: Exception, told: str) -> None:
+def test_what_fails_is_told_without_its_details(error: Exception, reported: str) -> None:
     def fail() -> Any:
         raise error
 
     found = read_parts({"fails": part(fail), "lives": part(lambda: 1)})
-    assert found["fails"].error == told
+    assert found["fails"].error == reported
     assert found["lives"].available
     assert not mongo_outage.is_known
 
@@ -135,5 +135,5 @@ def test_a_dependency_that_has_just_failed_is_not_asked_again() -> None:
 
 def test_parts_speak_the_language_of_who_asks() -> None:
     with override("zh-hans"):
-        told = read_parts({"words": part(lambda: gettext("Dashboard"), Dependency.REDIS)})
-    assert told["words"].data == "仪表盘"
+        reported = read_parts({"words": part(lambda: gettext("Dashboard"), Dependency.REDIS)})
+    assert reported["words"].data == "仪表盘"

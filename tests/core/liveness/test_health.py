@@ -100,7 +100,7 @@ class TestReady:
         assert body["checks"]["mongodb"]["ok"] is body["checks"]["redis"]["ok"] is True
 
     def test_they_are_asked_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        together = threading.Barrier(2, timeout=20)  # nobody gets through before both are there
+        together = threading.Barrier(2, timeout=20)  # no thread passes before both are there
 
         class Meeting:
             def ping(self) -> None:

@@ -88,7 +88,7 @@ class TestWebProcesses:
         seconds = redis_client.ttl(processes.WEB_KEY)
         assert isinstance(seconds, int) and 0 < seconds <= 3600
 
-    def test_without_redis_nobody_fails(self) -> None:
+    def test_without_redis_no_caller_fails(self) -> None:
         redis_outage.note()
         processes.note_web_process()
 

@@ -114,7 +114,7 @@ def test_json_of_text_that_is_no_unicode() -> None:
     assert json.loads(out) == {"name": "\udcff", "huge": 10**30}
 
 
-def test_an_error_nobody_knows_is_not_hidden() -> None:
+def test_an_unknown_error_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         run(raise_(ZeroDivisionError()))
 
@@ -176,7 +176,7 @@ def test_the_worker_says_in_one_line_that_redis_is_down() -> None:
 
 
 @pytest.mark.slow
-def test_a_traceback_is_there_for_whoever_asks() -> None:
+def test_a_traceback_is_shown_on_request() -> None:
     ended = run_in_a_child(
         ["showmigrations", "--traceback"], MONGO_URI="mongodb://user:secret-word@127.0.0.1:1/"
     )
@@ -443,8 +443,8 @@ def test_an_option_given_twice_is_refused(given: str) -> None:
 
 
 def test_a_list_may_be_given_in_parts_and_a_command_may_run_again() -> None:
-    told: list[Any] = []
-    command = Collecting(lambda **options: told.append((options["day"], options["action"])))
+    reported: list[Any] = []
+    command = Collecting(lambda **options: reported.append((options["day"], options["action"])))
     for _ in range(2):
         call_command(command, "--day=1", "--action", "a", "--action", "b", stdout=io.StringIO())
-    assert told == [("1", ["a", "b"])] * 2
+    assert reported == [("1", ["a", "b"])] * 2

@@ -80,10 +80,10 @@ def run(*arguments: str, out: io.StringIO | None = None, err: io.StringIO | None
 def test_every_wrong_argument_is_told_as_json(arguments: tuple[str, ...]) -> None:
     code, out, err = run(*arguments)
     assert (code, err, out.count("\n")) == (2, "", 1)
-    told = json.loads(out)
-    assert set(told) == {"error", "message", "detail", "fields"}
-    assert told["error"] == "VALIDATION_ERROR"
-    assert told["message"]
+    reported = json.loads(out)
+    assert set(reported) == {"error", "message", "detail", "fields"}
+    assert reported["error"] == "VALIDATION_ERROR"
+    assert reported["message"]
 
 
 def test_without_json_a_wrong_argument_is_told_to_people() -> None:
@@ -99,10 +99,10 @@ def test_an_unknown_command_is_a_wrong_argument(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         Utility(["manage.py", *arguments, *(["--json"] if is_json else [])]).execute()
-    told = capsys.readouterr()
+    reported = capsys.readouterr()
     assert ended.value.code == 2
-    assert arguments[-1] in (json.loads(told.out)["message"] if is_json else told.err)
-    assert (told.err if is_json else told.out) == ""
+    assert arguments[-1] in (json.loads(reported.out)["message"] if is_json else reported.err)
+    assert (reported.err if is_json else reported.out) == ""
 
 
 def test_a_command_of_the_utility_has_the_streams_of_the_process(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def test_documents_of_another_program_are_recognised_before_anything_is_changed(
 
 
 @pytest.mark.parametrize(
-    ("error", "told", "advice"),
+    ("error", "reported", "advice"),
     [
         (
             OperationFailure("no", 13, {"codeName": "Unauthorized", "errmsg": "not authorized on x"}),
@@ -93,7 +93,7 @@ def test_documents_of_another_program_are_recognised_before_anything_is_changed(
     ids=["no right", "a conflicting index", "an outage", "anything else"],
 )
 def test_a_failure_is_one_message_and_can_be_repeated(
-    database: FormerDatabase, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str, advice: str
+    database: FormerDatabase, monkeypatch: pytest.MonkeyPatch, error: Exception, reported: str, advice: str
 ) -> None:
     real: Any = MongoCollection.create_indexes
     calls = iter(range(1000))
@@ -106,7 +106,7 @@ def test_a_failure_is_one_message_and_can_be_repeated(
     monkeypatch.setattr(MongoCollection, "create_indexes", fail_once)
     failed, applied, next_step = migrate().splitlines()
     assert failed.startswith("The migration ")
-    assert told in failed
+    assert reported in failed
     assert "secret-host" not in failed
     assert applied.endswith(" migrations were applied before and remain applied.")
     assert int(applied.split()[0]) == database.django_migrations.count_documents({})

@@ -131,7 +131,7 @@ class TestSync:
         assert [row.name for row in Schedule.objects.all()] == ["tick"]
         assert sync_schedules([TICK]).removed == []
 
-    def test_a_schedule_of_somebody_else_is_left_alone(self) -> None:
+    def test_a_schedule_of_another_program_is_left_alone(self) -> None:
         Schedule.objects.create(name="theirs", func="math.copysign", schedule_type=Schedule.DAILY)
         sync_schedules([TICK])
         sync_schedules([])

@@ -43,7 +43,7 @@ def test_less_than_a_second_is_not_corrected() -> None:
 
 
 class Times:
-    """The clocks of a host, told to move."""
+    """The clocks of a host, which the test moves."""
 
     def __init__(self) -> None:
         self.ahead_seconds, self.now = 0.0, 1000.0

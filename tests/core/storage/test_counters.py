@@ -1,4 +1,4 @@
-"""Counters in Redis: exact under real processes, gone by their expiry, and in nobody's way."""
+"""Counters in Redis: exact with real processes, deleted after their expiry, and never blocking a caller."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ class TestRedisDown:
             ):
                 patch.setattr(shared_redis, "get_redis", lambda: impatient)
                 assert not add()
-                assert redis_outage.is_known  # so that nobody else waits now
+                assert redis_outage.is_known  # so that no other caller waits now
                 assert counters.read_days(counters.STATS, days=1, now=NOW) is None
         finally:
             os.kill(server.pid, signal.SIGCONT)
@@ -273,7 +273,7 @@ class TestRedisDown:
         finally:
             successor.stop()
 
-    def test_full_it_takes_no_counts_and_nobody_fails(self, server: EmbeddedServer) -> None:
+    def test_a_full_server_takes_no_counts_and_no_caller_fails(self, server: EmbeddedServer) -> None:
         with redis.Redis.from_url(server.uri) as client:
             client.config_set("maxmemory", "1")
             client.config_set("maxmemory-policy", "noeviction")

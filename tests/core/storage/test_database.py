@@ -76,7 +76,7 @@ def test_the_outage_is_over_with_the_first_answer(operation: Callable[[], Any]) 
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_a_driver_that_remembers_slow_round_trips_keeps_nobody_out(
+def test_a_driver_that_remembers_slow_round_trips_delays_no_caller(
     operation: Callable[[], Any], answer_ping: Callable[[Exception], None]
 ) -> None:
     answer_ping(ExecutionTimeout("remaining timeout: 0.3 <= network round trip time: 1.1"))

@@ -46,16 +46,16 @@ def test_percentiles_are_within_the_stated_error(seed: int) -> None:
     summary = histogram.summary()
     assert RELATIVE_ERROR < 0.0231
     for percent in PERCENTILES:
-        told, true = summary.percentiles[percent], nearest_rank(seconds, percent)
-        assert told is not None
-        assert abs(told - true) / true <= RELATIVE_ERROR * (1 + 1e-9), percent
+        reported, true = summary.percentiles[percent], nearest_rank(seconds, percent)
+        assert reported is not None
+        assert abs(reported - true) / true <= RELATIVE_ERROR * (1 + 1e-9), percent
 
 
 @given(st.lists(durations, min_size=1, max_size=60), st.floats(min_value=0.1, max_value=100))
 def test_any_percentile_of_anything_is_within_the_stated_error(seconds: list[float], percent: float) -> None:
-    told, true = noted(seconds).percentile(percent), nearest_rank(seconds, percent)
-    assert told is not None
-    assert abs(told - true) / true <= RELATIVE_ERROR * (1 + 1e-6)
+    reported, true = noted(seconds).percentile(percent), nearest_rank(seconds, percent)
+    assert reported is not None
+    assert abs(reported - true) / true <= RELATIVE_ERROR * (1 + 1e-6)
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1e6), max_size=50))

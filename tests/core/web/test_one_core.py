@@ -35,7 +35,7 @@ def usage_after(own_seconds: float, **used: float) -> Usage:
 @pytest.mark.parametrize(
     ("now", "core"),
     [
-        (usage_after(0.9, core0=1.0, core1=0.0, core3=0.0), 0),  # nobody else is there
+        (usage_after(0.9, core0=1.0, core1=0.0, core3=0.0), 0),  # no other process is there
         (usage_after(0.5, core0=1.0, core1=0.0, core3=0.4), 1),  # others use half of it
         (usage_after(0.5, core0=1.0, core1=0.9, core3=0.3), 3),
         (usage_after(0.5, core0=1.0, core1=0.7, core3=0.8), 0),  # no other is idle

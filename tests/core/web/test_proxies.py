@@ -1,4 +1,4 @@
-"""Whose address a request has: that of the connection, or what proxies of ours say of it."""
+"""Whose address a request has: that of the connection, or the one that trusted proxies report."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def test_a_trusted_proxy_is_believed_as_far_as_it_has_written(
 
 
 @pytest.mark.parametrize("address", [STRANGER, "127.0.0.1", "", "nonsense", "10.0.1.7"])
-def test_nobody_else_is_believed(address: str) -> None:
+def test_no_other_address_is_trusted(address: str) -> None:
     assert seen(address, CLIENT, "https") == (address, False)
 
 
-def test_without_trusted_proxies_nobody_is(settings: Any) -> None:
+def test_without_trusted_proxies_no_address_is(settings: Any) -> None:
     settings.TRUSTED_PROXIES = []
     assert seen(PROXY, CLIENT, "https") == (PROXY, False)
 

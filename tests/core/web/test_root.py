@@ -39,13 +39,13 @@ def test_the_first_address_of_the_api_names_the_others(
     response = api.get("/api/")
     assert_contract(response, of="GET /api/")
     assert response.json() == api.get("/api").json()
-    told = response.json()["data"]
-    assert (told["name"], told["version"]) == (
+    reported = response.json()["data"]
+    assert (reported["name"], reported["version"]) == (
         settings.SPECTACULAR_SETTINGS["TITLE"],
         settings.SPECTACULAR_SETTINGS["VERSION"],
     )
-    assert {"docs", "schema", "health", "ready", "figures"} <= set(told["links"])
-    for address in told["links"].values():
+    assert {"docs", "schema", "health", "ready", "figures"} <= set(reported["links"])
+    for address in reported["links"].values():
         # Some need parameters, another method or a worker; each is there.
         assert admin.get(address).status_code in (200, 400, 405, 503), address
     assert api.post("/api/").status_code == 405

@@ -45,7 +45,7 @@ def test_an_outage_of_the_service_opens_the_breaker_and_stale_figures_go_on_bein
     answer = wait_until(
         lambda: one if (one := stack.ask(question)).status_code == 202 and code_of(one) in OUTAGE else None,
         timeout_seconds=BREAKER_SECONDS * 2,
-        what="a miss is told that the service is unavailable",
+        what="the reply to a miss says that the service is unavailable",
     )
     assert answer.json()["message"] == answer.json()["data"]["collection"]["waiting"]["message"]
     wait_until(
@@ -65,7 +65,7 @@ def test_an_outage_of_the_service_opens_the_breaker_and_stale_figures_go_on_bein
     back_at = time.monotonic()
     wait_until(lambda: breaker_state(stack) == "closed", timeout_seconds=30, what="the breaker closes")
     assert stack.collect(question).status_code == 200
-    # The outage cost nobody an attempt.
+    # The outage cost no collection an attempt.
     assert stack.wait_until_ended(asked) == {"SUCCEEDED"}
     assert {stack.collection(one)["attempts"] for one in asked} == {1}
     assert time.monotonic() - back_at < 30

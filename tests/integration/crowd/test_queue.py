@@ -21,7 +21,7 @@ INTERVAL_SECONDS = 0.3
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack without web server and clusters: nobody but the test's own processes touches the queue."""
+    """A stack without web server and clusters: only the test's own processes use the queue."""
     variables = {"COLLECT_INTERVAL_SECONDS": str(INTERVAL_SECONDS), "CB_FAILURE_THRESHOLD": "1000"}
     shape = Shape(web_workers=0, clusters=0, variables=variables)
     yield from run_stack("bare", tmp_path_factory.mktemp("bare"), shape)
@@ -29,7 +29,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def callers(bare: Stack) -> list[Caller]:
-    """Eight processes that call what they are told to."""
+    """Eight processes that call the functions they are given."""
     return at_once([bare.start_caller] * CLAIMERS)
 
 

@@ -75,7 +75,7 @@ def test_after_sigterm_a_waiting_request_is_finished_and_no_count_and_no_line_is
 
     stack.start_web()
     stack.web.wait_until_ready()
-    # The simulator called while nobody listened, and calls again.
+    # The simulator called while no server listened, and calls again.
     assert stack.collect(question).status_code == 200
     stack.assert_stored_once([question])
 

@@ -1,4 +1,4 @@
-"""While the collection service hangs, nobody else does."""
+"""While the collection service hangs, nothing else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics and alerts while a server hangs: what is known is told in time."""
+"""Metrics and alerts while a server hangs: what is known is reported in time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def assert_scraped(hanging: Collection[str], client: httpx.Client) -> None:
     assert ("collector_breaker_state" in names) == is_redis_up
 
 
-def assert_told(method: str, path: str, unavailable: str, client: httpx.Client) -> None:
+def assert_reported(method: str, path: str, unavailable: str, client: httpx.Client) -> None:
     """The address answers in time; where it needs the unavailable server, 503 names that."""
     answer = in_time(partial(client.request, method, path))
     if unavailable:
@@ -56,7 +56,7 @@ def test_whatever_hangs_what_is_known_is_told_in_time(
     needed = [*((one, "mongo", "MongoDB") for one in ALERTS), *((one, "redis", "Redis") for one in COUNTERS)]
     checks: list[Callable[[httpx.Client], None]] = [partial(assert_scraped, hanging)]
     for (method, path), server, name in needed:
-        checks.append(partial(assert_told, method, path, name if server in hanging else ""))
+        checks.append(partial(assert_reported, method, path, name if server in hanging else ""))
     with exposed.web.clients(exposed.token, per_worker=len(checks)) as by_worker:
         for some in by_worker.values():
             assert some[0].get("/api/auth/me").status_code == 200

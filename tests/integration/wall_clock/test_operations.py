@@ -113,7 +113,7 @@ def wait_for_source(
     wait_until(is_heard, timeout_seconds=10, what="this process has heard of the last change of the caches")
 
 
-def assert_told(client: httpx.Client, path: str, silent: set[str]) -> None:
+def assert_reported(client: httpx.Client, path: str, silent: set[str]) -> None:
     """The address answers in time, says which parts are silent and why, and has the data of the others."""
     answer = in_time(partial(client.get, path), seconds=PROMISED_SECONDS)
     assert answer.status_code == 200, answer.text
@@ -155,7 +155,7 @@ def test_operators_get_answers_whatever_hangs(
                 {"redis"} if "redis" in hanging else set()
             )
             checks: list[Callable[[httpx.Client], None]] = [
-                partial(assert_told, path=path, silent=names) for path, names in silent.items()
+                partial(assert_reported, path=path, silent=names) for path, names in silent.items()
             ]
             checks.append(partial(assert_ready_says, silent=unready))
             check_in_an_outage(by_worker, checks)

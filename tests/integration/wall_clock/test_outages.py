@@ -1,4 +1,4 @@
-"""MongoDB or Redis hang or die: what can be served is served, the rest is told within three seconds."""
+"""MongoDB or Redis hang or die: what can be served is served, the rest is an error within three seconds."""
 
 from __future__ import annotations
 

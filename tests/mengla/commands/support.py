@@ -1,4 +1,4 @@
-"""Runs commands as the command line does, and a worker beside them that ends collections as it is told."""
+"""Runs commands as the command line does, and a worker beside them that ends collections as the test says."""
 
 from __future__ import annotations
 

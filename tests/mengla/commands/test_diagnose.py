@@ -180,9 +180,7 @@ def test_a_service_that_refuses_is_a_failure(name: str, value: str, word: str, s
 
 
 @pytest.mark.usefixtures("_healthy")
-def test_a_webhook_address_that_leads_to_somebody_else_is_a_failure(
-    settings: Any, service: Simulator
-) -> None:
+def test_a_webhook_address_of_another_server_is_a_failure(settings: Any, service: Simulator) -> None:
     settings.MENGLA_WEBHOOK_URL = f"{service.url}/nobody?token={SECRET}"
     check = diagnose()["webhook"]
     assert not check["is_ok"]

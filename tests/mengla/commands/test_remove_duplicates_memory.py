@@ -22,7 +22,7 @@ def test_a_hundred_thousand_documents_need_hardly_more_memory_than_two_hundred()
     for arguments, deleted in ((("--dry-run",), 0), (("--yes",), many), (("--yes",), 0)):
         large = run_command("many", *arguments)
         assert large.peak_mb - small.peak_mb < MOST_MB
-        assert (large.told["deleted"], large.told["left_alone"]) == (deleted, 0)
-    assert small.told["deleted"] == few
+        assert (large.reported["deleted"], large.reported["left_alone"]) == (deleted, 0)
+    assert small.reported["deleted"] == few
     assert named_collection("many").count_documents({}) == MANY - many
     assert named_collection("many").count_documents({"data.list": []}) == 0

@@ -75,11 +75,12 @@ def test_the_table_for_people() -> None:
     run_id = end(failing=1)
     titles, row = sync_tasks("list").out.splitlines()
     assert titles.split() == [
-        *("id", "task", "period", "trigger", "status", "started", "ended/total", "failed", "error")
+        *("id", "task", "period", "trigger", "outcome", "started", "ended/total", "failed", "error")
     ]
     cells = row.split()
-    assert cells[:5] == [run_id, "monthly_collect", "2025-06", "manual", "COMPLETED"]
-    assert cells[7:] == ["3/3", "1", "1", "of", "3", "collections", "failed."]
+    assert cells[:4] == [run_id, "monthly_collect", "2025-06", "manual"]
+    assert cells[4:7] == ["Completed", "with", "failures"]
+    assert cells[9:] == ["3/3", "1", "1", "of", "3", "collections", "failed."]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_run_with_nothing_to_do_is_done_at_once() -> None:
     assert (ended.code, ended.result["status"], ended.result["skipped"]) == (0, "COMPLETED", {"fresh": 3})
 
 
-def test_a_run_cancelled_by_somebody_else_is_a_failure() -> None:
+def test_a_run_cancelled_by_another_user_is_a_failure() -> None:
     def cancel() -> None:
         wait_until(stored_runs, timeout_seconds=20, what="the run starts")
         runs.cancel_run(run_id=str(the_run()["_id"]), cancelled_by="somebody")

@@ -180,7 +180,7 @@ class TestAnsweredMeanwhile:
 
 
 class TestLongWaits:
-    """No worker is held meanwhile, and nobody waits for the tick."""
+    """No worker is blocked meanwhile, and no collection waits for the tick."""
 
     @pytest.fixture(autouse=True)
     def _long(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ class TestOneDispatcher:
         assert stats["execute_requests"] == len(MONTHS)
         assert stats["max_concurrent_posts"] == 1
 
-    def test_a_lost_lease_ends_the_run_and_somebody_else_is_woken(
+    def test_a_lost_lease_ends_the_run_and_another_dispatcher_is_woken(
         self, service: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(dispatcher, "_LEASE_RENEW_SECONDS", 0.01)

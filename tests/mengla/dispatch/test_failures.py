@@ -250,7 +250,7 @@ class TestServiceIsDown:
     def test_a_miss_of_an_outage_is_collected_first_when_the_service_is_back(
         self, service: Simulator, dispatch_now: Callable[[], int], settings: Any, redis_client: redis.Redis
     ) -> None:
-        """The probe of the task list burns nobody, and the pauses of the outage end with it."""
+        """The probe of the task list costs no attempt, and the pauses of the outage end with it."""
         settings.CB_SUCCESS_THRESHOLD = 1
         settings.COLLECT_RETRY_DELAY_SECONDS = 1000
         settings.CB_FAILURE_THRESHOLD = 2
@@ -283,7 +283,7 @@ class TestServiceIsDown:
     def test_with_nothing_left_to_collect_the_task_list_closes_the_breaker(
         self, service: Simulator, redis_client: redis.Redis, settings: Any
     ) -> None:
-        """Otherwise the last outage is told until somebody asks for more than has been waiting."""
+        """Otherwise the last outage is reported until a new collection is requested."""
         settings.CB_SUCCESS_THRESHOLD = 3
         breaker.record_refusal("unauthorized")
         end_pause_of_breaker(redis_client)
@@ -433,7 +433,7 @@ class TestServiceTakesAndDoesNotAnswer:
         assert [one["attempts"] for one in collections()] == [1, 1, 1, 0, 0]
 
     @pytest.mark.parametrize("garbage", ["html", "string"])
-    def test_an_unreadable_answer_to_a_probe_harms_nobody(
+    def test_an_unreadable_answer_to_a_probe_costs_no_attempt(
         self,
         service: Simulator,
         dispatch_now: Callable[[], int],

@@ -13,7 +13,7 @@ from redis.lock import Lock
 from apps.mengla.upstream.spacing import Turn
 
 pytestmark = pytest.mark.redis
-# Nobody waits for them, however slow the machine is: MARGIN_SECONDS may pass between two steps.
+# Tests do not depend on them, however slow the machine is: MARGIN_SECONDS may pass between two steps.
 INTERVAL_SECONDS = 500
 REQUEST_SECONDS = 1000
 MARGIN_SECONDS = 60
@@ -75,7 +75,7 @@ def test_without_an_interval_the_next_turn_is_free_at_once(settings: Any) -> Non
         turn.end()
 
 
-def test_an_unused_turn_costs_nobody_an_interval() -> None:
+def test_an_unused_turn_costs_no_interval() -> None:
     turn = Turn()
     turn.claim()
     turn.release()
@@ -108,7 +108,7 @@ def test_who_was_away_too_long_does_not_take_anothers_turn(
     assert Turn().claim() > INTERVAL_SECONDS
 
 
-def test_without_redis_nobody_gets_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_there_are_no_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: Any, **_options: Any) -> None:
         raise redis.ConnectionError("down")
 

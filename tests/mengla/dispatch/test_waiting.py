@@ -1,4 +1,4 @@
-"""Why collections and runs wait, as readers, operators and programs are told."""
+"""Why collections and runs wait, as readers, operators and programs see it."""
 
 from __future__ import annotations
 
@@ -98,15 +98,15 @@ def test_a_miss_says_why_the_service_is_unavailable(
     open_breaker(code)
     response = miss()
     assert response.json()["message"] == OUTAGES[code]
-    told = {"code": code, "message": OUTAGES[code], "since": "2025-01-01T03:03:00Z"}
-    assert waiting_of(response) == told
+    reported = {"code": code, "message": OUTAGES[code], "since": "2025-01-01T03:03:00Z"}
+    assert waiting_of(response) == reported
     # Asking again before the next probe is of no use.
     assert 190 < int(response.headers["Retry-After"]) <= 200
     status = reader.get(response.headers["Location"]).json()["data"]
-    assert (status["waiting"], status["refusals"], status["refused_since"]) == (told, 0, None)
+    assert (status["waiting"], status["refusals"], status["refused_since"]) == (reported, 0, None)
     open_breaker(code, state="half_open")
     response = miss()
-    assert (waiting_of(response), int(response.headers["Retry-After"])) == (told, 2)
+    assert (waiting_of(response), int(response.headers["Retry-After"])) == (reported, 2)
 
 
 def test_today_is_told_without_its_date_and_in_the_language_of_the_reader(
@@ -121,9 +121,9 @@ def test_today_is_told_without_its_date_and_in_the_language_of_the_reader(
 
 def test_an_older_process_gives_no_reason(miss: Miss, open_breaker: Callable[..., None]) -> None:
     open_breaker(None)
-    told = waiting_of(miss())
-    assert (told["code"], told["since"]) == ("unavailable", None)
-    assert told["message"].startswith("The collection service is unavailable")
+    reported = waiting_of(miss())
+    assert (reported["code"], reported["since"]) == ("unavailable", None)
+    assert reported["message"].startswith("The collection service is unavailable")
 
 
 def test_the_most_important_reason_is_told(
@@ -143,9 +143,9 @@ def test_the_most_important_reason_is_told(
     beat_at = utc_now() - timedelta(seconds=300)
     named_collection("core_heartbeats").update_many({}, {"$set": {"beat_at": beat_at}})
     response = miss()
-    told = waiting_of(response)
-    assert (told["code"], told["message"][:27]) == ("no_worker", "No worker has reported for ")
-    assert datetime.fromisoformat(told["since"]).replace(tzinfo=None) == beat_at
+    reported = waiting_of(response)
+    assert (reported["code"], reported["message"][:27]) == ("no_worker", "No worker has reported for ")
+    assert datetime.fromisoformat(reported["since"]).replace(tzinfo=None) == beat_at
     assert response.headers["Retry-After"] == "60"
     settings.COLLECT_SERVICE_URL = None
     assert waiting_of(miss())["code"] == "no_service"
@@ -159,8 +159,8 @@ def test_a_collection_says_what_it_waits_for_itself(miss: Miss, reader: APIClien
     enqueue(hot("202501"), Priority.READER)
     change(claim(), slot="0")
     address = f"/api/mengla/collections/{collections(status='PENDING')[0]['_id']}"
-    told = reader.get(address).json()["data"]["waiting"]
-    assert told == {"code": "in_flight", "message": "Waiting for 1 answer.", "since": None}
+    reported = reader.get(address).json()["data"]["waiting"]
+    assert reported == {"code": "in_flight", "message": "Waiting for 1 answer.", "since": None}
     refused_since = utc_now() - timedelta(minutes=5)
     change(
         collections(status="PENDING")[0],
@@ -170,12 +170,12 @@ def test_a_collection_says_what_it_waits_for_itself(miss: Miss, reader: APIClien
         refused_since=refused_since,
     )
     status = reader.get(address).json()["data"]
-    told = status["waiting"]
-    assert told["code"] == "retry"
-    assert told["message"].startswith(
+    reported = status["waiting"]
+    assert reported["code"] == "retry"
+    assert reported["message"].startswith(
         "The service did not take it (The collection service could not be reached); the next try is due at "
     )
-    assert told["since"] == status["refused_since"]
+    assert reported["since"] == status["refused_since"]
     assert status["refusals"] == 3
     address = f"/api/mengla/collections/{collections(status='DISPATCHED')[0]['_id']}"
     assert reader.get(address).json()["data"]["waiting"] is None
@@ -188,22 +188,22 @@ def test_a_run_says_why_it_waits_everywhere(
     run_id = start_run()
     address = f"/api/sync-tasks/{run_id}"
 
-    def told() -> Any:
+    def reported() -> Any:
         return admin.get(address).json()["data"]["waiting"]
 
-    assert told() is None
+    assert reported() is None
     enqueue(hot("202501"))
-    assert told() == {"code": "queued", "message": "1 collection is ahead.", "since": None}
+    assert reported() == {"code": "queued", "message": "1 collection is ahead.", "since": None}
     assert admin.get("/api/sync-tasks").json()["data"]["tasks"][0]["waiting"] is None  # lists: of all runs
     assert "Waiting: 1 collection is ahead." in run("sync_tasks", "show", run_id).out
     page = f"/admin/sync_tasks/synctask/{run_id}/change/"
     assert '<dd data-field="time_left">Waiting: 1 collection is ahead.</dd>' in text(site, page)
     claim(), claim()
-    assert told() is None  # the service works on one of its collections
+    assert reported() is None  # the service works on one of its collections
     open_breaker("unauthorized")
     shown = OUTAGES["unauthorized"]
     expected = {"code": "unauthorized", "message": shown, "since": "2025-01-01T03:03:00Z"}
-    assert told() == expected
+    assert reported() == expected
     for path in ("/api/sync-tasks", "/api/sync-tasks/today"):
         assert admin.get(path).json()["data"]["tasks"][0]["waiting"] == expected
     assert f"Waiting: {shown}" in run("sync_tasks", "show", run_id).out
@@ -220,15 +220,15 @@ def test_a_run_says_why_it_waits_everywhere(
     assert shown in text(site, f"/admin/mengla/collection/{pending['_id']}/change/")
     cancelled = admin.post(f"{address}/cancel").json()["data"]
     assert (cancelled["status"], cancelled["waiting"]) == ("CANCELLED", None)
-    assert told() is None
+    assert reported() is None
 
 
-def test_a_run_that_nobody_plans_says_that_no_worker_is_alive(admin: APIClient) -> None:
+def test_a_run_without_a_planner_says_that_no_worker_is_alive(admin: APIClient) -> None:
     named_collection("core_heartbeats").delete_many({})
     plan = period_plan(parse_period("202505"), selection=Selection(cat_ids=("1000",)))
     started = collect.start(plan, Order("tests"))
-    told = admin.get(f"/api/sync-tasks/{started.run_id}").json()["data"]["waiting"]
-    assert told == {"code": "no_worker", "message": "No worker has ever reported.", "since": None}
+    reported = admin.get(f"/api/sync-tasks/{started.run_id}").json()["data"]["waiting"]
+    assert reported == {"code": "no_worker", "message": "No worker has ever reported.", "since": None}
 
 
 def test_the_pause_of_the_service_is_told_apart_from_a_request_in_flight(settings: Any) -> None:

@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 
 def put(collection: str = LEGACY, **fields: Any) -> Any:
-    """Store a document, of the best sellers of June 2025 unless told otherwise; returns its key."""
+    """Store a document, by default of the best sellers of June 2025; returns its key."""
     document = {"action": "hot", "cat_id": "1001", "granularity": "month", "period_key": "202506"}
     document |= {"data": ROWS, "updated_at": BEGIN} | fields
     return (

@@ -1,4 +1,4 @@
-"""Nothing is deleted that should stay, whoever writes or removes at the same time."""
+"""Nothing is deleted that should stay, whatever is written or removed at the same time."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def test_it_is_not_done_while_the_caches_may_serve_what_was_removed(
         with pytest.raises(DependencyUnavailable, match="Repeat the deletion"):
             remove(None)
     epoch = get_redis().get(EPOCH_KEY)
-    assert remove(None).deleted == 0  # the removed ones stay so, and the caches are told now
+    assert remove(None).deleted == 0  # the removed ones stay so, and the caches are notified now
     assert get_redis().get(EPOCH_KEY) != epoch
 
 

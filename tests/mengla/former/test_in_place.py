@@ -239,7 +239,7 @@ def test_what_stays_behind_is_told(database: FormerDatabase) -> None:
 
 
 class Killed(BaseException):
-    """Stands in for SIGKILL: nothing of ours catches it."""
+    """Stands in for SIGKILL: the product's code does not catch it."""
 
 
 def _kill_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:

@@ -1,4 +1,4 @@
-"""What the move leaves to the operator is told, whatever the former program has stored."""
+"""What the move leaves to the operator is listed, whatever the former program has stored."""
 
 from __future__ import annotations
 

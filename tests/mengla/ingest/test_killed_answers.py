@@ -1,4 +1,4 @@
-"""A process killed between storing an answer and telling the caches: nobody is left with the old answer."""
+"""A process killed between storing an answer and notifying the caches: no cache keeps the old answer."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ CASES = {
 
 
 class Scene:
-    """Caches that hold an old answer, and the attempt whose new answer they were never told of."""
+    """Caches that hold an old answer, and the attempt whose new answer they were never notified of."""
 
     def __init__(self, case: Case, client: APIClient) -> None:
         self.case = case
@@ -105,7 +105,7 @@ class Scene:
         process_state.forget_all()
 
     def read(self, *, is_behind_refreshed: bool = True) -> Any:
-        """What a reader gets; ``is_behind_refreshed`` false: nobody looks into the database behind it."""
+        """What a reader gets; ``is_behind_refreshed`` false: without a refresh in the background."""
         query = self.case.read
         if not is_behind_refreshed:
             query_service.recently_refreshed[query.identity] = None

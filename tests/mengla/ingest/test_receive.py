@@ -456,7 +456,7 @@ class TestAnotherExecution:
         assert reload(ours) == ours
         assert reload(others)["error_code"] == "execution_failed"
 
-    def test_an_execution_that_nobody_knows_is_parked(self, ours: Document) -> None:
+    def test_an_unknown_execution_is_parked(self, ours: Document) -> None:
         body = body_for(ours, ranking("a"), executionId="nobody's")
         assert self.deliver(body, to=ours) is Receipt.PARKED
         assert reload(ours) == ours

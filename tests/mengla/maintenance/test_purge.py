@@ -96,16 +96,16 @@ class TestService:
             store(hot(period))
         group = hot("202501").cache_group
         before = get_cache().lookup(group, "x").ticket
-        told: list[int] = []
+        reported: list[int] = []
 
         def stop(count: int) -> None:
-            told.append(count)
+            reported.append(count)
             raise failure
 
         monkeypatch.setattr(service, "_BATCH", 1)
         with pytest.raises(failure):
             clean(on_progress=stop)
-        assert (told, len(records())) == ([1], 1)
+        assert (reported, len(records())) == ([1], 1)
         assert get_cache().lookup(group, "x").ticket.epoch != before.epoch
 
     def test_what_is_under_way_goes_on(self) -> None:
@@ -193,7 +193,7 @@ class TestService:
 
 
 def run(*arguments: str, answer: str | None = None) -> tuple[int, str, str]:
-    """Run the command; ``answer`` is what somebody types."""
+    """Run the command; ``answer`` is what the user types."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdin", io.StringIO(answer or ""))
@@ -226,11 +226,11 @@ class TestCommand:
     def test_yes_does_not_ask(self) -> None:
         store(hot("202501"))
         code, out, err = run("--yes", "--json")
-        told = json.loads(out)
+        reported = json.loads(out)
         assert code == 0
         assert "Type" not in err
-        assert told["found"] == {"records": 1, "collections": 1, "sync_tasks": 0}
-        assert told["deleted"] == told["found"] | {
+        assert reported["found"] == {"records": 1, "collections": 1, "sync_tasks": 0}
+        assert reported["deleted"] == reported["found"] | {
             "caches_cleared": True,
             "l1_cleared": True,
             "is_complete": True,
@@ -244,8 +244,8 @@ class TestCommand:
         assert (code, err) == (0, "")
         assert "Dry run, nothing deleted." in out
         assert "Found 1 records, 1 ended collections and 1 ended sync tasks." in out
-        told = json.loads(run("--dry-run", "--json")[1])
-        assert told["found"] == {"records": 1, "collections": 1, "sync_tasks": 1}
+        reported = json.loads(run("--dry-run", "--json")[1])
+        assert reported["found"] == {"records": 1, "collections": 1, "sync_tasks": 1}
         assert len(records()) == 1
 
     def test_only_the_caches(self) -> None:

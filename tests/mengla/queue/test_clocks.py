@@ -65,7 +65,7 @@ def test_a_host_whose_clock_is_off_breaks_no_lease_and_no_slot(ahead_seconds: fl
     assert [claim()["_id"] for _ in range(2)][-1] == due
 
 
-def test_the_requests_keep_their_distance_whoever_sends_them() -> None:
+def test_the_requests_keep_their_distance_in_every_process() -> None:
     turn = Turn()
     assert turn.claim() == 0
     turn.end()

@@ -77,7 +77,7 @@ def names(response: Any) -> list[str]:
 
 
 def store_stale(query: DataQuery, result: Any = None) -> None:
-    """An answer whose freshness is over, in the database and in nobody's cache."""
+    """An answer whose freshness is over, in the database and in no cache."""
     store(query, result)
     make_stale(query)
     clear_all()

@@ -1,4 +1,4 @@
-"""Nobody gets somebody else's figures: each question is answered with its own, however it is spelled."""
+"""Each query gets its own figures and never those of another one, however it is spelled."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class TestMongoIsDown:
             assert (response.status_code, response.headers["X-MengLa-Freshness"]) == (200, "stale")
         assert mongo.asked == 1
 
-    def test_what_nobody_holds_is_unavailable(self, ask: Callable[..., Any], mongo: Outage) -> None:
+    def test_what_no_cache_holds_is_unavailable(self, ask: Callable[..., Any], mongo: Outage) -> None:
         mongo.begin()
         for parameters in ({}, {"wait": 5}, {"refresh": "true"}):
             assert_unavailable(ask(**parameters))
@@ -192,7 +192,7 @@ class TestRedisIsDown:
             ask()
         assert redis_down.asked == 1
 
-    def test_nobody_is_served_what_was_outdated_meanwhile(
+    def test_what_was_outdated_meanwhile_is_not_served(
         self,
         ask: Callable[..., Any],
         redis_down: Outage,

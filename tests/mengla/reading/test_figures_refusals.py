@@ -36,7 +36,7 @@ class Refusing:
             self.client.config_set("maxmemory-policy", "noeviction")
             self.client.config_set("maxmemory", "1")
         else:
-            self.client.replicaof("127.0.0.1", "1")  # nobody is there; it serves what it has
+            self.client.replicaof("127.0.0.1", "1")  # no server is there; it serves what it has
 
     def end(self) -> None:
         if self.kind == "full":

@@ -163,7 +163,7 @@ class TestOne:
         assert get(reader, wait=30).status_code == 200
         assert sleeping.slept == 0
 
-    def test_nobody_waits_unless_asked_to(self, reader: APIClient, sleeping: SleepingTime) -> None:
+    def test_a_request_waits_only_if_it_asks_to(self, reader: APIClient, sleeping: SleepingTime) -> None:
         for changes in ({}, {"wait": 0}):
             assert get(reader, **changes).status_code == 202
         assert sleeping.slept == 0

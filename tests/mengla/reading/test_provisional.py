@@ -218,8 +218,8 @@ def test_the_list_of_records_says_it(reader: APIClient, site: Client) -> None:
     store(late)
     listed = reader.get("/api/mengla/records").json()["data"]["records"]
     assert {one["id"]: one["provisional"] for one in listed} == {early.identity: True, late.identity: False}
-    told = next(one["fresh_until"] for one in listed if one["provisional"])
-    assert datetime.fromisoformat(told).replace(tzinfo=None) == final_at(early.end)
+    reported = next(one["fresh_until"] for one in listed if one["provisional"])
+    assert datetime.fromisoformat(reported).replace(tzinfo=None) == final_at(early.end)
     page = site.get("/admin/mengla/record/").content.decode()
     assert page.count("Present, provisional") == 1
     cell = {"action": "hot", "granularity": "day", "category": "1001", "period": early.end.key}

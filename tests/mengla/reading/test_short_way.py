@@ -1,4 +1,4 @@
-"""The short way: the same answers as the whole way, nothing done twice, nobody accepted who was not."""
+"""The short way: the same answers as the whole way, nothing done twice, no other callers accepted."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_a_planner_killed_anywhere_is_followed_by_one_that_plans_each_question_o
         nonlocal calls
         calls += 1
         if calls == 3:
-            raise KeyboardInterrupt  # the second batch is enqueued, and nobody has noted it
+            raise KeyboardInterrupt  # the second batch is enqueued, but not yet noted
         return note(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(runs, "note_planned", die_after_enqueueing)

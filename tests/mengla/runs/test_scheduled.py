@@ -121,7 +121,7 @@ def test_the_backfill_check_leaves_the_newest_period_to_its_own_schedule_until_t
         run_id = str(tasks.backfill_check(intended_at=intended_at))
         assert spans_of(run_id) == periods, intended_at
         runs.cancel_run(run_id=run_id, cancelled_by="tests")
-    pause_schedule("yearly_collect", paused_by="tests")  # then nobody else collects the year
+    pause_schedule("yearly_collect", paused_by="tests")  # then no other run collects the year
     assert "year:2025" in spans_of(str(tasks.backfill_check(intended_at="2026-01-01T00:04+08:00")))
 
 

@@ -128,7 +128,7 @@ def test_a_late_answer_mends_a_failure_before_the_retry_does(run_id: str, admin:
     assert admin.post(f"/api/sync-tasks/{run_id}/retry").status_code == 409
 
 
-def test_cancel_takes_back_what_nobody_else_wants(run_id: str, admin: APIClient) -> None:
+def test_cancel_removes_what_no_one_else_requested(run_id: str, admin: APIClient) -> None:
     under_way = jobs.claim(slot_count=1)
     assert under_way is not None
     read_too = next(one for one in collections_of(run_id) if one["status"] == CollectionStatus.PENDING)
@@ -287,7 +287,7 @@ def test_deleting_a_run_without_its_data_keeps_the_records(run_id: str, admin: A
     assert admin.get(f"/api/sync-tasks/{run_id}").status_code == 404
 
 
-def test_a_record_renewed_by_somebody_else_is_no_longer_the_runs_own(run_id: str, admin: APIClient) -> None:
+def test_a_record_refreshed_by_another_run_is_no_longer_the_runs_own(run_id: str, admin: APIClient) -> None:
     end_all()
     store(HOT_JUNE, run_ids=["f" * 24])
     admin.delete(f"/api/sync-tasks/{run_id}", {"delete_data": True}, format="json")

@@ -1,4 +1,4 @@
-"""A running simulator, a webhook receiver, and somebody who asks."""
+"""A running simulator, a webhook receiver, and a client."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_delivery_is_given_up(ask: Asker, status: int, attempts: int) -> None:
     assert str(status) in counted["last_webhook_error"]
 
 
-def test_nobody_listening_is_a_failed_delivery(ask: Asker, receiver: Receiver) -> None:
+def test_no_listening_server_is_a_failed_delivery(ask: Asker, receiver: Receiver) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         free_port = unused.getsockname()[1]
     body = {"parameters": ask.parameters(), "webhookUrl": f"http://127.0.0.1:{free_port}/"}

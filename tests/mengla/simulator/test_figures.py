@@ -1,4 +1,4 @@
-"""The simulator's figures: complete, plausible, always the same, and nobody else's."""
+"""The simulator's figures: complete, plausible, and always the same for the same query."""
 
 from __future__ import annotations
 

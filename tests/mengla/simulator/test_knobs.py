@@ -1,4 +1,4 @@
-"""The simulator lies, fails and comes late exactly when it is told to."""
+"""The simulator fails, delays and damages answers exactly as its knobs say."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def test_every_answer_is_marked_and_no_error_is_html(ask: Asker) -> None:
         b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n",
     ],
 )
-def test_broken_http_is_answered_and_harms_nobody(ask: Asker, raw: bytes) -> None:
+def test_broken_http_is_answered_and_harms_no_other_request(ask: Asker, raw: bytes) -> None:
     with socket.create_connection(("127.0.0.1", ask.simulator.port), 5) as connection:
         connection.sendall(raw)
         assert b'"error"' in connection.makefile("rb").read()

@@ -161,7 +161,7 @@ class TestTrends:
         assert body_of(built)["data"] is None
         assert dict(built.entry.headers) == {FRESHNESS_HEADER: "empty", PARTIAL_HEADER: "3,0"}
 
-    def test_empty_points_say_nothing_about_those_nobody_asked_for(self) -> None:
+    def test_empty_points_say_nothing_about_those_not_requested(self) -> None:
         documents = self.documents(empty="202501", holes="202502 202503")
         assert build_figures(self.query, documents, now=NOW) is None
 

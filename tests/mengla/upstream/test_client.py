@@ -112,8 +112,8 @@ class TestTaskId:
         listed = [{"id": f"t{n}", "name": f"other {n}"} for n in range(1, 25)]
         listed.append({"id": "t25", "name": TASK_NAME})
         pages = [listed[start : start + page_size] for start in range(0, 25, page_size)]
-        told = {} if total is None else {"total": total}
-        stub.say(*(Reply({"data": {"tasks": page, **told}}) for page in pages))
+        reported = {} if total is None else {"total": total}
+        stub.say(*(Reply({"data": {"tasks": page, **reported}}) for page in pages))
         assert client.look_up_managed_task_id() == "t25"
         assert len(stub.asked) == len(pages)
 
@@ -316,7 +316,7 @@ class TestFailures:
         error = failure_of(client)
         assert (error.error, error.fault) == (CollectionError.CONNECT_ERROR, Fault.OUTAGE)
 
-    def test_nobody_listens(self, settings: Any) -> None:
+    def test_no_server_listens(self, settings: Any) -> None:
         settings.COLLECT_SERVICE_URL = f"http://127.0.0.1:{own_port()}"
         with CollectionServiceClient() as client:
             assert failure_of(client).error is CollectionError.CONNECT_ERROR
@@ -385,7 +385,7 @@ class TestTurns:
         with CollectionServiceClient() as other:
             assert 25 < other.claim_turn() <= 30
 
-    def test_when_the_service_wants_a_pause_nobody_asks_meanwhile(
+    def test_when_the_service_wants_a_pause_no_request_is_sent_meanwhile(
         self, client: CollectionServiceClient, stub: StubService
     ) -> None:
         stub.say(Reply({}, 429, {"Retry-After": "60"}))

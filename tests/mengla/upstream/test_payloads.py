@@ -88,7 +88,7 @@ def test_a_captured_webhook_is_understood(name: str) -> None:
             assert unwrapped.is_empty is ("empty_reason" in expect)
             if "detail" in expect:
                 assert unwrapped.detail == expect["detail"]
-    assert json.dumps(case["body"]) == before, "the body is somebody else's and must stay as it was"
+    assert json.dumps(case["body"]) == before, "the body belongs to the caller and must stay as it was"
 
 
 def test_the_captured_cases_cover_every_action_kind_and_empty_reason() -> None:

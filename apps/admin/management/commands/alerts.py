@@ -1,7 +1,8 @@
-"""`manage.py alerts`: list the rules and their history, and silence a rule."""
+"""`manage.py alerts`: list the rules, their channels and their history; silence a rule, test the channels."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -9,47 +10,50 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from apps.admin.alerts import evaluation
+from apps.admin.alerts import silences
+from apps.admin.alerts.catalogue import Unit, parse_key, threshold_text, value_text
 from apps.admin.alerts.events import list_history
-from apps.admin.alerts.selectors import list_alerts
+from apps.admin.alerts.selectors import channel_states, evaluated_at, list_rules
 from apps.admin.alerts.serializers import (
     MAX_HISTORY,
     AlertHistorySerializer,
-    AlertsSerializer,
+    AlertTestSerializer,
+    EndedSilenceSerializer,
+    RulesSerializer,
     SilenceSerializer,
 )
-from apps.admin.alerts.silences import MAX_MINUTES, end_silence, find_silence, silence_rule
-from apps.admin.alerts.words import MESSAGES
-from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, Severity
-from apps.core.management.arguments import one_of, whole_number
+from apps.admin.alerts.trial import send_test
+from apps.admin.alerts.words import MESSAGES, PROBLEMS, REASONS
+from apps.admin.choices import AlertEventKind, AlertRule, RuleState, Severity
+from apps.core.management.arguments import shown, whole_number
 from apps.core.management.base import OPERATOR, ExitCode
 from apps.core.management.colours import Tone, Toned
 from apps.core.management.subcommands import Options, Result, SubcommandsMixin
 from apps.core.management.tables import format_table
+from apps.core.printable import has_unprintable
 from apps.core.time_texts import instant_text
 
 _MINUTES_PER_HOUR = 60
 _DEFAULT_HOURS = 24
 _DEFAULT_EVENTS = 20
-_TONES = {
-    AlertStatus.OK: Tone.GOOD,
-    AlertStatus.RESOLVED: Tone.GOOD,
-    AlertStatus.FIRING: Tone.BAD,
-    AlertStatus.SILENCED: Tone.NOTICE,
-}
+_TONES = {RuleState.HEALTHY: Tone.GOOD, RuleState.FIRING: Tone.BAD}
 
 
 class Command(SubcommandsMixin):
     """Shows the alerts, and silences them."""
 
-    help = gettext_noop("List the alert rules with their state, show what fired, and silence a rule.")
+    help = gettext_noop(
+        "List the alert rules with their state and the channels, show what fired, silence a rule, or send a "
+        "test notice."
+    )
     subcommands: ClassVar = {
-        "list": gettext_noop("list all rules with their state, value, threshold and silence"),
+        "list": gettext_noop("list all rules with state, value, threshold and silence, and the channels"),
         "history": gettext_noop("list what fired and what was resolved, the newest first"),
         "silence": gettext_noop("send no notices of a rule for some hours, also before it fires"),
         "unsilence": gettext_noop("end the silence of a rule"),
+        "test": gettext_noop("send a test notice to every channel, and show the results"),
     }
-    asking = frozenset({"silence", "unsilence"})
+    asking = frozenset({"silence", "unsilence", "test"})
     examples = ("alerts list", "alerts history --limit 50", "alerts silence breaker_open --hours 2 --yes")
 
     def add_history(self, parser: CommandParser) -> None:
@@ -64,14 +68,17 @@ class Command(SubcommandsMixin):
         )
 
     def add_silence(self, parser: CommandParser) -> None:
-        """Add the rule and the hours."""
+        """Add the rule, the hours and the reason."""
         _add_rule(parser)
         parser.add_argument(
             "--hours",
-            type=whole_number(1, MAX_MINUTES // _MINUTES_PER_HOUR),
+            type=whole_number(1, silences.MAX_MINUTES // _MINUTES_PER_HOUR),
             default=_DEFAULT_HOURS,
             metavar="H",
             help=_("for how many hours (default: %(default)s)"),
+        )
+        parser.add_argument(
+            "--reason", type=_reason, default="", metavar="TEXT", help=_("why, for others who see it")
         )
 
     def add_unsilence(self, parser: CommandParser) -> None:
@@ -79,17 +86,28 @@ class Command(SubcommandsMixin):
         _add_rule(parser)
 
     def do_list(self, _options: Options) -> Result:
-        """List every rule, also when all is well."""
-        alerts, checked_at = list_alerts(), evaluation.last_checked_at()
+        """List every rule, also when all is well, and the channels of notices."""
+        rules, at, channels = list_rules(), evaluated_at(), channel_states()
         titles = [
-            *(_("rule"), _("data set"), _("severity"), _("state"), _("value"), _("threshold")),
+            *(_("rule"), _("severity"), _("state"), _("value"), _("threshold")),
             *(_("since"), _("silenced until"), _("message")),
         ]
-        table = format_table(titles, [_alert_row(one) for one in alerts])
-        checked = _("Checked at %(at)s.") % {"at": instant_text(checked_at)}
-        text = f"{table}\n\n{checked if checked_at else _('Not checked yet.')}"
-        result = AlertsSerializer({"alerts": alerts, "checked_at": checked_at}).data
-        return result, text, ExitCode.DONE
+        lines = [format_table(titles, [_rule_row(one) for one in rules]), ""]
+        lines.append(_("Evaluated at %(at)s.") % {"at": instant_text(at)} if at else _("Not evaluated yet."))
+        if channels:
+            titles = [
+                _("channel"),
+                _("delivered"),
+                _("waiting"),
+                _("given up"),
+                _("last delivered"),
+                _("problem"),
+            ]
+            lines += ["", format_table(titles, [_channel_row(one) for one in channels])]
+        else:
+            lines.append(_("No channel is configured: notices are sent to nobody."))
+        found = {"rules": rules, "evaluated_at": at, "channels": channels}
+        return RulesSerializer(found).data, "\n".join(lines), ExitCode.DONE
 
     def do_history(self, options: Options) -> Result:
         """List the events."""
@@ -110,55 +128,98 @@ class Command(SubcommandsMixin):
         return AlertHistorySerializer({"events": events}).data, text, ExitCode.DONE
 
     def do_silence(self, options: Options) -> Result:
-        """Silence a rule; it need not fire."""
-        rule, hours = AlertRule(options["rule"]), options["hours"]
-        facts = {"rule": rule.value, "hours": hours}
+        """Silence a rule, or one of its data sets; it need not fire."""
+        (rule, action), hours, reason = options["rule"], options["hours"], options["reason"]
+        facts = {"rule": _named(rule, action), "hours": hours}
         self.confirm(_("Silence %(rule)s for %(hours)d hours?") % facts, options)
-        until = silence_rule(rule, minutes=hours * _MINUTES_PER_HOUR, silenced_by=OPERATOR)
-        silence = {"rule_name": rule.value, "silenced_until": until, "silenced_by": OPERATOR}
-        silence |= {"action": "", "reason": ""}
-        text = _("Silenced %(rule)s until %(at)s.") % {"rule": rule.value, "at": instant_text(until)}
-        return SilenceSerializer(silence).data, text, ExitCode.DONE
+        until = silences.silence_rule(
+            rule, minutes=hours * _MINUTES_PER_HOUR, silenced_by=OPERATOR, action=action, reason=reason
+        )
+        silence = {"rule_name": rule.value, "action": action, "silenced_until": until, "reason": reason}
+        text = _("Silenced %(rule)s until %(at)s.") % (facts | {"at": instant_text(until)})
+        return SilenceSerializer(silence | {"silenced_by": OPERATOR}).data, text, ExitCode.DONE
 
     def do_unsilence(self, options: Options) -> Result:
-        """End the silence of a rule."""
-        rule = AlertRule(options["rule"])
-        result = {"rule_name": rule.value, "silenced_until": None, "silenced_by": None}
-        if find_silence(rule) is None:
-            return result, _("%(rule)s is not silenced.") % {"rule": rule.value}, ExitCode.DONE
-        self.confirm(_("End the silence of %(rule)s?") % {"rule": rule.value}, options)
-        end_silence(rule, ended_by=OPERATOR)
-        return result, _("Ended the silence of %(rule)s.") % {"rule": rule.value}, ExitCode.DONE
+        """End the silence of a rule, or of one of its data sets."""
+        rule, action = options["rule"]
+        facts = {"rule": _named(rule, action)}
+        was_silenced = silences.find_silence(rule, action) is not None
+        if was_silenced:
+            self.confirm(_("End the silence of %(rule)s?") % facts, options)
+            was_silenced = silences.end_silence(rule, action=action, ended_by=OPERATOR)
+        text = _("Ended the silence of %(rule)s.") if was_silenced else _("%(rule)s is not silenced.")
+        ended = {"rule_name": rule.value, "action": action, "was_silenced": was_silenced}
+        return EndedSilenceSerializer(ended).data, text % facts, ExitCode.DONE
+
+    def do_test(self, options: Options) -> Result:
+        """Send a test notice."""
+        self.confirm(_("Send a test notice to every channel?"), options)
+        results = send_test(sent_by=OPERATOR)
+        failed = [one for one in results if not one.is_delivered]
+        rows = [
+            (
+                one.label,
+                Toned(_("delivered"), Tone.GOOD) if one.is_delivered else Toned(_("not delivered"), Tone.BAD),
+                f"{one.seconds:.1f}",
+                one.reason,
+            )
+            for one in results
+        ]
+        text = format_table([_("channel"), _("state"), _("seconds"), _("problem")], rows)
+        code = ExitCode.DONE if not failed else ExitCode.PARTLY_FAILED
+        if len(failed) == len(results):
+            code = ExitCode.FAILED
+        return AlertTestSerializer({"channels": results}).data, text, code
 
 
 def _add_rule(parser: CommandParser) -> None:
     parser.add_argument(
         "rule",
-        type=one_of(lambda: list(AlertRule.values)),
+        type=_rule_key,
         metavar="RULE",
-        help=", ".join(AlertRule.values),
+        help=_("%(names)s; RULE:DATA_SET for one data set of a rule that has them")
+        % {"names": ", ".join(AlertRule.values)},
     )
 
 
-def _alert_row(alert: Mapping[str, Any]) -> tuple[object, ...]:
-    status = AlertStatus(alert["status"])
-    since = alert["fired_at"] if alert["is_firing"] else alert["resolved_at"]
+def _rule_key(text: str) -> tuple[AlertRule, str]:
+    try:
+        return parse_key(text)
+    except ValueError as error:
+        values = {"text": shown(text), "names": ", ".join(AlertRule.values)}
+        message = _("%(text)s is unknown: use one of %(names)s") % values
+        raise argparse.ArgumentTypeError(message) from error
+
+
+def _reason(text: str) -> str:
+    if len(text) > silences.MAX_REASON or has_unprintable(text):
+        raise argparse.ArgumentTypeError(_("This text is too long, or has characters that are not allowed."))
+    return text.strip()
+
+
+def _named(rule: AlertRule, action: str) -> str:
+    return f"{rule.value} ({action})" if action else rule.value
+
+
+def _rule_row(rule: Mapping[str, Any]) -> tuple[object, ...]:
+    state = RuleState(rule["state"])
+    message = MESSAGES.shown(rule) if state is RuleState.FIRING else REASONS.shown(rule)
     return (
-        alert["rule"],
-        alert["action"],
-        Severity(alert["severity"]).label,
-        Toned(str(status.label), _TONES[status]),
-        _number(alert["value"]),
-        _number(alert["threshold"]),
-        instant_text(since),
-        instant_text(alert["silenced_until"]),
-        MESSAGES.shown(alert) if alert["is_firing"] or alert["resolved_at"] else "",
+        rule["key"],
+        Severity(rule["severity"]).label,
+        Toned(str(state.label), _TONES.get(state, Tone.NOTICE)),
+        value_text(rule["value"], Unit(rule["unit"])),
+        threshold_text(AlertRule(rule["rule"]), rule["threshold"]),
+        instant_text(rule["firing_since"]),
+        instant_text(rule["silenced_until"]),
+        message,
     )
+
+
+def _channel_row(channel: Mapping[str, Any]) -> tuple[object, ...]:
+    counts = (channel["delivered"], channel["waiting"], channel["given_up"])
+    return (channel["label"], *counts, instant_text(channel["last_delivered_at"]), PROBLEMS.shown(channel))
 
 
 def _tone_of_event(event: Mapping[str, Any]) -> Tone:
     return Tone.BAD if event["kind"] == AlertEventKind.FIRED else Tone.GOOD
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"

@@ -136,14 +136,21 @@ def _standing(active: Sequence[Document]) -> dict[str, Any] | None:
         }
     position = queue_position(collection)
     reason = waiting_of(collection, position=position)
-    pace = present_pace()
-    is_known = (reason is None or reason.code in _MOVING) and pace.is_measured and position < MAX_POSITION
+    is_moving = reason is None or reason.code in _MOVING
     return {
         "position": position,
         "is_more": position == MAX_POSITION,
         "reason": "" if reason is None else reason.message,
-        "seconds_left": pace.seconds_for(position + 1) if is_known else None,
+        "seconds_left": _seconds_left(position) if is_moving else None,
     }
+
+
+def _seconds_left(position: int) -> int | None:
+    """Estimate when a collection with so many ahead of it is done; None if that cannot be known."""
+    if position >= MAX_POSITION:
+        return None
+    pace = present_pace()
+    return pace.seconds_for(position + 1) if pace.is_measured else None
 
 
 def _failure(collection: Document) -> dict[str, Any]:

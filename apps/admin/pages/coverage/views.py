@@ -137,7 +137,8 @@ def cell(request: HttpRequest) -> HttpResponse:
         "can_see_collections": may_view(request, SEE_COLLECTIONS),
     }
     if wants_json(request):
-        html = render_to_string("collector/coverage_cell_piece.html", context, request)
+        # A page needs no link to itself.
+        html = render_to_string("collector/coverage_cell_piece.html", context | {"is_panel": True}, request)
         return JsonResponse(
             {
                 "html": html,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import Any
 
-import structlog
 from django.contrib.admin.models import LogEntry
-from django.db.utils import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -15,29 +12,20 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
-from pymongo.errors import PyMongoError
 
-from apps.admin.pages.access import SEE_COLLECTIONS, View, page, staff_view, wants_json
+from apps.admin.pages.access import SEE_COLLECTIONS, page, staff_view, wants_json
 from apps.admin.pages.charts import cache_chart, hours_chart
 from apps.admin.pages.dashboard.attention import problems_of
 from apps.admin.pages.dashboard.links import Links
 from apps.admin.pages.dashboard.parts import read_dashboard
+from apps.admin.pages.without_mongodb import note_visit, without_mongodb
 from apps.core.admin_base.history import change_text, object_text
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.admin_base.paging import first_rows
 from apps.core.admin_base.rights import may_view
-from apps.core.storage.clock import unix_now
-from apps.core.storage.outages import is_mongo_outage, mongo_outage, redis_outage
 from apps.core.time_texts import instant_text
 
-logger = structlog.get_logger(__name__)
-
 POLL_SECONDS = 5
-# Permissions are stored in MongoDB. While it is down, a user who saw the dashboard within the last hour may
-# see it again: the session, which has a copy in Redis, holds the time of that visit.
-_VISIT_KEY = "dashboard_seen_at"
-_NOTE_VISIT_SECONDS = 300
-_VISIT_VALID_SECONDS = 3600
 _RECENT_ACTIONS = 8
 PART_TITLES = {
     "attention": gettext_lazy("Needs attention"),
@@ -51,51 +39,6 @@ PART_TITLES = {
 }
 
 
-def _without_mongodb(view: View) -> View:
-    """Decorate a view: while MongoDB is down, show what is known without it.
-
-    Only a user who saw the dashboard lately gets that; all others get the outage page.
-    """
-
-    @wraps(view)
-    def wrapper(request: HttpRequest) -> HttpResponse:
-        if mongo_outage.is_known and _visited_lately(request):
-            return _outage(request)
-        try:
-            return view(request)
-        except (PyMongoError, DatabaseError) as error:
-            if not is_mongo_outage(error):
-                raise
-            # Without Redis, reading the session would ask MongoDB again.
-            if redis_outage.is_known or not _visited_lately(request):
-                raise
-            logger.warning("dashboard_without_mongodb", error=type(error).__name__)
-            return _outage(request)
-
-    return wrapper
-
-
-@require_safe
-@_without_mongodb
-@staff_view()
-def dashboard(request: HttpRequest) -> HttpResponse:
-    """Show the dashboard; without the permission to see collections, only the user's recent actions."""
-    context: dict[str, Any] = {"recent_actions": _recent_actions(request)}
-    if may_view(request, SEE_COLLECTIONS):
-        _note_visit(request)
-        context |= _context(Links(request))
-    return page(request, "dashboard.html", context, title=_("Dashboard"))
-
-
-@require_safe
-@_without_mongodb
-@staff_view(sees=SEE_COLLECTIONS)
-def live(request: HttpRequest) -> HttpResponse:
-    """Return the present state to the dashboard's script, as data and as rendered HTML."""
-    _note_visit(request)
-    return JsonResponse(_state(Links(request)))
-
-
 def _outage(request: HttpRequest) -> HttpResponse:
     nowhere = Links(None)  # the lists are in MongoDB, and so are the permissions of the user
     if wants_json(request):
@@ -105,18 +48,25 @@ def _outage(request: HttpRequest) -> HttpResponse:
     return HttpResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-def _visited_lately(request: HttpRequest) -> bool:
-    try:
-        visited_at = request.session.get(_VISIT_KEY)
-    except (PyMongoError, DatabaseError):  # no copy of the session in Redis
-        return False
-    return isinstance(visited_at, float) and unix_now() - visited_at < _VISIT_VALID_SECONDS
+@require_safe
+@without_mongodb(_outage)
+@staff_view()
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """Show the dashboard; without the permission to see collections, only the user's recent actions."""
+    context: dict[str, Any] = {"recent_actions": _recent_actions(request)}
+    if may_view(request, SEE_COLLECTIONS):
+        note_visit(request)
+        context |= _context(Links(request))
+    return page(request, "dashboard.html", context, title=_("Dashboard"))
 
 
-def _note_visit(request: HttpRequest) -> None:
-    visited_at = request.session.get(_VISIT_KEY)
-    if not isinstance(visited_at, float) or unix_now() - visited_at > _NOTE_VISIT_SECONDS:
-        request.session[_VISIT_KEY] = unix_now()
+@require_safe
+@without_mongodb(_outage)
+@staff_view(sees=SEE_COLLECTIONS)
+def live(request: HttpRequest) -> HttpResponse:
+    """Return the present state to the dashboard's script, as data and as rendered HTML."""
+    note_visit(request)
+    return JsonResponse(_state(Links(request)))
 
 
 def _context(links: Links) -> dict[str, Any]:

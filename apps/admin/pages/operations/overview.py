@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -16,7 +17,9 @@ from apps.admin.pages.operations.confirm import OPERATIONS
 from apps.admin.pages.operations.operation import may_do
 from apps.admin.pages.operations.work_form import form_context
 from apps.admin.pages.run_task import shown_tasks
+from apps.admin.pages.without_mongodb import note_visit, without_mongodb
 from apps.admin.permissions import TO_BACKFILL
+from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
 from apps.core.scheduling.schedules import list_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
@@ -30,24 +33,33 @@ from apps.sync_tasks.selectors import count_by_status
 Document = dict[str, Any]
 
 
+def _outage(_request: HttpRequest) -> HttpResponse:
+    # Rendered without the request, because its user is read from MongoDB; unknown rights show no buttons.
+    body = render_to_string("collector/operations/outage.html", _context())
+    return HttpResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
 @require_safe
+@without_mongodb(_outage)
 @staff_view(sees=SEE_COLLECTIONS)
 def operations_page(request: HttpRequest) -> HttpResponse:
     """Show every section with its state; a section that cannot be read is unavailable, the others are not."""
+    note_visit(request)
+    context = _context() | {
+        "may": {slug.replace("-", "_"): may_do(request, one.needs) for slug, one in OPERATIONS.items()},
+        "may_collect": may_do(request, TO_BACKFILL),
+        "may_start": may_do(request, TO_RUN_TASKS),
+    }
+    return page(request, "operations/page.html", context, title=_("Operations"))
+
+
+def _context() -> Document:
     found = read_parts({name: Part(needs, read) for name, (needs, read) in _PARTS.items()})
     parts = {
         name: {"available": result.available, "error": result.error, "data": result.data}
         for name, result in found.items()
     }
-    context = {
-        "parts": parts,
-        "form": parts["form"]["data"],
-        "may": {slug.replace("-", "_"): may_do(request, one.needs) for slug, one in OPERATIONS.items()},
-        "may_collect": may_do(request, TO_BACKFILL),
-        "tasks": parts["tasks"]["data"],
-        "may_start": may_do(request, TO_RUN_TASKS),
-    }
-    return page(request, "operations/page.html", context, title=_("Operations"))
+    return {"parts": parts, "form": parts["form"]["data"], "tasks": parts["tasks"]["data"]}
 
 
 def _schedules() -> Document:

@@ -20,15 +20,14 @@ from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import DomainError
 from apps.core.stored_messages import HISTORY, Message
+from apps.core.time_texts import period_text
 from apps.mengla.runs.collect import Order, start
 from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.selectors import rows_of
 
 _STARTED = HISTORY.register(
     "custom_collection_started",
-    gettext_noop(
-        "Started collecting %(actions)s, %(start)s to %(end)s. Categories: %(categories)d. %(mode)s"
-    ),
+    gettext_noop("Started collecting %(actions)s, %(during)s. Categories: %(categories)d. %(mode)s"),
 )
 _FRESH_SKIPPED = gettext_lazy("Data that is up to date is skipped.")
 _FORCED = gettext_lazy("Data that is up to date is collected again.")
@@ -56,6 +55,7 @@ def collect(request: HttpRequest) -> HttpResponse:
     context = {
         "work": work,
         "cost": cost,
+        "periods": period_text(work.start, work.end),
         "hidden": [(name, value) for name in _FIELDS for value in given.getlist(name)],
     }
     return _page(request, given, context)
@@ -79,8 +79,7 @@ def _start(request: HttpRequest, work: Work) -> HttpResponse:
 def _said(work: Work) -> Message:
     return _STARTED(
         actions=tuple(action.label for action in work.actions),
-        start=work.start.dashed,
-        end=work.end.dashed,
+        during_period=work.plan.period,
         categories=len(work.plan.cat_ids),
         mode=_FORCED if work.is_forced else _FRESH_SKIPPED,
     )

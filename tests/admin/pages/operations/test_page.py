@@ -126,6 +126,20 @@ def test_without_redis_its_sections_are_unavailable_and_the_others_come(
     assert not LogEntry.objects.exists()
 
 
+def test_without_mongodb_who_was_there_sees_what_redis_knows(
+    site: Client, mongo_gone: Callable[[], None]
+) -> None:
+    text(site)
+    mongo_gone()
+    response = site.get(PAGE)
+    page = response.content.decode()
+    assert response.status_code == 503
+    assert "MongoDB does not respond" in page
+    assert "requests are sent" in page
+    assert page.count("Currently unavailable.") >= 4
+    assert offered(page) == set()
+
+
 # --- The operations --------------------------------------------------------------------------------
 
 

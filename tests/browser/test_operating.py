@@ -392,6 +392,7 @@ def test_pictures_of_the_main_pages(look: NewPage, site: Stack) -> None:
     for name, path in {
         "dashboard": "/admin/",
         "coverage": "/admin/coverage/?action=hot&granularity=month&from=2020-01&to=2021-12",
+        "coverage-overview": "/admin/coverage/?granularity=month&from=2021-01&to=2021-12",
         "data": f"/admin/data/?action=hot&granularity=month&category={category}&period=2021-06",
         "trend": f"/admin/data/?action=industryTrendRange&granularity=month&category={category}"
         "&from=2021-01&to=2021-12",

@@ -190,7 +190,7 @@ def value_text(value: float | None, unit: Unit) -> str:
     if unit is Unit.COUNT:
         return f"{value:,.0f}"
     seconds = value * _MINUTE_SECONDS if unit is Unit.MINUTES else value
-    if 0 < seconds < _MINUTE_SECONDS and seconds == int(seconds):
+    if 0 <= seconds < _MINUTE_SECONDS and seconds == int(seconds):
         return gettext("%(count)d s") % {"count": seconds}
     if _MINUTE_SECONDS <= seconds < _HOUR_SECONDS and not seconds % _MINUTE_SECONDS:
         return gettext("%(minutes)d min") % {"minutes": seconds // _MINUTE_SECONDS}

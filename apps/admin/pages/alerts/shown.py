@@ -38,7 +38,8 @@ def list_page() -> Document:
         ],
         "evaluated_at": instant_text(evaluated_at) if evaluated_at else "",
         "is_late": evaluated_at is not None and evaluation.is_late(evaluated_at, now=utc_now()),
-        "channels": channel_rows(),
+        "channels": (channels := channel_rows()),
+        "is_notifying": any(one["is_configured"] for one in channels),
     }
 
 

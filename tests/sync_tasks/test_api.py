@@ -291,7 +291,7 @@ class TestDetail:
         assert (task["status"], task["progress"]["completed"]) == ("COMPLETED", 7)
         assert task["error_message"] == "3 of 10 collections failed."
         chinese = admin.get(f"{BASE}/{run_id}/", headers={"Accept-Language": "zh-CN"})
-        assert data_of(chinese)["error_message"] == "10 次采集中有 3 次失败。"
+        assert data_of(chinese)["error_message"] == "10 个采集任务中有 3 个失败。"
         assert task["finished_at"].endswith("Z")
 
 

@@ -54,6 +54,13 @@ def time_left_text(progress: Progress) -> str:
     return text % facts
 
 
+def short_time_left_text(progress: Progress) -> str:
+    """Return how long a running run still takes, for a line with little room; empty if it is not known."""
+    if not progress.eta_seconds:
+        return ""
+    return gettext("about %(time)s left") % {"time": _rough_text(progress.eta_seconds)}
+
+
 def _rough_text(seconds: int) -> str:
     """Return a duration without tenths of a second: it is an estimate."""
     return gettext("%(count)d s") % {"count": seconds} if seconds < _MINUTE else duration_text(seconds)

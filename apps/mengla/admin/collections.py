@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -70,7 +70,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     """Lists the newest collections first, with their state, attempts, duration and reason."""
 
     list_display = (
-        "identity",
+        "action",
         "category",
         "period",
         "state",
@@ -80,6 +80,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "priority",
         "requested_by",
         "created",
+        "identity",
     )
     list_filter = (RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter, EndedFilter)
     search_fields = ("identity",)  # shows the search box; get_search_results does the search
@@ -171,9 +172,10 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         )
 
     @admin.display(description=_("period"))
-    def period(self, collection: Collection) -> str:
+    def period(self, collection: Collection) -> SafeString:
         """Return the period, or the range of periods."""
-        return stored_period_text(f"{collection.start_key}{RANGE_SIGN}{collection.end_key}")
+        text = stored_period_text(f"{collection.start_key}{RANGE_SIGN}{collection.end_key}")
+        return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
     @admin.display(description=_("sync tasks"))
     def runs(self, collection: Collection) -> SafeString | str:

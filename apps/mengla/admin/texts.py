@@ -18,4 +18,9 @@ def category_text(cat_id: str, names: Mapping[str, NamedCategory]) -> SafeString
     named = names.get(cat_id)
     if named is None or named.name == cat_id:
         return cat_id
-    return format_html('<span title="{}">{}</span> <small>{}</small>', named.name, named.own_name, cat_id)
+    return format_html(
+        '<span class="whitespace-nowrap" title="{}">{} <small>{}</small></span>',
+        named.name,
+        named.own_name,
+        cat_id,
+    )

@@ -17,7 +17,7 @@ from apps.core.time_texts import duration_text, instant_text, seconds_between, s
 from apps.mengla.management.arguments import category_text
 from apps.mengla.reading.follow import RunView
 from apps.sync_tasks.choices import RunStatus, outcome_of
-from apps.sync_tasks.words import ERRORS, skipped_text, time_left_text
+from apps.sync_tasks.words import ERRORS, short_time_left_text, skipped_text, time_left_text
 from apps.sync_tasks.work import Failure, Waiting
 
 
@@ -69,8 +69,8 @@ def facts_of(view: RunView) -> str:
     facts = [_counts_text(view)]
     if not view.is_ended:
         facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
-        if view.waiting is None:
-            facts.append(time_left_text(progress))
+        if view.waiting is None and (time_left := short_time_left_text(progress)):
+            facts.append(time_left)
     return ", ".join(facts)
 
 
@@ -94,6 +94,9 @@ def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
         lines.append(printable(ERRORS.shown(run)))
     if view.waiting is not None:
         lines.append(waiting_line(view.waiting))
+    elif not view.is_ended:
+        facts = {"rate": view.progress.per_minute, "time_left": time_left_text(view.progress)}
+        lines.append(_("Rate: %(rate).1f per minute; time left: %(time_left)s.") % facts)
     if failures:
         lines += ["", failures_table(failures)]
         if len(failures) < view.progress.failed:

@@ -20,7 +20,7 @@ from apps.mengla.choices import CollectionStatus
 from apps.mengla.models import RUN_PACE_INDEX, Collection
 
 SLOTS = 20
-_SAMPLE = 200
+_SAMPLE = 100
 _FIELDS = {"dispatched_at": 1, "finished_at": 1, "status": 1}
 _SLOW_SHARE = 0.95
 Document = dict[str, Any]

@@ -95,7 +95,8 @@ def test_stdout_holds_the_result_alone_and_stderr_the_progress() -> None:
     assert ended.code == 3
     first, *rest = ended.out.splitlines()
     assert first.startswith(
-        f"Sync task {run_id}, Monthly collection 2025-06: COMPLETED; done 2, empty 0, failed 1 of 3, in "
+        f"Sync task {run_id}, Monthly collection 2025-06: Completed with failures; done 2, empty 0, "
+        "failed 1 of 3, in "
     )
     assert first.endswith((" ms.", " s."))
     assert rest[0] == "1 of 3 collections failed."

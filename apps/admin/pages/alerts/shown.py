@@ -26,8 +26,9 @@ _SIGNS = {RuleState.HEALTHY: "✓", RuleState.FIRING: "▲", RuleState.UNKNOWN: 
 
 
 def list_page() -> Document:
-    """Return what the list of all rules shows; reads MongoDB."""
-    rows, evaluated_at = selectors.list_rules(), selectors.evaluated_at()
+    """Return what the list of all rules shows, what fires first; reads MongoDB."""
+    evaluated_at = selectors.evaluated_at()
+    rows = sorted(selectors.list_rules(), key=lambda row: row["state"] != RuleState.FIRING.value)
     states = [row["state"] for row in rows]
     return {
         "rows": [rule_row(row) for row in rows],

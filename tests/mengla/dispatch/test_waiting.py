@@ -173,7 +173,8 @@ def test_a_collection_says_what_it_waits_for_itself(miss: Miss, reader: APIClien
     reported = status["waiting"]
     assert reported["code"] == "retry"
     assert reported["message"].startswith(
-        "The service did not take it (The collection service could not be reached); the next try is due at "
+        "The service did not accept the request (The collection service could not be reached); the next "
+        "attempt is due at "
     )
     assert reported["since"] == status["refused_since"]
     assert status["refusals"] == 3

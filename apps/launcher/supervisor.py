@@ -17,9 +17,10 @@ from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 
 from apps.core.liveness import processes
-from apps.core.scheduling.cluster_broker import ClusterBroker, release_claims
+from apps.core.scheduling.cluster_broker import ClusterBroker
 from apps.core.scheduling.pulse import Pulse, WatchedSentinel
 from apps.core.scheduling.signals import worker_idle
+from apps.core.scheduling.task_claims import release_claims
 from apps.core.storage.redis import tolerate_redis_outage
 from apps.launcher.processes import describe_status
 

@@ -14,7 +14,7 @@ from apps.admin.pages.dashboard.links import Links
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
 from apps.core.liveness.clocks import known_clock_problems
 from apps.core.liveness.processes import list_cluster_notes, list_clusters, list_heartbeats
-from apps.core.scheduling.cluster_broker import count_tasks
+from apps.core.scheduling.task_claims import count_tasks
 from apps.core.time_texts import instant_text
 
 

@@ -8,8 +8,6 @@ may run twice, which every task allows.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
@@ -20,6 +18,7 @@ from redis.retry import Retry
 
 from apps.core.scheduling.broker import RedisBroker
 from apps.core.scheduling.pulse import BEAT_SECONDS, Pulse, packed_beat
+from apps.core.scheduling.task_claims import claims_key
 from apps.core.storage.redis import tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
@@ -37,7 +36,7 @@ class ClusterBroker(RedisBroker):
 
     def __init__(self, cluster_id: str, pulse: Pulse) -> None:
         super().__init__()
-        self._claims = _claims_of(self, cluster_id)
+        self._claims = claims_key(self, cluster_id)
         self._pulse = pulse
         # What follows is used by the pusher alone.
         self._client: redis.Redis | None = None
@@ -99,42 +98,3 @@ class ClusterBroker(RedisBroker):
                 pipeline.lrem(self._claims, 1, cast(str, task))
                 pipeline.lpush(self.list_key, task)
                 pipeline.execute()
-
-
-def release_claims(cluster_id: str) -> int:
-    """Put the tasks that an ended cluster had claimed back at the head of the queue; returns how many.
-
-    :raises redis.RedisError: when Redis does not respond.
-    """
-    broker = RedisBroker()
-    claims = _claims_of(broker, cluster_id)
-    count = 0
-    while broker.connection.lmove(claims, broker.list_key, "RIGHT", "LEFT") is not None:
-        count += 1
-    return count
-
-
-def _claims_of(broker: RedisBroker, cluster_id: str) -> str:
-    return f"{broker.list_key}:claimed:{cluster_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskCounts:
-    """How many tasks no cluster has pulled yet, and how many the clusters have pulled that have not ended."""
-
-    waiting: int
-    claimed: int
-
-
-def count_tasks(cluster_ids: Iterable[str]) -> TaskCounts:
-    """Count the tasks in Redis; ``cluster_ids`` names the clusters.
-
-    :raises redis.RedisError: when Redis does not respond.
-    """
-    broker = RedisBroker()
-    pipeline = broker.connection.pipeline(transaction=False)
-    pipeline.llen(broker.list_key)
-    for cluster_id in cluster_ids:
-        pipeline.llen(_claims_of(broker, cluster_id))
-    waiting, *claimed = pipeline.execute()
-    return TaskCounts(waiting, sum(claimed))

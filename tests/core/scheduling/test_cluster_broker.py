@@ -11,8 +11,9 @@ from django_q.signing import SignedPackage
 
 from apps.core.scheduling import cluster_broker, pulse
 from apps.core.scheduling.broker import RedisBroker, send_task
-from apps.core.scheduling.cluster_broker import ClusterBroker, release_claims
+from apps.core.scheduling.cluster_broker import ClusterBroker
 from apps.core.scheduling.pulse import BEAT_SECONDS, BEAT_TASK, Pulse
+from apps.core.scheduling.task_claims import release_claims
 from apps.core.storage.outages import redis_outage
 
 pytestmark = pytest.mark.redis

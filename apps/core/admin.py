@@ -124,14 +124,14 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
         Operation(
             slug="pause",
             label=_lazy("Pause"),
-            confirm_text=lambda schedule: _("Pause %(name)s?") % {"name": schedule.name},
+            confirm_text=lambda schedule: _("Pause %(name)s?") % {"name": schedules.title_of(schedule.name)},
             run=_pause,
             is_offered=lambda schedule: schedule.repeats != 0 and schedule.intended_date_kwarg is not None,
         ),
         Operation(
             slug="resume",
             label=_lazy("Resume"),
-            confirm_text=lambda schedule: _("Resume %(name)s?") % {"name": schedule.name},
+            confirm_text=lambda schedule: _("Resume %(name)s?") % {"name": schedules.title_of(schedule.name)},
             run=_resume,
             is_offered=lambda schedule: schedule.repeats == 0,
         ),

@@ -144,7 +144,7 @@ def _check_module(module: Module, position: int, problems: Problems) -> None:
     if not isinstance(module.props, Mapping):
         _add(problems, position, "props", _("Must be a JSON object."))
     elif not is_plain(module.props, depth=PROPS_MAX_DEPTH):
-        message = _("Must contain only plain JSON values with simple names, and not be nested deeply.")
+        message = _("Must contain plain JSON values only, with simple names, and not be nested deeply.")
         _add(problems, position, "props", message)
     elif len(orjson.dumps(module.props)) > PROPS_MAX_BYTES:
         _add(problems, position, "props", _("Is too large."))

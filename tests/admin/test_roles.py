@@ -34,6 +34,9 @@ Request = tuple[str, str, Any]
 PROBES: dict[str, list[Request]] = {
     "see the dashboard, sync tasks and collections": [
         ("get", "/admin/live/", None),
+        ("get", "/admin/operations/", None),
+        ("get", "/admin/diagnostics/", None),
+        ("get", "/admin/run-task/", None),
         ("get", "/admin/sync_tasks/synctask/", None),
         ("get", "/admin/mengla/collection/", None),
     ],
@@ -49,6 +52,8 @@ PROBES: dict[str, list[Request]] = {
         ("get", "/admin/django_q/schedule/", None),
         ("get", "/admin/django_q/failure/", None),
         ("get", "/admin/django_q/success/", None),
+        ("get", "/admin/alerts/", None),
+        ("get", "/admin/alerts/queue_stuck/", None),
         ("get", "/admin/collector_admin/alert/", None),
         ("get", "/admin/collector_admin/alertevent/", None),
         ("get", "/admin/collector_admin/alertsilence/", None),
@@ -62,6 +67,7 @@ PROBES: dict[str, list[Request]] = {
     ],
     "have missing figures collected; fill a range; retry and cancel single collections": [
         ("post", "/admin/coverage/fill/", {}),
+        ("get", "/admin/operations/collect/", None),
         ("get", f"/admin/mengla/collection/{UNKNOWN_ID}/operation/retry/", None),
         ("get", f"/admin/mengla/collection/{UNKNOWN_ID}/operation/cancel/", None),
         ("post", "/api/panel/data/fill", {}),
@@ -69,28 +75,46 @@ PROBES: dict[str, list[Request]] = {
     ],
     "start, cancel and retry sync tasks; run a schedule now": [
         ("post", "/admin/run-task/", {"task": "nothing"}),
+        ("get", "/admin/run-task/?task=daily_collect", None),
         ("get", f"/admin/sync_tasks/synctask/{UNKNOWN_ID}/operation/cancel/", None),
         ("get", f"/admin/sync_tasks/synctask/{UNKNOWN_ID}/operation/retry/", None),
         ("post", f"/api/sync-tasks/{UNKNOWN_ID}/cancel", {}),
     ],
     "change, pause and resume schedules": [
         ("get", f"/admin/django_q/schedule/{UNKNOWN_ID}/operation/pause/", None),
+        ("get", "/admin/operations/pause/", None),
+        ("get", "/admin/operations/resume/", None),
         ("post", "/api/admin/scheduler/pause", {}),
         ("post", "/api/admin/scheduler/resume", {}),
     ],
-    "silence alerts": [("post", "/api/admin/alerts/silence", {})],
-    "warm up and clear the caches": [
+    "silence alerts; send a test notice": [
+        ("get", "/admin/alerts/queue_stuck/silence/", None),
+        ("get", "/admin/alerts/test/", None),
+        ("post", "/api/admin/alerts/silence", {}),
+    ],
+    "warm up the caches; clear L1": [
+        ("get", "/admin/operations/warm-up/", None),
+        ("get", "/admin/operations/clear-l1/", None),
         ("post", "/api/admin/cache/warmup", {"limit": 0}),
         ("post", "/api/admin/cache/clear-l1", {}),
     ],
-    "reset the breaker": [("post", "/api/admin/circuit-breakers/reset", {})],
-    "cancel all sync tasks and collections": [("post", "/api/admin/tasks/cancel-all", {})],
+    "reset the breaker": [
+        ("get", "/admin/operations/reset-breaker/", None),
+        ("post", "/api/admin/circuit-breakers/reset", {}),
+    ],
+    "cancel all sync tasks and collections": [
+        ("get", "/admin/operations/cancel-all/", None),
+        ("post", "/api/admin/tasks/cancel-all", {}),
+    ],
     "change the panels": [("put", "/api/panel-config", {"layout": {"defaultPeriod": "day"}})],
     "delete sync tasks, and the records that only they wrote": [
         ("get", f"/admin/sync_tasks/synctask/{UNKNOWN_ID}/operation/delete_with_data/", None),
         ("delete", f"/api/sync-tasks/{UNKNOWN_ID}", {"delete_data": True}),
     ],
-    "purge collected data; remove duplicates": [
+    "purge collected data; clear both caches; remove duplicates": [
+        ("get", "/admin/operations/clear-caches/", None),
+        ("get", "/admin/operations/purge/", None),
+        ("get", "/admin/operations/remove-duplicates/", None),
         ("post", "/api/admin/data/purge", {}),
         ("post", "/api/admin/duplicates/remove", {"apply": True}),
     ],

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
+from apps.admin.alerts.words import MESSAGES, SIGNED_WRONGLY
 from apps.admin.choices import AlertRule
 from tests.browser.conftest import NewPage
 from tests.browser.test_operating import NOTHING_STICKS_OUT
@@ -24,7 +25,7 @@ def _evaluated(site: Stack) -> Iterator[None]:
     assert site.post("/api/admin/alerts/check").status_code == 200
     began = datetime.now(UTC) - timedelta(minutes=12)
     fact = {"rule": "wrong_signatures", "action": "", "severity": "critical", "is_firing": True, "episode": 1}
-    fact |= {"message": "5 webhooks had a wrong signature.", "is_told": True, "fired_at": began}
+    fact |= MESSAGES.stored(SIGNED_WRONGLY(count=5)) | {"is_told": True, "fired_at": began}
     fact |= {"value": 5.0, "threshold": 3.0, "resolved_at": None, "updated_at": began, "pending_events": []}
     site.database.alerts.replace_one({"_id": "wrong_signatures"}, fact, upsert=True)
     yield
@@ -45,7 +46,7 @@ def test_all_rules_are_seen_and_one_is_silenced_before_it_fires(look: NewPage, s
     healthy.get_by_role("link", name="Silence The queue is stuck").press("Enter")
     expect(page.get_by_role("heading", name="Silence “The queue is stuck” for 24 hours?")).to_be_visible()
     watched.check()
-    page.get_by_role("link", name="4 hours").click()
+    page.get_by_role("link", name="4 hours", exact=True).click()
     expect(page.get_by_role("heading", name="for 4 hours?")).to_be_visible()
     page.get_by_label("Reason").fill("a planned stop")
     page.get_by_role("button", name="Silence").click()
@@ -57,7 +58,7 @@ def test_all_rules_are_seen_and_one_is_silenced_before_it_fires(look: NewPage, s
     page.get_by_role("button", name="End the silence").click()
     page.wait_for_url(f"**{ALERTS}")
     expect(healthy.get_by_role("link", name="Silence")).to_be_visible()
-    page.get_by_role("link", name="Webhooks have a wrong signature").click()
+    page.get_by_role("link", name="Webhooks have a wrong signature", exact=True).click()
     expect(page.get_by_role("heading", name="since")).to_be_visible()
     watched.check()
 
@@ -74,6 +75,6 @@ def test_on_a_phone_in_chinese_nothing_is_cut_off(new_page: NewPage) -> None:
     ):
         watched.open(path)
         page.wait_for_function(NOTHING_STICKS_OUT)
-        assert english_of(page) == [], path
+        assert english_of(page) <= {"Slack", "Telegram", "Web", "Webhook"}, path  # names
     watched.visit(ALERTS)
     watched.screenshot("alerts-phone")

@@ -65,7 +65,7 @@ def test_a_schedule_is_run_and_paused_in_its_row_on_a_phone(watched: Watched) ->
         box = button.bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
     row.get_by_role("link", name="Pause").click()
-    page.get_by_text("Pause daily_collect?").wait_for()
+    page.get_by_text("Pause Daily collection?").wait_for()
     page.get_by_role("button", name="Pause").click()
     watched.open("/admin/")
     page.get_by_role("link", name="Daily collection is paused").wait_for()

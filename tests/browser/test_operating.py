@@ -145,7 +145,7 @@ def test_a_large_task_is_started_after_a_question(look: NewPage, site: Stack) ->
     page.locator("form[data-task=mengla_granular_force] button").click()
     page.get_by_text(re.compile(r"This queues \d+ collections")).wait_for()
     watched.check()
-    page.get_by_role("link", name="Back").click()
+    page.get_by_role("link", name="Cancel").click()
     page.wait_for_url(f"**{TASKS}")
     assert site.database.sync_tasks.count_documents({"task_id": "mengla_granular_force"}) == 0
     page.locator("form[data-task=mengla_granular_force] button").click()
@@ -392,6 +392,7 @@ def test_pictures_of_the_main_pages(look: NewPage, site: Stack) -> None:
     for name, path in {
         "dashboard": "/admin/",
         "coverage": "/admin/coverage/?action=hot&granularity=month&from=2020-01&to=2021-12",
+        "coverage-overview": "/admin/coverage/?granularity=month&from=2021-01&to=2021-12",
         "data": f"/admin/data/?action=hot&granularity=month&category={category}&period=2021-06",
         "trend": f"/admin/data/?action=industryTrendRange&granularity=month&category={category}"
         "&from=2021-01&to=2021-12",

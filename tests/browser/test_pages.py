@@ -107,7 +107,7 @@ def test_a_run_that_failed_is_told_in_chinese(new_page: NewPage, site: Stack) ->
         expect(page.locator("[data-field=status]").first).to_have_text("失败", timeout=60_000)
         page.get_by_role("link", name="重试失败的采集任务").wait_for()
         watched.check()
-        assert "次采集中有" in page.locator("#content").inner_text()
+        assert "个采集任务中有" in page.locator("#content").inner_text()
         assert english_of(page) == set()
     finally:
         site.reset()

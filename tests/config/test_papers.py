@@ -118,6 +118,7 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "cron expression": (["0 2 * * *"], ["0 2 * *", "@daily"]),
     "1 to 63 letters, digits, `_`, `-`": (["a_b-1", "a" * 63], ["", "a" * 64, "a.b"]),
+    "1 to 4096 characters": (["/var/log/a b.log", "é" * 4096], ["", "a" * 4097]),
     "1 to 4096 ASCII characters, no spaces": (["a", "a" * 4096], ["", "a" * 4097, "a b", "é"]),
 }
 

@@ -232,7 +232,7 @@ class TestPlans:
         store(trend("202501", "202506"))
         cell = "&category=1001&granularity=month&period=202505"
         for path in (
-            *("", "live/", "data/", "run-task/"),
+            *("", "live/", "data/", "run-task/", "alerts/", "alerts/queue_stuck/"),
             *("coverage/", "coverage/live/", "coverage/?action=hot", "coverage/?action=industryTrendRange"),
             *(f"coverage/cell/?action=hot{cell}", f"coverage/cell/?action=industryTrendRange{cell}"),
         ):

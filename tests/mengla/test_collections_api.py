@@ -68,7 +68,7 @@ def test_a_failure_is_told_in_the_readers_language(reader: APIClient, status_of:
     address = f"/api/mengla/collections/{attempt['_id']}"
     assert status_of(attempt["_id"])["error_message"] == "A number instead of a row"
     chinese = reader.get(address, headers={"Accept-Language": "zh-CN"}).json()["data"]
-    assert chinese["error_message"] == "此处应为数据行，实际收到：A number"
+    assert chinese["error_message"] == "此处应为数据行，实际收到：数字"
     # An older process, which knows of no parts, fails the next attempt.
     collection_of(Collection).update_one({"_id": attempt["_id"]}, {"$set": {"error_message": "<b>5%"}})
     chinese = reader.get(address, headers={"Accept-Language": "zh-CN"}).json()["data"]

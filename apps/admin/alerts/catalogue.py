@@ -17,7 +17,7 @@ from apps.mengla.choices import Action
 from apps.mengla.monitoring.signatures import SUSPICIOUS_COUNT
 
 SEPARATOR = ":"  # of the rule and the data set in a key
-_MINUTE_SECONDS = 60
+_MINUTE_SECONDS, _HOUR_SECONDS = 60, 3600
 
 
 class Unit(StrEnum):
@@ -189,7 +189,12 @@ def value_text(value: float | None, unit: Unit) -> str:
         return f"{value * 100:.1f}".removesuffix(".0") + " %"
     if unit is Unit.COUNT:
         return f"{value:,.0f}"
-    return duration_text(value * _MINUTE_SECONDS if unit is Unit.MINUTES else value)
+    seconds = value * _MINUTE_SECONDS if unit is Unit.MINUTES else value
+    if 0 <= seconds < _MINUTE_SECONDS and seconds == int(seconds):
+        return gettext("%(count)d s") % {"count": seconds}
+    if _MINUTE_SECONDS <= seconds < _HOUR_SECONDS and not seconds % _MINUTE_SECONDS:
+        return gettext("%(minutes)d min") % {"minutes": seconds // _MINUTE_SECONDS}
+    return duration_text(seconds)
 
 
 def threshold_text(rule: AlertRule, threshold: float) -> str:

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django_q.models import Failure, Schedule, Success
 
-from apps.admin.scheduler.services import title_of
 from apps.core.admin import FailureAdmin, ScheduleAdmin, SuccessAdmin
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.rights import may_on
+from apps.core.scheduling.schedules import title_of
 from apps.core.time_texts import instant_text
 from apps.sync_tasks.choices import Outcome, outcome_of
 from apps.sync_tasks.selectors import last_run_of, progress_of

@@ -8,18 +8,13 @@ from typing import Any
 
 import redis
 import structlog
-from django.utils.translation import gettext, gettext_noop
 
 from apps.core.liveness.processes import Cluster, Heartbeat, list_clusters, list_heartbeats
 from apps.core.scheduling.schedules import StoredSchedule, list_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
-from apps.mengla.runs.collect import TASK_NAMES
 from apps.sync_tasks.selectors import last_run_of
 
 audit = structlog.get_logger("collector.audit")
-
-# The schedules that start no runs.
-_MAINTENANCE_NAMES = {"tick": gettext_noop("Maintenance"), "alert_check": gettext_noop("Alert check")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +60,6 @@ def view_schedules(pause: Flag) -> list[ScheduleView]:
         )
         for schedule in list_schedules()
     ]
-
-
-def title_of(name: str) -> str:
-    """Return the name of a schedule for people: that of the runs it starts, in the reader's language."""
-    title = TASK_NAMES.get(name) or _MAINTENANCE_NAMES.get(name)
-    return gettext(title) if title else name
 
 
 def pause_scheduler(*, paused_by: str) -> Flag:

@@ -188,6 +188,7 @@ class OperationsMixin(_Base[M]):
             "hidden": [(name, value) for name, given in hidden.items() for value in _each(given)],
             "label": operation.label,
             "is_deletion": operation.is_deletion,
+            "is_cancelling": operation.slug.startswith("cancel"),  # then "Cancel" is no way back
             "back": back,
         }
         return TemplateResponse(request, "collector/confirmation.html", context)

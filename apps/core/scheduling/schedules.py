@@ -39,13 +39,15 @@ audit = structlog.get_logger("collector.audit")
 class WantedSchedule:
     """A schedule of type CRON, in Asia/Shanghai.
 
-    The task receives its planned instant as the argument that ``intended_date_kwarg`` names.
+    The task receives its planned instant as the argument that ``intended_date_kwarg`` names. ``title`` is the
+    name for people, in English and marked for translation.
     """
 
     name: str
     task: str
     cron: str
     intended_date_kwarg: str | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,12 @@ def resume_schedule(name: str, *, resumed_by: str) -> None:
     next_run = next_run_of(_find(name).cron, after=timezone.now())
     _change(name, {"repeats": _ALWAYS, "next_run": next_run})
     audit.info("schedule_resumed_by_hand", name=name, resumed_by=resumed_by)
+
+
+def title_of(name: str) -> str:
+    """Return the name of a schedule for people, in the reader's language."""
+    title = next((one.title for one in declared_schedules() if one.name == name), "")
+    return _(title) if title else name
 
 
 def schedule_id(name: str) -> ObjectId:

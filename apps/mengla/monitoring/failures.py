@@ -10,7 +10,7 @@ from apps.mengla.choices import Action, CollectionError, CollectionStatus
 from apps.mengla.models import Collection
 
 SPAN_HOURS = 24
-MAX_COUNTED = 50_000
+MAX_COUNTED = 20_000
 _ENDED_INDEX = "collection_ended"
 
 

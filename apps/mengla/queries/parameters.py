@@ -194,7 +194,7 @@ def _trend_range(
 def _extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     if not is_plain(extra, depth=MAX_EXTRA_DEPTH):
         raise _invalid(
-            "extra", _("Must contain only plain JSON values with simple names, and not be nested deeply.")
+            "extra", _("Must contain plain JSON values only, with simple names, and not be nested deeply.")
         )
     reserved = sorted(RESERVED_PARAMETERS & set(extra))
     if reserved:

@@ -119,7 +119,7 @@ def test_firing_alerts_lead_to_their_pages(site: Client) -> None:
     )
     ((text, link),) = told(site)
     assert text.startswith("Critical Alert: The queue is stuck stuck Firing since ")
-    assert link == "/admin/collector_admin/alert/queue_stuck/change/"
+    assert link == "/admin/alerts/queue_stuck/"
     assert site.get(link).status_code == 200
 
 

@@ -138,7 +138,7 @@ def test_an_open_breaker_is_a_failure(settings: Any) -> None:
         ("rejected", "simulator", "Correct COLLECT_SERVICE_URL; requests resume"),
         ("timeout", "not answered", "Check the service, and that it reaches MENGLA_WEBHOOK_URL."),
         ("connect_error", "unreachable", "Check the service and COLLECT_SERVICE_URL."),
-        ("execution_failed", "failed every collection", "Check the service: it takes collections"),
+        ("execution_failed", "failed every collection", "Check the service: it accepts executions"),
     ],
 )
 def test_an_open_breaker_says_why_and_what_to_do(

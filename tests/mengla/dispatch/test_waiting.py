@@ -173,7 +173,8 @@ def test_a_collection_says_what_it_waits_for_itself(miss: Miss, reader: APIClien
     reported = status["waiting"]
     assert reported["code"] == "retry"
     assert reported["message"].startswith(
-        "The service did not take it (The collection service could not be reached); the next try is due at "
+        "The service did not accept the request (The collection service could not be reached); the next "
+        "attempt is due at "
     )
     assert reported["since"] == status["refused_since"]
     assert status["refusals"] == 3
@@ -210,8 +211,8 @@ def test_a_run_says_why_it_waits_everywhere(
     assert run("sync_tasks", "show", run_id, "--json").result["waiting"] == expected
     assert run("sync_tasks", "list").out.splitlines()[-1] == f"Waiting: {shown}"
     assert run("sync_tasks", "list", "--json").result["tasks"][0]["waiting"] == expected
-    # The dashboard shows it beside the run, and in the tile of the breaker.
-    assert text(site, "/admin/").count(shown) == 2
+    # The dashboard shows it beside the run and in the tile of the breaker, and for both in what needs attention.
+    assert text(site, "/admin/").count(shown) == 4
     for path in (page, "/admin/sync_tasks/synctask/"):
         assert shown in text(site, path), path
     live = site.get(f"/admin/sync_tasks/synctask/live/?ids={run_id}&pieces=yes").json()["runs"][0]

@@ -409,7 +409,7 @@ def test_a_former_program_that_runs_again_beside_us_is_recognised(database: Form
     assert move().code == 0
     keys = [(name, 1) for name in ("action", "cat_id", "granularity", "period_key")]
     database.mengla_data.create_index(keys, name="idx_main_query", unique=True)
-    with pytest.raises(CommandError, match="or the former program uses it"):
+    with pytest.raises(CommandError, match="or is in use by it"):
         database_state.require_migrations()
 
 

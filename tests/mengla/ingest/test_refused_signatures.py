@@ -63,7 +63,7 @@ def test_the_cause_is_named_in_log_diagnosis_and_alert_until_a_signature_is_vali
     (event,) = events_of(lines)
     assert "WEBHOOK_SECRET" in event["cause"]
     assert not any(secret in str(lines) for secret in (SECRET, OTHER, attempt["attempt_token"]))
-    with pytest.raises(CheckFailed, match="6 webhooks of our executions") as caught:
+    with pytest.raises(CheckFailed, match="6 webhooks for known executions") as caught:
         check_signature()
     assert "WEBHOOK_SECRET" in caught.value.advice
     assert RULE in evaluation.check().fired

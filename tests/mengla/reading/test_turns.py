@@ -69,7 +69,7 @@ class TestBound:
         assert int(refused.headers["Retry-After"]) >= 2
         assert len(collections()) == BOUND
         reader.credentials(**reader._credentials | {"HTTP_ACCEPT_LANGUAGE": "zh-hans"})
-        assert "3 个采集正在等待" in ask(reader, 9).json()["message"]
+        assert "有 3 个正在等待" in ask(reader, 9).json()["message"]
 
     @pytest.mark.parametrize("parameters", [{"product_id": "{}"}, {"extra": '{{"a":{}}}'}])
     def test_variants_count_too(self, reader: APIClient, parameters: dict[str, str]) -> None:

@@ -26,8 +26,9 @@ _SIGNS = {RuleState.HEALTHY: "✓", RuleState.FIRING: "▲", RuleState.UNKNOWN: 
 
 
 def list_page() -> Document:
-    """Return what the list of all rules shows; reads MongoDB."""
-    rows, evaluated_at = selectors.list_rules(), selectors.evaluated_at()
+    """Return what the list of all rules shows, what fires first; reads MongoDB."""
+    evaluated_at = selectors.evaluated_at()
+    rows = sorted(selectors.list_rules(), key=lambda row: row["state"] != RuleState.FIRING.value)
     states = [row["state"] for row in rows]
     return {
         "rows": [rule_row(row) for row in rows],
@@ -37,7 +38,8 @@ def list_page() -> Document:
         ],
         "evaluated_at": instant_text(evaluated_at) if evaluated_at else "",
         "is_late": evaluated_at is not None and evaluation.is_late(evaluated_at, now=utc_now()),
-        "channels": channel_rows(),
+        "channels": (channels := channel_rows()),
+        "is_notifying": any(one["is_configured"] for one in channels),
     }
 
 

@@ -14,13 +14,13 @@ from django.utils.translation import gettext
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertRule
-from apps.admin.scheduler.services import title_of, view_schedules
+from apps.admin.scheduler.services import view_schedules
 from apps.admin.scheduler.staleness import installed_at, staleness_of
 from apps.core import market_clock
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
 from apps.core.liveness.processes import list_heartbeats
 from apps.core.scheduling.cron import describe_cron
-from apps.core.scheduling.schedules import schedule_id
+from apps.core.scheduling.schedules import schedule_id, title_of
 from apps.core.storage import counters, mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.storage.latency import LATENCY, histogram_of

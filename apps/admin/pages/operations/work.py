@@ -46,7 +46,7 @@ def collect(request: HttpRequest) -> HttpResponse:
         if not given:
             return _page(request, given, context)
         work = read_work(given)
-        cost = cost_of(work)
+        cost, is_exact = cost_of(work)
     except DomainError as error:
         context = {"problem": message_of(error)}
         if isinstance(error, AlreadyRunning):
@@ -55,6 +55,7 @@ def collect(request: HttpRequest) -> HttpResponse:
     context = {
         "work": work,
         "cost": cost,
+        "is_exact": is_exact,
         "periods": period_text(work.start, work.end),
         "hidden": [(name, value) for name in _FIELDS for value in given.getlist(name)],
     }

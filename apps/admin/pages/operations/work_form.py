@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from pymongo.errors import PyMongoError
 
 from apps.admin.pages.access import check_names
 from apps.categories.selectors import list_level1_ids, list_named_tree
@@ -24,6 +25,7 @@ from apps.core.storage.database.client import heavy_operations
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.fill_cost import FillCost, fill_cost
+from apps.mengla.monitoring.queue_state import queue_depth
 from apps.mengla.monitoring.throughput import present_pace
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import Plan
@@ -32,7 +34,7 @@ from apps.mengla.runs.collect import backfill_plan, select
 # So many collections are counted, and their records looked up, while a page waits.
 MAX_COLLECTIONS = 200_000
 MAX_CATEGORIES = 500  # Django accepts at most 1000 fields in a form
-MAX_READ_SECONDS = 15.0
+MAX_READ_SECONDS = 10.0
 _FIELDS = ("granularity", "from", "to", "force", "level2")
 _LISTS = ("action", "category")
 _SWITCHES = ("", "on")
@@ -81,19 +83,20 @@ def read_work(given: QueryDict) -> Work:
     return Work(plan, plan.actions, start, end, is_forced)
 
 
-def cost_of(work: Work) -> FillCost:
-    """Return how many collections the work makes, and how long they take.
+def cost_of(work: Work) -> tuple[FillCost, bool]:
+    """Return how many collections the work makes and how long they take, and whether that is exact.
 
-    :raises InvalidInput: when the stored records cannot be looked up in time.
+    It is an upper bound when the time is not enough to look up what is up to date or under way.
     """
     try:
         with heavy_operations(MAX_READ_SECONDS):
-            return fill_cost(work.plan)
-    except Exception as error:
-        if not getattr(error, "timeout", False):
+            return fill_cost(work.plan), True
+    except PyMongoError as error:
+        if not error.timeout:
             raise
     # Outside the except block: a slow search is no outage.
-    raise InvalidInput(_("There are too many records to look up in time. Choose a smaller range."))
+    waiting, count = queue_depth().pending, work.plan.count()
+    return FillCost(count, under_way=0, skipped=0, waiting=waiting, pace=present_pace()), False
 
 
 def form_context(given: QueryDict) -> dict[str, Any]:

@@ -1,7 +1,14 @@
 "use strict";
 // The map as a grid for mouse and keyboard: open a cell, choose a range.
 window.collectorMap = (() => {
-  document.querySelectorAll("[data-newest-last]").forEach((frame) => { frame.scrollLeft = frame.scrollWidth; });
+  // The newest period is in sight at first. The theme shows the page later, so the width is not known yet.
+  document.querySelectorAll("[data-newest-last]").forEach((frame) => {
+    const observer = new ResizeObserver(() => { frame.scrollLeft = frame.scrollWidth; });
+    observer.observe(frame.firstElementChild);
+    ["pointerdown", "wheel", "keydown", "focusin"].forEach((name) => {
+      frame.addEventListener(name, () => observer.disconnect(), { once: true, passive: true });
+    });
+  });
   const holder = document.getElementById("coverage");
   const map = document.getElementById("map");
   if (!holder || !map) return null;

@@ -16,7 +16,7 @@ from apps.admin.pages.operations import work_form
 from apps.core.admin_base.history import change_text
 from apps.sync_tasks.selectors import find_run, list_running
 from tests.mengla.runs.support import identities_of, plan_now
-from tests.mengla.support import collections, hot, store
+from tests.mengla.support import collections, enqueue, hot, store
 
 pytestmark = [
     pytest.mark.django_db,
@@ -153,6 +153,28 @@ def test_too_much_at_once_is_refused_with_its_time(site: Client, monkeypatch: py
         assert "up to 12 collections, which take about" in page
         assert "At most 11 can be started here" in page
     assert list_running(10) == []
+
+
+def test_without_time_to_look_up_the_records_it_tells_the_most(
+    site: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_form, "MAX_READ_SECONDS", 0.000001)
+    page = asked(site)
+    assert "At most:" in page
+    assert count_of(page) == 12
+    assert "Start now" in page
+
+
+def test_what_is_under_way_is_not_queued_twice(site: Client) -> None:
+    enqueue(hot("202501"))
+    enqueue(hot("202502"))
+    one = {"action": "hot", "category": "1001", "from": "2025-01"}
+    page = asked(site, **one, to="2025-03")
+    assert count_of(page) == 1
+    assert "2 more under way already" in page
+    page = asked(site, **one, to="2025-02")
+    assert "queued or in flight already" in page
+    assert ">Start now<" not in page
 
 
 def test_nothing_to_collect_has_no_button(site: Client) -> None:

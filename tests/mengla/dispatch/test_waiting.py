@@ -211,7 +211,7 @@ def test_a_run_says_why_it_waits_everywhere(
     assert run("sync_tasks", "show", run_id, "--json").result["waiting"] == expected
     assert run("sync_tasks", "list").out.splitlines()[-1] == f"Waiting: {shown}"
     assert run("sync_tasks", "list", "--json").result["tasks"][0]["waiting"] == expected
-    # The dashboard shows it beside the run and in the tile of the breaker, and for both in what needs attention.
+    # The dashboard shows it beside the run and in the tile of the breaker, both also in what needs attention.
     assert text(site, "/admin/").count(shown) == 4
     for path in (page, "/admin/sync_tasks/synctask/"):
         assert shown in text(site, path), path

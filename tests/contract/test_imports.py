@@ -35,7 +35,6 @@ PUBLIC_MODULES = frozenset(
         "apps.mengla.words",  # what is stored of failed collections, as people read it
         "apps.panels.responses",  # the panel configuration from the caches
         "apps.sync_tasks.progress",  # how far a run is
-        "apps.sync_tasks.run_sections",  # what other apps add to the page of a run
         "apps.sync_tasks.responses",  # what an address that starts a run answers
         "apps.sync_tasks.words",  # what is stored of runs, as people read it
         "apps.sync_tasks.work",  # what the app that does the work of runs has to offer

@@ -31,6 +31,7 @@ KEPT = {
     "apps.mengla.simulator.market.segment_markets": "follows from its arguments alone",
     "apps.mengla.words.ERRORS": "a process that has just started registers the same",
     "apps.sync_tasks.words.ERRORS": "a process that has just started registers the same",
+    "apps.sync_tasks.responses._sections": "a process that has just started registers the same",
     "apps.sync_tasks.work._registered": "a process that has just started registers the same",
     "apps.sync_tasks.work._registered_for": "a process that has just started registers the same",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,8 +23,7 @@ from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import WARM_UP_TASK_ID, Action, CollectionStatus
 from apps.mengla.monitoring import run_grid, run_timeline
 from apps.mengla.monitoring.run_grid import REASONS, GridFilter, GridPage
-from apps.sync_tasks.models import SyncTask
-from apps.sync_tasks.run_sections import register_section
+from apps.sync_tasks.responses import register_section
 
 logger = structlog.get_logger(__name__)
 
@@ -94,9 +92,9 @@ class _Wanted:
 class RunGrid:
     """Adds the collections of a run to its page."""
 
-    def page(self, request: HttpRequest, task: SyncTask) -> str:
+    def page(self, request: HttpRequest, run: Mapping[str, Any]) -> str:
         """Return the section; empty for a run without collections."""
-        if task.task_id == WARM_UP_TASK_ID:
+        if run["task_id"] == WARM_UP_TASK_ID:
             return ""
         wanted = _Wanted.of(request)
         choices = {
@@ -106,21 +104,21 @@ class RunGrid:
         }
         collections = reverse("admin:mengla_collection_changelist")
         facts = {
-            "run_id": str(task.pk),
+            "run_id": str(run["_id"]),
             "filters": wanted.filters,
             "is_filtered": any(wanted.filters.values()),
             "choices": choices,
-            "pieces": self.pieces(request, task),
-            "timeline": _timeline_facts(task),
-            "list_address": f"{collections}?{urlencode({'run': str(task.pk)})}",
+            "pieces": self.pieces(request, run),
+            "timeline": _timeline_facts(run),
+            "list_address": f"{collections}?run={run['_id']}",
         }
         return render_to_string("mengla/run_section.html", facts)
 
-    def pieces(self, request: HttpRequest, task: SyncTask) -> dict[str, str]:
+    def pieces(self, request: HttpRequest, run: Mapping[str, Any]) -> dict[str, str]:
         """Return the counts and the table, which are refreshed while the run is under way."""
-        if task.task_id == WARM_UP_TASK_ID:
+        if run["task_id"] == WARM_UP_TASK_ID:
             return {}
-        run_id, wanted = str(task.pk), _Wanted.of(request)
+        run_id, wanted = str(run["_id"]), _Wanted.of(request)
         try:
             with pymongo.timeout(_SECONDS):
                 kinds = run_grid.count_kinds(run_id)
@@ -195,14 +193,14 @@ def _grid_facts(grid: GridPage, wanted: _Wanted) -> Facts:
     }
 
 
-def _timeline_facts(task: SyncTask) -> Facts | None:
+def _timeline_facts(run: Mapping[str, Any]) -> Facts | None:
     """Return the timeline as a chart and as the table of its numbers; None when nothing has ended yet."""
-    end = _naive(task.finished_at) if task.finished_at else utc_now()
+    end = run["finished_at"] or utc_now()
     try:
         with pymongo.timeout(_SECONDS):
-            slots = run_timeline.timeline(str(task.pk), _naive(task.started_at), end)
+            slots = run_timeline.timeline(str(run["_id"]), run["started_at"], end)
     except PyMongoError as error:
-        logger.warning("run_timeline_unavailable", run_id=str(task.pk), error=type(error).__name__)
+        logger.warning("run_timeline_unavailable", run_id=str(run["_id"]), error=type(error).__name__)
         return None
     if not any(slot.count for slot in slots):
         return None
@@ -234,10 +232,6 @@ def _timeline_facts(task: SyncTask) -> Facts | None:
         for label, slot in zip(labels, slots, strict=True)
     ]
     return {"charts": {"timeline": chart}, "rows": rows}
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 register_section(RunGrid())

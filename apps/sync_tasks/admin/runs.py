@@ -29,7 +29,7 @@ from apps.sync_tasks.admin.filters import OutcomeFilter
 from apps.sync_tasks.admin.live import LiveRun, document_of, live_run
 from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
-from apps.sync_tasks.run_sections import sections
+from apps.sync_tasks.responses import sections
 from apps.sync_tasks.selectors import Obstacles, waiting_of
 from apps.sync_tasks.words import ERRORS, skipped_text
 
@@ -206,7 +206,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     ) -> HttpResponse:
         """Show the run with the sections of other apps."""
         task = self.get_object(request, unquote(object_id)) if self.has_view_permission(request) else None
-        parts = [section.page(request, task) for section in sections()] if task else []
+        parts = [section.page(request, document_of(task)) for section in sections()] if task else []
         return super().change_view(
             request, object_id, form_url, {"run_sections": parts} | (extra_context or {})
         )
@@ -253,7 +253,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     def _pieces(self, request: HttpRequest, task: SyncTask) -> dict[str, Any]:
         pieces: dict[str, str] = {"reasons": self.reasons(task), "failures": self.failures(task)}
         for section in sections():
-            pieces |= section.pieces(request, task)
+            pieces |= section.pieces(request, document_of(task))
         return {"pieces": pieces}
 
     @admin.display(description=_("status"))

@@ -471,7 +471,7 @@ def test_development_has_a_short_name() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("JWT_SECRET", "x" * 31, "can make valid tokens of every user. Set a new one, or remove"),
+        ("JWT_SECRET", "x" * 31, "can make valid tokens for any user. Set a new one, or remove"),
         ("ADMIN_PASSWORD", "x" * 7, "a shorter one can be guessed. Set a longer one"),
         ("JWT_EXPIRE_HOURS", "8761", "valid for more than a year. Set at most 8760"),
         ("JWT_EXPIRE_HOURS", "87600", "create an API token"),

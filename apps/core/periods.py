@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import total_ordering
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidInput
 
@@ -45,7 +45,7 @@ class Granularity(StrEnum):
         return _(self.value)
 
 
-_LABELS = (gettext_noop("day"), gettext_noop("month"), gettext_noop("quarter"), gettext_noop("year"))
+_LABELS = (gettext_lazy("day"), gettext_lazy("month"), gettext_lazy("quarter"), gettext_lazy("year"))
 # Other apps add names while they load.
 _granularity_by_name = {granularity.value: granularity for granularity in Granularity}
 

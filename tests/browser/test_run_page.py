@@ -37,8 +37,8 @@ def test_the_grid_of_a_run_answers_what_failed_and_why(new_page: NewPage, site: 
     page.evaluate("window.isTheSamePage = true")
     grid = page.locator("[data-piece=collections]")
     # The grid follows the run without a reload.
-    expect(grid.locator("[data-state=FAILED]").first).to_be_visible(timeout=RUN_TIMEOUT_MILLISECONDS)
-    assert page.evaluate("window.isTheSamePage") is True
+    failed = "document.querySelector('[data-piece=collections] [data-state=FAILED]')"
+    page.wait_for_function(f"window.isTheSamePage && {failed}", timeout=RUN_TIMEOUT_MILLISECONDS)
     wait_for_the_page_of_an_ended_run(page)
     expect(page.locator("[data-field=status]").first).to_have_text("Completed with failures")
     watched.check()

@@ -1,27 +1,3 @@
 """The common style, for Chinese pages."""
 
-from config.formats.style import (
-    DATE_FORMAT,
-    DATE_INPUT_FORMATS,
-    DATETIME_FORMAT,
-    DATETIME_INPUT_FORMATS,
-    MONTH_DAY_FORMAT,
-    SHORT_DATE_FORMAT,
-    SHORT_DATETIME_FORMAT,
-    TIME_FORMAT,
-    TIME_INPUT_FORMATS,
-    YEAR_MONTH_FORMAT,
-)
-
-__all__ = [
-    "DATETIME_FORMAT",
-    "DATETIME_INPUT_FORMATS",
-    "DATE_FORMAT",
-    "DATE_INPUT_FORMATS",
-    "MONTH_DAY_FORMAT",
-    "SHORT_DATETIME_FORMAT",
-    "SHORT_DATE_FORMAT",
-    "TIME_FORMAT",
-    "TIME_INPUT_FORMATS",
-    "YEAR_MONTH_FORMAT",
-]
+from config.formats.style import *  # noqa: F403 - every name is one that Django looks up

@@ -28,7 +28,7 @@ IDENTITY_INDEX = "collection_identity"
 KIND_INDEX = "collection_kind"
 ANSWERED_INDEX = "collection_answered"
 EXPIRY_INDEX = "collection_expiry"  # on finished_at alone: migration 0002 creates it
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What readers wait for: few documents, so its indexes cost all others nothing.
 _WAITING_READERS = Q(status=CollectionStatus.PENDING.value, priority=Priority.READER.value)
 GRANULARITY_CHOICES = [(granularity.value, granularity.value) for granularity in Granularity]
@@ -218,7 +218,7 @@ class Collection(models.Model):
             # Counts how the collections of a day ended; those under way need no key in it.
             models.Index(
                 fields=["action", "status", "finished_at"],
-                condition=Q(finished_at__gt=_EPOCH),
+                condition=Q(finished_at__gt=EPOCH),
                 name="collection_ended",
             ),
             # For lists filtered by any of the first three fields, as the index record_kind of the records.

@@ -7,6 +7,7 @@ lives of collections and runs, beside thousands of documents that none of them a
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -247,6 +248,9 @@ class TestPlans:
         collection_list = reverse("admin:mengla_collection_changelist")
         for query in ("", "&status=FAILED", "&action=hot&priority=10", "&p=2"):
             assert site.get(f"{collection_list}?run={run_id}{query}").status_code == 200, query
+        since = f"{utc_now() - timedelta(days=31):%Y-%m-%dT%H:%M}.."  # all documents of the scale
+        for query in ("", "&outcome=answered", "&outcome=failed", "&outcome=failed&error_code=timeout"):
+            assert site.get(f"{collection_list}?ended={since}{query}").status_code == 200, query
         run_page = reverse("admin:sync_tasks_synctask_change", args=[run_id])
         for query in ("status=FAILED", "action=hot&category=1001", "reason=timeout", f"after={'0' * 24}"):
             assert site.get(f"{run_page}?{query}").status_code == 200, query

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
@@ -12,8 +13,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.admin.choices import AlertRule
+from apps.core.storage.mongo import utc_now
 from apps.core.time_texts import NOTHING, duration_text
 from apps.mengla.choices import Action
+from apps.mengla.monitoring.hourly import since_text
 from apps.mengla.monitoring.signatures import SUSPICIOUS_COUNT
 
 SEPARATOR = ":"  # of the rule and the data set in a key
@@ -31,10 +34,23 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A page that shows what a rule is about; ``path`` begins below the path of the admin."""
+    """A page that shows what a rule is about; ``path`` begins below the path of the admin.
+
+    ``is_recent``: a list of what ended within the window of the rule.
+    """
 
     label: str | Promise
     path: str
+    is_recent: bool = False
+
+    def narrowed(self, action: str, now: datetime) -> Evidence:
+        """Return the list of one data set, if it is given, and of the window of the rule at that time."""
+        path = self.path
+        if action and "?" in path:
+            path += f"&action={action}"
+        if self.is_recent:
+            path += f"&ended={since_text(now - timedelta(minutes=settings.ALERT_WINDOW_MINUTES))}"
+        return replace(self, path=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +74,9 @@ class Definition:
         """The threshold of this process's settings."""
         return float(self.read_threshold())
 
-    def evidence_of(self, action: str = "") -> tuple[Evidence, ...]:
-        """Return the pages with the evidence, those of one data set if it is given."""
-        if not action:
-            return self.evidence
-        by_action = f"&action={action}"
-        return tuple(
-            replace(one, path=one.path + by_action) if "?" in one.path else one for one in self.evidence
-        )
+    def evidence_of(self, action: str = "", *, now: datetime | None = None) -> tuple[Evidence, ...]:
+        """Return the pages with the evidence at that time, those of one data set if it is given."""
+        return tuple(one.narrowed(action, now or utc_now()) for one in self.evidence)
 
 
 def _of_setting(
@@ -85,6 +96,7 @@ def _collections(label: Promise, status: str) -> Evidence:
 
 _DASHBOARD = Evidence(_("Dashboard"), "")
 _FAILED_COLLECTIONS = _collections(_("Failed collections"), "FAILED")
+_RECENTLY_FAILED = replace(_FAILED_COLLECTIONS, is_recent=True)
 
 
 DEFINITIONS = {
@@ -92,7 +104,7 @@ DEFINITIONS = {
         "ALERT_SUCCESS_RATE_WARNING",
         _("The share of collections that got an answer recently. Empty answers count as answers."),
         Unit.SHARE,
-        _FAILED_COLLECTIONS,
+        _RECENTLY_FAILED,
         _DASHBOARD,
         is_below=True,
     ),
@@ -100,7 +112,7 @@ DEFINITIONS = {
         "ALERT_SUCCESS_RATE_CRITICAL",
         _("The same share, with the threshold at which most data is at risk."),
         Unit.SHARE,
-        _FAILED_COLLECTIONS,
+        _RECENTLY_FAILED,
         _DASHBOARD,
         is_below=True,
     ),

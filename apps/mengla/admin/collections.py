@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bson import ObjectId
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -17,7 +19,7 @@ from django.utils.translation import gettext_noop
 
 from apps.categories.selectors import named_categories
 from apps.core.admin_base.display import Coloured, coloured
-from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
+from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, UncountedChangeList
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
 from apps.core.stored_messages import HISTORY, Message
@@ -26,10 +28,11 @@ from apps.mengla.admin.filters import (
     ActionFilter,
     EndedFilter,
     ErrorFilter,
+    OutcomeFilter,
     PriorityFilter,
     RunFilter,
     StatusFilter,
-    hour_of,
+    is_by_end,
 )
 from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import CollectionStatus
@@ -65,6 +68,14 @@ def _cancel(collection: Collection, user: str) -> Message:
     return _CANCELLED(identity=collection.identity)
 
 
+class _CollectionList(UncountedChangeList):
+    """The list of collections."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the order; by the end alone: no index has the id after it, which Django would add."""
+        return ["-finished_at"] if is_by_end(request) else super().get_ordering(request, queryset)
+
+
 @admin.register(Collection)
 class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection]):
     """Lists the newest collections first, with their state, attempts, duration and reason."""
@@ -82,7 +93,10 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "created",
         "identity",
     )
-    list_filter = (RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter, EndedFilter)
+    list_filter = (
+        *(RunFilter, StatusFilter, ActionFilter, PriorityFilter, ErrorFilter),
+        *(OutcomeFilter, EndedFilter),
+    )
     search_fields = ("identity",)  # shows the search box; get_search_results does the search
     search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
@@ -138,8 +152,11 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the order of the ends if they are filtered by, so that an index has both."""
-        is_by_end = hour_of(request.GET.get(EndedFilter.parameter_name)) is not None
-        return ("-finished_at", "-id") if is_by_end else ("-id",)
+        return ("-finished_at",) if is_by_end(request) else ("-id",)
+
+    def get_changelist(self, request: HttpRequest, **_named: Any) -> type[ChangeList]:
+        """Return the list that keeps the order of the ends."""
+        return _CollectionList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str

@@ -6,7 +6,7 @@ The choices are fixed: to list the values in use would read the whole MongoDB co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -14,13 +14,17 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.core import market_clock
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import GRANULARITIES, Action, CollectionError, CollectionStatus, Priority
-from apps.mengla.models import ANY_COLLECTION, ANY_KIND
-from apps.mengla.monitoring.hourly import HOUR_FORMAT, SHOWN_HOURS
+from apps.mengla.models import ANY_COLLECTION, ANY_KIND, EPOCH
+from apps.mengla.monitoring.hourly import HOUR_FORMAT, SHOWN_HOURS, parse_ended
+
+_ANSWERED = (CollectionStatus.SUCCEEDED, CollectionStatus.EMPTY)
+_ENDED = (*_ANSWERED, CollectionStatus.FAILED, CollectionStatus.CANCELLED)
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -157,36 +161,72 @@ class ErrorFilter(KindFilter):
     any_kind = ANY_COLLECTION | {"status": [CollectionStatus.FAILED.value]}
 
 
-class EndedFilter(admin.SimpleListFilter):
-    """By the hour in which a collection ended; the list is then in the order of the ends.
+class OutcomeFilter(ChoiceFilter):
+    """By how a collection ended; what needed no request to the service is no answer of it.
 
-    An index on the end alone finds the collections of an hour.
+    The list is then in the order of the ends, which the indexes of ended collections have.
     """
 
-    title = _("ended in the hour")
+    title = _("outcome")
+    parameter_name = "outcome"
+    choices_of_field = (
+        ("answered", _("Answered")),
+        *((one.value.lower(), one.label) for one in _ENDED),
+    )
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the collections that ended so."""
+        value = self.value()
+        statuses = _ANSWERED if value == "answered" else [one for one in _ENDED if one.value.lower() == value]
+        if not statuses:
+            return queryset
+        if set(statuses) <= set(_ANSWERED):
+            queryset = queryset.filter(execution_id__gt="")
+        return _ended(queryset.filter(status__in=[one.value for one in statuses]))
+
+
+class EndedFilter(admin.SimpleListFilter):
+    """By the hour in which a collection ended, or since when; the list is then in the order of the ends."""
+
+    title = _("time of the end")
     parameter_name = "ended"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the last hours, the newest first."""
+        """Return the last hours, the newest first; before them the chosen time, if it is another."""
         this_hour = utc_now().replace(minute=0, second=0, microsecond=0)
         hours = [this_hour - timedelta(hours=age) for age in range(SHOWN_HOURS)]
-        return [
+        shown = [
             (f"{began_at:{HOUR_FORMAT}}", f"{market_clock.local(began_at):%Y-%m-%d %H:%M}")
             for began_at in hours
         ]
+        chosen = request.GET.get(self.parameter_name)
+        ended = parse_ended(chosen)
+        if ended is not None and ended[1] is None:
+            since = f"{market_clock.local(ended[0]):%Y-%m-%d %H:%M}"
+            shown.insert(0, (str(chosen), _now("Since %(time)s") % {"time": since}))
+        return shown
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows that ended in the chosen hour; an hour that cannot be read is ignored."""
-        began_at = hour_of(self.value())
-        if began_at is None:
+        """Return the rows that ended in the chosen time; a text that names none is ignored."""
+        ended = parse_ended(self.value())
+        if ended is None:
             return queryset
-        return queryset.filter(finished_at__gte=began_at, finished_at__lt=began_at + timedelta(hours=1))
+        began_at, until = ended
+        queryset = _ended(queryset).filter(finished_at__gte=began_at)
+        return queryset if until is None else queryset.filter(finished_at__lt=until)
 
 
-def hour_of(text: str | None) -> datetime | None:
-    """Return the instant at which an hour of :data:`HOUR_FORMAT` begins, None for any other text."""
-    try:
-        began_at = datetime.strptime(text or "", HOUR_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return None if began_at.year == datetime.max.year else began_at  # the hour after it may not exist
+def is_by_end(request: HttpRequest) -> bool:
+    """Whether a filter needs the order of the ends."""
+    outcomes = {value for value, _label in OutcomeFilter.choices_of_field}
+    is_known = request.GET.get(OutcomeFilter.parameter_name) in outcomes
+    return is_known or parse_ended(request.GET.get(EndedFilter.parameter_name)) is not None
+
+
+def _ended(queryset: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the rows that have ended, so that MongoDB may merge ranges of the index ``collection_ended``."""
+    return queryset.filter(
+        finished_at__gt=EPOCH,
+        status__in=[one.value for one in _ENDED],
+        action__in=ANY_COLLECTION["action"],
+    )

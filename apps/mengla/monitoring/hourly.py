@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pymongo import DESCENDING
 
@@ -14,7 +14,10 @@ from apps.mengla.store.outcomes import Outcome
 
 SHOWN_HOURS = 24
 MAX_COUNTED = 200_000
-HOUR_FORMAT = "%Y-%m-%dT%H"  # of an hour in UTC, as the list of collections is filtered by it
+# Of an hour and of a minute in UTC, as the list of collections is filtered by the time of the end.
+HOUR_FORMAT = "%Y-%m-%dT%H"
+_MINUTE_FORMAT = "%Y-%m-%dT%H:%M"
+_OPEN_END = ".."
 OUTCOMES = (Outcome.SUCCEEDED, Outcome.EMPTY, Outcome.FAILED, Outcome.SPARED, Outcome.CANCELLED)
 _ANSWERED = (CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value)
 
@@ -39,11 +42,38 @@ class LastHours:
         return sum(hour.counts[outcome] for hour in self.hours for outcome in outcomes)
 
     @property
+    def since(self) -> str:
+        """When the first hour began, as the list of collections is filtered by it."""
+        return since_text(self.hours[0].began_at)
+
+    @property
     def success_rate(self) -> float | None:
         """The share of the requests that the service answered, None without requests."""
         answered = self.total(Outcome.SUCCEEDED, Outcome.EMPTY)
         asked = answered + self.total(Outcome.FAILED)
         return answered / asked if asked else None
+
+
+def since_text(instant: datetime) -> str:
+    """Return what filters the list of collections by their end: since this minute (UTC) on."""
+    return f"{instant:{_MINUTE_FORMAT}}{_OPEN_END}"
+
+
+def parse_ended(text: str | None) -> tuple[datetime, datetime | None] | None:
+    """Return the time that such a text, or an hour, names: from when, and until when if it ends.
+
+    Both instants have the time zone UTC. None for any other text.
+    """
+    text = text or ""
+    is_open = text.endswith(_OPEN_END)
+    try:
+        form = _MINUTE_FORMAT if is_open else HOUR_FORMAT
+        began_at = datetime.strptime(text.removesuffix(_OPEN_END), form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    if not datetime.min.year < began_at.year < datetime.max.year:  # its neighbours may not exist
+        return None
+    return began_at, None if is_open else began_at + timedelta(hours=1)
 
 
 def collections_by_hour() -> LastHours:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -95,6 +96,13 @@ class TestARule:
         assert "Answers have figures again" in shown
         assert "/admin/mengla/collection/?status=EMPTY&action=hot" in shown
         assert "The last 3 answers" not in text(site, f"{ALERTS}empty_streak:high/")
+
+    def test_the_list_of_failures_has_the_window_of_the_rule(self, site: Client) -> None:
+        end_collections(2, CollectionStatus.FAILED, minutes_ago=50)
+        end_collections(3, CollectionStatus.FAILED, minutes_ago=70)
+        shown = text(site, f"{ALERTS}low_success_rate/")
+        (address,) = re.findall(r'href="(/admin/mengla/collection/[^"]*ended[^"]*)"', shown)
+        assert len(site.get(address).context["cl"].result_list) == 2
 
     def test_all_evidence_is_there(self, site: Client) -> None:
         for rule in AlertRule:

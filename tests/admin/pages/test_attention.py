@@ -28,7 +28,7 @@ from apps.mengla.upstream import breaker
 from apps.sync_tasks.models import SyncTask
 from tests.admin.conftest import JSON
 from tests.mengla.runs.support import plan_now
-from tests.mengla.support import begin_attempt, change, collections, enqueue, hot, store
+from tests.mengla.support import begin_attempt, change, collections, enqueue, hot, store, store_empty
 
 pytestmark = [
     pytest.mark.django_db,
@@ -54,6 +54,13 @@ def told(client: Client) -> list[tuple[str, str]]:
     return [
         (plain(row), link[0].replace("&amp;", "&") if link else "") for row in rows for link in [hrefs(row)]
     ]
+
+
+def listed(client: Client, address: str) -> set[str]:
+    """The queries of the collections that a page lists."""
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    return {one.identity for one in answer.context["cl"].result_list}
 
 
 def plain(html: str) -> str:
@@ -95,12 +102,27 @@ def test_failures_of_a_day_by_reason_with_their_lists(site: Client) -> None:
     (first, first_link), (second, second_link) = told(site)
     assert first.startswith("Warning 2 collections failed: ")
     assert second.startswith("Warning 1 collection failed: ")
-    assert (first_link, second_link) == (
-        f"{COLLECTIONS}?error_code=timeout",
-        f"{COLLECTIONS}?error_code=execution_failed",
-    )
-    rows = site.get(first_link).content.decode()
-    assert "hot:1001:month:202501" in rows and "hot:1001:month:202503" not in rows
+    for link, code in ((first_link, "timeout"), (second_link, "execution_failed")):
+        assert link.startswith(f"{COLLECTIONS}?outcome=failed&error_code={code}&ended="), link
+    assert listed(site, first_link) == {"hot:1001:month:202501", "hot:1001:month:202502"}
+    change(collections()[0], finished_at=utc_now() - timedelta(hours=25))
+    assert listed(site, first_link) == {"hot:1001:month:202502"}
+
+
+def test_failures_that_a_later_collection_made_good(site: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(hot("202502"))  # before it failed
+    for month in ("202501", "202502"):
+        fail(hot(month))
+    ((text, _link),) = told(site)
+    assert text.endswith("In the last 24 hours.")
+    store(hot("202501"))
+    ((text, _link),) = told(site)
+    assert text.endswith("In the last 24 hours. 1 of them succeeded later.")
+    store(hot("202502"))
+    assert told(site) == []
+    monkeypatch.setattr(failures, "MAX_LOOKED_UP", 1)
+    ((text, _link),) = told(site)
+    assert text.endswith("In the last 24 hours.")
 
 
 def test_the_count_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,8 +353,6 @@ def test_every_number_leads_to_what_it_counts(site: Client) -> None:
         "state": [
             {"status": "PENDING"},
             {"status": "DISPATCHED"},
-            {"status": "FAILED"},
-            {"status": "SUCCEEDED"},
         ],
         "queue": [{"status": "PENDING", "priority": str(priority.value)} for priority in Priority],
     }.items():
@@ -341,11 +361,45 @@ def test_every_number_leads_to_what_it_counts(site: Client) -> None:
         assert all(query in found for query in queries), name
     assert "/admin/diagnostics/" in hrefs(html["state"])
     hours = {link.replace("&amp;", "&") for link in hrefs(html["hours"])}
-    (failed,) = [link for link in hours if "status=FAILED" in link and "ended=" in link]
-    rows = site.get(failed).content.decode()
-    assert "hot:1001:month:202502" in rows and "hot:1001:month:202501" not in rows
     for link in hours | set(hrefs(html["state"])):
         assert site.get(link.replace("&amp;", "&")).status_code == 200, link
+
+
+def test_the_numbers_of_the_last_day_lead_to_as_many_rows(site: Client) -> None:
+    store(hot("202501"))
+    store_empty(hot("202502"))
+    fail(hot("202503"))
+    store(hot("202504"))
+    fail(hot("202505"))
+    store(hot("202506"))
+    for one in collections():
+        change(one, execution_id="" if one["start_key"] == "202506" else "sent")
+    for old in ("202504", "202505"):
+        (one,) = collections(start_key=old)
+        change(one, finished_at=utc_now() - timedelta(days=2))
+    told_of = site.get("/admin/live/", **JSON).json()
+    state = dict(
+        reversed(pair)
+        for pair in re.findall(r'href="([^"]*)">([^<]* (?:answered|failed))<', told_of["html"]["state"])
+    )
+    assert listed(site, state["2 answered"].replace("&amp;", "&")) == {
+        "hot:1001:month:202501",
+        "hot:1001:month:202502",
+    }
+    assert listed(site, state["1 failed"].replace("&amp;", "&")) == {"hot:1001:month:202503"}
+    counts = [link.replace("&amp;", "&") for link in hrefs(told_of["html"]["hours"]) if "outcome" in link]
+    assert len(counts) == 6  # an hour and the total of three outcomes
+    assert all(len(listed(site, link)) == 1 for link in counts)
+    page = site.get(state["2 answered"].replace("&amp;", "&")).content.decode()
+    assert "Since 2" in page and "Answered" in page
+
+
+@pytest.mark.parametrize(
+    "since", ["nonsense..", "..", "9999-12-31T23:00..", "0001-01-01T00:00..", "2026-01-01T00.."]
+)
+def test_a_time_that_is_none_filters_nothing(site: Client, since: str) -> None:
+    store(hot("202501"))
+    assert listed(site, f"{COLLECTIONS}?ended={since}") == {"hot:1001:month:202501"}
 
 
 @pytest.mark.parametrize("hour", ["", "nonsense", "9999-12-31T23", "0001-01-01T00", "2026-02-30T01", "\x00"])

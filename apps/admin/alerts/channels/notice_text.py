@@ -44,7 +44,8 @@ def evidence_address(event: Mapping[str, Any]) -> str | None:
     """Return the address of the page that shows what the event is about; None for a test."""
     if event["rule"] not in AlertRule.values:
         return None
-    return admin_address(DEFINITIONS[AlertRule(event["rule"])].evidence_of(event["action"])[0].path)
+    evidence = DEFINITIONS[AlertRule(event["rule"])].evidence_of(event["action"], now=event["at"])
+    return admin_address(evidence[0].path)
 
 
 def admin_address(path: str) -> str:

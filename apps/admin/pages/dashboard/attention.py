@@ -168,7 +168,10 @@ def _schedules(parts: Parts, links: Links) -> Iterator[Problem]:
 def _failures(parts: Parts, links: Links) -> Iterator[Problem]:
     if not parts["failures"]["available"]:
         return
-    reasons = parts["failures"]["data"]["reasons"]
+    failures = parts["failures"]["data"]
+    # Those that a retry has made good need nobody.
+    reasons = [one for one in failures["reasons"] if one["answered_later"] < one["count"]]
+    ended = failures["since"]
     for one in reasons[:MAX_REASONS]:
         text = ngettext(
             "%(count)s collection failed: %(reason)s",
@@ -176,8 +179,14 @@ def _failures(parts: Parts, links: Links) -> Iterator[Problem]:
             one["count"],
         )
         words = {"count": f"{one['count']:,}", "reason": one["reason"]}
-        href = links.to("collections", error_code=one["code"])
-        yield Problem(Severity.WARNING, text % words, _("In the last 24 hours."), href)
+        href = links.to("collections", outcome="failed", error_code=one["code"], ended=ended)
+        detail = _("In the last 24 hours.")
+        if later := one["answered_later"]:
+            made_good = ngettext(
+                "%(count)s of them succeeded later.", "%(count)s of them succeeded later.", later
+            )
+            detail += " " + made_good % {"count": f"{later:,}"}
+        yield Problem(Severity.WARNING, text % words, detail, href)
     if len(reasons) > MAX_REASONS:
-        href = links.to("collections", status=CollectionStatus.FAILED.value)
+        href = links.to("collections", outcome="failed", ended=ended)
         yield Problem(Severity.WARNING, _("Collections failed for more reasons"), href=href)

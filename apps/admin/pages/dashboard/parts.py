@@ -72,6 +72,7 @@ def _hours() -> Document:
         ],
         "totals": {outcome.value: found.total(outcome) for outcome in found.hours[0].counts},
         "success_rate": _percent(found.success_rate),
+        "since": found.since,
         "answered": found.total(Outcome.SUCCEEDED, Outcome.EMPTY),
         "failed": found.total(Outcome.FAILED),
         "is_complete": found.is_complete,

@@ -17,6 +17,7 @@ from apps.core.periods import (
     Granularity,
     Period,
     PeriodError,
+    begun_range,
     check_begun,
     check_range,
     parse_days,
@@ -49,9 +50,7 @@ def widened_range(
     first = period_around(start, granularity, field=fields[0])
     last = period_around(end, granularity, field=fields[1])
     try:
-        check_range(first, last, names=fields)
-        check_begun(first, market_clock.today(), name=fields[0])
-        last = min(last, current_period(granularity))
+        first, last = begun_range(first, last, market_clock.today(), names=fields)
         check_range(first, last, names=fields, limit=limit)
     except PeriodError as error:
         raise _invalid(error, error.fields) from error

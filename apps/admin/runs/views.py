@@ -54,7 +54,8 @@ class CollectingViewSet(ViewSet):
         """Return which figures are present, empty or missing."""
         serializer = self.valid_input(request)
         first, last = serializer.periods()
-        found = coverage(start=first, end=last, selection=serializer.selection())
+        names = ("startDate", "endDate")
+        found = coverage(start=first, end=last, selection=serializer.selection(), names=names)
         return Response(CoverageSerializer(found).data)
 
     @extend_schema(

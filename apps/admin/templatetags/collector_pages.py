@@ -19,12 +19,23 @@ from apps.sync_tasks.choices import RunStatus
 register = template.Library()
 
 NOTHING = "–"
+_MINUTE, _HOUR = 60, 3600
 
 
 @register.filter
 def duration(seconds: float | None) -> str:
     """Write a duration in its two largest units, such as ``3 min 20 s``; a dash for none."""
     return NOTHING if seconds is None else duration_text(seconds)
+
+
+@register.filter
+def ago(seconds: float) -> str:
+    """Write how long ago something was, so roughly that it is still true while the page is read."""
+    if seconds < _MINUTE:
+        return _("less than a minute ago")
+    if seconds < _HOUR:
+        return _("%(minutes)d min ago") % {"minutes": seconds // _MINUTE}
+    return _("%(age)s ago") % {"age": duration_text(seconds)}
 
 
 @register.filter

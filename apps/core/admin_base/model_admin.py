@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from apps.core.admin_base import theme_lists
+from apps.core.admin_base.filters import CheckedFilters, UnknownFilter, unknown_filter_page
 from apps.core.admin_base.forms import check_printable
 from apps.core.admin_base.history import translate_entry
 from apps.core.admin_base.paging import NextOnlyPaginator
@@ -37,7 +38,7 @@ else:
 theme_lists.install()
 
 
-class CollectorChangeList(UnfoldChangeList):
+class CollectorChangeList(CheckedFilters, UnfoldChangeList):
     """A list that offers to show all rows only when a filter or a search hides some."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -47,7 +48,7 @@ class CollectorChangeList(UnfoldChangeList):
             self.full_result_count = self.result_count
 
 
-class UncountedChangeList(UnfoldChangeList):
+class UncountedChangeList(CheckedFilters, UnfoldChangeList):
     """A list that does not show how many rows it has, because they are not counted."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -90,6 +91,16 @@ class CollectorModelAdmin(UnfoldModelAdmin[M]):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the declared filters only: Django allows lookups of any field, which may scan all rows."""
         return lookup in self._declared_parameters(request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, or what is wrong with the filters in its address."""
+        try:
+            response: HttpResponse = super().changelist_view(request, extra_context)
+        except UnknownFilter as error:
+            return unknown_filter_page(request, error)
+        return response
 
     def get_changelist(self, request: HttpRequest, **_named: Any) -> type[ChangeList]:
         """Return the list that shows how many rows match the filters."""

@@ -12,9 +12,14 @@ from pymongo.errors import PyMongoError
 from apps.core.admin_base.outage_page import outage_page
 
 
-def problem_page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
-    """Return the error page: for staff inside the admin with its menu, for others as a page of its own."""
-    context = {"title": title, "text": text, "back": reverse("admin:index")}
+def problem_page(
+    request: HttpRequest, status: int, title: str, text: str, *, way: tuple[str, str] | None = None
+) -> HttpResponse:
+    """Return the error page: for staff inside the admin with its menu, for others as a page of its own.
+
+    :param way: the label and the address of a link for staff, beside the one to the dashboard.
+    """
+    context = {"title": title, "text": text, "back": reverse("admin:index"), "way": way}
     try:
         if _is_staff(request):
             frame = admin.site.each_context(request)

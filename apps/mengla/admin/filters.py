@@ -28,7 +28,7 @@ _ENDED = (*_ANSWERED, CollectionStatus.FAILED, CollectionStatus.CANCELLED)
 
 
 class ChoiceFilter(admin.SimpleListFilter):
-    """Filters by the value of one field; a value that is not one of the choices is ignored."""
+    """Filters by the value of one field; the list refuses a value that is not one of the choices."""
 
     choices_of_field: Iterable[tuple[Any, str | Promise]] = ()
 
@@ -113,6 +113,10 @@ class RunFilter(admin.SimpleListFilter):
         """Return one choice, because a filter without choices is not shown."""
         return [("", "")]
 
+    def is_known(self, value: str) -> bool:
+        """Whether the value can be the id of a run."""
+        return ObjectId.is_valid(value.strip())
+
     def choices(self, changelist: Any) -> Any:
         """Return what the form sends besides the id, and the id."""
         others = changelist.get_filters_params()
@@ -125,12 +129,10 @@ class RunFilter(admin.SimpleListFilter):
         }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the collections of the run; of a text that is no id there are none."""
+        """Return the collections of the run."""
         given = (self.value() or "").strip()
         if not given:
             return queryset
-        if not ObjectId.is_valid(given):
-            return queryset.none()
         # With all values of the fields before its order, the index of the run grid merges a few ranges.
         return queryset.filter(
             run_ids__overlap=[given.lower()],
@@ -206,8 +208,12 @@ class EndedFilter(admin.SimpleListFilter):
             shown.insert(0, (str(chosen), _now("Since %(time)s") % {"time": since}))
         return shown
 
+    def is_known(self, value: str) -> bool:
+        """Whether the value is a time: older ones than those of the choices are allowed."""
+        return parse_ended(value) is not None
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows that ended in the chosen time; a text that names none is ignored."""
+        """Return the rows that ended in the chosen time."""
         ended = parse_ended(self.value())
         if ended is None:
             return queryset

@@ -14,9 +14,11 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from pymongo.errors import PyMongoError
 
 from apps.categories.selectors import find_cat_ids, named_categories
+from apps.core.admin_base.filters import unknown_value_text
 from apps.core.storage.mongo import utc_now
 from apps.core.time_texts import RANGE_SIGN, clock_text, duration_text, stored_period_text
 from apps.mengla.admin.texts import category_text
@@ -31,6 +33,14 @@ PAGE_SIZE = 50
 # The page shows the rest even when the collections of a large run cannot be read in time.
 _SECONDS = 3.0
 _FILTERS = ("status", "action", "reason", "category")
+_BOUNDS = ("after", "before")
+_TITLES = {
+    "status": gettext_noop("Status"),
+    "action": gettext_noop("Data set"),
+    "reason": gettext_noop("Reason"),
+    "after": gettext_noop("After"),
+    "before": gettext_noop("Before"),
+}
 _MAX_TEXT = 64
 # Shapes, so that the status can be told without its colour.
 SHAPES: dict[str, str] = {
@@ -46,27 +56,29 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the query string of the page asks for; a value that is not known counts as absent."""
+    """What the query string of the page asks for; ``problem`` says which values are not known."""
 
     filters: dict[str, str]
     after: str
     before: str
+    problem: str = ""
 
     @classmethod
     def of(cls, request: HttpRequest) -> _Wanted:
-        given = {
-            name: request.GET.get(name, "").strip()[:_MAX_TEXT] for name in (*_FILTERS, "after", "before")
-        }
+        given = {name: request.GET.get(name, "").strip()[:_MAX_TEXT] for name in (*_FILTERS, *_BOUNDS)}
         known: dict[str, Any] = {
             "status": CollectionStatus.values,
             "action": Action.values,
             "reason": dict(REASONS),
         }
-        filters = {
-            name: given[name] if given[name] in known.get(name, (given[name],)) else "" for name in _FILTERS
-        }
-        ids = [given[name] if ObjectId.is_valid(given[name]) else "" for name in ("after", "before")]
-        return cls(filters, *ids)
+        wrong = [name for name, values in known.items() if given[name] and given[name] not in values]
+        wrong += [name for name in _BOUNDS if given[name] and not ObjectId.is_valid(given[name])]
+        return cls(
+            {name: given[name] for name in _FILTERS},
+            after=given["after"],
+            before=given["before"],
+            problem=" ".join(unknown_value_text(_(_TITLES[name]), given[name]) for name in wrong),
+        )
 
     def grid_filter(self) -> GridFilter:
         category = self.filters["category"]
@@ -106,7 +118,7 @@ class RunGrid:
         facts = {
             "run_id": str(run["_id"]),
             "filters": wanted.filters,
-            "is_filtered": any(wanted.filters.values()),
+            "is_filtered": any(wanted.filters.values()) or bool(wanted.problem),
             "choices": choices,
             "pieces": self.pieces(request, run),
             "timeline": _timeline_facts(run),
@@ -122,8 +134,12 @@ class RunGrid:
         try:
             with pymongo.timeout(_SECONDS):
                 kinds = run_grid.count_kinds(run_id)
-                grid = run_grid.grid_page(run_id, wanted.grid_filter(), limit=PAGE_SIZE)
-                facts = _kind_facts(kinds) | _grid_facts(grid, wanted)
+                facts = _kind_facts(kinds)
+                if wanted.problem:
+                    facts["problem"] = wanted.problem
+                else:
+                    grid = run_grid.grid_page(run_id, wanted.grid_filter(), limit=PAGE_SIZE)
+                    facts |= _grid_facts(grid, wanted)
         except PyMongoError as error:
             logger.warning("run_grid_unavailable", run_id=run_id, error=type(error).__name__)
             facts = {"is_unavailable": True}

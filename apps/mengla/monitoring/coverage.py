@@ -13,9 +13,10 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 
 from apps.categories.selectors import check_categories, list_level1_ids
+from apps.core import market_clock
 from apps.core.batches import batches
 from apps.core.errors import InvalidInput
-from apps.core.periods import Granularity, Period, count_periods, period_range
+from apps.core.periods import Granularity, Period, begun_range, count_periods, period_range
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.cell_collections import (
@@ -169,6 +170,10 @@ class Coverage:
         }
         return {action: keys for action, keys in by_action.items() if keys}
 
+    def is_under_way(self, action: Action) -> bool:
+        """Whether a collection of the action is queued or dispatched."""
+        return any(cell.is_under_way for (name, *_rest), cell in self.cells.items() if name == action)
+
     def totals(self) -> Totals:
         """Count all cells."""
         return count_cells(cell for _action, _cat_id, cells in self.rows() for cell in cells)
@@ -212,18 +217,29 @@ def count_marks(cells: Iterable[Cell]) -> dict[Mark, int]:
     return counts
 
 
-def coverage(*, start: Period, end: Period, selection: Selection | None = None) -> Coverage:
+def coverage(
+    *,
+    start: Period,
+    end: Period,
+    selection: Selection | None = None,
+    names: tuple[str, str] | None = None,
+) -> Coverage:
     """Look up what is stored of the selected figures; by default every action and level-1 category.
 
     Only figures without a product and extra parameters are counted: those that runs collect.
 
-    :raises InvalidInput: for unknown categories, a reversed range, or more than :data:`MAX_CELLS` cells.
+    Periods that have not begun are left out: they cannot be collected, so they are no gaps.
+
+    :param names: of the two inputs of the range, for the error.
+    :raises InvalidInput: for unknown categories, a range that is reversed or has not begun at all, or more
+        than :data:`MAX_CELLS` cells.
     """
     selection = selection or Selection()
     actions = selection.actions or ALL_ACTIONS
     check_categories(selection.cat_ids, field="category")
     cat_ids = tuple(dict.fromkeys(selection.cat_ids)) or tuple(list_level1_ids())
     _check_size(count_periods(start, end) * len(actions) * len(cat_ids))
+    start, end = begun_range(start, end, market_clock.today(), names=names)
     periods = tuple(period_range(start, end))
     found = _Lookup()
     for batch in batches(_cells(actions, cat_ids, periods), _BATCH_CELLS):

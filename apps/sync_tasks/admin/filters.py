@@ -14,7 +14,7 @@ from apps.sync_tasks.models import SyncTask
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """By outcome; each choice has an index. A value that is not one of the choices is ignored."""
+    """By outcome; each choice has an index."""
 
     title = _("outcome")
     parameter_name = "outcome"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from apps.categories.models import Category
+from apps.core import market_clock
 from apps.core.liveness.processes import note_heartbeat
-from apps.core.periods import parse_period
+from apps.core.periods import Granularity, parse_period, period_of
 from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import CollectionError, Priority
 from apps.mengla.models import Collection
@@ -98,6 +101,49 @@ def test_a_trend_under_way_is_told_point_by_point(site: Client) -> None:
     assert map_of(site, action="industryTrendRange") == {"1000": "MMMMMM", "2000": "MQQMMM"}
     page = site.get(PAGE, {**HALF_YEAR, "action": "industryTrendRange"}).content.decode()
     assert "2 queued, 0 in flight. They belong to 1 collection" in page
+
+
+def test_what_has_not_begun_is_left_out(site: Client) -> None:
+    month = period_of(market_clock.today(), Granularity.MONTH)
+    span = {"from": month.shift(-1).key, "to": month.shift(3).key}
+    for address in (PAGE, f"{PAGE}live/"):
+        page = html.unescape(site.get(address, HALF_YEAR | span).content.decode())
+        assert "0 of 4 cells are stored (0 %). A fill would collect 4." in page
+    assert site.get(FILL, HALF_YEAR | span | {"category": "1000", "to": month.key}).status_code == 200
+    coming = site.get(PAGE, HALF_YEAR | span | {"from": month.next().key})
+    assert (coming.status_code, "has not begun" in coming.content.decode()) == (400, True)
+
+
+def test_trends_are_explained_only_where_one_is_under_way(site: Client) -> None:
+    span = {"granularity": "month", "from": "2025-01", "to": "2025-03"}
+    enqueue(hot("202501", cat_id="1000"))
+    assert "1 queued" in (page := site.get(PAGE, span).content.decode())
+    assert "that of a trend" not in page
+    enqueue(trend("202501", "202502", cat_id="2000"))
+    assert "They belong to 2 collections: that of a trend" in site.get(PAGE, span).content.decode()
+
+
+def test_failed_cells_lead_to_the_failed_collections(site: Client, staff: Callable[..., Client]) -> None:
+    failures = r'<(a|span) data-failures(?: href="([^"]*)")?( hidden)?>([^<]*)<'
+    assert re.findall(failures, site.get(PAGE, HALF_YEAR).content.decode())[0][2:] == (" hidden", "")
+    fail(hot("202504", cat_id="1000"))
+    told = "The last collection of 1 cell failed."
+    listed = "/admin/mengla/collection/?status=FAILED"
+    for given, address in ((HALF_YEAR, f"{listed}&amp;action=hot"), (HALF_YEAR | {"action": ""}, listed)):
+        page = site.get(PAGE, given).content.decode()
+        assert re.findall(failures, page) == [("a", address, "", told)]
+    assert site.get(f"{PAGE}live/", HALF_YEAR, **JSON).json()["content"]["failures"] == told
+    page = staff("view_record").get(PAGE, HALF_YEAR).content.decode()
+    assert re.findall(failures, page) == [("span", "", "", told)]
+
+
+def test_subcategories_do_not_repeat_the_name_of_their_parent(site: Client) -> None:
+    Category.objects.filter(cat_id="1000").update(name_cn="厨房")
+    Category.objects.filter(cat_id="1001").update(name_cn="厨房>锅具")
+    page = html.unescape(site.get(PAGE, HALF_YEAR | {"parent": "1001"}).content.decode())
+    assert "厨房</a> › 锅具</p>" in page
+    assert '<h2 id="title-map">Best sellers, 锅具, 2025-01 to 2025-06</h2>' in page
+    assert page.count("厨房>锅具") == 1  # in the select, which does not show its parent
 
 
 def test_children_are_opened(site: Client) -> None:
@@ -304,6 +350,8 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     before = len(collections())
     page = site.get(CELL, ONE).content.decode()
     assert "fresh" in page and "Collected" in page
+    # So roughly that it is still true a little later.
+    assert re.search(r"<dt>Collected</dt><dd>[\d :-]+ \(less than a minute ago\)</dd>", page)
     assert (
         page.count("<tr>") == 1 + 5 + 2 + 2
     )  # its figures, the collection that has stored them, its attempt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from datetime import timedelta
 
 import pytest
@@ -169,6 +170,43 @@ def test_all_is_offered_only_where_rows_are_hidden(site: Client) -> None:
     assert "Show all" not in text(site, path)
     assert "Show all" in text(site, f"{path}?is_staff__exact=1")
     assert "Show all" in text(site, f"{path}?q=chief")
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "problem"),
+    [
+        ("mengla/collection", "status=BOGUS", "The filter “status” has no value “BOGUS”."),
+        ("mengla/collection", "ended=2026", "The filter “ended in the hour” has no value “2026”."),
+        ("mengla/collection", "error_code=zzz", "The filter “error” has no value “zzz”."),
+        ("mengla/collection", "run=xyz", "The filter “sync task ID” has no value “xyz”."),
+        ("mengla/collection", "action=hot&action=high", "The filter “data set” is given several times."),
+        ("mengla/collection", "status=X&priority=9", "The filter “priority” has no value “9”."),
+        ("mengla/collection", "p=999999", "The list has no such page"),
+        ("mengla/record", "is_empty=maybe", "has no value “maybe”."),
+        ("mengla/record", f"granularity={'x' * 500}", f"has no value “{'x' * 40}…”."),
+        ("sync_tasks/synctask", "outcome=bogus", "The filter “outcome” has no value “bogus”."),
+        ("sync_tasks/synctask", "trigger=bogus", "has no value “bogus”."),
+        ("sync_tasks/synctask", "trigger__exact=bogus", "has no value “bogus”."),
+        ("collector_admin/alert", "is_firing__exact=2", "has no value “2”."),
+        ("collector_admin/alert", "severity=<b>", "has no value “<b>”."),
+        ("categories/category", "parent_id=77", "has no value “77”."),
+        ("categories/category", "level=9", "has no value “9”."),
+        ("collector_auth/apitoken", "scope__exact=root", "has no value “root”."),
+        ("auth/user", "is_active__exact=x", "has no value “x”."),
+    ],
+)
+def test_an_unknown_filter_value_is_refused(
+    site: Client, sample_tree: object, path: str, query: str, problem: str
+) -> None:
+    response = site.get(f"/admin/{path}/?{query}")
+    page = " ".join(html.unescape(response.content.decode()).split())
+    assert response.status_code == 400
+    assert problem in page
+    assert f'href="/admin/{path}/"' in page and "Show the whole list" in page
+    # Blank values, as forms send them, select all rows.
+    name = query.partition("=")[0]
+    if not name.endswith("__exact") and name not in ("trigger", "severity", "level"):
+        assert site.get(f"/admin/{path}/?{name}=").status_code == 200
 
 
 def test_an_empty_list_gives_no_advice_that_cannot_be_followed(site: Client) -> None:

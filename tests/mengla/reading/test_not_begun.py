@@ -79,6 +79,10 @@ def test_runs_over_the_api(admin: APIClient, path: str) -> None:
     assert_refused(admin.post(path, body, format="json"), "endDate")
     status = admin.post("/api/admin/mengla/status", body, format="json")
     assert status.status_code == 200  # to look is not to collect
+    # What has not begun is left out.
+    assert status.json()["data"]["endDate"] == current(Granularity.MONTH).key
+    coming = body | {"startDate": body["endDate"]}
+    assert_refused(admin.post("/api/admin/mengla/status", coming, format="json"), "startDate")
 
 
 def test_commands() -> None:
@@ -91,7 +95,8 @@ def test_commands() -> None:
             assert NOT_BEGUN in ended.err
     assert_nothing_is_enqueued()
     assert run("collect", "month", "--date", month.key, "--dry-run").code == 0
-    assert run("coverage", *given, "--json").code == 0
+    assert run("coverage", *given, "--json").result["periods"][-1] == month.key
+    assert NOT_BEGUN in run("coverage", "--from", month.next().key, "--to", month.next().key).err
 
 
 def test_pages(site: Client) -> None:
@@ -114,7 +119,9 @@ def test_pages(site: Client) -> None:
         assert NOT_BEGUN in page.content.decode()
     assert_nothing_is_enqueued()
     shown = {name: value for name, value in gaps.items() if name != "category"}
-    assert site.get("/admin/coverage/", shown).status_code == 200
+    covered = site.get("/admin/coverage/", shown)
+    assert (covered.status_code, covered.context["filters"].end) == (200, month)
+    assert NOT_BEGUN in site.get("/admin/coverage/", shown | {"from": shown["to"]}).content.decode()
     assert site.post("/admin/coverage/plan/", cell | {"period": month.key}).status_code == 302
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from django.urls import reverse
@@ -15,6 +15,7 @@ from apps.core.errors import InvalidInput
 from apps.core.periods import (
     Granularity,
     Period,
+    begun_range,
     count_periods,
     parse_bound,
     parse_granularity,
@@ -57,7 +58,7 @@ class Filters:
         """What is shown, in words."""
         names = [self.action.label if self.action else _("All data sets")]
         if self.parent:
-            names.append(self.parent.name)
+            names.append(self.parent.own_name)
         return ", ".join([*map(str, names), period_text(self.start, self.end)])
 
     def parameters(self, **changes: str) -> dict[str, str]:
@@ -91,6 +92,16 @@ def read_filters(given: Mapping[str, str], *, today: date) -> Filters:
         raise InvalidInput(text % {"count": count, "limit": MAX_PERIODS[granularity]})
     action = read_action(given["action"]) if given.get("action") else None
     return Filters(action, start, end, read_parent(given))
+
+
+def read_begun_filters(given: Mapping[str, str], *, today: date) -> Filters:
+    """Read the filters of the map and the overview, which leave out the periods that have not begun.
+
+    :raises InvalidInput: as :func:`read_filters` does, and when the range has not begun at all.
+    """
+    filters = read_filters(given, today=today)
+    _start, end = begun_range(filters.start, filters.end, today, names=("from", "to"))
+    return replace(filters, end=end)
 
 
 def read_action(text: str) -> Action:

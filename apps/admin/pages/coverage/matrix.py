@@ -71,6 +71,7 @@ class Matrix:
     rows: list[Row]
     legend: list[tuple[Look, int]]
     summary: str
+    failures: str  # how many cells failed; empty if none
     periods: Sequence[Period]
     is_under_way: bool
 
@@ -85,6 +86,7 @@ class Matrix:
             "rows": {row.category.cat_id: [row.letters, row.stored] for row in self.rows},
             "legend": {look.letter: f"{count:,}" for look, count in self.legend},
             "summary": self.summary,
+            "failures": self.failures,
         }
 
 
@@ -113,7 +115,15 @@ def read_matrix(filters: Filters) -> Matrix | None:
     counts = count_marks(cell for _action, _cat_id, cells in found.rows() for cell in cells)
     legend = [(look, counts[mark]) for mark, look in LOOKS.items()]
     heads = heads_html(found.periods)
-    return Matrix(heads, rows, legend, summary_of(found, totals), found.periods, totals.in_flight > 0)
+    return Matrix(
+        heads,
+        rows,
+        legend,
+        summary_of(found, totals),
+        failures_of(totals),
+        found.periods,
+        totals.in_flight > 0,
+    )
 
 
 def summary_of(found: Coverage, totals: Totals) -> str:
@@ -133,23 +143,26 @@ def summary_of(found: Coverage, totals: Totals) -> str:
             % {"queued": f"{totals.queued:,}", "in_flight": f"{totals.dispatched:,}"}
         )
     collections = found.queued_collections + found.dispatched_collections
-    if Action.INDUSTRY_TREND in found.actions and collections:
+    if found.is_under_way(Action.INDUSTRY_TREND):
         text = ngettext(
             "They belong to %(count)s collection: that of a trend has a cell for each of its periods.",
             "They belong to %(count)s collections: that of a trend has a cell for each of its periods.",
             collections,
         )
         texts.append(text % {"count": f"{collections:,}"})
-    if totals.failed:
-        texts.append(
-            ngettext(
-                "The last collection of %(count)s cell failed.",
-                "The last collections of %(count)s cells failed.",
-                totals.failed,
-            )
-            % {"count": f"{totals.failed:,}"}
-        )
     return " ".join(texts)
+
+
+def failures_of(totals: Totals) -> str:
+    """Say in words how many cells failed; empty if none did."""
+    if not totals.failed:
+        return ""
+    text = ngettext(
+        "The last collection of %(count)s cell failed.",
+        "The last collections of %(count)s cells failed.",
+        totals.failed,
+    )
+    return text % {"count": f"{totals.failed:,}"}
 
 
 def heads_html(periods: Iterable[Period]) -> SafeString:

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.coverage.filters import Filters, read_coverage, shown_categories
-from apps.admin.pages.coverage.matrix import heads_html, summary_of
+from apps.admin.pages.coverage.matrix import failures_of, heads_html, summary_of
 from apps.core.periods import Period
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.coverage import Coverage, Totals, count_cells
@@ -65,6 +65,7 @@ class Overview:
     heads: SafeString
     rows: list[OverviewRow]
     summary: str
+    failures: str  # how many cells failed; empty if none
     category_count: int
     is_under_way: bool
 
@@ -74,6 +75,7 @@ class Overview:
             "shares": {share.key: share.html for row in self.rows for share in row.shares},
             "rows": {row.action.value: row.text for row in self.rows},
             "summary": self.summary,
+            "failures": self.failures,
         }
 
 
@@ -91,6 +93,7 @@ def read_overview(filters: Filters) -> Overview | None:
         heads=heads_html(found.periods),
         rows=[_row(filters, found, action) for action in found.actions],
         summary=summary_of(found, totals),
+        failures=failures_of(totals),
         category_count=len(categories),
         is_under_way=totals.in_flight > 0,
     )

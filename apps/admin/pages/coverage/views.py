@@ -31,7 +31,7 @@ from apps.admin.pages.access import (
 )
 from apps.admin.pages.coverage import live
 from apps.admin.pages.coverage.cell import describe_cell, enqueue_cell, read_cell
-from apps.admin.pages.coverage.filters import Filters, read_filters
+from apps.admin.pages.coverage.filters import Filters, read_begun_filters
 from apps.admin.pages.coverage.matrix import LOOKS, Matrix, read_matrix
 from apps.admin.pages.coverage.overview import Overview, read_overview
 from apps.categories.selectors import list_named_children, parents_of
@@ -60,7 +60,7 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
     title = _("Coverage")
     try:
         check_names(request.GET, *RANGE)
-        filters = read_filters(request.GET, today=market_clock.today())
+        filters = read_begun_filters(request.GET, today=market_clock.today())
         with pymongo.timeout(MAX_READ_SECONDS):
             state = live.read_state(filters)
             found = _read(filters)
@@ -89,9 +89,8 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
         "states": {look.letter: [look.sign, str(look.name)] for look in LOOKS.values()},
         **live.schedule(state, found.is_under_way, content=found.live()),
     }
-    if isinstance(found, Overview):
-        return page(request, "coverage.html", context | {"overview": found}, title=title)
-    return page(request, "coverage.html", context | {"matrix": found}, title=title)
+    name = "overview" if isinstance(found, Overview) else "matrix"
+    return page(request, "coverage.html", context | {"figures": found, name: found}, title=title)
 
 
 @require_safe
@@ -101,7 +100,7 @@ def changes(request: HttpRequest) -> HttpResponse:
     started_at = time.monotonic()
     try:
         check_names(request.GET, *RANGE, "seen")
-        filters = read_filters(request.GET, today=market_clock.today())
+        filters = read_begun_filters(request.GET, today=market_clock.today())
         with pymongo.timeout(MAX_READ_SECONDS):
             state = live.read_state(filters)
             if live.is_unchanged(state, request.GET.get("seen", "")):

@@ -39,7 +39,7 @@
   function showStatus(isActive) {
     note.textContent = isActive ? note.dataset.active : "";
     // Only the end is announced: each change would be too much for a screen reader.
-    if (wasActive && !isActive) announcement.textContent = `${announcement.dataset.ended} ${document.querySelector("[data-summary]").textContent}`;
+    if (wasActive && !isActive) announcement.textContent = `${announcement.dataset.ended} ${document.querySelector("[data-summary]").textContent.trim()}`;
     if (isActive) announcement.textContent = "";
     wasActive = isActive;
   }
@@ -55,7 +55,9 @@
     if (!response.ok) throw new Error(String(response.status));
     const answer = await response.json();
     if (answer.content) {
-      setText("[data-summary]", answer.content.summary);
+      setText("[data-summary-text]", answer.content.summary);
+      setText("[data-failures]", answer.content.failures);
+      document.querySelector("[data-failures]").hidden = !answer.content.failures;
       if (grid) showMap(answer.content);
       else showOverview(answer.content);
     }

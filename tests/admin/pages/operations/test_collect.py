@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils.translation import override
 
 from apps.admin.pages.operations import work_form
+from apps.categories.models import Category
 from apps.core.admin_base.history import change_text
 from apps.sync_tasks.selectors import find_run, list_running
 from tests.mengla.runs.support import identities_of, plan_now
@@ -56,6 +57,13 @@ def test_force_collects_fresh_figures_too(site: Client) -> None:
     page = asked(site, category=["1001", "2000"], force="on")
     assert count_of(page) == 12
     assert "skipped" not in page
+
+
+def test_subcategories_do_not_repeat_the_name_of_their_parent(site: Client) -> None:
+    Category.objects.filter(cat_id="1001").update(name_cn="厨房>锅具")
+    page = html.unescape(site.get(PAGE).content.decode())
+    assert "锅具" in page
+    assert "厨房>" not in page
 
 
 def test_no_category_means_level_1_and_their_subcategories_come_on_demand(site: Client) -> None:

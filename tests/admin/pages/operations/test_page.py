@@ -75,6 +75,9 @@ def test_who_may_only_look_sees_the_state_and_no_button(staff: Callable[..., Cli
         assert f"{heading}</h2>" in page
     assert offered(page) == set()
     assert 'name="granularity"' not in page
+    # What cannot be done is not explained.
+    assert "You do not have permission to delete collected data." in page
+    assert "You see the number" not in page
     for slug in (*OPERATIONS, "collect"):
         assert client.get(f"{PAGE}{slug}/").status_code == 403, slug
         assert client.post(f"{PAGE}{slug}/").status_code == 403, slug

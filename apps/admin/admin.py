@@ -15,6 +15,7 @@ from apps.admin.alerts.silences import (
     active_silences,
     end_silence,
     find_silence,
+    replaced_text,
     silence_of,
     silence_rule,
 )
@@ -25,6 +26,7 @@ from apps.admin.scheduler import pages as _pages_of_schedules  # noqa: F401 - im
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
+from apps.core.errors import Conflict
 from apps.core.storage.mongo import utc_now
 from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
@@ -54,7 +56,8 @@ def _silence(minutes: int) -> Operation:
         text = ngettext(
             "Silence “%(rule)s” for %(hours)d hour?", "Silence “%(rule)s” for %(hours)d hours?", hours
         )
-        return text % words
+        replaced = replaced_text(AlertRule(alert.rule), "", minutes=minutes)
+        return " ".join(filter(None, (text % words, replaced)))
 
     return Operation(
         slug=f"silence-{hours}h",
@@ -65,8 +68,13 @@ def _silence(minutes: int) -> Operation:
 
 
 def _end_silence(alert: Alert, user: str) -> Message:
-    end_silence(AlertRule(alert.rule), ended_by=user)
+    if not end_silence(AlertRule(alert.rule), ended_by=user):
+        raise Conflict(_not_silenced(alert))
     return _SILENCE_ENDED(rule=AlertRule(alert.rule).label)
+
+
+def _not_silenced(alert: Alert) -> str:
+    return _now("“%(rule)s” is not silenced.") % {"rule": AlertRule(alert.rule).label}
 
 
 @admin.register(Alert)
@@ -98,7 +106,7 @@ class AlertAdmin(OperationsMixin[Alert], ReadOnlyAdmin[Alert]):
                 _now("End the silence of “%(rule)s”?") % {"rule": AlertRule(alert.rule).label}
             ),
             run=_end_silence,
-            is_offered=lambda alert: find_silence(AlertRule(alert.rule)) is not None,
+            refusal=lambda alert: "" if find_silence(AlertRule(alert.rule)) else _not_silenced(alert),
         ),
     )
 

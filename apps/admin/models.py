@@ -72,8 +72,7 @@ class Alert(models.Model):
 
     def history_name(self) -> Message:
         """Return what ``str`` returns, for the history, whose readers may have another language."""
-        is_known = self.rule in AlertRule.values  # a newer release may have other rules
-        return name_in_history(AlertRule(self.rule).label if is_known else self.rule, self.action)
+        return _history_name(self.rule, self.action)
 
 
 class AlertSilence(models.Model):
@@ -96,6 +95,10 @@ class AlertSilence(models.Model):
     def __str__(self) -> str:
         rule, _separator, action = self.id.partition(":")
         return name_of(rule, action)
+
+    def history_name(self) -> Message:
+        """Return what ``str`` returns, for the history, whose readers may have another language."""
+        return _history_name(*self.id.partition(":")[::2])
 
 
 class AlertEvent(models.Model):
@@ -160,3 +163,8 @@ class AlertNotice(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+def _history_name(rule: str, action: str) -> Message:
+    is_known = rule in AlertRule.values  # a newer release may have other rules
+    return name_in_history(AlertRule(rule).label if is_known else rule, action)

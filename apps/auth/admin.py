@@ -68,8 +68,12 @@ _REVOKED = HISTORY.register("token_revoked", gettext_noop("Revoked the token %(l
 
 def _revoke(token: ApiToken, user: str) -> Message:
     if not services.revoke_token(token_id=str(token.pk), revoked_by=user).was_active:
-        raise Conflict(_now("The token %(label)s is already revoked.") % {"label": token.label})
+        raise Conflict(_already_revoked(token))
     return _REVOKED(label=token.label)
+
+
+def _already_revoked(token: ApiToken) -> str:
+    return _now("The token %(label)s is already revoked.") % {"label": token.label}
 
 
 @admin.register(ApiToken)
@@ -100,7 +104,7 @@ class ApiTokenAdmin(OperationsMixin[ApiToken], ReadOnlyAdmin[ApiToken]):
                 % {"label": token.label}
             ),
             run=_revoke,
-            is_offered=lambda token: token.revoked_at is None,
+            refusal=lambda token: _already_revoked(token) if token.revoked_at else "",
             is_bulk=True,
         ),
     )

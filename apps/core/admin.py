@@ -20,7 +20,7 @@ from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import CollectorModelAdmin, LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.admin_base.rights import name_of_user
-from apps.core.errors import InvalidInput
+from apps.core.errors import Conflict, InvalidInput
 from apps.core.scheduling import cron, schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.stored_messages import HISTORY, Message
@@ -101,13 +101,25 @@ _RESUMED = HISTORY.register("schedule_resumed", gettext_noop("Resumed %(name)s."
 
 
 def _pause(schedule: Any, user: str) -> Message:
-    schedules.pause_schedule(schedule.name, paused_by=user)
-    return _PAUSED(name=schedule.name)
+    if not schedules.pause_schedule(schedule.name, paused_by=user):
+        raise Conflict(_("This schedule is already paused."))
+    return _PAUSED(name=schedules.lazy_title_of(schedule.name))
 
 
 def _resume(schedule: Any, user: str) -> Message:
-    schedules.resume_schedule(schedule.name, resumed_by=user)
-    return _RESUMED(name=schedule.name)
+    if not schedules.resume_schedule(schedule.name, resumed_by=user):
+        raise Conflict(_("This schedule is not paused."))
+    return _RESUMED(name=schedules.lazy_title_of(schedule.name))
+
+
+def _why_no_pause(schedule: Any) -> str:
+    if schedule.intended_date_kwarg is None:
+        return str(schedules.UNPAUSABLE)
+    return _("This schedule is already paused.") if schedule.repeats == 0 else ""
+
+
+def _why_no_resume(schedule: Any) -> str:
+    return "" if schedule.repeats == 0 else _("This schedule is not paused.")
 
 
 @admin.register(Schedule)
@@ -126,14 +138,14 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
             label=_lazy("Pause"),
             confirm_text=lambda schedule: _("Pause %(name)s?") % {"name": schedules.title_of(schedule.name)},
             run=_pause,
-            is_offered=lambda schedule: schedule.repeats != 0 and schedule.intended_date_kwarg is not None,
+            refusal=_why_no_pause,
         ),
         Operation(
             slug="resume",
             label=_lazy("Resume"),
             confirm_text=lambda schedule: _("Resume %(name)s?") % {"name": schedules.title_of(schedule.name)},
             run=_resume,
-            is_offered=lambda schedule: schedule.repeats == 0,
+            refusal=_why_no_resume,
         ),
     )
 

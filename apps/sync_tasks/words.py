@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.utils.translation import gettext, gettext_noop, ngettext
+from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
 from apps.core.stored_messages import Messages
 from apps.core.time_texts import duration_text
 from apps.sync_tasks.progress import Progress
 
 _MINUTE = 60
+# Why operators cannot do something with a run.
+HAS_ENDED = gettext_lazy("This sync task has ended.")
+IS_RUNNING = gettext_lazy("This sync task is running. Cancel it first.")
+NONE_FAILED = gettext_lazy("No collection of this sync task has failed.")
+
 # Why runs end early or incomplete.
 ERRORS = Messages("error_message")
 SOME_FAILED_CODE = "some_failed"

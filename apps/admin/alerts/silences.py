@@ -13,6 +13,7 @@ from apps.admin.choices import AlertRule
 from apps.admin.models import AlertSilence
 from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import collection_of, utc_now
+from apps.core.time_texts import instant_text
 from apps.mengla.choices import Action
 
 audit = structlog.get_logger("collector.audit")
@@ -75,6 +76,20 @@ def find_silence(rule: AlertRule, action: str = "") -> Document | None:
     return collection_of(AlertSilence).find_one(
         {"_id": key_of(rule, action), "silenced_until": {"$gt": utc_now()}}
     )
+
+
+def replaced_text(rule: AlertRule, action: str, *, minutes: int) -> str:
+    """Return what a new silence from now on does to the one in effect; "" without one."""
+    silence = find_silence(rule, action)
+    if silence is None:
+        return ""
+    facts = {"time": instant_text(silence["silenced_until"]), "user": silence["silenced_by"]}
+    is_earlier = utc_now() + timedelta(minutes=minutes) < silence["silenced_until"]
+    if is_earlier:
+        text = _("It is silenced until %(time)s, by %(user)s. The new silence replaces it and ends earlier.")
+    else:
+        text = _("It is silenced until %(time)s, by %(user)s. The new silence replaces it.")
+    return text % facts
 
 
 def active_silences(now: datetime) -> dict[str, Document]:

@@ -42,3 +42,9 @@ class BreakersSerializer(serializers.Serializer[Any]):
     """All circuit breakers; there is one, for the collection service."""
 
     breakers = BreakerSerializer(many=True)
+
+
+class ResetSerializer(BreakersSerializer):
+    """All circuit breakers after a request to reset them."""
+
+    changed = serializers.BooleanField(help_text="False if there was nothing to reset.")

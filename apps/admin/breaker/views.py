@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.breaker.serializers import BreakersSerializer
+from apps.admin.breaker.serializers import BreakersSerializer, ResetSerializer
 from apps.admin.permissions import TO_RESET_BREAKER
 from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
@@ -34,11 +34,11 @@ class BreakerViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_circuit_breakers_reset",
         summary="Close the circuit breakers",
-        description="Resets their counts; pending collections are sent at once.",
+        description="Resets their counts; queued collections are sent at once.",
         request=None,
-        responses={200: BreakersSerializer},
+        responses={200: ResetSerializer},
     )
     def reset(self, request: Request) -> Response:
         """Close the breakers."""
-        status = reset_breaker(reset_by=request.user.get_username())
-        return Response(BreakersSerializer({"breakers": [status]}).data)
+        is_changed = reset_breaker(reset_by=request.user.get_username())
+        return Response(ResetSerializer({"breakers": [read_breaker()], "changed": is_changed}).data)

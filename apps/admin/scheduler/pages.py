@@ -80,7 +80,7 @@ class ScheduleListAdmin(ScheduleAdmin):
             schedule.buttons = [
                 (reverse("admin:django_q_schedule_operation", args=[schedule.pk, one.slug]), one.label)
                 for one in pausing
-                if one.is_offered(schedule)
+                if not one.refusal(schedule)
             ]
             if starts_runs and may_on(request, "change", _RUN):
                 address = f"{reverse('admin:collector_run_task')}?{urlencode({'task': schedule.name})}"

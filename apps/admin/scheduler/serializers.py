@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.admin.scheduler.services import ScheduleView
+from apps.admin.scheduler.services import ScheduleView, Switched
 from apps.core.api.serializers import UtcDateTimeField
 from apps.sync_tasks.choices import Outcome, RunStatus, Trigger
 from apps.sync_tasks.selectors import find_outcome
@@ -23,6 +24,18 @@ class PauseSerializer(serializers.Serializer[Any]):
     paused = serializers.BooleanField(source="is_set")
     changed_by = serializers.CharField(allow_null=True)
     changed_at = UtcDateTimeField(allow_null=True)
+
+
+class SwitchedSerializer(PauseSerializer):
+    """The same after a request to pause or resume."""
+
+    changed = serializers.BooleanField(
+        source="is_changed", help_text="False if it was so already; then nothing was written."
+    )
+
+    def to_representation(self, instance: Switched) -> dict[str, Any]:
+        """Return the switch, and whether it changed."""
+        return super().to_representation({**asdict(instance.pause), "is_changed": instance.is_changed})
 
 
 class LastRunSerializer(serializers.Serializer[Any]):

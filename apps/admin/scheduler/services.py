@@ -8,10 +8,12 @@ from typing import Any
 
 import redis
 import structlog
+from django.utils.translation import gettext as _
 
 from apps.core.liveness.processes import Cluster, Heartbeat, list_clusters, list_heartbeats
 from apps.core.scheduling.schedules import StoredSchedule, list_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
+from apps.core.time_texts import instant_text
 from apps.sync_tasks.selectors import last_run_of
 
 audit = structlog.get_logger("collector.audit")
@@ -62,20 +64,37 @@ def view_schedules(pause: Flag) -> list[ScheduleView]:
     ]
 
 
-def pause_scheduler(*, paused_by: str) -> Flag:
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The switch after a change; ``is_changed`` is False if it was so already, and nothing was written."""
+
+    pause: Flag
+    is_changed: bool
+
+
+def pause_scheduler(*, paused_by: str) -> Switched:
     """Pause the schedules on every host, also across restarts; may be repeated."""
     return _set_paused(is_paused=True, changed_by=paused_by)
 
 
-def resume_scheduler(*, resumed_by: str) -> Flag:
+def resume_scheduler(*, resumed_by: str) -> Switched:
     """Resume the schedules; may be repeated."""
     return _set_paused(is_paused=False, changed_by=resumed_by)
 
 
-def _set_paused(*, is_paused: bool, changed_by: str) -> Flag:
-    if set_flag(SCHEDULER_PAUSED, is_set=is_paused, changed_by=changed_by):
+def already_text(pause: Flag) -> str:
+    """Return what to say to a request that changed nothing: the schedules were so already."""
+    if not pause.is_set:
+        return _("The schedules are not paused.")
+    facts = {"user": pause.changed_by, "at": instant_text(pause.changed_at)}
+    return _("All schedules are already paused, by %(user)s at %(at)s.") % facts
+
+
+def _set_paused(*, is_paused: bool, changed_by: str) -> Switched:
+    is_changed = set_flag(SCHEDULER_PAUSED, is_set=is_paused, changed_by=changed_by)
+    if is_changed:
         audit.info("scheduler_paused" if is_paused else "scheduler_resumed", changed_by=changed_by)
-    return read_flag(SCHEDULER_PAUSED)
+    return Switched(read_flag(SCHEDULER_PAUSED), is_changed)
 
 
 def _clusters() -> list[Cluster] | None:

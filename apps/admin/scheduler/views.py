@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.admin.permissions import TO_PAUSE
-from apps.admin.scheduler.serializers import PauseSerializer, SchedulerSerializer
+from apps.admin.scheduler.serializers import SchedulerSerializer, SwitchedSerializer
 from apps.admin.scheduler.services import pause_scheduler, read_scheduler, resume_scheduler
 from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
@@ -37,20 +37,20 @@ class SchedulerViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_scheduler_pause",
         summary="Pause the schedules",
-        description="They start no sync tasks until they are resumed; pending collections are still sent.",
+        description="They start no sync tasks until they are resumed; queued collections are still sent.",
         request=None,
-        responses={200: PauseSerializer},
+        responses={200: SwitchedSerializer},
     )
     def pause(self, request: Request) -> Response:
         """Pause the schedules."""
-        return Response(PauseSerializer(pause_scheduler(paused_by=request.user.get_username())).data)
+        return Response(SwitchedSerializer(pause_scheduler(paused_by=request.user.get_username())).data)
 
     @extend_schema(
         operation_id="admin_scheduler_resume",
         summary="Resume the schedules",
         request=None,
-        responses={200: PauseSerializer},
+        responses={200: SwitchedSerializer},
     )
     def resume(self, request: Request) -> Response:
         """Resume the schedules."""
-        return Response(PauseSerializer(resume_scheduler(resumed_by=request.user.get_username())).data)
+        return Response(SwitchedSerializer(resume_scheduler(resumed_by=request.user.get_username())).data)

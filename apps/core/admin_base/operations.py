@@ -44,6 +44,9 @@ class Operation:
     ``run`` gets the row and the name of the user, calls a service, and returns a message of ``HISTORY`` for
     the user and the history. A :class:`DomainError` of the service is shown to the user.
 
+    ``refusal`` says why the operation is not possible for the row now; if it is, the text is empty, and there
+    is a button.
+
     The user needs the permission to change the model (or to delete it), and those of ``also_needs``.
     """
 
@@ -51,7 +54,7 @@ class Operation:
     label: str | Promise
     run: Callable[[Any, str], Message]
     confirm_text: Callable[[Any], str | Promise]  # of the confirmation page, for one row
-    is_offered: Callable[[Any], bool] = lambda _row: True
+    refusal: Callable[[Any], str] = lambda _row: ""
     is_bulk: bool = False  # also offered for the selected rows of the list
     is_deletion: bool = False
     also_needs: tuple[str, ...] = ()
@@ -112,6 +115,9 @@ class OperationsMixin(_Base[M]):
         (operation,) = named
         here = reverse(self._url_name("change"), args=[quote(str(row.pk), safe="")])
         if request.method != "POST":
+            if refusal := operation.refusal(row):
+                self.message_user(request, refusal, messages.WARNING)
+                return HttpResponseRedirect(here)
             return self._confirmation(request, operation, [row], {}, back=here)
         try:
             what = self.do_operation(request, operation, row)
@@ -136,6 +142,10 @@ class OperationsMixin(_Base[M]):
         """
         rows = list(queryset[: self.list_per_page])
         if request.POST.get("confirmed") != "yes":
+            refused = [refusal for row in rows if (refusal := operation.refusal(row))]
+            if refused and len(refused) == len(rows):
+                self._tell_skipped(request, refused)
+                return None
             hidden = {"action": operation.slug, "_selected_action": [str(row.pk) for row in rows]}
             return self._confirmation(request, operation, rows, hidden, back=request.get_full_path())
         refusals = []
@@ -150,12 +160,15 @@ class OperationsMixin(_Base[M]):
             words = {"label": operation.label, "count": done}
             self.message_user(request, text % words, messages.SUCCESS)
         if refusals:
-            text = ngettext(
-                "%(count)d row was skipped: %(why)s", "%(count)d rows were skipped: %(why)s", len(refusals)
-            )
-            words = {"count": len(refusals), "why": refusals[0]}
-            self.message_user(request, text % words, messages.WARNING)
+            self._tell_skipped(request, refusals)
         return None
+
+    def _tell_skipped(self, request: HttpRequest, refusals: list[str]) -> None:
+        text = ngettext(
+            "%(count)d row was skipped: %(why)s", "%(count)d rows were skipped: %(why)s", len(refusals)
+        )
+        words = {"count": len(refusals), "why": refusals[0]}
+        self.message_user(request, text % words, messages.WARNING)
 
     def _offered(self, request: HttpRequest, object_id: str) -> list[dict[str, Any]]:
         allowed = [one for one in self.operations if self.may_operate(request, one)]
@@ -169,7 +182,7 @@ class OperationsMixin(_Base[M]):
                 "is_deletion": one.is_deletion,
             }
             for one in allowed
-            if one.is_offered(row)
+            if not one.refusal(row)
         ]
 
     def _confirmation(
@@ -184,7 +197,7 @@ class OperationsMixin(_Base[M]):
         context = self.admin_site.each_context(request) | {
             "title": operation.label,
             "opts": self.opts,
-            "texts": [operation.confirm_text(row) for row in rows],
+            "texts": [_text_for(operation, row) for row in rows],
             "hidden": [(name, value) for name, given in hidden.items() for value in _each(given)],
             "label": operation.label,
             "is_deletion": operation.is_deletion,
@@ -206,6 +219,11 @@ def _bulk_action(operation: Operation) -> Callable[[Any, HttpRequest, QuerySet[A
         return response
 
     return act
+
+
+def _text_for(operation: Operation, row: Model) -> str | Promise:
+    refusal = operation.refusal(row)
+    return f"{row}: {refusal}" if refusal else operation.confirm_text(row)
 
 
 def _each(given: Any) -> list[Any]:

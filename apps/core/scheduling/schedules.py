@@ -20,7 +20,9 @@ from bson import ObjectId
 from croniter import croniter
 from django.apps import apps as django_apps
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.core import market_clock
 from apps.core.errors import Conflict, NotFound
@@ -31,6 +33,8 @@ _SCHEDULE_COLLECTION = "django_q_schedule"
 _DECLARED_COLLECTION = "core_declared_schedules"
 # Values of django-q2's "repeats": a schedule with 0 stays stored and does not run.
 _ALWAYS, _NEVER = -1, 0
+
+UNPAUSABLE = gettext_lazy("This schedule maintains the installation and cannot be paused.")
 
 audit = structlog.get_logger("collector.audit")
 
@@ -199,32 +203,44 @@ def change_cron(name: str, *, cron: str, changed_by: str) -> None:
     audit.info("schedule_changed", name=name, cron=cron, changed_by=changed_by)
 
 
-def pause_schedule(name: str, *, paused_by: str) -> None:
-    """Stop a schedule until it is resumed.
+def pause_schedule(name: str, *, paused_by: str) -> bool:
+    """Stop a schedule until it is resumed; returns False when it is paused already.
 
     :raises Conflict: for a schedule that maintains the installation.
     :raises NotFound: when the product has no such schedule.
     """
     if not _find(name).obeys_pause:
-        raise Conflict(_("This schedule maintains the installation and cannot be paused."))
-    _change(name, {"repeats": _NEVER})
-    audit.info("schedule_paused_by_hand", name=name, paused_by=paused_by)
+        raise Conflict(str(UNPAUSABLE))
+    is_changed = _change(name, {"repeats": _NEVER}, only_if={"repeats": {"$ne": _NEVER}})
+    if is_changed:
+        audit.info("schedule_paused_by_hand", name=name, paused_by=paused_by)
+    return is_changed
 
 
-def resume_schedule(name: str, *, resumed_by: str) -> None:
+def resume_schedule(name: str, *, resumed_by: str) -> bool:
     """Let a paused schedule run again from its next time on; the backfill check collects what it missed.
+
+    Returns False when it is not paused.
 
     :raises NotFound: when the product has no such schedule.
     """
     next_run = next_run_of(_find(name).cron, after=timezone.now())
-    _change(name, {"repeats": _ALWAYS, "next_run": next_run})
-    audit.info("schedule_resumed_by_hand", name=name, resumed_by=resumed_by)
+    resumed = {"repeats": _ALWAYS, "next_run": next_run}
+    is_changed = _change(name, resumed, only_if={"repeats": _NEVER})
+    if is_changed:
+        audit.info("schedule_resumed_by_hand", name=name, resumed_by=resumed_by)
+    return is_changed
 
 
 def title_of(name: str) -> str:
     """Return the name of a schedule for people, in the reader's language."""
+    return str(lazy_title_of(name))
+
+
+def lazy_title_of(name: str) -> str | Promise:
+    """Return the name of a schedule for people, for stored texts: it is translated when it is shown."""
     title = next((one.title for one in declared_schedules() if one.name == name), "")
-    return _(title) if title else name
+    return gettext_lazy(title) if title else name
 
 
 def schedule_id(name: str) -> ObjectId:
@@ -251,6 +267,8 @@ def _find(name: str) -> StoredSchedule:
     return found
 
 
-def _change(name: str, changes: dict[str, Any]) -> None:
+def _change(name: str, changes: dict[str, Any], *, only_if: dict[str, Any] | None = None) -> bool:
+    """Change the schedule if it is so, in one step; returns whether it was."""
     _find(name)
-    named_collection(_SCHEDULE_COLLECTION).update_one({"_id": schedule_id(name)}, {"$set": changes})
+    key = {"_id": schedule_id(name), **(only_if or {})}
+    return named_collection(_SCHEDULE_COLLECTION).update_one(key, {"$set": changes}).matched_count == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from pymongo.errors import DuplicateKeyError
 
 from apps.core.storage.mongo import named_collection, utc_now
 
@@ -34,10 +35,13 @@ def is_flag_set(name: str) -> bool:
 
 
 def set_flag(name: str, *, is_set: bool, changed_by: str) -> bool:
-    """Turn the switch on or off; returns whether that changed anything."""
-    before: dict[str, Any] | None = named_collection(_FLAGS).find_one_and_update(
-        {"_id": name},
-        {"$set": {"is_set": is_set, "changed_by": changed_by, "changed_at": utc_now()}},
-        upsert=True,
-    )
-    return is_set != (before is not None and bool(before["is_set"]))
+    """Turn the switch on or off; returns False, and writes nothing, when it was so already."""
+    change = {"$set": {"is_set": is_set, "changed_by": changed_by, "changed_at": utc_now()}}
+    try:
+        # A missing switch is off: only turning it on adds it.
+        result = named_collection(_FLAGS).update_one(
+            {"_id": name, "is_set": not is_set}, change, upsert=is_set
+        )
+    except DuplicateKeyError:  # it is on: the filter did not match, so the upsert tried to add it
+        return False
+    return bool(result.matched_count or result.upserted_id)

@@ -36,7 +36,13 @@ from apps.mengla.admin.filters import (
 )
 from apps.mengla.admin.texts import category_text
 from apps.mengla.choices import CollectionStatus
-from apps.mengla.dispatch.collection_control import cancel_collection, is_repeatable, retry_collection
+from apps.mengla.dispatch.collection_control import (
+    ONLY_ENDED,
+    ONLY_QUEUED,
+    cancel_collection,
+    is_repeatable,
+    retry_collection,
+)
 from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.models import Collection
 from apps.mengla.monitoring import log_lines
@@ -132,7 +138,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             label=_("Retry"),
             confirm_text=lambda one: _now("Retry %(identity)s?") % {"identity": one.identity},
             run=_retry,
-            is_offered=lambda one: is_repeatable(one.status),
+            refusal=lambda one: "" if is_repeatable(one.status) else str(ONLY_ENDED),
             is_bulk=True,
         ),
         Operation(
@@ -140,7 +146,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
             label=_("Cancel"),
             confirm_text=lambda one: _now("Cancel %(identity)s?") % {"identity": one.identity},
             run=_cancel,
-            is_offered=lambda one: one.status == CollectionStatus.PENDING,
+            refusal=lambda one: "" if one.status == CollectionStatus.PENDING else str(ONLY_QUEUED),
             is_bulk=True,
         ),
     )

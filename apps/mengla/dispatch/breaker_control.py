@@ -71,15 +71,16 @@ def read_breaker() -> BreakerStatus:
     )
 
 
-def reset_breaker(*, reset_by: str) -> BreakerStatus:
+def reset_breaker(*, reset_by: str) -> bool:
     """Close the breaker, reset its counts, end a pause of the service, and wake the dispatcher.
 
-    Returns the new state.
+    Returns False when there was nothing to reset.
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    breaker.reset()
-    spacing.end_pause()
-    audit.info("breaker_reset", breaker=NAME, reset_by=reset_by)
-    wake_dispatcher_anew()
-    return read_breaker()
+    is_changed = breaker.reset()
+    is_changed = spacing.end_pause() or is_changed
+    if is_changed:
+        audit.info("breaker_reset", breaker=NAME, reset_by=reset_by)
+    wake_dispatcher_anew()  # also then: the reset before this one may have failed here
+    return is_changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.core import market_clock
 from apps.core.errors import Conflict, NotFound
@@ -15,7 +16,8 @@ from apps.mengla.store.selectors import find_collection, query_of
 
 audit = structlog.get_logger("collector.audit")
 
-
+ONLY_QUEUED = gettext_lazy("Only a queued collection can be cancelled.")
+ONLY_ENDED = gettext_lazy("Only a failed, empty or cancelled collection can be retried.")
 _REPEATABLE = (CollectionStatus.FAILED, CollectionStatus.EMPTY, CollectionStatus.CANCELLED)
 
 
@@ -25,7 +27,7 @@ def is_repeatable(status: str) -> bool:
 
 
 def cancel_collection(*, collection_id: str, cancelled_by: str) -> None:
-    """Cancel a pending collection; requests that wait for it get an error (502).
+    """Cancel a queued collection; requests that wait for it get an error (502).
 
     :raises NotFound: when there is no such collection.
     :raises Conflict: when it is not pending.
@@ -35,7 +37,7 @@ def cancel_collection(*, collection_id: str, cancelled_by: str) -> None:
         raise NotFound(_("There is no such collection."))
     if not removal.cancel_pending({"_id": collection["_id"]}, limit=1):
         status = collection["status"]
-        raise Conflict(_("Only a pending collection can be cancelled."), detail=f"status={status}")
+        raise Conflict(str(ONLY_QUEUED), detail=f"status={status}")
     run_state.close_done(collection["run_ids"])
     audit.info("collection_cancelled", collection_id=collection_id, cancelled_by=cancelled_by)
 
@@ -52,7 +54,7 @@ def retry_collection(*, collection_id: str, requested_by: str) -> str:
         raise NotFound(_("There is no such collection."))
     if not is_repeatable(collection["status"]):
         detail = f"status={collection['status']}"
-        raise Conflict(_("Only a failed, empty or cancelled collection can be retried."), detail=detail)
+        raise Conflict(str(ONLY_ENDED), detail=detail)
     query = query_of(collection)
     check_begun(query.end, market_clock.today())
     # Forced: an empty record counts as fresh for a while, and would end the new collection unsent.

@@ -159,6 +159,7 @@ return 1
 )
 _REASONS = {error.value: error for error in CollectionError}  # another version may have more
 _RESET = """
+if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'has_closed') then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'has_closed', 1)
 return 1
@@ -284,9 +285,9 @@ def release_permission() -> None:
     tolerate_redis_outage(lambda client: client.hdel(KEY, "probe_until"), None)  # then it expires
 
 
-def reset() -> None:
-    """Close the breaker and reset its counts."""
-    get_redis().eval(_RESET, 1, KEY)
+def reset() -> bool:
+    """Close the breaker and reset its counts; returns False when there is nothing to reset."""
+    return bool(get_redis().eval(_RESET, 1, KEY))
 
 
 def snapshot() -> BreakerSnapshot:

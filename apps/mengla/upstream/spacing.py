@@ -49,14 +49,18 @@ def remaining_pause_seconds() -> float:
     return max(0.0, remaining_ms / 1000)
 
 
-def end_pause() -> None:
+def end_pause() -> bool:
     """End a pause that the service asked for; the interval since the last request remains.
+
+    Returns whether there was a pause.
 
     :raises redis.RedisError: when Redis does not respond.
     """
     client = get_redis()
-    if client.delete(PAUSE_KEY):
-        client.pexpire(lease_key(LEASE_NAME), max(1, int(settings.COLLECT_INTERVAL_SECONDS * 1000)))
+    if not client.delete(PAUSE_KEY):
+        return False
+    client.pexpire(lease_key(LEASE_NAME), max(1, int(settings.COLLECT_INTERVAL_SECONDS * 1000)))
+    return True
 
 
 def allows_several() -> bool:

@@ -31,7 +31,7 @@ from apps.sync_tasks.choices import RunStatus
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.responses import sections
 from apps.sync_tasks.selectors import Obstacles, waiting_of
-from apps.sync_tasks.words import ERRORS, skipped_text
+from apps.sync_tasks.words import ERRORS, HAS_ENDED, IS_RUNNING, NONE_FAILED, skipped_text
 
 MAX_WATCHED = 100
 
@@ -89,8 +89,26 @@ def _confirm_delete_with_data(task: SyncTask) -> str:
     return text % {"name": task, "count": count}
 
 
-def _has_ended(task: SyncTask) -> bool:
-    return task.status != RunStatus.RUNNING
+def _confirm_retry(task: SyncTask) -> str:
+    count = live_run(task).failed
+    text = ngettext(
+        "Retry the %(count)d failed collection of %(name)s?",
+        "Retry the %(count)d failed collections of %(name)s?",
+        count,
+    )
+    return text % {"name": task, "count": count}
+
+
+def _unless_running(task: SyncTask) -> str:
+    return str(HAS_ENDED) if task.status != RunStatus.RUNNING else ""
+
+
+def _unless_ended(task: SyncTask) -> str:
+    return str(IS_RUNNING) if task.status == RunStatus.RUNNING else ""
+
+
+def _unless_failed(task: SyncTask) -> str:
+    return _unless_ended(task) or ("" if live_run(task).failed else str(NONE_FAILED))
 
 
 @admin.register(SyncTask)
@@ -140,15 +158,15 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
                 _now("Cancel %(name)s? Records stored so far are kept.") % {"name": task}
             ),
             run=_cancel,
-            is_offered=lambda task: task.status == RunStatus.RUNNING,
+            refusal=_unless_running,
             is_bulk=True,
         ),
         Operation(
             slug="retry",
             label=_("Retry failed collections"),
-            confirm_text=lambda task: _now("Retry the failed collections of %(name)s?") % {"name": task},
+            confirm_text=_confirm_retry,
             run=_retry,
-            is_offered=lambda task: _has_ended(task) and live_run(task).failed > 0,
+            refusal=_unless_failed,
             is_bulk=True,
         ),
         Operation(
@@ -156,7 +174,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
             label=_("Delete, keep the records"),
             confirm_text=_confirm_delete,
             run=_delete,
-            is_offered=_has_ended,
+            refusal=_unless_ended,
             is_deletion=True,
         ),
         Operation(
@@ -164,7 +182,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
             label=_("Delete with its records"),
             confirm_text=_confirm_delete_with_data,
             run=_delete_with_data,
-            is_offered=_has_ended,
+            refusal=_unless_ended,
             is_deletion=True,
             also_needs=("mengla.delete_record",),
         ),

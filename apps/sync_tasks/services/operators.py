@@ -17,7 +17,7 @@ from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.selectors import find_run, find_unplanned_retry, run_key
 from apps.sync_tasks.services.lifecycle import store_totals
 from apps.sync_tasks.signals import run_deleted
-from apps.sync_tasks.words import CANCELLED_BY, ERRORS
+from apps.sync_tasks.words import CANCELLED_BY, ERRORS, HAS_ENDED, IS_RUNNING, NONE_FAILED
 from apps.sync_tasks.work import Started, get_work
 
 audit = structlog.get_logger("collector.audit")
@@ -56,7 +56,7 @@ def cancel_run(*, run_id: str, cancelled_by: str) -> Document:
         return_document=ReturnDocument.AFTER,
     )
     if cancelled is None:
-        raise Conflict(_("This sync task has ended."), detail=f"status={_get(run_id)['status']}")
+        raise Conflict(str(HAS_ENDED), detail=f"status={_get(run_id)['status']}")
     # The stored id, because the given text may be in upper case.
     run_id = str(cancelled["_id"])
     audit.info("sync_task_cancelled", run_id=run_id, task_id=cancelled["task_id"], cancelled_by=cancelled_by)
@@ -89,7 +89,7 @@ def find_retryable(run_id: str) -> Document:
     run = _get_ended(run_id)
     # Counted now: a late answer may have completed a collection that failed in the stored totals.
     if not get_work(run["task_id"]).count(str(run["_id"])).failed:
-        raise Conflict(_("No collection of this sync task has failed."))
+        raise Conflict(str(NONE_FAILED))
     return run
 
 
@@ -158,5 +158,5 @@ def _get(run_id: str) -> Document:
 def _get_ended(run_id: str) -> Document:
     run = _get(run_id)
     if run["status"] == RunStatus.RUNNING:
-        raise Conflict(_("This sync task is running. Cancel it first."), detail=f"status={run['status']}")
+        raise Conflict(str(IS_RUNNING), detail=f"status={run['status']}")
     return run

@@ -58,7 +58,9 @@ def test_while_mongodb_hangs_the_pages_answer(
         page = opened(browser, DASHBOARD)
         assert page.status_code == 503
         assert "MongoDB does not respond" in page.text
-        assert available(opened(browser, LIVE, headers=JSON)) == {"redis", "breaker", "latency", "cache"}
+        assert available(opened(browser, LIVE, headers=JSON)) == {
+            *("redis", "breaker", "latency", "cache", "webhooks")
+        }
         for path in (COVERAGE, DATA):
             assert opened(browser, path).status_code == 503
 

@@ -131,7 +131,9 @@ class Command(SubcommandsMixin):
         """Silence a rule, or one of its data sets; it need not fire."""
         (rule, action), hours, reason = options["rule"], options["hours"], options["reason"]
         facts = {"rule": _named(rule, action), "hours": hours}
-        self.confirm(_("Silence %(rule)s for %(hours)d hours?") % facts, options)
+        question = _("Silence %(rule)s for %(hours)d hours?") % facts
+        replaced = silences.replaced_text(rule, action, minutes=hours * _MINUTES_PER_HOUR)
+        self.confirm(" ".join(filter(None, (question, replaced))), options)
         until = silences.silence_rule(
             rule, minutes=hours * _MINUTES_PER_HOUR, silenced_by=OPERATOR, action=action, reason=reason
         )

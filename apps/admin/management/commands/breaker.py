@@ -40,7 +40,11 @@ class Command(SubcommandsMixin):
     def do_reset(self, options: Options) -> Result:
         """Close the breaker."""
         self.confirm(_("Close the circuit breaker now? Waiting collections are sent at once."), options)
-        return _shown(reset_breaker(reset_by=OPERATOR))
+        is_changed = reset_breaker(reset_by=OPERATOR)
+        result, text, code = _shown(read_breaker())
+        if not is_changed:
+            text = _("There was nothing to reset.") + "\n" + text
+        return {**result, "changed": is_changed}, text, code
 
 
 def _shown(status: BreakerStatus) -> Result:

@@ -8,9 +8,10 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from apps.admin.scheduler.serializers import PauseSerializer, SchedulerSerializer
+from apps.admin.scheduler.serializers import SchedulerSerializer, SwitchedSerializer
 from apps.admin.scheduler.services import (
     ScheduleView,
+    already_text,
     pause_scheduler,
     read_scheduler,
     resume_scheduler,
@@ -110,17 +111,24 @@ class Command(SubcommandsMixin, FollowingCommand):
         if name == _ALL:
             question = _("Pause all schedules?") if is_paused else _("Resume all schedules?")
             self.confirm(question, options)
-            flag = pause_scheduler(paused_by=OPERATOR) if is_paused else resume_scheduler(resumed_by=OPERATOR)
-            text = _paused_line(flag) if is_paused else _("The schedules run again.")
-            return {"name": _ALL, **PauseSerializer(flag).data}, text, ExitCode.DONE
+            done = pause_scheduler(paused_by=OPERATOR) if is_paused else resume_scheduler(resumed_by=OPERATOR)
+            text = _paused_line(done.pause) if is_paused else _("The schedules run again.")
+            if not done.is_changed:
+                text = already_text(done.pause)
+            return {"name": _ALL, **SwitchedSerializer(done).data}, text, ExitCode.DONE
         question = _("Pause %(name)s?") if is_paused else _("Resume %(name)s?")
         self.confirm(question % {"name": name}, options)
         if is_paused:
-            pause_schedule(name, paused_by=OPERATOR)
+            is_changed = pause_schedule(name, paused_by=OPERATOR)
+            text = _("Paused %(name)s.") if is_changed else _("%(name)s is already paused.")
         else:
-            resume_schedule(name, resumed_by=OPERATOR)
-        text = _("Paused %(name)s.") if is_paused else _("Resumed %(name)s.")
-        return {"name": name, "paused": is_paused}, text % {"name": name}, ExitCode.DONE
+            is_changed = resume_schedule(name, resumed_by=OPERATOR)
+            text = _("Resumed %(name)s.") if is_changed else _("%(name)s is not paused.")
+        return (
+            {"name": name, "paused": is_paused, "changed": is_changed},
+            text % {"name": name},
+            ExitCode.DONE,
+        )
 
 
 def _names_with_runs() -> list[str]:

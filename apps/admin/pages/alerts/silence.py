@@ -11,7 +11,14 @@ from django.utils.translation import gettext_noop, ngettext
 from django.views.decorators.http import require_http_methods
 
 from apps.admin.alerts.catalogue import parse_key
-from apps.admin.alerts.silences import MAX_MINUTES, MAX_REASON, end_silence, find_silence, silence_rule
+from apps.admin.alerts.silences import (
+    MAX_MINUTES,
+    MAX_REASON,
+    end_silence,
+    find_silence,
+    replaced_text,
+    silence_rule,
+)
 from apps.admin.choices import AlertRule, name_of
 from apps.admin.models import AlertSilence
 from apps.admin.pages.access import page, staff_view
@@ -40,7 +47,8 @@ def silence_page(request: HttpRequest, key: str) -> HttpResponse:
     """Ask whether to silence a rule, with presets; a POST silences it."""
     rule, action = _rule_of(request, key)
     given = request.POST if request.method == "POST" else request.GET
-    hours, problem = _hours(given)
+    # The hours of a POST must be given: an incomplete form must not silence for a day.
+    hours, problem = _hours(given, default="" if request.method == "POST" else str(_DEFAULT_HOURS))
     reason = given.get("reason", "").strip()
     if not problem and (len(reason) > MAX_REASON or has_unprintable(reason)):
         problem = _("Reason: at most %(count)d printable characters.") % {"count": MAX_REASON}
@@ -65,7 +73,7 @@ def silence_page(request: HttpRequest, key: str) -> HttpResponse:
         "max_hours": _MAX_HOURS,
         "max_reason": MAX_REASON,
         "presets": [(one, _hours_text(one), one == hours) for one in _PRESETS_HOURS],
-        "is_silenced": find_silence(rule, action) is not None,
+        "replaced": replaced_text(rule, action, minutes=hours * _MINUTES_PER_HOUR) if hours else "",
         "problem": problem,
     }
     status = 400 if problem else 200
@@ -102,9 +110,9 @@ def _rule_of(request: HttpRequest, key: str) -> tuple[AlertRule, str]:
         raise Http404 from error
 
 
-def _hours(given: QueryDict) -> tuple[int, str]:
+def _hours(given: QueryDict, *, default: str) -> tuple[int, str]:
     """Return the hours, and what is wrong with them."""
-    text = given.get("hours", str(_DEFAULT_HOURS)).strip()
+    text = given.get("hours", default).strip()
     is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_HOURS))
     if is_number and 1 <= int(text) <= _MAX_HOURS:
         return int(text), ""

@@ -14,14 +14,14 @@ from django.views.decorators.http import require_http_methods
 from redis import RedisError
 
 from apps.admin.pages.access import SEE_COLLECTIONS, message_of, page, staff_view
-from apps.admin.pages.operations.operation import Choice, Done, Operation, Question, may_do
+from apps.admin.pages.operations.operation import Choice, Operation, Question, may_do
 from apps.admin.pages.operations.storage import STORAGE
 from apps.admin.pages.operations.switches import SWITCHES
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import DependencyUnavailable, DomainError
 from apps.core.storage.database.client import heavy_operations
-from apps.core.stored_messages import HISTORY
+from apps.core.stored_messages import HISTORY, Message
 from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.selectors import rows_of
 
@@ -46,15 +46,14 @@ def operation(request: HttpRequest, slug: str) -> HttpResponse:
         return _page(request, found, error)
     except RedisError:
         return _page(request, found, _no_redis())
-    _note(request, found, done)
-    messages.success(request, HISTORY.translated(done.message))
+    if isinstance(done.message, Message):
+        note_history(request, rows_of(done.run_id), done.message, about=found.section)
+        messages.success(request, HISTORY.translated(done.message))
+    else:
+        messages.info(request, done.message)
     if done.run_id:
         return redirect("admin:sync_tasks_synctask_change", done.run_id)
     return redirect(reverse("admin:collector_operations"))
-
-
-def _note(request: HttpRequest, found: Operation, done: Done) -> None:
-    note_history(request, rows_of(done.run_id), done.message, about=found.section)
 
 
 def _page(request: HttpRequest, found: Operation, problem: DomainError | None = None) -> HttpResponse:

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from apps.auth.permissions import Needs
 from apps.core.admin_base.rights import may
 from apps.core.errors import InvalidInput
-from apps.core.stored_messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What an operation did, for the user and the history; ``run_id`` is the run that it started."""
+    """What an operation did, for the user and the history; ``run_id`` is the run that it started.
 
-    message: Message
+    The message is a :class:`~apps.core.stored_messages.Message` for the history. Any other text says why
+    nothing changed, and the history does not get it.
+    """
+
+    message: str
     run_id: str = ""
 
 

@@ -146,6 +146,8 @@ def _purge(given: QueryDict, user: str) -> Done:
         message = _("Type %(word)s to confirm.") % {"word": PURGE_WORD}
         raise InvalidInput(message, fields={"word": [message]})
     done = purge(targets={PurgeTarget.MONGODB}, purged_by=user, max_seconds=_MAX_SECONDS)
+    if done.is_complete and not (done.records or done.collections or done.runs):
+        return Done(_("There was nothing to delete."))
     said = _PURGED if done.is_complete else _PURGED_PARTLY
     return Done(said(records=done.records, collections=done.collections, runs=done.runs))
 
@@ -167,6 +169,8 @@ def _ask_duplicates() -> Question:
 
 def _remove_duplicates(_given: QueryDict, user: str) -> Done:
     report = remove_duplicate_records(is_applied=True, requested_by=user, max_seconds=_MAX_SECONDS)
+    if not report.deleted:
+        return Done(_("There was nothing to delete."))
     return Done(_DUPLICATES_REMOVED(deleted=report.deleted, kept=report.groups))
 
 

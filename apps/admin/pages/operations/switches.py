@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy, gettext_noop
 
 from apps.admin.pages.operations.operation import Done, Operation, Question, number_text
 from apps.admin.permissions import TO_CANCEL_ALL, TO_PAUSE, TO_RESET_BREAKER
-from apps.admin.scheduler.services import pause_scheduler, resume_scheduler
+from apps.admin.scheduler.services import already_text, pause_scheduler, resume_scheduler
+from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.stored_messages import HISTORY
 from apps.mengla.dispatch.breaker_control import read_breaker, reset_breaker
 from apps.mengla.dispatch.cancel_all import cancel_all
@@ -27,6 +28,9 @@ _RESUMED = HISTORY.register("all_schedules_resumed", gettext_noop("Resumed all s
 
 
 def _ask_pause() -> Question:
+    pause = read_flag(SCHEDULER_PAUSED)
+    if pause.is_set:
+        return Question([already_text(pause)], is_needed=False)
     return Question(
         [
             _("Pause all schedules?"),
@@ -37,11 +41,14 @@ def _ask_pause() -> Question:
 
 
 def _pause(_given: QueryDict, user: str) -> Done:
-    pause_scheduler(paused_by=user)
-    return Done(_PAUSED())
+    done = pause_scheduler(paused_by=user)
+    return Done(_PAUSED() if done.is_changed else already_text(done.pause))
 
 
 def _ask_resume() -> Question:
+    pause = read_flag(SCHEDULER_PAUSED)
+    if not pause.is_set:
+        return Question([already_text(pause)], is_needed=False)
     return Question(
         [
             _("Resume all schedules?"),
@@ -51,8 +58,8 @@ def _ask_resume() -> Question:
 
 
 def _resume(_given: QueryDict, user: str) -> Done:
-    resume_scheduler(resumed_by=user)
-    return Done(_RESUMED())
+    done = resume_scheduler(resumed_by=user)
+    return Done(_RESUMED() if done.is_changed else already_text(done.pause))
 
 
 # --- Circuit breaker ----------------------------------------------------------------------------------
@@ -72,8 +79,7 @@ def _ask_reset() -> Question:
 
 
 def _reset(_given: QueryDict, user: str) -> Done:
-    reset_breaker(reset_by=user)
-    return Done(_RESET())
+    return Done(_RESET() if reset_breaker(reset_by=user) else _("There was nothing to reset."))
 
 
 # --- Queue --------------------------------------------------------------------------------------------
@@ -111,6 +117,8 @@ def _ask_cancel() -> Question:
 
 def _cancel(_given: QueryDict, user: str) -> Done:
     done = cancel_all(cancelled_by=user)
+    if done.is_complete and not (done.runs or done.collections):
+        return Done(_("There was nothing to cancel."))
     if not done.is_complete:
         return Done(_CANCELLED_PARTLY(runs=done.runs, collections=done.collections))
     return Done(_CANCELLED(runs=done.runs, collections=done.collections, in_flight=done.in_flight))

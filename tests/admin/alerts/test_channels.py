@@ -5,7 +5,9 @@ from __future__ import annotations
 import email
 import email.policy
 import logging
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures.thread import _threads_queues as pool_threads
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -143,6 +145,11 @@ class TestDelivery:
         assert len(receiver.received) == 1
         (waiting,) = collection_of(AlertNotice).find(outbox.WAITING)
         assert waiting["error"] == "No response in time."
+        # Python would wait at exit for a thread that is no daemon, or belongs to a pool.
+        sending = [one for one in threading.enumerate() if one.name == "call-receiver"]
+        assert sending
+        assert all(one.daemon for one in sending)
+        assert not set(threading.enumerate()) & set(pool_threads)
 
     def test_a_refusal_is_final_and_its_reason_is_kept(
         self, services: tuple[Receiver, Receiver], settings: Any

@@ -88,7 +88,11 @@ def _problem(logged: str) -> NotDeliveredError:
 
 
 def _plugin(library: Any, url: str) -> Any:
-    asset = library.AppriseAsset(app_id="MengLa Collector", app_desc="", app_url="", async_mode=False)
+    # With a limit of its own the library would send in a thread of a pool, which Python joins at exit: a
+    # receiver that sends byte by byte would keep the process from ending. Our own limit has no such thread.
+    asset = library.AppriseAsset(
+        app_id="MengLa Collector", app_desc="", app_url="", async_mode=False, service_timeout=0
+    )
     return library.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
 
 

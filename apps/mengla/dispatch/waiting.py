@@ -110,7 +110,9 @@ def waiting_of_run(run_id: str) -> Waiting | None:
     in_flight = {"run_ids": run_id, "status": CollectionStatus.DISPATCHED.value}
     if collection_of(Collection).find_one(in_flight, {"_id": 1}) is not None:
         return None
-    return _own_reason(first, selectors.queue_position(first))
+    reason = _own_reason(first, selectors.queue_position(first))
+    # All slots are in use: that is how a run goes on, and holds nothing back.
+    return None if reason is not None and reason.code == WaitingCode.IN_FLIGHT else reason
 
 
 def no_worker() -> Waiting | None:
@@ -189,7 +191,11 @@ def _own_reason(collection: Document, position: int) -> Waiting | None:
     slots = settings.MAX_INFLIGHT_REQUESTS
     if selectors.has_free_slot(slots):
         return None
-    text = ngettext("Waiting for %(count)d answer.", "Waiting for one of %(count)d answers.", slots)
+    text = ngettext(
+        "%(count)d request is in flight, as many as are allowed.",
+        "%(count)d requests are in flight, as many as are allowed.",
+        slots,
+    )
     return Waiting(WaitingCode.IN_FLIGHT, text % {"count": slots})
 
 

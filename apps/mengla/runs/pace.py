@@ -21,6 +21,8 @@ from apps.core.time_texts import seconds_between
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.models import ANSWERED_INDEX, EXPIRY_INDEX, RUN_PACE_INDEX, Collection
 from apps.mengla.queue import window
+from apps.mengla.upstream import breaker, spacing
+from apps.mengla.upstream.breaker import BreakerState
 from apps.sync_tasks.work import Rate
 
 # Few enough for a page that refreshes every other second, and enough for a steady rate with many slots.
@@ -46,13 +48,18 @@ class _Stay:
 def rate_of_run(run_id: str, started_at: datetime) -> Rate:
     """Return the present rate of a run; of all collections while none of the run has ended yet.
 
+    It is 0 while nothing is done: while the breaker is not closed, the service has asked for a pause or the
+    window is closed, and when nothing is in flight and nothing was answered lately.
+
     :param started_at: of the run, UTC without zone.
     """
     now = utc_now()
+    if _is_held_back():
+        return Rate(0.0)
     since = max(started_at, now - timedelta(seconds=_MEASURED_SECONDS), _window_start(now))
     stays = _stays(run_id, since)
     if not stays:
-        return _rate_of_others(now)
+        return Rate(0.0) if _is_nothing_done(since, now) else _rate_of_others(now)
     in_flight = {"run_ids": run_id, "status": CollectionStatus.DISPATCHED.value}
     sent = [one["dispatched_at"] for one in collection_of(Collection).find(in_flight, {"dispatched_at": 1})]
     until, newest_end = now, stays[0].end
@@ -61,8 +68,27 @@ def rate_of_run(run_id: str, started_at: datetime) -> Rate:
             return Rate(0.0)  # nothing is being done
         until = newest_end  # it has just gone on: the pace before the gap is the best that is known
     measured = _since_last_gap(stays)
-    seconds = max(_SHORTEST_SECONDS, seconds_between(min(one.start for one in measured), until))
+    # Requests are spaced, so the answer to the first one does not yet tell the pace.
+    seconds = max(
+        _SHORTEST_SECONDS,
+        len(measured) * settings.COLLECT_INTERVAL_SECONDS,
+        seconds_between(min(one.start for one in measured), until),
+    )
     return Rate(len(measured) * 60 / seconds, len(measured))
+
+
+def _is_held_back() -> bool:
+    """Whether nothing is sent for runs at present; the same as ``dispatch/waiting.py`` tells as reasons."""
+    if not window.is_open() or breaker.snapshot().state is not BreakerState.CLOSED:
+        return True
+    return spacing.remaining_pause_seconds() > 0
+
+
+def _is_nothing_done(since: datetime, now: datetime) -> bool:
+    """Whether nothing is in flight, and nothing was answered since then, or lately."""
+    if collection_of(Collection).find_one({"status": CollectionStatus.DISPATCHED.value}, {"_id": 1}):
+        return False
+    return _is_idle(max(since, now - timedelta(seconds=_gap_seconds())), now)
 
 
 def _stays(run_id: str, since: datetime) -> list[_Stay]:
@@ -103,13 +129,17 @@ def _since_last_gap(stays: Sequence[_Stay]) -> Sequence[_Stay]:
 
 def _is_idle(start: datetime, end: datetime) -> bool:
     """Whether the service answered nothing for an unusual time; the instants are the bounds of a gap."""
-    if seconds_between(start, end) < max(_MIN_GAP_SECONDS, 2 * settings.COLLECT_INTERVAL_SECONDS):
+    if seconds_between(start, end) < _gap_seconds():
         return False
     answered = {
         "finished_at": {"$gt": start, "$lt": end},
         "status": {"$in": [CollectionStatus.SUCCEEDED.value, CollectionStatus.EMPTY.value]},
     }
     return collection_of(Collection).find_one(answered, {"_id": 1}, hint=EXPIRY_INDEX) is None
+
+
+def _gap_seconds() -> float:
+    return max(_MIN_GAP_SECONDS, 2 * float(settings.COLLECT_INTERVAL_SECONDS))
 
 
 def _window_start(now: datetime) -> datetime:

@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.usefixtures("sample_tree"),
 ]
 Miss = Callable[..., Any]
+ONE_SLOT = "1 request is in flight, as many as are allowed."
 OPENED = datetime(2025, 1, 1, 3, 3, tzinfo=UTC)
 OUTAGES = {
     "unauthorized": "The collection service has refused the key since 2025-01-01 11:03.",
@@ -160,7 +161,7 @@ def test_a_collection_says_what_it_waits_for_itself(miss: Miss, reader: APIClien
     change(claim(), slot="0")
     address = f"/api/mengla/collections/{collections(status='PENDING')[0]['_id']}"
     reported = reader.get(address).json()["data"]["waiting"]
-    assert reported == {"code": "in_flight", "message": "Waiting for 1 answer.", "since": None}
+    assert reported == {"code": "in_flight", "message": ONE_SLOT, "since": None}
     refused_since = utc_now() - timedelta(minutes=5)
     change(
         collections(status="PENDING")[0],
@@ -222,6 +223,16 @@ def test_a_run_says_why_it_waits_everywhere(
     cancelled = admin.post(f"{address}/cancel").json()["data"]
     assert (cancelled["status"], cancelled["waiting"]) == ("CANCELLED", None)
     assert reported() is None
+
+
+def test_full_slots_are_nothing_that_a_run_waits_for(admin: APIClient, site: Client, settings: Any) -> None:
+    settings.MAX_INFLIGHT_REQUESTS = 1
+    enqueue(hot("202501"), Priority.READER)
+    change(claim(), slot="0")
+    run_id = start_run()
+    assert admin.get(f"/api/sync-tasks/{run_id}").json()["data"]["waiting"] is None
+    assert "Waiting:" not in run("sync_tasks", "show", run_id).out
+    assert "as many as are allowed" not in text(site, f"/admin/sync_tasks/synctask/{run_id}/change/")
 
 
 def test_a_run_without_a_planner_says_that_no_worker_is_alive(admin: APIClient) -> None:

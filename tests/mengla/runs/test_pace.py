@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 from bson import ObjectId
 
 from apps.core.storage.mongo import collection_of
@@ -14,6 +15,7 @@ from apps.mengla.choices import Priority
 from apps.mengla.models import Collection
 from apps.mengla.queue.documents import new_document
 from apps.mengla.runs import pace
+from apps.mengla.upstream import breaker, spacing
 from apps.sync_tasks.work import Rate
 from tests.mengla.support import hot
 
@@ -111,6 +113,45 @@ def test_a_run_that_has_begun_rests_on_what_others_took() -> None:
     steadily(10, seconds=8, until=30, run_id=OTHER)
     collection(sent=3, ended=None)
     assert per_minute(NOW - timedelta(seconds=4)) == Rate(30.0, 10, is_own=False)
+
+
+def test_a_run_of_which_nothing_was_sent_has_no_pace_when_nothing_is_done() -> None:
+    steadily(10, seconds=8, until=30, run_id=OTHER)
+    begun = NOW - timedelta(seconds=20)
+    assert per_minute(begun) == Rate(0.0)
+    collection(OTHER, sent=15, ended=2)  # before the run
+    assert per_minute(begun).per_minute > 0
+    assert per_minute(NOW - timedelta(seconds=2)).per_minute > 0  # it has only begun
+
+
+@pytest.mark.parametrize("in_flight", [False, True])
+def test_what_holds_all_runs_back_leaves_no_pace(
+    in_flight: bool, redis_client: redis.Redis, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steadily(10, seconds=2, run_id=OTHER)
+    steadily(5, seconds=2, until=4)
+    if in_flight:  # a probe
+        collection(sent=1, ended=None)
+    for run_id in (RUN, "c" * 24):
+        assert pace.rate_of_run(run_id, HOUR_AGO).per_minute > 0
+    for _ in range(settings.CB_FAILURE_THRESHOLD):
+        breaker.record_failure("service_error")
+    for run_id in (RUN, "c" * 24):
+        assert pace.rate_of_run(run_id, HOUR_AGO) == Rate(0.0)
+    redis_client.flushdb()
+    redis_client.set(spacing.PAUSE_KEY, 1, px=300_000)
+    assert per_minute() == Rate(0.0)
+    redis_client.flushdb()
+    assert per_minute().per_minute > 0
+    settings.COLLECT_WINDOW_START, settings.COLLECT_WINDOW_END = "13:00", "18:00"
+    monkeypatch.setattr("apps.mengla.queue.window.utc_now", lambda: NOW)
+    assert per_minute() == Rate(0.0)
+
+
+def test_the_first_answer_is_no_faster_than_requests_are_sent(settings: Any) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = 2.0
+    collection(sent=0.1, ended=0.0)
+    assert per_minute() == Rate(30.0, 1)
 
 
 def test_without_any_answer_the_pace_is_not_known() -> None:

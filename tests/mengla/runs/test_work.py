@@ -237,10 +237,14 @@ def test_totals_that_an_older_version_froze_are_mended_by_the_ends_of_what_was_i
 def test_the_pace_of_a_run_counts_what_was_collected_and_not_what_was_cancelled(
     run_id: str, admin: APIClient
 ) -> None:
-    end_next()
+    ended = end_next()
+    assert ended is not None
     for collection in collections_of(run_id)[-3:]:
         cancel_collection(collection_id=str(collection["_id"]), cancelled_by="tests")
-    collection_of(SyncTask).update_many({}, {"$set": {"started_at": utc_now() - timedelta(minutes=1)}})
+    a_minute_ago = utc_now() - timedelta(minutes=1)
+    collection_of(SyncTask).update_many({}, {"$set": {"started_at": a_minute_ago}})
+    # A minute without any request would be no part of the pace: one request took it.
+    collection_of(Collection).update_one({"_id": ended["_id"]}, {"$set": {"dispatched_at": a_minute_ago}})
     progress = admin.get(f"/api/sync-tasks/{run_id}").json()["data"]["progress"]
     assert progress["cancelled"] == 3
     assert 0.5 < progress["per_minute"] <= 1

@@ -222,6 +222,34 @@ def test_what_cannot_be_read_is_told(site: Client, given: dict[str, str]) -> Non
     assert "<script>" not in problem
 
 
+def test_a_refused_form_comes_back_as_it_was_sent(site: Client) -> None:
+    given = {"action": "hot", "parent": "1001", "granularity": "quarter", "from": "2025-11", "to": "2026-10"}
+
+    def restored(**more: str) -> list[str]:
+        response = site.get(PAGE, given | more)
+        assert response.status_code == 400
+        page = response.content.decode()
+        selected = r'<select name="(?:action|parent|granularity)">.*?<option value="([^"]*)" selected'
+        return re.findall(selected, page) + re.findall(r'name="(?:from|to)" [^>]*value="([^"]*)"', page)
+
+    assert restored() == list(given.values())
+    # What does not exist is not replaced by what does: the next request would show something else.
+    assert restored(parent="77", action="bogus", granularity="week")[:3] == ["bogus", "77", "week"]
+
+
+def test_all_that_is_wrong_is_told(site: Client) -> None:
+    given = {"action": "bogus", "parent": "77", "from": "abc", "to": "2026-13"}
+    for address, more in ((PAGE, {}), (f"{PAGE}live/", {}), (FILL, {"category": "77"})):
+        page = html.unescape(site.get(address, given | more).content.decode())
+        for problem in (
+            "Data set: There is no",
+            "Category: There is no",
+            "From: 'abc' is",
+            ". To: '2026-13' is",
+        ):
+            assert problem in page, address
+
+
 # --- The overview ----------------------------------------------------------------------------------
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pymongo
@@ -31,16 +30,16 @@ from apps.admin.pages.access import (
 )
 from apps.admin.pages.coverage import live
 from apps.admin.pages.coverage.cell import describe_cell, enqueue_cell, read_cell
-from apps.admin.pages.coverage.filters import Filters, read_begun_filters
+from apps.admin.pages.coverage.filters import Filters, form_of, read_begun_filters
 from apps.admin.pages.coverage.matrix import LOOKS, Matrix, read_matrix
 from apps.admin.pages.coverage.overview import Overview, read_overview
-from apps.categories.selectors import list_named_children, parents_of
+from apps.categories.selectors import parents_of
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, may_view, name_of_user
 from apps.core.errors import DomainError, InvalidInput
 from apps.core.stored_messages import HISTORY
-from apps.mengla.choices import GRANULARITIES, Action
+from apps.mengla.choices import Action
 from apps.mengla.monitoring.coverage import Mark
 
 MAX_READ_SECONDS = 10.0
@@ -56,7 +55,6 @@ _ALREADY_COLLECTED = HISTORY.register(
 @staff_view(sees=SEE_RECORDS)
 def coverage_page(request: HttpRequest) -> HttpResponse:
     """Show the overview or, if a data set is chosen, its map; an error is shown above the filters."""
-    context: dict[str, Any] = {"choices": _choices(), "given": request.GET}
     title = _("Coverage")
     try:
         check_names(request.GET, *RANGE)
@@ -65,11 +63,11 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
             state = live.read_state(filters)
             found = _read(filters)
     except InvalidInput as error:
-        return page(
-            request, "coverage.html", context | {"problem": message_of(error)}, title=title, status=400
-        )
-    context |= {
+        context: dict[str, Any] = {"problem": message_of(error), "form": form_of(request.GET, None)}
+        return page(request, "coverage.html", context, title=title, status=400)
+    context = {
         "filters": filters,
+        "form": form_of(request.GET, filters),
         "overview_address": _overview_address(filters),
         "top_address": filters.address(parent=""),
         "way": [
@@ -187,11 +185,3 @@ def _overview_address(filters: Filters) -> str:
     """Return the address of the overview; from the map of one period it leads to the default range."""
     is_one = filters.start == filters.end
     return filters.address(action="", **({"from": "", "to": ""} if is_one else {}))
-
-
-def _choices() -> Mapping[str, Any]:
-    return {
-        "actions": Action.choices,
-        "granularities": GRANULARITIES,
-        "categories": list_named_children(""),
-    }

@@ -52,7 +52,7 @@ COLOURS: dict[str, str] = {
 
 
 _RETRIED = HISTORY.register("collection_retried", gettext_noop("Retrying as collection %(id)s."))
-_CANCELLED = HISTORY.register("collection_cancelled", gettext_noop("Cancelled the collection %(identity)s."))
+_CANCELLED = HISTORY.register("figures_cancelled", gettext_noop("Cancelled the collection of %(figures)s."))
 
 
 def _retry(collection: Collection, user: str) -> Message:
@@ -62,7 +62,11 @@ def _retry(collection: Collection, user: str) -> Message:
 
 def _cancel(collection: Collection, user: str) -> Message:
     cancel_collection(collection_id=str(collection.pk), cancelled_by=user)
-    return _CANCELLED(identity=collection.identity)
+    return _CANCELLED(figures=collection.history_name())
+
+
+def _name_of(collection: Collection) -> str:
+    return HISTORY.translated(collection.history_name())
 
 
 @admin.register(Collection)
@@ -116,7 +120,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="retry",
             label=_("Retry"),
-            confirm_text=lambda one: _now("Retry %(identity)s?") % {"identity": one.identity},
+            confirm_text=lambda one: _now("Retry %(figures)s?") % {"figures": _name_of(one)},
             run=_retry,
             is_offered=lambda one: is_repeatable(one.status),
             is_bulk=True,
@@ -124,7 +128,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="cancel",
             label=_("Cancel"),
-            confirm_text=lambda one: _now("Cancel %(identity)s?") % {"identity": one.identity},
+            confirm_text=lambda one: _now("Cancel %(figures)s?") % {"figures": _name_of(one)},
             run=_cancel,
             is_offered=lambda one: one.status == CollectionStatus.PENDING,
             is_bulk=True,

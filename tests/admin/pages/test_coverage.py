@@ -12,9 +12,11 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils.translation import override
 
 from apps.categories.models import Category
 from apps.core import market_clock
+from apps.core.admin_base.history import change_text, object_text
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.periods import Granularity, parse_period, period_of
 from apps.core.storage.mongo import collection_of
@@ -467,9 +469,14 @@ def test_a_cell_is_planned_and_noted(site: Client) -> None:
     assert (planned["requested_by"], planned["is_forced"]) == ("chief", True)
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.object_id) == ("chief", str(planned["_id"]))
-    assert "hot:1001:month:202501" in entry.change_message
+    name = "Best sellers, 类目1000 › 类目1001, 2025-01"
+    assert response.json()["message"] == f"Queued the collection of {name}."
+    assert (change_text(entry), object_text(entry)) == (f"Queued the collection of {name}.", name)
+    with override("zh-hans"):
+        assert "Best sellers" not in change_text(entry) + object_text(entry)
+        assert "类目1000 › 类目1001" in object_text(entry)
     again = site.post(PLAN, ONE, follow=True)
-    assert "is already being collected" in again.content.decode()
+    assert "already being collected" in again.content.decode()
     assert len(collections()) == 1
 
 

@@ -44,10 +44,11 @@ from apps.mengla.monitoring.coverage import Mark
 
 MAX_READ_SECONDS = 10.0
 RANGE = ("action", "granularity", "from", "to", "parent")
+_FACTS = ("identity", "action", "cat_id", "start_key", "end_key")  # of a collection, for its name
 _CELL = ("action", "category", "granularity", "period")
-_QUEUED = HISTORY.register("cell_queued", gettext_noop("Queued the collection of %(query)s."))
+_QUEUED = HISTORY.register("figures_queued", gettext_noop("Queued the collection of %(figures)s."))
 _ALREADY_COLLECTED = HISTORY.register(
-    "cell_already_collected", gettext_noop("%(query)s is already being collected.")
+    "figures_already_collected", gettext_noop("%(figures)s: already being collected.")
 )
 
 
@@ -157,10 +158,9 @@ def plan(request: HttpRequest) -> HttpResponse:
     except InvalidInput as error:
         return refused(request, error, "coverage_cell.html", title=_("Coverage"))
     enqueued = enqueue_cell(query, requested_by=name_of_user(request))
-    identity = enqueued.collection["identity"]
-    told = (_QUEUED if enqueued.is_new else _ALREADY_COLLECTED)(query=identity)
-    collection = django_apps.get_model("mengla", "Collection")
-    row = collection(pk=enqueued.collection_id, identity=identity)
+    facts = {name: enqueued.collection[name] for name in _FACTS}
+    row = django_apps.get_model("mengla", "Collection")(pk=enqueued.collection_id, **facts)
+    told = (_QUEUED if enqueued.is_new else _ALREADY_COLLECTED)(figures=row.history_name())
     note_history(request, [row], told)
     text = HISTORY.translated(told)
     if wants_json(request):

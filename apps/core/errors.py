@@ -6,9 +6,12 @@ Services do not depend on HTTP or DRF. They raise a :class:`DomainError`, and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar, Self
+
+from django.utils.translation import gettext as _
 
 
 class ErrorCodeBase(StrEnum):
@@ -77,6 +80,31 @@ class InvalidInput(DomainError):
     """The input is not valid."""
 
     code = ErrorCode.VALIDATION_ERROR
+
+
+class Faults:
+    """Collects what is wrong with several inputs, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, list[str]] = {}
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Note the error of the block, which reads this input; whatever the block assigns is then missing."""
+        try:
+            yield
+        except InvalidInput as error:
+            for field, messages in (error.fields or {name: [error.message]}).items():
+                noted = self._fields.setdefault(field, [])
+                noted += [message for message in messages if message not in noted]
+
+    def check(self) -> None:
+        """Tell all of them.
+
+        :raises InvalidInput: when there are any; its ``fields`` name the inputs.
+        """
+        if self._fields:
+            raise InvalidInput(_("The input is not valid."), fields=self._fields)
 
 
 class NotFound(DomainError):

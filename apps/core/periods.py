@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from functools import total_ordering
+from functools import partial, total_ordering
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -220,15 +219,12 @@ def parse_range(
     :raises PeriodError: for an invalid start or end, and as :func:`check_range` does.
     """
 
-    def read(text: object, length: Granularity | None, *, is_end: bool) -> Period:
+    def read(text: object, *, is_end: bool) -> Period:
         if granularity is None:
-            return parse_period(text, length)
+            return parse_period(text, _form_of(start))
         return parse_bound(text, granularity, is_end=is_end)
 
-    with _naming(names, is_end=False):
-        first = read(start, granularity, is_end=False)
-    with _naming(names, is_end=True):
-        last = read(end, first.granularity, is_end=True)
+    first, last = _both(partial(read, start, is_end=False), partial(read, end, is_end=True), names)
     check_range(first, last, names=names, limit=limit)
     return first, last
 
@@ -240,11 +236,8 @@ def parse_days(start: object, end: object, *, names: tuple[str, str] | None = No
 
     :raises PeriodError: for an invalid start or end; its ``fields`` name it if ``names`` are given.
     """
-    with _naming(names, is_end=False):
-        first = parse_period(start).first_day
-    with _naming(names, is_end=True):
-        last = parse_period(end).last_day
-    return first, last
+    first, last = _both(partial(parse_period, start), partial(parse_period, end), names)
+    return first.first_day, last.last_day
 
 
 def check_range(
@@ -287,13 +280,20 @@ def begun_range(
     return start, min(end, period_of(today, start.granularity))
 
 
-@contextmanager
-def _naming(names: tuple[str, str] | None, *, is_end: bool) -> Iterator[None]:
-    """Name the input in the errors of the block."""
-    try:
-        yield
-    except PeriodError as error:
-        raise PeriodError(error.message, fields=_fields(names, error.message, is_end=is_end)) from error
+def _both(
+    read_start: Callable[[], Period], read_end: Callable[[], Period], names: tuple[str, str] | None
+) -> tuple[Period, Period]:
+    """Read both ends of a range; the error tells what is wrong with each of them."""
+    found, problems = [], {}
+    for is_end, read in enumerate((read_start, read_end)):
+        try:
+            found.append(read())
+        except PeriodError as error:
+            problems[is_end] = error.message
+    if problems:
+        fields = {names[is_end]: [message] for is_end, message in problems.items()} if names else None
+        raise PeriodError("; ".join(problems.values()), fields=fields)
+    return found[0], found[1]
 
 
 def _fields(names: tuple[str, str] | None, message: str, *, is_end: bool) -> dict[str, list[str]] | None:

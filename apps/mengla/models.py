@@ -15,7 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
 
 from apps.core.periods import Granularity
+from apps.core.stored_messages import Message
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
+from apps.mengla.words import figures_name
 
 CATEGORY_INDEX = "record_by_category"
 QUEUE_INDEX = "collection_queue"
@@ -237,3 +239,8 @@ class Collection(models.Model):
 
     def __str__(self) -> str:
         return self.identity
+
+    def history_name(self) -> Message:
+        """Return what it collects, for people."""
+        data_set = dict(Action.choices).get(self.action, self.action)
+        return figures_name(data_set, self.cat_id, self.start_key, self.end_key)

@@ -1,15 +1,29 @@
-"""The messages stored for failed collections, and shown in the language of the user.
+"""What is stored of collections, and shown in the language of the user: their failures, and their names.
 
 The collection service's own error texts are stored unchanged.
 """
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy, gettext_noop
 
-from apps.core.stored_messages import Messages
+from apps.categories.selectors import find_named, parents_of
+from apps.core.stored_messages import HISTORY, Message, Messages
+from apps.core.time_texts import RANGE_SIGN
 
 ERRORS = Messages("error_message")
+_FIGURES = HISTORY.register("figures", gettext_noop("%(data_set)s, %(category)s, %(its)s"))
+
+
+def figures_name(data_set: str | Promise, cat_id: str, start_key: str, end_key: str) -> Message:
+    """Return what a collection collects, for people: data set, category below its parents, and periods."""
+    category = find_named(cat_id) if cat_id else None
+    name: str | Promise = cat_id or gettext_lazy("All categories")
+    if category is not None:
+        name = " › ".join(one.own_name for one in [*parents_of(cat_id), category])
+    return _FIGURES(data_set=data_set, category=name, its_period=RANGE_SIGN.join((start_key, end_key)))
+
 
 # Failures of the request to the service.
 UNREACHABLE = ERRORS.register(

@@ -51,6 +51,18 @@ def test_the_map_follows_a_fill_without_a_reload(look: NewPage, site: Stack) -> 
     assert page.evaluate("window.isTheSamePage") is True
 
 
+def test_the_range_follows_the_granularity(look: NewPage, site: Stack) -> None:
+    watched = look()
+    page = watched.visit(f"{MAP}&from=2019-01&to=2019-03")
+    form = page.locator("form[data-periods]")
+    form.locator("select[name=granularity]").select_option("quarter")
+    for name in ("from", "to"):
+        expect(form.locator(f"input[name={name}]")).to_have_value(re.compile(r"^\d{4}-Q[1-4]$"))
+    with page.expect_navigation():
+        form.get_by_role("button", name="Show").click()
+    expect(page.locator("#map thead th[data-period]")).to_have_count(8)
+
+
 def test_a_failed_cell_says_why_and_is_retried_with_the_keyboard(look: NewPage, site: Stack) -> None:
     watched = look()
     site.simulator.set_knobs(execute_error_rate=1, execute_status=400)

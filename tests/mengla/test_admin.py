@@ -219,7 +219,7 @@ def test_a_waiting_collection_is_cancelled(site: Client) -> None:
     waiting = enqueue(hot())
     operation = f"{COLLECTIONS}{waiting}/operation/cancel/"
     assert operation in text(site, f"{COLLECTIONS}{waiting}/change/")
-    assert "Cancel hot:1001:month:202506?" in text(site, operation)
+    assert "Cancel Best sellers, 类目1000 › 类目1001, 2025-06?" in text(site, operation)
     assert statuses() == ["PENDING"]
     site.post(operation)
     assert statuses() == ["CANCELLED"]
@@ -239,7 +239,9 @@ def test_empty_and_cancelled_collections_are_retried_together(site: Client) -> N
     empty = store_empty(hot())["_id"]
     running = begin_attempt(hot(cat_id="2001"))["_id"]
     form = {"action": "retry", "_selected_action": [str(empty), str(running)]}
-    assert "Retry hot:1001:month:202506?" in site.post(COLLECTIONS, form).content.decode()
+    assert (
+        "Retry Best sellers, 类目1000 › 类目1001, 2025-06?" in site.post(COLLECTIONS, form).content.decode()
+    )
     assert len(collections()) == 2
     page = site.post(COLLECTIONS, form | {"confirmed": "yes"}, follow=True).content.decode()
     assert "done for 1 row" in page

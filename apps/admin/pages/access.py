@@ -30,6 +30,7 @@ CHANGE_COLLECTIONS = "mengla.change_collection"
 _LABELS: Mapping[str, str | Promise] = {
     "action": gettext_lazy("Data set"),
     "category": gettext_lazy("Category"),
+    "parent": gettext_lazy("Category"),
     "granularity": gettext_lazy("Granularity"),
     "period": gettext_lazy("Period"),
     "from": gettext_lazy("From"),
@@ -107,14 +108,20 @@ def check_names(given: QueryDict, *names: str, lists: Collection[str] = ()) -> N
         raise InvalidInput(_("The input is not valid."), fields=fields) from error
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "。", "?")) else _("%(text)s.") % {"text": text}
+
+
 def message_of(error: DomainError) -> str:
     """Return the problems of an input as one text, with the labels of the form for the names of the API."""
     if not error.fields:
         return error.message
-    text = " ".join(
+    texts = [
         _("%(label)s: %(problem)s") % {"label": _LABELS.get(name, name), "problem": " ".join(problems)}
         for name, problems in error.fields.items()
-    )
+    ]
+    # Some problems are no sentences: then a line of its own would be too much, but a full stop is needed.
+    text = " ".join([*(_sentence(one) for one in texts[:-1]), texts[-1]])
     for name in _API_NAMES:
         text = text.replace(name, str(_LABELS[name]))
     return text

@@ -61,7 +61,7 @@ COLOURS: dict[str, str] = {
 
 
 _RETRIED = HISTORY.register("collection_retried", gettext_noop("Retrying as collection %(id)s."))
-_CANCELLED = HISTORY.register("collection_cancelled", gettext_noop("Cancelled the collection %(identity)s."))
+_CANCELLED = HISTORY.register("figures_cancelled", gettext_noop("Cancelled the collection of %(figures)s."))
 
 
 def _retry(collection: Collection, user: str) -> Message:
@@ -71,7 +71,11 @@ def _retry(collection: Collection, user: str) -> Message:
 
 def _cancel(collection: Collection, user: str) -> Message:
     cancel_collection(collection_id=str(collection.pk), cancelled_by=user)
-    return _CANCELLED(identity=collection.identity)
+    return _CANCELLED(figures=collection.history_name())
+
+
+def _name_of(collection: Collection) -> str:
+    return HISTORY.translated(collection.history_name())
 
 
 class _CollectionList(UncountedChangeList):
@@ -136,7 +140,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="retry",
             label=_("Retry"),
-            confirm_text=lambda one: _now("Retry %(identity)s?") % {"identity": one.identity},
+            confirm_text=lambda one: _now("Retry %(figures)s?") % {"figures": _name_of(one)},
             run=_retry,
             refusal=lambda one: "" if is_repeatable(one.status) else str(ONLY_ENDED),
             is_bulk=True,
@@ -144,7 +148,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         Operation(
             slug="cancel",
             label=_("Cancel"),
-            confirm_text=lambda one: _now("Cancel %(identity)s?") % {"identity": one.identity},
+            confirm_text=lambda one: _now("Cancel %(figures)s?") % {"figures": _name_of(one)},
             run=_cancel,
             refusal=lambda one: "" if one.status == CollectionStatus.PENDING else str(ONLY_QUEUED),
             is_bulk=True,

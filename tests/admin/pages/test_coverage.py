@@ -12,9 +12,11 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils.translation import override
 
 from apps.categories.models import Category
 from apps.core import market_clock
+from apps.core.admin_base.history import change_text, object_text
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.periods import Granularity, parse_period, period_of
 from apps.core.storage.mongo import collection_of
@@ -220,6 +222,34 @@ def test_what_cannot_be_read_is_told(site: Client, given: dict[str, str]) -> Non
     (problem,) = re.findall(r'role="alert">([^<]+)<', page)
     assert 5 < len(problem) < 300
     assert "<script>" not in problem
+
+
+def test_a_refused_form_comes_back_as_it_was_sent(site: Client) -> None:
+    given = {"action": "hot", "parent": "1001", "granularity": "quarter", "from": "2025-11", "to": "2026-10"}
+
+    def restored(**more: str) -> list[str]:
+        response = site.get(PAGE, given | more)
+        assert response.status_code == 400
+        page = response.content.decode()
+        selected = r'<select name="(?:action|parent|granularity)">.*?<option value="([^"]*)" selected'
+        return re.findall(selected, page) + re.findall(r'name="(?:from|to)" [^>]*value="([^"]*)"', page)
+
+    assert restored() == list(given.values())
+    # What does not exist is not replaced by what does: the next request would show something else.
+    assert restored(parent="77", action="bogus", granularity="week")[:3] == ["bogus", "77", "week"]
+
+
+def test_all_that_is_wrong_is_told(site: Client) -> None:
+    given = {"action": "bogus", "parent": "77", "from": "abc", "to": "2026-13"}
+    for address, more in ((PAGE, {}), (f"{PAGE}live/", {}), (FILL, {"category": "77"})):
+        page = html.unescape(site.get(address, given | more).content.decode())
+        for problem in (
+            "Data set: There is no",
+            "Category: There is no",
+            "From: 'abc' is",
+            ". To: '2026-13' is",
+        ):
+            assert problem in page, address
 
 
 # --- The overview ----------------------------------------------------------------------------------
@@ -439,9 +469,14 @@ def test_a_cell_is_planned_and_noted(site: Client) -> None:
     assert (planned["requested_by"], planned["is_forced"]) == ("chief", True)
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.object_id) == ("chief", str(planned["_id"]))
-    assert "hot:1001:month:202501" in entry.change_message
+    name = "Best sellers, 类目1000 › 类目1001, 2025-01"
+    assert response.json()["message"] == f"Queued the collection of {name}."
+    assert (change_text(entry), object_text(entry)) == (f"Queued the collection of {name}.", name)
+    with override("zh-hans"):
+        assert "Best sellers" not in change_text(entry) + object_text(entry)
+        assert "类目1000 › 类目1001" in object_text(entry)
     again = site.post(PLAN, ONE, follow=True)
-    assert "is already being collected" in again.content.decode()
+    assert "already being collected" in again.content.decode()
     assert len(collections()) == 1
 
 

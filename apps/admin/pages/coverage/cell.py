@@ -10,11 +10,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.coverage.matrix import LOOKS
-from apps.categories.selectors import category_exists, find_named, parents_of
+from apps.categories.selectors import category_exists
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.periods import check_begun
 from apps.core.storage.mongo import utc_now
+from apps.core.stored_messages import HISTORY
 from apps.core.time_texts import RANGE_SIGN, instant_text, period_text, seconds_between, stored_period_text
 from apps.mengla.choices import (
     ACTIVE_STATUSES,
@@ -37,7 +38,7 @@ from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.runs.collect import Selection
 from apps.mengla.store.attempts import attempts_of
 from apps.mengla.store.selectors import MAX_POSITION, UNUSABLE_ERRORS, find_records, query_of, queue_position
-from apps.mengla.words import ERRORS
+from apps.mengla.words import ERRORS, figures_name
 from apps.sync_tasks.selectors import find_run
 
 SHOWN_ROWS = 5
@@ -94,11 +95,8 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
 
 def title_of(query: DataQuery) -> str:
     """Return the data set, the category below its parents, and the period."""
-    category = find_named(query.cat_id) if query.cat_id else None
-    name = category.name if category else query.cat_id or _("All categories")
-    if category is not None:
-        name = " › ".join(one.own_name for one in [*parents_of(category.cat_id), category])
-    return f"{Action(query.action).label}, {name}, {period_text(query.start, query.end)}"
+    name = figures_name(Action(query.action).label, query.cat_id, query.start.key, query.end.key)
+    return HISTORY.translated(name)
 
 
 def state_name(mark: Mark, query: DataQuery) -> str:

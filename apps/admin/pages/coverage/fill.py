@@ -19,7 +19,7 @@ from apps.admin.pages.coverage.views import MAX_READ_SECONDS, RANGE, refused
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
-from apps.core.errors import InvalidInput
+from apps.core.errors import Faults, InvalidInput
 from apps.core.stored_messages import HISTORY
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.fill_cost import fill_cost
@@ -43,10 +43,16 @@ def fill(request: HttpRequest) -> HttpResponse:
     """Show what filling a range costs (GET), or fill it (POST)."""
     given = request.POST if request.method == "POST" else request.GET
     try:
-        check_names(given, *RANGE, lists=("category",))
-        filters = read_filters(given, today=market_clock.today())
-        action = read_action(given.get("action", ""))
-        cat_ids = read_categories(given.getlist("category"))
+        faults = Faults()
+        with faults.of("action"):
+            check_names(given, *RANGE, lists=("category",))
+        with faults.of("action"):
+            action = read_action(given.get("action", ""))
+        with faults.of("category"):
+            cat_ids = read_categories(given.getlist("category"))
+        with faults.of("from"):
+            filters = read_filters(given, today=market_clock.today())
+        faults.check()
         selection = Selection(cat_ids=cat_ids, actions=(action,))
         wanted = fill_plan(filters.start, filters.end, selection=selection)
         if request.method == "POST":

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.categories.selectors import NamedCategory, category_exists, find_named, list_named_children
-from apps.core.errors import InvalidInput
+from apps.core import market_clock
+from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import (
     Granularity,
     Period,
+    PeriodError,
     begun_range,
     count_periods,
     parse_bound,
@@ -23,7 +26,7 @@ from apps.core.periods import (
     previous_closed_period,
 )
 from apps.core.time_texts import period_text
-from apps.mengla.choices import Action
+from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Coverage, coverage
 from apps.mengla.runs.collect import Selection
 
@@ -82,16 +85,61 @@ def read_filters(given: Mapping[str, str], *, today: date) -> Filters:
 
     :raises InvalidInput: when one is not valid, or the range has too many periods.
     """
-    granularity = parse_granularity(given.get("granularity") or Granularity.MONTH.value)
-    newest = previous_closed_period(today, granularity)
-    last = given.get("to") or newest.key
+    action, faults = None, Faults()
+    with faults.of("action"):
+        action = read_action(given["action"]) if given.get("action") else None
+    with faults.of("parent"):
+        parent = read_parent(given)
+    with faults.of("granularity"):
+        granularity = parse_granularity(given.get("granularity") or Granularity.MONTH.value)
+        with faults.of("from"):
+            start, end = _read_range(given, granularity, today)
+    faults.check()
+    return Filters(action, start, end, parent)
+
+
+def _read_range(given: Mapping[str, str], granularity: Granularity, today: date) -> tuple[Period, Period]:
+    last = given.get("to") or previous_closed_period(today, granularity).key
+    # The default start depends on the end: if that is not valid, it alone is told.
     first = given.get("from") or _default_start(last, granularity).key
-    start, end = parse_range(first, last, granularity)
+    start, end = parse_range(first, last, granularity, names=("from", "to"))
     if (count := count_periods(start, end)) > MAX_PERIODS[granularity]:
         text = _("The range has %(count)d periods; the page shows at most %(limit)d.")
         raise InvalidInput(text % {"count": count, "limit": MAX_PERIODS[granularity]})
-    action = read_action(given["action"]) if given.get("action") else None
-    return Filters(action, start, end, read_parent(given))
+    return start, end
+
+
+def form_of(given: Mapping[str, str], filters: Filters | None) -> dict[str, Any]:
+    """Return the form: its choices and values, as they were given if they could not be read."""
+    values = filters.parameters() if filters else given
+    parents = [(one.cat_id, one.name) for one in list_named_children("")]
+    if parent := values.get("parent", ""):
+        category = find_named(parent)
+        parents = _with(parents, parent, category.name if category else parent)
+    action, granularity = values.get("action", ""), values.get("granularity") or Granularity.MONTH.value
+    return {
+        "action": action,
+        "actions": _with(Action.choices, action, action),
+        "parent": parent,
+        "parents": parents,
+        "granularity": granularity,
+        "granularities": _with(GRANULARITIES, granularity, granularity),
+        "start": filters.start.dashed if filters else given.get("from", ""),
+        "end": filters.end.dashed if filters else given.get("to", ""),
+        "defaults": _default_ranges(),
+    }
+
+
+def _with(choices: Iterable[tuple[str, Any]], value: str, name: str) -> list[tuple[str, Any]]:
+    """Return the choices with this value, so that the select can show it, known or not."""
+    known = list(choices)
+    return known if not value or value in dict(known) else [*known, (value, name)]
+
+
+def _default_ranges() -> dict[str, list[str]]:
+    """Return the ends of the default range of each granularity."""
+    ends = {one: previous_closed_period(market_clock.today(), one) for one in Granularity}
+    return {one.value: [end.shift(1 - DEFAULT_PERIODS[one]).dashed, end.dashed] for one, end in ends.items()}
 
 
 def read_begun_filters(given: Mapping[str, str], *, today: date) -> Filters:
@@ -163,4 +211,7 @@ def read_coverage(filters: Filters, categories: list[NamedCategory]) -> Coverage
 
 
 def _default_start(last: str, granularity: Granularity) -> Period:
-    return parse_bound(last, granularity, is_end=True).shift(1 - DEFAULT_PERIODS[granularity])
+    try:
+        return parse_bound(last, granularity, is_end=True).shift(1 - DEFAULT_PERIODS[granularity])
+    except PeriodError as error:
+        raise PeriodError(error.message, fields={"to": [error.message]}) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pymongo
@@ -31,24 +30,25 @@ from apps.admin.pages.access import (
 )
 from apps.admin.pages.coverage import live
 from apps.admin.pages.coverage.cell import describe_cell, enqueue_cell, read_cell
-from apps.admin.pages.coverage.filters import Filters, read_begun_filters
+from apps.admin.pages.coverage.filters import Filters, form_of, read_begun_filters
 from apps.admin.pages.coverage.matrix import LOOKS, Matrix, read_matrix
 from apps.admin.pages.coverage.overview import Overview, read_overview
-from apps.categories.selectors import list_named_children, parents_of
+from apps.categories.selectors import parents_of
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, may_view, name_of_user
 from apps.core.errors import DomainError, InvalidInput
 from apps.core.stored_messages import HISTORY
-from apps.mengla.choices import GRANULARITIES, Action
+from apps.mengla.choices import Action
 from apps.mengla.monitoring.coverage import Mark
 
 MAX_READ_SECONDS = 10.0
 RANGE = ("action", "granularity", "from", "to", "parent")
+_FACTS = ("identity", "action", "cat_id", "start_key", "end_key")  # of a collection, for its name
 _CELL = ("action", "category", "granularity", "period")
-_QUEUED = HISTORY.register("cell_queued", gettext_noop("Queued the collection of %(query)s."))
+_QUEUED = HISTORY.register("figures_queued", gettext_noop("Queued the collection of %(figures)s."))
 _ALREADY_COLLECTED = HISTORY.register(
-    "cell_already_collected", gettext_noop("%(query)s is already being collected.")
+    "figures_already_collected", gettext_noop("%(figures)s: already being collected.")
 )
 
 
@@ -56,7 +56,6 @@ _ALREADY_COLLECTED = HISTORY.register(
 @staff_view(sees=SEE_RECORDS)
 def coverage_page(request: HttpRequest) -> HttpResponse:
     """Show the overview or, if a data set is chosen, its map; an error is shown above the filters."""
-    context: dict[str, Any] = {"choices": _choices(), "given": request.GET}
     title = _("Coverage")
     try:
         check_names(request.GET, *RANGE)
@@ -65,11 +64,11 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
             state = live.read_state(filters)
             found = _read(filters)
     except InvalidInput as error:
-        return page(
-            request, "coverage.html", context | {"problem": message_of(error)}, title=title, status=400
-        )
-    context |= {
+        context: dict[str, Any] = {"problem": message_of(error), "form": form_of(request.GET, None)}
+        return page(request, "coverage.html", context, title=title, status=400)
+    context = {
         "filters": filters,
+        "form": form_of(request.GET, filters),
         "overview_address": _overview_address(filters),
         "top_address": filters.address(parent=""),
         "way": [
@@ -159,10 +158,9 @@ def plan(request: HttpRequest) -> HttpResponse:
     except InvalidInput as error:
         return refused(request, error, "coverage_cell.html", title=_("Coverage"))
     enqueued = enqueue_cell(query, requested_by=name_of_user(request))
-    identity = enqueued.collection["identity"]
-    told = (_QUEUED if enqueued.is_new else _ALREADY_COLLECTED)(query=identity)
-    collection = django_apps.get_model("mengla", "Collection")
-    row = collection(pk=enqueued.collection_id, identity=identity)
+    facts = {name: enqueued.collection[name] for name in _FACTS}
+    row = django_apps.get_model("mengla", "Collection")(pk=enqueued.collection_id, **facts)
+    told = (_QUEUED if enqueued.is_new else _ALREADY_COLLECTED)(figures=row.history_name())
     note_history(request, [row], told)
     text = HISTORY.translated(told)
     if wants_json(request):
@@ -187,11 +185,3 @@ def _overview_address(filters: Filters) -> str:
     """Return the address of the overview; from the map of one period it leads to the default range."""
     is_one = filters.start == filters.end
     return filters.address(action="", **({"from": "", "to": ""} if is_one else {}))
-
-
-def _choices() -> Mapping[str, Any]:
-    return {
-        "actions": Action.choices,
-        "granularities": GRANULARITIES,
-        "categories": list_named_children(""),
-    }

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from apps.admin.caches.services import clear_l1, read_cache_stats
 from apps.admin.pages.operations.operation import Choice, Done, Operation, Question, chosen_of, number_text
 from apps.admin.permissions import TO_CLEAR_CACHES, TO_PURGE, TO_REMOVE_DUPLICATES, TO_WARM_UP
-from apps.core.errors import InvalidInput
+from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import parse_granularity
 from apps.core.stored_messages import HISTORY
 from apps.mengla.choices import GRANULARITIES, Action
@@ -46,20 +46,23 @@ def _ask_warm_up() -> Question:
 
 
 def _warm_up(given: QueryDict, user: str) -> Done:
-    actions = chosen_of(given, "action", Action.values)
-    granularities = [parse_granularity(one) for one in chosen_of(given, "granularity", _LENGTHS)]
-    limit = given.get("limit", "")
-    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(MAX_LIMIT))):
-        raise _out_of_range()
-    if not 1 <= int(limit) <= MAX_LIMIT:
-        raise _out_of_range()
-    plan = warm_up_plan(select(actions=actions), granularities=granularities, limit=int(limit))
+    faults = Faults()
+    with faults.of("action"):
+        actions = chosen_of(given, "action", Action.values)
+    with faults.of("granularity"):
+        granularities = [parse_granularity(one) for one in chosen_of(given, "granularity", _LENGTHS)]
+    with faults.of("limit"):
+        limit = _read_limit(given.get("limit", ""))
+    faults.check()
+    plan = warm_up_plan(select(actions=actions), granularities=granularities, limit=limit)
     return Done(_WARMED(), run_id=start(plan, Order(user)).run_id)
 
 
-def _out_of_range() -> InvalidInput:
-    message = _("Must be a number from 1 to %(limit)d.") % {"limit": MAX_LIMIT}
-    return InvalidInput(message, fields={"limit": [message]})
+def _read_limit(text: str) -> int:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT))
+    if not is_number or not 1 <= int(text) <= MAX_LIMIT:
+        raise InvalidInput(_("Must be a number from 1 to %(limit)d.") % {"limit": MAX_LIMIT})
+    return int(text)
 
 
 def _ask_clear_l1() -> Question:

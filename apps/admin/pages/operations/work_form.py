@@ -13,10 +13,11 @@ from pymongo.errors import PyMongoError
 from apps.admin.pages.access import check_names
 from apps.categories.selectors import list_level1_ids, list_named_tree
 from apps.core import market_clock
-from apps.core.errors import InvalidInput
+from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import (
     Granularity,
     Period,
+    check_begun,
     parse_granularity,
     parse_range,
     previous_closed_period,
@@ -29,7 +30,7 @@ from apps.mengla.monitoring.queue_state import queue_depth
 from apps.mengla.monitoring.throughput import present_pace
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.queries.plans import Plan
-from apps.mengla.runs.collect import backfill_plan, select
+from apps.mengla.runs.collect import MAX_RANGE_PERIODS, backfill_plan, select
 
 # So many collections are counted, and their records looked up, while a page waits.
 MAX_COLLECTIONS = 200_000
@@ -59,20 +60,25 @@ def read_work(given: QueryDict) -> Work:
 
     :raises InvalidInput: which names the wrong input.
     """
-    check_names(given, *_FIELDS, lists=_LISTS)
+    faults = Faults()
+    with faults.of("force"):
+        check_names(given, *_FIELDS, lists=_LISTS)
     for name in ("force", "level2"):
-        if given.get(name, "") not in _SWITCHES:
-            raise _invalid(name, _("Must be on or absent."))
-    granularity = parse_granularity(given.get("granularity", ""))
-    actions = _actions(given.getlist("action"))
-    last = given.get("to", "").strip() or _latest(granularity).key
-    first = given.get("from", "").strip() or last
-    start, end = parse_range(first, last, granularity, names=("from", "to"))
-    named = given.getlist("category")
-    if len(named) > MAX_CATEGORIES:
-        message = _("Choose at most %(limit)d categories, or none for all of level 1.")
-        raise _invalid("category", message % {"limit": MAX_CATEGORIES})
-    select(cat_ids=named, field="category")  # refuses unknown categories before their children are looked up
+        with faults.of(name):
+            if given.get(name, "") not in _SWITCHES:
+                raise InvalidInput(_("Must be on or absent."))
+    with faults.of("action"):
+        actions = _actions(given.getlist("action"))
+    with faults.of("category"):
+        named = _categories(given.getlist("category"))
+    with faults.of("granularity"):
+        granularity = parse_granularity(given.get("granularity", ""))
+        last = given.get("to", "").strip() or _latest(granularity).key
+        first = given.get("from", "").strip() or last
+        names = ("from", "to")
+        start, end = parse_range(first, last, granularity, names=names, limit=MAX_RANGE_PERIODS)
+        check_begun(end, market_clock.today(), name="to")
+    faults.check()
     cat_ids = _with_children(named) if given.get("level2") else named
     selection = select(cat_ids=cat_ids, actions=actions, field="category")
     is_forced = bool(given.get("force"))
@@ -121,7 +127,7 @@ def form_context(given: QueryDict) -> dict[str, Any]:
             for root, children in tree
         ],
         "level1_count": len(tree),
-        "latest": latest,
+        "defaults": {name: [period, period] for name, period in latest.items()},
     }
 
 
@@ -132,6 +138,14 @@ def _actions(named: Iterable[str]) -> list[str]:
     if not set(actions) <= set(Action.values):
         raise _invalid("action", _("This is not one of the data sets."))
     return actions
+
+
+def _categories(named: list[str]) -> list[str]:
+    if len(named) > MAX_CATEGORIES:
+        message = _("Choose at most %(limit)d categories, or none for all of level 1.")
+        raise _invalid("category", message % {"limit": MAX_CATEGORIES})
+    select(cat_ids=named, field="category")  # refuses unknown categories before their children are looked up
+    return named
 
 
 def _with_children(named: list[str]) -> list[str]:

@@ -1,5 +1,5 @@
 "use strict";
-// Searches the list of categories, counts the selected ones, and offers native inputs for days and months.
+// Searches the list of categories, and counts the selected ones.
 (() => {
   const form = document.getElementById("work");
   if (!form) return;
@@ -32,30 +32,4 @@
   });
   list.addEventListener("change", showCount);
   showCount();
-
-  const latest = JSON.parse(document.getElementById("latest-periods").textContent);
-  const granularity = form.elements.granularity;
-  const bounds = [form.elements.from, form.elements.to];
-  const types = { day: "date", month: "month" };
-  const forms = { day: /^\d{4}-\d{2}-\d{2}$/, month: /^\d{4}-\d{2}$/, quarter: /^\d{4}-[Qq][1-4]$/, year: /^\d{4}$/ };
-
-  function adapt(isChanged) {
-    const wanted = granularity.value;
-    for (const input of bounds) {
-      const typed = input.value;
-      const fits = typed === "" || forms[wanted].test(typed);
-      if (!fits && !isChanged) continue; // what was typed wrongly stays to be corrected
-      const value = fits ? typed : latest[wanted];
-      input.type = types[wanted] || "text";
-      input.value = value;
-      if (input.value !== value) { // such as month 13, which a native input does not show
-        input.type = "text";
-        input.value = value;
-      }
-      input.placeholder = latest[wanted];
-    }
-  }
-
-  granularity.addEventListener("change", () => adapt(true));
-  adapt(false);
 })();

@@ -137,6 +137,8 @@ def test_a_second_one_is_refused_with_a_link_to_the_first(site: Client) -> None:
         ({"force": "maybe"}, "Collect again:"),
         ({"from": ["2025-01", "2025-02"]}, "From:"),
         ({"priority": "0"}, "priority"),
+        ({"from": "abc", "to": "2026-13", "action": []}, "use 2025-06 or 202506. To: '2026-13' is"),
+        ({"to": "2098-01", "from": "2098-01", "category": "77"}, "no such category: 77. To: 2098-01"),
     ],
 )
 def test_what_cannot_be_read_is_told_and_kept(site: Client, given: dict[str, Any], problem: str) -> None:

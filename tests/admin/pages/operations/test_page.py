@@ -206,6 +206,8 @@ def test_the_caches_are_warmed_up_as_chosen(site: Client) -> None:
         ({"action": "hot", "granularity": "month", "limit": "９"}, "from 1 to 10000"),
         ({"action": "hot", "granularity": "month", "limit": "9" * 5000}, "from 1 to 10000"),
         ({"action": "hot", "granularity": "month"}, "from 1 to 10000"),
+        ({"action": "", "granularity": "", "limit": "-5"}, "of the list. Granularity: Choose at least"),
+        ({"action": "", "granularity": "month", "limit": "-5"}, "of the list. Records at most: Must be"),
     ],
 )
 def test_a_warm_up_that_cannot_be_read_keeps_what_was_chosen(

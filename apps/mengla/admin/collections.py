@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bson import ObjectId
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -93,7 +95,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
     fields = (
-        "id",
+        "shown_id",
         "identity",
         "action",
         "category",
@@ -118,6 +120,10 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "runs",
         "has_reader",
     )
+
+    class Media:
+        css: ClassVar = {"all": ("mengla/collections.css",)}
+
     operations = (
         Operation(
             slug="retry",

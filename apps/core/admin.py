@@ -17,13 +17,14 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from apps.core.admin_base import history
 from apps.core.admin_base.display import Coloured, coloured
+from apps.core.admin_base.history import note_history
 from apps.core.admin_base.model_admin import CollectorModelAdmin, LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.admin_base.rights import name_of_user
 from apps.core.errors import Conflict, InvalidInput
 from apps.core.scheduling import cron, schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
-from apps.core.stored_messages import HISTORY, Message
+from apps.core.stored_messages import HISTORY, Message, name_in_history
 from apps.core.time_texts import instant_text
 
 # OrmQ is django-q2's queue in MongoDB, which stays empty, because the broker is Redis: it gets no page.
@@ -96,6 +97,13 @@ class ScheduleForm(_ModelForm):
             raise forms.ValidationError((error.fields or {})["cron"]) from error
 
 
+def _title(schedule: Any) -> str:
+    return schedules.title_of(schedule.name)
+
+
+# The pages show it as the name of a schedule; that of django-q2 is the path of the function.
+Schedule.__str__ = _title
+
 _PAUSED = HISTORY.register("schedule_paused", gettext_noop("Paused %(name)s."))
 _RESUMED = HISTORY.register("schedule_resumed", gettext_noop("Resumed %(name)s."))
 
@@ -110,6 +118,9 @@ def _resume(schedule: Any, user: str) -> Message:
     if not schedules.resume_schedule(schedule.name, resumed_by=user):
         raise Conflict(_("This schedule is not paused."))
     return _RESUMED(name=schedules.lazy_title_of(schedule.name))
+
+
+_CHANGED = HISTORY.register("schedule_times_changed", gettext_noop("Changed the times to %(cron)s."))
 
 
 def _why_no_pause(schedule: Any) -> str:
@@ -130,8 +141,8 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
     list_display = ("name", "cron_in_words", "cron", "next_run_local", "state")
     list_display_links = ("name",)
     ordering = ("next_run", "id")
-    fields = ("name", "cron_in_words", "cron", "next_run_local", "state", "func")
-    readonly_fields = ("name", "cron_in_words", "next_run_local", "state", "func")
+    fields = ("title", "cron_in_words", "cron", "next_run_local", "state", "id_in_commands")
+    readonly_fields = ("title", "cron_in_words", "next_run_local", "state", "id_in_commands")
     operations = (
         Operation(
             slug="pause",
@@ -148,6 +159,24 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
             refusal=_why_no_resume,
         ),
     )
+
+    @admin.display(description=_lazy("name"))
+    def title(self, schedule: Any) -> str:
+        """Return the name for people."""
+        return schedules.title_of(schedule.name)
+
+    @admin.display(description=_lazy("name in commands"))
+    def id_in_commands(self, schedule: Any) -> str:
+        """Return the name that commands and the API take."""
+        return str(schedule.name)
+
+    def history_name(self, row: Any) -> Message:
+        """Return the title, which the history shows in the language of its reader."""
+        return name_in_history(schedules.lazy_title_of(row.name))
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Write the new times into the history; Django does not use the entry that it wants returned."""
+        note_history(request, [obj], _CHANGED(cron=obj.cron), name=self.history_name(obj))
 
     @admin.display(description=_lazy("when"))
     def cron_in_words(self, schedule: Any) -> str:

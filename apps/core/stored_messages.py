@@ -11,7 +11,7 @@ message, stored as its parts; a lazy translation such as the label of a choice, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -148,6 +148,11 @@ def _listed(items: list[Any], translate: Callable[[str], str]) -> str:
     for item in reversed(items[:-1]):
         text = translate(_LIST) % {"first": item, "rest": text}
     return text[:MAX_CHARACTERS]
+
+
+def list_text(items: Iterable[object]) -> str:
+    """Return a list of short texts, joined as in the current language."""
+    return _listed(list(items), gettext)
 
 
 def _same(text: str) -> str:

@@ -38,8 +38,8 @@ class CollectionStatus(models.TextChoices):
                    DISPATCHED -> PENDING (retry)
     """
 
-    PENDING = "PENDING", _("Pending")
-    DISPATCHED = "DISPATCHED", _("Dispatched")
+    PENDING = "PENDING", _("Queued")
+    DISPATCHED = "DISPATCHED", _("In flight")
     SUCCEEDED = "SUCCEEDED", _("Succeeded")
     EMPTY = "EMPTY", _("Empty")
     FAILED = "FAILED", _("Failed")

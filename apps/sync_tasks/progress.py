@@ -19,7 +19,8 @@ _MOST_BEFORE_THE_END = 99.9
 class Progress:
     """How far a run is.
 
-    ``active`` counts the collections that have not ended; a run that has ended may still have some in flight.
+    ``active`` counts the collections that have not ended, ``in_flight`` those of them that are sent; a run
+    that has ended may still have some in flight.
     ``percent`` has one decimal and is 100 only when everything has ended. ``per_minute`` is the current rate,
     or the average rate of a run that has ended. ``eta_seconds`` is None when it cannot be estimated.
     ``rate_collections`` says of how many ended collections the rate was measured; they are those of the run,
@@ -37,6 +38,7 @@ class Progress:
     eta_seconds: int | None
     rate_collections: int = field(default=0, compare=False)
     is_own_rate: bool = field(default=True, compare=False)
+    in_flight: int = field(default=0, compare=False)
 
 
 def progress_of(run: Mapping[str, Any]) -> Progress:
@@ -71,6 +73,7 @@ def _progress(counts: Counts, *, is_all_known: bool, rate: Rate, has_eta: bool =
         eta_seconds=_eta_seconds(counts, is_all_known=is_all_known, pace=pace) if has_eta else None,
         rate_collections=rate.measured,
         is_own_rate=rate.is_own,
+        in_flight=counts.in_flight,
     )
 
 

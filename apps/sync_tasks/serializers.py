@@ -78,6 +78,7 @@ class SyncTaskProgressSerializer(serializers.Serializer[Any]):
     eta_seconds = serializers.IntegerField(
         allow_null=True, help_text="Remaining time; null when it has ended or cannot be estimated."
     )
+    in_flight = serializers.IntegerField(help_text="Of the active ones, those that are sent.")
     rate_collections = serializers.IntegerField(
         help_text="Of how many ended collections the rate was measured; 0 when it was not."
     )

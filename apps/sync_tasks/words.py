@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
-from apps.core.stored_messages import Messages
+from apps.core.stored_messages import Messages, list_text
 from apps.core.time_texts import duration_text
 from apps.sync_tasks.progress import Progress
 
@@ -80,4 +80,4 @@ def skipped_text(skipped: Mapping[str, int]) -> str:
         "empty": gettext("%(count)d skipped (no data)"),
     }
     other = gettext("%(count)d skipped")
-    return ", ".join(reasons.get(reason, other) % {"count": count} for reason, count in skipped.items())
+    return list_text(reasons.get(reason, other) % {"count": count} for reason, count in skipped.items())

@@ -34,6 +34,7 @@ class Counts:
     empty: int = 0
     cancelled: int = 0
     active: int = 0
+    in_flight: int = 0  # of the active ones; not stored in the totals, because nothing is then active
 
     @property
     def ended(self) -> int:

@@ -168,7 +168,7 @@ def test_collections_show_their_state_attempts_and_reason(site: Client) -> None:
     for path in (COLLECTIONS, f"{COLLECTIONS}{attempt['_id']}/change/"):
         answer = site.get(path)
         page = answer.content.decode()
-        assert "Dispatched" in page
+        assert "In flight" in page
         assert "No answer came in time" in page
         assert attempt["attempt_token"] not in page
         assert "<i>late" not in page
@@ -230,7 +230,7 @@ def test_a_waiting_collection_is_cancelled(site: Client) -> None:
 def test_what_is_under_way_cannot_be_cancelled(site: Client) -> None:
     attempt = begin_attempt(hot())
     page = site.post(f"{COLLECTIONS}{attempt['_id']}/operation/cancel/", follow=True).content.decode()
-    assert "Only a pending collection can be cancelled." in page
+    assert "Only a queued collection can be cancelled." in page
     assert statuses() == ["DISPATCHED"]
     assert not LogEntry.objects.exists()
 

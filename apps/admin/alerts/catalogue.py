@@ -141,7 +141,7 @@ DEFINITIONS = {
         "ALERT_QUEUE_STUCK_MINUTES",
         _("How long the oldest collection has been waiting. A long backfill counts only if nothing moves."),
         Unit.MINUTES,
-        _collections(_("Waiting collections"), "PENDING"),
+        _collections(_("Queued collections"), "PENDING"),
         _DASHBOARD,
     ),
     AlertRule.BREAKER_OPEN: _of_setting(

@@ -36,6 +36,7 @@ from apps.admin.pages.data_form import (
 )
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput, NotFound
+from apps.core.stored_messages import list_text
 from apps.mengla.choices import CollectionStatus, EmptyReason
 from apps.mengla.monitoring.figure_tables import Table, tables_of
 from apps.mengla.queries.parameters import DataQuery
@@ -200,7 +201,7 @@ def _about(shown: Shown) -> list[tuple[str, str]]:
         (_("Category"), shown.query.cat_id or _("All categories")),
         (_("Collected"), freshness["collected_at"]),
         (_("Fresh until"), freshness["fresh_until"]),
-        (_("State"), ", ".join(_states(freshness))),
+        (_("State"), list_text(_states(freshness))),
         (_("Source"), freshness["source"]),
         (_("Empty reason"), shown.empty_reason),
     ]

@@ -87,11 +87,6 @@ class ScheduleListAdmin(ScheduleAdmin):
                 schedule.buttons.insert(0, (address, _now("Run now")))
         return page
 
-    @admin.display(description=_("name"))
-    def title(self, schedule: Any) -> str:
-        """Return the name for people."""
-        return title_of(schedule.name)
-
     @admin.display(description=_("last run"))
     def last_run(self, schedule: Any) -> str | SafeString:
         """Return when the last run started, with a link to it."""

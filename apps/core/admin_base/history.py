@@ -29,28 +29,33 @@ def note_history(
     *,
     flag: int = CHANGE,
     about: str | Promise = "",
+    name: Message | None = None,
 ) -> None:
     """Write into the history that the user of the request made this change to these rows.
 
     A change of no row, such as pausing all schedules, makes one entry, which names ``about`` as its object. A
-    model whose name is translated has a method ``history_name``, which returns ``name_in_history``.
+    model whose name is translated has a method ``history_name``, which returns ``name_in_history``; for a
+    model of another package, ``name`` is that.
     """
     user_id = str(request.user.pk)
     given = list(rows)
     for row in given:
-        name = row.history_name() if hasattr(row, "history_name") else None
+        own_name = row.history_name() if name is None and hasattr(row, "history_name") else name
         with override(None):
             LogEntry.objects.log_actions(
                 user_id=user_id,
                 queryset=[row],
                 action_flag=flag,
-                change_message=_packed(what, name),
+                change_message=_packed(what, own_name),
                 single_object=True,
             )
     if not given:
-        name = name_in_history(about)
+        about_name = name_in_history(about)
         LogEntry.objects.create(
-            user_id=user_id, object_repr=str(name), action_flag=flag, change_message=_packed(what, name)
+            user_id=user_id,
+            object_repr=str(about_name),
+            action_flag=flag,
+            change_message=_packed(what, about_name),
         )
 
 

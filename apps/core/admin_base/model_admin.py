@@ -11,6 +11,7 @@ from django.core.exceptions import BadRequest
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from apps.core.admin_base import theme_lists
 from apps.core.admin_base.filters import CheckedFilters, UnknownFilter, unknown_filter_page
@@ -148,6 +149,11 @@ class LargeReadOnlyAdmin(ReadOnlyAdmin[M]):
     """A read-only admin with a pager that never counts."""
 
     paginator = NextOnlyPaginator
+
+    @admin.display(description=gettext_lazy("ID"))
+    def shown_id(self, row: M) -> str:
+        """Return the key; the label of Django's own field is not translated."""
+        return str(row.pk)
 
     def get_changelist(self, request: HttpRequest, **_named: Any) -> type[ChangeList]:
         """Return the list without a number of results."""

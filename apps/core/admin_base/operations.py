@@ -129,9 +129,15 @@ class OperationsMixin(_Base[M]):
 
     def do_operation(self, request: HttpRequest, operation: Operation, row: M) -> str:
         """Run the operation and write the history; returns the message in the language of the user."""
+        name = self.history_name(row)
         what = operation.run(row, name_of_user(request))
-        note_history(request, [row], what, flag=DELETION if operation.is_deletion else CHANGE)
+        flag = DELETION if operation.is_deletion else CHANGE
+        note_history(request, [row], what, flag=flag, name=name)
         return HISTORY.translated(what)
+
+    def history_name(self, row: M) -> Message | None:
+        """Return the name of the row for the history; None if the model itself knows."""
+        return None
 
     def do_on_selected(
         self, request: HttpRequest, operation: Operation, queryset: QuerySet[M]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from bson import ObjectId
 from django.contrib import admin
@@ -111,7 +111,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
     ordering = ("-id",)
     fields = (
-        "id",
+        "shown_id",
         "identity",
         "action",
         "category",
@@ -136,6 +136,10 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "runs",
         "has_reader",
     )
+
+    class Media:
+        css: ClassVar = {"all": ("mengla/collections.css",)}
+
     operations = (
         Operation(
             slug="retry",

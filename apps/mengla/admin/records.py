@@ -26,13 +26,13 @@ from apps.mengla.queries.freshness import FIELDS, Freshness, freshness_of
 class RecordAdmin(LargeReadOnlyAdmin[Record]):
     """Lists the newest records first; the figures are read only for the page of one record."""
 
-    list_display = ("id", "action", "cat_id", "granularity_name", "period", "state", "updated")
+    list_display = ("shown_id", "action", "cat_id", "granularity_name", "period", "state", "updated")
     list_filter = (RecordActionFilter, GranularityFilter, EmptyFilter)
     search_fields = ("id",)  # shows the search box; get_search_results does the search
     search_help_text = _("Category id, or the beginning of a record id such as hot:1001:month")
     ordering = ("-updated_at", "-id")
     fields = (
-        "id",
+        "shown_id",
         "action",
         "category",
         "granularity_name",

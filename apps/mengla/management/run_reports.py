@@ -13,6 +13,7 @@ from apps.categories.selectors import own_names
 from apps.core.management.base import ExitCode
 from apps.core.management.colours import Tone, Toned, coloured
 from apps.core.management.tables import format_table, printable
+from apps.core.stored_messages import list_text
 from apps.core.time_texts import duration_text, instant_text, seconds_between, stored_period_text
 from apps.mengla.management.arguments import category_text
 from apps.mengla.reading.follow import RunView
@@ -71,7 +72,7 @@ def facts_of(view: RunView) -> str:
         facts.append(_("%(pace).1f/min") % {"pace": progress.per_minute})
         if view.waiting is None and (time_left := short_time_left_text(progress)):
             facts.append(time_left)
-    return ", ".join(facts)
+    return list_text(facts)
 
 
 def summary_of(view: RunView, failures: Sequence[Failure] = ()) -> str:
@@ -188,7 +189,7 @@ def _counts_text(view: RunView) -> str:
         parts.append(_("cancelled %(count)d") % {"count": progress.cancelled})
     if view.is_ended and progress.active:
         parts.append(_("still under way %(count)d") % {"count": progress.active})
-    return ", ".join(parts)
+    return list_text(parts)
 
 
 def _waiting_json(waiting: Waiting | None) -> dict[str, Any] | None:

@@ -243,7 +243,7 @@ def check_queue() -> str:
         pending, {"created_at": 1, "priority": 1}, sort=[("priority", 1), ("created_at", 1)]
     )
     age_seconds = seconds_between(first["created_at"], now) if first else 0.0
-    facts = _("%(count)d pending, %(in_flight)d in flight") % {"count": count, "in_flight": in_flight}
+    facts = _("%(count)d queued, %(in_flight)d in flight") % {"count": count, "in_flight": in_flight}
     if first:
         age = {"facts": facts, "age": duration_text(age_seconds)}
         facts = _("%(facts)s; the next one has waited for %(age)s") % age

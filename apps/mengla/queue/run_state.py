@@ -36,6 +36,7 @@ def count(run_id: str) -> Counts:
         empty=by_status[CollectionStatus.EMPTY],
         cancelled=by_status[CollectionStatus.CANCELLED],
         active=sum(by_status[status] for status in ACTIVE_STATUSES),
+        in_flight=by_status[CollectionStatus.DISPATCHED],
     )
 
 

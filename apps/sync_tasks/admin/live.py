@@ -43,7 +43,8 @@ class LiveRun:
     empty: int
     failed: int
     cancelled: int
-    active: int
+    queued: int
+    in_flight: int
     rate: str
     time_left: str  # with what it rests on; or why it makes no progress
     duration: str
@@ -77,7 +78,8 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
         empty=progress.empty,
         failed=progress.failed,
         cancelled=progress.cancelled,
-        active=progress.active,
+        queued=progress.active - progress.in_flight,
+        in_flight=progress.in_flight,
         rate=_("%(rate).1f per minute") % {"rate": progress.per_minute},
         time_left=_time_left(progress, waiting) if is_running else NOTHING,
         duration=duration_text(seconds_between(task.started_at, until)),

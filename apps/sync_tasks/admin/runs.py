@@ -135,13 +135,12 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     list_before_template = "sync_tasks/list_head.html"
     ordering = ("-started_at", "-id")
     fields = (
-        "id",
+        "shown_id",
         "title",
         "shown_period",
         "state",
         "numbers",
         "reasons",
-        "failures",
         "skipped_by_reason",
         "trigger",
         "requested_by",
@@ -269,7 +268,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         return response
 
     def _pieces(self, request: HttpRequest, task: SyncTask) -> dict[str, Any]:
-        pieces: dict[str, str] = {"reasons": self.reasons(task), "failures": self.failures(task)}
+        pieces: dict[str, str] = {"reasons": self.reasons(task)}
         for section in sections():
             pieces |= section.pieces(request, document_of(task))
         return {"pieces": pieces}
@@ -326,12 +325,6 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
         """Return how many collections failed for each reason."""
         reasons = selectors.count_failures(task.task_id, str(task.pk))
         return render_to_string("sync_tasks/reasons.html", {"run_id": task.pk, "reasons": reasons})
-
-    @admin.display(description=_("first failures"))
-    def failures(self, task: SyncTask) -> SafeString:
-        """Return the first failed collections."""
-        found = selectors.failures_of({"_id": task.pk, "task_id": task.task_id})
-        return render_to_string("sync_tasks/failures.html", {"run_id": task.pk, "failures": found})
 
     @admin.display(description=_("skipped"))
     def skipped_by_reason(self, task: SyncTask) -> str:

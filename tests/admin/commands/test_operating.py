@@ -67,6 +67,8 @@ def test_a_change_is_asked_for_and_logged(
     assert_nothing_started()
     if command[1] == "resume":
         run("scheduler", "pause", "daily_collect", "--yes")
+    if command == ("breaker", "reset"):
+        open_breaker()
     assert run(*command, "--yes", "--json").code == 0
     line = [line for line in written_log() if line["logger"] == "collector.audit"][-1]
     assert line["subcommand"] == command[1]
@@ -171,7 +173,8 @@ def test_the_breaker_is_shown_and_reset(admin: APIClient) -> None:
     told, answer = run("breaker", "show", "--json").result["breakers"], said(admin, "circuit-breakers")
     assert told[0].keys() == answer["breakers"][0].keys()
     assert told[0]["reason"] == "unauthorized"
-    assert run("breaker", "reset", "--yes", "--json").result == said(admin, "circuit-breakers")
+    told = run("breaker", "reset", "--yes", "--json").result
+    assert told == said(admin, "circuit-breakers") | {"changed": True}
     assert breaker.read_snapshot().state == "closed"
 
 
@@ -217,7 +220,7 @@ def test_the_schedules_are_listed_with_their_runs(admin: APIClient) -> None:
 
 def test_all_schedules_are_paused_and_resumed(admin: APIClient) -> None:
     told = run("scheduler", "pause", "--yes", "--json").result
-    assert told == {"name": "all", **said(admin, "scheduler/status")["pause"]}
+    assert told == {"name": "all", "changed": True, **said(admin, "scheduler/status")["pause"]}
     assert told["paused"]
     assert "All schedules are paused, by manage.py at " in run("scheduler", "list").out
     assert run("scheduler", "resume", "all", "--yes").out == "The schedules run again.\n"
@@ -229,7 +232,7 @@ def test_one_schedule_is_paused_and_resumed(admin: APIClient) -> None:
         return [one["name"] for one in said(admin, "scheduler/status")["schedules"] if one["paused"]]
 
     told = run("scheduler", "pause", "daily_collect", "--yes", "--json").result
-    assert told == {"name": "daily_collect", "paused": True}
+    assert told == {"name": "daily_collect", "paused": True, "changed": True}
     assert paused() == ["daily_collect"]
     assert run("scheduler", "resume", "daily_collect", "--yes").out == "Resumed daily_collect.\n"
     assert paused() == []

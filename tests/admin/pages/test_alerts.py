@@ -12,6 +12,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from apps.admin.alerts import outbox
 from apps.admin.alerts.catalogue import DEFINITIONS, keys_of
@@ -21,6 +22,7 @@ from apps.admin.choices import AlertRule
 from apps.admin.models import AlertSilence
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
+from apps.core.time_texts import instant_text
 from apps.mengla.choices import Action, CollectionStatus
 from tests.admin.alerts.receiver import Receiver
 from tests.admin.alerts.support import check, end_collections, let_worker_be_silent
@@ -138,7 +140,14 @@ class TestSilence:
         assert timedelta(hours=3.9) < silence["silenced_until"] - utc_now() <= timedelta(hours=4)
         for path in (ALERTS, "/admin/collector_admin/alertsilence/"):
             assert "we move &lt;b&gt;" in site.get(path).content.decode()
-        assert "It replaces the present silence." in text(site, address)
+        asked = text(site, f"{address}?hours=1")
+        assert f"It is silenced until {instant_text(silence['silenced_until'])}, by chief." in asked
+        assert "The new silence replaces it and ends earlier." in asked
+        assert "ends earlier" not in text(site, f"{address}?hours=24")
+        rule_page = " ".join(strip_tags(text(site, f"{ALERTS}queue_stuck/")).split())
+        assert "by chief we move" in rule_page
+        assert site.post(address, {}).status_code == 400
+        assert find_silence(AlertRule.QUEUE_STUCK) == silence
         end = f"{ALERTS}queue_stuck/silence/end/"
         assert "End the silence of “The queue is stuck”?" in text(site, end)
         assert site.post(end).status_code == 302

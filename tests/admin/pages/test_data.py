@@ -230,7 +230,7 @@ def test_a_miss_is_collected_and_shown_when_it_has_come(site: Client) -> None:
     assert 'http-equiv="refresh"' in page  # without JavaScript
     assert site.get(facts["state"], **JSON).json() == {
         "status": "PENDING",
-        "status_name": "Pending",
+        "status_name": "Queued",
         "is_final": False,
         "position": 0,
     }

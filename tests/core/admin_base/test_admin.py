@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from bson import ObjectId
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from django_q.models import Schedule, Task
@@ -81,9 +82,31 @@ def test_a_schedule_is_paused_and_resumed(site: Client) -> None:
     assert resumed.repeats == -1
     assert resumed.next_run > timezone.now()
     assert [change_text(entry) for entry in LogEntry.objects.order_by("pk")] == [
-        "Paused daily_collect.",
-        "Resumed daily_collect.",
+        "Paused Daily collection.",
+        "Resumed Daily collection.",
     ]
+
+
+def test_what_is_so_already_is_not_asked_for(site: Client) -> None:
+    page = f"{page_of('daily_collect')}operation/"
+    for slug in ("pause", "resume"):
+        if slug == "pause":
+            site.post(f"{page}pause/")
+            said = "This schedule is already paused."
+        else:
+            site.post(f"{page}resume/")
+            said = "This schedule is not paused."
+        before = LogEntry.objects.count()
+        for answer in (site.get(f"{page}{slug}/", follow=True), site.post(f"{page}{slug}/", follow=True)):
+            assert said in answer.content.decode()
+        assert LogEntry.objects.count() == before
+
+
+def test_a_schedule_has_the_name_for_people(site: Client) -> None:
+    shown = text(site, f"{page_of('daily_collect')}change/")
+    assert "Daily collection" in shown
+    assert "module.tasks.function" not in shown
+    assert "apps.mengla.tasks" not in shown
 
 
 def test_the_upkeep_of_the_installation_cannot_be_paused(site: Client) -> None:
@@ -157,7 +180,7 @@ def test_the_history_tells_who_did_what(site: Client) -> None:
     entry = LogEntry.objects.get()
     for path in ("/admin/admin/logentry/", f"/admin/admin/logentry/{entry.pk}/change/"):
         shown = text(site, path)
-        assert "Paused daily_collect." in shown
+        assert "Paused Daily collection." in shown
         assert "chief" in shown
     assert site.post(f"/admin/admin/logentry/{entry.pk}/delete/", {"post": "yes"}).status_code == 403
 
@@ -219,8 +242,9 @@ def test_an_empty_list_gives_no_advice_that_cannot_be_followed(site: Client) -> 
 
 
 def test_the_way_to_a_page_keeps_names_as_they_are(site: Client) -> None:
-    title = text(site, f"{page_of('daily_collect')}change/").split("<h1")[1].split("</h1>")[0]
-    assert "daily_collect" in title
-    assert "Daily_collect" not in title
+    chief = User.objects.get(username="chief")
+    title = text(site, f"/admin/auth/user/{chief.pk}/change/").split("<h1")[1].split("</h1>")[0]
+    assert "chief" in title
+    assert "Chief" not in title
     sync_tasks = text(site, "/admin/sync_tasks/synctask/").split("<h1")[1].split("</h1>")[0]
     assert sync_tasks.count("Sync tasks") == 1

@@ -62,10 +62,21 @@ def test_an_entry_is_read_in_the_language_of_the_reader(site: Client, writer: di
     row = pause(site, writer)
     entry = LogEntry.objects.get()
     for path in (HISTORY_LIST, f"{HISTORY_LIST}{entry.pk}/change/", f"{row}history/", "/admin/"):
-        assert "Paused daily_collect." in text(site, path, ENGLISH), path
+        assert "Paused Daily collection." in text(site, path, ENGLISH), path
         chinese = text(site, path, CHINESE)
-        assert "已暂停“daily_collect”。" in chinese, path
+        assert "已暂停“每日采集”。" in chinese, path
         assert "Paused" not in chinese, path
+    assert "Daily collection" not in text(site, f"{HISTORY_LIST}{entry.pk}/change/", CHINESE)
+
+
+def test_new_times_of_a_schedule_are_told_in_the_language_of_the_reader(site: Client) -> None:
+    sync_schedules()
+    page = f"/admin/django_q/schedule/{Schedule.objects.get(name='daily_collect').pk}/change/"
+    site.post(page, {"cron": "30 5 * * *"}, headers=CHINESE)
+    assert "Changed the times to 30 5 * * *." in text(site, HISTORY_LIST, ENGLISH)
+    chinese = text(site, HISTORY_LIST, CHINESE)
+    assert "已将执行时间改为 30 5 * * *。" in chinese
+    assert "每日采集" in chinese
 
 
 @pytest.mark.parametrize("writer", [ENGLISH, CHINESE])
@@ -82,6 +93,9 @@ def test_a_silence_names_the_rule_in_the_language_of_the_reader(site: Client) ->
     now = timezone.now()
     Alert.objects.create(pk="worker_silent", rule="worker_silent", severity="critical", fired_at=now)
     do(site, "/admin/collector_admin/alert/worker_silent/operation/silence-1h/", CHINESE)
+    site.post("/admin/alerts/worker_silent/silence/", {"hours": "1"}, headers=CHINESE)
+    entry = LogEntry.objects.latest("pk")
+    assert "No worker" not in text(site, f"{HISTORY_LIST}{entry.pk}/change/", CHINESE)
     english, chinese = (text(site, HISTORY_LIST, language) for language in (ENGLISH, CHINESE))
     rule = "No worker reports"
     assert f"“{rule}” is silenced until" in english

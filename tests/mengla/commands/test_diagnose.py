@@ -254,6 +254,6 @@ def test_a_server_that_hangs_keeps_the_clocks_unknown(
 def test_facts_and_remarks_are_joined_as_the_language_does(monkeypatch: pytest.MonkeyPatch) -> None:
     reason = Waiting(WaitingCode.OUTSIDE_WINDOW, "x", retry_after_seconds=1)
     monkeypatch.setattr(diagnose_checks, "outside_window", lambda: reason)
-    assert diagnose_checks.check_queue() == "0 pending, 0 in flight. x"
+    assert diagnose_checks.check_queue() == "0 queued, 0 in flight. x"
     with override("zh-hans"):
         assert diagnose_checks.check_queue().endswith("。x")

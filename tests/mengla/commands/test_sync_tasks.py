@@ -189,7 +189,7 @@ def test_everything_is_cancelled_after_a_question(monkeypatch: pytest.MonkeyPatc
     run_id = start()
     found = {"runs": 1, "collections": 3, "in_flight": 0}
     assert sync_tasks("cancel", "--all", "--dry-run", "--json").result == found | {"is_dry_run": True}
-    assert "1 running sync tasks and 3 waiting" in sync_tasks("cancel", "--all", "--dry-run").out
+    assert "1 running sync tasks and 3 queued" in sync_tasks("cancel", "--all", "--dry-run").out
     monkeypatch.setattr(sys, "stdin", io.StringIO("no\n"))
     assert sync_tasks("cancel", "--all").code == 1
     assert run_document(run_id)["status"] == "RUNNING"

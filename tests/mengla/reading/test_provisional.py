@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -235,7 +236,7 @@ def test_coverage_shows_provisional_and_due(site: Client, admin: APIClient) -> N
     given = {"action": "hot", "granularity": "month", "from": past.key, "to": running.key}
     page = site.get("/admin/coverage/", given).content.decode()
     assert '<td class="D">D</td><td class="V">V</td>' in page
-    assert "1 stale, 2 provisional (1 due), 0 being collected." in page
+    assert re.findall(r'data-legend="([DV])">(\d+)<', page) == [("V", "1"), ("D", "1")]
     body = {"granularity": "month", "startDate": past.key, "endDate": running.key, "actions": ["hot"]}
     totals = admin.post("/api/admin/mengla/status", body | {"catId": "1000"}, format="json").json()["data"][
         "totals"
@@ -245,7 +246,7 @@ def test_coverage_shows_provisional_and_due(site: Client, admin: APIClient) -> N
     drawing = next(
         line for line in run("coverage", *arguments).out.splitlines() if line.startswith("hot 1000")
     )
-    assert drawing.split() == ["hot", "1000", "DV", "2/2"]
+    assert drawing.split() == ["hot", "1000", "类目1000", "DV", "2/2"]
 
 
 # --- Answers and imports ---------------------------------------------------------------------------

@@ -178,3 +178,32 @@ def test_time_left_says_what_it_rests_on(site: Client, monkeypatch: pytest.Monke
         {"$set": {"dispatched_at": utc_now() - timedelta(seconds=20)}},
     )
     assert re.search(r"about \d+ s left, from the last 4 collections", page(site, run_id))
+
+
+def test_the_message_of_a_failure_is_beside_its_reason_and_escaped(site: Client) -> None:
+    run_id = start()
+    end_next(error=CollectionError.REJECTED)
+    failed = next(one for one in collections_of(run_id) if one["status"] == "FAILED")
+    message = "<b>refused</b> " + "x" * 200
+    parts = {"error_message": message, "error_message_parts": None}
+    collection_of(Collection).update_one({"_id": failed["_id"]}, {"$set": parts})
+    shown = site.get(f"{RUNS}{run_id}/change/", {"status": "FAILED"}).content.decode()
+    assert "&lt;b&gt;refused&lt;/b&gt;" in shown
+    assert "<b>refused" not in shown
+    heads = re.findall(r'<th scope="col">([^<]+)</th>', shown)
+    assert {"Data set", "Category", "Period"} <= set(heads)
+    assert [head for head in heads if head[0].islower()] == []
+
+
+def test_the_states_have_one_name_on_all_pages(site: Client) -> None:
+    enqueue(hot("202501"))
+    for path in (COLLECTIONS, RUNS, "/admin/", "/admin/operations/"):
+        english = site.get(path).content.decode()
+        assert not re.search(r">\s*(Pending|Dispatched|Waiting)\s*<", english), path
+        chinese = site.get(path, headers={"Accept-Language": "zh-hans"}).content.decode()
+        assert "等待中" not in chinese, path
+    assert "Queued" in site.get(COLLECTIONS).content.decode()
+
+
+def test_on_a_phone_a_collection_shows_its_main_fields_only(site: Client) -> None:
+    assert "mengla/collections.css" in site.get(COLLECTIONS).content.decode()

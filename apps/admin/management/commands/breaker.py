@@ -26,7 +26,7 @@ class Command(SubcommandsMixin):
     )
     subcommands: ClassVar = {
         "show": gettext_noop("show its state, the reason and the next probe"),
-        "reset": gettext_noop("close it; waiting collections are sent at once"),
+        "reset": gettext_noop("close it; queued collections are sent at once"),
     }
     asking = frozenset({"reset"})
     examples = ("breaker show", "breaker reset --yes")
@@ -39,7 +39,7 @@ class Command(SubcommandsMixin):
 
     def do_reset(self, options: Options) -> Result:
         """Close the breaker."""
-        self.confirm(_("Close the circuit breaker now? Waiting collections are sent at once."), options)
+        self.confirm(_("Close the circuit breaker now? Queued collections are sent at once."), options)
         is_changed = reset_breaker(reset_by=OPERATOR)
         result, text, code = _shown(read_breaker())
         if not is_changed:

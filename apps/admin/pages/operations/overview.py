@@ -21,8 +21,9 @@ from apps.admin.pages.without_mongodb import note_visit, without_mongodb
 from apps.admin.permissions import TO_BACKFILL
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
-from apps.core.scheduling.schedules import list_schedules
+from apps.core.scheduling.schedules import list_schedules, title_of
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
+from apps.core.stored_messages import list_text
 from apps.core.time_texts import instant_text
 from apps.mengla.dispatch.breaker_control import read_breaker
 from apps.mengla.monitoring.queue_state import queue_depth
@@ -71,10 +72,10 @@ def _schedules() -> Document:
         "changed_by": pause.changed_by,
         "changed_at": instant_text(pause.changed_at) if pause.changed_at else "",
         "count": len(obeying),
-        "paused_names": [one.name for one in obeying if one.is_paused],
+        "paused_names": list_text([title_of(one.name) for one in obeying if one.is_paused]),
         "next": None
         if pause.is_set or not running
-        else {"name": running[0].name, "at": instant_text(running[0].next_run_at)},
+        else list_text([title_of(running[0].name), instant_text(running[0].next_run_at)]),
     }
 
 

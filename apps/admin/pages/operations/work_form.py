@@ -23,6 +23,7 @@ from apps.core.periods import (
     previous_closed_period,
 )
 from apps.core.storage.database.client import heavy_operations
+from apps.core.stored_messages import list_text
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.fill_cost import FillCost, fill_cost
@@ -50,6 +51,11 @@ class Work:
     start: Period
     end: Period
     is_forced: bool
+
+    @property
+    def action_names(self) -> str:
+        """The data sets in words."""
+        return list_text(one.label for one in self.actions)
 
 
 def read_work(given: QueryDict) -> Work:

@@ -40,7 +40,7 @@ class Command(SubcommandsMixin, FollowingCommand):
     subcommands: ClassVar = {
         "list": gettext_noop("list the newest sync tasks"),
         "show": gettext_noop("show one sync task with its progress and failures"),
-        "cancel": gettext_noop("cancel a running sync task and its waiting collections, or everything"),
+        "cancel": gettext_noop("cancel a running sync task and its queued collections, or everything"),
         "retry": gettext_noop("retry the failed collections of an ended sync task"),
     }
     examples = (
@@ -89,7 +89,7 @@ class Command(SubcommandsMixin, FollowingCommand):
             action="store_true",
             dest="is_all",
             help=_(
-                "cancel every running sync task and every waiting collection, also those of readers; asks, "
+                "cancel every running sync task and every queued collection, also those of readers; asks, "
                 "unless --yes"
             ),
         )
@@ -149,12 +149,12 @@ class Command(SubcommandsMixin, FollowingCommand):
             if options["dry_run"]:
                 text = _(
                     "Dry run, nothing cancelled. Found %(runs)d running sync tasks and %(collections)d "
-                    "waiting collections."
+                    "queued collections."
                 )
                 result = dataclasses.asdict(found) | {"is_dry_run": True}
                 return result, text % facts, ExitCode.DONE
             question = _(
-                "This cancels %(runs)d running sync tasks and %(collections)d waiting collections, also "
+                "This cancels %(runs)d running sync tasks and %(collections)d queued collections, also "
                 "those that readers wait for."
             )
             self.confirm(question % facts, options)

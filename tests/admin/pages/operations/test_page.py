@@ -120,7 +120,7 @@ def test_without_redis_its_sections_are_unavailable_and_the_others_come(
     redis_gone()
     page = text(site)
     assert page.count("Currently unavailable.") == 2  # breaker and caches
-    assert "Queued collections" in page
+    assert "Queued</dt>" in page
     response = site.get(f"{PAGE}reset-breaker/")
     assert response.status_code == 503
     assert "does not respond" in response.content.decode()

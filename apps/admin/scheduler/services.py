@@ -10,10 +10,16 @@ import redis
 import structlog
 
 from apps.core.liveness.processes import Cluster, Heartbeat, list_clusters, list_heartbeats
-from apps.core.scheduling.schedules import StoredSchedule, list_schedules
+from apps.core.scheduling.schedules import LastTask, StoredSchedule, TaskState, list_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
+from apps.sync_tasks.choices import Outcome
 from apps.sync_tasks.selectors import last_run_of
 
+_OUTCOMES = {
+    TaskState.SUCCEEDED: Outcome.COMPLETED,
+    TaskState.FAILED: Outcome.FAILED,
+    TaskState.UNFINISHED: Outcome.RUNNING,
+}
 audit = structlog.get_logger("collector.audit")
 
 
@@ -60,6 +66,11 @@ def view_schedules(pause: Flag) -> list[ScheduleView]:
         )
         for schedule in list_schedules()
     ]
+
+
+def outcome_of_task(task: LastTask) -> Outcome:
+    """Return how the last task of a schedule that starts no runs ended, in the words of runs."""
+    return _OUTCOMES[task.state]
 
 
 def pause_scheduler(*, paused_by: str) -> Flag:

@@ -133,6 +133,11 @@ def _why_no_resume(schedule: Any) -> str:
     return "" if schedule.repeats == 0 else _("This schedule is not paused.")
 
 
+def _is_held(schedule: Any) -> bool:
+    """Whether all schedules are paused, and this one obeys that."""
+    return schedule.intended_date_kwarg is not None and is_flag_set(SCHEDULER_PAUSED)
+
+
 @admin.register(Schedule)
 class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
     """The product's schedules: their times can be changed, and those that start runs can be paused."""
@@ -186,17 +191,14 @@ class ScheduleAdmin(OperationsMixin[Model], CollectorModelAdmin[Model]):
     @admin.display(description=_lazy("next run (Asia/Shanghai)"))
     def next_run_local(self, schedule: Any) -> str:
         """Return the next run in the time zone that the expression refers to; "-" while paused."""
-        if schedule.repeats == 0:
-            return "-"
-        return instant_text(schedule.next_run)
+        return "-" if schedule.repeats == 0 or _is_held(schedule) else instant_text(schedule.next_run)
 
     @coloured(_lazy("state"), {"paused": "warning", "on": "success"})
     def state(self, schedule: Any) -> Coloured:
         """Return whether the schedule runs, is paused by itself, or is paused with all others."""
         if schedule.repeats == 0:
             return Coloured(("paused", _("Paused")))
-        is_paused = schedule.intended_date_kwarg is not None and is_flag_set(SCHEDULER_PAUSED)
-        return Coloured(("paused", _("All schedules are paused")) if is_paused else ("on", _("On")))
+        return Coloured(("paused", _("All schedules are paused")) if _is_held(schedule) else ("on", _("On")))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Change the times through the service."""

@@ -59,6 +59,11 @@ def time_left_text(progress: Progress) -> str:
     return text % facts
 
 
+def rate_text(per_minute: float) -> str:
+    """Return how many collections end per minute."""
+    return gettext("%(rate).1f per minute") % {"rate": per_minute}
+
+
 def short_time_left_text(progress: Progress) -> str:
     """Return how long a running run still takes, for a line with little room; empty if it is not known."""
     if not progress.eta_seconds:

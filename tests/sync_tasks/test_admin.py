@@ -102,7 +102,8 @@ def test_live_numbers_move_until_the_run_has_ended(site: Client, work: FakeWork)
     before = live(site, run_id)[run_id]
     assert (before["percent"], before["is_running"], before["status"]) == (25.0, True, "Running")
     work.counts[run_id] = Counts(total=4, completed=3, failed=1)
-    assert live(site, run_id)[run_id]["percent"] == 100.0
+    shown = live(site, run_id)[run_id]
+    assert (shown["percent"], shown["percent_text"]) == (100.0, "100 %")
     end(run_id, Counts(total=4, completed=3, failed=1))
     after = live(site, run_id)[run_id]
     assert (after["is_running"], after["status"], after["failed"]) == (False, "Completed with failures", 1)

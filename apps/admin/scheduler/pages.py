@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django_q.models import Failure, Schedule, Success
 
+from apps.admin.scheduler.services import outcome_of_task
 from apps.core.admin import FailureAdmin, ScheduleAdmin, SuccessAdmin
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.rights import may_on
-from apps.core.scheduling.schedules import title_of
+from apps.core.scheduling.schedules import list_schedules, title_of
+from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.time_texts import instant_text
 from apps.sync_tasks.choices import Outcome, outcome_of
 from apps.sync_tasks.selectors import last_run_of, progress_of
@@ -72,10 +74,17 @@ class ScheduleListAdmin(ScheduleAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Look up the last run of each row, and what the user may do with it."""
         page = super().get_changelist_instance(request)
-        pausing = [one for one in self.operations if self.may_operate(request, one)]
+        is_all_paused = is_flag_set(SCHEDULER_PAUSED)
+        tasks = {one.name: one.last_task for one in list_schedules()}
+        pausing = [
+            one
+            for one in self.operations
+            if self.may_operate(request, one) and not (is_all_paused and one.slug == "pause")
+        ]
         for schedule in page.result_list:
             starts_runs = schedule.intended_date_kwarg is not None
             schedule.last_run = last_run_of(schedule.name) if starts_runs else None
+            schedule.last_task = None if starts_runs else tasks.get(schedule.name)
             schedule.sees_runs = may_on(request, "view", _RUN)
             schedule.buttons = [
                 (reverse("admin:django_q_schedule_operation", args=[schedule.pk, one.slug]), one.label)
@@ -92,7 +101,7 @@ class ScheduleListAdmin(ScheduleAdmin):
         """Return when the last run started, with a link to it."""
         run = schedule.last_run
         if run is None:
-            return _NOTHING
+            return instant_text(schedule.last_task.started_at) if schedule.last_task else _NOTHING
         started_at = instant_text(run["started_at"])
         if not schedule.sees_runs:
             return started_at
@@ -103,9 +112,12 @@ class ScheduleListAdmin(ScheduleAdmin):
     def outcome(self, schedule: Any) -> Coloured | None:
         """Return how the last run ended; None without one."""
         run = schedule.last_run
-        if run is None:
+        if run is not None:
+            outcome = outcome_of(run["status"], failed=progress_of(run).failed)
+        elif schedule.last_task is not None:
+            outcome = outcome_of_task(schedule.last_task)
+        else:
             return None
-        outcome = outcome_of(run["status"], failed=progress_of(run).failed)
         return Coloured((outcome.value, str(outcome.label)))
 
     @admin.display(description=_("actions"))

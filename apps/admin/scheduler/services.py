@@ -11,11 +11,17 @@ import structlog
 from django.utils.translation import gettext as _
 
 from apps.core.liveness.processes import Cluster, Heartbeat, list_clusters, list_heartbeats
-from apps.core.scheduling.schedules import StoredSchedule, list_schedules
+from apps.core.scheduling.schedules import LastTask, StoredSchedule, TaskState, list_schedules
 from apps.core.storage.flags import SCHEDULER_PAUSED, Flag, read_flag, set_flag
 from apps.core.time_texts import instant_text
+from apps.sync_tasks.choices import Outcome
 from apps.sync_tasks.selectors import last_run_of
 
+_OUTCOMES = {
+    TaskState.SUCCEEDED: Outcome.COMPLETED,
+    TaskState.FAILED: Outcome.FAILED,
+    TaskState.UNFINISHED: Outcome.RUNNING,
+}
 audit = structlog.get_logger("collector.audit")
 
 
@@ -62,6 +68,11 @@ def view_schedules(pause: Flag) -> list[ScheduleView]:
         )
         for schedule in list_schedules()
     ]
+
+
+def outcome_of_task(task: LastTask) -> Outcome:
+    """Return how the last task of a schedule that starts no runs ended, in the words of runs."""
+    return _OUTCOMES[task.state]
 
 
 @dataclass(frozen=True, slots=True)

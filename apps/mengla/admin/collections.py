@@ -96,7 +96,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "period",
         "state",
         "attempts",
-        "duration",
+        "time_to_result",
         "reason",
         "priority",
         "requested_by",
@@ -123,7 +123,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "attempts",
         "refusals",
         "attempt_table",
-        "duration",
+        "time_to_result",
         "priority",
         "is_forced",
         "requested_by",
@@ -226,9 +226,9 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         """Return the status, with its colour."""
         return Coloured((collection.status, collection.get_status_display()))
 
-    @admin.display(description=_("duration"))
-    def duration(self, collection: Collection) -> str:
-        """Return the time from its creation to its end, or until now."""
+    @admin.display(description=_("time to result"))
+    def time_to_result(self, collection: Collection) -> str:
+        """Return the time from its creation to its end, or until now; its attempts took only a part of it."""
         until = collection.finished_at or server_now()
         return duration_text(seconds_between(collection.created_at, until))
 

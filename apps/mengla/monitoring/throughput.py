@@ -54,6 +54,11 @@ class Pace:
     per_minute: float
     is_measured: bool
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known: a measurement, or the least time between two requests."""
+        return self.is_measured or settings.COLLECT_INTERVAL_SECONDS > 0
+
     def seconds_for(self, count: int) -> int:
         """Return how many seconds this many collections take."""
         return ceil(count * 60 / self.per_minute)

@@ -15,7 +15,7 @@ from apps.sync_tasks.choices import Outcome, RunStatus, outcome_of
 from apps.sync_tasks.models import SyncTask
 from apps.sync_tasks.progress import Progress
 from apps.sync_tasks.selectors import progress_of, waiting_of
-from apps.sync_tasks.words import time_left_text
+from apps.sync_tasks.words import rate_text, time_left_text
 from apps.sync_tasks.work import Waiting
 
 COLOURS: dict[Outcome, str] = {
@@ -37,6 +37,7 @@ class LiveRun:
     status: str  # the outcome in words
     colour: str  # of the outcome, as the style sheet names it
     percent: float
+    percent_text: str
     ended: int
     total: int
     completed: int
@@ -72,6 +73,7 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
         status=str(outcome.label),
         colour=COLOURS[outcome],
         percent=progress.percent,
+        percent_text=f"{progress.percent:g} %",
         ended=progress.completed + progress.empty + progress.failed + progress.cancelled,
         total=progress.total,
         completed=progress.completed,
@@ -80,7 +82,7 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
         cancelled=progress.cancelled,
         queued=progress.active - progress.in_flight,
         in_flight=progress.in_flight,
-        rate=_("%(rate).1f per minute") % {"rate": progress.per_minute},
+        rate=rate_text(progress.per_minute),
         time_left=_time_left(progress, waiting) if is_running else NOTHING,
         duration=duration_text(seconds_between(task.started_at, until)),
     )

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_noop, ngettext, ngettext_lazy
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.stored_messages import HISTORY, Message
-from apps.core.time_texts import instant_text
+from apps.core.time_texts import NOTHING, instant_text
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.admin.filters import OutcomeFilter
 from apps.sync_tasks.admin.live import LiveRun, document_of, live_run
@@ -199,7 +199,7 @@ class SyncTaskAdmin(OperationsMixin[SyncTask], LargeReadOnlyAdmin[SyncTask]):
     @admin.display(description=_("period"))
     def shown_period(self, task: SyncTask) -> str:
         """Return the period, or the first and the last one."""
-        return task.shown_period
+        return task.shown_period or NOTHING
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the live state of runs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,8 +12,10 @@ import pytest
 from bson import ObjectId
 from django.test import Client
 from django.utils import translation
+from django_q.models import Schedule, Task
 
 from apps.admin.models import Alert
+from apps.core import market_clock
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.periods import parse_period
 from apps.core.scheduling.schedules import pause_schedule, schedule_id, sync_schedules
@@ -316,6 +318,43 @@ def test_the_row_of_a_schedule_has_all_an_operator_needs(site: Client) -> None:
     listed = site.get("/admin/django_q/schedule/").content.decode()
     assert {link for link in hrefs(row) if "operation" in link or "run-task" in link} <= set(hrefs(listed))
     assert "Completed with failures" in listed
+
+
+def rows_of(client: Client) -> dict[str, str]:
+    """The rows of the schedules on the dashboard and in their list, by title."""
+    html = client.get("/admin/live/", **JSON).json()["html"]["schedules"]
+    listed = client.get("/admin/django_q/schedule/").content.decode()
+    rows = re.findall(r"<tr[^>]*>.*?</tr>", html + listed, re.DOTALL)
+    titles = ("Maintenance", "Daily collection")
+    return {title: "".join(row for row in rows if title in row) for title in titles}
+
+
+def test_the_last_run_of_maintenance_is_its_last_task(site: Client) -> None:
+    assert "Completed" not in rows_of(site)["Maintenance"]
+    Schedule.objects.filter(name="tick").update(task="f" * 32)
+    assert rows_of(site)["Maintenance"].count("Running") == 2
+    at = datetime(2026, 11, 30, 4, tzinfo=UTC)
+    Task.objects.create(id="f" * 32, name="tick", func="x", started=at, stopped=at, success=True)
+    row = rows_of(site)["Maintenance"]
+    assert (row.count("2026-11-30 12:00:00"), row.count("Completed")) == (2, 2)
+    assert told(site) == []
+    Task.objects.filter(id="f" * 32).update(success=False)
+    ((text, link),) = told(site)
+    assert text == "Warning The last run of Maintenance failed"
+    assert link == "/admin/django_q/failure/"
+
+
+def test_while_all_are_paused_nothing_runs_next_and_none_is_paused_again(site: Client) -> None:
+    next_run = Schedule.objects.get(name="daily_collect").next_run
+    shown = f"{market_clock.local(next_run):%Y-%m-%d %H:%M:%S}"
+    row = rows_of(site)["Daily collection"]
+    assert row.count(shown) == 2 and row.count("/operation/pause/") == 2
+    set_flag(SCHEDULER_PAUSED, is_set=True, changed_by="chief")
+    row = rows_of(site)["Daily collection"]
+    assert shown not in row and "/operation/pause/" not in row
+    assert "Paused" in row and "All schedules are paused" in row
+    pause_schedule("daily_collect", paused_by="tests")
+    assert rows_of(site)["Daily collection"].count("/operation/resume/") == 2
 
 
 def test_the_last_run_failed(site: Client) -> None:

@@ -505,7 +505,7 @@ def test_before_filling_it_says_what_that_means(site: Client, settings: Any) -> 
     assert 'data-count="10"' in page  # 2 x 6 periods, 2 of them are there
     assert "2 already stored" in page
     assert "5 min 0 s" in page  # 10 x 30 s
-    assert "at 2.0 a minute" in page
+    assert "at 2.0 per minute" in page
     assert "done in about 5 min 30 s" in page  # behind the one that waits
     assert list_running(10) == []
 

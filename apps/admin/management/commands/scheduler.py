@@ -171,5 +171,5 @@ def _row(view: ScheduleView) -> tuple[object, ...]:
         state,
         instant_text(began_at),
         outcome,
-        "" if schedule.is_paused else instant_text(schedule.next_run_at),
+        "" if view.is_paused else instant_text(schedule.next_run_at),
     )

@@ -160,7 +160,8 @@ def _schedules(parts: Parts, links: Links) -> Iterator[Problem]:
                 detail = _("It was due at %(time)s, and has never run.") % words
             yield Problem(Severity.WARNING, _("%(name)s did not run") % name, detail, href)
         if row["last"] and row["last"]["status"] == RunStatus.FAILED:
-            href = links.to("run", row["last"]["id"])
+            run_id = row["last"]["id"]  # maintenance has none, but a message
+            href = links.to("run", run_id) if run_id else links.to("failed_messages")
             text = _("The last run of %(name)s failed") % name
             yield Problem(Severity.WARNING, text, row["last"]["error"], href)
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from apps.admin.alerts.selectors import list_alerts
 from apps.admin.alerts.words import MESSAGES
 from apps.admin.choices import AlertRule
-from apps.admin.scheduler.services import view_schedules
+from apps.admin.scheduler.services import ScheduleView, outcome_of_task, view_schedules
 from apps.admin.scheduler.staleness import installed_at, staleness_of
 from apps.core import market_clock
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
@@ -37,7 +37,7 @@ from apps.mengla.store import outcomes
 from apps.mengla.store.outcomes import Outcome
 from apps.sync_tasks.choices import outcome_of
 from apps.sync_tasks.selectors import Obstacles, list_running, progress_of, waiting_of
-from apps.sync_tasks.words import ERRORS
+from apps.sync_tasks.words import ERRORS, rate_text
 
 # Work that waits its turn needs nobody.
 _IN_TURN = frozenset({WaitingCode.QUEUED, WaitingCode.IN_FLIGHT})
@@ -149,6 +149,7 @@ def _run(run: Document, obstacles: Obstacles) -> Document:
         "period": stored_period_text(run["period"]),
         "started_at": instant_text(run["started_at"]),
         "progress": asdict(progress),
+        "rate": rate_text(progress.per_minute),
         "waiting": waiting and waiting.message,
         "is_held": waiting is not None and waiting.code not in _IN_TURN,
     }
@@ -159,7 +160,7 @@ def _schedules() -> Document:
     rows = []
     for view in view_schedules(pause):
         stale = staleness_of(view, installed_at=installed)
-        schedule, last = view.schedule, view.last_run
+        schedule = view.schedule
         rows.append(
             {
                 "id": str(schedule_id(schedule.name)),
@@ -170,10 +171,11 @@ def _schedules() -> Document:
                 "next_run_at": instant_text(schedule.next_run_at),
                 "obeys_pause": schedule.obeys_pause,
                 "is_paused": schedule.is_paused,
+                "is_held": view.is_paused,
                 "can_run": schedule.obeys_pause,  # it starts a sync task, which people may start, too
                 "stale": stale and stale.kind,
                 "due_at": _instant_or_nothing(stale.due_at if stale else None),
-                "last": last and _last_run(last),
+                "last": _last_of(view),
             }
         )
     return {
@@ -181,6 +183,24 @@ def _schedules() -> Document:
         "is_paused": pause.is_set,
         "paused_by": pause.changed_by or "",
         "paused_at": _instant_or_nothing(pause.changed_at),
+    }
+
+
+def _last_of(view: ScheduleView) -> Document | None:
+    """Return the last run of a schedule, or the last task of one that starts no runs."""
+    if view.schedule.obeys_pause:
+        return None if view.last_run is None else _last_run(view.last_run)
+    task = view.schedule.last_task
+    if task is None:
+        return None
+    outcome = outcome_of_task(task)
+    return {
+        "id": "",
+        "status": outcome.value.upper(),
+        "outcome": outcome.value,
+        "outcome_name": str(outcome.label),
+        "started_at": _instant_or_nothing(task.started_at),
+        "error": "",
     }
 
 

@@ -169,7 +169,13 @@ def _check_size(plan: Plan) -> None:
         "That is up to %(count)s collections, which take about %(time)s. At most %(limit)s can be started "
         "here: choose fewer data sets, fewer categories or a shorter range."
     )
-    time = duration_text(present_pace().seconds_for(count))
+    pace = present_pace()
+    if not pace.is_known:
+        message = _(
+            "That is up to %(count)s collections. At most %(limit)s can be started here: choose fewer data "
+            "sets, fewer categories or a shorter range."
+        )
+    time = duration_text(pace.seconds_for(count))
     raise InvalidInput(message % {"count": f"{count:,}", "time": time, "limit": f"{MAX_COLLECTIONS:,}"})
 
 

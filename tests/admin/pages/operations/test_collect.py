@@ -52,6 +52,21 @@ def test_the_cost_is_told_before_anything_starts(site: Client) -> None:
     assert not LogEntry.objects.exists()
 
 
+def test_the_time_is_unknown_without_an_answer_and_left_out_with_nothing_to_collect(
+    site: Client, settings: Any
+) -> None:
+    settings.COLLECT_INTERVAL_SECONDS = 0.0
+    page = asked(site, category=["1001"])
+    assert "unknown, because no answer arrived within the last hour" in page
+    assert "per minute" not in page
+    settings.COLLECT_INTERVAL_SECONDS = 2.0
+    assert "at 30.0 per minute – at best" in asked(site, category=["1001"])
+    for month in ("202501", "202502", "202503"):
+        store(hot(month))
+    page = asked(site, category=["1001"], action="hot")
+    assert "Nothing to collect" in page and "Estimated time" not in page
+
+
 def test_force_collects_fresh_figures_too(site: Client) -> None:
     store(hot("202501"))
     page = asked(site, category=["1001", "2000"], force="on")

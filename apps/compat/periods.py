@@ -17,13 +17,13 @@ from apps.core.periods import (
     Granularity,
     Period,
     PeriodError,
-    begun_range,
     check_begun,
     check_range,
     parse_days,
     parse_period,
     period_of,
 )
+from apps.mengla.monitoring.coverage import begun_range
 
 
 def period_around(text: str, granularity: Granularity, *, field: str) -> Period:

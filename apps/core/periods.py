@@ -268,18 +268,6 @@ def check_begun(period: Period, today: date, *, name: str | None = None) -> None
         raise PeriodError(message, fields={name: [message]} if name else None)
 
 
-def begun_range(
-    start: Period, end: Period, today: date, *, names: tuple[str, str] | None = None
-) -> tuple[Period, Period]:
-    """Return the part of a range that has begun: it ends with the current period at the latest.
-
-    :raises PeriodError: for a reversed range, and when the first period has not begun.
-    """
-    check_range(start, end, names=names)
-    check_begun(start, today, name=names and names[0])
-    return start, min(end, period_of(today, start.granularity))
-
-
 def _both(
     read_start: Callable[[], Period], read_end: Callable[[], Period], names: tuple[str, str] | None
 ) -> tuple[Period, Period]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
@@ -16,7 +17,15 @@ from apps.categories.selectors import check_categories, list_level1_ids
 from apps.core import market_clock
 from apps.core.batches import batches
 from apps.core.errors import InvalidInput
-from apps.core.periods import Granularity, Period, begun_range, count_periods, period_range
+from apps.core.periods import (
+    Granularity,
+    Period,
+    check_begun,
+    check_range,
+    count_periods,
+    period_of,
+    period_range,
+)
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.cell_collections import (
@@ -255,6 +264,18 @@ def coverage(
         queued_collections=found.queued,
         dispatched_collections=found.dispatched,
     )
+
+
+def begun_range(
+    start: Period, end: Period, today: date, *, names: tuple[str, str] | None = None
+) -> tuple[Period, Period]:
+    """Return the part of a range that has begun: it ends with the current period at the latest.
+
+    :raises PeriodError: for a reversed range, and when the first period has not begun.
+    """
+    check_range(start, end, names=names)
+    check_begun(start, today, name=names and names[0])
+    return start, min(end, period_of(today, start.granularity))
 
 
 def _cells(

@@ -18,7 +18,6 @@ from apps.core.periods import (
     Granularity,
     Period,
     PeriodError,
-    begun_range,
     count_periods,
     parse_bound,
     parse_granularity,
@@ -28,7 +27,7 @@ from apps.core.periods import (
 from apps.core.stored_messages import list_text
 from apps.core.time_texts import period_text
 from apps.mengla.choices import GRANULARITIES, Action
-from apps.mengla.monitoring.coverage import Coverage, coverage
+from apps.mengla.monitoring.coverage import Coverage, begun_range, coverage
 from apps.mengla.runs.collect import Selection
 
 DEFAULT_PERIODS = {Granularity.DAY: 30, Granularity.MONTH: 12, Granularity.QUARTER: 8, Granularity.YEAR: 5}

@@ -3,6 +3,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 # Commands of Django that change the database. Ours check by themselves that it may be used.
 _DJANGOS_WRITERS = frozenset(
@@ -17,6 +18,8 @@ def main() -> int:
     `--traceback`, the latter error is raised.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if sys.stderr is None:  # closed by the caller, who wants to see no progress and no errors
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
 

@@ -140,8 +140,8 @@ def service_urls(raw: str) -> str:
     addresses = [one for one in _BEFORE_SCHEME.split(raw.strip(" ,")) if one]
     if not 0 < len(addresses) <= _MAX_SERVICE_URLS or not all(map(_SERVICE_URL.fullmatch, addresses)):
         raise ValueError(
-            f"must be 1 to {_MAX_SERVICE_URLS} addresses such as slack://..., separated by spaces; special "
-            "characters in them must be percent-encoded, such as %20 for a space"
+            f"must be 1 to {_MAX_SERVICE_URLS} addresses such as slack://..., separated by spaces or commas; "
+            "special characters in them must be percent-encoded, such as %20 for a space"
         )
     return " ".join(dict.fromkeys(addresses))
 

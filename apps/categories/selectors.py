@@ -132,7 +132,7 @@ def resolve_categories(texts: Sequence[str], *, field: str) -> list[str]:
     for text in named:
         candidates = _matching(text, categories)
         if len(candidates) > 1:
-            listed = [f"{one.name} ({one.cat_id})" for one in candidates[:_MAX_CANDIDATES]]
+            listed = [f"{_name_like(text, one)} ({one.cat_id})" for one in candidates[:_MAX_CANDIDATES]]
             message = _("%(name)s is ambiguous. It matches %(count)d categories: %(candidates)s.") % {
                 "name": text[:_MAX_SHOWN_CHARACTERS],
                 "count": len(candidates),
@@ -159,6 +159,12 @@ def _matching(text: str, categories: Sequence[NamedCategory]) -> list[NamedCateg
     # With the name of a parent the whole names count; otherwise the name of a parent would be ambiguous.
     rows = whole if _SEPARATOR in wanted else own
     return [one for one, names in rows if any(name.startswith(wanted) for name in names)]
+
+
+def _name_like(text: str, category: NamedCategory) -> str:
+    """Return the name of a category in which the text is found; the reader may know no other."""
+    names = (category.name, category.name_ru)
+    return next((name for name in names if _comparable(text) in _comparable(name)), category.name)
 
 
 def _comparable(name: str) -> str:

@@ -63,9 +63,13 @@ def find_run(run_id: str) -> Document | None:
     return None if key is None else collection_of(SyncTask).find_one({"_id": key})
 
 
-def planning_of(run_id: str) -> Document | None:
-    """Return the status and the planning of a run, without its parameters; None when there is no such run."""
-    wanted = {"status": 1, "planned_count": 1, "expected_total": 1, "skipped": 1}
+def planning_of(run_id: str, *, listed_in: str) -> Document | None:
+    """Return the status and the planning of a run, without its parameters; None when there is no such run.
+
+    ``is_listed``: it has the parameter ``listed_in``, in which its planner lists what there is to do.
+    """
+    wanted: Document = {"status": 1, "planned_count": 1, "expected_total": 1, "skipped": 1}
+    wanted["is_listed"] = {"$ne": [{"$type": f"$parameters.{listed_in}"}, "missing"]}
     return collection_of(SyncTask).find_one({"_id": run_key(run_id)}, wanted)
 
 

@@ -33,7 +33,7 @@ class AlertVariables:
         example="(addresses such as slack://TokenA/TokenB/TokenC/%23ops)",
         help=(
             "Where notices of alerts go besides ALERT_WEBHOOK_URL: addresses of apprise (mail, Slack, "
-            "Feishu, DingTalk, WeCom, Telegram and others), separated by spaces."
+            "Feishu, DingTalk, WeCom, Telegram and others), separated by spaces or commas."
         ),
         is_secret=True,
     )

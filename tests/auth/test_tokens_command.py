@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from typing import Any
 
 import pytest
+from django.core.management import call_command, load_command_class
 from rest_framework.test import APIClient
 
 from apps.auth.models import ApiToken
@@ -36,6 +39,25 @@ def test_a_created_token_works_and_is_printed_once(written_log: Any) -> None:
     assert (line["created_by"], line["label"], line["scope"]) == ("manage.py", "dashboard", "reader")
     assert token not in str(written_log())
     assert token not in tokens("list").out + tokens("list", "--json").out
+
+
+def test_a_token_that_could_not_be_printed_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    command, err = load_command_class("apps.auth", "tokens"), io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command(command, "create", "--name", "lost", "--yes", stdout=Full(), stderr=err)
+    [token] = ApiToken.objects.all()
+    assert (ended.value.code, token.revoked_at is None) == (1, False)
+    said = "The result could not be written (No space left on device)."
+    assert err.getvalue() == f"{said} The new token {token.pk} was revoked.\n"
+
+
+def test_a_name_that_is_refused_is_told_by_the_name_of_its_option() -> None:
+    ended = tokens("create", "--name", "x", "--yes", "--json")
+    assert (ended.code, set(ended.result["fields"])) == (2, {"name"})
 
 
 def test_without_tokens_the_list_says_so() -> None:

@@ -19,14 +19,17 @@ import structlog
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
+from apps.admin.alerts.catalogue import key_of
 from apps.admin.alerts.channels.base import Channel, NotDeliveredError
 from apps.admin.alerts.channels.configured import WEBHOOK, list_channels
 from apps.admin.alerts.channels.notice_text import TEST
-from apps.admin.alerts.words import NOT_CONFIGURED, PROBLEMS, TOO_OLD
-from apps.admin.models import AlertNotice
+from apps.admin.alerts.words import MESSAGES, NOT_CONFIGURED, PROBLEMS, RECOVERED, TOO_OLD
+from apps.admin.choices import AlertEventKind
+from apps.admin.models import Alert, AlertNotice
 from apps.core.liveness.bounded_reads import call_all
 from apps.core.storage import counters
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
+from apps.core.time_texts import seconds_between
 
 logger = structlog.get_logger("collector.alerts")
 
@@ -37,6 +40,8 @@ KEPT_FOR = timedelta(days=1)
 CLAIM = timedelta(seconds=60)
 # While the settings of hosts are changed, one process may not know a channel that another one knows.
 UNKNOWN_CHANNEL_GRACE = timedelta(minutes=10)
+# What the former release has posted before that is from before the upgrade: no news for other channels.
+FORMER_GRACE = timedelta(minutes=10)
 _LAST_ATTEMPT_SECONDS = 15.0  # one that begins before the time is over
 _FIRST_DELAY_SECONDS = 30
 _MAX_DELAY_SECONDS = 900
@@ -202,12 +207,28 @@ def _clean_up() -> None:
 
 
 def _adopt_former() -> None:
-    """Take over what a process of the former release has left for the webhook."""
-    former = named_collection(_FORMER)
-    for notice in former.find({"not_before": {"$lte": utc_now()}}):
-        if notice["delivered_at"] is None:
-            insert_once(new_notice(notice["event"], notice["_id"], WEBHOOK))
+    """Take over what processes of the former release have left; they know no channel but the webhook.
+
+    What they have posted already is for the other channels, unless it is older than the upgrade may be.
+    """
+    former, now = named_collection(_FORMER), utc_now()
+    for notice in former.find({"not_before": {"$lte": now}}):
+        is_posted, is_recent = notice["delivered_at"] is not None, notice["created_at"] > now - FORMER_GRACE
+        event = _in_new_words(notice["event"])
+        for channel in {WEBHOOK, *(one.id for one in list_channels())}:
+            if not is_posted or (channel != WEBHOOK and is_recent):
+                insert_once(new_notice(event, notice["_id"], channel))
         former.delete_one({"_id": notice["_id"]})
+
+
+def _in_new_words(event: Document) -> Document:
+    """Return the event of the former release; it told of an end with the words of the cause."""
+    key = key_of(event["rule"], event["action"])
+    alert = collection_of(Alert).find_one({"_id": key, "fired_at": {"$lte": event["at"]}}, {"fired_at": 1})
+    if event["kind"] != AlertEventKind.RESOLVED.value or alert is None:
+        return event
+    lasted_seconds = seconds_between(alert["fired_at"], event["at"])
+    return event | MESSAGES.stored(RECOVERED(lasted_seconds=lasted_seconds))
 
 
 def _log_facts(notice: Mapping[str, Any]) -> dict[str, Any]:

@@ -231,22 +231,34 @@ class CollectorCommand(TranslatedCommand):
             message = _("Stopped by %(signal)s.") % {"signal": stopped.signal_name}
             self._print_error(DomainError(message), is_json=is_json)
             return ExitCode.FAILED
-        self._print(dump(result) if is_json else summary)
-        return code
+        unwritten = self._print(dump(result) if is_json else summary)
+        return code if unwritten is None else self._tell_unwritten(unwritten, result, code)
+
+    def take_back(self, _result: Mapping[str, Any]) -> str:
+        """Undo what is of no use when its result could not be written; returns what was done about it."""
+        return ""
+
+    def _tell_unwritten(self, error: OSError, result: Mapping[str, Any], code: ExitCode) -> ExitCode:
+        taken_back = self.take_back(result)
+        if isinstance(error, BrokenPipeError) and not taken_back:
+            return code  # the reader has seen enough
+        message = _("The result could not be written (%(error)s).") % {"error": error.strerror}
+        self._print_error(DomainError(f"{message} {taken_back}".strip()), is_json=False)
+        return ExitCode.FAILED
 
     def _time_limit(self) -> AbstractContextManager[object]:
         seconds = self.operation_timeout_seconds
         return nullcontext() if seconds is None else pymongo.timeout(seconds)
 
-    def _print(self, text: str) -> None:
-        write_line(self.stdout, for_stream(text, self.stdout, self._options))
+    def _print(self, text: str) -> OSError | None:
+        return write_line(self.stdout, for_stream(text, self.stdout, self._options))
 
     def _print_error(self, error: DomainError, *, is_json: bool) -> None:
         message = str(error.message)
         if is_json:
             self._print(dump_error(message, code=error.code, detail=error.detail, fields=error.fields))
             return
-        self.stderr.write(for_stream(coloured(message, Tone.BAD), self.stderr, self._options))
+        write_line(self.stderr, for_stream(coloured(message, Tone.BAD), self.stderr, self._options))
         for field, messages in (error.fields or {}).items():
             for one in messages:
                 if one != error.message:

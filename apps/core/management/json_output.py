@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import orjson
@@ -41,22 +43,31 @@ def dump_error(
     return dump({"error": code.value, "message": message, "detail": detail, "fields": fields})
 
 
-def write_line(stream: Any, text: str) -> None:
-    """Write a text and a line end to a stream; characters that it cannot encode are escaped."""
+def write_line(stream: Any, text: str) -> OSError | None:
+    """Write a text and a line end to a stream; characters that it cannot encode are escaped.
+
+    Returns the error when that fails: the stream is closed, its disk is full, or the reader of the pipe, such
+    as `head`, has ended.
+    """
     out = getattr(stream, "_out", stream)
+    if out is None:  # Python's name for a stream that was closed before the start
+        return OSError(errno.EBADF, os.strerror(errno.EBADF))
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")
     try:
         stream.write(text if text.endswith("\n") else f"{text}\n")
         stream.flush()
-    except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe. Python must not fail when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # Python must not fail when it flushes at exit.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        return error
+    return None
 
 
 def is_wanted(arguments: Sequence[str]) -> bool:
     """Whether these arguments of a command ask for JSON; they may be wrong in any other way."""
-    return OPTION in arguments
+    return any(one == OPTION or one.startswith(f"{OPTION}=") for one in arguments)
 
 
 class _JsonErrorParser(CommandParser):

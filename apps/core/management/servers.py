@@ -19,7 +19,7 @@ from redis import RedisError
 from apps.core.management.tables import printable
 from apps.core.storage import mongo
 from apps.core.storage.database.schema import CollectionInUseError
-from apps.core.storage.outages import is_mongo_outage
+from apps.core.storage.outages import is_mongo_outage, is_redis_refusal, is_redis_silent
 from apps.core.storage.redis import get_redis
 
 _MAX_CHARACTERS = 600
@@ -34,7 +34,14 @@ _WITHOUT_ADDRESS = (OperationFailure, CollectionInvalid, CollectionInUseError, I
 
 def no_response_message(error: BaseException) -> str:
     """Return the message for an outage; it leaves out the error's text, which may contain a password."""
-    return _("MongoDB or Redis does not respond (%(error)s).") % {"error": type(error).__name__}
+    text = _("MongoDB or Redis does not respond (%(error)s).")
+    if is_mongo_outage(error):
+        text = _("MongoDB does not respond (%(error)s).")
+    elif is_redis_silent(error):
+        text = _("Redis does not respond (%(error)s).")
+    elif is_redis_refusal(error):
+        text = _("Redis refuses commands (%(error)s).")
+    return text % {"error": type(error).__name__}
 
 
 def error_text(error: BaseException) -> str:

@@ -27,8 +27,9 @@ class Utility(ManagementUtility):
             # Django writes the message, with a guess, and ends the program.
             with redirect_stderr(told), suppress(SystemExit):
                 super().fetch_command(subcommand)
+            # Django's own text joins its question and its advice: "Did you mean serve?" and no stop.
             lines = (line.rstrip(".") for line in told.getvalue().splitlines() if line)
-            print_error(f"{'. '.join(lines)}.", self.argv)
+            print_error(" ".join(line if line.endswith("?") else f"{line}." for line in lines), self.argv)
             sys.exit(BAD_ARGUMENTS)
         command: BaseCommand = super().fetch_command(subcommand)
         if json_output.is_wanted(self.argv):

@@ -15,6 +15,7 @@ from apps.categories.selectors import own_names
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.processes import has_clusters
 from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode, Stopped
+from apps.core.management.database_state import missing_migrations, not_applied_message
 from apps.core.management.tables import printable
 from apps.core.time_texts import stored_period_text
 from apps.mengla.dispatch.waiting import WaitingCode
@@ -71,7 +72,12 @@ class FollowingCommand(CollectorCommand):
             raise InvalidInput(_("--cancel-on-exit requires --wait."))
 
     def start_and_follow(self, start: Callable[[], Started], options: Options) -> CommandResult:
-        """Start a run, then do as :meth:`follow_if_wanted`; a signal takes effect only after the start."""
+        """Start a run, then do as :meth:`follow_if_wanted`; a signal takes effect only after the start.
+
+        :raises Conflict: when migrations are missing: no worker starts without them, so nothing would run.
+        """
+        if missing := missing_migrations():
+            raise Conflict(not_applied_message(len(missing)))
         started: Started | None = None
         try:
             with self.signals.deferred():

@@ -50,6 +50,7 @@ from apps.sync_tasks.work import Counts, Failure, FailureReason, Rate, Started, 
 logger = structlog.get_logger(__name__)
 
 _BATCH = 50
+_LISTED = "answers"  # the parameter with the list of what is warmed
 _LOOKUP_BATCH = 500
 # The list is stored in the run's document, which MongoDB limits to 16 MB.
 _MAX_PLAN_BYTES = 8 * 1024 * 1024
@@ -113,12 +114,14 @@ class WarmUpWork:
 
     def count(self, run_id: str) -> Counts:
         """Return the counts that the run itself stores."""
-        planning = run_selectors.planning_of(run_id)
+        planning = run_selectors.planning_of(run_id, listed_in=_LISTED)
         if planning is None:
             return Counts()
         counts = _counts(planning["expected_total"], planning["planned_count"], planning["skipped"])
         if planning["status"] == RunStatus.RUNNING:
             return counts
+        if not planning["is_listed"]:
+            return Counts()  # what was expected is only the limit
         return replace(counts, cancelled=counts.active, active=0)  # an ended warm-up is not continued
 
     def rate(self, run_id: str, started_at: datetime) -> Rate:
@@ -219,11 +222,11 @@ def _warm(cache: TieredCache, query: DataQuery) -> str | None:
 def _planned_queries(run_id: str, run: Document, token: str) -> list[list[Any]] | None:
     """Return the queries of the run, listed once and stored with it; None when the lease was lost."""
     parameters = run["parameters"]
-    if "answers" in parameters:
-        planned: list[list[Any]] = parameters["answers"]
+    if _LISTED in parameters:
+        planned: list[list[Any]] = parameters[_LISTED]
         return planned
     listed = _storable(list_newest_queries(WarmUpPlan.from_json(parameters)))
-    stored = parameters | {"answers": listed}
+    stored = parameters | {_LISTED: listed}
     is_ours = runs.store_plan(run_id, token=token, parameters=stored, expected_total=len(listed))
     return listed if is_ours else None
 

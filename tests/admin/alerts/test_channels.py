@@ -21,11 +21,12 @@ from apps.admin.alerts import outbox
 from apps.admin.alerts.channels import base, service_url
 from apps.admin.alerts.channels.configured import list_channels
 from apps.admin.alerts.trial import send_test
-from apps.admin.models import AlertNotice
+from apps.admin.models import Alert, AlertNotice
 from apps.core.errors import Conflict
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.mengla.choices import CollectionStatus
+from config.parsers import service_urls
 from tests.admin.alerts.mail_server import MailServer
 from tests.admin.alerts.receiver import Receiver
 from tests.admin.alerts.support import check, end_collections, let_worker_be_silent
@@ -182,6 +183,29 @@ class TestDelivery:
         assert outbox.deliver_due() == 2
         assert [len(one.received) for one in services] == [1, 1]
 
+    def test_what_the_former_release_left_reaches_every_channel_once(
+        self, receiver: Receiver, services: tuple[Receiver, Receiver], settings: Any
+    ) -> None:
+        settings.ALERT_URLS = json_url(services[0])
+        now = utc_now()
+        event = {"kind": "resolved", "rule": "breaker_open", "action": "", "severity": "critical"}
+        event |= {"message": "did not answer 0 times in a row.", "value": 0.0, "threshold": 5.0, "at": now}
+        notice = {"event": event, "attempts": 1, "not_before": now, "created_at": now, "delivered_at": now}
+        collection_of(Alert).insert_one(
+            {"_id": "breaker_open", "rule": "breaker_open", "fired_at": now - timedelta(minutes=5)}
+        )
+        before = now - timedelta(hours=1)
+        named_collection("alert_notices").insert_many(
+            [notice | {"_id": ObjectId()}, notice | {"_id": ObjectId(), "created_at": before}]
+        )
+        assert (outbox.deliver_due(), outbox.deliver_due()) == (1, 0)
+        assert receiver.received == []  # the former release has posted both
+        (received,) = services[0].received
+        assert received.json["title"] == "Resolved: The breaker of the collection service is open"
+        assert received.json["message"].startswith("Back to normal; the alert lasted 5 min")
+        (stored,) = collection_of(AlertNotice).find()
+        assert [stored[name] for name in ("kind", "rule", "action")] == ["resolved", "breaker_open", ""]
+
     def test_what_the_former_release_left_is_delivered_once(self, receiver: Receiver) -> None:
         now = utc_now()
         event = {"kind": "fired", "rule": "queue_stuck", "action": "", "severity": "critical"}
@@ -223,7 +247,8 @@ class TestSecrets:
     def test_invalid_addresses_are_refused_by_a_check_that_prints_none(
         self, settings: Any, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        settings.ALERT_URLS = f"json://127.0.0.1 slack://{SECRET} nosuch://{SECRET} mailto://{SECRET}"
+        urls = ("json://127.0.0.1", f"slack://{SECRET}", f"nosuch://{SECRET}", f"json://h:99999/{SECRET}")
+        settings.ALERT_URLS = service_urls(",".join(urls))
         with pytest.raises(SystemCheckError) as caught:
             call_command("check")
         text = str(caught.value) + capsys.readouterr().err

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from django.db.migrations.recorder import MigrationRecorder
 from rest_framework.test import APIClient
 
 from apps.admin.alerts import evaluation
@@ -15,6 +16,7 @@ from apps.core.caching.entry import Built, build_lasting_entry
 from apps.core.caching.read_through import get_or_build
 from apps.core.caching.tiers import EPOCH_KEY
 from apps.core.scheduling.schedules import sync_schedules
+from apps.core.storage.mongo import named_collection
 from apps.core.storage.redis import get_redis
 from apps.mengla.choices import CollectionError
 from apps.mengla.upstream import breaker
@@ -160,6 +162,28 @@ def test_a_test_notice_goes_to_every_channel(settings: Any) -> None:
     assert channel["reason"] in row
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("empty_streak:nope",), "is unknown: use one of empty_streak, empty_streak:high, "),
+        (("breaker_open:hot",), "the rule has no data sets, use breaker_open"),
+        (("nope:hot",), "is unknown: use one of low_success_rate, "),
+        (("queue_stuck", "--reason", "x" * 201), "at most 200 printable characters"),
+    ],
+)
+def test_a_refused_rule_or_reason_says_what_is_allowed(arguments: tuple[str, ...], told: str) -> None:
+    assert told in run("alerts", "silence", *arguments).err
+
+
+def test_an_alert_without_a_reading_says_so() -> None:
+    open_breaker()
+    evaluation.check_by_hand()
+    named_collection("alert_checks").drop()  # as it is just after the upgrade
+    [line] = [one for one in run("alerts", "list").out.splitlines() if one.startswith("breaker_open")]
+    assert "Firing" in line
+    assert line.endswith("The rule has not been evaluated yet.")
+
+
 # --- breaker ----------------------------------------------------------------------------------------
 
 
@@ -201,6 +225,8 @@ def test_a_warm_up_is_a_sync_task() -> None:
     assert told["id"] == str(stored["_id"])
     assert (stored["task_id"], stored["requested_by"]) == ("cache_warmup", "manage.py")
     assert (stored["parameters"]["cat_ids"], stored["parameters"]["limit"]) == (["1001"], 10)
+    cancelled = run("sync_tasks", "cancel", told["id"], "--json").result
+    assert cancelled["progress"]["total"] == 0  # the limit is no number of records
 
 
 # --- scheduler --------------------------------------------------------------------------------------
@@ -236,6 +262,33 @@ def test_one_schedule_is_paused_and_resumed(admin: APIClient) -> None:
     assert paused() == ["daily_collect"]
     assert run("scheduler", "resume", "daily_collect", "--yes").out == "Resumed daily_collect.\n"
     assert paused() == []
+
+
+def test_what_is_still_paused_after_a_resume_is_said() -> None:
+    run("scheduler", "pause", "daily_collect", "--yes")
+    told = run("scheduler", "resume", "--yes")
+    assert told.out.endswith("\nStill paused by name: daily_collect.\n")
+    run("scheduler", "pause", "--yes")
+    told = run("scheduler", "resume", "daily_collect", "--yes")
+    assert "\nIt does not run yet. All schedules are paused, by manage.py at " in told.out
+    assert run("scheduler", "resume", "daily_collect", "--yes", "--json").result["still_paused"] == [
+        "daily_collect"
+    ]
+    [daily] = [row for row in run("scheduler", "list").out.splitlines() if row.startswith("daily_collect")]
+    assert daily.split()[-1] == "-"  # no next run
+    assert run("scheduler", "resume", "--yes", "--json").result["still_paused"] == []
+
+
+def test_nothing_starts_while_migrations_are_missing() -> None:
+    [newest] = MigrationRecorder.Migration.objects.filter(app="mengla").order_by("-id")[:1]
+    newest.delete()
+    try:
+        ended = run("scheduler", "run", "daily_collect", "--yes")
+    finally:
+        newest.save()
+    assert (ended.code, ended.out) == (1, "")
+    assert "python manage.py migrate" in ended.err
+    assert_nothing_started()
 
 
 def test_a_schedule_runs_now_also_while_it_is_paused() -> None:

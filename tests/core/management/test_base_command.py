@@ -141,7 +141,7 @@ def test_a_database_that_is_down_is_noticed_before_anything_is_done(monkeypatch:
     done: list[Any] = []
     code, _out, err = run(lambda **_: done.append(1))
     assert (code, done) == (1, [])
-    assert err == "MongoDB or Redis does not respond (AutoReconnect).\n"
+    assert err == "MongoDB does not respond (AutoReconnect).\n"
 
 
 @pytest.mark.slow
@@ -172,7 +172,7 @@ def test_no_command_waits_for_a_database_that_is_down(command: list[str]) -> Non
 def test_the_worker_says_in_one_line_that_redis_is_down() -> None:
     ended = run_in_a_child(["qcluster"], REDIS_URI="redis://:secret-word@127.0.0.1:1/0")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "CommandError: MongoDB or Redis does not respond (ConnectionError).\n"
+    assert ended.stderr == "CommandError: Redis does not respond (ConnectionError).\n"
 
 
 @pytest.mark.slow

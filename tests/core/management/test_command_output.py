@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import os
 import shlex
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -73,6 +75,7 @@ def run(*arguments: str, out: io.StringIO | None = None, err: io.StringIO | None
         ("go", "--count", "many", "--json"),
         ("--json", "wander"),
         ("go", "--nonsense", "--json"),
+        ("go", "--json=1"),
         ("go", "--count=1", "--count=2", "--json"),
         ("fail", "--json"),
     ],
@@ -105,6 +108,12 @@ def test_an_unknown_command_is_a_wrong_argument(
     assert (reported.err if is_json else reported.out) == ""
 
 
+def test_the_guess_for_an_unknown_command_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        Utility(["manage.py", "schedulr"]).execute()
+    assert capsys.readouterr().err.startswith("Unknown command: 'schedulr'. Did you mean scheduler? Type ")
+
+
 def test_a_command_of_the_utility_has_the_streams_of_the_process(capsys: pytest.CaptureFixture[str]) -> None:
     command = Utility(["manage.py", "sync_tasks"]).fetch_command("sync_tasks")
     command.stderr.write("told")
@@ -128,6 +137,33 @@ def test_the_help_ends_with_examples() -> None:
     code, out, _ = run("--help")
     assert code == 0
     assert out.endswith("  python manage.py working go --count 2\n  python manage.py working stop\n")
+
+
+@pytest.mark.parametrize("arguments", [("go",), ("go", "--json")])
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EPIPE, None])
+def test_a_result_that_cannot_be_written_is_told_in_one_line(
+    arguments: tuple[str, ...], reason: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(reason, os.strerror(reason or 0))
+
+    taken_back: list[Any] = []
+    monkeypatch.setattr(Working, "take_back", lambda _self, result: taken_back.append(result) or "")
+    err = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", Full() if reason else None)  # None: closed by the caller
+    code = 0
+    with redirect_stderr(err):
+        try:
+            Working().run_from_argv(["manage.py", "working", *arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    assert taken_back == [{"count": 1}]
+    if reason == errno.EPIPE:  # the reader, such as `head`, has seen enough
+        assert (code, err.getvalue()) == (0, "")
+    else:
+        told = os.strerror(reason or errno.EBADF)
+        assert (code, err.getvalue()) == (1, f"The result could not be written ({told}).\n")
 
 
 # --- Questions --------------------------------------------------------------------------------------

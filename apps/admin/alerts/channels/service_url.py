@@ -27,6 +27,7 @@ from apps.admin.alerts.channels.notice_text import notice_text
 from apps.admin.alerts.words import INVALID_ADDRESS
 
 _FINGERPRINT_LENGTH = 8
+_PORTS = range(1, 65_536)  # the library takes any number
 _STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
 _CONNECTION = re.compile(r"\bconnection error\b|socket exception", re.IGNORECASE)
 
@@ -49,9 +50,10 @@ def is_valid(url: str) -> bool:
     """Whether the library can send to such an address; connects to nothing."""
     library = _library()
     try:
-        return _plugin(library, url) is not None
+        plugin = _plugin(library, url)
     except Exception:  # noqa: BLE001 - a plugin stumbled; its error may have the address
         return False
+    return plugin is not None and (plugin.port is None or plugin.port in _PORTS)
 
 
 def send_notice(url: str, _notice_id: str, event: Mapping[str, Any]) -> None:

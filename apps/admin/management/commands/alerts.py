@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.admin.alerts import silences
-from apps.admin.alerts.catalogue import Unit, parse_key, threshold_text, value_text
+from apps.admin.alerts.catalogue import SEPARATOR, Unit, keys_of, parse_key, threshold_text, value_text
 from apps.admin.alerts.events import list_history
 from apps.admin.alerts.selectors import channel_states, evaluated_at, list_rules
 from apps.admin.alerts.serializers import (
@@ -188,14 +188,21 @@ def _rule_key(text: str) -> tuple[AlertRule, str]:
     try:
         return parse_key(text)
     except ValueError as error:
-        values = {"text": shown(text), "names": ", ".join(AlertRule.values)}
-        message = _("%(text)s is unknown: use one of %(names)s") % values
-        raise argparse.ArgumentTypeError(message) from error
+        name, separator, _data_set = text.partition(SEPARATOR)
+        message = _("%(text)s is unknown: use one of %(names)s")
+        names = list(AlertRule.values)
+        if separator and name in names:
+            names = list(dict.fromkeys([name, *keys_of(AlertRule(name))]))
+            if names == [name]:
+                message = _("%(text)s is unknown: the rule has no data sets, use %(names)s")
+        values = {"text": shown(text), "names": ", ".join(names)}
+        raise argparse.ArgumentTypeError(message % values) from error
 
 
 def _reason(text: str) -> str:
     if len(text) > silences.MAX_REASON or has_unprintable(text):
-        raise argparse.ArgumentTypeError(_("This text is too long, or has characters that are not allowed."))
+        limit = {"count": silences.MAX_REASON}
+        raise argparse.ArgumentTypeError(_("Reason: at most %(count)d printable characters.") % limit)
     return text.strip()
 
 
@@ -206,6 +213,8 @@ def _named(rule: AlertRule, action: str) -> str:
 def _rule_row(rule: Mapping[str, Any]) -> tuple[object, ...]:
     state = RuleState(rule["state"])
     message = MESSAGES.shown(rule) if state is RuleState.FIRING else REASONS.shown(rule)
+    if state is RuleState.FIRING and rule["reason"]:
+        message = f"{message} {REASONS.shown(rule)}"  # why there is no value
     return (
         rule["key"],
         Severity(rule["severity"]).label,

@@ -51,7 +51,9 @@ class Command(SubcommandsMixin, FollowingCommand):
     subcommands: ClassVar = {
         "list": gettext_noop("list the schedules with their last and next run"),
         "pause": gettext_noop("start no sync tasks until it is resumed; the queue continues"),
-        "resume": gettext_noop("run again from the next time on"),
+        "resume": gettext_noop(
+            "run again from the next time on; one that was paused by its name is resumed by its name"
+        ),
         "run": gettext_noop("start the sync task of a schedule now, also while it is paused"),
     }
     asking = frozenset({"pause", "resume", "run"})
@@ -92,8 +94,18 @@ class Command(SubcommandsMixin, FollowingCommand):
         return self._set_paused(options, is_paused=True)
 
     def do_resume(self, options: Options) -> Result:
-        """Resume one schedule, or all."""
-        return self._set_paused(options, is_paused=False)
+        """Resume one schedule, or the switch of all; says what is still paused by the other one."""
+        result, text, code = self._set_paused(options, is_paused=False)
+        name, view = options["name"], read_scheduler()
+        own = [
+            one.schedule.name for one in view.schedules if one.is_paused and name in (_ALL, one.schedule.name)
+        ]
+        lines = [text]
+        if own and view.pause.is_set:
+            lines.append(_("It does not run yet. %(all_paused)s") % {"all_paused": _paused_line(view.pause)})
+        elif own:
+            lines.append(_("Still paused by name: %(names)s.") % {"names": ", ".join(own)})
+        return {**result, "still_paused": own}, "\n".join(lines), code
 
     def do_run(self, options: Options) -> Result:
         """Start the sync task of a schedule for the current date of the market."""

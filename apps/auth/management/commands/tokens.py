@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
+from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
+from pymongo.errors import PyMongoError
 
 from apps.auth import selectors, services
 from apps.auth.choices import TokenScope
 from apps.auth.passwords import validation
 from apps.auth.serializers import CreatedTokenSerializer, RevokedTokenSerializer, TokenSerializer
 from apps.core.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from apps.core.errors import InvalidInput, NotFound
+from apps.core.errors import DomainError, InvalidInput, NotFound
 from apps.core.management.arguments import one_of, whole_number
 from apps.core.management.base import OPERATOR, ExitCode
 from apps.core.management.colours import Tone, Toned
@@ -97,7 +99,11 @@ class Command(SubcommandsMixin):
     def do_create(self, options: Options) -> Result:
         """Create a token."""
         name, scope, hours = options["name"], options["scope"], options["expires_hours"]
-        name = validation.clean_label(name)  # before the question, which shows it
+        try:
+            name = validation.clean_label(name)  # before the question, which shows it
+        except InvalidInput as error:  # which names the field of the API
+            fields = {"name": (error.fields or {})["label"]}
+            raise InvalidInput(error.message, fields=fields) from error
         facts = {"name": name, "scope": scope, "hours": hours}
         self.confirm(
             _("Create the token %(name)s, scope %(scope)s, expires after %(hours)d hours?") % facts, options
@@ -109,6 +115,16 @@ class Command(SubcommandsMixin):
             % {"id": created.id, "at": instant_text(created.expires_at)},
         ]
         return CreatedTokenSerializer(created).data, "\n".join(lines), ExitCode.DONE
+
+    def take_back(self, result: Mapping[str, Any]) -> str:
+        """Revoke a new token that nobody has seen."""
+        if "token" not in result:
+            return ""
+        try:
+            services.revoke_token(token_id=result["id"], revoked_by=OPERATOR)
+        except (PyMongoError, DatabaseError, DomainError):
+            return _("Revoke the new token %(id)s.") % {"id": result["id"]}
+        return _("The new token %(id)s was revoked.") % {"id": result["id"]}
 
     def do_revoke(self, options: Options) -> Result:
         """Revoke a token."""

@@ -106,10 +106,9 @@ def test_the_page_of_a_run_follows_its_failures_to_the_end(look: NewPage, site: 
     site.simulator.set_knobs(execute_error_rate=0.5, execute_status=400, hang_seconds=1)
     page = start_task(watched, "quarterly_collect")
     page.evaluate("window.isTheSamePage = true")
-    reasons, failures = page.locator("[data-piece=reasons]"), page.locator("[data-piece=failures]")
-    expect(reasons).to_contain_text("rejected the request", timeout=RUN_TIMEOUT_MILLISECONDS)
-    expect(failures.locator("tbody tr").first).to_be_visible()
-    assert page.evaluate("window.isTheSamePage") is True
+    told = "document.querySelector('[data-piece=reasons]').textContent.includes('rejected the request')"
+    listed = "document.querySelector('[data-piece=collections] [data-state=FAILED]')"
+    page.wait_for_function(f"window.isTheSamePage && {told} && {listed}", timeout=RUN_TIMEOUT_MILLISECONDS)
     # Then the page is another one, once, with what belongs to an ended run.
     wait_for_the_page_of_an_ended_run(page)
     expect(page.get_by_role("link", name="Retry failed collections")).to_be_visible()

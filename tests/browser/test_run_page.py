@@ -42,6 +42,7 @@ def test_the_grid_of_a_run_answers_what_failed_and_why(new_page: NewPage, site: 
     wait_for_the_page_of_an_ended_run(page)
     expect(page.locator("[data-field=status]").first).to_have_text("Completed with failures")
     watched.check()
+    page.evaluate("document.querySelector('#collections').scrollIntoView()")
     watched.screenshot("run")
 
     # From a reason to the collections that failed for it, with the keyboard alone.

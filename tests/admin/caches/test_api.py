@@ -132,7 +132,7 @@ class TestWarmUp:
         assert run["progress"] == {
             "total": 3, "completed": 3, "failed": 0, "empty": 0, "cancelled": 0, "active": 0,
             "percent": 100.0, "per_minute": run["progress"]["per_minute"], "eta_seconds": None,
-            "rate_collections": 3, "is_own_rate": True,
+            "rate_collections": 3, "is_own_rate": True, "in_flight": 0,
         }  # fmt: skip
         process_state.forget_all()  # another process
         assert [read(admin, query) for query in queries] == ["l2"] * 3

@@ -199,7 +199,7 @@ def test_all_is_offered_only_where_rows_are_hidden(site: Client) -> None:
     ("path", "query", "problem"),
     [
         ("mengla/collection", "status=BOGUS", "The filter “status” has no value “BOGUS”."),
-        ("mengla/collection", "ended=2026", "The filter “ended in the hour” has no value “2026”."),
+        ("mengla/collection", "ended=2026", "The filter “time of the end” has no value “2026”."),
         ("mengla/collection", "error_code=zzz", "The filter “error” has no value “zzz”."),
         ("mengla/collection", "run=xyz", "The filter “sync task ID” has no value “xyz”."),
         ("mengla/collection", "action=hot&action=high", "The filter “data set” is given several times."),

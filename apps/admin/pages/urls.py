@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.admin.pages import data, diagnostics, run_task
+from apps.admin.pages import diagnostics, run_task
 from apps.admin.pages.alerts import silence as alert_silence
 from apps.admin.pages.alerts import views as alerts
 from apps.admin.pages.coverage import fill as coverage_fill
 from apps.admin.pages.coverage import views as coverage
 from apps.admin.pages.dashboard import views as dashboard
+from apps.admin.pages.data import views as data
 from apps.admin.pages.operations import confirm, overview, work
 
 urlpatterns: list[URLPattern] = [

@@ -166,8 +166,8 @@ def test_unknown_shapes_are_shown_as_they_are(site: Client, result: Any, shown: 
 @pytest.mark.parametrize("data", ["text", 5, [1, 2], {"list": "x"}, {"list": []}, {}, [{"a": 1}], True, [[]]])
 @pytest.mark.parametrize("action", ["hot", "industryViewV2", "industryTrendRange"])
 def test_no_shape_at_all_breaks_the_tables(action: str, data: Any) -> None:
-    from apps.admin.pages.data import read_query
-    from apps.admin.pages.data_charts import charts_of
+    from apps.admin.pages.data.charts import charts_of
+    from apps.admin.pages.data.form import read_query
     from apps.mengla.monitoring.figure_tables import tables_of
 
     query = read_query({"action": action, "category": "1001", "granularity": "month"})
@@ -420,7 +420,7 @@ def test_names_and_values_that_mean_nothing_are_refused(
 
 def test_a_file_has_every_column_and_row(site: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page shows the first columns and rows, and says how many more there are."""
-    monkeypatch.setattr("apps.admin.pages.data._MAX_ROWS", 20)
+    monkeypatch.setattr("apps.admin.pages.data.views._MAX_ROWS", 20)
     row = {f"unknown{number}": number for number in range(63)} | {"long" * 30: "x"}
     heads, *lines = file_of(site, [row | {"monthSales": number} for number in range(120)])
     assert (len(heads), len(lines)) == (66, 120)  # with the rank and the sales

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.data_form import address_of, parameters_of
+from apps.admin.pages.data.form import address_of, parameters_of
 from apps.core.storage.clock import unix_now
 from apps.core.time_texts import instant_text
 from apps.mengla.choices import CollectionError, CollectionStatus

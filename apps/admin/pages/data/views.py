@@ -23,9 +23,9 @@ from apps.admin.pages.access import (
     page,
     staff_view,
 )
-from apps.admin.pages.data_charts import charts_of
-from apps.admin.pages.data_facts import describe_miss, failed_collection, freshness_of
-from apps.admin.pages.data_form import (
+from apps.admin.pages.data.charts import charts_of
+from apps.admin.pages.data.facts import describe_miss, failed_collection, freshness_of
+from apps.admin.pages.data.form import (
     address_of,
     file_name,
     form_of,
@@ -74,7 +74,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
     }
     if not any(request.GET.values()):
         context["recent"] = recent_records()
-        return page(request, "data.html", context, title=_("Data"))
+        return page(request, "data/page.html", context, title=_("Data"))
     try:
         check_names(request.GET, *_NAMES, *_OF_TABLE, "collection")
         query = read_query(request.GET)
@@ -82,14 +82,14 @@ def data_page(request: HttpRequest) -> HttpResponse:
         failed = failed_collection(request.GET.get("collection", ""), query)
         if failed is not None:
             context["failed"] = failed | {"again": address_of("admin:collector_data", parameters_of(query))}
-            return page(request, "data.html", context, title=_("Data"))
+            return page(request, "data/page.html", context, title=_("Data"))
         found = _read(query, request)
     except DomainError as error:
         context |= {"problem": message_of(error)}
-        return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)
+        return page(request, "data/page.html", context, title=_("Data"), status=error.code.http_status)
     if not isinstance(found, Hit):
         context |= {"is_unknown": True} if found is None else {"miss": describe_miss(query, found)}
-        return page(request, "data.html", context, title=_("Data"))
+        return page(request, "data/page.html", context, title=_("Data"))
     shown = _shown(query, found, request.GET)
     context |= {
         "tables": [table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS) for table in shown.tables],
@@ -99,7 +99,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
         "sort": _sort(request.GET, query),
         "exports": urlencode(parameters_of(query) | _sorting(request.GET)),
     }
-    return page(request, "data.html", context, title=_("Data"))
+    return page(request, "data/page.html", context, title=_("Data"))
 
 
 @require_safe
@@ -143,7 +143,7 @@ def export(request: HttpRequest) -> HttpResponse:
         return files.csv(f"{file_name(query)}-{tables[0].name}", tables[0], is_text_kept=is_text_kept)
     except DomainError as error:
         context = {"form": form_of(request.GET, None), "problem": message_of(error)}
-        return page(request, "data.html", context, title=_("Data"), status=error.code.http_status)
+        return page(request, "data/page.html", context, title=_("Data"), status=error.code.http_status)
 
 
 def _read(query: DataQuery, request: HttpRequest) -> Hit | Miss | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.categories.errors import CategoryNotFound
@@ -202,6 +202,22 @@ def named_categories(cat_ids: Iterable[str]) -> dict[str, NamedCategory]:
     known = {cat_id for cat_id in cat_ids if is_cat_id(cat_id)}
     rows = Category.objects.filter(cat_id__in=sorted(known)) if known else Category.objects.none()
     return {row[0]: NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")}
+
+
+def find_by_names(names: Iterable[str]) -> dict[str, NamedCategory]:
+    """Return the categories with exactly these Chinese or Russian names, by name, with one lookup.
+
+    A name that several categories have is left out.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    rows = Category.objects.filter(Q(name_cn__in=wanted) | Q(name_ru__in=wanted))
+    found: dict[str, set[NamedCategory]] = {}
+    for category in (NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")):
+        for name in (category.name_cn, category.name_ru):
+            found.setdefault(name, set()).add(category)
+    return {name: next(iter(found[name])) for name in wanted if len(found.get(name, ())) == 1}
 
 
 def find_cat_ids(text: str) -> list[str]:

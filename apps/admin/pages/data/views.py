@@ -23,8 +23,10 @@ from apps.admin.pages.access import (
     page,
     staff_view,
 )
-from apps.admin.pages.data.charts import charts_of
 from apps.admin.pages.data.facts import describe_miss, failed_collection, freshness_of
+from apps.admin.pages.data.figures import context as figures
+from apps.admin.pages.data.figures.options import LIST_NAMES, SINGLE_NAMES
+from apps.admin.pages.data.figures.sides import tables_of_hit
 from apps.admin.pages.data.form import (
     address_of,
     file_name,
@@ -38,7 +40,7 @@ from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput, NotFound
 from apps.core.stored_messages import list_text
 from apps.mengla.choices import CollectionStatus, EmptyReason
-from apps.mengla.monitoring.figure_tables import Table, tables_of
+from apps.mengla.monitoring.figure_tables import Table
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit, Miss, read, read_stored
 from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER
@@ -76,8 +78,9 @@ def data_page(request: HttpRequest) -> HttpResponse:
         context["recent"] = recent_records()
         return page(request, "data/page.html", context, title=_("Data"))
     try:
-        check_names(request.GET, *_NAMES, *_OF_TABLE, "collection")
+        check_names(request.GET, *_NAMES, *_OF_TABLE, "collection", *SINGLE_NAMES, lists=LIST_NAMES)
         query = read_query(request.GET)
+        chosen = figures.read_choices(request.GET, query)
         context |= {"form": form_of(request.GET, query), "query": query, "heading": heading_of(query)}
         failed = failed_collection(request.GET.get("collection", ""), query)
         if failed is not None:
@@ -93,12 +96,14 @@ def data_page(request: HttpRequest) -> HttpResponse:
     shown = _shown(query, found, request.GET)
     context |= {
         "tables": [table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS) for table in shown.tables],
-        "charts": charts_of(query, shown.tables),
         "freshness": freshness_of(found),
         "empty_reason": shown.empty_reason,
         "sort": _sort(request.GET, query),
         "exports": urlencode(parameters_of(query) | _sorting(request.GET)),
     }
+    context |= figures.describe(
+        chosen, found, shown.tables, _sorting(request.GET), rows=_MAX_ROWS, columns=_MAX_COLUMNS
+    )
     return page(request, "data/page.html", context, title=_("Data"))
 
 
@@ -156,7 +161,7 @@ def _shown(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
     body = orjson.loads(hit.entry.body)
     is_empty = hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY
     sorting = _sorting(given)
-    tables = [] if is_empty else tables_of(query, body["data"])
+    tables = tables_of_hit(query, hit)
     if sorting:
         key, is_descending = sorting["sort"].removeprefix("-"), sorting["sort"].startswith("-")
         tables = [

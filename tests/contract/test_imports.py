@@ -35,6 +35,7 @@ PUBLIC_MODULES = frozenset(
         "apps.mengla.replies",  # the headers of figures, and where a collection stands
         "apps.mengla.run_requests",  # what a request that starts a run says
         "apps.categories.entries",  # categories from the caches
+        "apps.categories.responses",  # the shape of a category, which figures contain
         "apps.mengla.words",  # what is stored of failed collections, as people read it
         "apps.panels.responses",  # the panel configuration from the caches
         "apps.sync_tasks.progress",  # how far a run is

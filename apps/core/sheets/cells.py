@@ -9,7 +9,15 @@ from decimal import Decimal
 from math import isfinite
 from xml.sax.saxutils import escape
 
-from apps.core.sheets.values import FORMULA_BEGINNINGS, CellFormat, SheetColumn, Value, clean_text, exact
+from apps.core.sheets.values import (
+    FORMULA_BEGINNINGS,
+    CellFormat,
+    FilledValue,
+    SheetColumn,
+    Value,
+    clean_text,
+    exact,
+)
 
 # Limits of Excel.
 MAX_CELL_TEXT = 32_767  # in UTF-16 units
@@ -78,7 +86,7 @@ class RowWriter:
         ]
         return f'<row r="{number}">{"".join(cells)}</row>'
 
-    def _cell(self, place: str, value: Value, style: int, is_percent: bool) -> str:
+    def _cell(self, place: str, value: FilledValue, style: int, is_percent: bool) -> str:
         if isinstance(value, bool):
             return f'<c r="{place}" t="b"><v>{value:d}</v></c>'
         value = exact(value)

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
-Value = str | int | float | bool | datetime | None
+FilledValue = str | int | float | bool | datetime
+Value = FilledValue | None
+V = TypeVar("V")
 
 # A spreadsheet program may read a text as a formula if it starts with one of these or its full-width form.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -46,6 +49,6 @@ def clean_text(text: str) -> str:
     return _NOT_IN_XML.sub("", text)
 
 
-def exact(value: Value) -> Value:
+def exact(value: V) -> V | str:
     """Return a value that a spreadsheet program does not round: a long whole number as a text."""
     return str(value) if isinstance(value, int) and abs(value) >= _MAX_EXACT_NUMBER else value

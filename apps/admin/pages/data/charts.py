@@ -105,7 +105,7 @@ def _chart(name: str, rows: Sequence[JoinedRow], sides: Sequence[Side], measures
     for at, (title, numbers) in enumerate(zip(names, values, strict=True)):
         is_compared = len(sides) > 1 and sides[at].is_compared
         measure = measures[at] if len(sides) == 1 else measures[0]
-        one = {"name": title, "values": numbers, "tone": TONES[at % len(TONES)], "sign": measure.sign}
+        one: Chart = {"name": title, "values": numbers, "tone": TONES[at % len(TONES)], "sign": measure.sign}
         if is_compared:
             one |= {"tone": _COMPARED_TONE, "is_compared": True}
             if name == "trend":

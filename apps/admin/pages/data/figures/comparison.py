@@ -52,17 +52,16 @@ def table_of(table: Table, rows: Sequence[JoinedRow], sides: Sequence[Side], mea
             values.append([row.periods[at] or None for row in rows])
         columns.append(Column(f"side{at}", side.name, measure.kind))
         values.append(list(numbers[at]))
-    at = _compared(sides)
-    if at is not None:
-        pairs = list(zip(numbers[0], numbers[at], strict=True))
+    if (other := _compared(sides)) is not None:
+        pairs = list(zip(numbers[0], numbers[other], strict=True))
         columns += [
             Column("difference", _difference_title(measure), _plain(measure.kind)),
             Column("change", _("Change"), Kind.CHANGE),
         ]
         values += [[difference(*pair) for pair in pairs], [change_percent(*pair) for pair in pairs]]
-        if table.name in RANKED and sides[at].table(table.name):
+        if table.name in RANKED and sides[other].table(table.name):
             columns.append(Column("state", _("Compared with before"), Kind.TEXT))
-            values.append([_state(row, at) for row in rows])
+            values.append([_state(row, other) for row in rows])
     title = _("%(table)s, compared: %(measure)s") % {"table": table.title, "measure": measure.title}
     return Table(f"{table.name}{SUFFIX}", title, tuple(columns), tuple(zip(*values, strict=True)))
 

@@ -110,6 +110,12 @@ class NamedCategory:
         """The name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
         return _own_part(self.name)
 
+    @property
+    def own_title(self) -> str:
+        """The Chinese and the Russian name without their parents', with a dot between; the id without any."""
+        names = filter(None, (_own_part(self.name_cn), _own_part(self.name_ru)))
+        return " · ".join(names) or self.cat_id
+
 
 def own_names(cat_ids: Iterable[str]) -> dict[str, str]:
     """Return the short names of the categories that exist, by id."""

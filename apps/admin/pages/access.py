@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any
@@ -48,7 +49,8 @@ _LABELS: Mapping[str, str | Promise] = {
     "starRange": gettext_lazy("Trend from"),
     "endRange": gettext_lazy("Trend to"),
 }
-_API_NAMES = ("timest", "starRange", "endRange")
+# As whole words: the name of a data set ends with one of them.
+_API_NAMES = re.compile(r"\b(?:timest|starRange|endRange)\b")
 
 View = Callable[..., HttpResponse]
 
@@ -126,7 +128,9 @@ def message_of(error: DomainError) -> str:
         for name, problems in error.fields.items()
     ]
     # Some problems are no sentences: then a line of its own would be too much, but a full stop is needed.
-    text = " ".join([*(_sentence(one) for one in texts[:-1]), texts[-1]])
-    for name in _API_NAMES:
-        text = text.replace(name, str(_LABELS[name]))
-    return text
+    return in_words(" ".join([*(_sentence(one) for one in texts[:-1]), texts[-1]]))
+
+
+def in_words(text: str) -> str:
+    """Return a text with the labels of the form in place of the names of the API."""
+    return _API_NAMES.sub(lambda found: str(_LABELS[found[0]]), text)

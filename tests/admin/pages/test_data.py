@@ -175,10 +175,10 @@ def test_no_shape_at_all_breaks_the_tables(action: str, data: Any) -> None:
     from apps.admin.pages.data.charts import Sorted, drawings_of
     from apps.admin.pages.data.figures.options import Options
     from apps.admin.pages.data.figures.sides import Side
-    from apps.admin.pages.data.form import read_query
+    from apps.admin.pages.data.form import read_asked
     from apps.mengla.monitoring.figure_tables import tables_of
 
-    query = read_query({"action": action, "category": "1001", "granularity": "month"})
+    query = read_asked({"action": action, "category": "1001", "granularity": "month"}).query
     tables = tables_of(query, data)
     side = Side(query, "x", None, tables=tables)
     assert drawings_of([side, side], Options(), Sorted()) is not None
@@ -518,11 +518,13 @@ def test_without_mongodb_it_is_an_outage_page(site: Client, mongo_gone: Callable
     assert site.get(PAGE, HOT).status_code == 503
 
 
-def test_all_categories_and_defaults(site: Client) -> None:
-    page = text(site.get(PAGE, {"action": "hot"}))
-    (collection,) = collections()
-    assert (collection["cat_id"], collection["granularity"]) == ("", "month")
-    assert "All categories" in page
+def test_all_categories_together(site: Client) -> None:
+    for asked in ({"category": "all"}, {"category": ""}):
+        page = text(site.get(PAGE, {"action": "hot"} | asked))
+        assert '<option value="all" selected>' in page
+        (collection,) = collections()
+        assert (collection["cat_id"], collection["granularity"]) == ("", "month")
+        assert "All categories, " in page
 
 
 def test_what_is_wrong_is_told_in_the_words_of_the_form(site: Client) -> None:

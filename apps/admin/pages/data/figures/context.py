@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from apps.admin.pages.data.addresses import parameters_of
 from apps.admin.pages.data.charts import Drawing, Sorted, drawings_of
 from apps.admin.pages.data.figures.brands import NAME as BRAND_PERIODS
 from apps.admin.pages.data.figures.brands import BrandPeriods, read_brand_periods
 from apps.admin.pages.data.figures.links import LinkedTable, linked
 from apps.admin.pages.data.figures.measures import known_measures, measures_of
-from apps.admin.pages.data.figures.options import MAX_BRANDS, Compare, Options, read_options
+from apps.admin.pages.data.figures.options import MAX_BRANDS, Compare, Options, options_for
 from apps.admin.pages.data.figures.sides import Side, read_sides, tables_of_hit
-from apps.admin.pages.data.form import parameters_of
 from apps.core.errors import InvalidInput
 from apps.mengla.monitoring.figure_tables import Table
 from apps.mengla.queries.data_query import DataQuery
@@ -48,12 +47,12 @@ class Section:
         return self.drawing is not None and self.drawing.chart["kind"] == "bars"
 
 
-def read_choices(given: QueryDict, query: DataQuery) -> Choices:
-    """Read and check what the reader has chosen; only stored figures are read.
+def read_choices(options: Options, query: DataQuery) -> Choices:
+    """Check what the reader has chosen, and read the brands; only stored figures are read.
 
     :raises InvalidInput: which names the parameters that are not valid.
     """
-    options = read_options(given, query)
+    options = options_for(query, options)
     _check_measure(query, options.measure)
     return Choices(query, options, read_brand_periods(query, options))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from apps.admin.pages.data.addresses import address_of, parameters_of
 from apps.admin.pages.data.figures.rows import RANKED, full_name, id_text, level_ids, own_part
-from apps.admin.pages.data.form import address_of, parameters_of
 from apps.categories.selectors import NamedCategory, find_by_names, named_categories
 from apps.mengla.monitoring.figure_tables import Column, Table, Value
 from apps.mengla.queries.data_query import DataQuery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -62,26 +62,39 @@ class Options:
         return [(name, value) for name, value in given if name not in without]
 
 
-def read_options(given: QueryDict, query: DataQuery) -> Options:
-    """Read the choices of a reader. Measures and brands, which depend on the figures, are checked later.
+def read_options(given: QueryDict) -> Options:
+    """Read the choices of a reader; what depends on the query or the figures is checked later.
 
-    A category is given by id or name, ``all`` stands for all of them; one that is shown anyway is left out.
+    A category is given by id or name, ``all`` stands for all of them. Blank and repeated ones are left out.
 
     :raises InvalidInput: which names every wrong parameter.
     """
     faults = Faults()
     with faults.of("compare"):
-        compare = _compare(given.get("compare", ""), query)
+        compare = _compare(given.get("compare", ""))
     with faults.of("measure"):
         measure = _name(given.get("measure", ""))
     with faults.of("top"):
         top = _one_of(given.get("top", "") or TOPS[0], TOPS)
     with faults.of("also"):
-        also = _categories(given.getlist("also"), query)
+        also = _categories(given.getlist("also"))
     with faults.of("brand"):
-        brands = _brands(given.getlist("brand"), query)
+        brands = _brands(given.getlist("brand"), given.get("action", ""))
     faults.check()
     return Options(compare, measure, top, also, brands)
+
+
+def options_for(query: DataQuery, options: Options) -> Options:
+    """Return the choices as they are for a query: without the category that is shown anyway.
+
+    :raises InvalidInput: when there are no periods to compare with.
+    """
+    if options.compare:
+        try:
+            compared_query(query, options.compare)
+        except PeriodError as error:
+            raise InvalidInput(error.message, fields={"compare": [error.message]}) from error
+    return replace(options, also=tuple(cat_id for cat_id in options.also if cat_id != query.cat_id))
 
 
 def compared_query(query: DataQuery, compare: Compare) -> DataQuery:
@@ -115,15 +128,8 @@ def year_before(period: Period) -> Period:
     return period_of(date(day.year - 1, day.month, min(day.day, last_of_month)), Granularity.DAY)
 
 
-def _compare(text: str, query: DataQuery) -> Compare | None:
-    if not text:
-        return None
-    compare = Compare(_one_of(text, tuple(Compare)))
-    try:
-        compared_query(query, compare)
-    except PeriodError as error:
-        raise InvalidInput(error.message) from error
-    return compare
+def _compare(text: str) -> Compare | None:
+    return Compare(_one_of(text, tuple(Compare))) if text else None
 
 
 def _one_of(text: str, values: Iterable[str]) -> str:
@@ -138,17 +144,17 @@ def _name(text: str) -> str:
     return text
 
 
-def _categories(texts: Iterable[str], query: DataQuery) -> tuple[str, ...]:
+def _categories(texts: Iterable[str]) -> tuple[str, ...]:
     named = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
     _check_count(named, MAX_ALSO)
     others = iter(resolve_categories([text for text in named if text != ALL_CATEGORIES], field="also"))
     cat_ids = ["" if text == ALL_CATEGORIES else next(others) for text in named]
-    return tuple(dict.fromkeys(cat_id for cat_id in cat_ids if cat_id != query.cat_id))
+    return tuple(dict.fromkeys(cat_ids))
 
 
-def _brands(names: Iterable[str], query: DataQuery) -> tuple[str, ...]:
+def _brands(names: Iterable[str], action: str) -> tuple[str, ...]:
     brands = tuple(dict.fromkeys(_name(name) for name in names if name))
-    if brands and query.action != Action.INDUSTRY_VIEW:
+    if brands and action != Action.INDUSTRY_VIEW:
         data_set = str(Action.INDUSTRY_VIEW.label)
         raise InvalidInput(_("Only the data set “%(name)s” has brands.") % {"name": data_set})
     _check_count(brands, MAX_BRANDS)

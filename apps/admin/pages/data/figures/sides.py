@@ -10,9 +10,9 @@ import orjson
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.admin.pages.data.addresses import address_of, parameters_of
 from apps.admin.pages.data.facts import freshness_of
 from apps.admin.pages.data.figures.options import Options, compared_query
-from apps.admin.pages.data.form import address_of, parameters_of
 from apps.categories.selectors import named_categories
 from apps.core.stored_messages import list_text
 from apps.core.time_texts import period_text

@@ -36,7 +36,7 @@ from apps.admin.pages.data.form import (
 )
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput, NotFound
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.mengla.choices import CollectionStatus, EmptyReason
 from apps.mengla.monitoring.figure_tables import Table, tables_of
 from apps.mengla.queries.parameters import DataQuery

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.utils import translation
 from rest_framework.test import APIClient
 
 from tests.contract.routes import HOSTILE_VALUES, UNKNOWN_PATHS, api_routes
@@ -90,6 +92,13 @@ def check(response: Any, seen: dict[str, list[str]]) -> None:
 def assert_native(seen: dict[str, list[str]]) -> None:
     assert len(seen) > FEWEST_TEXTS
     assert {text: found for text, found in seen.items() if found} == {}
+
+
+@pytest.fixture(autouse=True)
+def _language_of_the_process() -> Iterator[None]:
+    """Leave the language of this thread as it was: a request changes it."""
+    with translation.override(settings.LANGUAGE_CODE):
+        yield
 
 
 @pytest.fixture

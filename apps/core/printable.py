@@ -56,6 +56,11 @@ def labelled(label: object, text: object) -> str:
     return gettext("%(label)s: %(text)s") % {"label": label, "text": text}
 
 
+def percent_text(number: str) -> str:
+    """Return a number of per cent with its sign: Chinese has no space before it."""
+    return gettext("%(number)s %%") % {"number": number}
+
+
 def quoted(text: str, *, limit: int) -> str:
     """Return any text for use in a message: quoted, cut to ``limit`` characters, on one line, printable."""
     shown = gettext("'%(text)s'") % {"text": repr(text[:limit])[1:-1]}

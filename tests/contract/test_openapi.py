@@ -87,7 +87,7 @@ def test_every_operation_answers_in_the_envelope(document: dict[str, Any]) -> No
             is_success = status.startswith("2")
             successes += is_success
             if not is_success:
-                assert schema == {"$ref": "#/components/schemas/Error"}, reported
+                assert schema == {"$ref": "#/components/schemas/ErrorResponse"}, reported
                 continue
             envelope = resolved(document, schema)
             assert envelope["required"] == ["success", "data", "message"], reported

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from apps.categories.errors import CategoryNotFound
 from apps.categories.models import Category
 from apps.core.errors import InvalidInput
+from apps.core.printable import list_text, quoted
 
 T = TypeVar("T")
 
@@ -45,9 +46,16 @@ def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
     known = set(found.values_list("cat_id", flat=True))
     unknown = [cat_id for cat_id in named if cat_id not in known]
     if unknown:
-        names = ", ".join(cat_id[:_MAX_SHOWN_CHARACTERS] for cat_id in unknown[:_MAX_NAMED])
+        names = list_text(map(_shown, unknown[:_MAX_NAMED]))
         message = _("There is no such category: %(names)s.") % {"names": names}
         raise InvalidInput(message, fields={field: [message]})
+
+
+def _shown(cat_id: str) -> str:
+    """Return what a caller sent as an id for use in a message: quoted if its signs could mislead."""
+    if cat_id.isalnum():
+        return cat_id[:_MAX_SHOWN_CHARACTERS]
+    return quoted(cat_id, limit=_MAX_SHOWN_CHARACTERS)
 
 
 def list_level1_ids() -> list[str]:
@@ -142,7 +150,7 @@ def resolve_categories(texts: Sequence[str], *, field: str) -> list[str]:
             message = _("%(name)s is ambiguous. It matches %(count)d categories: %(candidates)s.") % {
                 "name": text[:_MAX_SHOWN_CHARACTERS],
                 "count": len(candidates),
-                "candidates": ", ".join(listed + ["..."] * (len(candidates) > _MAX_CANDIDATES)),
+                "candidates": list_text(listed + ["..."] * (len(candidates) > _MAX_CANDIDATES)),
             }
             raise InvalidInput(message, fields={field: [message]})
         if candidates:

@@ -23,6 +23,7 @@ from apps.core.admin_base.rights import may, may_view
 from apps.core.api.exceptions import flatten_messages
 from apps.core.api.serializers import refuse_names
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.printable import labelled, sentences_text
 
 SEE_RECORDS = "mengla.view_record"
 SEE_COLLECTIONS = "mengla.view_collection"
@@ -124,11 +125,10 @@ def message_of(error: DomainError) -> str:
     if not error.fields:
         return error.message
     texts = [
-        _("%(label)s: %(problem)s") % {"label": _LABELS.get(name, name), "problem": " ".join(problems)}
-        for name, problems in error.fields.items()
+        labelled(_LABELS.get(name, name), sentences_text(problems)) for name, problems in error.fields.items()
     ]
     # Some problems are no sentences: then a line of its own would be too much, but a full stop is needed.
-    return in_words(" ".join([*(_sentence(one) for one in texts[:-1]), texts[-1]]))
+    return in_words(sentences_text([*(_sentence(one) for one in texts[:-1]), texts[-1]]))
 
 
 def in_words(text: str) -> str:

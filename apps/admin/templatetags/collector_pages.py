@@ -13,6 +13,7 @@ from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
 from apps.admin.pages.dashboard.links import Links
 from apps.admin.pages.data.figures.links import Cell
+from apps.core.printable import percent_text
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import Priority
 from apps.mengla.monitoring.figure_tables import Column, Kind, Table
@@ -51,7 +52,7 @@ def number(value: float | None) -> str:
 @register.filter
 def percent(value: float | None) -> str:
     """Write a number of percent; a dash for none."""
-    return NOTHING if value is None else f"{number(value)} %"
+    return NOTHING if value is None else percent_text(number(value))
 
 
 @register.filter

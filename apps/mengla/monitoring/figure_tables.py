@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound
+from apps.core.printable import percent_text
 from apps.core.sheets.values import CellFormat, SheetColumn
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import DataQuery
@@ -80,7 +81,7 @@ class Column:
         if self.kind is Kind.MONEY:
             return f"{value:,.2f}"
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
-        return text if self.kind is Kind.NUMBER else f"{text} %"
+        return text if self.kind is Kind.NUMBER else percent_text(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,7 +261,7 @@ def test_a_failure_is_told_in_the_readers_language(site: Client) -> None:
     )
     site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
     page = text(site.get(PAGE, HOT | {"collection": str(attempt["_id"])}))
-    assert "采集服务返回错误: 采集服务返回的内容无法读取。" in page
+    assert "采集服务返回错误：无法读取采集服务返回的内容。" in page
 
 
 def test_a_failure_is_told_and_not_repeated_by_itself(site: Client) -> None:

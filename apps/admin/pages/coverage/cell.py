@@ -14,6 +14,7 @@ from apps.categories.selectors import category_exists
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.periods import check_begun
+from apps.core.printable import labelled
 from apps.core.storage.mongo import utc_now
 from apps.core.stored_messages import HISTORY
 from apps.core.time_texts import RANGE_SIGN, instant_text, period_text, seconds_between, stored_period_text
@@ -103,7 +104,7 @@ def title_of(query: DataQuery) -> str:
 
 def state_name(mark: Mark, query: DataQuery) -> str:
     """Return the state of a cell in words, as a message to a screen reader says it."""
-    return f"{period_text(query.start, query.end)}: {LOOKS[mark].name}"
+    return labelled(period_text(query.start, query.end), LOOKS[mark].name)
 
 
 def enqueue_cell(query: DataQuery, *, requested_by: str) -> Enqueued:

@@ -14,7 +14,7 @@ from apps.admin.pages.data.addresses import heading_of, parameters_of
 from apps.admin.pages.data.facts import freshness_of
 from apps.admin.pages.data.figures.sides import tables_of_hit
 from apps.core.errors import InvalidInput
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.mengla.choices import EmptyReason
 from apps.mengla.monitoring.figure_tables import Table
 from apps.mengla.queries.parameters import DataQuery

@@ -14,7 +14,7 @@ from apps.admin.pages.data.addresses import address_of, parameters_of
 from apps.admin.pages.data.facts import freshness_of
 from apps.admin.pages.data.figures.options import Options, compared_query
 from apps.categories.selectors import named_categories
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.core.time_texts import period_text
 from apps.mengla.monitoring.figure_tables import Table, tables_of
 from apps.mengla.queries.data_query import DataQuery

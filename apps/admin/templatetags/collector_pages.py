@@ -16,7 +16,7 @@ from apps.admin.pages.data.figures.links import Cell
 from apps.core.printable import percent_text
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import Priority
-from apps.mengla.monitoring.figure_tables import Column, Kind
+from apps.mengla.monitoring.figure_tables import Column, Kind, Table
 from apps.sync_tasks.choices import RunStatus
 
 register = template.Library()
@@ -104,6 +104,19 @@ def action_to(links: Links, where: str, label: str, about: str, *keys: str, **qu
 def severity_name(key: str) -> str:
     """Return the name of the severity of an alert."""
     return str(Severity(key).label) if key in Severity.values else key
+
+
+@register.filter
+def cut_text(table: Table) -> str:
+    """Write how much of a table is shown, such as ``The first 5 of 57 rows, 6 of 25 columns.``"""
+    rows, columns = len(table.rows), len(table.columns)
+    facts = {
+        "rows": f"{rows:,}",
+        "all_rows": f"{rows + table.hidden_rows:,}",
+        "columns": columns,
+        "all_columns": columns + table.hidden_columns,
+    }
+    return _("The first %(rows)s of %(all_rows)s rows, %(columns)d of %(all_columns)d columns.") % facts
 
 
 @register.filter

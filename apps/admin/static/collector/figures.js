@@ -3,6 +3,8 @@
 // replace those on the page.
 (() => {
   const PART = "[data-figures]";
+  // What else on the page keeps the choices: the links to other periods and the filters.
+  const KEEPERS = [".cp-steps", ".cp-filters form > [data-kept]"];
   let last = null; // the request that counts
 
   function addressOf(form) {
@@ -20,14 +22,22 @@
     try {
       const response = await fetch(address, { credentials: "same-origin", signal: request.signal });
       if (!response.ok || response.redirected) throw new Error(String(response.status));
-      const found = new DOMParser().parseFromString(await response.text(), "text/html").querySelector(PART);
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const found = page.querySelector(PART);
       if (!found) throw new Error("no figures");
+      KEEPERS.forEach((selector) => follow(selector, page));
       replace(part, document.adoptNode(found));
       if (!isBack) window.history.pushState({ figures: true }, "", address);
       document.dispatchEvent(new CustomEvent("collector:figures", { detail: { address } }));
     } catch (error) {
       if (error.name !== "AbortError") window.location.assign(address);
     }
+  }
+
+  function follow(selector, page) {
+    const mine = document.querySelector(selector);
+    const theirs = page.querySelector(selector);
+    if (mine && theirs) mine.replaceWith(document.adoptNode(theirs));
   }
 
   // The focus and the places that tables are scrolled to stay.

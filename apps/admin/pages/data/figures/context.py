@@ -12,7 +12,7 @@ from apps.admin.pages.data.addresses import parameters_of
 from apps.admin.pages.data.charts import Drawing, Sorted, drawings_of
 from apps.admin.pages.data.figures.brands import NAME as BRAND_PERIODS
 from apps.admin.pages.data.figures.brands import BrandPeriods, read_brand_periods
-from apps.admin.pages.data.figures.links import LinkedTable, linked
+from apps.admin.pages.data.figures.links import LinkedTable, linked, with_short_names
 from apps.admin.pages.data.figures.measures import known_measures, measures_of
 from apps.admin.pages.data.figures.options import MAX_BRANDS, Compare, Options, options_for
 from apps.admin.pages.data.figures.sides import Side, read_sides, tables_of_hit
@@ -20,8 +20,6 @@ from apps.core.errors import InvalidInput
 from apps.mengla.monitoring.figure_tables import Table
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.reading.read import Hit, read_stored
-
-Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Section:
 
     table: Table | LinkedTable
     drawing: Drawing | None
-    comparison: Table | None
+    comparison: Table | LinkedTable | None
 
     @property
     def is_tall(self) -> bool:
@@ -85,7 +83,7 @@ def describe(
         if compared and order.table == compared.name:
             compared = compared.sorted_by(order.column, is_descending=order.is_descending)
         shown = linked(table.clipped(rows=rows, columns=columns), query, chosen=options.brands)
-        clipped = compared.clipped(rows=rows, columns=columns) if compared else None
+        clipped = with_short_names(compared.clipped(rows=rows, columns=columns)) if compared else None
         sections.append(Section(shown, drawing, clipped))
     charts = {name: drawing.chart for name, drawing in drawings.items()}
     if brands and brands.chart:

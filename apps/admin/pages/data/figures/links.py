@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -83,6 +84,19 @@ def linked(table: Table, query: DataQuery, *, chosen: Collection[str] = ()) -> L
                 for column, value, cell in zip(table.columns, values, cells, strict=True)
             ]
         )
+    return LinkedTable(table, rows)
+
+
+def with_short_names(table: Table) -> LinkedTable | Table:
+    """Return a table whose first column has names with short ones; equal ones keep the names of parents."""
+    owns = [own_part(name) if isinstance(name, str) else "" for name in table.values("name")]
+    counts = Counter(owns)
+    rows: list[list[tuple[Column, Value | Cell]]] = []
+    for own, values in zip(owns, table.rows, strict=True):
+        row: list[tuple[Column, Value | Cell]] = list(zip(table.columns, values, strict=True))
+        if own and own != values[0] and counts[own] == 1:
+            row[0] = (table.columns[0], Cell(own, title=table.columns[0].text_of(values[0])))
+        rows.append(row)
     return LinkedTable(table, rows)
 
 

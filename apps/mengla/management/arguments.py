@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import resolve_categories
+from apps.categories.selectors import CategoryNames, resolve_categories
 from apps.core.management.arguments import argument, one_of, shown
 from apps.core.periods import Period, parse_granularity, parse_range
 from apps.core.printable import has_unprintable, list_text
@@ -81,9 +81,9 @@ def read_selection(options: Mapping[str, Any]) -> Selection:
     return select(cat_ids=wanted, actions=options["action"], field="category")
 
 
-def category_text(cat_id: str, names: Mapping[str, str]) -> str:
-    """Return a category as people read it: its id and its name, "all" for all categories together."""
-    return f"{cat_id} {names.get(cat_id, '')}".strip() if cat_id else ALL_CATEGORIES
+def category_text(cat_id: str, names: CategoryNames) -> str:
+    """Return a category as people read it: its names and its id, "all" for all categories together."""
+    return names.path_text(cat_id) if cat_id else ALL_CATEGORIES
 
 
 def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:

@@ -144,7 +144,7 @@ def test_the_error_suggests_the_name_that_was_meant(
 def test_the_error_is_in_the_callers_language(admin: APIClient) -> None:
     for path in ("/api/mengla/hot", "/api/admin/backfill"):
         response = admin.post(path, {"cat_id": "1"}, HTTP_ACCEPT_LANGUAGE="zh-CN")
-        assert refused(response, of=path)["cat_id"] == ["未知的名称，是否应为 catId？"]
+        assert refused(response, of=path)["cat_id"] == ["未知参数，是否应为 catId？"]
 
 
 def test_hostile_names_are_shown_in_part(admin: APIClient) -> None:

@@ -221,5 +221,5 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
     """Say which envelope means success, and which an error: a hook, after that of enumerations."""
     for name, schema in result["components"]["schemas"].items():
         if "success" in schema.get("properties", {}):
-            schema["properties"]["success"] = {"type": "boolean", "enum": [name != "Error"]}
+            schema["properties"]["success"] = {"type": "boolean", "enum": [name != "ErrorResponse"]}
     return result

@@ -1,4 +1,4 @@
-"""Two years of made-up figures with known gaps, for a child process of a stack."""
+"""A year of made-up figures with known gaps, for a child process of a stack."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def store() -> list[str]:
         for month in months:
             if (cat_id, month.dashed) not in MISSING:
                 store_best_sellers(cat_id, month.dashed)
-        _store(Action.INDUSTRY_TREND, cat_id, months[0].shift(-len(months)), months[-1])
+    for cat_id in [*cat_ids, *(str(child["catId"]) for child in tree[0]["children"])]:
+        _store(Action.INDUSTRY_TREND, cat_id, months[0], months[-1])
     _store(Action.INDUSTRY_VIEW, cat_ids[0], months[-2], months[-2])
     return cat_ids
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +31,11 @@ class Site:
         assert response.status_code == 200, response.text
         return response.json()["data"]
 
-    def turnover(self) -> dict[tuple[str, str], float]:
+    def turnover(self, cat_ids: Iterable[str]) -> dict[tuple[str, str], float]:
         """The turnover of each category and month."""
         query = {"timest": LAST_MONTH, "starRange": FIRST_MONTH, "endRange": LAST_MONTH}
         return {
             (cat_id, point["timest"]): point["monthGmv"]
-            for cat_id in self.cat_ids
+            for cat_id in cat_ids
             for point in self.figures("industryTrendRange", cat_id, **query)
         }

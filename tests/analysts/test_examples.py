@@ -135,10 +135,10 @@ class TestPandas:
             for (cat_id, _name), column in turnover.items()
             for month, value in column.items()
         }
-        assert found == site.turnover()
+        assert found == site.turnover(site.cat_ids)
 
     def test_the_change_is_that_of_the_month_before(self, notebook: Notebook, site: Site) -> None:
-        change, expected = notebook.names["change"], site.turnover()
+        change, expected = notebook.names["change"], site.turnover(site.cat_ids)
         assert change.iloc[0].isna().all()
         for (cat_id, _name), value in change.loc["2025-11"].items():
             before, now = expected[cat_id, "2025-10"], expected[cat_id, "2025-11"]
@@ -157,6 +157,12 @@ class TestPandas:
         empty = [str(month) for month, row in change.iterrows() if row.isna().all()]
         assert empty == ["2025-01", "2025-05", "2025-06"]
 
+    def test_subcategories_are_selected_by_their_ids(self, notebook: Notebook, site: Site) -> None:
+        assert notebook.names["ids"] == "4201,4202,4203,4204"
+        expected = site.turnover(notebook.names["ids"].split(","))
+        rows = notebook.names["children"].itertuples()
+        assert {(row.catId, row.period): row.monthGmv for row in rows} == expected
+
     def test_csv_keeps_ids_as_texts(self, notebook: Notebook) -> None:
         views, prices = notebook.names["views"], notebook.names["prices"]
         assert set(views["view"]) == {"sales", "turnover", "prices", "brands"}
@@ -169,7 +175,7 @@ class TestPandas:
         best, hot = notebook.names["best"], notebook.names["hot"]
         assert list(best["monthGmv"]) == list(hot["monthGmv"])
         assert best["rank"].dtype == "int64"
-        assert notebook.names["end"]["missing"] == [
+        assert notebook.names["summary"]["missing"] == [
             {"catId": "4300", "periods": ["2025-03..2025-05"]},
             {"catId": "4400", "periods": ["2025-10"]},
         ]
@@ -190,7 +196,7 @@ class TestPandas:
 
 class TestDuckDB:
     def test_top_movers(self, notebook: Notebook, site: Site) -> None:
-        expected = site.turnover()
+        expected = site.turnover(site.cat_ids)
         changes = {
             cat_id: round(100 * (expected[cat_id, "2025-11"] / expected[cat_id, "2025-10"] - 1), 2)
             for cat_id in site.cat_ids
@@ -207,6 +213,10 @@ class TestDuckDB:
         rows = notebook.tables[1]
         assert [row["places"] for row in rows] == list(climbed[:10])
         assert all(row["rank_before"] - row["rank_now"] == row["places"] for row in rows)
+
+    def test_a_csv_file_can_be_read(self, notebook: Notebook) -> None:
+        (row,) = notebook.run_sql("SELECT count(*) AS rows, max(rank) AS places FROM 'hot.csv'")
+        assert row == {"rows": len(notebook.names["hot"]), "places": notebook.names["hot"]["rank"].max()}
 
     def test_the_local_copy_has_what_was_read(self, notebook: Notebook) -> None:
         counts = notebook.names["hot"].groupby("period").size()

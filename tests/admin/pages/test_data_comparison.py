@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
+from openpyxl import load_workbook
 
 from apps.core.caching.tiers import clear_all
 from apps.core.storage.mongo import utc_now
@@ -269,6 +272,23 @@ def test_categories_that_cannot_be_shown(site: Client, also: list[str], told: st
     store(hot())
     assert f"Further categories: {told}" in problem(site, HOT | {"also": also})
     assert len(collections()) == 1
+
+
+def test_a_comparison_is_in_the_files(site: Client) -> None:
+    store_rows([row("上级>甲", 150, 1), row("b", 3, 2)])
+    store_rows([row("上级>甲", 100, 1), row("b", 6, 2)], hot("202505"))
+    page = text(site.get(PAGE, HOT | PREVIOUS))
+    (address,) = re.findall(r'href="([^"]*table=ranking-comparison&amp;format=csv)"', page)
+    lines = site.get(unescape(address)).content.decode("utf-8-sig").splitlines()
+    assert lines[0] == 'Name,2025-06,2025-05,Difference,"Change, %",Compared with before'
+    assert [line.split(",")[:5] for line in lines[1:]] == [
+        ["上级>甲", "150", "100", "50", "50"],
+        ["b", "3", "6", "-3", "-50"],
+    ]
+    (address,) = re.findall(r'href="([^"]*format=xlsx)"', page)
+    book = load_workbook(io.BytesIO(site.get(unescape(address)).content))
+    assert book.sheetnames[:2] == ["ranking", "ranking-comparison"]
+    assert 'title="上级&gt;甲">甲' in page
 
 
 def test_every_link_and_form_keeps_the_choices(site: Client) -> None:

@@ -201,6 +201,8 @@ VIEWS: Mapping[str, tuple[str, str | Promise]] = {
     "industryBrandRateDtoList": ("brands", gettext_lazy("Brand share")),
 }
 Fields = Mapping[str, tuple[str | Promise, Kind]]
+# The known fields of each form of rows, in their order; the files of bulk exports have the same.
+FIELDS: Mapping[str, Fields] = {"ranking": _RANKING, "ranges": _RANGE, "brands": _BRANDS, "trend": _TREND}
 
 
 def tables_of(query: DataQuery, data: Any) -> list[Table]:

@@ -282,8 +282,8 @@ def test_a_comparison_is_in_the_files(site: Client) -> None:
     lines = site.get(unescape(address)).content.decode("utf-8-sig").splitlines()
     assert lines[0] == 'Name,2025-06,2025-05,Difference,"Change, %",Compared with before'
     assert [line.split(",")[:5] for line in lines[1:]] == [
-        ["上级>甲", "150", "100", "50", "50"],
-        ["b", "3", "6", "-3", "-50"],
+        ["上级>甲", "150", "100", "50", "50.0"],
+        ["b", "3", "6", "-3", "-50.0"],
     ]
     (address,) = re.findall(r'href="([^"]*format=xlsx)"', page)
     book = load_workbook(io.BytesIO(site.get(unescape(address)).content))

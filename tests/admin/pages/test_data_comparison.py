@@ -243,6 +243,21 @@ def test_the_rows_of_several_categories_are_side_by_side(site: Client) -> None:
     assert "3 of 3 rows" in page
 
 
+def test_of_several_categories_the_first_rows_of_each_are_drawn(site: Client) -> None:
+    store_rows([row(f"small {number}", number, 100 + number) for number in range(30)])
+    store_rows(
+        [row(f"large {number}", 1000 + number, 200 + number) for number in range(30)], hot(cat_id="1002")
+    )
+    page = text(site.get(PAGE, HOT | {"also": "1002"}))
+    drawn = charts(page)["ranking"]
+    assert drawn["labels"][:2] == ["large 29", "large 28"]
+    assert [len([one for one in series["values"] if one is not None]) for series in drawn["series"]] == [
+        20,
+        20,
+    ]
+    assert "40 of 60 rows, by Sales" in page
+
+
 def test_categories_and_a_comparison_together(site: Client) -> None:
     store_rows([row("a", 5)])
     store_rows([row("a", 4)], hot("202505"))
@@ -287,7 +302,7 @@ def test_a_comparison_is_in_the_files(site: Client) -> None:
     ]
     (address,) = re.findall(r'href="([^"]*format=xlsx)"', page)
     book = load_workbook(io.BytesIO(site.get(unescape(address)).content))
-    assert book.sheetnames[:2] == ["ranking", "ranking-comparison"]
+    assert next(book.worksheets[1].values)[:4] == ("Name", "2025-06", "2025-05", "Difference")
     assert 'title="上级&gt;甲">甲' in page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any
@@ -44,7 +45,7 @@ _LABELS: Mapping[str, str | Promise] = {
     "starRange": gettext_lazy("Trend from"),
     "endRange": gettext_lazy("Trend to"),
 }
-_API_NAMES = ("timest", "starRange", "endRange")
+_API_NAME = re.compile(r"\b(?:timest|starRange|endRange)\b", re.ASCII)
 
 View = Callable[..., HttpResponse]
 
@@ -122,6 +123,4 @@ def message_of(error: DomainError) -> str:
     ]
     # Some problems are no sentences: then a line of its own would be too much, but a full stop is needed.
     text = sentences_text([*(_sentence(one) for one in texts[:-1]), texts[-1]])
-    for name in _API_NAMES:
-        text = text.replace(name, str(_LABELS[name]))
-    return text
+    return _API_NAME.sub(lambda found: str(_LABELS[found[0]]), text)

@@ -37,6 +37,11 @@ _LABELS: Mapping[str, str | Promise] = {
     "period": gettext_lazy("Period"),
     "from": gettext_lazy("From"),
     "to": gettext_lazy("To"),
+    "also": gettext_lazy("Further categories"),
+    "brand": gettext_lazy("Brands"),
+    "compare": gettext_lazy("Compare with"),
+    "measure": gettext_lazy("Measure"),
+    "top": gettext_lazy("Rows in the chart"),
     "force": gettext_lazy("Collect again"),
     "level2": gettext_lazy("Subcategories"),
     "limit": gettext_lazy("Records at most"),
@@ -45,7 +50,8 @@ _LABELS: Mapping[str, str | Promise] = {
     "starRange": gettext_lazy("Trend from"),
     "endRange": gettext_lazy("Trend to"),
 }
-_API_NAME = re.compile(r"\b(?:timest|starRange|endRange)\b", re.ASCII)
+# As whole words: the name of a data set ends with one of them.
+_API_NAMES = re.compile(r"\b(?:timest|starRange|endRange)\b", re.ASCII)
 
 View = Callable[..., HttpResponse]
 
@@ -122,5 +128,9 @@ def message_of(error: DomainError) -> str:
         labelled(_LABELS.get(name, name), sentences_text(problems)) for name, problems in error.fields.items()
     ]
     # Some problems are no sentences: then a line of its own would be too much, but a full stop is needed.
-    text = sentences_text([*(_sentence(one) for one in texts[:-1]), texts[-1]])
-    return _API_NAME.sub(lambda found: str(_LABELS[found[0]]), text)
+    return in_words(sentences_text([*(_sentence(one) for one in texts[:-1]), texts[-1]]))
+
+
+def in_words(text: str) -> str:
+    """Return a text with the labels of the form in place of the names of the API."""
+    return _API_NAMES.sub(lambda found: str(_LABELS[found[0]]), text)

@@ -17,9 +17,9 @@ from apps.admin.alerts.selectors import channel_states, evaluated_at, list_rules
 from apps.admin.alerts.serializers import (
     MAX_HISTORY,
     AlertHistorySerializer,
+    AlertRuleListSerializer,
     AlertTestSerializer,
     EndedSilenceSerializer,
-    RulesSerializer,
     SilenceSerializer,
 )
 from apps.admin.alerts.trial import send_test
@@ -107,7 +107,7 @@ class Command(SubcommandsMixin):
         else:
             lines.append(_("No channel is configured: notices are sent to nobody."))
         found = {"rules": rules, "evaluated_at": at, "channels": channels}
-        return RulesSerializer(found).data, "\n".join(lines), ExitCode.DONE
+        return AlertRuleListSerializer(found).data, "\n".join(lines), ExitCode.DONE
 
     def do_history(self, options: Options) -> Result:
         """List the events."""

@@ -77,7 +77,8 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
     record = next(iter(find_records(query)), None)
     if record is not None and record["expired_at"] <= utc_now():
         record = None
-    last = last_collections(query, limit=SHOWN_COLLECTIONS)
+    last = last_collections(query, limit=SHOWN_COLLECTIONS + 1)
+    has_more, last = len(last) > SHOWN_COLLECTIONS, last[:SHOWN_COLLECTIONS]
     active = [one for one in last if one["status"] in ACTIVE_STATUSES]
     look = LOOKS[state.mark]
     return {
@@ -89,6 +90,7 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
         "waiting": _standing(active) if state.is_under_way else None,
         "failure": _failure(last[0]) if state.is_failed and last else None,
         "collections": _rows(last, query),
+        "has_more": has_more,
         "attempts": _attempts(last[0]) if last else [],
         "record": None if record is None else _described(query, record),
     }
@@ -178,6 +180,7 @@ def _rows(collections: Sequence[Document], query: DataQuery) -> list[dict[str, A
             "seconds": _seconds(one["dispatched_at"], one["finished_at"]),
             "requested_by": one["requested_by"],
             "runs": [(run_id, names.get(run_id) or run_id) for run_id in one["run_ids"][:_MAX_NAMED_RUNS]],
+            "more_runs": max(0, len(one["run_ids"]) - _MAX_NAMED_RUNS),
         }
         for one in collections
     ]

@@ -8,9 +8,11 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.clients.page import Workplace, blocks
+from tests.clients.page import Workplace
 from tests.integration.conftest import run_stack
 from tests.integration.stack import Shape, Stack
+
+Results = dict[str, CompletedProcess[str]]
 
 
 @pytest.fixture(scope="package")
@@ -37,18 +39,20 @@ def workplace(stack: Stack, token: str, tmp_path_factory: pytest.TempPathFactory
     return made
 
 
-Results = dict[str, CompletedProcess[str]]
+@pytest.fixture(scope="package")
+def python_results(workplace: Workplace) -> Results:
+    """What the commands about Python have said."""
+    return workplace.follow("Python")
 
 
 @pytest.fixture(scope="package")
-def followed(workplace: Workplace) -> Results:
-    """What the commands of the page have said, by their programs, in the order of the page."""
-    commands = [command for block in blocks() if block.language == "sh" for command in block.commands]
-    return {command: workplace.run(command) for command in commands}
+def typescript_results(workplace: Workplace) -> Results:
+    """What the commands about TypeScript have said."""
+    return workplace.follow("TypeScript")
 
 
 @pytest.fixture(scope="package")
-def python_client(workplace: Workplace, followed: Results) -> Iterator[None]:
+def python_client(workplace: Workplace, python_results: Results) -> Iterator[None]:
     """The generated Python package, which can be imported now."""
     sys.path.insert(0, str(workplace.folder / "mengla-client"))
     yield

@@ -14,9 +14,9 @@ from tests.clients.page import Workplace
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 
-def test_every_kind_of_answer_is_read(workplace: Workplace, followed: Results) -> None:
+def test_every_kind_of_answer_is_read(workplace: Workplace, typescript_results: Results) -> None:
     shutil.copy(FOLDER / "usage.mts", workplace.folder)
-    (check,) = [command for command in followed if command.startswith("npx tsc")]
+    (check,) = [command for command in typescript_results if command.startswith("npx tsc")]
     checked = workplace.run(check.replace("figures.mts", "usage.mts"))
     assert checked.returncode == 0, checked.stdout + checked.stderr
     read = workplace.run("node usage.mts")

@@ -41,6 +41,9 @@ ELSEWHERE: dict[str, set[str]] = {
         *WaitingCode,
         *CollectionError.values,
         *{"QUARTERLY_FOR_YEAR", "all", "secondaryCategories", "Age", "ETag", "l2", "l3", "fresh", "stale"},
+        # Of exports, whose answers are files.
+        *{"rank", "view", "more", "category", "end", "rows", "missing", "periods", "brandCatId", "mengla"},
+        *{"sales", "turnover", "prices", "brands"},
     },
     "Metrics": {"wait"},
     "Operations": {

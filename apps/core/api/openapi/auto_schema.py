@@ -162,6 +162,9 @@ class EnvelopeAutoSchema(AutoSchema):
             for kind in kinds
         ]
         response = found[0]
+        response["description"] = response["description"] or "The request was carried out."
+        if JSON not in response.get("content", {}):
+            return response  # a file
         schemas = [one["content"][JSON]["schema"] for one in found]
         data = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         name = _name_of(schemas[0])
@@ -172,7 +175,6 @@ class EnvelopeAutoSchema(AutoSchema):
             if serializer.bodies:
                 response["content"][JSON]["examples"] = _named(serializer.bodies)
         response["content"][JSON]["schema"] = schema_ref(self.registry, _envelope(name, data))
-        response["description"] = response["description"] or "The request was carried out."
         return response
 
 

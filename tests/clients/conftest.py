@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from subprocess import CompletedProcess
 
 import pytest
 
+from tests.clients.node import FOLDER
 from tests.clients.page import Workplace
 from tests.integration.conftest import run_stack
 from tests.integration.stack import Shape, Stack
 
 Results = dict[str, CompletedProcess[str]]
+USAGE = "usage.mts"
 
 
 @pytest.fixture(scope="package")
@@ -47,8 +50,9 @@ def python_results(workplace: Workplace) -> Results:
 
 @pytest.fixture(scope="package")
 def typescript_results(workplace: Workplace) -> Results:
-    """What the commands about TypeScript have said."""
-    return workplace.follow("TypeScript")
+    """What the commands about TypeScript have said; the check of types reads the tests' own file, too."""
+    shutil.copy(FOLDER / USAGE, workplace.folder)
+    return workplace.follow("TypeScript", also_checked=USAGE)
 
 
 @pytest.fixture(scope="package")

@@ -33,5 +33,5 @@ def test_strict_mypy_accepts_the_python_client_and_the_example(
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_strict_typescript_accepts_the_types_and_the_example(typescript_results: Results) -> None:
+def test_strict_typescript_accepts_the_types_and_what_uses_them(typescript_results: Results) -> None:
     assert output_of("npx tsc", typescript_results) == ""

@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.categories.errors import CategoryNotFound
-from apps.categories.models import Category
+from apps.categories.models import NAME_SEPARATOR, Category, own_part
 from apps.core.errors import InvalidInput
+from apps.core.stored_messages import list_text
 
 T = TypeVar("T")
 
@@ -23,7 +25,7 @@ _MAX_SHOWN_CHARACTERS = 20
 _MAX_LEVELS = 10
 _MAX_CANDIDATES = 10
 _PATH_SIGN = " › "
-_SEPARATOR = ">"  # in names of level 2, behind the name of the parent
+_MAX_NAMED_IN_TEXT = 10
 
 
 def is_cat_id(text: str) -> bool:
@@ -102,8 +104,13 @@ class NamedCategory:
 
     @property
     def own_name(self) -> str:
-        """The name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
-        return _own_part(self.name) or self.name
+        """The name without its parents': see :func:`own_part`."""
+        return own_part(self.name)
+
+    @property
+    def own_name_ru(self) -> str:
+        """The Russian name without its parents', empty if there is none."""
+        return own_part(self.name_ru)
 
     @property
     def has_name(self) -> bool:
@@ -157,6 +164,16 @@ class CategoryNames:
         return above
 
 
+def categories_text(cat_ids: Sequence[str]) -> str:
+    """Return some categories as one text for people: the first ones by their names, and how many more."""
+    first = list(cat_ids[:_MAX_NAMED_IN_TEXT])
+    names = CategoryNames(first)
+    texts = [names.path_text(cat_id) for cat_id in first]
+    if more := len(cat_ids) - len(first):
+        texts.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
+    return list_text(texts)
+
+
 def own_names(cat_ids: Iterable[str]) -> dict[str, str]:
     """Return the short names of the categories that exist, by id."""
     rows = Category.objects.filter(pk__in=list(cat_ids)).values_list("cat_id", "name_cn", "name_ru")
@@ -198,12 +215,12 @@ def _matching(text: str, categories: Sequence[NamedCategory]) -> list[NamedCateg
     if not wanted:
         return []
     whole = [(one, [_comparable(name) for name in (one.name_cn, one.name_ru)]) for one in categories]
-    own = [(one, [_own_part(name) for name in names]) for one, names in whole]
+    own = [(one, [own_part(name) for name in names]) for one, names in whole]
     for rows in (whole, own):
         if same := [one for one, names in rows if wanted in names]:
             return same
     # With the name of a parent the whole names count; otherwise the name of a parent would be ambiguous.
-    rows = whole if _SEPARATOR in wanted else own
+    rows = whole if NAME_SEPARATOR in wanted else own
     return [one for one, names in rows if any(name.startswith(wanted) for name in names)]
 
 
@@ -216,11 +233,7 @@ def _name_like(text: str, category: NamedCategory) -> str:
 def _comparable(name: str) -> str:
     """Return the name in the one form in which names are compared."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return _SEPARATOR.join(" ".join(part.split()) for part in folded.split(_SEPARATOR))
-
-
-def _own_part(name: str) -> str:
-    return name.rpartition(_SEPARATOR)[2].strip()
+    return NAME_SEPARATOR.join(" ".join(part.split()) for part in folded.split(NAME_SEPARATOR))
 
 
 def list_named_children(parent_id: str) -> list[NamedCategory]:

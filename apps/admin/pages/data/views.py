@@ -34,6 +34,7 @@ from apps.admin.pages.data.form import (
     read_query,
     recent_records,
 )
+from apps.categories.selectors import CategoryNames
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput, NotFound
 from apps.core.stored_messages import list_text
@@ -205,7 +206,7 @@ def _about(shown: Shown) -> list[tuple[str, str]]:
     freshness = freshness_of(shown.hit)
     return [
         (_("Figures"), heading_of(shown.query)),
-        (_("Category"), shown.query.cat_id or _("All categories")),
+        (_("Category"), CategoryNames([shown.query.cat_id]).path_text(shown.query.cat_id)),
         (_("Collected"), freshness["collected_at"]),
         (_("Fresh until"), freshness["fresh_until"]),
         (_("State"), list_text(_states(freshness))),

@@ -24,6 +24,7 @@ from django.utils.translation import ngettext
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError
+from apps.core.printable import labelled
 from apps.core.stored_messages import HISTORY, Message
 
 M = TypeVar("M", bound=Model)
@@ -222,7 +223,7 @@ class OperationsMixin(_Base[M]):
 
     def _text_for(self, operation: Operation, row: M) -> str | Promise:
         refusal = operation.refusal(row)
-        return f"{self.shown_name(row)}: {refusal}" if refusal else operation.confirm_text(row)
+        return labelled(self.shown_name(row), refusal) if refusal else operation.confirm_text(row)
 
     def _url_name(self, page: str) -> str:
         return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"

@@ -33,6 +33,7 @@ from apps.admin.pages.coverage.cell import describe_cell, enqueue_cell, read_cel
 from apps.admin.pages.coverage.filters import Filters, form_of, read_begun_filters
 from apps.admin.pages.coverage.matrix import LOOKS, Matrix, read_matrix
 from apps.admin.pages.coverage.overview import Overview, read_overview
+from apps.admin.pages.inputs.faults import faults_of
 from apps.categories.selectors import parents_of
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
@@ -64,7 +65,10 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
             state = live.read_state(filters)
             found = _read(filters)
     except InvalidInput as error:
-        context: dict[str, Any] = {"problem": message_of(error), "form": form_of(request.GET, None)}
+        context: dict[str, Any] = {
+            "problem": message_of(error),
+            "form": form_of(request.GET, None, faults_of(error)),
+        }
         return page(request, "coverage.html", context, title=title, status=400)
     context = {
         "filters": filters,

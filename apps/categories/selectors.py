@@ -158,7 +158,7 @@ class CategoryNames:
     def text(self, cat_id: str) -> str:
         """Return the name without its parents', with the id: ``Pots (17028922)``."""
         own = self.own(cat_id)
-        return f"{own} ({cat_id})" if own else cat_id or _("All categories")
+        return with_id(own, cat_id) if own else cat_id or _("All categories")
 
     def path(self, cat_id: str) -> str:
         """Return the name below those of its parents: ``Kitchen › Pots``."""
@@ -175,6 +175,11 @@ class CategoryNames:
             above.insert(0, self.own(parent_id) or parent_id)
             parent_id = self._parent_ids.get(parent_id, "")
         return above
+
+
+def with_id(name: str, cat_id: str) -> str:
+    """Return a name with the id of its category, in the brackets of the current language."""
+    return _("{before} ({text})").format(before=name, text=cat_id)
 
 
 def categories_text(cat_ids: Sequence[str]) -> str:
@@ -208,7 +213,7 @@ def resolve_categories(texts: Sequence[str], *, field: str) -> list[str]:
     for text in named:
         candidates = _matching(text, categories)
         if len(candidates) > 1:
-            listed = [f"{_name_like(text, one)} ({one.cat_id})" for one in candidates[:_MAX_CANDIDATES]]
+            listed = [with_id(_name_like(text, one), one.cat_id) for one in candidates[:_MAX_CANDIDATES]]
             message = _("%(name)s is ambiguous. It matches %(count)d categories: %(candidates)s.") % {
                 "name": text[:_MAX_SHOWN_CHARACTERS],
                 "count": len(candidates),

@@ -168,3 +168,24 @@ def test_a_search_by_category_reads_what_it_shows(site: Client, examined: Callab
     collection_of(Collection).insert_many(copies)
     assert len(results(site, COLLECTIONS, q="厨房")) == 50
     assert examined() <= 60
+
+
+def test_the_figures_of_a_record_name_their_categories_by_one_look(site: Client) -> None:
+    rows = [
+        {"catName": "a", "catId1": 10, "catId2": "11", "catId3": 555},
+        {"catName": "b", "catId1": 10, "catId2": 12, "catId3": 0},
+        {"catName": "c", "catId1": None, "catId2": True, "catId3": [7]},
+    ]
+    store(hot(cat_id=KITCHEN), {"hotList": {"code": 0, "data": {"list": rows}}})
+    (key,) = records()
+    path = f"{RECORDS}{quote(key)}/change/"
+    page = text(site, path)
+    for cell in ("家居 (10)", "厨房 (11)", "555", "12", "–", "True", "[7]"):
+        assert f"<td>{cell}</td>" in page
+    few = category_queries(site, path)
+    more = [{"catName": "d", "catId1": 10, "catId2": 100 + number} for number in range(COUNT)]
+    store(hot(cat_id=KITCHEN), {"hotList": {"code": 0, "data": {"list": rows + more}}})
+    assert "<td>灯 44 (144)</td>" in text(site, path)
+    assert category_queries(site, path) == few
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    assert "<td>厨房（11）</td>" in text(site, path)

@@ -265,6 +265,7 @@ def test_all_that_is_wrong_is_told(site: Client) -> None:
         page = html.unescape(site.get(address, given | more).content.decode())
         for problem in (
             "Data set: There is no",
+            ", industryTrendRange.",
             "Category: There is no",
             "From: 'abc' is",
             ". To: '2026-13' is",

@@ -118,6 +118,12 @@ class NamedCategory:
         """Whether the source gives it a name; some categories of level 2 have none in either language."""
         return bool(self.name_cn or self.name_ru)
 
+    @property
+    def own_title(self) -> str:
+        """The Chinese and the Russian name without their parents', with a dot between; the id without any."""
+        names = filter(None, (_own_part(self.name_cn), _own_part(self.name_ru)))
+        return " · ".join(names) or self.cat_id
+
 
 class CategoryNames:
     """Categories as texts for people, all looked up at once: each level of the tree takes one query.
@@ -163,12 +169,6 @@ class CategoryNames:
             above.insert(0, self.own(parent_id) or parent_id)
             parent_id = self._parent_ids.get(parent_id, "")
         return above
-
-    @property
-    def own_title(self) -> str:
-        """The Chinese and the Russian name without their parents', with a dot between; the id without any."""
-        names = filter(None, (_own_part(self.name_cn), _own_part(self.name_ru)))
-        return " · ".join(names) or self.cat_id
 
 
 def own_names(cat_ids: Iterable[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from config import admin_site as _admin_site
 from config import env as _env
 from config import input_names as _input_names
+from config import openapi as _openapi
 from config.logs import configure_logging
 
 BASE_DIR = _env.BASE_DIR
@@ -274,37 +275,13 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["apps.core.api.parsers.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.core.api.negotiation.AlwaysJSON",
     "EXCEPTION_HANDLER": "apps.core.api.exceptions.envelope_exception_handler",
-    "DEFAULT_SCHEMA_CLASS": "apps.core.api.schema.EnvelopeAutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.core.api.openapi.auto_schema.EnvelopeAutoSchema",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 INPUT_NAME_GROUPS = _input_names.INPUT_NAME_GROUPS
-SPECTACULAR_SETTINGS: dict[str, Any] = {
-    "TITLE": "MengLa Collector",
-    "DESCRIPTION": "Ozon market figures: rankings, distributions and trends by category and period.",
-    "VERSION": "1.0.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SERVE_AUTHENTICATION": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SCHEMA_PATH_PREFIX": "/api",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "ActionEnum": "apps.mengla.choices.Action",
-        "AlertRuleEnum": "apps.admin.choices.AlertRule",
-        "AlertSeverityEnum": "apps.admin.choices.Severity",
-        "AlertStatusEnum": "apps.admin.choices.AlertStatus",
-        "AttemptOutcomeEnum": "apps.mengla.choices.AttemptOutcome",
-        "CollectionStatusEnum": "apps.mengla.choices.CollectionStatus",
-        "SyncTaskOutcomeEnum": "apps.sync_tasks.choices.Outcome",
-        "SyncTaskStatusEnum": "apps.sync_tasks.choices.RunStatus",
-    },
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "apps.core.api.schema.add_envelope",
-    ],
-}
+SPECTACULAR_SETTINGS = _openapi.SPECTACULAR_SETTINGS
+OPENAPI_VALUES = _openapi.VALUES
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
 CORS_URLS_REGEX = rf"^(?:{'|'.join(map(re.escape, API_ROOTS))})(?:/.*)?$"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "x-request-id"]

@@ -52,6 +52,11 @@ TO_CREATE_TOKENS = Needs("collector_auth.add_apitoken")
 class IsReader(BasePermission):
     """Any valid token."""
 
+    @classmethod
+    def refuses_callers(cls, method: str) -> bool:
+        """Whether a request with this method and a valid token may be refused."""
+        return False
+
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Allow every authenticated caller."""
         return bool(getattr(request.user, "is_authenticated", False))
@@ -61,6 +66,11 @@ class IsAdmin(IsReader):
     """A staff user, who may change what its Django permissions allow, or an API token with scope admin."""
 
     message = _("Only an admin may do this.")
+
+    @classmethod
+    def refuses_callers(cls, method: str) -> bool:
+        """Refuse those who are no admins, or lack the permissions of a change."""
+        return True
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Allow admins to read, and to change what their permissions allow."""
@@ -74,6 +84,11 @@ class IsAdmin(IsReader):
 
 class IsAdminToChange(IsAdmin):
     """Any valid token may read; a change needs what :class:`IsAdmin` needs."""
+
+    @classmethod
+    def refuses_callers(cls, method: str) -> bool:
+        """Refuse changes only."""
+        return method not in SAFE_METHODS
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Allow every authenticated caller to read."""

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from apps.auth import selectors, services
 from apps.auth.entry.login_request import NO_STORE, log_in_by
+from apps.auth.errors import Unauthenticated
 from apps.auth.permissions import TO_CREATE_TOKENS, IsAdmin, IsReader, Needs
 from apps.auth.principal import Principal
 from apps.auth.serializers import (
@@ -24,8 +25,11 @@ from apps.auth.serializers import (
     TokenPageSerializer,
     TokenSerializer,
 )
+from apps.core.api.openapi.components import CACHE_CONTROL
+from apps.core.api.openapi.facts import answers
 from apps.core.api.serializers import PageQuerySerializer
 from apps.core.api.viewsets import StrictView, ViewSet
+from apps.core.errors import DependencyUnavailable, RateLimited
 
 
 class LoginView(StrictView):
@@ -42,6 +46,7 @@ class LoginView(StrictView):
         request=LoginSerializer,
         responses=LoginResultSerializer,
     )
+    @answers(Unauthenticated, RateLimited, DependencyUnavailable, headers={200: [CACHE_CONTROL]})
     def post(self, request: Request) -> Response:
         """Log in."""
         return Response(LoginResultSerializer(log_in_by(request)).data, headers=NO_STORE)
@@ -75,6 +80,7 @@ class TokenViewSet(ViewSet):
         request=NewTokenSerializer,
         responses={201: CreatedTokenSerializer},
     )
+    @answers(headers={201: [CACHE_CONTROL]})
     def create(self, request: Request) -> Response:
         """Create an API token."""
         serializer = self.valid_input(request)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from apps.categories.entries import category_entry, tree_entry
 from apps.categories.serializers import CategorySerializer
 from apps.core.api.cached_response import found_response
+from apps.core.api.openapi.facts import answers
 from apps.core.api.viewsets import ViewSet
 
 
@@ -22,6 +23,7 @@ class CategoryViewSet(ViewSet):
         description="Level 1 in the order of the imported file, each with its children.",
         responses=CategorySerializer(many=True),
     )
+    @answers(is_cached=True)
     def list(self, request: Request) -> HttpResponse:
         """Return the category tree."""
         return found_response(request._request, tree_entry())
@@ -34,6 +36,7 @@ class CategoryViewSet(ViewSet):
         ],
         responses=CategorySerializer,
     )
+    @answers(is_cached=True)
     def retrieve(self, request: Request, catId: str) -> HttpResponse:
         """Return one category with its children."""
         return found_response(request._request, category_entry(catId))

@@ -15,35 +15,49 @@ from django.utils.translation import gettext as _
 
 
 class ErrorCodeBase(StrEnum):
-    """A value of the envelope's ``error`` key, with its HTTP status.
+    """A value of the envelope's ``error`` key, with its HTTP status and what it means.
 
-    An app that needs codes of its own defines a subclass.
+    An app that needs codes of its own defines a subclass. ``meaning`` is for readers of the API.
     """
 
     http_status: int
+    meaning: str
 
-    def __new__(cls, value: str, http_status: int) -> Self:
-        """Make a code from its name and its HTTP status."""
+    def __new__(cls, value: str, http_status: int, meaning: str) -> Self:
+        """Make a code from its name, its HTTP status and its meaning."""
         code = str.__new__(cls, value)
         code._value_ = value
         code.http_status = http_status
+        code.meaning = meaning
         return code
 
 
 class ErrorCode(ErrorCodeBase):
     """The codes that any API needs; docs/API.md lists the codes of all apps."""
 
-    VALIDATION_ERROR = "VALIDATION_ERROR", 400
-    UNAUTHENTICATED = "UNAUTHENTICATED", 401
-    PERMISSION_DENIED = "PERMISSION_DENIED", 403
-    NOT_FOUND = "NOT_FOUND", 404
-    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED", 405
-    CONFLICT = "CONFLICT", 409
-    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE", 413
-    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE", 415
-    RATE_LIMITED = "RATE_LIMITED", 429
-    INTERNAL_ERROR = "INTERNAL_ERROR", 500
-    DEPENDENCY_UNAVAILABLE = "DEPENDENCY_UNAVAILABLE", 503
+    VALIDATION_ERROR = "VALIDATION_ERROR", 400, "The input is not valid; `fields` has the errors by field."
+    UNAUTHENTICATED = "UNAUTHENTICATED", 401, "No token, or one that is unknown, expired or revoked."
+    PERMISSION_DENIED = "PERMISSION_DENIED", 403, "The rights of the caller are not enough."
+    NOT_FOUND = "NOT_FOUND", 404, "The address or the object does not exist."
+    METHOD_NOT_ALLOWED = (
+        "METHOD_NOT_ALLOWED",
+        405,
+        "The address does not support the method; `Allow` lists the supported ones.",
+    )
+    CONFLICT = "CONFLICT", 409, "The current state does not allow the change; `detail` says more."
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE", 413, "The body is larger than the limit."
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE", 415, "The body is not declared as JSON."
+    RATE_LIMITED = (
+        "RATE_LIMITED",
+        429,
+        "Too many attempts, or too much at once; `Retry-After` says when to try again.",
+    )
+    INTERNAL_ERROR = "INTERNAL_ERROR", 500, "A fault of the server; `detail` holds the request id."
+    DEPENDENCY_UNAVAILABLE = (
+        "DEPENDENCY_UNAVAILABLE",
+        503,
+        "MongoDB or Redis does not respond, and no cached response can be sent.",
+    )
 
 
 def all_error_codes() -> dict[str, ErrorCodeBase]:

@@ -16,8 +16,12 @@ _RETRY_AFTER_SECONDS = 5
 class CollectErrorCode(ErrorCodeBase):
     """The error codes of requests that wait for a collection."""
 
-    COLLECT_FAILED = "COLLECT_FAILED", 502
-    COLLECT_TIMEOUT = "COLLECT_TIMEOUT", 504
+    COLLECT_FAILED = "COLLECT_FAILED", 502, "The awaited collection failed or was cancelled."
+    COLLECT_TIMEOUT = (
+        "COLLECT_TIMEOUT",
+        504,
+        "The collection service gave no answer to the awaited collection in time.",
+    )
 
 
 class UnknownCategory(InvalidInput):

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.replies import reply_to
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.choices import Action
+from apps.mengla.figure_responses import DISTRIBUTION, FIGURES, RANKING, TREND, answers_figures
 from apps.mengla.queries.parameters import build_record_filter
 from apps.mengla.replies import CollectionAddress, FiguresAddress
 from apps.mengla.serializers import (
-    CollectingSerializer,
     CollectionSerializer,
     FiguresBodySerializer,
     FiguresParametersSerializer,
@@ -27,15 +26,8 @@ from apps.mengla.serializers import (
 )
 from apps.mengla.store import selectors
 
-_FIGURES = {
-    200: OpenApiResponse(OpenApiTypes.OBJECT, description="The figures, from the store or the caches."),
-    202: OpenApiResponse(
-        CollectingSerializer, description="The figures are not stored yet; they are being collected."
-    ),
-}
 
-
-@extend_schema(tags=["mengla"])
+@extend_schema(tags=["figures"])
 class FiguresViewSet(ViewSet):
     """Serves figures; waits for the collection service only when the caller asks it to (``wait``)."""
 
@@ -45,43 +37,50 @@ class FiguresViewSet(ViewSet):
         **dict.fromkeys(("high", "hot", "chance", "industry_view", "industry_trend"), FiguresBodySerializer),
     }
 
-    @extend_schema(operation_id="mengla_read", parameters=[FiguresParametersSerializer], responses=_FIGURES)
+    @extend_schema(operation_id="mengla_read", parameters=[FiguresParametersSerializer], responses=FIGURES)
+    @answers_figures
     def read(self, request: Request) -> HttpResponse:
-        """Return the figures that the query string asks for."""
+        """Return the figures of a query string."""
         return reply_to(request, FiguresAddress(FiguresParametersSerializer))
 
-    @extend_schema(operation_id="mengla_query", request=FiguresQuerySerializer, responses=_FIGURES)
+    @extend_schema(operation_id="mengla_query", request=FiguresQuerySerializer, responses=FIGURES)
+    @answers_figures
     def query(self, request: Request) -> HttpResponse:
-        """Return the figures that the body asks for."""
+        """Return the figures of a body."""
         return reply_to(request, FiguresAddress(FiguresQuerySerializer))
 
-    @extend_schema(operation_id="mengla_high", request=FiguresBodySerializer, responses=_FIGURES)
+    @extend_schema(operation_id="mengla_high", request=FiguresBodySerializer, responses=RANKING)
+    @answers_figures
     def high(self, request: Request) -> HttpResponse:
         """Return the blue-ocean ranking."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.HIGH))
 
-    @extend_schema(operation_id="mengla_hot", request=FiguresBodySerializer, responses=_FIGURES)
+    @extend_schema(operation_id="mengla_hot", request=FiguresBodySerializer, responses=RANKING)
+    @answers_figures
     def hot(self, request: Request) -> HttpResponse:
         """Return the best sellers."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.HOT))
 
-    @extend_schema(operation_id="mengla_chance", request=FiguresBodySerializer, responses=_FIGURES)
+    @extend_schema(operation_id="mengla_chance", request=FiguresBodySerializer, responses=RANKING)
+    @answers_figures
     def chance(self, request: Request) -> HttpResponse:
         """Return the rising ranking."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.CHANCE))
 
-    @extend_schema(operation_id="mengla_industry_view", request=FiguresBodySerializer, responses=_FIGURES)
+    @extend_schema(operation_id="mengla_industry_view", request=FiguresBodySerializer, responses=DISTRIBUTION)
+    @answers_figures
     def industry_view(self, request: Request) -> HttpResponse:
         """Return the distribution."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.INDUSTRY_VIEW))
 
-    @extend_schema(operation_id="mengla_industry_trend", request=FiguresBodySerializer, responses=_FIGURES)
+    @extend_schema(operation_id="mengla_industry_trend", request=FiguresBodySerializer, responses=TREND)
+    @answers_figures
     def industry_trend(self, request: Request) -> HttpResponse:
         """Return the trend."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.INDUSTRY_TREND))
 
 
-@extend_schema(tags=["mengla"])
+@extend_schema(tags=["figures"])
 class CollectionViewSet(ViewSet):
     """The state of collections."""
 
@@ -91,7 +90,7 @@ class CollectionViewSet(ViewSet):
         return reply_to(request, CollectionAddress(collection_id))
 
 
-@extend_schema(tags=["mengla"])
+@extend_schema(tags=["figures"])
 class RecordViewSet(ViewSet):
     """The stored records."""
 

@@ -17,8 +17,9 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, success_body
+from apps.core.api.openapi.facts import answers
 from apps.core.api.replies import Environ, Reply, query_of, reply_to_anyone
-from apps.core.errors import PermissionDenied
+from apps.core.errors import DependencyUnavailable, PayloadTooLarge, PermissionDenied, RateLimited
 from apps.mengla.ingest import refused_signatures
 from apps.mengla.ingest.receive import has_valid_token, receive_or_defer
 from apps.mengla.serializers import WebhookReceiptSerializer
@@ -43,6 +44,7 @@ class WebhookViewSet(ViewSet):
         return reply_to_anyone(request, _probe)
 
     @extend_schema(operation_id="webhook_notify", request=OpenApiTypes.OBJECT)
+    @answers(PermissionDenied, PayloadTooLarge, RateLimited, DependencyUnavailable)
     def notify(self, request: Request) -> HttpResponse:
         """Receive one call of the service."""
         return reply_to_anyone(request, _receive, limit_bytes=settings.WEBHOOK_MAX_BYTES)

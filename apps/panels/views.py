@@ -11,9 +11,11 @@ from rest_framework.response import Response
 
 from apps.auth.permissions import IsAdmin, IsAdminToChange
 from apps.core.api.cached_response import entry_response, found_response
+from apps.core.api.openapi.facts import answers
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.run_requests import order_of
 from apps.panels import selectors, services
+from apps.panels.errors import VersionConflict
 from apps.panels.permissions import TO_CHANGE_CONFIG, TO_FILL, TO_RUN_TASKS
 from apps.panels.responses import config_entry, expected_version, find_config
 from apps.panels.serializers import (
@@ -24,6 +26,7 @@ from apps.panels.serializers import (
     PanelTaskSerializer,
     StartedPanelTaskSerializer,
 )
+from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.responses import started_response
 
 _IF_MATCH = OpenApiParameter(
@@ -47,6 +50,7 @@ class PanelConfigViewSet(ViewSet):
     inputs: ClassVar = {"update": PanelConfigChangeSerializer}
 
     @extend_schema(summary="The panel configuration", responses=PanelConfigSerializer)
+    @answers(is_cached=True)
     def retrieve(self, request: Request) -> HttpResponse:
         """Return the whole configuration."""
         return found_response(request._request, find_config())
@@ -61,6 +65,7 @@ class PanelConfigViewSet(ViewSet):
         request=PanelConfigChangeSerializer,
         responses=PanelConfigSerializer,
     )
+    @answers(VersionConflict, is_cached=True)
     def update(self, request: Request) -> HttpResponse:
         """Change modules, layout or both; returns the new configuration."""
         data = self.valid_input(request).validated_data
@@ -106,6 +111,7 @@ class PanelTaskViewSet(ViewSet):
         request=None,
         responses={202: StartedPanelTaskSerializer},
     )
+    @answers(AlreadyRunning)
     def run(self, request: Request, task_id: str) -> Response:
         """Start a task."""
         started = services.run_task(task_id, order=order_of(request))
@@ -121,6 +127,7 @@ class PanelTaskViewSet(ViewSet):
         request=FillSerializer,
         responses={202: StartedPanelTaskSerializer},
     )
+    @answers(AlreadyRunning)
     def fill(self, request: Request) -> Response:
         """Start a run that collects what is missing, empty, or provisional and due in a range."""
         wanted = self.valid_input(request)

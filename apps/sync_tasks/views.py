@@ -11,8 +11,9 @@ from rest_framework.response import Response
 
 from apps.auth.permissions import IsAdmin
 from apps.core import market_clock
+from apps.core.api.openapi.facts import answers
 from apps.core.api.viewsets import ViewSet
-from apps.core.errors import NotFound
+from apps.core.errors import Conflict, NotFound
 from apps.sync_tasks import selectors, services
 from apps.sync_tasks.permissions import TO_CONTROL, TO_DELETE
 from apps.sync_tasks.responses import started_response
@@ -85,6 +86,7 @@ class SyncTaskViewSet(ViewSet):
         request=None,
         responses={200: SyncTaskSerializer},
     )
+    @answers(Conflict)
     def cancel(self, request: Request, run_id: str) -> Response:
         """Cancel a sync task."""
         run = services.cancel_run(run_id=run_id, cancelled_by=request.user.get_username())
@@ -97,6 +99,7 @@ class SyncTaskViewSet(ViewSet):
         request=None,
         responses={202: RetriedSyncTaskSerializer},
     )
+    @answers(Conflict)
     def retry(self, request: Request, run_id: str) -> Response:
         """Retry the failed collections."""
         started = services.retry_run(run_id=run_id, requested_by=request.user.get_username())
@@ -112,6 +115,7 @@ class SyncTaskViewSet(ViewSet):
         ),
         responses={200: DeletedSyncTaskSerializer},
     )
+    @answers(Conflict)
     def destroy(self, request: Request, run_id: str) -> Response:
         """Delete a sync task."""
         deletion = self.valid_input(request)

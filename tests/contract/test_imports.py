@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,7 @@ PUBLIC_MODULES = frozenset(
         "apps.mengla.replies",  # the headers of figures, and where a collection stands
         "apps.mengla.run_requests",  # what a request that starts a run says
         "apps.categories.entries",  # categories from the caches
+        "apps.categories.responses",  # the shape of a category, which figures contain
         "apps.mengla.words",  # what is stored of failed collections, as people read it
         "apps.panels.responses",  # the panel configuration from the caches
         "apps.sync_tasks.progress",  # how far a run is
@@ -81,6 +85,26 @@ def imported_by(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_the_product_imports_only_packages_of_requirements_txt() -> None:
+    optional = {"pyarrow"}  # files in Parquet; asked for with a clear error where it is missing
+    named = re.findall(r"^[\w.-]+", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+    wanted = {distribution_name(name) for name in named}
+    distributions = packages_distributions()
+    for folder in (APPS, ROOT / "config"):
+        for path, tree in sources(folder):
+            if "migrations/" in path:
+                continue
+            packages = {name.partition(".")[0] for name in imported_by(tree)}
+            for package in packages - sys.stdlib_module_names - {"apps", "config"} - optional:
+                found = {distribution_name(name) for name in distributions[package]}
+                assert found & wanted, f"{path} imports {package}"
+
+
+def distribution_name(name: str) -> str:
+    """The one spelling of a package's name."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.slow

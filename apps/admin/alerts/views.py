@@ -29,10 +29,12 @@ from apps.admin.alerts.trial import send_test
 from apps.admin.choices import AlertRule
 from apps.admin.permissions import TO_SILENCE
 from apps.auth.permissions import IsAdmin, Needs
+from apps.core.api.openapi.facts import answers
 from apps.core.api.viewsets import ViewSet
+from apps.core.errors import Conflict
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["alerts"])
 class AlertViewSet(ViewSet):
     """The alerts, their history and their silences."""
 
@@ -137,6 +139,7 @@ class AlertViewSet(ViewSet):
         request=None,
         responses={200: AlertTestSerializer},
     )
+    @answers(Conflict)
     def test(self, request: Request) -> Response:
         """Send a test notice."""
         results = send_test(sent_by=request.user.get_username())

@@ -15,7 +15,7 @@ from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.breaker_control import read_breaker, reset_breaker
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["operations"])
 class BreakerViewSet(ViewSet):
     """The state of the breaker, and its reset."""
 

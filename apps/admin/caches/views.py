@@ -13,14 +13,16 @@ from apps.admin.caches.services import clear_l1, read_cache_stats
 from apps.admin.permissions import TO_CLEAR_CACHES, TO_WARM_UP
 from apps.admin.runs.serializers import StartedRunSerializer
 from apps.auth.permissions import IsAdmin
+from apps.core.api.openapi.facts import answers
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.run_requests import order_of
 from apps.mengla.runs.collect import select, start
 from apps.mengla.runs.warm_up import warm_up_plan
+from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.responses import started_response
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["operations"])
 class CacheViewSet(ViewSet):
     """The two tiers of the cache."""
 
@@ -48,6 +50,7 @@ class CacheViewSet(ViewSet):
         request=WarmUpSerializer,
         responses={202: StartedRunSerializer},
     )
+    @answers(AlreadyRunning)
     def warm_up(self, request: Request) -> Response:
         """Start a warm-up."""
         wanted = self.valid_input(request).validated_data

@@ -23,7 +23,7 @@ from apps.mengla.maintenance.purge import PurgeTarget, purge
 _MAX_SECONDS = 20.0
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["operations"])
 class DataViewSet(ViewSet):
     """Deletions, which cannot be undone."""
 

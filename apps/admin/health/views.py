@@ -19,7 +19,7 @@ from apps.core import market_clock
 from apps.core.api.viewsets import ViewSet
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["operations"])
 class HealthViewSet(ViewSet):
     """The state of the collecting and of the whole installation."""
 

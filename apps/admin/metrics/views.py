@@ -19,7 +19,7 @@ from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["metrics"])
 class MetricsViewSet(ViewSet):
     """Counts and durations."""
 

@@ -18,15 +18,17 @@ from apps.admin.runs.serializers import (
     StartedRunSerializer,
 )
 from apps.auth.permissions import IsAdmin, Needs
+from apps.core.api.openapi.facts import answers
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.dispatch.cancel_all import cancel_all
 from apps.mengla.monitoring.coverage import coverage
 from apps.mengla.run_requests import RangeSerializer, order_of
 from apps.mengla.runs.collect import backfill_plan, start
+from apps.sync_tasks.errors import AlreadyRunning
 from apps.sync_tasks.responses import started_response
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["operations"])
 class CollectingViewSet(ViewSet):
     """What is stored, and the runs that collect what is missing."""
 
@@ -68,6 +70,7 @@ class CollectingViewSet(ViewSet):
         request=FullCrawlSerializer,
         responses={202: StartedRunSerializer},
     )
+    @answers(AlreadyRunning)
     def full_crawl(self, request: Request) -> Response:
         """Start a full crawl."""
         return started_response(start(self.valid_input(request).plan(), order_of(request)))
@@ -79,6 +82,7 @@ class CollectingViewSet(ViewSet):
         request=BackfillSerializer,
         responses={202: StartedRunSerializer},
     )
+    @answers(AlreadyRunning)
     def backfill(self, request: Request) -> Response:
         """Start a backfill."""
         serializer = self.valid_input(request)

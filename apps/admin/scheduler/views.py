@@ -15,7 +15,7 @@ from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
 
 
-@extend_schema(tags=["admin"])
+@extend_schema(tags=["operations"])
 class SchedulerViewSet(ViewSet):
     """The schedules: their state, pausing and resuming them."""
 

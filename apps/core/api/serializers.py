@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, date
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.http import QueryDict
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from apps.core import process_state
+from apps.core.api.openapi.components import NamedSchema
 from apps.core.api.pagination import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT
 from apps.core.api.parsers import MAX_NAMED, shown_name
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
@@ -73,6 +74,37 @@ class StrictTextField(serializers.CharField):
         elif data is not serializers.empty and data is not None:
             self.fail("invalid")
         return super().run_validation(data)
+
+
+class DigitsField(StrictTextField):
+    """A text that may also be sent as a whole number, which stands for its digits."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Write a whole number as its digits."""
+        is_number = isinstance(data, int) and not isinstance(data, bool)
+        return super().run_validation(str(data) if is_number else data)
+
+
+class NumberOrTextField(serializers.Field[Any, Any, Any, Any]):
+    """A value as another program has sent it: a number as a rule, but it may be a text or null.
+
+    It describes what is served; it never reads or writes it.
+    """
+
+    openapi_schema = NamedSchema(
+        "NumberOrText",
+        {
+            "anyOf": [{"type": "number"}, {"type": "string"}],
+            "nullable": True,
+            "description": (
+                "A value as its source sent it: a number as a rule. A text if it sent one, or an "
+                "integer of more than 64 bits. Null if it has none."
+            ),
+        },
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False} | kwargs)
 
 
 class UnpaddedTextField(StrictTextField):
@@ -171,6 +203,9 @@ class ExactSerializer(serializers.Serializer[Any]):
     A name that is not known, misspelled or of another address, is an error and is not ignored: otherwise the
     default would silently take the place of what was meant.
     """
+
+    # For readers of the API's description: whole bodies or query strings that work, by their titles.
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the values of the fields."""

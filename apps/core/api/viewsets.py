@@ -20,9 +20,11 @@ class ViewSet(BaseViewSet):
     """A view that reads every body and query string, so that no address ignores what it is sent.
 
     ``inputs`` names, by action, the serializer of its parameters; an action that is not there takes none.
+    ``path_examples`` are examples of the parameters in the path, by name.
     """
 
     inputs: ClassVar[Mapping[str, type[ExactSerializer]]] = {}
+    path_examples: ClassVar[Mapping[str, Any]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check the caller, then the part of the request that the action does not use.

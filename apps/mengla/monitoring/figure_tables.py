@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound
+from apps.core.sheets.values import CellFormat, SheetColumn
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import DataQuery
 
@@ -37,6 +38,16 @@ class Kind(StrEnum):
     CHANGE = "change"  # percent, compared with the period before: with an arrow
 
 
+_CELL_FORMATS: Mapping[Kind, CellFormat] = {
+    Kind.TEXT: CellFormat.TEXT,
+    Kind.LINE: CellFormat.TEXT,
+    Kind.NUMBER: CellFormat.NUMBER,
+    Kind.MONEY: CellFormat.MONEY,
+    Kind.PERCENT: CellFormat.PERCENT,
+    Kind.CHANGE: CellFormat.CHANGE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One field of the rows."""
@@ -54,6 +65,11 @@ class Column:
     def short_title(self) -> str:
         """The title, short enough for the head of a column on a page."""
         return _shortened(self.title, _MAX_SHOWN_TITLE)
+
+    @property
+    def for_sheet(self) -> SheetColumn:
+        """The column as files have it."""
+        return SheetColumn(self.title, _CELL_FORMATS[self.kind])
 
     def text_of(self, value: Value) -> str:
         """Return a value as short text for people: with thousands separators, a dash for None."""

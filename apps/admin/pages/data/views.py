@@ -148,12 +148,19 @@ def export(request: HttpRequest) -> HttpResponse:
             return redirect(address_of("admin:collector_data", parameters_of(query)))
         shown = shown_of(query, found, request.GET)
         if form == "xlsx":
-            return files.xlsx(file_name(query), shown.tables, about=about(shown))
+            name = heading_of(query)
+            return files.xlsx(file_name(query), shown.tables, about=about(shown), readers_name=name)
         wanted = request.GET.get("table", "")
         tables = [table for table in shown.tables if table.name == wanted or not wanted]
         if not tables:
             raise NotFound(_("There is no such table."))
-        return files.csv(f"{file_name(query)}-{tables[0].name}", tables[0], is_text_kept=is_text_kept)
+        names = [heading_of(query), *(tables[0].title for _more in shown.tables[1:2])]
+        return files.csv(
+            f"{file_name(query)}-{tables[0].name}",
+            tables[0],
+            readers_name=", ".join(names),
+            is_text_kept=is_text_kept,
+        )
     except DomainError as error:
         context = {"form": form_of(request.GET, faults=faults_of(error)), "problem": message_of(error)}
         return _page(request, context, status=error.code.http_status)

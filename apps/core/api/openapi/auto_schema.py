@@ -1,0 +1,223 @@
+"""Describes each address for drf-spectacular: its texts, its parameters, and all its answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from inspect import cleandoc
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import append_meta
+from rest_framework.serializers import ListField, ListSerializer
+
+from apps.core.api.openapi.components import (
+    AGE,
+    CACHE_CONTROL,
+    ETAG,
+    LOCATION,
+    REQUEST_ID,
+    NamedSchema,
+    ResponseHeader,
+)
+from apps.core.api.openapi.error_responses import JSON, codes_of, error_responses
+from apps.core.api.openapi.facts import Answers, DataResponse, answers_of
+from apps.core.api.openapi.registry import header_refs, response_ref, schema_ref
+from apps.core.api.serializers import ExactSerializer, QuerySerializer
+
+_OK, _ACCEPTED = "200", "202"
+_ENVELOPE = ("success", "data", "message")
+_BOUNDS = {"minItems": "min_length", "maxItems": "max_length"}
+
+
+class EnvelopeAutoSchema(AutoSchema):
+    """Describes an address; each successful response is the envelope around the view's serializer."""
+
+    # --- Texts ----------------------------------------------------------------------------------------
+
+    def get_summary(self) -> str | None:
+        """Return the summary of ``extend_schema``, or else the first sentence of the method's docstring."""
+        return super().get_summary() or self._doc()[0].rstrip(".")
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Return the description of ``extend_schema``, or else the rest of the method's docstring."""
+        return self._doc()[1]
+
+    def _doc(self) -> tuple[str, str]:
+        first, _, rest = cleandoc(getattr(self._handler(), "__doc__", None) or "").partition("\n\n")
+        return " ".join(first.split()), rest.partition(":raises")[0].strip()
+
+    def _handler(self) -> Callable[..., Any] | None:
+        """Return the method of the view that answers."""
+        return getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+
+    # --- Values ---------------------------------------------------------------------------------------
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        # A view named ``list`` may return a page, which is an object; only ``many=True`` means an array.
+        return isinstance(serializer, ListSerializer)
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
+            serializer, direction
+        )
+        if isinstance(serializer, ExactSerializer):
+            schema["additionalProperties"] = False  # an unknown name is refused
+        return schema
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any]:
+        named: NamedSchema | None = getattr(field, "openapi_schema", None) or _value_named(field.field_name)
+        if named is not None and not isinstance(field, ListField):
+            meta = self._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+            meta.pop("minLength", None)  # the named schema says what an empty text is
+            return append_meta(schema_ref(self.registry, named), meta)
+        schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
+            field, direction, bypass_extensions
+        )
+        if isinstance(field, ListField) and (value := _value_named(field.field_name)) is not None:
+            schema["items"] = schema_ref(self.registry, value)
+        if isinstance(field, ListSerializer):  # the base class knows the bounds of lists of values only
+            found = {name: getattr(field, option, None) for name, option in _BOUNDS.items()}
+            schema |= {name: bound for name, bound in found.items() if bound is not None}
+        return schema
+
+    # --- Requests -------------------------------------------------------------------------------------
+
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super()._get_parameters()
+        named: Mapping[str, Any] = getattr(self.view, "path_examples", {})
+        for parameter in parameters:
+            if parameter["in"] == "path" and (value := _value_named(parameter["name"])) is not None:
+                parameter["schema"] = schema_ref(self.registry, value)
+            if parameter["in"] == "path" and parameter["name"] in named:
+                parameter["example"] = named[parameter["name"]]
+            if parameter["in"] == "query" and (examples := self._examples_of(parameter["name"])):
+                parameter["examples"] = examples
+        return parameters
+
+    def _examples_of(self, parameter: str) -> dict[str, Any]:
+        """Return the values of a parameter in the examples of the query string."""
+        serializer = self._input()
+        if serializer is None or not issubclass(serializer, QuerySerializer):
+            return {}
+        return _named(
+            {title: one[parameter] for title, one in serializer.examples.items() if parameter in one}
+        )
+
+    def _input(self) -> type[ExactSerializer] | None:
+        inputs: Mapping[str, type[ExactSerializer]] = getattr(self.view, "inputs", {})
+        return inputs.get(getattr(self.view, "action", None) or self.method.lower())
+
+    def _get_examples(
+        self, serializer: Any, direction: Any, media_type: Any, status_code: Any = None, extras: Any = None
+    ) -> Any:
+        found = super()._get_examples(  # type: ignore[no-untyped-call]
+            serializer, direction, media_type, status_code, extras
+        )
+        if direction == "request" and isinstance(serializer, ExactSerializer):
+            return found or _named(serializer.examples)
+        return found
+
+    # --- Responses ------------------------------------------------------------------------------------
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        responses: dict[str, Any] = super()._get_response_bodies(direction)
+        declared = answers_of(self._handler())
+        for status, response in responses.items():
+            response["headers"] = header_refs(self.registry, self._headers_of(status, declared))
+        if declared.is_cached and self.method == "GET":
+            responses["304"] = self._not_modified()
+        codes = codes_of(self.view, self.method, declared, has_path_parameters="{" in self.path)
+        errors = error_responses(self.registry, sorted(codes, key=lambda code: code.http_status))
+        return dict(sorted((responses | errors).items()))
+
+    def _headers_of(self, status: str, declared: Answers) -> list[ResponseHeader]:
+        headers = [REQUEST_ID]
+        if status == _ACCEPTED:
+            headers.append(LOCATION)
+        if status == _OK and declared.is_cached:
+            headers += [AGE, CACHE_CONTROL, *([ETAG] if self.method != "POST" else [])]
+        return [*headers, *declared.headers.get(int(status), ())]
+
+    def _not_modified(self) -> dict[str, Any]:
+        headers = header_refs(self.registry, (REQUEST_ID, ETAG, AGE, CACHE_CONTROL))
+        content = {"description": "`If-None-Match` matches the body; there is none.", "headers": headers}
+        return response_ref(self.registry, "NotModified", content)
+
+    def _get_response_for_code(
+        self,
+        serializer: Any,
+        status_code: str,
+        media_types: list[str] | None = None,
+        direction: Any = "response",
+    ) -> dict[str, Any]:
+        kinds = serializer.kinds if isinstance(serializer, DataResponse) else (serializer,)
+        found: list[dict[str, Any]] = [
+            super(EnvelopeAutoSchema, self)._get_response_for_code(  # type: ignore[no-untyped-call]
+                kind, status_code, media_types, direction
+            )
+            for kind in kinds
+        ]
+        response = found[0]
+        schemas = [one["content"][JSON]["schema"] for one in found]
+        data = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        name = _name_of(schemas[0])
+        if isinstance(serializer, DataResponse):
+            name = serializer.name
+            response["description"] = serializer.description
+            data = append_meta(data, {"nullable": True}) if serializer.is_nullable else data
+            if serializer.bodies:
+                response["content"][JSON]["examples"] = _named(serializer.bodies)
+        response["content"][JSON]["schema"] = schema_ref(self.registry, _envelope(name, data))
+        response["description"] = response["description"] or "The request was carried out."
+        return response
+
+
+def _value_named(name: str | None) -> NamedSchema | None:
+    """Return the schema of the value that has this name everywhere; None if it is none of those."""
+    for title, (schema, names) in settings.OPENAPI_VALUES.items():
+        if name in names:
+            return NamedSchema(title, schema)
+    return None
+
+
+def _envelope(name: str, data: Mapping[str, Any]) -> NamedSchema:
+    return NamedSchema(
+        f"{name}Response",
+        {
+            "type": "object",
+            "description": "The envelope of a successful response.",
+            "required": list(_ENVELOPE),
+            "properties": {
+                "success": {"type": "boolean"},
+                "data": data,
+                "message": {"type": "string", "example": "ok"},
+            },
+        },
+    )
+
+
+def _name_of(schema: Mapping[str, Any]) -> str:
+    """Return the name of the component that a schema refers to; that of a list ends with List."""
+    if schema.get("type") == "array":
+        return f"{_name_of(schema['items'])}List"
+    return str(schema["$ref"]).rpartition("/")[2]
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by their titles as OpenAPI's examples."""
+    return {
+        re.sub(r"\W+", "_", title.lower()).strip("_"): {"summary": title, "value": value}
+        for title, value in values.items()
+    }
+
+
+def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Say which envelope means success, and which an error: a hook, after that of enumerations."""
+    for name, schema in result["components"]["schemas"].items():
+        if "success" in schema.get("properties", {}):
+            schema["properties"]["success"] = {"type": "boolean", "enum": [name != "Error"]}
+    return result

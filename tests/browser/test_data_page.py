@@ -109,7 +109,7 @@ def test_the_picker_as_a_combobox(look: NewPage) -> None:
 def test_several_categories_are_chosen(look: NewPage) -> None:
     watched = look()
     page = watched.visit(f"{ASKED}&also={CATEGORIES[1]}")
-    field = page.get_by_role("combobox", name="Compare with")
+    field = page.get_by_role("combobox", name="Further categories")
     field.fill("43")
     page.locator("#pick-also-list [role=option]").nth(1).click()
     field.fill(LEVEL2)  # which is shown anyway

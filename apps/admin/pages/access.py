@@ -23,6 +23,7 @@ from apps.core.admin_base.rights import may, may_view
 from apps.core.api.exceptions import flatten_messages
 from apps.core.api.serializers import refuse_names
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.printable import labelled, sentences_text
 
 SEE_RECORDS = "mengla.view_record"
 SEE_COLLECTIONS = "mengla.view_collection"
@@ -31,12 +32,16 @@ CHANGE_COLLECTIONS = "mengla.change_collection"
 _LABELS: Mapping[str, str | Promise] = {
     "action": gettext_lazy("Data set"),
     "category": gettext_lazy("Category"),
-    "also": gettext_lazy("Compare with"),
     "parent": gettext_lazy("Category"),
     "granularity": gettext_lazy("Granularity"),
     "period": gettext_lazy("Period"),
     "from": gettext_lazy("From"),
     "to": gettext_lazy("To"),
+    "also": gettext_lazy("Further categories"),
+    "brand": gettext_lazy("Brands"),
+    "compare": gettext_lazy("Compare with"),
+    "measure": gettext_lazy("Measure"),
+    "top": gettext_lazy("Rows in the chart"),
     "force": gettext_lazy("Collect again"),
     "level2": gettext_lazy("Subcategories"),
     "limit": gettext_lazy("Records at most"),
@@ -120,11 +125,10 @@ def message_of(error: DomainError) -> str:
     if not error.fields:
         return error.message
     texts = [
-        _("%(label)s: %(problem)s") % {"label": _LABELS.get(name, name), "problem": " ".join(problems)}
-        for name, problems in error.fields.items()
+        labelled(_LABELS.get(name, name), sentences_text(problems)) for name, problems in error.fields.items()
     ]
     # Some problems are no sentences: then a line of its own would be too much, but a full stop is needed.
-    return in_words(" ".join([*(_sentence(one) for one in texts[:-1]), texts[-1]]))
+    return in_words(sentences_text([*(_sentence(one) for one in texts[:-1]), texts[-1]]))
 
 
 def in_words(text: str) -> str:

@@ -24,6 +24,7 @@ from django.utils.translation import ngettext
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError
+from apps.core.printable import labelled
 from apps.core.stored_messages import HISTORY, Message
 
 M = TypeVar("M", bound=Model)
@@ -229,7 +230,7 @@ def _bulk_action(operation: Operation) -> Callable[[Any, HttpRequest, QuerySet[A
 
 def _text_for(operation: Operation, row: Model) -> str | Promise:
     refusal = operation.refusal(row)
-    return f"{row}: {refusal}" if refusal else operation.confirm_text(row)
+    return labelled(row, refusal) if refusal else operation.confirm_text(row)
 
 
 def _each(given: Any) -> list[Any]:

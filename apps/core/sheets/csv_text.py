@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from django.utils.translation import gettext
+
 from apps.core.sheets.values import FORMULA_BEGINNINGS, CellFormat, SheetColumn, Value, clean_text, exact
 
 CSV_TYPE = "text/csv; charset=utf-8"
@@ -53,7 +55,9 @@ def csv_lines(
 
 def titled(column: SheetColumn) -> str:
     """Return the title of a column in a file whose numbers have no format: with ``, %`` for per cent."""
-    return f"{column.title}, %" if column.format in _PERCENT_FORMATS else column.title
+    if column.format in _PERCENT_FORMATS:
+        return gettext("%(title)s, %%") % {"title": column.title}
+    return column.title
 
 
 def safe_value(value: Value) -> Value:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apps.categories.selectors import resolve_categories
 from apps.core.management.arguments import argument, one_of, shown
 from apps.core.periods import Period, parse_granularity, parse_range
-from apps.core.printable import has_unprintable
+from apps.core.printable import has_unprintable, list_text
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.runs.collect import Selection, select
@@ -45,7 +45,7 @@ def add_selection(parser: CommandParser, *, all_categories: str = "") -> None:
         default=[],
         type=one_of(lambda: list(Action.values)),
         metavar="A",
-        help=_("data sets: %(names)s (default: all of them)") % {"names": ", ".join(Action.values)},
+        help=_("data sets: %(names)s (default: all of them)") % {"names": list_text(Action.values)},
     )
 
 

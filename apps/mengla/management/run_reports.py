@@ -13,7 +13,7 @@ from apps.categories.selectors import own_names
 from apps.core.management.base import ExitCode
 from apps.core.management.colours import Tone, Toned, coloured
 from apps.core.management.tables import format_table, printable
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.core.time_texts import duration_text, instant_text, seconds_between, stored_period_text
 from apps.mengla.management.arguments import category_text
 from apps.mengla.reading.follow import RunView

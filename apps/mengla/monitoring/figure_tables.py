@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound
+from apps.core.printable import percent_text
 from apps.core.sheets.values import CellFormat, SheetColumn
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import DataQuery
@@ -80,7 +81,7 @@ class Column:
         if self.kind is Kind.MONEY:
             return f"{value:,.2f}"
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
-        return text if self.kind is Kind.NUMBER else f"{text} %"
+        return text if self.kind is Kind.NUMBER else percent_text(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,9 @@ class Table:
 
         Empty cells come last in both directions, numbers before text.
         """
-        keys = [column.key for column in self.columns]
-        if key not in keys:
+        index = self.index_of(key)
+        if index is None:
             return self
-        index = keys.index(key)
         filled = [row for row in self.rows if row[index] is not None]
         empty = [row for row in self.rows if row[index] is None]
         filled.sort(key=lambda row: _order(row[index]), reverse=is_descending)
@@ -123,9 +123,12 @@ class Table:
 
     def values(self, key: str) -> list[Value]:
         """Return the values of a column; all None when there is no such column."""
-        keys = [column.key for column in self.columns]
-        index = keys.index(key) if key in keys else None
+        index = self.index_of(key)
         return [None if index is None else row[index] for row in self.rows]
+
+    def index_of(self, key: str) -> int | None:
+        """Return the place of a column, None when there is no such column."""
+        return next((index for index, column in enumerate(self.columns) if column.key == key), None)
 
     @property
     def described_rows(self) -> list[list[tuple[Column, Value]]]:
@@ -198,6 +201,8 @@ VIEWS: Mapping[str, tuple[str, str | Promise]] = {
     "industryBrandRateDtoList": ("brands", gettext_lazy("Brand share")),
 }
 Fields = Mapping[str, tuple[str | Promise, Kind]]
+# The known fields of each form of rows, in their order; the files of bulk exports have the same.
+FIELDS: Mapping[str, Fields] = {"ranking": _RANKING, "ranges": _RANGE, "brands": _BRANDS, "trend": _TREND}
 
 
 def tables_of(query: DataQuery, data: Any) -> list[Table]:
@@ -223,6 +228,15 @@ def tables_of(query: DataQuery, data: Any) -> list[Table]:
         rest = {_("Figures"): data}
     rest = {key: value for key, value in rest.items() if value not in ([], {})}
     return tables + ([_raw_table(rest, is_all=not tables)] if rest else [])
+
+
+def known_columns(action: Action) -> list[Column]:
+    """Return the columns with titles of a data set's tables; a column of several tables comes with each."""
+    if action == Action.INDUSTRY_TREND:
+        tables = [_TREND]
+    else:
+        tables = [_RANGE, _BRANDS] if action == Action.INDUSTRY_VIEW else [_RANKING]
+    return [Column(key, str(title), kind) for fields in tables for key, (title, kind) in fields.items()]
 
 
 def points_by_period(query: DataQuery, points: Iterable[Any]) -> dict[str, Mapping[str, Any]]:

@@ -67,6 +67,11 @@ def table(page: str, name: str) -> list[list[str]]:
     return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in row] for row in cells]
 
 
+def own(name: str) -> str:
+    """The name of a category without those of its parents."""
+    return name.rpartition(">")[2]
+
+
 def charts(page: str) -> Any:
     (found,) = re.findall(r'<script id="charts" type="application/json">(.*?)</script>', page)
     return json.loads(found)
@@ -85,16 +90,17 @@ def test_a_ranking(site: Client) -> None:
     for rank, (row, figures) in enumerate(zip(rows, wanted, strict=True), start=1):
         assert row[:4] == [
             str(rank),
-            figures["catNameCn"],
-            figures["catName"],
+            own(figures["catNameCn"]),
+            own(figures["catName"]),
             f"{figures['monthSales']:,}",
         ]
         arrow = "▲" if figures["monthSalesDynamics"] > 0 else "▼"
         assert f"{figures['monthGmv']:,.2f}" in row
         assert row[4].startswith(arrow) or figures["monthSalesDynamics"] == 0
     drawn = charts(page)["ranking"]
-    assert drawn["labels"] == [row["catNameCn"] for row in wanted[:12]]
-    assert drawn["series"][0]["values"] == [row["monthSales"] for row in wanted[:12]]
+    assert drawn["titles"] == [row["catNameCn"] for row in wanted[:20]]
+    assert drawn["labels"] == [own(row["catNameCn"]) for row in wanted[:20]]
+    assert drawn["series"][0]["values"] == [row["monthSales"] for row in wanted[:20]]
 
 
 def test_a_ranking_is_sorted_by_any_column(site: Client) -> None:
@@ -125,9 +131,8 @@ def test_the_distributions_and_the_share_of_brands(site: Client) -> None:
         drawn = charts(page)[name]
         assert drawn["series"][0]["values"] == [one["itemCountRate"] for one in figures[key]]
     brands = charts(page)["brands"]
-    assert brands["series"][0]["values"] == [
-        one["brandGmvRate"] for one in figures["industryBrandRateDtoList"]
-    ]
+    shares = sorted((one["brandGmvRate"] for one in figures["industryBrandRateDtoList"]), reverse=True)
+    assert brands["series"][0]["values"] == shares
     assert {charts(page)[name]["is_percent"] for name in ("sales", "turnover", "prices", "brands")} == {True}
     assert len(table(page, "brands")) == 1 + len(figures["industryBrandRateDtoList"])
 
@@ -167,13 +172,16 @@ def test_unknown_shapes_are_shown_as_they_are(site: Client, result: Any, shown: 
 @pytest.mark.parametrize("data", ["text", 5, [1, 2], {"list": "x"}, {"list": []}, {}, [{"a": 1}], True, [[]]])
 @pytest.mark.parametrize("action", ["hot", "industryViewV2", "industryTrendRange"])
 def test_no_shape_at_all_breaks_the_tables(action: str, data: Any) -> None:
-    from apps.admin.pages.data.charts import charts_of
+    from apps.admin.pages.data.charts import Sorted, drawings_of
+    from apps.admin.pages.data.figures.options import Options
+    from apps.admin.pages.data.figures.sides import Side
     from apps.admin.pages.data.form import read_asked
     from apps.mengla.monitoring.figure_tables import tables_of
 
     query = read_asked({"action": action, "category": "1001", "granularity": "month"}).query
     tables = tables_of(query, data)
-    assert charts_of(query, tables) is not None
+    side = Side(query, "x", None, tables=tables)
+    assert drawings_of([side, side], Options(), Sorted()) is not None
     for one in tables:
         assert all(len(row) == len(one.columns) for row in one.rows)
 
@@ -253,7 +261,7 @@ def test_a_failure_is_told_in_the_readers_language(site: Client) -> None:
     )
     site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
     page = text(site.get(PAGE, HOT | {"collection": str(attempt["_id"])}))
-    assert "采集服务返回错误: 采集服务返回的内容无法读取。" in page
+    assert "采集服务返回错误：无法读取采集服务返回的内容。" in page
 
 
 def test_a_failure_is_told_and_not_repeated_by_itself(site: Client) -> None:

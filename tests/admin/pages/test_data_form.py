@@ -30,7 +30,7 @@ def heading(page: str) -> str:
 
 def control(page: str, name: str) -> str:
     """The tag of a control of the form."""
-    (found,) = re.findall(rf'<(?:input|select)[^>]* name="{name}"[^>]*>', page)
+    (found,) = re.findall(rf'<(?:input|select)(?![^>]*hidden)[^>]* name="{name}"[^>]*>', page)
     return str(found)
 
 

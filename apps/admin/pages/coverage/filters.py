@@ -34,7 +34,7 @@ from apps.core.periods import (
     parse_range,
     previous_closed_period,
 )
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.core.time_texts import period_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Coverage, begun_range, coverage
@@ -205,7 +205,7 @@ def read_action(text: str) -> Action:
     :raises InvalidInput: when there is no such data set.
     """
     if text not in Action.values:
-        raise InvalidInput(_("There is no such data set. Use one of: %s.") % ", ".join(Action.values))
+        raise InvalidInput(_("There is no such data set. Use one of: %s.") % list_text(Action.values))
     return Action(text)
 
 

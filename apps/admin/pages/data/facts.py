@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.data.addresses import address_of, parameters_of
+from apps.core.printable import labelled
 from apps.core.storage.clock import unix_now
 from apps.core.time_texts import instant_text
 from apps.mengla.choices import CollectionError, CollectionStatus
@@ -92,7 +93,7 @@ def failed_collection(collection_id: str, query: DataQuery) -> dict[str, Any] | 
 def _reason_of(collection: Mapping[str, Any]) -> str:
     code, message = collection["error_code"], ERRORS.shown(collection)
     name = str(CollectionError(code).label) if code in CollectionError.values else code
-    return ": ".join(filter(None, (name, message)))
+    return labelled(name, message) if name and message else name or message
 
 
 def _local(unix_seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from apps.admin.pages.data.figures.options import MAX_ALSO
 from apps.admin.pages.inputs.categories import CategoryPicker, all_together, chosen
 from apps.admin.pages.inputs.faults import texts_of
 from apps.admin.pages.inputs.periods import (
@@ -25,7 +26,6 @@ from apps.categories.selectors import (
     is_cat_id,
     list_level1_ids,
     named_categories,
-    resolve_categories,
 )
 from apps.core import market_clock
 from apps.core.errors import Faults, InvalidInput
@@ -38,7 +38,6 @@ from apps.mengla.queries.parameters import MAX_PERIODS, DataQuery, build_query
 from apps.mengla.store.selectors import list_records
 
 NAMES = ("action", "category", "granularity", "period", "from", "to")
-MAX_ALSO = 5
 # What the form keeps for the charts, if it was chosen there.
 _KEPT = ("compare", "top")
 
@@ -115,18 +114,6 @@ def read_asked(given: Mapping[str, str]) -> Asked:
     return Asked(query, tuple(dict.fromkeys(notes)), is_chosen=is_chosen and not notes)
 
 
-def read_also(given: QueryDict) -> tuple[str, ...]:
-    """Read the further categories of the charts, by id or name; blank ones are left out.
-
-    :raises InvalidInput: when one does not exist or is ambiguous, or there are too many.
-    """
-    texts = [text.strip() for text in given.getlist("also") if text.strip()]
-    if len(texts) > MAX_ALSO:
-        message = _("Choose at most %d categories.") % MAX_ALSO
-        raise InvalidInput(message, fields={"also": [message]})
-    return tuple(dict.fromkeys(resolve_categories(texts, field="also")))
-
-
 def _action(text: str) -> Action:
     if text not in Action.values:
         raise InvalidInput(_("There is no such data set. Use one of: %s.") % ", ".join(Action.values))
@@ -192,7 +179,7 @@ def form_of(
         ),
         "periods": _controls(given, asked, granularity, told),
         "script": script_facts(market_clock.today(), limits=dict.fromkeys(Granularity, MAX_PERIODS)),
-        "also": chosen(also, named_categories(also)),
+        "also": chosen(also, named_categories(also), firsts={ALL_CATEGORIES: _("All categories")}),
         "max_also": MAX_ALSO,
         "kept": [(name, given[name]) for name in _KEPT if given.get(name)],
         "faults": told,

@@ -12,10 +12,11 @@ from django.utils.translation import gettext as _
 
 from apps.admin.pages.data.addresses import heading_of, parameters_of
 from apps.admin.pages.data.facts import freshness_of
+from apps.admin.pages.data.figures.sides import tables_of_hit
 from apps.core.errors import InvalidInput
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.mengla.choices import EmptyReason
-from apps.mengla.monitoring.figure_tables import Table, tables_of
+from apps.mengla.monitoring.figure_tables import Table
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit
 from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER
@@ -38,7 +39,7 @@ def shown_of(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
     body = orjson.loads(hit.entry.body)
     is_empty = hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY
     sorting = sorting_of(given)
-    tables = [] if is_empty else tables_of(query, body["data"])
+    tables = tables_of_hit(query, hit)
     if sorting:
         key, is_descending = sorting["sort"].removeprefix("-"), sorting["sort"].startswith("-")
         tables = [

@@ -28,22 +28,22 @@ from apps.admin.pages.data.addresses import (
     recent_records,
     steps_of,
 )
-from apps.admin.pages.data.charts import charts_of
 from apps.admin.pages.data.facts import describe_miss, failed_collection, freshness_of
-from apps.admin.pages.data.form import NAMES, Asked, form_of, newest_asked, read_also, read_asked
+from apps.admin.pages.data.figures import context as figures
+from apps.admin.pages.data.figures.options import LIST_NAMES, SINGLE_NAMES, Options, read_options
+from apps.admin.pages.data.form import NAMES, Asked, form_of, newest_asked, read_asked
 from apps.admin.pages.data.shown import about, read_is_text_kept, shown_of, sort_of, sorting_of
 from apps.admin.pages.inputs.faults import faults_of
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, Faults, InvalidInput, NotFound
 from apps.mengla.choices import CollectionStatus
+from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.reading.read import Hit, Miss, read, read_stored
 from apps.mengla.store.selectors import find_collection, queue_position
 
 # A page is for people: wider tables are in the files.
 _MAX_COLUMNS, _MAX_ROWS = 60, 2000
 _OF_TABLE = ("table", "sort")
-# What the charts read besides the query; the form and the links keep it.
-_OF_CHARTS, _LISTS = ("compare", "measure", "top"), ("also", "brand")
 
 
 @require_safe
@@ -57,11 +57,12 @@ def data_page(request: HttpRequest) -> HttpResponse:
     is_first = not any(given.values())
     asked: Asked | None = None
     try:
-        asked = newest_asked() if is_first else _read_page(given)
+        asked, options = (newest_asked(), Options()) if is_first else _read_page(given)
         if asked is None:
             return _page(request, {"form": form_of(given), "recent": recent_records()})
         query = asked.query
-        kept = {name: given.getlist(name) for name in (*_OF_CHARTS, *_LISTS) if given.get(name)}
+        choices = figures.read_choices(options, query)
+        kept = {name: given.getlist(name) for name in (*SINGLE_NAMES, *LIST_NAMES) if given.get(name)}
         context: dict[str, Any] = {
             "form": form_of(given, asked),
             "query": query,
@@ -84,12 +85,13 @@ def data_page(request: HttpRequest) -> HttpResponse:
     shown = shown_of(query, found, given)
     context |= {
         "tables": [table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS) for table in shown.tables],
-        "charts": charts_of(query, shown.tables),
         "freshness": freshness_of(found),
         "empty_reason": shown.empty_reason,
         "sort": sort_of(given, query, kept),
         "exports": urlencode(parameters_of(query) | sorting_of(given)),
     }
+    limits = {"rows": _MAX_ROWS, "columns": _MAX_COLUMNS}
+    context |= figures.describe(choices, found, shown.tables, sorting_of(given), **limits)
     return _page(request, context)
 
 
@@ -98,20 +100,21 @@ def _page(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -
     return page(request, "data/page.html", context, title=_("Data"), status=status)
 
 
-def _read_page(given: QueryDict) -> Asked:
+def _read_page(given: QueryDict) -> tuple[Asked, Options]:
     """Read what the page is asked for; every fault is told at once.
 
     The further categories become ids: a person without scripts may write names, or leave the field blank.
     """
     faults = Faults()
     with faults.of("action"):
-        check_names(given, *NAMES, *_OF_TABLE, *_OF_CHARTS, "collection", lists=_LISTS)
+        check_names(given, *NAMES, *_OF_TABLE, *SINGLE_NAMES, "collection", lists=LIST_NAMES)
     with faults.of("also"):
-        given.setlist("also", read_also(given))
+        options = read_options(given)
+        given.setlist("also", [cat_id or ALL_CATEGORIES for cat_id in options.also])
     with faults.of("action"):
         asked = read_asked(given)
     faults.check()
-    return asked
+    return asked, options
 
 
 @require_safe
@@ -148,8 +151,8 @@ def export(request: HttpRequest) -> HttpResponse:
             return redirect(address_of("admin:collector_data", parameters_of(query)))
         shown = shown_of(query, found, request.GET)
         if form == "xlsx":
-            name = heading_of(query)
-            return files.xlsx(file_name(query), shown.tables, about=about(shown), readers_name=name)
+            facts = about(shown)
+            return files.xlsx(file_name(query), shown.tables, about=facts, readers_name=heading_of(query))
         wanted = request.GET.get("table", "")
         tables = [table for table in shown.tables if table.name == wanted or not wanted]
         if not tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.utils.html import escape, format_html
@@ -59,9 +59,12 @@ def all_together() -> str:
     return _("All categories together (no schedule collects them)")
 
 
-def chosen(cat_ids: Iterable[str], known: dict[str, NamedCategory]) -> list[tuple[str, str]]:
-    """Return the ids with their names, as the picker of several categories shows them."""
-    return [
-        (one, known[one].own_title if one in known else one[:MAX_SHOWN_CHARACTERS])
-        for one in dict.fromkeys(cat_ids)
-    ]
+def chosen(
+    cat_ids: Iterable[str], known: Mapping[str, NamedCategory], *, firsts: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Return the ids with their names, as the picker of several categories shows them.
+
+    ``firsts`` names the values that are no category.
+    """
+    names = dict(firsts) | {cat_id: one.own_title for cat_id, one in known.items()}
+    return [(one, names.get(one, one[:MAX_SHOWN_CHARACTERS])) for one in dict.fromkeys(cat_ids)]

@@ -23,8 +23,8 @@ from apps.core.periods import (
     parse_range,
     previous_closed_period,
 )
+from apps.core.printable import list_text
 from apps.core.storage.database.client import heavy_operations
-from apps.core.stored_messages import list_text
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.fill_cost import FillCost, fill_cost

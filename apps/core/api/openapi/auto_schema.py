@@ -162,6 +162,9 @@ class EnvelopeAutoSchema(AutoSchema):
             for kind in kinds
         ]
         response = found[0]
+        response["description"] = response["description"] or "The request was carried out."
+        if JSON not in response.get("content", {}):
+            return response  # a file
         schemas = [one["content"][JSON]["schema"] for one in found]
         data = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         name = _name_of(schemas[0])
@@ -172,7 +175,6 @@ class EnvelopeAutoSchema(AutoSchema):
             if serializer.bodies:
                 response["content"][JSON]["examples"] = _named(serializer.bodies)
         response["content"][JSON]["schema"] = schema_ref(self.registry, _envelope(name, data))
-        response["description"] = response["description"] or "The request was carried out."
         return response
 
 
@@ -219,5 +221,5 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
     """Say which envelope means success, and which an error: a hook, after that of enumerations."""
     for name, schema in result["components"]["schemas"].items():
         if "success" in schema.get("properties", {}):
-            schema["properties"]["success"] = {"type": "boolean", "enum": [name != "Error"]}
+            schema["properties"]["success"] = {"type": "boolean", "enum": [name != "ErrorResponse"]}
     return result

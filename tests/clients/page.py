@@ -1,0 +1,83 @@
+"""The code of docs/clients.md, run as its reader would: files are saved, and commands are run in a folder."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients.node import NodePackagesError, node_environment, node_packages
+from tests.missing import leave_out
+from tests.programs import ROOT
+
+PAGE = ROOT / "docs/clients.md"
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE_NAME = re.compile(r"(?:#|//) (\S+\.\w+)\n")
+# What is there already; the versions are compared with those that the tests use.
+_INSTALL = re.compile(r"^(?:pip|npm) install .*\n", re.MULTILINE)
+_VERSION = re.compile(r"([@\w][\w/-]*)(?:==|@)(\d[\d.]*)")
+_TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A code block of the page; files have their name in the first line."""
+
+    language: str
+    code: str
+
+    @property
+    def file_name(self) -> str | None:
+        found = _FILE_NAME.match(self.code)
+        return found and found[1]
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands of a shell block, without those that install packages."""
+        return _INSTALL.sub("", self.code).replace("\\\n", " ").splitlines()
+
+
+def blocks() -> list[Block]:
+    """Return the code blocks of the page, in their order."""
+    return [Block(*found) for found in _FENCE.findall(PAGE.read_text("utf-8"))]
+
+
+def named_versions() -> dict[str, str]:
+    """Return the versions of the packages that the page lets its reader install."""
+    lines = [line for block in blocks() for line in _INSTALL.findall(block.code)]
+    return dict(_VERSION.findall(" ".join(lines)))
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The folder of somebody who follows the page."""
+
+    folder: Path
+    variables: Mapping[str, str]
+
+    def save_files(self) -> None:
+        """Save the files of the page."""
+        for block in blocks():
+            if block.file_name:
+                (self.folder / block.file_name).write_text(block.code, "utf-8")
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with the programs and the packages of the tests."""
+        try:
+            packages = node_packages()
+        except NodePackagesError as error:
+            leave_out(str(error))
+        modules = self.folder / "node_modules"
+        if not modules.exists():
+            modules.symlink_to(packages / "node_modules")
+        return subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder,
+            env=node_environment(packages) | dict(self.variables),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )

@@ -1,0 +1,36 @@
+"""The generated TypeScript types fit what a running server sends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from tests.clients.conftest import Results
+from tests.clients.node import FOLDER
+from tests.clients.page import Workplace
+
+pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
+
+
+def test_every_kind_of_answer_is_read(workplace: Workplace, followed: Results) -> None:
+    shutil.copy(FOLDER / "usage.mts", workplace.folder)
+    (check,) = [command for command in followed if command.startswith("npx tsc")]
+    checked = workplace.run(check.replace("figures.mts", "usage.mts"))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    read = workplace.run("node usage.mts")
+    assert read.returncode == 0, read.stdout + read.stderr
+    found = json.loads(read.stdout)
+    assert len(found["ranking"]["sales"]) == len(found["ranking"]["names"]) >= 10
+    assert found["distribution"]["titles"][0]
+    assert found["distribution"]["brands"] > 0
+    assert found["trend"] == ["2023-01", "2023-02", "2023-03"]
+    assert found["empty"].startswith("empty:")
+    assert found["miss"] == {"status": 202, "action": "chance", "catId": "4400"}
+    assert found["error"] == {"error": "VALIDATION_ERROR", "fields": ["timest"]}
+    assert type(found["category"]["catId"]) is int
+    assert found["category"]["children"] > 0
+    assert found["page"]["records"] == 1
+    assert found["page"]["cursor"]
+    assert found["freshness"] == "fresh"

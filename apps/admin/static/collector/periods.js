@@ -147,4 +147,6 @@
   }
 
   granularity.addEventListener("change", adapt);
+  // A browser that goes back restores the granularity that was chosen, over that of the page.
+  if (![...granularity.selectedOptions].every((option) => option.defaultSelected)) adapt();
 })();

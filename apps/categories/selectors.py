@@ -23,6 +23,7 @@ _MAX_NAMED = 20
 _MAX_SHOWN_CHARACTERS = 20
 _MAX_LEVELS = 10
 _MAX_CANDIDATES = 10
+_PATH_SIGN = " › "
 _SEPARATOR = ">"  # in names of level 2, behind the name of the parent
 
 
@@ -88,12 +89,6 @@ def get_category(cat_id: str) -> dict[str, Any]:
     return {**data, "children": list_children(cat_id)}
 
 
-def category_names(cat_ids: Sequence[str]) -> dict[str, str]:
-    """Return the names of the categories that exist, by id: Chinese and Russian, with a slash between."""
-    rows = Category.objects.filter(pk__in=list(cat_ids)).values_list("cat_id", "name_cn", "name_ru")
-    return {cat_id: " / ".join(filter(None, names)) for cat_id, *names in rows}
-
-
 def build_tree() -> list[dict[str, Any]]:
     """Return the whole tree as imported: level 1 in file order, each with its ``children`` last."""
     rows = Category.objects.order_by("position").values_list("parent_id", "cat_id", "data")
@@ -116,7 +111,58 @@ class NamedCategory:
     @property
     def own_name(self) -> str:
         """The name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
-        return _own_part(self.name)
+        return _own_part(self.name) or self.name
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the source gives it a name; some categories of level 2 have none in either language."""
+        return bool(self.name_cn or self.name_ru)
+
+
+class CategoryNames:
+    """Categories as texts for people, all looked up at once: each level of the tree takes one query.
+
+    A category that has no name, or is no longer in the tree, is its id. "" means all categories together.
+    """
+
+    def __init__(self, cat_ids: Iterable[str]) -> None:
+        self._named: dict[str, NamedCategory] = {}
+        self._parent_ids: dict[str, str] = {}
+        wanted = {cat_id for cat_id in cat_ids if is_cat_id(cat_id)}
+        for _level in range(_MAX_LEVELS):
+            if not wanted:
+                break
+            rows = Category.objects.filter(cat_id__in=sorted(wanted))
+            for cat_id, parent_id, *names in rows.values_list("cat_id", "parent_id", "name_cn", "name_ru"):
+                self._named[cat_id] = NamedCategory(cat_id, *names)
+                self._parent_ids[cat_id] = parent_id
+            wanted = {one for one in self._parent_ids.values() if one and one not in self._named} - wanted
+
+    def own(self, cat_id: str) -> str:
+        """Return the name without its parents', empty for a category without a name."""
+        named = self._named.get(cat_id)
+        return named.own_name if named and named.has_name else ""
+
+    def text(self, cat_id: str) -> str:
+        """Return the name without its parents', with the id: ``Pots (17028922)``."""
+        own = self.own(cat_id)
+        return f"{own} ({cat_id})" if own else cat_id or _("All categories")
+
+    def path(self, cat_id: str) -> str:
+        """Return the name below those of its parents: ``Kitchen › Pots``."""
+        return _PATH_SIGN.join([*self._parents(cat_id), self.own(cat_id) or cat_id or _("All categories")])
+
+    def path_text(self, cat_id: str) -> str:
+        """Return the name below those of its parents, with the id: ``Kitchen › Pots (17028922)``."""
+        return _PATH_SIGN.join([*self._parents(cat_id), self.text(cat_id)])
+
+    def _parents(self, cat_id: str) -> list[str]:
+        above: list[str] = []
+        parent_id = self._parent_ids.get(cat_id, "")
+        while parent_id and len(above) < _MAX_LEVELS:
+            above.insert(0, self.own(parent_id) or parent_id)
+            parent_id = self._parent_ids.get(parent_id, "")
+        return above
 
     @property
     def own_title(self) -> str:

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
 
+from apps.categories.selectors import CategoryNames
 from apps.core.periods import Granularity
 from apps.core.stored_messages import Message
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
@@ -104,6 +105,9 @@ class Record(models.Model):
             ),
             models.Index(fields=["run_ids"], name="record_runs"),
         ]
+
+    # Set where several records are shown, so that their names are looked up once.
+    category_names: CategoryNames | None = None
 
     def __str__(self) -> str:
         return self.id
@@ -237,10 +241,13 @@ class Collection(models.Model):
             ),
         ]
 
+    # Set where several collections are shown, so that their names are looked up once.
+    category_names: CategoryNames | None = None
+
     def __str__(self) -> str:
         return self.identity
 
     def history_name(self) -> Message:
         """Return what it collects, for people."""
         data_set = dict(Action.choices).get(self.action, self.action)
-        return figures_name(data_set, self.cat_id, self.start_key, self.end_key)
+        return figures_name(data_set, self.cat_id, self.start_key, self.end_key, self.category_names)

@@ -129,6 +129,7 @@ def test_on_a_telephone(language: str, new_page: NewPage) -> None:
     assert drawn(page, "ranking")["series"][1][1]
     if language == "zh-CN":
         assert english_of(page) <= {"Excel", "Web"}
+        page.locator("#title-ranking").evaluate("one => one.scrollIntoView()")
         watched.screenshot("data-comparison-phone-zh")
     watched.open(f"{TREND}&compare=year&measure=monthGmv")
     assert page.evaluate(NOTHING_STICKS_OUT)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from subprocess import CompletedProcess
 
 import pytest
 
-from tests.clients.page import Workplace, blocks
+from tests.clients.node import FOLDER
+from tests.clients.page import Workplace
 from tests.integration.conftest import run_stack
 from tests.integration.stack import Shape, Stack
+
+Results = dict[str, CompletedProcess[str]]
+USAGE = "usage.mts"
 
 
 @pytest.fixture(scope="package")
@@ -37,18 +42,21 @@ def workplace(stack: Stack, token: str, tmp_path_factory: pytest.TempPathFactory
     return made
 
 
-Results = dict[str, CompletedProcess[str]]
+@pytest.fixture(scope="package")
+def python_results(workplace: Workplace) -> Results:
+    """What the commands about Python have said."""
+    return workplace.follow("Python")
 
 
 @pytest.fixture(scope="package")
-def followed(workplace: Workplace) -> Results:
-    """What the commands of the page have said, by their programs, in the order of the page."""
-    commands = [command for block in blocks() if block.language == "sh" for command in block.commands]
-    return {command: workplace.run(command) for command in commands}
+def typescript_results(workplace: Workplace) -> Results:
+    """What the commands about TypeScript have said; the check of types reads the tests' own file, too."""
+    shutil.copy(FOLDER / USAGE, workplace.folder)
+    return workplace.follow("TypeScript", also_checked=USAGE)
 
 
 @pytest.fixture(scope="package")
-def python_client(workplace: Workplace, followed: Results) -> Iterator[None]:
+def python_client(workplace: Workplace, python_results: Results) -> Iterator[None]:
     """The generated Python package, which can be imported now."""
     sys.path.insert(0, str(workplace.folder / "mengla-client"))
     yield

@@ -29,7 +29,7 @@ _PROGRAMS = {
     "npx": _WHEEL / "lib/node_modules/npm/bin/npx-cli.js",
 }
 _ATTEMPTS = 3
-_INSTALL_TIMEOUT_SECONDS = 120
+_INSTALL_TIMEOUT_SECONDS = 50
 
 
 class NodePackagesError(RuntimeError):
@@ -62,28 +62,44 @@ def _install(folder: Path) -> None:
     for name in MANIFESTS:
         shutil.copy(FOLDER / name, partial)
     command = [partial / "bin/npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    problem = ""
     for attempt in range(1, _ATTEMPTS + 1):
-        result = subprocess.run(
-            command,
-            cwd=partial,
-            env=node_environment(partial),
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_TIMEOUT_SECONDS,
-            check=False,
-        )
-        if result.returncode == 0:
+        try:
+            subprocess.run(
+                command,
+                cwd=partial,
+                env=node_environment(partial),
+                capture_output=True,
+                text=True,
+                timeout=_INSTALL_TIMEOUT_SECONDS,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            problem = f"{error.stdout}{error.stderr}"
+        except subprocess.TimeoutExpired as error:
+            problem = str(error)
+        else:
             partial.rename(folder)
             return
         time.sleep(attempt)
-    raise NodePackagesError(f"npm ci failed {_ATTEMPTS} times:\n{result.stdout}{result.stderr}")
+    raise NodePackagesError(f"npm ci failed {_ATTEMPTS} times:\n{problem}")
+
+
+def python_environment() -> dict[str, str]:
+    """Return an environment in which the programs of the virtual environment are found first."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def node_environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which node, npm and npx are those of the tests."""
-    path = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
-    quiet = {"npm_config_update_notifier": "false", "npm_config_loglevel": "error"}
-    return {**os.environ, "PATH": path, **quiet}
+    """Return the same with node, npm and npx of the tests; npm reports only errors, and soon."""
+    found = python_environment()
+    options = {
+        "npm_config_update_notifier": "false",
+        "npm_config_loglevel": "error",
+        "npm_config_fetch_retry_mintimeout": "1000",
+        "npm_config_fetch_retry_maxtimeout": "5000",
+    }
+    return {**found, "PATH": f"{folder / 'bin'}{os.pathsep}{found['PATH']}", **options}
 
 
 if __name__ == "__main__":

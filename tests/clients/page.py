@@ -8,23 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.node import NodePackagesError, node_environment, node_packages
+from tests.clients.node import NodePackagesError, node_environment, node_packages, python_environment
 from tests.missing import leave_out
 from tests.programs import ROOT
 
 PAGE = ROOT / "docs/clients.md"
+_SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 # What is there already; the versions are compared with those that the tests use.
 _INSTALL = re.compile(r"^(?:pip|npm) install .*\n", re.MULTILINE)
 _VERSION = re.compile(r"([@\w][\w/-]*)(?:==|@)(\d[\d.]*)")
+_TYPESCRIPT = re.compile(r"npx tsc\b")
+_NODE = re.compile(r"\b(?:node|npx)\b")
 _TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A code block of the page; files have their name in the first line."""
+    """A code block of a section of the page; files have their name in the first line."""
 
+    section: str
     language: str
     code: str
 
@@ -39,9 +43,16 @@ class Block:
         return _INSTALL.sub("", self.code).replace("\\\n", " ").splitlines()
 
 
-def blocks() -> list[Block]:
-    """Return the code blocks of the page, in their order."""
-    return [Block(*found) for found in _FENCE.findall(PAGE.read_text("utf-8"))]
+def blocks(section: str = "") -> list[Block]:
+    """Return the code blocks of a section, or of all, in their order."""
+    _, *parts = _SECTION.split(PAGE.read_text("utf-8"))
+    found = zip(parts[::2], parts[1::2], strict=True)
+    return [
+        Block(title, *fence)
+        for title, text in found
+        for fence in _FENCE.findall(text)
+        if section in ("", title)
+    ]
 
 
 def named_versions() -> dict[str, str]:
@@ -63,8 +74,33 @@ class Workplace:
             if block.file_name:
                 (self.folder / block.file_name).write_text(block.code, "utf-8")
 
+    def follow(self, section: str, *, also_checked: str = "") -> dict[str, subprocess.CompletedProcess[str]]:
+        """Run the commands of a section one after the other; returns what each has said.
+
+        :param also_checked: a file that TypeScript checks together with that of the page: it starts slowly.
+        """
+        shell = (block for block in blocks(section) if block.language == "sh")
+        commands = (command for block in shell for command in block.commands)
+        return {
+            command: self.run(f"{command} {also_checked}" if _TYPESCRIPT.match(command) else command)
+            for command in commands
+        }
+
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command with the programs and the packages of the tests."""
+        needs_node = _NODE.search(command) is not None
+        return subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder,
+            env=(self._node() if needs_node else python_environment()) | dict(self.variables),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+
+    def _node(self) -> dict[str, str]:
+        """Put the npm packages into the folder; returns the environment in which node and npx are found."""
         try:
             packages = node_packages()
         except NodePackagesError as error:
@@ -72,12 +108,4 @@ class Workplace:
         modules = self.folder / "node_modules"
         if not modules.exists():
             modules.symlink_to(packages / "node_modules")
-        return subprocess.run(
-            ["sh", "-c", command],
-            cwd=self.folder,
-            env=node_environment(packages) | dict(self.variables),
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        )
+        return node_environment(packages)

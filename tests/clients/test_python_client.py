@@ -220,7 +220,7 @@ class TestWaiting:
 
     def test_a_collection_that_failed(self, client: Any) -> None:
         from mengla_client.api.figures import mengla_hot
-        from mengla_client.models import ErrorResponse, FiguresBodyRequest
+        from mengla_client.models import CollectingResponse, ErrorResponse, FiguresBodyRequest
 
         body = FiguresBodyRequest.from_dict(
             {
@@ -232,6 +232,8 @@ class TestWaiting:
         )
         response = mengla_hot.sync_detailed(client=client, body=body)
         assert read(response, ErrorResponse, 502).error == "COLLECT_FAILED"
+        body.wait = 0  # the same request again starts a new collection
+        read(mengla_hot.sync_detailed(client=client, body=body), CollectingResponse, 202)
 
 
 class TestErrors:

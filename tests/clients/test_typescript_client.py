@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
-from tests.clients.conftest import Results
-from tests.clients.node import FOLDER
+from tests.clients.conftest import USAGE
 from tests.clients.page import Workplace
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
 
-def test_every_kind_of_answer_is_read(workplace: Workplace, followed: Results) -> None:
-    shutil.copy(FOLDER / "usage.mts", workplace.folder)
-    (check,) = [command for command in followed if command.startswith("npx tsc")]
-    checked = workplace.run(check.replace("figures.mts", "usage.mts"))
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    read = workplace.run("node usage.mts")
+@pytest.mark.usefixtures("typescript_results")
+def test_every_kind_of_answer_is_read(workplace: Workplace) -> None:
+    read = workplace.run(f"node {USAGE}")
     assert read.returncode == 0, read.stdout + read.stderr
     found = json.loads(read.stdout)
     assert len(found["ranking"]["sales"]) == len(found["ranking"]["names"]) >= 10

@@ -1,5 +1,5 @@
 // Reads every kind of answer through its type, and prints what it has found as JSON.
-// test_typescript_client.py lets TypeScript check it, and runs it on a server.
+// test_generators.py lets TypeScript check it, and test_typescript_client.py runs it on a server.
 import createClient from "openapi-fetch";
 import type { components, operations, paths } from "./mengla.d.ts";
 

@@ -51,7 +51,7 @@ _LABELS: Mapping[str, str | Promise] = {
     "endRange": gettext_lazy("Trend to"),
 }
 # As whole words: the name of a data set ends with one of them.
-_API_NAMES = re.compile(r"\b(?:timest|starRange|endRange)\b")
+_API_NAMES = re.compile(r"\b(?:timest|starRange|endRange)\b", re.ASCII)
 
 View = Callable[..., HttpResponse]
 

@@ -13,7 +13,7 @@ from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
 from apps.admin.pages.dashboard.links import Links
 from apps.admin.pages.data.figures.links import Cell
-from apps.core.printable import percent_text
+from apps.core.printable import labelled, percent_text
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import Priority
 from apps.mengla.monitoring.figure_tables import Column, Kind, Table
@@ -47,6 +47,15 @@ def number(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+register.filter("labelled", labelled)
+
+
+@register.filter
+def aside(text: str) -> str:
+    """Return a text in the brackets of the current language, which follow another one."""
+    return format_html(_("{before} ({text})"), before="", text=text)
 
 
 @register.filter

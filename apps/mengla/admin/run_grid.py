@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pymongo.errors import PyMongoError
 
-from apps.categories.selectors import find_cat_ids, named_categories
+from apps.categories.selectors import CategoryNames, find_cat_ids
 from apps.core.admin_base.filters import unknown_value_text
 from apps.core.printable import sentences_text
 from apps.core.storage.mongo import utc_now
@@ -182,7 +182,7 @@ def _kind_facts(kinds: Mapping[tuple[str, str], int]) -> Facts:
 
 
 def _grid_facts(grid: GridPage, wanted: _Wanted) -> Facts:
-    names = named_categories(row.cat_id for row in grid.rows)
+    names = CategoryNames(row.cat_id for row in grid.rows)
     rows = [
         {
             "id": row.id,

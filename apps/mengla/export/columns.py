@@ -74,8 +74,9 @@ def rows_of(action: Action, data: Any) -> Iterator[Row]:
             return
     elif isinstance(data, Mapping):
         lists = list(VIEWS) if action == Action.INDUSTRY_VIEW else ["list"]
-        found = {name: rows for name in lists if _is_rows(rows := data.get(name))}
-        for name, rows in found.items():
+        found = [name for name in lists if _is_rows(data.get(name))]
+        for name in found:
+            rows: list[Mapping[str, Any]] = data[name]
             if action == Action.INDUSTRY_VIEW:
                 view = VIEWS[name][0]
                 form = _BRAND if view == _BRANDS else _RANGE

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, cast
 
 import structlog
 from django.conf import settings
@@ -65,7 +65,7 @@ class ExportFile:
         self._file.seek(0)
         file: IO[bytes] = self._file
         if self.is_compressed and not as_stored:
-            file = igzip.GzipFile(fileobj=self._file, mode="rb")
+            file = _gzip(self._file, "rb")
         while piece := file.read(PIECE_BYTES):
             yield piece
 
@@ -126,9 +126,14 @@ def _write(table: ExportTable, form: ExportFormat, file: IO[bytes], *, has_title
     if form not in _TEXTS:
         write_export(table, form, file, has_titles=has_titles)
         return file.tell()
-    with igzip.GzipFile(fileobj=file, mode="wb", compresslevel=_COMPRESSION, mtime=0) as compressed:
+    with _gzip(file, "wb") as compressed:
         write_export(table, form, compressed)
         return compressed.tell()
+
+
+def _gzip(file: IO[bytes], mode: str) -> IO[bytes]:
+    options = {"fileobj": file, "mode": mode, "compresslevel": _COMPRESSION, "mtime": 0}
+    return cast("IO[bytes]", igzip.GzipFile(**options))  # type: ignore[no-untyped-call]
 
 
 @process_state.made_once

@@ -109,7 +109,7 @@ def _write_xlsx(table: ExportTable, sink: IO[bytes], *, has_titles: bool) -> Non
         lists = ((_("Missing"), summary.missing), (_("Empty"), summary.empty))
         periods = [row for state, some in lists for row in _period_rows(state, some)]
         book.add(Sheet(_("Missing"), [SheetColumn(one) for one in _period_titles()], periods))
-        facts = [
+        facts: list[tuple[Value, ...]] = [
             (_("Data set"), str(Action(query.action).label)),
             (_("Period"), period_text(query.start, query.end)),
             (_("Rows"), summary.rows),

@@ -35,6 +35,7 @@ from tests.mengla.support import (
     collections,
     enqueue,
     fail,
+    figures_of,
     hot,
     make_stale,
     result_for,
@@ -264,6 +265,7 @@ def test_all_that_is_wrong_is_told(site: Client) -> None:
         page = html.unescape(site.get(address, given | more).content.decode())
         for problem in (
             "Data set: There is no",
+            ", industryTrendRange.",
             "Category: There is no",
             "From: 'abc' is",
             ". To: '2026-13' is",
@@ -404,6 +406,8 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     assert (
         page.count("<tr>") == 1 + 5 + 2 + 2
     )  # its figures, the collection that has stored them, its attempt
+    rows = len(figures_of(hot("202501"))["list"])
+    assert f"The first 5 of {rows} rows, 6 of 25 columns." in page
     assert 'name="period" value="202501"' in page
     told = site.get(CELL, ONE, **JSON).json()
     assert told["mark"] == "P"
@@ -412,6 +416,14 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     assert missing["mark"] == "M"
     assert "No record is stored" in missing["html"]
     assert len(collections()) == before
+
+
+def test_a_cell_says_that_it_had_more_collections(site: Client) -> None:
+    for _ in range(5):
+        fail(hot("202501"))
+    assert "Only the newest" not in site.get(CELL, ONE).content.decode()
+    fail(hot("202501"))
+    assert "Only the newest 5 are shown." in site.get(CELL, ONE).content.decode()
 
 
 def test_a_point_of_a_trend_and_an_empty_record(site: Client) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
+from openpyxl import load_workbook
 
 from apps.core.caching.tiers import clear_all
 from apps.core.storage.mongo import utc_now
@@ -240,6 +243,21 @@ def test_the_rows_of_several_categories_are_side_by_side(site: Client) -> None:
     assert "3 of 3 rows" in page
 
 
+def test_of_several_categories_the_first_rows_of_each_are_drawn(site: Client) -> None:
+    store_rows([row(f"small {number}", number, 100 + number) for number in range(30)])
+    store_rows(
+        [row(f"large {number}", 1000 + number, 200 + number) for number in range(30)], hot(cat_id="1002")
+    )
+    page = text(site.get(PAGE, HOT | {"also": "1002"}))
+    drawn = charts(page)["ranking"]
+    assert drawn["labels"][:2] == ["large 29", "large 28"]
+    assert [len([one for one in series["values"] if one is not None]) for series in drawn["series"]] == [
+        20,
+        20,
+    ]
+    assert "40 of 60 rows, by Sales" in page
+
+
 def test_categories_and_a_comparison_together(site: Client) -> None:
     store_rows([row("a", 5)])
     store_rows([row("a", 4)], hot("202505"))
@@ -269,6 +287,23 @@ def test_categories_that_cannot_be_shown(site: Client, also: list[str], told: st
     store(hot())
     assert f"Further categories: {told}" in problem(site, HOT | {"also": also})
     assert len(collections()) == 1
+
+
+def test_a_comparison_is_in_the_files(site: Client) -> None:
+    store_rows([row("上级>甲", 150, 1), row("b", 3, 2)])
+    store_rows([row("上级>甲", 100, 1), row("b", 6, 2)], hot("202505"))
+    page = text(site.get(PAGE, HOT | PREVIOUS))
+    (address,) = re.findall(r'href="([^"]*table=ranking-comparison&amp;format=csv)"', page)
+    lines = site.get(unescape(address)).content.decode("utf-8-sig").splitlines()
+    assert lines[0] == 'Name,2025-06,2025-05,Difference,"Change, %",Compared with before'
+    assert [line.split(",")[:5] for line in lines[1:]] == [
+        ["上级>甲", "150", "100", "50", "50.0"],
+        ["b", "3", "6", "-3", "-50.0"],
+    ]
+    (address,) = re.findall(r'href="([^"]*format=xlsx)"', page)
+    book = load_workbook(io.BytesIO(site.get(unescape(address)).content))
+    assert next(book.worksheets[1].values)[:4] == ("Name", "2025-06", "2025-05", "Difference")
+    assert 'title="上级&gt;甲">甲' in page
 
 
 def test_every_link_and_form_keeps_the_choices(site: Client) -> None:

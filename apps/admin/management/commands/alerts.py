@@ -214,7 +214,7 @@ def _rule_row(rule: Mapping[str, Any]) -> tuple[object, ...]:
     state = RuleState(rule["state"])
     message = MESSAGES.shown(rule) if state is RuleState.FIRING else REASONS.shown(rule)
     if state is RuleState.FIRING and rule["reason"]:
-        message = f"{message} {REASONS.shown(rule)}"  # why there is no value
+        message = sentences_text((message, REASONS.shown(rule)))  # why there is no value
     return (
         rule["key"],
         Severity(rule["severity"]).label,

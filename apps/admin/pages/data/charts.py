@@ -73,12 +73,12 @@ def _drawing_of(table: Table, sides: Sequence[Side], options: Options, order: So
     if len(sides) > 1:  # one measure of each side
         measures, defaults = measures[:1], defaults[:1]
     rows = joined_rows(table.name, sides, options)
-    note, tops = "", []
+    note, tops, shown = "", [], rows
     if table.name in RANKED:
         if order.table != table.name:
             rows = comparison.ordered(rows, sides, table.name, measures[0])
-        note, tops = _rows_text(len(rows), measures[0], table, options, order), _tops(len(rows), options)
-    shown = rows[: min(options.row_limit or MAX_BARS, MAX_BARS)] if table.name in RANKED else rows
+        shown = _first_rows(rows, sides, options)
+        note, tops = _rows_text(len(shown), len(rows), measures[0], table, order), _tops(len(rows), options)
     is_chosen = measures[0].key == options.measure
     return Drawing(
         chart=_chart(table.name, shown, sides, measures),
@@ -89,6 +89,18 @@ def _drawing_of(table: Table, sides: Sequence[Side], options: Options, order: So
         comparison=comparison.table_of(table, rows, sides, measures[0]) if len(sides) > 1 else None,
         rows_note=comparison.rows_text(table.name, rows, sides),
     )
+
+
+def _first_rows(rows: Sequence[JoinedRow], sides: Sequence[Side], options: Options) -> list[JoinedRow]:
+    """Return the rows to draw: the first of all, or with several categories the first of each of them."""
+    limit = options.row_limit or MAX_BARS
+    categories = [at for at, side in enumerate(sides) if not side.is_compared]
+    if len(categories) == 1:
+        return list(rows[:limit])
+    drawn: set[int] = set()
+    for at in categories:
+        drawn.update([place for place, row in enumerate(rows) if row.rows[at] is not None][:limit])
+    return [rows[place] for place in sorted(drawn)][:MAX_BARS]
 
 
 def _chart(name: str, rows: Sequence[JoinedRow], sides: Sequence[Side], measures: Sequence[Measure]) -> Chart:
@@ -124,9 +136,8 @@ def _axis(measures: Sequence[Measure]) -> dict[str, str]:
     return {"title": title, "sign": first.sign}
 
 
-def _rows_text(total: int, measure: Measure, table: Table, options: Options, order: Sorted) -> str:
+def _rows_text(shown: int, total: int, measure: Measure, table: Table, order: Sorted) -> str:
     """Return how many rows the chart shows, and in which order."""
-    shown = min(total, options.row_limit or MAX_BARS, MAX_BARS)
     facts = {"shown": f"{shown:,}", "total": f"{total:,}", "measure": measure.title}
     if order.table == table.name:
         column = next((one.short_title for one in table.columns if one.key == order.column), "")

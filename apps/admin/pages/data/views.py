@@ -88,7 +88,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
         "freshness": freshness_of(found),
         "empty_reason": shown.empty_reason,
         "sort": sort_of(given, query, kept),
-        "exports": urlencode(parameters_of(query) | sorting_of(given)),
+        "exports": urlencode({**parameters_of(query), **kept, **sorting_of(given)}, doseq=True),
     }
     limits = {"rows": _MAX_ROWS, "columns": _MAX_COLUMNS}
     context |= figures.describe(choices, found, shown.tables, sorting_of(given), **limits)
@@ -142,26 +142,30 @@ def export(request: HttpRequest) -> HttpResponse:
     try:
         if form not in files.FORMATS:
             raise InvalidInput(_("There is no such format. Use csv or xlsx."))
-        check_names(request.GET, *NAMES, *_OF_TABLE, "format", "text")
+        names = (*NAMES, *_OF_TABLE, *SINGLE_NAMES, "format", "text")
+        check_names(request.GET, *names, lists=LIST_NAMES)
         is_text_kept = read_is_text_kept(request.GET)
         asked = read_asked(request.GET)
         query = asked.query
+        choices = figures.read_choices(read_options(request.GET), query)
         found = _read(asked, request)
         if not isinstance(found, Hit):
             return redirect(address_of("admin:collector_data", parameters_of(query)))
         shown = shown_of(query, found, request.GET)
+        compared = figures.compared_tables(choices, found, shown.tables, sorting_of(request.GET))
+        all_tables = [*shown.tables, *compared]
         if form == "xlsx":
             facts = about(shown)
-            return files.xlsx(file_name(query), shown.tables, about=facts, readers_name=heading_of(query))
+            return files.xlsx(file_name(query), all_tables, about=facts, readers_name=heading_of(query))
         wanted = request.GET.get("table", "")
-        tables = [table for table in shown.tables if table.name == wanted or not wanted]
+        tables = [table for table in all_tables if table.name == wanted or not wanted]
         if not tables:
             raise NotFound(_("There is no such table."))
-        names = [heading_of(query), *(tables[0].title for _more in shown.tables[1:2])]
+        titles = [heading_of(query), *(tables[0].title for _more in all_tables[1:2])]
         return files.csv(
             f"{file_name(query)}-{tables[0].name}",
             tables[0],
-            readers_name=", ".join(names),
+            readers_name=", ".join(titles),
             is_text_kept=is_text_kept,
         )
     except DomainError as error:

@@ -73,15 +73,11 @@ def describe(
     """
     query, options, brands = choices.query, choices.options, choices.brand_periods
     sides = read_sides(query, options, hit, tables)
-    sort = sorting.get("sort", "")
-    order = Sorted(sorting.get("table", ""), sort.removeprefix("-"), sort.startswith("-"))
-    drawings = drawings_of(sides, options, order)
+    drawings = drawings_of(sides, options, _order_of(sorting))
     sections = []
     for table in tables:
         drawing = drawings.get(table.name)
-        compared = drawing.comparison if drawing else None
-        if compared and order.table == compared.name:
-            compared = compared.sorted_by(order.column, is_descending=order.is_descending)
+        compared = _comparison_of(drawing, sorting)
         shown = linked(table.clipped(rows=rows, columns=columns), query, chosen=options.brands)
         clipped = with_short_names(compared.clipped(rows=rows, columns=columns)) if compared else None
         sections.append(Section(shown, drawing, clipped))
@@ -103,6 +99,30 @@ def describe(
             "brands": [*base, *options.parameters("brand")],
         },
     }
+
+
+def compared_tables(
+    choices: Choices, hit: Hit, tables: Sequence[Table], sorting: Mapping[str, str]
+) -> list[Table]:
+    """Return the tables that the page shows below the figures' own: comparisons and brands over time."""
+    sides = read_sides(choices.query, choices.options, hit, tables)
+    drawings = drawings_of(sides, choices.options, _order_of(sorting))
+    found = [_comparison_of(drawing, sorting) for drawing in drawings.values()]
+    brands = choices.brand_periods
+    return [table for table in (*found, brands.table if brands else None) if table]
+
+
+def _order_of(sorting: Mapping[str, str]) -> Sorted:
+    sort = sorting.get("sort", "")
+    return Sorted(sorting.get("table", ""), sort.removeprefix("-"), sort.startswith("-"))
+
+
+def _comparison_of(drawing: Drawing | None, sorting: Mapping[str, str]) -> Table | None:
+    """Return the comparison of a chart, sorted if the reader has sorted it."""
+    compared, order = drawing.comparison if drawing else None, _order_of(sorting)
+    if compared and order.table == compared.name:
+        return compared.sorted_by(order.column, is_descending=order.is_descending)
+    return compared
 
 
 def _check_measure(query: DataQuery, measure: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from apps.core.printable import percent_text
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.figure_tables import Column, Kind, Table, Value, known_columns
 
@@ -40,10 +41,10 @@ class Measure:
 
     @property
     def sign(self) -> str:
-        """What stands behind a number: `` %``, a currency or nothing."""
+        """What stands behind a number: a sign of per cent, a currency or nothing."""
         if self.is_percent:
-            return " %"
-        currency = next((one for one in _CURRENCIES if self.title.endswith(one)), "")
+            return percent_text("")
+        currency = next((one for one in _CURRENCIES if one in self.title), "")
         return f" {currency}" if currency else ""
 
     @property

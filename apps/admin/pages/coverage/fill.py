@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from apps.admin.pages.access import CHANGE_COLLECTIONS, check_names, page, staff_view
 from apps.admin.pages.coverage.filters import Filters, read_action, read_categories, read_filters
 from apps.admin.pages.coverage.views import MAX_READ_SECONDS, RANGE, refused
+from apps.categories.selectors import categories_text
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
@@ -61,7 +62,13 @@ def fill(request: HttpRequest) -> HttpResponse:
             cost = fill_cost(wanted)
     except InvalidInput as error:
         return refused(request, error, "coverage_fill.html", title=_("Fill gaps"))
-    context = {"filters": filters, "cat_ids": cat_ids, "back": filters.address(), "cost": cost}
+    context = {
+        "filters": filters,
+        "cat_ids": cat_ids,
+        "category_names": categories_text(cat_ids),
+        "back": filters.address(),
+        "cost": cost,
+    }
     return page(request, "coverage_fill.html", context, title=_("Fill gaps"))
 
 

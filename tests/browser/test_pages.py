@@ -18,8 +18,8 @@ LISTS = sorted(f"/admin/{one.opts.app_label}/{one.opts.model_name}/" for one in 
 # groups, which administrators may change, are not translated.
 LATIN = re.compile(
     r"""[A-Z][A-Z0-9_]+ | https?://\S+ | [\w./-]*[\d_./:*@%-][\w./:*@%-]* | MengLa | Collector | MongoDB
-    | Redis | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl | Esc | Enter | Shift
-    | Control | Command | Mac | viewer | analyst | operator | Excel | Web""",
+    | Redis | Excel | Web(?![a-z]) | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl
+    | Esc | Enter | Shift | Control | Command | Mac | viewer | analyst | operator""",
     re.VERBOSE,
 )
 # What a message to a worker was called with, and what came back, is shown as Python wrote it.

@@ -2,6 +2,8 @@
 // The periods of a form follow its granularity: native inputs for days and months, selects for quarters and
 // years. A period that was chosen is converted by the rules of apps/admin/pages/inputs/periods.py.
 (() => {
+  const probe = Object.assign(document.createElement("input"), { type: "month" });
+  if (probe.type === "month") document.querySelectorAll("[data-no-calendar]").forEach((hint) => { hint.hidden = true; });
   const form = document.querySelector("form[data-periods]");
   const holder = document.getElementById("periods");
   if (!form || !holder) return;
@@ -145,4 +147,6 @@
   }
 
   granularity.addEventListener("change", adapt);
+  // A browser that goes back restores the granularity that was chosen, over that of the page.
+  if (![...granularity.selectedOptions].every((option) => option.defaultSelected)) adapt();
 })();

@@ -26,6 +26,10 @@ LATIN = re.compile(
 RAW = ("/admin/django_q/success/", "/admin/django_q/failure/")
 PAGES = ("/admin/", "/admin/coverage/", "/admin/data/", "/admin/run-task/")
 WORDS = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+)*")
+# Signs of English in a Chinese text; an id in brackets behind a name may have them.
+HALF_WIDTH = re.compile(
+    "[\u4e00-\u9fff] ?[,;:!?]|[,;:!?] ?[\u4e00-\u9fff]|\\([^()\n]*[\u4e00-\u9fff][^()\n]*\\)"
+)
 
 
 def test_logging_in_and_out(new_page: NewPage, site: Stack) -> None:
@@ -89,6 +93,7 @@ def test_a_page_in_chinese_has_no_english_left(path: str, look: NewPage) -> None
     page = watched.visit(path)
     assert page.locator("html").get_attribute("lang") == "zh-hans"
     assert english_of(page) == set()
+    assert path not in PAGES or HALF_WIDTH.findall(page.locator("#content").inner_text()) == []
 
 
 @pytest.mark.parametrize("path", [one for one in LISTS if one not in RAW])

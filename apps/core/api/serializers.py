@@ -356,6 +356,8 @@ process_state.register(_reused.cache_clear)
 class PageQuerySerializer(QuerySerializer):
     """The query parameters of every list."""
 
+    examples: ClassVar = {"A short page": {"limit": 20}}
+
     cursor = serializers.CharField(
         required=False,
         max_length=MAX_CURSOR_LENGTH,

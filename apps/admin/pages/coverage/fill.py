@@ -26,6 +26,7 @@ from apps.admin.pages.coverage.filters import (
 )
 from apps.admin.pages.coverage.views import MAX_READ_SECONDS, RANGE, refused
 from apps.admin.pages.inputs.faults import faults_of
+from apps.categories.selectors import categories_text
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
@@ -73,7 +74,13 @@ def fill(request: HttpRequest) -> HttpResponse:
         return refused(
             request, error, "coverage_fill.html", title=_("Fill gaps"), **_form_of(given, faults_of(error))
         )
-    context = {"filters": filters, "cat_ids": cat_ids, "back": filters.address(), "cost": cost}
+    context = {
+        "filters": filters,
+        "cat_ids": cat_ids,
+        "category_names": categories_text(cat_ids),
+        "back": filters.address(),
+        "cost": cost,
+    }
     return page(request, "coverage_fill.html", context, title=_("Fill gaps"))
 
 

@@ -22,7 +22,7 @@ from apps.admin.pages.inputs.periods import (
     script_facts,
     shortened,
 )
-from apps.categories.selectors import NamedCategory, category_exists, find_named, list_named_children
+from apps.categories.selectors import NamedCategory, check_categories, find_named, list_named_children
 from apps.core import market_clock
 from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import (
@@ -233,8 +233,7 @@ def read_categories(texts: Iterable[str]) -> tuple[str, ...]:
         raise InvalidInput(_("Choose at least one category."))
     if len(chosen) > MAX_CATEGORIES:
         raise InvalidInput(_("Choose at most %d categories.") % MAX_CATEGORIES)
-    if any(not category_exists(cat_id) for cat_id in chosen):
-        raise InvalidInput(_("There is no such category."))
+    check_categories(chosen, field="category")
     return chosen
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from apps.admin.pages.data.addresses import address_of, parameters_of
-from apps.admin.pages.data.figures.rows import RANKED, full_name, id_text, level_ids, own_part
-from apps.categories.selectors import NamedCategory, find_by_names, named_categories
+from apps.admin.pages.data.figures.rows import RANKED, full_names, id_text, level_ids, own_part
+from apps.categories.selectors import NamedCategory, find_by_names, named_categories, with_id
 from apps.mengla.monitoring.figure_tables import Column, Table, Value
 from apps.mengla.queries.data_query import DataQuery
 
@@ -68,9 +68,8 @@ def linked(table: Table, query: DataQuery, *, chosen: Collection[str] = ()) -> L
     """
     if table.name not in RANKED:
         return table
-    ids = [level_ids(table, row) for row in range(len(table.rows))]
+    ids, names = level_ids(table), full_names(table)
     known = named_categories({one for row in ids for one in row})
-    names = [full_name(table, row) for row in range(len(table.rows))]
     by_name = find_by_names({name for name, row in zip(names, ids, strict=True) if not known.get(_last(row))})
     rows = []
     for at, values in enumerate(table.rows):
@@ -119,7 +118,7 @@ def _id_cell(value: Value, known: Mapping[str, NamedCategory], query: DataQuery)
     category = known.get(id_text(value))
     if category is None:
         return value
-    return Cell(f"{category.own_name} ({category.cat_id})", category.name, _address(category, query))
+    return Cell(with_id(category.own_name, category.cat_id), category.name, _address(category, query))
 
 
 def _address(category: NamedCategory | None, query: DataQuery) -> str:

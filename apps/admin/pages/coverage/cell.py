@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.coverage.matrix import LOOKS
+from apps.admin.pages.data.figures.links import linked
 from apps.categories.selectors import category_exists
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
@@ -227,7 +228,7 @@ def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
         "kept_until": instant_text(record["expired_at"]),
         "is_stale": not freshness.is_fresh(utc_now()),
         "is_provisional": freshness.is_provisional,
-        "tables": [table.clipped(rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for table in tables],
+        "tables": [linked(one, query, rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for one in tables],
     }
 
 

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.categories.errors import CategoryNotFound
-from apps.categories.models import Category
+from apps.categories.models import NAME_SEPARATOR, Category, own_part
 from apps.core.errors import InvalidInput
 from apps.core.printable import list_text, quoted
 
@@ -24,7 +25,7 @@ _MAX_SHOWN_CHARACTERS = 20
 _MAX_LEVELS = 10
 _MAX_CANDIDATES = 10
 _PATH_SIGN = " › "
-_SEPARATOR = ">"  # in names of level 2, behind the name of the parent
+_MAX_NAMED_IN_TEXT = 10
 
 
 def is_cat_id(text: str) -> bool:
@@ -110,8 +111,13 @@ class NamedCategory:
 
     @property
     def own_name(self) -> str:
-        """The name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
-        return _own_part(self.name) or self.name
+        """The name without its parents': see :func:`own_part`."""
+        return own_part(self.name)
+
+    @property
+    def own_name_ru(self) -> str:
+        """The Russian name without its parents', empty if there is none."""
+        return own_part(self.name_ru)
 
     @property
     def has_name(self) -> bool:
@@ -121,7 +127,7 @@ class NamedCategory:
     @property
     def own_title(self) -> str:
         """The Chinese and the Russian name without their parents', with a dot between; the id without any."""
-        names = filter(None, (_own_part(self.name_cn), _own_part(self.name_ru)))
+        names = filter(None, (own_part(self.name_cn), own_part(self.name_ru)))
         return " · ".join(names) or self.cat_id
 
 
@@ -152,7 +158,7 @@ class CategoryNames:
     def text(self, cat_id: str) -> str:
         """Return the name without its parents', with the id: ``Pots (17028922)``."""
         own = self.own(cat_id)
-        return f"{own} ({cat_id})" if own else cat_id or _("All categories")
+        return with_id(own, cat_id) if own else cat_id or _("All categories")
 
     def path(self, cat_id: str) -> str:
         """Return the name below those of its parents: ``Kitchen › Pots``."""
@@ -169,6 +175,21 @@ class CategoryNames:
             above.insert(0, self.own(parent_id) or parent_id)
             parent_id = self._parent_ids.get(parent_id, "")
         return above
+
+
+def with_id(name: str, cat_id: str) -> str:
+    """Return a name with the id of its category, in the brackets of the current language."""
+    return _("{before} ({text})").format(before=name, text=cat_id)
+
+
+def categories_text(cat_ids: Sequence[str]) -> str:
+    """Return some categories as one text for people: the first ones by their names, and how many more."""
+    first = list(cat_ids[:_MAX_NAMED_IN_TEXT])
+    names = CategoryNames(first)
+    texts = [names.path_text(cat_id) for cat_id in first]
+    if more := len(cat_ids) - len(first):
+        texts.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
+    return list_text(texts)
 
 
 def own_names(cat_ids: Iterable[str]) -> dict[str, str]:
@@ -192,7 +213,7 @@ def resolve_categories(texts: Sequence[str], *, field: str) -> list[str]:
     for text in named:
         candidates = _matching(text, categories)
         if len(candidates) > 1:
-            listed = [f"{_name_like(text, one)} ({one.cat_id})" for one in candidates[:_MAX_CANDIDATES]]
+            listed = [with_id(_name_like(text, one), one.cat_id) for one in candidates[:_MAX_CANDIDATES]]
             message = _("%(name)s is ambiguous. It matches %(count)d categories: %(candidates)s.") % {
                 "name": text[:_MAX_SHOWN_CHARACTERS],
                 "count": len(candidates),
@@ -212,12 +233,12 @@ def _matching(text: str, categories: Sequence[NamedCategory]) -> list[NamedCateg
     if not wanted:
         return []
     whole = [(one, [_comparable(name) for name in (one.name_cn, one.name_ru)]) for one in categories]
-    own = [(one, [_own_part(name) for name in names]) for one, names in whole]
+    own = [(one, [own_part(name) for name in names]) for one, names in whole]
     for rows in (whole, own):
         if same := [one for one, names in rows if wanted in names]:
             return same
     # With the name of a parent the whole names count; otherwise the name of a parent would be ambiguous.
-    rows = whole if _SEPARATOR in wanted else own
+    rows = whole if NAME_SEPARATOR in wanted else own
     return [one for one, names in rows if any(name.startswith(wanted) for name in names)]
 
 
@@ -230,11 +251,7 @@ def _name_like(text: str, category: NamedCategory) -> str:
 def _comparable(name: str) -> str:
     """Return the name in the one form in which names are compared."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return _SEPARATOR.join(" ".join(part.split()) for part in folded.split(_SEPARATOR))
-
-
-def _own_part(name: str) -> str:
-    return name.rpartition(_SEPARATOR)[2].strip()
+    return NAME_SEPARATOR.join(" ".join(part.split()) for part in folded.split(NAME_SEPARATOR))
 
 
 def list_named_children(parent_id: str) -> list[NamedCategory]:
@@ -281,15 +298,18 @@ def find_by_names(names: Iterable[str]) -> dict[str, NamedCategory]:
 
 
 def find_cat_ids(text: str) -> list[str]:
-    """Return the id of the category that the text names, or of those whose names contain it."""
-    if is_cat_id(text):
-        return [text]
-    wanted = text.casefold()
+    """Return the id of the category that the text names, or of those whose names contain it.
+
+    The case of letters, the form of Unicode and repeated spaces do not matter.
+    """
+    wanted = _comparable(text)
+    if is_cat_id(wanted):
+        return [wanted]
     categories = [one for root, children in list_named_tree() for one in (root, *children)]
     return [
         one.cat_id
         for one in categories
-        if wanted in one.name_cn.casefold() or wanted in one.name_ru.casefold()
+        if wanted in _comparable(one.name_cn) or wanted in _comparable(one.name_ru)
     ]
 
 

@@ -106,11 +106,17 @@ class Record(models.Model):
             models.Index(fields=["run_ids"], name="record_runs"),
         ]
 
-    # Set where several records are shown, so that their names are looked up once.
+    # A list sets the names, so that they are looked up once; the page of the record sets its title.
     category_names: CategoryNames | None = None
+    title = ""
 
     def __str__(self) -> str:
-        return self.id
+        return self.title or self.id
+
+    def history_name(self) -> Message:
+        """Return which figures it has, for people."""
+        data_set = dict(Action.choices).get(self.action, self.action)
+        return figures_name(data_set, self.cat_id, self.period_key, self.period_key, self.category_names)
 
 
 class Collection(models.Model):
@@ -241,11 +247,12 @@ class Collection(models.Model):
             ),
         ]
 
-    # Set where several collections are shown, so that their names are looked up once.
+    # A list sets the names, so that they are looked up once; the page of the collection sets its title.
     category_names: CategoryNames | None = None
+    title = ""
 
     def __str__(self) -> str:
-        return self.identity
+        return self.title or self.identity
 
     def history_name(self) -> Message:
         """Return what it collects, for people."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps.categories.models import Category
-from apps.categories.selectors import CategoryNames, NamedCategory
+from apps.categories.selectors import CategoryNames, NamedCategory, categories_text
 from tests.factories.categories import make_node, store_tree
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -80,3 +80,12 @@ def test_many_categories_take_one_query_for_each_level(django_assert_num_queries
         assert names.path("21") == "Обувь › 鞋"
     with django_assert_num_queries(0):
         assert CategoryNames(["", "$ne"]).text("") == "All categories"
+
+
+@pytest.mark.usefixtures("tree")
+def test_some_categories_are_one_text(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(2):
+        told = categories_text(["11", "13", "", "99"])
+    assert told == "住宅和花园 › 厨房 (11), 住宅和花园 › 13, All categories, 99"
+    assert categories_text([str(one) for one in range(100, 115)]).endswith("108, 109, 5 more")
+    assert categories_text([]) == ""

@@ -184,6 +184,23 @@ class TestFigures:
         assert second.status_code == 304
         assert second.parsed is None
 
+    def test_an_export(self, client: Any) -> None:
+        from mengla_client.api.figures import mengla_export, mengla_hot
+        from mengla_client.models import FiguresBodyRequest, MenglaExportAction, MenglaExportFormat
+
+        body = FiguresBodyRequest(cat_id="4200", timest="2025-01", wait=WAIT_SECONDS)
+        ranking = mengla_hot.sync(client=client, body=body)
+        asked = {"action": MenglaExportAction.HOT, "cat_ids": "4200", "from_": "2025-01", "to": "2025-02"}
+        response = mengla_export.sync_detailed(client=client, **asked)
+        assert type(response.parsed) is str
+        *rows, last = map(json.loads, response.parsed.splitlines())
+        assert [row["catNameCn"] for row in rows] == [row.cat_name_cn for row in ranking.data.list_]
+        assert last["missing"] == [{"catId": "4200", "periods": ["2025-02"]}]
+        assert response.headers["X-MengLa-Export-Missing"] == "1"
+
+        workbook = mengla_export.sync_detailed(client=client, format_=MenglaExportFormat.XLSX, **asked)
+        assert workbook.content.startswith(b"PK")
+
 
 class TestWaiting:
     def test_a_miss_is_202_and_its_collection_can_be_followed(self, client: Any) -> None:

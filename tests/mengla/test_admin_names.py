@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.core.storage.mongo import collection_of
 from apps.mengla.models import Collection
 from tests.factories.categories import make_node, store_tree
-from tests.mengla.support import collections, enqueue, hot, store, store_empty
+from tests.mengla.support import collections, enqueue, hot, records, store, store_empty
 from tests.mengla.test_admin import COLLECTIONS, RECORDS, results, text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
@@ -66,13 +67,27 @@ def test_a_list_looks_its_names_up_once(site: Client, path: str, fill: Callable[
     assert category_queries(site, path) == few == 2  # one for each level
 
 
-def test_the_page_of_a_record_or_collection_names_the_category(site: Client) -> None:
-    store(hot(cat_id=KITCHEN))
+@pytest.mark.parametrize(
+    ("cat_id", "title", "shown"),
+    [
+        (KITCHEN, "Best sellers, 家居 › 厨房, 2025-06", "家居 › 厨房 (11)"),
+        (NAMELESS, "Best sellers, 家居 › 12, 2025-06", "家居 › 12"),
+        ("777", "Best sellers, 777, 2025-06", "777"),
+        ("", "Best sellers, All categories, 2025-06", "All categories"),
+    ],
+)
+def test_the_page_of_a_row_is_named_after_its_figures(
+    site: Client, cat_id: str, title: str, shown: str
+) -> None:
+    store(hot(cat_id=cat_id))
+    (key,) = records()
     (collection,) = collections()
-    for path in (f"{RECORDS}hot:{KITCHEN}:month:202506/change/", f"{COLLECTIONS}{collection['_id']}/change/"):
+    for path in (f"{RECORDS}{quote(key)}/change/", f"{COLLECTIONS}{collection['_id']}/change/"):
         page = text(site, path)
-        assert 'title="家居 › 厨房"' in page
-        assert "家居>厨房" not in page.replace("&gt;", ">")
+        assert f"<title> {title} | " in page
+        assert f">{shown}<" in page
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    assert "热销" in text(site, path)[:2000]
 
 
 def test_a_confirmation_names_every_row_by_one_look(site: Client) -> None:
@@ -153,3 +168,24 @@ def test_a_search_by_category_reads_what_it_shows(site: Client, examined: Callab
     collection_of(Collection).insert_many(copies)
     assert len(results(site, COLLECTIONS, q="厨房")) == 50
     assert examined() <= 60
+
+
+def test_the_figures_of_a_record_name_their_categories_by_one_look(site: Client) -> None:
+    rows = [
+        {"catName": "a", "catId1": 10, "catId2": "11", "catId3": 555},
+        {"catName": "b", "catId1": 10, "catId2": 12, "catId3": 0},
+        {"catName": "c", "catId1": None, "catId2": True, "catId3": [7]},
+    ]
+    store(hot(cat_id=KITCHEN), {"hotList": {"code": 0, "data": {"list": rows}}})
+    (key,) = records()
+    path = f"{RECORDS}{quote(key)}/change/"
+    page = text(site, path)
+    for cell in ("家居 (10)", "厨房 (11)", "555", "12", "–", "True", "[7]"):
+        assert f"<td>{cell}</td>" in page
+    few = category_queries(site, path)
+    more = [{"catName": "d", "catId1": 10, "catId2": 100 + number} for number in range(COUNT)]
+    store(hot(cat_id=KITCHEN), {"hotList": {"code": 0, "data": {"list": rows + more}}})
+    assert "<td>灯 44 (144)</td>" in text(site, path)
+    assert category_queries(site, path) == few
+    site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    assert "<td>厨房（11）</td>" in text(site, path)

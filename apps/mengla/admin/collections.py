@@ -35,7 +35,7 @@ from apps.mengla.admin.filters import (
     StatusFilter,
     is_by_end,
 )
-from apps.mengla.admin.texts import category_text, look_up_names, names_of
+from apps.mengla.admin.texts import category_text, look_up_names, names_of, set_title
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.dispatch.collection_control import (
     ONLY_ENDED,
@@ -125,7 +125,7 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         "shown_id",
         "identity",
         "action",
-        "category",
+        "category_path",
         "period",
         "state",
         "reason",
@@ -202,6 +202,12 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         beginnings = [f"{action}:{cat_id}:" for action in Action.values for cat_id in cat_ids]
         return _beginning_with(queryset, beginnings), False
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Collection | None:
+        """Return the row, with the name of its figures as its title."""
+        return set_title(super().get_object(request, object_id, from_field))
+
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Look up once the names of the categories of the page."""
         page = super().get_changelist_instance(request)
@@ -215,6 +221,11 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     def shown_name(self, row: Collection) -> str:
         """Return what it collects."""
         return _name_of(row)
+
+    @admin.display(description=_("category"))
+    def category_path(self, collection: Collection) -> str:
+        """Return the name of the category below its parents', and its id."""
+        return names_of(collection).path_text(collection.cat_id)
 
     @admin.display(description=_("category"))
     def category(self, collection: Collection) -> SafeString | str:

@@ -18,7 +18,7 @@ from apps.core.time_texts import instant_text, stored_period_text
 from apps.mengla.admin.category_search import categories_searched
 from apps.mengla.admin.figures import figures_of
 from apps.mengla.admin.filters import EmptyFilter, GranularityFilter, RecordActionFilter
-from apps.mengla.admin.texts import category_text, look_up_names, names_of
+from apps.mengla.admin.texts import category_text, look_up_names, names_of, set_title
 from apps.mengla.choices import GRANULARITIES
 from apps.mengla.models import Record
 from apps.mengla.queries.freshness import FIELDS, Freshness, freshness_of
@@ -36,7 +36,7 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     fields = (
         "shown_id",
         "action",
-        "category",
+        "category_path",
         "granularity_name",
         "period",
         "variant",
@@ -68,6 +68,12 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
             return queryset.filter(cat_id__in=cat_ids), False
         # In the order of the keys: no index has all records with the same beginning in the order of time.
         return queryset.filter(id__startswith=text).order_by("-id"), False
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Record | None:
+        """Return the row, with the name of its figures as its title."""
+        return set_title(super().get_object(request, object_id, from_field))
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Look up once the names of the categories of the page."""
@@ -114,6 +120,11 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
     def period(self, record: Record) -> str:
         """Return the period as text."""
         return stored_period_text(record.period_key)
+
+    @admin.display(description=_("category"))
+    def category_path(self, record: Record) -> str:
+        """Return the name of the category below its parents', and its id."""
+        return names_of(record).path_text(record.cat_id)
 
     @admin.display(description=_("category"))
     def category(self, record: Record) -> SafeString | str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.categories.selectors import CategoryNames
+from apps.core.stored_messages import HISTORY
 from apps.mengla.models import Collection, Record
+
+Row = TypeVar("Row", Record, Collection)
 
 
 def category_text(cat_id: str, names: CategoryNames) -> SafeString | str:
@@ -35,3 +39,11 @@ def look_up_names(rows: Iterable[Record | Collection]) -> None:
 def names_of(row: Record | Collection) -> CategoryNames:
     """Return the names that were looked up for the row and its neighbours, or else for this row alone."""
     return row.category_names or CategoryNames([row.cat_id])
+
+
+def set_title(row: Row | None) -> Row | None:
+    """Let the page of a row have the name of its figures as its title, in place of a key."""
+    if row is not None:
+        row.category_names = names_of(row)
+        row.title = HISTORY.translated(row.history_name())
+    return row

@@ -1,4 +1,4 @@
-"""Turns figures into tables for people (pure); figures of an unknown shape are shown as raw fields.
+"""Turns figures into tables for people; figures of an unknown shape are shown as raw fields.
 
 Known fields come first, in a fixed order and with titles. Unknown fields follow under their own names.
 A table holds all of them, whole: files are written from it. Pages show what :meth:`Table.clipped` leaves.
@@ -16,6 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.categories.selectors import CategoryNames, is_cat_id
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound
 from apps.core.printable import percent_text
 from apps.core.sheets.values import CellFormat, SheetColumn
@@ -24,6 +25,7 @@ from apps.mengla.queries.data_query import DataQuery
 
 _MAX_SHOWN_TEXT = 500
 _MAX_SHOWN_TITLE = 60
+_ID_KEYS = frozenset({"catId", "catId1", "catId2", "catId3"})
 _HIDDEN = frozenset({"secondaryCategories"})
 Value = str | int | float | bool | None
 
@@ -239,6 +241,21 @@ def known_columns(action: Action) -> list[Column]:
     return [Column(key, str(title), kind) for fields in tables for key, (title, kind) in fields.items()]
 
 
+def with_names(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables with a name beside each category id; all are looked up at once.
+
+    An id that is not in the tree stays as it is: level 3 is only in the figures.
+    """
+    names = CategoryNames(
+        text
+        for table in tables
+        for at in _id_places(table)
+        for row in table.rows
+        if is_cat_id(text := _id_text(row[at]))
+    )
+    return [_named(table, names) for table in tables]
+
+
 def points_by_period(query: DataQuery, points: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
     """Return the points of a trend by the keys of their periods; unreadable ones are left out."""
     placed: dict[str, Mapping[str, Any]] = {}
@@ -315,3 +332,29 @@ def _period_of(text: Any, granularity: Granularity) -> Period | None:
         except PeriodError:
             continue
     return None
+
+
+def _named(table: Table, names: CategoryNames) -> Table:
+    places = frozenset(_id_places(table))
+    if not places:
+        return table
+    return replace(
+        table,
+        rows=tuple(
+            tuple(_cell(value, names) if at in places else value for at, value in enumerate(row))
+            for row in table.rows
+        ),
+    )
+
+
+def _cell(value: Value, names: CategoryNames) -> Value:
+    text = _id_text(value)
+    return names.text(text) if names.own(text) else value
+
+
+def _id_places(table: Table) -> list[int]:
+    return [at for at, column in enumerate(table.columns) if column.key in _ID_KEYS]
+
+
+def _id_text(value: Value) -> str:
+    return "" if value is None or isinstance(value, bool) else str(value)

@@ -333,6 +333,7 @@ def test_an_xlsx(site: Client) -> None:
     about = dict(book["About"].values)
     assert about["State"] == "fresh"
     assert about["Empty reason"] in (None, "")
+    assert about["Category"] == "类目1000 › 类目1001 (1001)"
     assert "2025-06" in about["Figures"]
 
 

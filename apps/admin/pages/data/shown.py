@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.admin.pages.data.addresses import heading_of, parameters_of
 from apps.admin.pages.data.facts import freshness_of
 from apps.admin.pages.data.figures.sides import tables_of_hit
+from apps.categories.selectors import CategoryNames
 from apps.core.errors import InvalidInput
 from apps.core.printable import list_text
 from apps.mengla.choices import EmptyReason
@@ -89,7 +90,7 @@ def about(shown: Shown) -> list[tuple[str, str]]:
     freshness = freshness_of(shown.hit)
     return [
         (_("Figures"), heading_of(shown.query)),
-        (_("Category"), shown.query.cat_id or _("All categories")),
+        (_("Category"), CategoryNames([shown.query.cat_id]).path_text(shown.query.cat_id)),
         (_("Collected"), freshness["collected_at"]),
         (_("Fresh until"), freshness["fresh_until"]),
         (_("State"), list_text(_states(freshness))),

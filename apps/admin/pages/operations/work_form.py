@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from apps.admin.pages.access import check_names
 from apps.admin.pages.inputs.faults import texts_of
 from apps.admin.pages.inputs.periods import control_of, converted_range, read_granularity, script_facts
-from apps.categories.selectors import list_level1_ids, list_named_tree
+from apps.categories.selectors import categories_text, list_level1_ids, list_named_tree
 from apps.core import market_clock
 from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import (
@@ -58,6 +58,11 @@ class Work:
     def action_names(self) -> str:
         """The data sets in words."""
         return list_text(one.label for one in self.actions)
+
+    @property
+    def category_names(self) -> str:
+        """The first categories by their names."""
+        return categories_text(self.plan.cat_ids)
 
 
 def read_work(given: QueryDict, *, converts: bool = False) -> Work:

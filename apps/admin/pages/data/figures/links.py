@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from apps.admin.pages.data.addresses import address_of, parameters_of
 from apps.admin.pages.data.figures.rows import RANKED, full_names, id_text, level_ids, own_part
-from apps.categories.selectors import NamedCategory, find_by_names, named_categories
+from apps.categories.selectors import NamedCategory, find_by_names, named_categories, with_id
 from apps.mengla.monitoring.figure_tables import Column, Table, Value
 from apps.mengla.queries.data_query import DataQuery
 
@@ -122,7 +122,7 @@ def _id_cell(value: Value, known: Mapping[str, NamedCategory], query: DataQuery)
     category = known.get(id_text(value))
     if category is None:
         return value
-    return Cell(f"{category.own_name} ({category.cat_id})", category.name, _address(category, query))
+    return Cell(with_id(category.own_name, category.cat_id), category.name, _address(category, query))
 
 
 def _address(category: NamedCategory | None, query: DataQuery) -> str:

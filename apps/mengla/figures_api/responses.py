@@ -31,6 +31,8 @@ class _Text(serializers.CharField):
 class RankingRowSerializer(serializers.Serializer[Any]):
     """A row of a ranking: a segment of the category. Money is in roubles, or in yuan (Rmb)."""
 
+    has_more_fields = True
+
     catNameCn = _Text(help_text="The Chinese name.")
     catName = _Text(help_text="The Russian name.")
     catTag = NumberOrTextField()
@@ -64,6 +66,8 @@ class RankingRowSerializer(serializers.Serializer[Any]):
 class RankingDataSerializer(serializers.Serializer[Any]):
     """A ranking: blue ocean, best sellers or rising."""
 
+    has_more_fields = True
+
     list = RankingRowSerializer(many=True, help_text="The rows in their order.")
     secondaryCategories = CategoryChildSerializer(
         many=True, required=False, help_text="The children of the category; absent for all categories."
@@ -72,6 +76,8 @@ class RankingDataSerializer(serializers.Serializer[Any]):
 
 class RangeItemSerializer(serializers.Serializer[Any]):
     """One range of a distribution, such as a range of prices. Rates are percent."""
+
+    has_more_fields = True
 
     id = NumberOrTextField()
     title = _Text(help_text="The range, such as 500-1000.")
@@ -85,6 +91,8 @@ class RangeItemSerializer(serializers.Serializer[Any]):
 
 class BrandItemSerializer(serializers.Serializer[Any]):
     """The brands of one category. Rates are percent."""
+
+    has_more_fields = True
 
     catId = serializers.IntegerField(required=False, allow_null=True)
     catName = _Text(help_text="The Russian name.")
@@ -101,6 +109,8 @@ class BrandItemSerializer(serializers.Serializer[Any]):
 class DistributionDataSerializer(serializers.Serializer[Any]):
     """The distribution by sales, turnover and price, and the brands; a list may be empty, but not all."""
 
+    has_more_fields = True
+
     industrySalesRangeDtoList = RangeItemSerializer(many=True, help_text="By units sold.")
     industryGmvRangeDtoList = RangeItemSerializer(many=True, help_text="By turnover.")
     industryPriceRangeDtoList = RangeItemSerializer(many=True, help_text="By price.")
@@ -112,6 +122,8 @@ class DistributionDataSerializer(serializers.Serializer[Any]):
 
 class TrendPointSerializer(serializers.Serializer[Any]):
     """One period of a trend. Ratios are percent."""
+
+    has_more_fields = True
 
     timest = NumberOrTextField(required=True, help_text="The period, such as 2025-06.")
     salesSkuCount = NumberOrTextField(help_text="Items that were sold.")

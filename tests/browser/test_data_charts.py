@@ -100,6 +100,9 @@ def test_a_comparison(look: NewPage) -> None:
     page.evaluate("window.scrollTo(0, document.querySelector('[data-sides]').getBoundingClientRect().top)")
     watched.screenshot("data-comparison")
     assert page.evaluate("window.isTheSamePage") is True
+    # The filters and the links to other periods follow.
+    expect(page.locator("[data-kept] input[name=compare]")).to_have_value("previous")
+    assert "compare=previous" in str(page.locator(".cp-steps a[rel=prev]").get_attribute("href"))
     # Figures that are not stored are collected from a link only.
     page.get_by_label("Compare with").select_option("year")
     page.get_by_role("link", name="Collect and show 2017-05").click()

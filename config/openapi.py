@@ -34,9 +34,42 @@ _CAT_ID = {
     "example": 4200,
 }
 
-# The values that have one type wherever they are: their schemas, and the names of the fields and parameters.
-VALUES: dict[str, tuple[dict[str, Any], frozenset[str]]] = {
-    "CatId": (_CAT_ID, frozenset({"catId", "primaryCatId", "catIds", "catId1", "catId2", "catId3"})),
+_PERIOD = {
+    "type": "string",
+    "pattern": (
+        "^(20[0-9]{2}(|-?[Qq][1-4]|(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])?"
+        "|-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?))?$"
+    ),
+    "maxLength": 64,
+    "description": (
+        "A period: a day 20250601 or 2025-06-01, a month 202506 or 2025-06, a quarter 2025Q2 or 2025-Q2, a "
+        "year 2025. Responses have the form without dashes. Empty counts as absent, where it may be absent."
+    ),
+    "example": "2025-06",
+}
+_GRANULARITY = {
+    "type": "string",
+    "enum": ["day", "month", "quarter", "year"],
+    "description": "The length of a period. Requests may use capitals, and QUARTERLY_FOR_YEAR for quarter.",
+}
+
+# The values that have one type wherever they are, with the names of their fields and of lists of them.
+VALUES: dict[str, dict[str, Any]] = {
+    "CatId": {
+        "schema": _CAT_ID,
+        "names": frozenset({"catId", "primaryCatId", "catId1", "catId2", "catId3"}),
+        "lists": frozenset({"catIds"}),
+    },
+    "Period": {
+        "schema": _PERIOD,
+        "names": frozenset({"timest", "starRange", "endRange", "startDate", "endDate"}),
+        "lists": frozenset(),
+    },
+    "Granularity": {
+        "schema": _GRANULARITY,
+        "names": frozenset({"dateType", "granularity"}),
+        "lists": frozenset({"granularities"}),
+    },
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "MengLa Collector",

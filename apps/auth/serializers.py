@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -21,6 +21,8 @@ from apps.core.errors import InvalidInput
 
 class LoginSerializer(ExactSerializer):
     """A username and its password."""
+
+    examples: ClassVar = {"A user": {"username": "admin", "password": "correct horse battery staple"}}
 
     # The service would trim it, but a login has the name that was sent.
     username = UnpaddedTextField(max_length=validation.USERNAME_MAX_LENGTH)
@@ -42,6 +44,11 @@ class LoginResultSerializer(serializers.Serializer[Any]):
 
 class NewTokenSerializer(ExactSerializer):
     """The properties of a new API token."""
+
+    examples: ClassVar = {
+        "For a reader": {"label": "dashboard"},
+        "For a program that operates": {"label": "nightly job", "expires_hours": 8760, "scope": "admin"},
+    }
 
     label = StrictTextField(  # type: ignore[assignment]
         min_length=validation.LABEL_MIN_LENGTH, max_length=validation.LABEL_MAX_LENGTH, trim_whitespace=True

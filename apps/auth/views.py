@@ -68,6 +68,7 @@ class TokenViewSet(ViewSet):
 
     permission_classes = (IsAdmin,)
     inputs: ClassVar = {"create": NewTokenSerializer, "list": PageQuerySerializer}
+    path_examples: ClassVar = {"token_id": "683d3a5f9b1e8a5d2c4f7e10"}
     changes: ClassVar = {
         "create": TO_CREATE_TOKENS,
         "destroy": Needs("collector_auth.change_apitoken"),

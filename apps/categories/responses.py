@@ -12,6 +12,8 @@ from apps.core.api.serializers import NumberOrTextField
 class CategoryChildSerializer(serializers.Serializer[dict[str, Any]]):
     """A level-2 category as imported; other fields of the imported file are returned, too."""
 
+    has_more_fields = True
+
     catId = serializers.IntegerField(min_value=1, help_text="The id of this category.")
     catId1 = serializers.IntegerField(required=False, allow_null=True, help_text="The id of its level 1.")
     catId2 = serializers.IntegerField(required=False, allow_null=True, help_text="Its own id, 0 on level 1.")

@@ -298,15 +298,18 @@ def find_by_names(names: Iterable[str]) -> dict[str, NamedCategory]:
 
 
 def find_cat_ids(text: str) -> list[str]:
-    """Return the id of the category that the text names, or of those whose names contain it."""
-    if is_cat_id(text):
-        return [text]
-    wanted = text.casefold()
+    """Return the id of the category that the text names, or of those whose names contain it.
+
+    The case of letters, the form of Unicode and repeated spaces do not matter.
+    """
+    wanted = _comparable(text)
+    if is_cat_id(wanted):
+        return [wanted]
     categories = [one for root, children in list_named_tree() for one in (root, *children)]
     return [
         one.cat_id
         for one in categories
-        if wanted in one.name_cn.casefold() or wanted in one.name_ru.casefold()
+        if wanted in _comparable(one.name_cn) or wanted in _comparable(one.name_ru)
     ]
 
 

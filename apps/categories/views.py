@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -16,6 +18,8 @@ from apps.core.api.viewsets import ViewSet
 @extend_schema(tags=["categories"])
 class CategoryViewSet(ViewSet):
     """Reads of the category tree."""
+
+    path_examples: ClassVar = {"catId": 4200}
 
     @extend_schema(
         operation_id="categories_list",

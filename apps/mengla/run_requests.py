@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from apps.core import market_clock
 from apps.core.api.period_range import PeriodRangeSerializer
-from apps.core.api.serializers import ExactSerializer, StrictChoiceField, StrictTextField
+from apps.core.api.serializers import DigitsField, ExactSerializer, StrictChoiceField
 from apps.core.periods import PeriodError, check_begun
 from apps.mengla.choices import Action
 from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Order, Selection, select
@@ -52,7 +52,7 @@ class ActionsField(FilterListField):
 class SelectionSerializer(ExactSerializer):
     """The selected category and actions."""
 
-    catId = StrictTextField(
+    catId = DigitsField(
         required=False,
         allow_null=True,
         allow_blank=True,
@@ -74,6 +74,17 @@ class SelectionSerializer(ExactSerializer):
 
 class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):
     """A range of periods, and the selected category and actions."""
+
+    examples: ClassVar = {
+        "Every category": {"granularity": "month", "startDate": "2025-01", "endDate": "2025-02"},
+        "One category": {
+            "granularity": "day",
+            "startDate": "20250601",
+            "endDate": "20250607",
+            "catId": 4200,
+            "actions": ["hot", "industryViewV2"],
+        },
+    }
 
     max_periods = MAX_RANGE_PERIODS
 

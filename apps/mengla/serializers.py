@@ -3,159 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError
 
-from apps.core.api.parsers import loads_shallow
 from apps.core.api.serializers import (
     PageQuerySerializer,
-    QuerySerializer,
-    ReusingSerializer,
-    StrictBooleanField,
-    StrictIntegerField,
     UrlBooleanField,
-    UrlIntegerField,
 )
-from apps.core.errors import InvalidInput
 from apps.mengla.choices import Action, AttemptOutcome, CollectionStatus
 from apps.mengla.queries.freshness import freshness_of
-from apps.mengla.reading.read import MAX_WAIT_SECONDS
 from apps.mengla.store.attempts import Attempt, attempts_of
 from apps.mengla.words import ERRORS
 from apps.sync_tasks.responses import WaitingSerializer
 
 _MAX_TEXT = 64
 DATE_TYPES = ["day", "month", "quarter", "year"]
-
-
-class _Text(serializers.CharField):
-    """An optional text; null counts as absent. White space stays, so that it makes a period invalid."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        options = {
-            "required": False,
-            "allow_blank": True,
-            "allow_null": True,
-            "max_length": _MAX_TEXT,
-            "trim_whitespace": False,
-        }
-        super().__init__(**options | kwargs)
-
-
-class _FiguresSerializer(ReusingSerializer):
-    """The parameters that all requests for figures share."""
-
-    dateType = _Text(help_text="day, month, quarter or year; inferred from the form of timest when absent.")
-    timest = _Text(help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.")
-    starRange = _Text(help_text="First period of a trend.")
-    endRange = _Text(help_text="Last period of a trend.")
-    product_id = _Text()
-
-    cat_field = "catId"
-
-    def query_arguments(self, *, action: str | None = None) -> dict[str, Any]:
-        """Return the arguments of ``build_query``; call after ``is_valid``."""
-        data = self.validated_data
-        return {
-            "action": action or data["action"],
-            "cat_id": data.get(self.cat_field) or "",
-            "cat_field": self.cat_field,
-            "date_type": data.get("dateType") or "",
-            "timest": data.get("timest") or "",
-            "start_range": data.get("starRange") or "",
-            "end_range": data.get("endRange") or "",
-            "product_id": data.get("product_id") or "",
-            "extra": data.get("extra") or {},
-        }
-
-
-_WAIT: dict[str, Any] = {
-    "required": False,
-    "default": 0,
-    "min_value": 0,
-    "max_value": MAX_WAIT_SECONDS,
-    "help_text": "Seconds to wait for a collection.",
-}
-_REFRESH: dict[str, Any] = {
-    "required": False,
-    "default": False,
-    "help_text": "Skip the caches and collect again.",
-}
-
-
-class _ExtraField(serializers.DictField):
-    """Further parameters for the collection service; part of the query's identity."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, allow_null=True, **kwargs)
-
-
-class _ExtraTextField(serializers.JSONField):
-    """The same parameters as JSON text, for a query string."""
-
-    default_error_messages = {"not_an_object": _("Must be a JSON object.")}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, **kwargs)
-
-    def get_value(self, dictionary: Any) -> Any:
-        """Return the text; an empty one counts as absent."""
-        return dictionary.get(self.field_name) or serializers.empty
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Parse the text."""
-        try:
-            value = loads_shallow(str(data).encode())
-        except (ParseError, UnicodeEncodeError):
-            self.fail("invalid")
-        except InvalidInput as error:
-            raise serializers.ValidationError(error.fields) from error
-        if not isinstance(value, dict):
-            self.fail("not_an_object")
-        return value
-
-
-class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
-    """The query string of ``GET /mengla/``."""
-
-    cat_field = "primaryCatId"
-
-    primaryCatId = serializers.CharField(
-        allow_blank=True,
-        max_length=_MAX_TEXT,
-        trim_whitespace=False,
-        help_text="A catId; empty or all for all categories taken together.",
-    )
-    timest = _Text(
-        required=True,
-        allow_blank=False,
-        allow_null=False,
-        help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.",
-    )
-    action = serializers.ChoiceField(
-        choices=Action.choices, required=False, default=Action.INDUSTRY_VIEW.value
-    )
-    wait = UrlIntegerField(**_WAIT)
-    refresh = UrlBooleanField(**_REFRESH)
-    extra = _ExtraTextField(help_text="Further parameters, as JSON text.")
-
-
-class FiguresBodySerializer(_FiguresSerializer):
-    """The body of the POST addresses whose path names the action."""
-
-    catId = _Text(help_text="A catId; empty or all for all categories taken together.")
-    wait = StrictIntegerField(**_WAIT)
-    refresh = StrictBooleanField(**_REFRESH)
-    extra = _ExtraField()
-
-
-class FiguresQuerySerializer(FiguresBodySerializer):
-    """The body of ``POST /mengla/query``."""
-
-    action = serializers.ChoiceField(choices=Action.choices)
 
 
 class AttemptSerializer(serializers.Serializer[Any]):
@@ -260,6 +123,17 @@ class CollectingSerializer(serializers.Serializer[Any]):
 
 class RecordsQuerySerializer(PageQuerySerializer):
     """The filters of the list of records."""
+
+    examples: ClassVar = {
+        "Of a category": {
+            "action": "hot",
+            "catId": 4200,
+            "dateType": "month",
+            "from": "2025-01",
+            "to": "2025-06",
+        },
+        "Empty ones": {"empty": True, "limit": 20},
+    }
 
     action = serializers.ChoiceField(choices=Action.choices, required=False)
     catId = serializers.CharField(

@@ -15,14 +15,17 @@ from apps.core.api.viewsets import ViewSet
 from apps.mengla.choices import Action
 from apps.mengla.export_api.parameters import ExportParametersSerializer
 from apps.mengla.export_api.response import FILES, answers_file, export_response
-from apps.mengla.figure_responses import DISTRIBUTION, FIGURES, RANKING, TREND, answers_figures
+from apps.mengla.figures_api.requests import (
+    FiguresBodySerializer,
+    FiguresParametersSerializer,
+    FiguresQuerySerializer,
+    TrendBodySerializer,
+)
+from apps.mengla.figures_api.responses import DISTRIBUTION, FIGURES, RANKING, TREND, answers_figures
 from apps.mengla.queries.parameters import build_record_filter
 from apps.mengla.replies import CollectionAddress, FiguresAddress
 from apps.mengla.serializers import (
     CollectionSerializer,
-    FiguresBodySerializer,
-    FiguresParametersSerializer,
-    FiguresQuerySerializer,
     RecordPageSerializer,
     RecordSerializer,
     RecordsQuerySerializer,
@@ -37,50 +40,80 @@ class FiguresViewSet(ViewSet):
     inputs: ClassVar = {
         "read": FiguresParametersSerializer,
         "query": FiguresQuerySerializer,
-        **dict.fromkeys(("high", "hot", "chance", "industry_view", "industry_trend"), FiguresBodySerializer),
+        **dict.fromkeys(("high", "hot", "chance", "industry_view"), FiguresBodySerializer),
+        "industry_trend": TrendBodySerializer,
     }
 
-    @extend_schema(operation_id="mengla_read", parameters=[FiguresParametersSerializer], responses=FIGURES)
+    @extend_schema(
+        operation_id="mengla_read",
+        summary="Read figures",
+        parameters=[FiguresParametersSerializer],
+        responses=FIGURES,
+    )
     @answers_figures
     def read(self, request: Request) -> HttpResponse:
         """Return the figures of a query string."""
         return reply_to(request, FiguresAddress(FiguresParametersSerializer))
 
-    @extend_schema(operation_id="mengla_query", request=FiguresQuerySerializer, responses=FIGURES)
+    @extend_schema(
+        operation_id="mengla_query",
+        summary="Query figures of any data set",
+        request=FiguresQuerySerializer,
+        responses=FIGURES,
+    )
     @answers_figures
     def query(self, request: Request) -> HttpResponse:
         """Return the figures of a body."""
         return reply_to(request, FiguresAddress(FiguresQuerySerializer))
 
-    @extend_schema(operation_id="mengla_high", request=FiguresBodySerializer, responses=RANKING)
+    @extend_schema(
+        operation_id="mengla_high",
+        summary="Blue-ocean ranking",
+        request=FiguresBodySerializer,
+        responses=RANKING,
+    )
     @answers_figures
     def high(self, request: Request) -> HttpResponse:
         """Return the blue-ocean ranking."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.HIGH))
 
-    @extend_schema(operation_id="mengla_hot", request=FiguresBodySerializer, responses=RANKING)
+    @extend_schema(
+        operation_id="mengla_hot", summary="Best sellers", request=FiguresBodySerializer, responses=RANKING
+    )
     @answers_figures
     def hot(self, request: Request) -> HttpResponse:
         """Return the best sellers."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.HOT))
 
-    @extend_schema(operation_id="mengla_chance", request=FiguresBodySerializer, responses=RANKING)
+    @extend_schema(
+        operation_id="mengla_chance",
+        summary="Rising ranking",
+        request=FiguresBodySerializer,
+        responses=RANKING,
+    )
     @answers_figures
     def chance(self, request: Request) -> HttpResponse:
         """Return the rising ranking."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.CHANCE))
 
-    @extend_schema(operation_id="mengla_industry_view", request=FiguresBodySerializer, responses=DISTRIBUTION)
+    @extend_schema(
+        operation_id="mengla_industry_view",
+        summary="Distribution",
+        request=FiguresBodySerializer,
+        responses=DISTRIBUTION,
+    )
     @answers_figures
     def industry_view(self, request: Request) -> HttpResponse:
         """Return the distribution."""
         return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.INDUSTRY_VIEW))
 
-    @extend_schema(operation_id="mengla_industry_trend", request=FiguresBodySerializer, responses=TREND)
+    @extend_schema(
+        operation_id="mengla_industry_trend", summary="Trend", request=TrendBodySerializer, responses=TREND
+    )
     @answers_figures
     def industry_trend(self, request: Request) -> HttpResponse:
         """Return the trend."""
-        return reply_to(request, FiguresAddress(FiguresBodySerializer, Action.INDUSTRY_TREND))
+        return reply_to(request, FiguresAddress(TrendBodySerializer, Action.INDUSTRY_TREND))
 
 
 @extend_schema(tags=["figures"])
@@ -101,7 +134,11 @@ class ExportViewSet(ViewSet):
 class CollectionViewSet(ViewSet):
     """The state of collections."""
 
-    @extend_schema(operation_id="mengla_collection", responses=CollectionSerializer)
+    path_examples: ClassVar = {"collection_id": "683d3a5f9b1e8a5d2c4f7e10"}
+
+    @extend_schema(
+        operation_id="mengla_collection", summary="The state of a collection", responses=CollectionSerializer
+    )
     def retrieve(self, request: Request, collection_id: str) -> HttpResponse:
         """Return the state of one collection."""
         return reply_to(request, CollectionAddress(collection_id))
@@ -114,7 +151,10 @@ class RecordViewSet(ViewSet):
     inputs: ClassVar = {"list": RecordsQuerySerializer}
 
     @extend_schema(
-        operation_id="mengla_records", parameters=[RecordsQuerySerializer], responses=RecordPageSerializer
+        operation_id="mengla_records",
+        summary="List stored records",
+        parameters=[RecordsQuerySerializer],
+        responses=RecordPageSerializer,
     )
     def list(self, request: Request) -> Response:
         """List the stored records, newest first."""

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
@@ -29,6 +29,14 @@ from apps.mengla.upstream.webhook_body import Body, UnreadableBody, read_webhook
 logger = structlog.get_logger(__name__)
 
 _SIGNATURE = "HTTP_X_SIGNATURE_256"  # the header X-Signature-256
+_SIGNATURE_PARAMETER = OpenApiParameter(
+    "X-Signature-256",
+    str,
+    OpenApiParameter.HEADER,
+    description="sha256=<hex HMAC-SHA256 of the raw body with WEBHOOK_SECRET>; needed when that is set.",
+    pattern="^sha256=[0-9a-f]{64}$",
+)
+_PROGRESS = OpenApiExample("Progress", {"executionId": "exec-7f3a21", "status": "running"}, request_only=True)
 
 
 @extend_schema(tags=["webhook"], responses=WebhookReceiptSerializer)
@@ -38,12 +46,19 @@ class WebhookViewSet(ViewSet):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(operation_id="webhook_probe")
+    @extend_schema(operation_id="webhook_probe", summary="Probe of the service")
     def probe(self, request: Request) -> HttpResponse:
         """Respond to the probe of the service."""
         return reply_to_anyone(request, _probe)
 
-    @extend_schema(operation_id="webhook_notify", request=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="webhook_notify",
+        summary="One call of the service",
+        description="A heartbeat, a failure or the result of an execution. Every call may be repeated.",
+        parameters=[_SIGNATURE_PARAMETER],
+        request=OpenApiTypes.OBJECT,
+        examples=[_PROGRESS],
+    )
     @answers(PermissionDenied, PayloadTooLarge, RateLimited, DependencyUnavailable)
     def notify(self, request: Request) -> HttpResponse:
         """Receive one call of the service."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
@@ -73,6 +73,11 @@ class PanelLayoutChangeSerializer(ExactSerializer):
 
 class PanelConfigChangeSerializer(ExactSerializer):
     """A change of the modules, of the layout, or of both."""
+
+    examples: ClassVar = {
+        "The layout": {"layout": {"defaultPeriod": "month", "showRankPeriodSelector": True}},
+        "A module": {"modules": [{"id": "hot", "name": "Best sellers", "enabled": False}]},
+    }
 
     modules: serializers.ListSerializer[Any] = serializers.ListSerializer(
         child=PanelModuleChangeSerializer(),

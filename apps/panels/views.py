@@ -98,6 +98,7 @@ class PanelTaskViewSet(ViewSet):
         "fill": TO_FILL,
     }
     inputs: ClassVar = {"fill": FillSerializer}
+    path_examples: ClassVar = {"task_id": "daily_collect"}
 
     @extend_schema(operation_id="panel_tasks", summary="List panel tasks", responses=PanelTaskListSerializer)
     def list(self, request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -31,6 +31,15 @@ _MAX_TASK_ID = 40
 
 class SyncTaskQuerySerializer(PageQuerySerializer):
     """The filters of the list of sync tasks."""
+
+    examples: ClassVar = {
+        "Of some days": {"from": "2025-06-01", "to": "2025-06-30", "status": "COMPLETED", "limit": 20},
+        "Of a task": {
+            "task_id": "daily_collect",
+            "trigger": "scheduled",
+            "outcome": "completed_with_failures",
+        },
+    }
 
     status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
     outcome = serializers.ChoiceField(choices=Outcome.choices, required=False)

@@ -40,6 +40,7 @@ class SyncTaskViewSet(ViewSet):
         "destroy": TO_DELETE,
     }
     inputs: ClassVar = {"list": SyncTaskQuerySerializer, "destroy": DeletionSerializer}
+    path_examples: ClassVar = {"run_id": "683d3a5f9b1e8a5d2c4f7e10"}
 
     @extend_schema(
         operation_id="sync_tasks_list",

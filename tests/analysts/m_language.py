@@ -138,7 +138,7 @@ def _web_contents(address: str, options: Mapping[str, Any]) -> bytes:
 
 def _lines_from_binary(content: bytes, quote_style: None, has_ends: None, encoding: str) -> list[str]:
     assert (quote_style, has_ends) == (None, None)
-    return content.decode(encoding).splitlines()
+    return content.decode(encoding).split("\n")  # the last one is empty
 
 
 def _table_from_records(rows: list[Node], columns: list[str], missing_field: str = "error") -> list[Node]:

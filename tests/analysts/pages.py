@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.code_blocks import code_blocks
 from tests.programs import ROOT
 
 ENGLISH, CHINESE = ROOT / "docs/analysts.md", ROOT / "docs/analysts.zh-CN.md"
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Block:
 @cache
 def blocks_of(page: Path) -> list[Block]:
     """Return the code of a page, in its order."""
-    return [Block(*found.groups()) for found in _FENCE.finditer(page.read_text("utf-8"))]
+    return [Block(*one) for one in code_blocks(page.read_text("utf-8"))]
 
 
 def code_of(language: str, *, starts: str = "") -> list[str]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients.node import NodePackagesError, node_environment, node_packages, python_environment
+from tests.code_blocks import code_blocks
 from tests.missing import leave_out
 from tests.programs import ROOT
 
 PAGE = ROOT / "docs/clients.md"
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 # What is there already; the versions are compared with those that the tests use.
 _INSTALL = re.compile(r"^(?:pip|npm) install .*\n", re.MULTILINE)
@@ -48,10 +48,7 @@ def blocks(section: str = "") -> list[Block]:
     _, *parts = _SECTION.split(PAGE.read_text("utf-8"))
     found = zip(parts[::2], parts[1::2], strict=True)
     return [
-        Block(title, *fence)
-        for title, text in found
-        for fence in _FENCE.findall(text)
-        if section in ("", title)
+        Block(title, *fence) for title, text in found for fence in code_blocks(text) if section in ("", title)
     ]
 
 

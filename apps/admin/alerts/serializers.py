@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -149,6 +149,8 @@ class AlertCheckSerializer(AlertListSerializer):
 class HistoryQuerySerializer(QuerySerializer):
     """How many events of the history to return."""
 
+    examples: ClassVar = {"The newest": {"limit": 20}}
+
     limit = UrlIntegerField(required=False, default=_DEFAULT_HISTORY, min_value=1, max_value=MAX_HISTORY)
 
 
@@ -176,6 +178,15 @@ class AlertHistorySerializer(serializers.Serializer[Any]):
 class SilenceBodySerializer(ExactSerializer):
     """Which rule to silence, for how long and why."""
 
+    examples: ClassVar = {
+        "A rule": {
+            "rule_name": "queue_stuck",
+            "duration_minutes": 60,
+            "reason": "Maintenance of the service",
+        },
+        "One data set": {"rule_name": "empty_streak", "action": "hot", "duration_minutes": 1440},
+    }
+
     rule_name = serializers.ChoiceField(choices=AlertRule.choices)
     duration_minutes = StrictIntegerField(min_value=1, max_value=MAX_MINUTES)
     action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
@@ -184,6 +195,8 @@ class SilenceBodySerializer(ExactSerializer):
 
 class EndSilenceBodySerializer(ExactSerializer):
     """The silence of which rule to end."""
+
+    examples: ClassVar = {"A rule": {"rule_name": "queue_stuck"}}
 
     rule_name = serializers.ChoiceField(choices=AlertRule.choices)
     action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from apps.admin.metrics.serializers import ReadsSerializer
-from apps.core.api.serializers import ExactSerializer, GranularityField, StrictIntegerField, StrictTextField
+from apps.core.api.serializers import DigitsField, ExactSerializer, GranularityField, StrictIntegerField
 from apps.mengla.run_requests import ActionsField, FilterListField
 from apps.mengla.runs.warm_up import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -19,9 +19,18 @@ _MAX_GRANULARITIES = 4
 class WarmUpSerializer(ExactSerializer):
     """Which figures to put into the shared cache."""
 
+    examples: ClassVar = {
+        "The newest": {"limit": 500},
+        "Months of two categories": {
+            "catIds": [4200, "4201"],
+            "actions": ["hot"],
+            "granularities": ["month"],
+        },
+    }
+
     actions = ActionsField()
     catIds = FilterListField(
-        child=StrictTextField(max_length=_MAX_TEXT, allow_blank=True),
+        child=DigitsField(max_length=_MAX_TEXT, allow_blank=True),
         max_length=_MAX_CATEGORIES,
         help_text=(
             "Categories of every level when absent or null; all stands for all categories taken together. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -17,6 +17,11 @@ from apps.mengla.maintenance.purge import PurgeTarget
 
 class PurgeSerializer(ExactSerializer):
     """What to delete."""
+
+    examples: ClassVar = {
+        "The caches of all processes": {"confirm": True, "targets": ["l1"]},
+        "Everything collected": {"confirm": True, "targets": ["mongodb", "redis", "l1"]},
+    }
 
     confirm = ConfirmationField()
     targets = serializers.ListField(
@@ -40,6 +45,8 @@ class PurgedSerializer(serializers.Serializer[Any]):
 
 class RemoveDuplicatesSerializer(ExactSerializer):
     """Whether to delete the duplicates."""
+
+    examples: ClassVar = {"Only count": {"apply": False}}
 
     apply = StrictBooleanField(required=False, default=False, help_text="When false, they are only counted.")
 

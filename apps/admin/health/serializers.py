@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -12,6 +12,8 @@ from apps.core.liveness.bounded_reads import PartResult
 
 class HealthQuerySerializer(QuerySerializer):
     """The day to report on."""
+
+    examples: ClassVar = {"A day": {"date": "2025-06-30"}}
 
     date = DayField(required=False, help_text="A day in Asia/Shanghai; today by default.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -12,6 +12,8 @@ from apps.core.api.serializers import QuerySerializer, UrlIntegerField
 
 class DaysQuerySerializer(QuerySerializer):
     """The days to report on."""
+
+    examples: ClassVar = {"A week": {"days": 7}}
 
     days = UrlIntegerField(
         required=False,

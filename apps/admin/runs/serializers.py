@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext as _
 from rest_framework import serializers
@@ -29,6 +29,17 @@ _STATES = [state.value for state in CellState]
 
 class FullCrawlSerializer(SelectionSerializer):
     """The part of everything to collect."""
+
+    examples: ClassVar = {
+        "The latest complete periods": {},
+        "Months of a category": {
+            "catId": 4200,
+            "actions": ["hot", "high"],
+            "granularities": ["month", "quarter"],
+            "startDate": "2025-01-01",
+            "endDate": "2025-06-30",
+        },
+    }
 
     startDate = StrictTextField(
         required=False,
@@ -80,6 +91,18 @@ class FullCrawlSerializer(SelectionSerializer):
 
 class BackfillSerializer(CollectRangeSerializer):
     """What to collect."""
+
+    examples: ClassVar = {
+        "Every category": {"granularity": "month", "startDate": "2025-01", "endDate": "2025-02"},
+        "One category, again": {
+            "granularity": "quarter",
+            "startDate": "2025-Q1",
+            "endDate": "2025-Q2",
+            "catId": 4200,
+            "actions": ["hot"],
+            "force": True,
+        },
+    }
 
     force = StrictBooleanField(required=False, default=False, help_text="Collect fresh figures again, too.")
 
@@ -153,6 +176,8 @@ class CoverageSerializer(serializers.Serializer[Coverage]):
 
 class CancelAllSerializer(ExactSerializer):
     """The confirmation."""
+
+    examples: ClassVar = {"Everything": {"confirm": True}}
 
     confirm = ConfirmationField()
 

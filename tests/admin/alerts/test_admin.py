@@ -62,7 +62,7 @@ def test_alerts_and_events_are_named_in_the_readers_language(site: Client) -> No
     site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
     assert f"{rule} hot" in text(site, f"{LIST}{KEY}/change/")
     page = text(site, f"/admin/collector_admin/alertevent/{event['_id']}/change/")
-    assert f"{rule}: {fired}" in page
+    assert f"{rule}：{fired}" in page
     assert "empty_streak" not in page
 
 

@@ -189,6 +189,14 @@ class TestSilence:
         assert answer.status_code == 400
         assert collection_of(AlertSilence).count_documents({}) == 0
 
+    def test_all_that_is_wrong_is_told_and_kept(self, site: Client) -> None:
+        given = {"hours": "soon", "reason": "y" * 300}
+        page = site.post(f"{ALERTS}queue_stuck/silence/", given).content.decode()
+        for name, value in given.items():
+            assert re.search(rf'name="{name}"[^>]* aria-describedby="fault-{name}"', page)
+            assert f'value="{value}"' in page
+            assert f'id="fault-{name}"' in page
+
 
 class TestTheTest:
     def test_it_is_sent_after_a_question_and_reports_each_channel(

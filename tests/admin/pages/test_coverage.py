@@ -253,7 +253,7 @@ def test_a_refused_form_comes_back_as_it_was_sent(site: Client) -> None:
 def test_periods_of_another_granularity_are_converted(site: Client) -> None:
     given = {"action": "hot", "parent": "1001", "granularity": "quarter", "from": "2024-11", "to": "2025"}
     page = site.get(PAGE, given).content.decode()
-    assert re.findall(r"<option selected>([^<]+)", page) == ["2024-Q4", "2025-Q4"]
+    assert re.findall(r"<option selected>([^<]+)", page) == ["2024-Q4", "2025-Q4"] * 2  # also to fill
     assert "2024-11 is a month. The figures shown are those of 2024-Q4." in page
     page = site.get(PAGE, given | {"granularity": "day", "from": "2020", "to": "2024"}).content.decode()
     assert "2024-12-02 to 2024-12-31" in page  # it would have too many days
@@ -416,6 +416,14 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     assert missing["mark"] == "M"
     assert "No record is stored" in missing["html"]
     assert len(collections()) == before
+
+
+def test_the_figures_of_a_cell_lead_down_to_categories(site: Client) -> None:
+    rows = [{"catNameCn": "上级>下级", "catName": "x", "monthSales": 1, "catId1": 1000, "catId2": 1002}]
+    store(hot("202501"), {"hotList": {"code": 0, "data": {"list": rows}}})
+    page = site.get(CELL, ONE).content.decode()
+    link = r'href="/admin/data/\?action=hot&amp;category=1002&amp;granularity=month&amp;period=202501"'
+    assert re.search(rf'<a class="cp-down" {link} title="上级&gt;下级">下级</a>', page)
 
 
 def test_a_cell_says_that_it_had_more_collections(site: Client) -> None:
@@ -596,6 +604,19 @@ def test_nothing_to_fill_is_told(site: Client) -> None:
     page = site.get(FILL, asked).content.decode()
     assert "Nothing to fill" in page
     assert "Fill now" not in page
+
+
+def test_a_refused_fill_is_corrected_where_it_is_told(site: Client) -> None:
+    page = site.get(
+        FILL, HALF_YEAR | {"from": "2025-99", "to": "x", "category": ["1001", "2001"]}
+    ).content.decode()
+    for name, typed in (("from", "2025-99"), ("to", "x")):
+        (tag,) = re.findall(rf'<input id="period-{name}"[^>]*>', page)
+        assert f'value="{typed}"' in tag
+        assert f'aria-describedby="fault-{name}"' in tag
+    kept = re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', page)
+    chosen = [("action", "hot"), ("granularity", "month"), ("category", "1001"), ("category", "2001")]
+    assert [one for one in kept if one in chosen] == chosen
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

@@ -246,6 +246,14 @@ def test_a_range_of_another_granularity_is_converted(site: Client) -> None:
     assert "The figures shown are those" not in page
 
 
+def test_a_trend_ends_with_a_single_period(site: Client) -> None:
+    """As after a ranking of that period, when the data set is changed."""
+    asked = HOT | {"action": "industryTrendRange", "period": "2025-06", "from": "", "to": ""}
+    page = text(site.get(PAGE, asked))
+    assert heading(page).endswith(", 2024-07 to 2025-06")
+    assert site.get(PAGE, asked | {"period": "2025-13"}).status_code == 400
+
+
 def test_a_file_of_a_converted_period_collects_nothing(site: Client) -> None:
     response = site.get(EXPORT, HOT | {"period": "2025-Q2", "format": "csv"})
     assert response.headers["Location"] == f"{PAGE}?action=hot&category=1001&granularity=month&period=202506"

@@ -29,7 +29,7 @@ def test_bearer_tokens_are_described(document: Any) -> None:
 
 def test_every_address_and_status_is_there(document: Any) -> None:
     found = {
-        (path, method): sorted(status for status in operation["responses"] if status != "default")
+        (path, method): [status for status in operation["responses"] if status.startswith("2")]
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         if path.startswith("/api/auth/")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rest_framework import serializers
 
 from apps.core import process_state
-from apps.mengla.serializers import (
+from apps.mengla.figures_api.requests import (
     FiguresBodySerializer,
     FiguresParametersSerializer,
     FiguresQuerySerializer,

@@ -15,6 +15,7 @@ from apps.admin.pages.inputs.categories import CategoryPicker
 from apps.admin.pages.inputs.faults import texts_of
 from apps.admin.pages.inputs.periods import (
     DEFAULT_PERIODS,
+    PeriodControl,
     control_of,
     converted_range,
     read_granularity,
@@ -138,16 +139,8 @@ def form_of(
     ``faults`` are the messages by the names of the fields.
     """
     values = filters.parameters() if filters else given
-    told = texts_of(faults or {}, "action", "parent", "granularity", "from", "to")
+    told = texts_of(faults or {}, "action", "parent", "granularity")
     action, granularity = values.get("action", ""), values.get("granularity") or Granularity.MONTH.value
-    length = Granularity(granularity) if granularity in list(Granularity) else Granularity.MONTH
-    ends = {
-        "from": filters.start.dashed if filters else given.get("from", ""),
-        "to": filters.end.dashed if filters else given.get("to", ""),
-    }
-    labels = {"from": _("From"), "to": _("To")}
-    blanks = {"from": _("Default length"), "to": _("Latest complete")}
-    today = market_clock.today()
     return {
         "action": action,
         "actions": _with(Action.choices, action, action),
@@ -160,21 +153,32 @@ def form_of(
         ),
         "granularity": granularity,
         "granularities": _with(GRANULARITIES, granularity, granularity),
-        "periods": [
-            control_of(
-                name,
-                labels[name],
-                ends[name],
-                length,
-                today=today,
-                blank=blanks[name],
-                fault=told.get(name, ""),
-            )
-            for name in ends
-        ],
-        "script": script_facts(today, limits=MAX_PERIODS),
+        "periods": period_controls(given, filters, granularity, faults or {}),
+        "script": script_facts(market_clock.today(), limits=MAX_PERIODS),
         "faults": told,
     }
+
+
+def period_controls(
+    given: Mapping[str, str],
+    filters: Filters | None,
+    granularity: str,
+    faults: Mapping[str, list[str]],
+    *,
+    form: str = "",
+) -> list[PeriodControl]:
+    """Return the controls of the range, as it was read or else given; ``form`` is the id of their form."""
+    length = Granularity(granularity) if granularity in list(Granularity) else Granularity.MONTH
+    ends = {"from": filters.start.dashed, "to": filters.end.dashed} if filters else given
+    texts = (("from", _("From"), _("Default length")), ("to", _("To"), _("Latest complete")))
+    told, today = texts_of(faults, "from", "to"), market_clock.today()
+    controls = [
+        control_of(
+            name, label, ends.get(name, ""), length, today=today, blank=blank, fault=told.get(name, "")
+        )
+        for name, label, blank in texts
+    ]
+    return [replace(one, form=form) for one in controls]
 
 
 def _with(choices: Iterable[tuple[str, Any]], value: str, name: str) -> list[tuple[str, Any]]:

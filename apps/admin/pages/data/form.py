@@ -69,7 +69,8 @@ def read_asked(given: Mapping[str, str]) -> Asked:
     """Read the query from the parameters of the page.
 
     A blank period is the newest stored one of the data set and the category, else the latest complete one. A
-    period of another granularity is converted.
+    period of another granularity is converted. The range of a trend ends with a single period, if only that
+    is given.
 
     :raises InvalidInput: which names each parameter that is not valid.
     """
@@ -77,7 +78,8 @@ def read_asked(given: Mapping[str, str]) -> Asked:
     action = Action.HOT
     with faults.of("action"):
         action = _action(given.get("action") or Action.HOT.value)
-    names = ("from", "to") if action == Action.INDUSTRY_TREND else ("period",)
+    is_range = action == Action.INDUSTRY_TREND and bool(given.get("from") or given.get("to"))
+    names = ("from", "to") if is_range else ("period",)
     texts = {name: given.get(name, "").strip() for name in names}
     periods: dict[str, Period] = {}
     with faults.of("granularity"):

@@ -133,7 +133,10 @@ def shortened(start: Period, end: Period, *, limit: int) -> Period:
 
 @dataclass(frozen=True, slots=True)
 class PeriodControl:
-    """The control of one period: a native input, a select, or a text field for what was typed wrongly."""
+    """The control of one period: a native input, a select, or a text field for what was typed wrongly.
+
+    ``form`` is the id of its form if that is elsewhere on the page.
+    """
 
     name: str
     label: str
@@ -144,6 +147,17 @@ class PeriodControl:
     pattern: str = ""
     newest: str = ""  # the newest period that has begun
     years: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    form: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the element."""
+        return f"{self.form or 'period'}-{self.name}"
+
+    @property
+    def fault_id(self) -> str:
+        """The last part of the id of its fault."""
+        return f"{self.form}-{self.name}" if self.form else self.name
 
 
 def control_of(

@@ -2,11 +2,13 @@
 // The periods of a form follow its granularity: native inputs for days and months, selects for quarters and
 // years. A period that was chosen is converted by the rules of apps/admin/pages/inputs/periods.py.
 (() => {
-  const form = document.querySelector("form[data-periods]");
   const holder = document.getElementById("periods");
-  if (!form || !holder) return;
+  const probe = Object.assign(document.createElement("input"), { type: "month" });
+  if (probe.type === "month") document.querySelectorAll("[data-no-calendar]").forEach((hint) => { hint.hidden = true; });
+  if (holder) document.querySelectorAll("form[data-periods]").forEach((form) => follow(form, JSON.parse(holder.textContent)));
 
-  const facts = JSON.parse(holder.textContent);
+// The form names the fields of its periods.
+function follow(form, facts) {
   const granularity = form.elements.namedItem("granularity");
   const names = form.dataset.periods.split(" ");
   const order = ["day", "month", "quarter", "year"];
@@ -145,4 +147,7 @@
   }
 
   granularity.addEventListener("change", adapt);
+  // A browser that goes back restores the granularity that was chosen, over that of the page.
+  if (![...granularity.selectedOptions].every((option) => option.defaultSelected)) adapt();
+}
 })();

@@ -120,8 +120,14 @@ window.collectorPicker = (() => {
     }
 
     input.addEventListener("input", () => open(input.value));
-    input.addEventListener("click", () => { if (!isOpen()) open(isTyped() ? input.value : ""); });
-    input.addEventListener("focus", () => input.select());
+    // The name at rest is replaced by what is typed, wherever the click has put the caret.
+    function selectAtRest() { if (!isTyped()) input.select(); }
+
+    input.addEventListener("click", () => {
+      selectAtRest();
+      if (!isOpen()) open(isTyped() ? input.value : "");
+    });
+    input.addEventListener("focus", selectAtRest);
     input.addEventListener("keydown", (event) => {
       const steps = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + 10, PageUp: active - 10, Home: 0, End: found.length - 1 };
       if (!isOpen()) {

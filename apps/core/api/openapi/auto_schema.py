@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import cleandoc
 from typing import Any
 
 from django.conf import settings
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import append_meta
-from rest_framework.serializers import ListField, ListSerializer
+from rest_framework.serializers import IntegerField, ListField, ListSerializer
 
 from apps.core.api.openapi.components import (
     AGE,
@@ -64,21 +64,24 @@ class EnvelopeAutoSchema(AutoSchema):
         )
         if isinstance(serializer, ExactSerializer):
             schema["additionalProperties"] = False  # an unknown name is refused
+        if getattr(serializer, "has_more_fields", False):
+            schema["additionalProperties"] = True
         return schema
 
     def _map_serializer_field(
         self, field: Any, direction: Any, bypass_extensions: bool = False
     ) -> dict[str, Any]:
         named: NamedSchema | None = getattr(field, "openapi_schema", None) or _value_named(field.field_name)
-        if named is not None and not isinstance(field, ListField):
+        if named is not None:
             meta = self._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
-            meta.pop("minLength", None)  # the named schema says what an empty text is
             return append_meta(schema_ref(self.registry, named), meta)
         schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
             field, direction, bypass_extensions
         )
-        if isinstance(field, ListField) and (value := _value_named(field.field_name)) is not None:
+        if isinstance(field, ListField) and (value := _values_named(field.field_name)) is not None:
             schema["items"] = schema_ref(self.registry, value)
+        if direction == "response" and isinstance(field, IntegerField):
+            schema.setdefault("minimum", 0)  # they are counts, times and sizes
         if isinstance(field, ListSerializer):  # the base class knows the bounds of lists of values only
             found = {name: getattr(field, option, None) for name, option in _BOUNDS.items()}
             schema |= {name: bound for name, bound in found.items() if bound is not None}
@@ -90,6 +93,9 @@ class EnvelopeAutoSchema(AutoSchema):
         parameters: list[dict[str, Any]] = super()._get_parameters()
         named: Mapping[str, Any] = getattr(self.view, "path_examples", {})
         for parameter in parameters:
+            parameter["schema"].pop("nullable", None)  # a URL has no null
+            if parameter["schema"].keys() == {"allOf"}:
+                (parameter["schema"],) = parameter["schema"]["allOf"]
             if parameter["in"] == "path" and (value := _value_named(parameter["name"])) is not None:
                 parameter["schema"] = schema_ref(self.registry, value)
             if parameter["in"] == "path" and parameter["name"] in named:
@@ -117,8 +123,9 @@ class EnvelopeAutoSchema(AutoSchema):
         found = super()._get_examples(  # type: ignore[no-untyped-call]
             serializer, direction, media_type, status_code, extras
         )
-        if direction == "request" and isinstance(serializer, ExactSerializer):
-            return found or _named(serializer.examples)
+        kind = serializer if isinstance(serializer, type) else type(serializer)
+        if direction == "request" and issubclass(kind, ExactSerializer):
+            return found or _named(kind.examples)
         return found
 
     # --- Responses ------------------------------------------------------------------------------------
@@ -129,7 +136,7 @@ class EnvelopeAutoSchema(AutoSchema):
         for status, response in responses.items():
             response["headers"] = header_refs(self.registry, self._headers_of(status, declared))
         if declared.is_cached and self.method == "GET":
-            responses["304"] = self._not_modified()
+            responses["304"] = self._not_modified(declared.headers.get(304, ()))
         codes = codes_of(self.view, self.method, declared, has_path_parameters="{" in self.path)
         errors = error_responses(self.registry, sorted(codes, key=lambda code: code.http_status))
         return dict(sorted((responses | errors).items()))
@@ -142,10 +149,10 @@ class EnvelopeAutoSchema(AutoSchema):
             headers += [AGE, CACHE_CONTROL, *([ETAG] if self.method != "POST" else [])]
         return [*headers, *declared.headers.get(int(status), ())]
 
-    def _not_modified(self) -> dict[str, Any]:
-        headers = header_refs(self.registry, (REQUEST_ID, ETAG, AGE, CACHE_CONTROL))
+    def _not_modified(self, more: Sequence[ResponseHeader]) -> dict[str, Any]:
+        headers = header_refs(self.registry, (REQUEST_ID, ETAG, AGE, CACHE_CONTROL, *more))
         content = {"description": "`If-None-Match` matches the body; there is none.", "headers": headers}
-        return response_ref(self.registry, "NotModified", content)
+        return content if more else response_ref(self.registry, "NotModified", content)
 
     def _get_response_for_code(
         self,
@@ -180,9 +187,17 @@ class EnvelopeAutoSchema(AutoSchema):
 
 def _value_named(name: str | None) -> NamedSchema | None:
     """Return the schema of the value that has this name everywhere; None if it is none of those."""
-    for title, (schema, names) in settings.OPENAPI_VALUES.items():
-        if name in names:
-            return NamedSchema(title, schema)
+    for title, value in settings.OPENAPI_VALUES.items():
+        if name in value["names"]:
+            return NamedSchema(title, value["schema"])
+    return None
+
+
+def _values_named(name: str | None) -> NamedSchema | None:
+    """Return the schema of the items in lists of this name; None if they are none of those values."""
+    for title, value in settings.OPENAPI_VALUES.items():
+        if name in value["lists"]:
+            return NamedSchema(title, value["schema"])
     return None
 
 
@@ -203,7 +218,7 @@ def _envelope(name: str, data: Mapping[str, Any]) -> NamedSchema:
 
 
 def _name_of(schema: Mapping[str, Any]) -> str:
-    """Return the name of the component that a schema refers to; that of a list ends with List."""
+    """Return the name of the component that a schema refers to, with List at its end for a list of it."""
     if schema.get("type") == "array":
         return f"{_name_of(schema['items'])}List"
     return str(schema["$ref"]).rpartition("/")[2]
@@ -218,8 +233,23 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Say which envelope means success, and which an error: a hook, after that of enumerations."""
-    for name, schema in result["components"]["schemas"].items():
+    """Say which envelope means success, and name the values of parameters: the last hook."""
+    schemas = result["components"]["schemas"]
+    names = {tuple(schema["enum"]): name for name, schema in schemas.items() if "enum" in schema}
+    for name, schema in schemas.items():
         if "success" in schema.get("properties", {}):
             schema["properties"]["success"] = {"type": "boolean", "enum": [name != "ErrorResponse"]}
+    for path in result["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _with_reference(parameter["schema"], names)
     return result
+
+
+def _with_reference(schema: dict[str, Any], names: Mapping[tuple[Any, ...], str]) -> dict[str, Any]:
+    """Return the schema of a parameter with a reference in the place of an enumeration that has a name."""
+    name = names.get(tuple(schema.get("enum", ())))
+    if name is None:
+        return schema
+    reference = {"$ref": f"#/components/schemas/{name}"}
+    return {"allOf": [reference], "default": schema["default"]} if "default" in schema else reference

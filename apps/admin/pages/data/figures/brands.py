@@ -11,7 +11,7 @@ from apps.admin.pages.charts import Chart, chart
 from apps.admin.pages.data.charts import TONES
 from apps.admin.pages.data.figures.measures import Measure, chosen_measures, number_of
 from apps.admin.pages.data.figures.options import Options
-from apps.admin.pages.data.figures.rows import full_name, own_part
+from apps.admin.pages.data.figures.rows import full_names, own_part
 from apps.admin.pages.data.figures.sides import Side, read_side
 from apps.core.errors import InvalidInput
 from apps.core.periods import Period, PeriodError
@@ -75,8 +75,7 @@ def _brands_of(side: Side) -> dict[str, int]:
     table = side.table(_TABLE)
     if table is None:
         return {}
-    names = [full_name(table, row) for row in range(len(table.rows))]
-    return {name: row for row, name in reversed(list(enumerate(names)))}
+    return {name: row for row, name in reversed(list(enumerate(full_names(table))))}
 
 
 def _check_brands(brands: Sequence[str], found: Sequence[dict[str, int]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from apps.admin.pages.data.figures.options import Options, compared_period
 from apps.admin.pages.data.figures.sides import Side
@@ -44,14 +45,14 @@ def joined_rows(name: str, sides: Sequence[Side], options: Options) -> list[Join
         return _periods(sides, options)
     tables = [side.table(name) for side in sides]
     if name in RANKED:
-        return _labelled(_matched(tables, [_by_ids, _by_ids_and_names, _by_names], full_name))
-    return _labelled(_matched(tables, [_by_title, _by_title_and_place], _title))
+        return _labelled(_matched([_things(table) for table in tables], (_ids, _ids_and_name, _name)))
+    return _labelled(_matched([_ranges(table) for table in tables], (_name, _name_and_place)))
 
 
-def full_name(table: Table, row: int) -> str:
-    """Return the Chinese name of a row, else the Russian one."""
-    names = (_at(table, "catNameCn", row), _at(table, "catName", row))
-    return next((str(name) for name in names if name not in (None, "")), _UNNAMED)
+def full_names(table: Table) -> list[str]:
+    """Return the names of the rows: the Chinese name, else the Russian one."""
+    pairs = zip(table.values("catNameCn"), table.values("catName"), strict=True)
+    return [next((str(name) for name in pair if name not in (None, "")), _UNNAMED) for pair in pairs]
 
 
 def own_part(name: str) -> str:
@@ -59,11 +60,11 @@ def own_part(name: str) -> str:
     return NamedCategory("", name, "").own_name or name
 
 
-def level_ids(table: Table, row: int) -> list[str]:
-    """Return the ids of the categories of a row, level 1 first, without those that are empty."""
+def level_ids(table: Table) -> list[tuple[str, ...]]:
+    """Return the ids of the categories of each row, level 1 first, without those that are empty."""
     keys = _LEVELS if table.name == "ranking" else ("catId",)
-    ids = [id_text(_at(table, key, row)) for key in keys]
-    return [one for one in ids if one]
+    columns = [[id_text(value) for value in table.values(key)] for key in keys]
+    return [tuple(filter(None, ids)) for ids in zip(*columns, strict=True)]
 
 
 def id_text(value: Value) -> str:
@@ -76,84 +77,78 @@ def id_text(value: Value) -> str:
     return "" if text in _NO_IDS else text
 
 
-def _at(table: Table, key: str, row: int) -> Value:
-    index = table.index_of(key)
-    return None if index is None else table.rows[row][index]
-
-
 # --- Matching -------------------------------------------------------------------------------------
 
-Identify = Callable[[Table, int], Hashable]
+
+class _Thing(NamedTuple):
+    """What a row is about, and its place in its table."""
+
+    ids: tuple[str, ...]
+    name: str
+    place: int
 
 
-def _matched(
-    tables: Sequence[Table | None], identities: Sequence[Identify], name_of: Callable[[Table, int], str]
-) -> list[JoinedRow]:
-    """Match the rows of each table with those found before, by the first identity that is unique in both."""
+Identify = Callable[[_Thing], Hashable]
+
+
+def _things(table: Table | None) -> list[_Thing]:
+    if table is None:
+        return []
+    rows = zip(level_ids(table), full_names(table), strict=True)
+    return [_Thing(ids, name, place) for place, (ids, name) in enumerate(rows)]
+
+
+def _ranges(table: Table | None) -> list[_Thing]:
+    titles = table.values("title") if table else []
+    return [_Thing((), _UNNAMED if one is None else str(one), place) for place, one in enumerate(titles)]
+
+
+def _matched(sides: Sequence[Sequence[_Thing]], identities: Sequence[Identify]) -> list[JoinedRow]:
+    """Match the rows of each side with those found before, by the first identity that is unique in both."""
     found: list[list[int | None]] = []
-    first: list[tuple[Table, int]] = []  # the row that stands for each of the found ones
-    for side, table in enumerate(tables):
-        if table is None:
-            continue
-        free = set(range(len(table.rows)))
-        open_rows = set(range(len(found)))
-        for identify in identities:
-            mine = _unique({row: identify(table, row) for row in sorted(free)})
-            known = _unique({place: identify(*first[place]) for place in sorted(open_rows)})
-            for identity, row in mine.items():
-                if identity in known and _may_be_same((table, row), first[known[identity]]):
-                    found[known[identity]][side] = row
-                    free.discard(row)
-                    open_rows.discard(known[identity])
-        for row in sorted(free):
-            found.append([row if at == side else None for at in range(len(tables))])
-            first.append((table, row))
-    return [
-        JoinedRow(name, name, tuple(rows))
-        for rows, name in zip(found, (name_of(*one) for one in first), strict=True)
-    ]
+    first: list[_Thing] = []  # the one that stands for each of the found ones
+    for side, things in enumerate(sides):
+        free = {thing.place: thing for thing in things}
+        known = dict(enumerate(first))
+        for identify in identities if known else ():
+            mine, theirs = _unique(free, identify), _unique(known, identify)
+            for identity in mine.keys() & theirs.keys():
+                place, at = mine[identity], theirs[identity]
+                if _may_be_same(free[place], known[at]):
+                    found[at][side] = place
+                    del free[place], known[at]
+        for thing in free.values():
+            found.append([thing.place if at == side else None for at in range(len(sides))])
+            first.append(thing)
+    return [JoinedRow(one.name, one.name, tuple(rows)) for rows, one in zip(found, first, strict=True)]
 
 
-def _may_be_same(one: tuple[Table, int], other: tuple[Table, int]) -> bool:
-    """Whether the ids of two rows with the same name do not contradict each other."""
-    ids, others = level_ids(*one), level_ids(*other)
-    return ids == others or not ids or not others
-
-
-def _unique(identities: Mapping[int, Hashable]) -> dict[Hashable, int]:
+def _unique(things: Mapping[int, _Thing], identify: Identify) -> dict[Hashable, int]:
+    """Return the places of the things by an identity that no other of them has; None is no identity."""
+    identities = {place: identify(thing) for place, thing in things.items()}
     counts = Counter(identities.values())
-    return {
-        identity: place
-        for place, identity in identities.items()
-        if identity is not None and counts[identity] == 1
-    }
+    return {one: place for place, one in identities.items() if one is not None and counts[one] == 1}
 
 
-def _by_ids(table: Table, row: int) -> Hashable:
-    return tuple(level_ids(table, row)) or None
+def _may_be_same(one: _Thing, other: _Thing) -> bool:
+    """Whether the ids of two rows with the same name do not contradict each other."""
+    return one.ids == other.ids or not one.ids or not other.ids
 
 
-def _by_names(table: Table, row: int) -> Hashable:
-    name = full_name(table, row)
-    return None if name == _UNNAMED else name
+def _ids(thing: _Thing) -> Hashable:
+    return thing.ids or None
 
 
-def _by_ids_and_names(table: Table, row: int) -> Hashable:
-    ids, name = _by_ids(table, row), _by_names(table, row)
-    return (ids, name) if ids and name else None
+def _name(thing: _Thing) -> Hashable:
+    return None if thing.name == _UNNAMED else thing.name
 
 
-def _by_title(table: Table, row: int) -> Hashable:
-    return _title(table, row)
+def _ids_and_name(thing: _Thing) -> Hashable:
+    return (thing.ids, thing.name) if thing.ids and thing.name != _UNNAMED else None
 
 
-def _by_title_and_place(table: Table, row: int) -> Hashable:
-    return (_title(table, row), row)
-
-
-def _title(table: Table, row: int) -> str:
-    value = _at(table, "title", row)
-    return _UNNAMED if value is None else str(value)
+def _name_and_place(thing: _Thing) -> Hashable:
+    return (thing.name, thing.place)
 
 
 def _periods(sides: Sequence[Side], options: Options) -> list[JoinedRow]:

@@ -31,6 +31,8 @@ class _Text(serializers.CharField):
 class RankingRowSerializer(serializers.Serializer[Any]):
     """A row of a ranking: a segment of the category. Money is in roubles, or in yuan (Rmb)."""
 
+    has_more_fields = True
+
     catNameCn = _Text(help_text="The Chinese name.")
     catName = _Text(help_text="The Russian name.")
     catTag = NumberOrTextField()
@@ -61,6 +63,8 @@ class RankingRowSerializer(serializers.Serializer[Any]):
     topAvgPriceRmb = NumberOrTextField(help_text="Average price of the top sellers in yuan.")
 
 
+# Rankings and distributions may have more fields, too. Their schemas do not say so: TypeScript tells the two apart
+# by the fields that only one of them has.
 class RankingDataSerializer(serializers.Serializer[Any]):
     """A ranking: blue ocean, best sellers or rising."""
 
@@ -72,6 +76,8 @@ class RankingDataSerializer(serializers.Serializer[Any]):
 
 class RangeItemSerializer(serializers.Serializer[Any]):
     """One range of a distribution, such as a range of prices. Rates are percent."""
+
+    has_more_fields = True
 
     id = NumberOrTextField()
     title = _Text(help_text="The range, such as 500-1000.")
@@ -85,6 +91,8 @@ class RangeItemSerializer(serializers.Serializer[Any]):
 
 class BrandItemSerializer(serializers.Serializer[Any]):
     """The brands of one category. Rates are percent."""
+
+    has_more_fields = True
 
     catId = serializers.IntegerField(required=False, allow_null=True)
     catName = _Text(help_text="The Russian name.")
@@ -112,6 +120,8 @@ class DistributionDataSerializer(serializers.Serializer[Any]):
 
 class TrendPointSerializer(serializers.Serializer[Any]):
     """One period of a trend. Ratios are percent."""
+
+    has_more_fields = True
 
     timest = NumberOrTextField(required=True, help_text="The period, such as 2025-06.")
     salesSkuCount = NumberOrTextField(help_text="Items that were sold.")

@@ -1,0 +1,146 @@
+"""Compares responses with the OpenAPI document: the statuses, headers and bodies that it declares.
+
+``tests/conftest.py`` compares every response of the API that a test's client receives.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+import jsonschema
+
+from apps.core.errors import all_error_codes
+from tests.programs import ROOT
+
+SNAPSHOT = ROOT / "tests/contract/openapi.json"
+JSON = "application/json"
+# Headers that belong to HTTP, to browsers or to the server: they may be anywhere, and are not declared.
+UNDECLARED = frozenset(
+    {
+        *{"allow", "connection", "content-encoding", "content-language", "content-length", "content-type"},
+        *{"cross-origin-opener-policy", "date", "referrer-policy", "server", "transfer-encoding", "vary"},
+        *{"x-content-type-options", "x-frame-options", "access-control-allow-origin"},
+        *{"access-control-expose-headers", "access-control-allow-credentials", "content-disposition"},
+    }
+)
+_LARGE_BYTES = 64 * 1024  # a check of more takes longer than the test
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The accepted document."""
+    found: dict[str, Any] = json.loads(SNAPSHOT.read_text())
+    return found
+
+
+def resolved(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of the document, or what it refers to."""
+    if "$ref" not in part:
+        return part
+    found: Any = document()
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return dict(found)
+
+
+def as_json_schema(value: Any) -> Any:
+    """Translate what OpenAPI 3.0 says in its own way: ``nullable``."""
+    if isinstance(value, list):
+        return [as_json_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("$ref", "").startswith("#/components/schemas/"):
+        return {"$ref": value["$ref"].replace("#/components/schemas/", "#/$defs/")}
+    translated = {name: as_json_schema(inner) for name, inner in value.items() if name != "example"}
+    if translated.pop("nullable", False):
+        return {"anyOf": [translated, {"type": "null"}]}
+    return translated
+
+
+@cache
+def _definitions() -> dict[str, Any]:
+    found: dict[str, Any] = as_json_schema(document()["components"]["schemas"])
+    return found
+
+
+def validator_of(schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    """A validator of a schema of the document."""
+    whole = {**as_json_schema(schema), "$defs": _definitions()}
+    return jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker())
+
+
+@cache
+def _templates() -> list[tuple[re.Pattern[str], str]]:
+    """The addresses, the ones without parameters first."""
+    paths = sorted(document()["paths"], key=lambda path: path.count("{"))
+    return [(re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))), path) for path in paths]
+
+
+def template_of(path: str) -> str | None:
+    """The address in the document that a path is of, None if it is none of them."""
+    plain = path[:-1] if path.endswith("/") else path
+    return next((template for pattern, template in _templates() if pattern.fullmatch(plain)), None)
+
+
+@cache
+def _answer_of(method: str, template: str, status: int) -> dict[str, Any] | None:
+    operation = document()["paths"][template].get(method.lower())
+    if operation is None:
+        return None
+    answer = operation["responses"].get(str(status))
+    if answer is None:
+        raise AssertionError(f"{method} {template} does not declare {status}")
+    return resolved(answer)
+
+
+@cache
+def _validator(method: str, template: str, status: int) -> jsonschema.Draft202012Validator | None:
+    media = (_answer_of(method, template, status) or {}).get("content", {}).get(JSON)
+    return None if media is None else validator_of(media["schema"])
+
+
+def assert_described(method: str, path: str, response: Any, *, has_body: bool = False) -> None:
+    """The response is as the document says, if it is one of an address and a method that are in it.
+
+    ``has_body``: the request had one. OpenAPI has no place for what a body of a GET may cause.
+    """
+    template = template_of(path)
+    if template is None or (has_body and method == "GET" and response.status_code >= 400):
+        return
+    answer = _answer_of(method, template, response.status_code)
+    if answer is None:
+        return
+    reported = f"{method} {path} -> {response.status_code}"
+    declared = {name.lower(): resolved(header) for name, header in answer.get("headers", {}).items()}
+    sent = {name.lower(): value for name, value in response.headers.items()}
+    assert sent.keys() - declared.keys() <= UNDECLARED, reported
+    missing = {name for name, header in declared.items() if header.get("required")} - sent.keys()
+    assert missing == set(), reported
+    for name in declared.keys() & sent.keys():
+        _assert_header(sent[name], declared[name]["schema"], reported=f"{reported} {name}")
+    if "content" not in answer:
+        assert response.content == b"", reported
+    elif sent.get("content-type") == JSON and "content-encoding" not in sent:
+        _assert_body(method, template, response, reported=reported)
+    else:
+        assert "content-encoding" in sent or sent["content-type"].split(";")[0] in answer["content"], reported
+
+
+def _assert_header(value: str, schema: dict[str, Any], *, reported: str) -> None:
+    parsed = int(value) if schema["type"] == "integer" and value.isdigit() else value
+    jsonschema.validate(parsed, schema)
+
+
+def _assert_body(method: str, template: str, response: Any, *, reported: str) -> None:
+    content = response.content
+    if response.status_code >= 400:
+        body = json.loads(content)
+        code = all_error_codes()[body["error"]]
+        assert code.http_status == response.status_code, reported
+        assert {"success", "message", "detail"} < body.keys(), reported
+    elif len(content) <= _LARGE_BYTES and (validator := _validator(method, template, response.status_code)):
+        error = next(iter(validator.iter_errors(json.loads(content))), None)
+        assert error is None, f"{reported}: {error.message} at {error.json_path}" if error else ""

@@ -8,6 +8,7 @@ asks for credentials and where it keeps the token is not.
 from __future__ import annotations
 
 import csv
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from tests.analysts.m_language import QueryError, evaluate, parse
 from tests.analysts.notebook import Notebook
 from tests.analysts.pages import ENGLISH, blocks_of, code_of
 from tests.analysts.site import Site
+from tests.missing import leave_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 MONTHS = [month.dashed for month in period_range(parse_period(FIRST_MONTH), parse_period(LAST_MONTH))]
@@ -31,6 +33,8 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def notebook(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     """The whole page, run once from its beginning to its end."""
+    if shutil.which("curl") is None:
+        leave_out("the first example needs curl, and the others go on from there")
     notebook = Notebook(tmp_path_factory.mktemp("notebook"))
     with pytest.MonkeyPatch.context() as patch:
         (exports,) = code_of("", starts="export ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -12,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from apps.admin.pages.inputs.periods import converted
 from apps.core.periods import Granularity, parse_period, period_of
 from apps.mengla.choices import Action
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import VIEWPORT, NewPage
 from tests.browser.test_coverage_page import NOTHING_STICKS_OUT, PHONE
 from tests.browser.test_pages import english_of
 from tests.integration.questions import CATEGORIES, Question
@@ -275,3 +276,26 @@ def test_without_scripts_the_form_is_a_form(site: Stack, browser: object, sessio
         assert f"category={CATEGORIES[0]}" in page.url
         expect(page.locator("select[name=period]")).to_have_value("2019-Q2")
         expect(page.get_by_role("link", name="Collect now")).to_be_visible()
+
+
+def test_a_range_is_exported(look: NewPage) -> None:
+    watched = look()
+    page = watched.visit(PAGE)
+    page.locator("details.cp-fold summary").click()
+    page.locator("#bulk-format").select_option("csv")
+    watched.check()
+    with page.expect_download() as started:
+        page.locator("#bulk button").click()
+    assert re.fullmatch(r"mengla-\w+-\w+-[\dQ-]+\.csv", started.value.suggested_filename)
+
+
+def test_an_export_that_is_refused_keeps_what_was_filled_in(look: NewPage) -> None:
+    watched = look(language="zh-CN")
+    watched.page.set_viewport_size(PHONE)
+    page = watched.visit(f"{PAGE}bulk/?action=hot&granularity=month&from=2025-01&to=x&format=csv", status=400)
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator("#bulk-to")).to_have_value("x")
+    page.wait_for_function(NOTHING_STICKS_OUT)
+    watched.check()
+    assert english_of(page) == set()
+    page.set_viewport_size(VIEWPORT)

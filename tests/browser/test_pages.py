@@ -19,7 +19,8 @@ LISTS = sorted(f"/admin/{one.opts.app_label}/{one.opts.model_name}/" for one in 
 LATIN = re.compile(
     r"""[A-Z][A-Z0-9_]+ | https?://\S+ | [\w./-]*[\d_./:*@%-][\w./:*@%-]* | MengLa | Collector | MongoDB
     | Redis | Excel | Web(?![a-z]) | Top | Ozon | Asia | Shanghai | English | Cron | admin | tests | Ctrl
-    | Esc | Enter | Shift | Control | Command | Mac | viewer | analyst | operator""",
+    | Esc | Enter | Shift | Control | Command | Mac | viewer | analyst | operator
+    | Parquet""",
     re.VERBOSE,
 )
 # What a message to a worker was called with, and what came back, is shown as Python wrote it.

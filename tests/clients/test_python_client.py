@@ -119,9 +119,9 @@ class TestFigures:
 
     def test_a_trend(self, client: Any) -> None:
         from mengla_client.api.figures import mengla_industry_trend
-        from mengla_client.models import FiguresBodyRequest, TrendPoint, TrendResponse
+        from mengla_client.models import TrendBodyRequest, TrendPoint, TrendResponse
 
-        body = FiguresBodyRequest(
+        body = TrendBodyRequest(
             cat_id="all", timest="2025-03", star_range="2025-01", end_range="2025-03", wait=WAIT_SECONDS
         )
         points = read(mengla_industry_trend.sync_detailed(client=client, body=body), TrendResponse).data
@@ -186,11 +186,11 @@ class TestFigures:
 
     def test_an_export(self, client: Any) -> None:
         from mengla_client.api.figures import mengla_export, mengla_hot
-        from mengla_client.models import FiguresBodyRequest, MenglaExportAction, MenglaExportFormat
+        from mengla_client.models import ActionEnum, FiguresBodyRequest, MenglaExportFormat
 
         body = FiguresBodyRequest(cat_id="4200", timest="2025-01", wait=WAIT_SECONDS)
         ranking = mengla_hot.sync(client=client, body=body)
-        asked = {"action": MenglaExportAction.HOT, "cat_ids": "4200", "from_": "2025-01", "to": "2025-02"}
+        asked = {"action": ActionEnum.HOT, "cat_ids": "4200", "from_": "2025-01", "to": "2025-02"}
         response = mengla_export.sync_detailed(client=client, **asked)
         assert type(response.parsed) is str
         *rows, last = map(json.loads, response.parsed.splitlines())

@@ -214,7 +214,7 @@ class ExactSerializer(serializers.Serializer[Any]):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Refuse a body of null as one of another type; DRF has an untranslated text for it."""
-        if data is None and self.parent is None:
+        if data is None and self.root is self:
             key = api_settings.NON_FIELD_ERRORS_KEY
             raise serializers.ValidationError({key: [self.error_messages["invalid"]]}, code="invalid")
         return super().run_validation(data)

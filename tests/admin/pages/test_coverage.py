@@ -418,6 +418,14 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     assert len(collections()) == before
 
 
+def test_the_figures_of_a_cell_lead_down_to_categories(site: Client) -> None:
+    rows = [{"catNameCn": "上级>下级", "catName": "x", "monthSales": 1, "catId1": 1000, "catId2": 1002}]
+    store(hot("202501"), {"hotList": {"code": 0, "data": {"list": rows}}})
+    page = site.get(CELL, ONE).content.decode()
+    link = r'href="/admin/data/\?action=hot&amp;category=1002&amp;granularity=month&amp;period=202501"'
+    assert re.search(rf'<a class="cp-down" {link} title="上级&gt;下级">下级</a>', page)
+
+
 def test_a_cell_says_that_it_had_more_collections(site: Client) -> None:
     for _ in range(5):
         fail(hot("202501"))

@@ -21,7 +21,17 @@ from apps.mengla.queries.data_query import DataQuery
 EXPORT = "/api/mengla/export"
 
 
-def put(
+def put(*given: Any, **changes: Any) -> None:
+    """Store a record; data of None is an empty one."""
+    put_all([document(*given, **changes)])
+
+
+def put_all(documents: list[dict[str, Any]]) -> None:
+    """Store records."""
+    collection_of(Record).insert_many(documents)
+
+
+def document(
     action: Action,
     cat_id: str,
     period: str | Period,
@@ -29,8 +39,8 @@ def put(
     *,
     collected_at: datetime | None = None,
     **changes: Any,
-) -> None:
-    """Store a record; data of None is an empty one."""
+) -> dict[str, Any]:
+    """Return a record; see :func:`put`."""
     period = parse_period(period) if isinstance(period, str) else period
     now = utc_now()
     record = {
@@ -50,15 +60,17 @@ def put(
         "updated_at": now,
         "run_ids": [],
     }
-    collection_of(Record).insert_one(record | changes)
+    return record | changes
 
 
 def put_rankings(cat_ids: Sequence[str], start: str, end: str, *, rows: int, **row: Any) -> None:
     """Store best sellers with so many rows for each category and period."""
+    documents = []
     for cat_id in cat_ids:
         for period in period_range(parse_period(start), parse_period(end)):
             names = [{"catName": f"{cat_id} {period.dashed} {number}", **row} for number in range(rows)]
-            put(Action.HOT, cat_id, period, {"list": names})
+            documents.append(document(Action.HOT, cat_id, period, {"list": names}))
+    put_all(documents)
 
 
 def content_of(response: Any) -> bytes:

@@ -13,11 +13,22 @@ from apps.core import market_clock
 from apps.core.periods import Granularity, period_of
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action
-from apps.mengla.export import spool, table
+from apps.mengla.export import records, spool, table
 from apps.mengla.export.spool import export_places
 from apps.mengla.models import Collection
-from tests.mengla.export.support import EXPORT, content_of, csv_rows_of, given, put, put_rankings, rows_of
+from tests.mengla.export.support import (
+    EXPORT,
+    content_of,
+    csv_rows_of,
+    document,
+    given,
+    put,
+    put_all,
+    put_rankings,
+    rows_of,
+)
 from tests.mengla.support import hot, store
+from tests.silence import no_mongo
 
 pytestmark = [
     pytest.mark.django_db,
@@ -184,10 +195,15 @@ def test_what_is_missing_empty_or_provisional_is_named_everywhere(reader: APICli
 def test_the_header_with_missing_periods_is_short(reader: APIClient) -> None:
     days = [f"202401{day:02}" for day in range(1, 32, 2)]
     cat_ids = ["1000", "1001", "1002", "2000", "2001", "2002"]
-    for cat_id in cat_ids:
-        for day in days:
-            for month in ("01", "03", "05", "07"):
-                put(Action.HOT, cat_id, f"2024{month}{day[6:]}", None)
+    months = ("01", "03", "05", "07")
+    put_all(
+        [
+            document(Action.HOT, cat_id, f"2024{month}{day[6:]}", None)
+            for cat_id in cat_ids
+            for day in days
+            for month in months
+        ]
+    )
     response = reader.get(
         EXPORT, {"action": "hot", "catIds": ",".join(cat_ids), "from": "2024-01-01", "to": "2024-12-31"}
     )
@@ -369,3 +385,22 @@ def test_a_refused_export_takes_no_place(reader: APIClient, settings: Any, monke
             response = reader.get(EXPORT, HOT)
             assert (response.status_code, response.json()["error"]) == (503, "DEPENDENCY_UNAVAILABLE")
     content_of(reader.get(EXPORT, HOT))
+
+
+def test_an_outage_while_the_records_are_read_is_an_error_and_no_file(
+    reader: APIClient, monkeypatch: Any
+) -> None:
+    put_rankings(["1001"], "20250101", "20250120", rows=2)
+    find = records._find
+    asked = []
+
+    def find_once(*given: Any) -> Any:
+        asked.append(given)
+        if len(asked) > 1:
+            raise no_mongo()
+        return find(*given)
+
+    monkeypatch.setattr(records, "_find", find_once)
+    response = reader.get(EXPORT, {"action": "hot", "catIds": "1001", "from": "20250101", "to": "20250120"})
+    assert (response.status_code, response.json()["error"]) == (503, "DEPENDENCY_UNAVAILABLE")
+    assert len(asked) == 2

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.coverage.matrix import LOOKS
+from apps.admin.pages.data.figures.links import linked
 from apps.categories.selectors import category_exists
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
@@ -29,7 +30,7 @@ from apps.mengla.choices import (
 from apps.mengla.dispatch.waiting import WaitingCode, waiting_of
 from apps.mengla.monitoring.cell_collections import last_collections
 from apps.mengla.monitoring.coverage import Mark, coverage
-from apps.mengla.monitoring.figure_tables import tables_of, with_names
+from apps.mengla.monitoring.figure_tables import tables_of
 from apps.mengla.monitoring.throughput import present_pace
 from apps.mengla.queries.freshness import freshness_of
 from apps.mengla.queries.parameters import DataQuery, build_query
@@ -227,7 +228,7 @@ def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
         "kept_until": instant_text(record["expired_at"]),
         "is_stale": not freshness.is_fresh(utc_now()),
         "is_provisional": freshness.is_provisional,
-        "tables": with_names([table.clipped(rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for table in tables]),
+        "tables": [linked(one, query, rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for one in tables],
     }
 
 

@@ -20,6 +20,7 @@ from apps.admin.pages.access import (
     page,
     staff_view,
 )
+from apps.admin.pages.data import bulk
 from apps.admin.pages.data.addresses import (
     address_of,
     file_name,
@@ -70,6 +71,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
             "notes": asked.notes,
             "steps": steps_of(query, {name: kept[name] for name in kept if name not in ("measure", "brand")}),
             "recent": recent_records() if is_first else (),
+            "bulk": bulk.form_for(query, options.also),
             "collect": address_of("admin:collector_data", parameters_of(query) | kept),
         }
         failed = failed_collection(given.get("collection", ""), query)

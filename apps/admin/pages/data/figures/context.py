@@ -78,7 +78,7 @@ def describe(
     for table in tables:
         drawing = drawings.get(table.name)
         compared = _comparison_of(drawing, sorting)
-        shown = linked(table.clipped(rows=rows, columns=columns), query, chosen=options.brands)
+        shown = linked(table, query, rows=rows, columns=columns, chosen=options.brands)
         clipped = with_short_names(compared.clipped(rows=rows, columns=columns)) if compared else None
         sections.append(Section(shown, drawing, clipped))
     charts = {name: drawing.chart for name, drawing in drawings.items()}

@@ -60,30 +60,34 @@ class LinkedTable:
         return self.table.hidden_columns
 
 
-def linked(table: Table, query: DataQuery, *, chosen: Collection[str] = ()) -> LinkedTable | Table:
-    """Return a ranking or the table of brands with links to the categories of its rows; others as they are.
+def linked(
+    table: Table, query: DataQuery, *, rows: int, columns: int, chosen: Collection[str] | None = None
+) -> LinkedTable | Table:
+    """Return the first rows and columns; those of a ranking or of brands with links to their categories.
 
     A row leads to the category that its last id or its name names, with the same data set and periods.
-    ``chosen`` are the names of the brands that are chosen already.
+    ``chosen`` are the names of the brands that are chosen already; None where none can be chosen.
     """
+    shown = table.clipped(rows=rows, columns=columns)
     if table.name not in RANKED:
-        return table
+        return shown
+    table = table.clipped(rows=rows, columns=len(table.columns))  # its ids may be in hidden columns
     ids, names = level_ids(table), full_names(table)
     known = named_categories({one for row in ids for one in row})
     by_name = find_by_names({name for name, row in zip(names, ids, strict=True) if not known.get(_last(row))})
-    rows = []
-    for at, values in enumerate(table.rows):
+    cells_of_rows = []
+    for at, values in enumerate(shown.rows):
         category = known.get(_last(ids[at])) or by_name.get(names[at])
-        choice = names[at] if table.name == "brands" else ""
-        named = Cell("", "", _address(category, query), choice, choice in chosen)
-        cells = _with_name(table.columns, values, named)
-        rows.append(
+        choice = names[at] if table.name == "brands" and chosen is not None else ""
+        named = Cell("", "", _address(category, query), choice, choice in (chosen or ()))
+        cells = _with_name(shown.columns, values, named)
+        cells_of_rows.append(
             [
                 (column, _id_cell(value, known, query) if column.key in _IDS else cell)
-                for column, value, cell in zip(table.columns, values, cells, strict=True)
+                for column, value, cell in zip(shown.columns, values, cells, strict=True)
             ]
         )
-    return LinkedTable(table, rows)
+    return LinkedTable(shown, cells_of_rows)
 
 
 def with_short_names(table: Table) -> LinkedTable | Table:

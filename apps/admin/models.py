@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from django_mongodb_backend.fields import ObjectIdAutoField
 
 from apps.admin.choices import AlertEventKind, AlertRule, Severity, name_of
+from apps.core.printable import labelled
 from apps.core.stored_messages import Message, name_in_history
 
 
@@ -122,7 +123,7 @@ class AlertEvent(models.Model):
         verbose_name_plural = _("alert history")
 
     def __str__(self) -> str:
-        return f"{self.get_rule_display()}: {self.get_kind_display()}"
+        return labelled(self.get_rule_display(), self.get_kind_display())
 
 
 class AlertNotice(models.Model):

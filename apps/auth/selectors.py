@@ -25,6 +25,7 @@ from apps.auth.tokens.caller_cache import (
 from apps.auth.tokens.credentials import decode_login, hash_api_token, is_api_token
 from apps.core.api.pagination import DEFAULT_LIMIT, Page, newest_first
 from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound
+from apps.core.printable import list_text
 from apps.core.storage.mongo import collection_of
 
 PASSWORD_MARK_LENGTH = 12
@@ -61,7 +62,7 @@ def find_token(text: str) -> dict[str, Any]:
         raise NotFound(_("There is no such token."))
     if len(named) > 1:
         message = _("Several tokens have this name. Use an id: %(ids)s.")
-        raise InvalidInput(message % {"ids": ", ".join(str(one["_id"]) for one in named)})
+        raise InvalidInput(message % {"ids": list_text(one["_id"] for one in named)})
     return _token_row(named[0])
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from apps.categories import selectors
-from apps.categories.models import Category
+from apps.categories.models import Category, own_part
 from apps.core.admin_base.model_admin import ReadOnlyAdmin
 
 _CHANGE = "admin:categories_category_change"
@@ -41,7 +42,7 @@ class ParentFilter(admin.SimpleListFilter):
 class CategoryAdmin(ReadOnlyAdmin[Category]):
     """Lists categories as a tree and shows them; nothing can be added, changed or deleted here."""
 
-    list_display = ("cat_id", "tree_name", "name_ru", "level", "parent_id", "updated_at")
+    list_display = ("cat_id", "tree_name", "russian_name", "level", "parent", "updated_at")
     list_filter = ("level", ParentFilter)
     search_fields = ("name_cn", "name_ru", "cat_id")
     search_help_text = _("Chinese or Russian name, or id")
@@ -68,14 +69,33 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
         context = {} if request.GET else {"tree": selectors.list_named_tree()}
         return super().changelist_view(request, context | (extra_context or {}))
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Look up once the names of the parents of the page."""
+        page = super().get_changelist_instance(request)
+        names = selectors.CategoryNames(one.parent_id for one in page.result_list)
+        for one in page.result_list:
+            one.parent_names = names
+        return page
+
     @admin.display(description=_("Chinese name"))
     def tree_name(self, category: Category) -> SafeString:
         """Return the name, indented by its level."""
         return format_html(
             '<span style="padding-left: {}rem">{}</span>',
             (category.level - 1) * 1.5,
-            category.name_cn or category.name_ru,
+            own_part(category.name_cn) or "–",
         )
+
+    @admin.display(description=_("Russian name"))
+    def russian_name(self, category: Category) -> str:
+        """Return the Russian name without its parents'."""
+        return own_part(category.name_ru) or "–"
+
+    @admin.display(description=_("parent category"))
+    def parent(self, category: Category) -> str:
+        """Return the name and the id of the category above."""
+        parent_names: selectors.CategoryNames = category.parent_names  # type: ignore[attr-defined]
+        return parent_names.text(category.parent_id) if category.parent_id else "–"
 
     @admin.display(description=_("parent categories"))
     def parents(self, category: Category) -> SafeString:
@@ -102,6 +122,9 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
 
 
 def _links(categories: Any, between: str) -> SafeString:
-    links = ((reverse(_CHANGE, args=[one.pk]), one.name_cn or one.name_ru or one.pk) for one in categories)
+    links = (
+        (reverse(_CHANGE, args=[one.pk]), own_part(one.name_cn or one.name_ru) or one.pk)
+        for one in categories
+    )
     link = '<a class="collector-link" href="{}">{}</a>'
     return format_html_join(between, link, links)

@@ -5,6 +5,13 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+NAME_SEPARATOR = ">"  # in names of level 2, behind the name of the parent
+
+
+def own_part(name: str) -> str:
+    """Return a name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
+    return name.rpartition(NAME_SEPARATOR)[2].strip() or name
+
 
 class Category(models.Model):
     """One node of the category tree, exactly as imported, plus what is needed to find and order it.
@@ -30,4 +37,5 @@ class Category(models.Model):
         indexes = [models.Index(fields=["parent_id", "position"], name="category_parent_position")]
 
     def __str__(self) -> str:
-        return f"{self.cat_id} {self.name_cn or self.name_ru}".strip()
+        own = own_part(self.name_cn or self.name_ru)
+        return f"{own} ({self.cat_id})" if own else self.cat_id

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.categories.errors import CategoryNotFound
-from apps.categories.models import Category
+from apps.categories.models import NAME_SEPARATOR, Category, own_part
 from apps.core.errors import InvalidInput
+from apps.core.printable import list_text, quoted
 
 T = TypeVar("T")
 
@@ -22,7 +24,8 @@ _MAX_NAMED = 20
 _MAX_SHOWN_CHARACTERS = 20
 _MAX_LEVELS = 10
 _MAX_CANDIDATES = 10
-_SEPARATOR = ">"  # in names of level 2, behind the name of the parent
+_PATH_SIGN = " › "
+_MAX_NAMED_IN_TEXT = 10
 
 
 def is_cat_id(text: str) -> bool:
@@ -45,9 +48,16 @@ def check_categories(cat_ids: Sequence[str], *, field: str) -> None:
     known = set(found.values_list("cat_id", flat=True))
     unknown = [cat_id for cat_id in named if cat_id not in known]
     if unknown:
-        names = ", ".join(cat_id[:_MAX_SHOWN_CHARACTERS] for cat_id in unknown[:_MAX_NAMED])
+        names = list_text(map(_shown, unknown[:_MAX_NAMED]))
         message = _("There is no such category: %(names)s.") % {"names": names}
         raise InvalidInput(message, fields={field: [message]})
+
+
+def _shown(cat_id: str) -> str:
+    """Return what a caller sent as an id for use in a message: quoted if its signs could mislead."""
+    if cat_id.isalnum():
+        return cat_id[:_MAX_SHOWN_CHARACTERS]
+    return quoted(cat_id, limit=_MAX_SHOWN_CHARACTERS)
 
 
 def list_level1_ids() -> list[str]:
@@ -80,12 +90,6 @@ def get_category(cat_id: str) -> dict[str, Any]:
     return {**data, "children": list_children(cat_id)}
 
 
-def category_names(cat_ids: Sequence[str]) -> dict[str, str]:
-    """Return the names of the categories that exist, by id: Chinese and Russian, with a slash between."""
-    rows = Category.objects.filter(pk__in=list(cat_ids)).values_list("cat_id", "name_cn", "name_ru")
-    return {cat_id: " / ".join(filter(None, names)) for cat_id, *names in rows}
-
-
 def build_tree() -> list[dict[str, Any]]:
     """Return the whole tree as imported: level 1 in file order, each with its ``children`` last."""
     rows = Category.objects.order_by("position").values_list("parent_id", "cat_id", "data")
@@ -107,8 +111,85 @@ class NamedCategory:
 
     @property
     def own_name(self) -> str:
-        """The name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
-        return _own_part(self.name)
+        """The name without its parents': see :func:`own_part`."""
+        return own_part(self.name)
+
+    @property
+    def own_name_ru(self) -> str:
+        """The Russian name without its parents', empty if there is none."""
+        return own_part(self.name_ru)
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the source gives it a name; some categories of level 2 have none in either language."""
+        return bool(self.name_cn or self.name_ru)
+
+    @property
+    def own_title(self) -> str:
+        """The Chinese and the Russian name without their parents', with a dot between; the id without any."""
+        names = filter(None, (own_part(self.name_cn), own_part(self.name_ru)))
+        return " · ".join(names) or self.cat_id
+
+
+class CategoryNames:
+    """Categories as texts for people, all looked up at once: each level of the tree takes one query.
+
+    A category that has no name, or is no longer in the tree, is its id. "" means all categories together.
+    """
+
+    def __init__(self, cat_ids: Iterable[str]) -> None:
+        self._named: dict[str, NamedCategory] = {}
+        self._parent_ids: dict[str, str] = {}
+        wanted = {cat_id for cat_id in cat_ids if is_cat_id(cat_id)}
+        for _level in range(_MAX_LEVELS):
+            if not wanted:
+                break
+            rows = Category.objects.filter(cat_id__in=sorted(wanted))
+            for cat_id, parent_id, *names in rows.values_list("cat_id", "parent_id", "name_cn", "name_ru"):
+                self._named[cat_id] = NamedCategory(cat_id, *names)
+                self._parent_ids[cat_id] = parent_id
+            wanted = {one for one in self._parent_ids.values() if one and one not in self._named} - wanted
+
+    def own(self, cat_id: str) -> str:
+        """Return the name without its parents', empty for a category without a name."""
+        named = self._named.get(cat_id)
+        return named.own_name if named and named.has_name else ""
+
+    def text(self, cat_id: str) -> str:
+        """Return the name without its parents', with the id: ``Pots (17028922)``."""
+        own = self.own(cat_id)
+        return with_id(own, cat_id) if own else cat_id or _("All categories")
+
+    def path(self, cat_id: str) -> str:
+        """Return the name below those of its parents: ``Kitchen › Pots``."""
+        return _PATH_SIGN.join([*self._parents(cat_id), self.own(cat_id) or cat_id or _("All categories")])
+
+    def path_text(self, cat_id: str) -> str:
+        """Return the name below those of its parents, with the id: ``Kitchen › Pots (17028922)``."""
+        return _PATH_SIGN.join([*self._parents(cat_id), self.text(cat_id)])
+
+    def _parents(self, cat_id: str) -> list[str]:
+        above: list[str] = []
+        parent_id = self._parent_ids.get(cat_id, "")
+        while parent_id and len(above) < _MAX_LEVELS:
+            above.insert(0, self.own(parent_id) or parent_id)
+            parent_id = self._parent_ids.get(parent_id, "")
+        return above
+
+
+def with_id(name: str, cat_id: str) -> str:
+    """Return a name with the id of its category, in the brackets of the current language."""
+    return _("{before} ({text})").format(before=name, text=cat_id)
+
+
+def categories_text(cat_ids: Sequence[str]) -> str:
+    """Return some categories as one text for people: the first ones by their names, and how many more."""
+    first = list(cat_ids[:_MAX_NAMED_IN_TEXT])
+    names = CategoryNames(first)
+    texts = [names.path_text(cat_id) for cat_id in first]
+    if more := len(cat_ids) - len(first):
+        texts.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
+    return list_text(texts)
 
 
 def own_names(cat_ids: Iterable[str]) -> dict[str, str]:
@@ -132,11 +213,11 @@ def resolve_categories(texts: Sequence[str], *, field: str) -> list[str]:
     for text in named:
         candidates = _matching(text, categories)
         if len(candidates) > 1:
-            listed = [f"{_name_like(text, one)} ({one.cat_id})" for one in candidates[:_MAX_CANDIDATES]]
+            listed = [with_id(_name_like(text, one), one.cat_id) for one in candidates[:_MAX_CANDIDATES]]
             message = _("%(name)s is ambiguous. It matches %(count)d categories: %(candidates)s.") % {
                 "name": text[:_MAX_SHOWN_CHARACTERS],
                 "count": len(candidates),
-                "candidates": ", ".join(listed + ["..."] * (len(candidates) > _MAX_CANDIDATES)),
+                "candidates": list_text(listed + ["..."] * (len(candidates) > _MAX_CANDIDATES)),
             }
             raise InvalidInput(message, fields={field: [message]})
         if candidates:
@@ -152,12 +233,12 @@ def _matching(text: str, categories: Sequence[NamedCategory]) -> list[NamedCateg
     if not wanted:
         return []
     whole = [(one, [_comparable(name) for name in (one.name_cn, one.name_ru)]) for one in categories]
-    own = [(one, [_own_part(name) for name in names]) for one, names in whole]
+    own = [(one, [own_part(name) for name in names]) for one, names in whole]
     for rows in (whole, own):
         if same := [one for one, names in rows if wanted in names]:
             return same
     # With the name of a parent the whole names count; otherwise the name of a parent would be ambiguous.
-    rows = whole if _SEPARATOR in wanted else own
+    rows = whole if NAME_SEPARATOR in wanted else own
     return [one for one, names in rows if any(name.startswith(wanted) for name in names)]
 
 
@@ -170,11 +251,7 @@ def _name_like(text: str, category: NamedCategory) -> str:
 def _comparable(name: str) -> str:
     """Return the name in the one form in which names are compared."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return _SEPARATOR.join(" ".join(part.split()) for part in folded.split(_SEPARATOR))
-
-
-def _own_part(name: str) -> str:
-    return name.rpartition(_SEPARATOR)[2].strip()
+    return NAME_SEPARATOR.join(" ".join(part.split()) for part in folded.split(NAME_SEPARATOR))
 
 
 def list_named_children(parent_id: str) -> list[NamedCategory]:
@@ -204,16 +281,35 @@ def named_categories(cat_ids: Iterable[str]) -> dict[str, NamedCategory]:
     return {row[0]: NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")}
 
 
+def find_by_names(names: Iterable[str]) -> dict[str, NamedCategory]:
+    """Return the categories with exactly these Chinese or Russian names, by name, with one lookup.
+
+    A name that several categories have is left out.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    rows = Category.objects.filter(Q(name_cn__in=wanted) | Q(name_ru__in=wanted))
+    found: dict[str, set[NamedCategory]] = {}
+    for category in (NamedCategory(*row) for row in rows.values_list("cat_id", "name_cn", "name_ru")):
+        for name in (category.name_cn, category.name_ru):
+            found.setdefault(name, set()).add(category)
+    return {name: next(iter(found[name])) for name in wanted if len(found.get(name, ())) == 1}
+
+
 def find_cat_ids(text: str) -> list[str]:
-    """Return the id of the category that the text names, or of those whose names contain it."""
-    if is_cat_id(text):
-        return [text]
-    wanted = text.casefold()
+    """Return the id of the category that the text names, or of those whose names contain it.
+
+    The case of letters, the form of Unicode and repeated spaces do not matter.
+    """
+    wanted = _comparable(text)
+    if is_cat_id(wanted):
+        return [wanted]
     categories = [one for root, children in list_named_tree() for one in (root, *children)]
     return [
         one.cat_id
         for one in categories
-        if wanted in one.name_cn.casefold() or wanted in one.name_ru.casefold()
+        if wanted in _comparable(one.name_cn) or wanted in _comparable(one.name_ru)
     ]
 
 

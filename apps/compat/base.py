@@ -17,6 +17,7 @@ from apps.core.api.exceptions import envelope_exception_handler
 from apps.core.api.renderers import JsonRenderer
 from apps.core.api.viewsets import ViewSet
 from apps.core.errors import ErrorCode
+from apps.core.printable import labelled, sentences_text
 
 # The former program gave every error this code; ``code`` has ours.
 HTTP_ERROR = "HTTP_ERROR"
@@ -39,14 +40,14 @@ def former_exception_handler(error: Exception, context: Mapping[str, Any]) -> Re
     response = envelope_exception_handler(error, context)
     ours: Mapping[str, Any] = response.data
     texts = _field_texts(ours.get("fields") or {})
-    message = " ".join([ours["message"], *texts])
+    message = sentences_text([ours["message"], *texts])
     response.data = error_body(ours["error"], message, detail=ours["detail"])
     return response
 
 
 def _field_texts(fields: Mapping[str, list[str]]) -> list[str]:
     return [
-        text if name == "non_field_errors" else f"{name}: {text}"
+        text if name == "non_field_errors" else labelled(name, text)
         for name, texts in fields.items()
         for text in texts
     ]

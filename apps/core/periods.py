@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidInput
+from apps.core.printable import clauses_text, list_text, quoted
 
 # No data is older, and a year outside this century is a typing error.
 # With four-digit years, the keys of one granularity are in calendar order when sorted as text.
@@ -158,7 +159,7 @@ def parse_granularity(text: object) -> Granularity:
     granularity = _granularity_by_name.get(text.lower()) if isinstance(text, str) else None
     if granularity is None:
         message = _("%(text)s is not a granularity: use one of %(names)s")
-        raise PeriodError(message % {"text": _shown(text), "names": ", ".join(Granularity)})
+        raise PeriodError(message % {"text": _shown(text), "names": list_text(Granularity)})
     return granularity
 
 
@@ -280,7 +281,7 @@ def _both(
             problems[is_end] = error.message
     if problems:
         fields = {names[is_end]: [message] for is_end, message in problems.items()} if names else None
-        raise PeriodError("; ".join(problems.values()), fields=fields)
+        raise PeriodError(clauses_text(problems.values()), fields=fields)
     return found[0], found[1]
 
 
@@ -380,7 +381,10 @@ def _at_index(index: int, granularity: Granularity) -> Period:
 
 def _unreadable(text: object, granularity: Granularity | None) -> str:
     if granularity is None:
-        forms = "; ".join(f"{name.label}: {example}" for name, example in _EXAMPLES.items())
+        forms = clauses_text(
+            _("%(name)s: %(example)s") % {"name": name.label, "example": example}
+            for name, example in _EXAMPLES.items()
+        )
         message = _("%(text)s is not a period of the years %(first)d to %(last)d: use %(forms)s")
         return message % {"text": _shown(text), "first": MIN_YEAR, "last": MAX_YEAR, "forms": forms}
     message = _("%(text)s is not a %(granularity)s of the years %(first)d to %(last)d: use %(examples)s")
@@ -392,6 +396,4 @@ def _shown(value: object) -> str:
     """Return any value for use in a message: short, on one line and safe to encode."""
     if not isinstance(value, str):
         return _("A value of type %(name)s") % {"name": type(value).__name__}
-    if len(value) > SHOWN_CHARACTERS:
-        return f"{value[:SHOWN_CHARACTERS]!r}..."
-    return repr(value)
+    return quoted(value, limit=SHOWN_CHARACTERS)

@@ -11,14 +11,15 @@ message, stored as its parts; a lazy translation such as the label of a choice, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_noop, override
+from django.utils.translation import gettext, override
 
+from apps.core.printable import list_text
 from apps.core.time_texts import duration_text, stored_period_text
 
 # A parameter with such an ending is data; the template may also have its text, under the name without it.
@@ -27,7 +28,6 @@ _TEXT_OF_ENDING: Mapping[str, Callable[[Any], str]] = {
     "_period": stored_period_text,
 }
 MAX_CHARACTERS = 500  # of a stored text, and of a text among its parameters
-_LIST = gettext_noop("%(first)s, %(rest)s")
 
 
 class Message(str):
@@ -144,15 +144,7 @@ def _stored(value: Any) -> Any:
 
 
 def _listed(items: list[Any], translate: Callable[[str], str]) -> str:
-    text = str(items[-1]) if items else ""
-    for item in reversed(items[:-1]):
-        text = translate(_LIST) % {"first": item, "rest": text}
-    return text[:MAX_CHARACTERS]
-
-
-def list_text(items: Iterable[object]) -> str:
-    """Return a list of short texts, joined as in the current language."""
-    return _listed(list(items), gettext)
+    return list_text(items, translate)[:MAX_CHARACTERS]
 
 
 def _same(text: str) -> str:

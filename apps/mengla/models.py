@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
 
+from apps.categories.selectors import CategoryNames
 from apps.core.periods import Granularity
 from apps.core.stored_messages import Message
 from apps.mengla.choices import Action, CollectionError, CollectionStatus, EmptyReason, Priority
@@ -105,8 +106,17 @@ class Record(models.Model):
             models.Index(fields=["run_ids"], name="record_runs"),
         ]
 
+    # A list sets the names, so that they are looked up once; the page of the record sets its title.
+    category_names: CategoryNames | None = None
+    title = ""
+
     def __str__(self) -> str:
-        return self.id
+        return self.title or self.id
+
+    def history_name(self) -> Message:
+        """Return which figures it has, for people."""
+        data_set = dict(Action.choices).get(self.action, self.action)
+        return figures_name(data_set, self.cat_id, self.period_key, self.period_key, self.category_names)
 
 
 class Collection(models.Model):
@@ -237,10 +247,14 @@ class Collection(models.Model):
             ),
         ]
 
+    # A list sets the names, so that they are looked up once; the page of the collection sets its title.
+    category_names: CategoryNames | None = None
+    title = ""
+
     def __str__(self) -> str:
-        return self.identity
+        return self.title or self.identity
 
     def history_name(self) -> Message:
         """Return what it collects, for people."""
         data_set = dict(Action.choices).get(self.action, self.action)
-        return figures_name(data_set, self.cat_id, self.start_key, self.end_key)
+        return figures_name(data_set, self.cat_id, self.start_key, self.end_key, self.category_names)

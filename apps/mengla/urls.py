@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.mengla.views import CollectionViewSet, FiguresViewSet, RecordViewSet
+from apps.mengla.views import CollectionViewSet, ExportViewSet, FiguresViewSet, RecordViewSet
 from apps.mengla.webhooks import WebhookViewSet
 
 urlpatterns = [
@@ -28,6 +28,7 @@ urlpatterns = [
         CollectionViewSet.as_view({"get": "retrieve"}),
         name="collection",
     ),
+    path("mengla/export", ExportViewSet.as_view({"get": "export"}), name="export"),
     path("mengla/records", RecordViewSet.as_view({"get": "list"}), name="records"),
     path(
         "webhook/mengla-notify",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +13,8 @@ from rest_framework.response import Response
 from apps.core.api.replies import reply_to
 from apps.core.api.viewsets import ViewSet
 from apps.mengla.choices import Action
+from apps.mengla.export_api.parameters import ExportParametersSerializer
+from apps.mengla.export_api.response import FILES, answers_file, export_response
 from apps.mengla.figures_api.requests import (
     FiguresBodySerializer,
     FiguresParametersSerializer,
@@ -111,6 +114,20 @@ class FiguresViewSet(ViewSet):
     def industry_trend(self, request: Request) -> HttpResponse:
         """Return the trend."""
         return reply_to(request, FiguresAddress(TrendBodySerializer, Action.INDUSTRY_TREND))
+
+
+@extend_schema(tags=["figures"])
+class ExportViewSet(ViewSet):
+    """The stored figures of many categories and periods as one file."""
+
+    inputs: ClassVar = {"export": ExportParametersSerializer}
+
+    @extend_schema(operation_id="mengla_export", parameters=[ExportParametersSerializer], responses=FILES)
+    @answers_file
+    def export(self, request: Request) -> HttpResponseBase:
+        """Return the stored figures of a range of periods as one file; it collects nothing."""
+        parameters = self.valid_input(request)
+        return export_response(request._request, parameters.query(), parameters.form())
 
 
 @extend_schema(tags=["figures"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, gettext_noop
 
-from apps.categories.selectors import find_named, parents_of
+from apps.categories.selectors import CategoryNames
 from apps.core.stored_messages import HISTORY, Message, Messages
 from apps.core.time_texts import RANGE_SIGN
 
@@ -16,12 +16,16 @@ ERRORS = Messages("error_message")
 _FIGURES = HISTORY.register("figures", gettext_noop("%(data_set)s, %(category)s, %(its)s"))
 
 
-def figures_name(data_set: str | Promise, cat_id: str, start_key: str, end_key: str) -> Message:
-    """Return what a collection collects, for people: data set, category below its parents, and periods."""
-    category = find_named(cat_id) if cat_id else None
-    name: str | Promise = cat_id or gettext_lazy("All categories")
-    if category is not None:
-        name = " › ".join(one.own_name for one in [*parents_of(cat_id), category])
+def figures_name(
+    data_set: str | Promise, cat_id: str, start_key: str, end_key: str, names: CategoryNames | None = None
+) -> Message:
+    """Return what a collection collects, for people: data set, category below its parents, and periods.
+
+    ``names`` are those of the categories, if they were looked up before.
+    """
+    name: str | Promise = gettext_lazy("All categories")
+    if cat_id:
+        name = (names or CategoryNames([cat_id])).path(cat_id)
     return _FIGURES(data_set=data_set, category=name, its_period=RANGE_SIGN.join((start_key, end_key)))
 
 

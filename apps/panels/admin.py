@@ -22,6 +22,7 @@ from apps.core.admin_base.history import note_history
 from apps.core.admin_base.model_admin import CollectorModelAdmin
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.printable import sentences_text
 from apps.core.stored_messages import HISTORY, Message
 from apps.panels import selectors, services
 from apps.panels.choices import DefaultPeriod
@@ -216,7 +217,7 @@ def _version_of(request: HttpRequest) -> int:
 
 def _text_of(error: DomainError) -> str:
     if isinstance(error, InvalidInput) and error.fields:
-        return " ".join(message for texts in error.fields.values() for message in texts)
+        return sentences_text(message for texts in error.fields.values() for message in texts)
     return error.message
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidInput
 from apps.core.plain_json import is_plain
-from apps.core.printable import has_unprintable
+from apps.core.printable import has_unprintable, list_text
 from apps.panels.choices import DefaultPeriod, ModuleId
 
 NAME_MAX_LENGTH = 50
@@ -101,7 +101,7 @@ def changed(
     for position, change in enumerate(modules):
         module_id = change["id"]
         if module_id not in by_id:
-            names = ", ".join(by_id)
+            names = list_text(by_id)
             _add(problems, position, "id", _("Must be one of: %(names)s.") % {"names": names})
         elif module_id in position_of:
             _add(problems, position, "id", _("This module is listed twice."))
@@ -115,7 +115,7 @@ def changed(
     _check_orders(by_id, position_of, problems)
     wanted = replace(config.layout, **(layout or {}))
     if wanted.default_period not in DefaultPeriod.values:
-        names = ", ".join(DefaultPeriod.values)
+        names = list_text(DefaultPeriod.values)
         problems["layout.defaultPeriod"] = [_("Must be one of: %(names)s.") % {"names": names}]
     if problems:
         raise InvalidInput(_("The input is not valid."), fields=problems)

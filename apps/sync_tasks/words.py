@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
-from apps.core.stored_messages import Messages, list_text
+from apps.core.printable import list_text
+from apps.core.stored_messages import Messages
 from apps.core.time_texts import duration_text
 from apps.sync_tasks.progress import Progress
 

@@ -57,7 +57,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A collection that failed, and why, under the API's names; ``*_name`` are texts for people."""
+    """A collection that failed, and why, under the API's names."""
 
     collection_id: str
     action: str
@@ -67,9 +67,6 @@ class Failure:
     error: str
     message: str
     attempts: int
-    action_name: str = ""
-    error_name: str = ""
-    cat_name: str = ""
 
     @property
     def shown_period(self) -> str:

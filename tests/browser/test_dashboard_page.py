@@ -48,6 +48,7 @@ def test_what_failed_is_on_the_first_screen_and_leads_to_its_list(new_page: NewP
         chinese = new_page(language="zh-CN")
         page = chinese.open("/admin/")
         page.get_by_role("heading", name="需要关注").wait_for()
+        chinese.screenshot("dashboard-zh-hans")
         assert english_of(page) == set()
         chinese.visit("/admin/diagnostics/")
         assert english_of(page) == set()

@@ -403,5 +403,5 @@ def test_pictures_of_the_main_pages(look: NewPage, site: Stack) -> None:
             expect(page.locator("[data-chart]").first).to_be_visible()
         watched.screenshot(name)
     chinese = look(language="zh-CN")
-    chinese.visit("/admin/")
-    chinese.screenshot("dashboard-zh-hans")
+    chinese.visit("/admin/coverage/?granularity=month&from=2021-01&to=2021-12")
+    chinese.screenshot("coverage-overview-zh-hans")

@@ -46,8 +46,8 @@ def test_a_custom_collection_tells_its_cost_and_leads_to_its_run(new_page: NewPa
     expect(work.locator("[data-count]")).to_have_text("1 selected.")
     assert work.locator("input[name=from]").get_attribute("type") == "month"
     work.locator("select[name=granularity]").select_option("quarter")
-    work.locator("input[name=from]").fill("2019-Q1")
-    work.locator("input[name=to]").fill("2019-Q3")
+    work.locator("select[name=from]").select_option("2019-Q1")
+    work.locator("select[name=to]").select_option("2019-Q3")
     page.get_by_role("button", name="Show the cost…").click()
     expect(page.locator("[data-count]").first).to_have_attribute("data-count", "3")
     expect(page.get_by_text("Start now? This queues 3 collections.")).to_be_visible()

@@ -74,6 +74,9 @@ def test_the_grid_of_a_run_answers_what_failed_and_why(new_page: NewPage, site: 
     watched.check()
 
     phone = new_page(language="zh-CN")
+    phone.visit(f"/admin/sync_tasks/synctask/{run_id}/change/")
+    phone.page.evaluate("document.querySelector('#collections').scrollIntoView()")
+    phone.screenshot("run-zh-hans")
     phone.page.set_viewport_size(PHONE)
     phone.open(f"/admin/sync_tasks/synctask/{run_id}/change/")
     phone.page.wait_for_function(NOTHING_STICKS_OUT)

@@ -145,6 +145,21 @@ def test_a_category_by_name(text: str, cat_id: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "cat_ids"),
+    [
+        ("１１", ["11"]),
+        ("厨", ["11", "12"]),
+        ("ДРУГ", ["13", "21"]),
+        ("shoes  fine", ["30"]),
+        ("nothing", []),
+    ],
+)
+def test_the_categories_whose_names_hold_a_text(text: str, cat_ids: list[str]) -> None:
+    store_named()
+    assert selectors.find_cat_ids(text) == cat_ids
+
+
+@pytest.mark.parametrize(
     ("text", "candidates"),
     [
         ("厨", ["住宅和花园>厨房 (11)", "住宅和花园>厨具 (12)"]),

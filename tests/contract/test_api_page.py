@@ -41,6 +41,9 @@ ELSEWHERE: dict[str, set[str]] = {
         *WaitingCode,
         *CollectionError.values,
         *{"QUARTERLY_FOR_YEAR", "all", "secondaryCategories", "Age", "ETag", "l2", "l3", "fresh", "stale"},
+        # Of exports, whose answers are files.
+        *{"rank", "view", "more", "category", "end", "rows", "missing", "periods", "brandCatId", "mengla"},
+        *{"sales", "turnover", "prices", "brands"},
     },
     "Metrics": {"wait"},
     "Operations": {
@@ -155,7 +158,7 @@ def fields_of(operation: tuple[str, str], *, without: Collection[str] = ()) -> s
     content = OPERATIONS[operation]
     bodies = [content.get("requestBody", {}), *content["responses"].values()]
     schemas = [media["schema"] for body in bodies for media in body.get("content", {}).values()]
-    names = set(names_in(schemas, without={"Error", *without}))
+    names = set(names_in(schemas, without={"ErrorResponse", *without}))
     asked = {one["name"] for one in content.get("parameters", []) if one["in"] == "query"}
     return (names | asked) - {"success", "data", "message"}
 

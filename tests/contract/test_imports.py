@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ APPS = ROOT / "apps"
 ROOMS_OF_MENGLA = tuple(
     f"apps/mengla/{room}/"
     for room in (
-        *("monitoring", "maintenance", "runs", "reading", "dispatch", "former"),
+        *("export", "monitoring", "maintenance", "runs", "reading", "dispatch", "former"),
         *("ingest", "queue", "store", "queries", "upstream"),
     )
 )
@@ -28,6 +31,7 @@ PUBLIC_MODULES = frozenset(
         "apps.auth.passwords",  # the limits of passwords and of the lifetimes of tokens
         "apps.auth.principal",  # what request.user is, for every view
         *(room.strip("/").replace("/", ".") for room in OFFERED_ROOMS),
+        "apps.mengla.export_api",  # what an address of exports takes and answers
         "apps.mengla.management",  # the base of commands that start runs and follow them
         "apps.mengla.replies",  # the headers of figures, and where a collection stands
         "apps.mengla.run_requests",  # what a request that starts a run says
@@ -82,6 +86,26 @@ def imported_by(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_the_product_imports_only_packages_of_requirements_txt() -> None:
+    optional = {"pyarrow"}  # files in Parquet; asked for with a clear error where it is missing
+    named = re.findall(r"^[\w.-]+", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+    wanted = {distribution_name(name) for name in named}
+    distributions = packages_distributions()
+    for folder in (APPS, ROOT / "config"):
+        for path, tree in sources(folder):
+            if "migrations/" in path:
+                continue
+            packages = {name.partition(".")[0] for name in imported_by(tree)}
+            for package in packages - sys.stdlib_module_names - {"apps", "config"} - optional:
+                found = {distribution_name(name) for name in distributions[package]}
+                assert found & wanted, f"{path} imports {package}"
+
+
+def distribution_name(name: str) -> str:
+    """The one spelling of a package's name."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.slow

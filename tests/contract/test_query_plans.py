@@ -234,6 +234,8 @@ class TestPlans:
         cell = "&category=1001&granularity=month&period=202505"
         for path in (
             *("", "live/", "data/", "run-task/", "alerts/", "alerts/queue_stuck/"),
+            *("data/?action=hot&granularity=month", "data/?action=hot&category=1001&granularity=month"),
+            *("data/?category=1001&period=2025&granularity=month", "data/?category=1000&period=2025-06"),
             *("coverage/", "coverage/live/", "coverage/?action=hot", "coverage/?action=industryTrendRange"),
             *(f"coverage/cell/?action=hot{cell}", f"coverage/cell/?action=industryTrendRange{cell}"),
         ):

@@ -13,10 +13,9 @@ from tests.http import METRICS_HEADERS
 from tests.programs import run_python
 
 NOBODY_WANTS = {"django.contrib.gis.db", "django.contrib.gis.gdal", "django.contrib.gis.geos"}
-FEW_WANT = {"click", "httpx", "openpyxl", "pygments", "rich.console"}
+FEW_WANT = {"click", "httpx", "pygments", "rich.console"}
 # What a web worker does not keep in memory until a request needs it, if ever, and who would load it.
 NOT_IN_WEB = {
-    "PIL": "openpyxl, for pictures in sheets",
     "apps.launcher.embedded": "the servers of quickstart and the tests",
     "apps.launcher.supervisor": "the worker cluster",
     "apps.mengla.former.reference_import": "the import from the former program",
@@ -29,8 +28,6 @@ NOT_IN_WEB = {
     "django.contrib.gis": "django-mongodb-backend, for fields that no model has",
     "django_q.cluster": "the worker cluster",
     "httpx": "notices of alerts, and the diagnosis",
-    "numpy": "openpyxl, for cells that hold its numbers",
-    "openpyxl": "a download of XLSX",
     "pandas": "nobody: figures are built as bytes",
     "pytest": "the tests",
     "requests": "apprise, and djangorestframework for what we do not use",

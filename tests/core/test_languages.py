@@ -36,10 +36,50 @@ def test_the_message_of_an_error_follows_the_request(reader: APIClient) -> None:
     assert chinese.headers["Content-Language"] == "zh-hans"
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("zh", "ZH", "zh-CN", "zh-cn", "zh-Hans", "zh-Hans-CN", "zh-SG", "zh-MY"),
+        # Whoever reads Traditional Chinese reads Simplified more easily than English.
+        *("zh-TW", "zh-HK", "zh-MO", "zh-Hant", "zh-Hant-TW", "zh-Hant-HK"),
+        *("zh-TW,zh;q=0.9,en-US;q=0.8,en;q=0.7", "de, zh-CN;q=0.3", "en;q=0.5, zh;q=0.6", "zh;q=0.001"),
+        *("en;q=0, zh", "zh-CN , en;q=0.9", "zh-CN;q=1.0,*;q=0.1", "ru-RU,ru;q=0.9,zh-TW;q=0.2"),
+    ],
+)
+def test_every_kind_of_chinese_is_answered_in_simplified(header: str, reader: APIClient) -> None:
+    response = reader.get("/api/nothing", HTTP_ACCEPT_LANGUAGE=header)
+    assert response.json()["message"] == "该地址不存在。"
+    assert response.headers["Content-Language"] == "zh-hans"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            "en",
+            "en-GB, zh;q=0.9",
+            "zh;q=0.4, en;q=0.5",
+            "zh_CN",
+            "zh-CN;q=0, en;q=0.1",
+            "de",
+            "*",
+            "",
+            ",",
+            ";q=1",
+        ),
+        *("zh-CN;q=2", "zh;q=high", "zh;level=1", "chinese", "中文", "z" * 9000, "zh-" + "x" * 9000),
+    ],
+)
+def test_any_other_wish_is_answered_in_english(header: str, reader: APIClient) -> None:
+    response = reader.get("/api/nothing", HTTP_ACCEPT_LANGUAGE=header)
+    assert response.json()["message"] == "There is nothing at this address."
+    assert response.headers["Content-Language"] == "en"
+
+
 def test_the_fields_of_an_error_follow_the_request(admin: APIClient) -> None:
     body = admin.post("/api/auth/generate-token", {"label": "x", "expires_hours": "many"}, **CHINESE).json()
     assert body["message"] == "输入无效。"
-    assert body["fields"]["label"] == ["请确保这个字段至少包含 2 个字符。"]  # by REST framework
+    assert body["fields"]["label"] == ["至少 2 个字符。"]  # a text of REST framework
 
 
 def test_a_period_that_cannot_be_read_is_told_in_chinese(reader: APIClient) -> None:
@@ -61,7 +101,7 @@ def test_what_never_reaches_a_view_follows_the_request_too(api: APIClient, setti
     settings.ALLOWED_HOSTS = ["somewhere.else"]
     body = api.get("/api/auth/me", **CHINESE)
     assert body.status_code == 400
-    assert body.json()["message"] == "无法读取该请求。"
+    assert body.json()["message"] == "无法解析请求。"
 
 
 @pytest.mark.parametrize("path", ["/api/categories", "/api/categories/1000"])

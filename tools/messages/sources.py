@@ -14,6 +14,7 @@ from typing import Any
 
 import django
 import django_q
+import rest_framework
 import unfold
 from babel.messages.extract import extract_javascript, extract_python
 from django.utils.translation.template import templatize
@@ -51,6 +52,11 @@ _FOREIGN_FILES = {
     ),
     django_q: ("apps.py", "models.py"),
 }
+# Files whose own translations are not used: they are literal, and have other terms and typography than ours.
+_REWORDED_FILES = {
+    rest_framework: ("exceptions.py", "fields.py", "serializers.py"),
+    django: ("core/validators.py", "forms/fields.py"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,10 @@ def our_texts() -> list[Text]:
 
 
 def foreign_texts() -> list[Text]:
-    """Return the marked texts of other packages that have no translation.
+    """Return the marked texts of other packages that have no translation, or none that reads well.
 
-    The theme has no catalogues. A text that Django also has is left to the translation of Django.
+    The theme has no catalogues. A text that Django also has is left to the translation of Django, unless its
+    file is reworded: the API and the forms show these messages.
     """
     known = _translated_by_others()
     found = []
@@ -86,6 +93,9 @@ def foreign_texts() -> list[Text]:
         for path in sorted(folder.rglob("*")):
             if path.relative_to(folder).parts[0] in names and path.suffix in (".py", ".html"):
                 found += [text for text in texts_of(path, folder.parent) if text.singular not in known]
+    for package, names in _REWORDED_FILES.items():
+        folder = Path(str(package.__file__)).parent
+        found += [text for name in names for text in texts_of(folder / name, folder.parent)]
     return found
 
 

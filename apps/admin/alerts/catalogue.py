@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.admin.choices import AlertRule
+from apps.core.printable import percent_text
 from apps.core.storage.mongo import utc_now
 from apps.core.time_texts import NOTHING, duration_text
 from apps.mengla.choices import Action
@@ -198,7 +199,7 @@ def value_text(value: float | None, unit: Unit) -> str:
     if value is None:
         return NOTHING
     if unit is Unit.SHARE:
-        return f"{value * 100:.1f}".removesuffix(".0") + " %"
+        return percent_text(f"{value * 100:.1f}".removesuffix(".0"))
     if unit is Unit.COUNT:
         return f"{value:,.0f}"
     seconds = value * _MINUTE_SECONDS if unit is Unit.MINUTES else value

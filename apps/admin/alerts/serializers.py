@@ -74,14 +74,14 @@ class AlertSerializer(serializers.Serializer[Any]):
     silenced_by = serializers.CharField(allow_null=True)
 
 
-class AlertsSerializer(serializers.Serializer[Any]):
+class AlertListSerializer(serializers.Serializer[Any]):
     """All alerts, and when they were checked last."""
 
     alerts = AlertSerializer(many=True)
     checked_at = UtcDateTimeField(allow_null=True)
 
 
-class RuleSerializer(serializers.Serializer[Any]):
+class AlertRuleSerializer(serializers.Serializer[Any]):
     """One rule with what its last evaluation found; rules with alerts by data set have one for each."""
 
     key = serializers.CharField(help_text="The rule, or rule:action for one data set.")
@@ -116,10 +116,10 @@ class ChannelSerializer(serializers.Serializer[Any]):
     problem = ProblemField(help_text="Of the last attempt that failed; empty if the channel works.")
 
 
-class RulesSerializer(serializers.Serializer[Any]):
+class AlertRuleListSerializer(serializers.Serializer[Any]):
     """All rules, when they were evaluated last, and the channels."""
 
-    rules = RuleSerializer(many=True)
+    rules = AlertRuleSerializer(many=True)
     evaluated_at = UtcDateTimeField(allow_null=True)
     channels = ChannelSerializer(many=True)
 
@@ -139,7 +139,7 @@ class AlertTestSerializer(serializers.Serializer[Any]):
     channels = ChannelResultSerializer(many=True)
 
 
-class AlertCheckSerializer(AlertsSerializer):
+class AlertCheckSerializer(AlertListSerializer):
     """All alerts after a check, with the keys of those that fired and resolved."""
 
     fired = serializers.ListField(child=serializers.CharField())

@@ -12,6 +12,7 @@ from apps.admin.alerts.catalogue import DEFINITIONS, key_of
 from apps.admin.choices import AlertRule
 from apps.admin.models import AlertSilence
 from apps.core.errors import InvalidInput
+from apps.core.printable import list_text
 from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.time_texts import instant_text
 from apps.mengla.choices import Action
@@ -115,5 +116,5 @@ def _check_action(rule: AlertRule, action: str) -> None:
     if not DEFINITIONS[rule].is_by_action:
         raise InvalidInput(_("This rule has no alerts by data set."), fields={"action": [_("Leave it out.")]})
     if action not in Action.values:
-        problem = _("Must be one of: %(names)s.") % {"names": ", ".join(Action.values)}
+        problem = _("Must be one of: %(names)s.") % {"names": list_text(Action.values)}
         raise InvalidInput(_("There is no such data set."), fields={"action": [problem]})

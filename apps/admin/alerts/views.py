@@ -16,12 +16,12 @@ from apps.admin.alerts.selectors import channel_states, evaluated_at, list_alert
 from apps.admin.alerts.serializers import (
     AlertCheckSerializer,
     AlertHistorySerializer,
-    AlertsSerializer,
+    AlertListSerializer,
+    AlertRuleListSerializer,
     AlertTestSerializer,
     EndedSilenceSerializer,
     EndSilenceBodySerializer,
     HistoryQuerySerializer,
-    RulesSerializer,
     SilenceBodySerializer,
     SilenceSerializer,
 )
@@ -55,25 +55,25 @@ class AlertViewSet(ViewSet):
         operation_id="admin_alerts",
         summary="All alerts",
         description="Lists every rule, also when all is well. Checks them first if the workers are late.",
-        responses=AlertsSerializer,
+        responses=AlertListSerializer,
     )
     def list(self, request: Request) -> Response:
         """List the alerts."""
         with pymongo.timeout(settings.ALERTS_TIMEOUT_SECONDS):
             evaluation.check_if_late()
-            return Response(AlertsSerializer(_current_state()).data)
+            return Response(AlertListSerializer(_current_state()).data)
 
     @extend_schema(
         operation_id="admin_alerts_rules",
         summary="All rules and channels",
         description="Lists every rule with what its last evaluation found. Evaluates nothing.",
-        responses=RulesSerializer,
+        responses=AlertRuleListSerializer,
     )
     def rules(self, request: Request) -> Response:
         """List the rules."""
         with pymongo.timeout(settings.ALERTS_TIMEOUT_SECONDS):
             found = {"rules": list_rules(), "evaluated_at": evaluated_at(), "channels": channel_states()}
-            return Response(RulesSerializer(found).data)
+            return Response(AlertRuleListSerializer(found).data)
 
     @extend_schema(
         operation_id="admin_alerts_history",

@@ -38,13 +38,13 @@ class BreakerSerializer(serializers.Serializer[Any]):
     )
 
 
-class BreakersSerializer(serializers.Serializer[Any]):
+class BreakerListSerializer(serializers.Serializer[Any]):
     """All circuit breakers; there is one, for the collection service."""
 
     breakers = BreakerSerializer(many=True)
 
 
-class ResetSerializer(BreakersSerializer):
+class ResetSerializer(BreakerListSerializer):
     """All circuit breakers after a request to reset them."""
 
     changed = serializers.BooleanField(help_text="False if there was nothing to reset.")

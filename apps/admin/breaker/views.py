@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.admin.breaker.serializers import BreakersSerializer, ResetSerializer
+from apps.admin.breaker.serializers import BreakerListSerializer, ResetSerializer
 from apps.admin.permissions import TO_RESET_BREAKER
 from apps.auth.permissions import IsAdmin
 from apps.core.api.viewsets import ViewSet
@@ -25,11 +25,11 @@ class BreakerViewSet(ViewSet):
     @extend_schema(
         operation_id="admin_circuit_breakers",
         summary="The state of the circuit breakers",
-        responses=BreakersSerializer,
+        responses=BreakerListSerializer,
     )
     def show(self, request: Request) -> Response:
         """Show the breakers."""
-        return Response(BreakersSerializer({"breakers": [read_breaker()]}).data)
+        return Response(BreakerListSerializer({"breakers": [read_breaker()]}).data)
 
     @extend_schema(
         operation_id="admin_circuit_breakers_reset",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any
@@ -22,6 +23,7 @@ from apps.core.admin_base.rights import may, may_view
 from apps.core.api.exceptions import flatten_messages
 from apps.core.api.serializers import refuse_names
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.printable import labelled, sentences_text
 
 SEE_RECORDS = "mengla.view_record"
 SEE_COLLECTIONS = "mengla.view_collection"
@@ -35,6 +37,11 @@ _LABELS: Mapping[str, str | Promise] = {
     "period": gettext_lazy("Period"),
     "from": gettext_lazy("From"),
     "to": gettext_lazy("To"),
+    "also": gettext_lazy("Further categories"),
+    "brand": gettext_lazy("Brands"),
+    "compare": gettext_lazy("Compare with"),
+    "measure": gettext_lazy("Measure"),
+    "top": gettext_lazy("Rows in the chart"),
     "force": gettext_lazy("Collect again"),
     "level2": gettext_lazy("Subcategories"),
     "limit": gettext_lazy("Records at most"),
@@ -43,7 +50,8 @@ _LABELS: Mapping[str, str | Promise] = {
     "starRange": gettext_lazy("Trend from"),
     "endRange": gettext_lazy("Trend to"),
 }
-_API_NAMES = ("timest", "starRange", "endRange")
+# As whole words: the name of a data set ends with one of them.
+_API_NAMES = re.compile(r"\b(?:timest|starRange|endRange)\b", re.ASCII)
 
 View = Callable[..., HttpResponse]
 
@@ -117,11 +125,12 @@ def message_of(error: DomainError) -> str:
     if not error.fields:
         return error.message
     texts = [
-        _("%(label)s: %(problem)s") % {"label": _LABELS.get(name, name), "problem": " ".join(problems)}
-        for name, problems in error.fields.items()
+        labelled(_LABELS.get(name, name), sentences_text(problems)) for name, problems in error.fields.items()
     ]
     # Some problems are no sentences: then a line of its own would be too much, but a full stop is needed.
-    text = " ".join([*(_sentence(one) for one in texts[:-1]), texts[-1]])
-    for name in _API_NAMES:
-        text = text.replace(name, str(_LABELS[name]))
-    return text
+    return in_words(sentences_text([*(_sentence(one) for one in texts[:-1]), texts[-1]]))
+
+
+def in_words(text: str) -> str:
+    """Return a text with the labels of the form in place of the names of the API."""
+    return _API_NAMES.sub(lambda found: str(_LABELS[found[0]]), text)

@@ -10,6 +10,7 @@ from apps.admin.pages.alerts import views as alerts
 from apps.admin.pages.coverage import fill as coverage_fill
 from apps.admin.pages.coverage import views as coverage
 from apps.admin.pages.dashboard import views as dashboard
+from apps.admin.pages.data import bulk as data_bulk
 from apps.admin.pages.data import views as data
 from apps.admin.pages.operations import confirm, overview, work
 
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern] = [
     path("coverage/fill/", coverage_fill.fill, name="collector_coverage_fill"),
     path("data/", data.data_page, name="collector_data"),
     path("data/state/", data.state, name="collector_data_state"),
+    path("data/bulk/", data_bulk.bulk, name="collector_data_bulk"),
     path("data/export/", data.export, name="collector_data_export"),
     path("alerts/", alerts.rules_page, name="collector_alerts"),
     path("alerts/test/", alerts.test_page, name="collector_alerts_test"),

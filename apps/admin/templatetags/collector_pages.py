@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from apps.admin.choices import Severity
 from apps.admin.pages.charts import outcome_names, source_names
 from apps.admin.pages.dashboard.links import Links
+from apps.admin.pages.data.figures.links import Cell, LinkedTable
+from apps.core.printable import labelled, percent_text
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import Priority
-from apps.mengla.monitoring.figure_tables import Column, Kind
+from apps.mengla.monitoring.figure_tables import Column, Kind, Table
 from apps.sync_tasks.choices import RunStatus
 
 register = template.Library()
 
 NOTHING = "–"
+_STYLES = {Kind.LINE: ' class="cp-line"'}
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -46,10 +50,19 @@ def number(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
+register.filter("labelled", labelled)
+
+
+@register.filter
+def aside(text: str) -> str:
+    """Return a text in the brackets of the current language, which follow another one."""
+    return format_html(_("{before} ({text})"), before="", text=text)
+
+
 @register.filter
 def percent(value: float | None) -> str:
     """Write a number of percent; a dash for none."""
-    return NOTHING if value is None else f"{number(value)} %"
+    return NOTHING if value is None else percent_text(number(value))
 
 
 @register.filter
@@ -104,8 +117,41 @@ def severity_name(key: str) -> str:
 
 
 @register.filter
+def cut_text(table: Table) -> str:
+    """Write how much of a table is shown, such as ``The first 5 of 57 rows, 6 of 25 columns.``"""
+    rows, columns = len(table.rows), len(table.columns)
+    facts = {
+        "rows": f"{rows:,}",
+        "all_rows": f"{rows + table.hidden_rows:,}",
+        "columns": columns,
+        "all_columns": columns + table.hidden_columns,
+    }
+    return _("The first %(rows)s of %(all_rows)s rows, %(columns)d of %(all_columns)d columns.") % facts
+
+
+@register.filter
+def rows_html(table: Table | LinkedTable) -> SafeString:
+    """Write the rows of a table: tens of thousands of cells, for which a template takes much longer."""
+    styles = [
+        ' class="cp-num"' if column.is_number else _STYLES.get(column.kind, "") for column in table.columns
+    ]
+    rows = []
+    for row in table.described_rows:
+        cells = zip(styles, row, strict=True)
+        html = [
+            f"<td{style}>{conditional_escape(cell(value, column))}</td>" for style, (column, value) in cells
+        ]
+        rows.append(f"<tr>{''.join(html)}</tr>")
+    return mark_safe("".join(rows))  # noqa: S308 - each cell is escaped
+
+
 def cell(value: Any, column: Column) -> str:
-    """Write one value of a table; a change has an arrow, and a word for screen readers."""
+    """Write one value of a table; a change has an arrow, and a word for screen readers.
+
+    A :class:`Cell` may be a link, and have a checkbox before it.
+    """
+    if isinstance(value, Cell):
+        return _cell_html(value)
     is_change = column.kind is Kind.CHANGE and isinstance(value, int | float) and not isinstance(value, bool)
     if not is_change or value == 0:
         return column.text_of(value)
@@ -117,3 +163,15 @@ def cell(value: Any, column: Column) -> str:
         word,
         column.text_of(abs(value)),
     )
+
+
+def _cell_html(cell: Cell) -> str:
+    title = format_html(' title="{}"', cell.title) if cell.title else ""
+    html = format_html("<span{}>{}</span>", title, cell.text) if title else format_html("{}", cell.text)
+    if cell.href:
+        html = format_html('<a class="cp-down" href="{}"{}>{}</a>', cell.href, title, cell.text)
+    if cell.choice:
+        checked = mark_safe(" checked") if cell.is_chosen else ""
+        box = '<input type="checkbox" name="brand" form="brand-choice" value="{}" aria-label="{}"{}> {}'
+        return format_html(box, cell.choice, cell.title or cell.text, checked, html)
+    return html

@@ -13,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from apps.core.admin_base.problem_page import problem_page
+from apps.core.printable import sentences_text
 
 MAX_SHOWN_CHARACTERS = 40
 
@@ -43,7 +44,7 @@ def check_filters(request: HttpRequest, filters: list[Any]) -> None:
             if len(values) > 1 and isinstance(one, admin.SimpleListFilter):  # the last one would win
                 problems.append(_("The filter “%(filter)s” is given several times.") % {"filter": one.title})
     if problems:
-        raise UnknownFilter(" ".join(problems))
+        raise UnknownFilter(sentences_text(problems))
 
 
 def _names_of(one: Any) -> list[str]:

@@ -5,7 +5,7 @@ A GET of an operation's address shows the confirmation page; only the POST of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -24,6 +24,7 @@ from django.utils.translation import ngettext
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import may, name_of_user
 from apps.core.errors import DomainError
+from apps.core.printable import labelled
 from apps.core.stored_messages import HISTORY, Message
 
 M = TypeVar("M", bound=Model)
@@ -135,6 +136,13 @@ class OperationsMixin(_Base[M]):
         note_history(request, [row], what, flag=flag, name=name)
         return HISTORY.translated(what)
 
+    def prepare_rows(self, rows: Sequence[M]) -> None:
+        """Look up once what the texts about these rows need."""
+
+    def shown_name(self, row: M) -> str:
+        """Return the name of the row in the texts for the user."""
+        return str(row)
+
     def history_name(self, row: M) -> Message | None:
         """Return the name of the row for the history; None if the model itself knows."""
         return None
@@ -147,6 +155,7 @@ class OperationsMixin(_Base[M]):
         Messages report how many rows were done and how many were skipped. Returns None when it has run.
         """
         rows = list(queryset[: self.list_per_page])
+        self.prepare_rows(rows)
         if request.POST.get("confirmed") != "yes":
             refused = [refusal for row in rows if (refusal := operation.refusal(row))]
             if refused and len(refused) == len(rows):
@@ -203,7 +212,7 @@ class OperationsMixin(_Base[M]):
         context = self.admin_site.each_context(request) | {
             "title": operation.label,
             "opts": self.opts,
-            "texts": [_text_for(operation, row) for row in rows],
+            "texts": [self._text_for(operation, row) for row in rows],
             "hidden": [(name, value) for name, given in hidden.items() for value in _each(given)],
             "label": operation.label,
             "is_deletion": operation.is_deletion,
@@ -211,6 +220,10 @@ class OperationsMixin(_Base[M]):
             "back": back,
         }
         return TemplateResponse(request, "collector/confirmation.html", context)
+
+    def _text_for(self, operation: Operation, row: M) -> str | Promise:
+        refusal = operation.refusal(row)
+        return labelled(self.shown_name(row), refusal) if refusal else operation.confirm_text(row)
 
     def _url_name(self, page: str) -> str:
         return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
@@ -225,11 +238,6 @@ def _bulk_action(operation: Operation) -> Callable[[Any, HttpRequest, QuerySet[A
         return response
 
     return act
-
-
-def _text_for(operation: Operation, row: Model) -> str | Promise:
-    refusal = operation.refusal(row)
-    return f"{row}: {refusal}" if refusal else operation.confirm_text(row)
 
 
 def _each(given: Any) -> list[Any]:

@@ -36,7 +36,7 @@ def entry_reply(
     if _is_not_modified(environ, entry):
         return Reply(status=304, headers=sent, body=b"", vary=_VARY)
     sent["Content-Type"] = JSON_CONTENT_TYPE
-    if entry.gzip_body and _accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+    if entry.gzip_body and accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
         sent["Content-Encoding"] = "gzip"
         return Reply(status=200, headers=sent, body=entry.gzip_body, vary=_VARY)
     return Reply(status=200, headers=sent, body=entry.body, vary=_VARY)
@@ -67,7 +67,7 @@ def matches_etag(header: str, entry: Entry) -> bool:
     return bool(known & {"*", entry.etag.removeprefix("W/")})
 
 
-def _accepts_gzip(header: str) -> bool:
+def accepts_gzip(header: str) -> bool:
     """Whether the Accept-Encoding header allows gzip; the weight of gzip overrides that of ``*``."""
     weights: dict[str, bool] = {}
     for item in header.lower().split(","):

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import override
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularSwaggerView
@@ -88,7 +89,11 @@ class DocsView(StrictView, SpectacularSwaggerView):
 
 @cache
 def _document() -> Entry:
-    """Generate the document, once per process: this is slow, and the document does not change."""
-    document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    """Generate the document, once per process: this is slow, and the document does not change.
+
+    It is in English, whatever the language of the first caller: the labels of choices are translated.
+    """
+    with override(None):
+        document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     now = unix_now()
     return build_entry(dump_json(document), stored_at=now, fresh_until=now, serve_until=now)

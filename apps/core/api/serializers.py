@@ -15,13 +15,14 @@ from django.http import QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from apps.core import process_state
 from apps.core.api.openapi.components import NamedSchema
 from apps.core.api.pagination import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT
 from apps.core.api.parsers import MAX_NAMED, shown_name
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
-from apps.core.printable import has_unprintable
+from apps.core.printable import has_unprintable, list_text
 
 
 class UtcDateTimeField(serializers.DateTimeField):
@@ -44,6 +45,8 @@ class StrictIntegerField(serializers.IntegerField):
 
 class StrictBooleanField(serializers.BooleanField):
     """True or false; a number, a text or null is an error."""
+
+    default_error_messages = {"invalid": _("Must be true or false.")}
 
     def to_internal_value(self, data: Any) -> bool:
         """Accept booleans only."""
@@ -152,7 +155,7 @@ class StrictChoiceField(serializers.ChoiceField):
     def to_internal_value(self, data: Any) -> Any:
         """Refuse other types before DRF converts them."""
         if not isinstance(data, str) or data not in self.choices:
-            self.fail("invalid_choice", names=", ".join(map(str, self.choices)))
+            self.fail("invalid_choice", names=list_text(self.choices))
         return super().to_internal_value(data)
 
 
@@ -207,6 +210,15 @@ class ExactSerializer(serializers.Serializer[Any]):
     # For readers of the API's description: whole bodies or query strings that work, by their titles.
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    default_error_messages = {"invalid": _("Must be a JSON object.")}
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Refuse a body of null as one of another type; DRF has an untranslated text for it."""
+        if data is None and self.root is self:
+            key = api_settings.NON_FIELD_ERRORS_KEY
+            raise serializers.ValidationError({key: [self.error_messages["invalid"]]}, code="invalid")
+        return super().run_validation(data)
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the values of the fields."""
         return super().to_internal_value(self.checked(data))
@@ -258,7 +270,7 @@ def _suggestion(name: str, known: Collection[str]) -> str:
     found += [spelled[one] for one in get_close_matches(_letters(shown_name(name)), spelled, n=1)]
     if found:
         return gettext("Unknown name. Did you mean %(name)s?") % {"name": found[0]}
-    return gettext("Unknown name. The known names are: %(names)s.") % {"names": ", ".join(known)}
+    return gettext("Unknown name. The known names are: %(names)s.") % {"names": list_text(known)}
 
 
 def _is_in(name: str, group: Collection[str]) -> bool:

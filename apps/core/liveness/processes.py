@@ -31,6 +31,7 @@ from django_q.signing import BadSignature, SignedPackage
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
+from apps.core.printable import sentences_text
 from apps.core.storage.clock import mongo_clock, unix_now
 from apps.core.storage.mongo import named_collection, utc_now
 from apps.core.storage.redis import KEY_PREFIX, get_redis, redis_time, tolerate_redis_outage
@@ -198,7 +199,7 @@ def silence_remark() -> str | None:
     """Return a sentence for each live cluster that runs nothing; None if there is none or Redis is down."""
     nothing: list[ClusterNote] = []
     silent = tolerate_redis_outage(_silent_clusters, nothing)
-    return " ".join(map(_silence_text, silent)) or None
+    return sentences_text(map(_silence_text, silent)) or None
 
 
 def note_replacement() -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidInput
+from apps.core.printable import list_text, quoted
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ def one_of(names: Callable[[], list[str]]) -> Callable[[str], str]:
         known = names()
         if text in known:
             return text
-        values = {"text": shown(text), "names": ", ".join(known)}
+        values = {"text": shown(text), "names": list_text(known)}
         raise argparse.ArgumentTypeError(_("%(text)s is unknown: use one of %(names)s") % values)
 
     return parse_name
@@ -80,4 +81,4 @@ def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
 
 def shown(text: str) -> str:
     """Return the text for use in a message: short, on one line, printable."""
-    return repr(text) if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]!r}..."
+    return quoted(text, limit=_SHOWN_CHARACTERS)

@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 
 from apps.core.management.servers import problem_text
 from apps.core.management.tables import printable
+from apps.core.printable import list_text
 from apps.core.storage import mongo
 from apps.core.storage.outages import is_mongo_outage
 
@@ -109,7 +110,7 @@ def refuse_views() -> None:
     _database, found = _found_under_our_names({"type": "view"})
     if found:
         message = _("These views have names that MongoDB collections need: %(names)s. Drop them.")
-        raise CommandError(message % {"names": ", ".join(map(printable, sorted(found)))})
+        raise CommandError(message % {"names": list_text(map(printable, sorted(found)))})
 
 
 def _found_under_our_names(kinds: dict[str, Any]) -> tuple[Database[dict[str, Any]], list[str]]:

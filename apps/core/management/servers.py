@@ -17,6 +17,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from redis import RedisError
 
 from apps.core.management.tables import printable
+from apps.core.printable import sentences_text
 from apps.core.storage import mongo
 from apps.core.storage.database.schema import CollectionInUseError
 from apps.core.storage.outages import is_mongo_outage, is_redis_refusal, is_redis_silent
@@ -73,7 +74,7 @@ def advice_for(error: BaseException) -> str:
 
 def problem_text(error: BaseException) -> str:
     """Return what failed, and what to do about it."""
-    return f"{error_text(error)} {advice_for(error)}"
+    return sentences_text((error_text(error), advice_for(error)))
 
 
 def _cause_of(error: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from bson import ObjectId
@@ -17,13 +18,13 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from apps.categories.selectors import named_categories
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin, UncountedChangeList
 from apps.core.admin_base.operations import Operation, OperationsMixin
 from apps.core.storage.clock import server_now
 from apps.core.stored_messages import HISTORY, Message
 from apps.core.time_texts import RANGE_SIGN, duration_text, instant_text, seconds_between, stored_period_text
+from apps.mengla.admin.category_search import categories_searched
 from apps.mengla.admin.filters import (
     ActionFilter,
     EndedFilter,
@@ -34,8 +35,8 @@ from apps.mengla.admin.filters import (
     StatusFilter,
     is_by_end,
 )
-from apps.mengla.admin.texts import category_text
-from apps.mengla.choices import CollectionStatus
+from apps.mengla.admin.texts import category_text, look_up_names, names_of, set_title
+from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.dispatch.collection_control import (
     ONLY_ENDED,
     ONLY_QUEUED,
@@ -78,6 +79,14 @@ def _name_of(collection: Collection) -> str:
     return HISTORY.translated(collection.history_name())
 
 
+def _beginning_with(queryset: QuerySet[Collection], beginnings: Sequence[str]) -> QuerySet[Collection]:
+    """Return the collections of these queries, in the order of an index: there may be very many."""
+    wanted = Q()
+    for beginning in beginnings:
+        wanted |= Q(identity__startswith=beginning)
+    return queryset.filter(wanted).order_by("identity", "-created_at")
+
+
 class _CollectionList(UncountedChangeList):
     """The list of collections."""
 
@@ -108,13 +117,15 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
         *(OutcomeFilter, EndedFilter),
     )
     search_fields = ("identity",)  # shows the search box; get_search_results does the search
-    search_help_text = _("Id, execution id, or the beginning of a query such as hot:1001:month")
+    search_help_text = _(
+        "ID, execution ID, category name or ID, or the beginning of a query such as hot:1001:month"
+    )
     ordering = ("-id",)
     fields = (
         "shown_id",
         "identity",
         "action",
-        "category",
+        "category_path",
         "period",
         "state",
         "reason",
@@ -175,32 +186,51 @@ class CollectionAdmin(OperationsMixin[Collection], LargeReadOnlyAdmin[Collection
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Collection], search_term: str
     ) -> tuple[QuerySet[Collection], bool]:
-        """Find by id, by execution id or by the beginning of the query; each search uses an index."""
+        """Find by id, execution id, category or the beginning of the query; each search uses an index."""
         text = search_term.strip()
         if not text:
             return queryset, False
         if ObjectId.is_valid(text):
             return queryset.filter(Q(pk=text) | Q(execution_id=text)), False
-        if ":" not in text:
+        if ":" in text:
+            return _beginning_with(queryset, [text]), False
+        cat_ids = categories_searched(request, text)
+        if cat_ids is None:
+            return queryset.none(), False
+        if not cat_ids or Collection.objects.filter(execution_id=text).exists():
             return queryset.filter(execution_id=text), False
-        # In the order of an index: a short beginning may match very many.
-        return queryset.filter(identity__startswith=text).order_by("identity", "-created_at"), False
+        beginnings = [f"{action}:{cat_id}:" for action in Action.values for cat_id in cat_ids]
+        return _beginning_with(queryset, beginnings), False
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Collection | None:
+        """Return the row, with the name of its figures as its title."""
+        return set_title(super().get_object(request, object_id, from_field))
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Look up once the names of the categories of the page."""
         page = super().get_changelist_instance(request)
-        names = named_categories(one.cat_id for one in page.result_list)
-        for one in page.result_list:
-            one._category_names = names
+        look_up_names(page.result_list)
         return page
+
+    def prepare_rows(self, rows: Sequence[Collection]) -> None:
+        """Look up once the names of their categories."""
+        look_up_names(rows)
+
+    def shown_name(self, row: Collection) -> str:
+        """Return what it collects."""
+        return _name_of(row)
+
+    @admin.display(description=_("category"))
+    def category_path(self, collection: Collection) -> str:
+        """Return the name of the category below its parents', and its id."""
+        return names_of(collection).path_text(collection.cat_id)
 
     @admin.display(description=_("category"))
     def category(self, collection: Collection) -> SafeString | str:
         """Return the name and the id of the category."""
-        names = getattr(collection, "_category_names", None)  # the list sets it for each row
-        return category_text(
-            collection.cat_id, named_categories([collection.cat_id]) if names is None else names
-        )
+        return category_text(collection.cat_id, names_of(collection))
 
     @admin.display(description=_("period"))
     def period(self, collection: Collection) -> SafeString:

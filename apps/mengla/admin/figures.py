@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from apps.core.periods import Granularity, parse_period
 from apps.mengla.choices import Action
 from apps.mengla.models import Record
-from apps.mengla.monitoring.figure_tables import Table, tables_of
+from apps.mengla.monitoring.figure_tables import Table, tables_of, with_names
 from apps.mengla.queries.data_query import DataQuery
 
 _MAX_ROWS = 200
@@ -20,7 +20,7 @@ _MAX_COLUMNS = 40
 def figures_of(record: Record) -> SafeString:
     """Return the tables of the figures and their folded JSON."""
     clipped = [table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS) for table in record_tables(record)]
-    shown = [{"table": table, "rows": _rows(table)} for table in clipped]
+    shown = [{"table": table, "rows": _rows(table)} for table in with_names(clipped)]
     text = json.dumps(record.data, ensure_ascii=False, indent=2)
     return render_to_string("mengla/figures.html", {"tables": shown, "text": text})
 

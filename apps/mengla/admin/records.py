@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -11,12 +12,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.categories.selectors import category_names, is_cat_id
 from apps.core.admin_base.display import Coloured, coloured
 from apps.core.admin_base.model_admin import LargeReadOnlyAdmin
 from apps.core.time_texts import instant_text, stored_period_text
+from apps.mengla.admin.category_search import categories_searched
 from apps.mengla.admin.figures import figures_of
 from apps.mengla.admin.filters import EmptyFilter, GranularityFilter, RecordActionFilter
+from apps.mengla.admin.texts import category_text, look_up_names, names_of, set_title
 from apps.mengla.choices import GRANULARITIES
 from apps.mengla.models import Record
 from apps.mengla.queries.freshness import FIELDS, Freshness, freshness_of
@@ -26,15 +28,15 @@ from apps.mengla.queries.freshness import FIELDS, Freshness, freshness_of
 class RecordAdmin(LargeReadOnlyAdmin[Record]):
     """Lists the newest records first; the figures are read only for the page of one record."""
 
-    list_display = ("shown_id", "action", "cat_id", "granularity_name", "period", "state", "updated")
+    list_display = ("shown_id", "action", "category", "granularity_name", "period", "state", "updated")
     list_filter = (RecordActionFilter, GranularityFilter, EmptyFilter)
     search_fields = ("id",)  # shows the search box; get_search_results does the search
-    search_help_text = _("Category id, or the beginning of a record id such as hot:1001:month")
+    search_help_text = _("Category name or ID, or the beginning of a record ID such as hot:1001:month")
     ordering = ("-updated_at", "-id")
     fields = (
         "shown_id",
         "action",
-        "category",
+        "category_path",
         "granularity_name",
         "period",
         "variant",
@@ -59,10 +61,25 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         text = search_term.strip()
         if not text:
             return queryset, False
-        if is_cat_id(text):
-            return queryset.filter(cat_id=text), False
+        cat_ids = [] if ":" in text else categories_searched(request, text)
+        if cat_ids is None:
+            return queryset.none(), False
+        if cat_ids:
+            return queryset.filter(cat_id__in=cat_ids), False
         # In the order of the keys: no index has all records with the same beginning in the order of time.
         return queryset.filter(id__startswith=text).order_by("-id"), False
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Record | None:
+        """Return the row, with the name of its figures as its title."""
+        return set_title(super().get_object(request, object_id, from_field))
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Look up once the names of the categories of the page."""
+        page = super().get_changelist_instance(request)
+        look_up_names(page.result_list)
+        return page
 
     @coloured(_("figures"), {"present": "success", "provisional": "info", "empty": "warning"})
     def state(self, record: Record) -> Coloured:
@@ -105,10 +122,14 @@ class RecordAdmin(LargeReadOnlyAdmin[Record]):
         return stored_period_text(record.period_key)
 
     @admin.display(description=_("category"))
-    def category(self, record: Record) -> str:
-        """Return the id of the category and its names."""
-        names = category_names([record.cat_id]).get(record.cat_id)
-        return f"{record.cat_id} {names}" if names else record.cat_id or "-"
+    def category_path(self, record: Record) -> str:
+        """Return the name of the category below its parents', and its id."""
+        return names_of(record).path_text(record.cat_id)
+
+    @admin.display(description=_("category"))
+    def category(self, record: Record) -> SafeString | str:
+        """Return the name and the id of the category."""
+        return category_text(record.cat_id, names_of(record))
 
     @admin.display(description=_("collection"))
     def collection(self, record: Record) -> SafeString | str:

@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pymongo.errors import PyMongoError
 
-from apps.categories.selectors import find_cat_ids, named_categories
+from apps.categories.selectors import CategoryNames, find_cat_ids
 from apps.core.admin_base.filters import unknown_value_text
+from apps.core.printable import sentences_text
 from apps.core.storage.mongo import utc_now
 from apps.core.time_texts import RANGE_SIGN, clock_text, duration_text, stored_period_text
 from apps.mengla.admin.texts import category_text
@@ -77,7 +78,7 @@ class _Wanted:
             {name: given[name] for name in _FILTERS},
             after=given["after"],
             before=given["before"],
-            problem=" ".join(unknown_value_text(_(_TITLES[name]), given[name]) for name in wrong),
+            problem=sentences_text(unknown_value_text(_(_TITLES[name]), given[name]) for name in wrong),
         )
 
     def grid_filter(self) -> GridFilter:
@@ -181,7 +182,7 @@ def _kind_facts(kinds: Mapping[tuple[str, str], int]) -> Facts:
 
 
 def _grid_facts(grid: GridPage, wanted: _Wanted) -> Facts:
-    names = named_categories(row.cat_id for row in grid.rows)
+    names = CategoryNames(row.cat_id for row in grid.rows)
     rows = [
         {
             "id": row.id,

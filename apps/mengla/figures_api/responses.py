@@ -63,10 +63,10 @@ class RankingRowSerializer(serializers.Serializer[Any]):
     topAvgPriceRmb = NumberOrTextField(help_text="Average price of the top sellers in yuan.")
 
 
+# Rankings and distributions may have more fields, too. Their schemas do not say so: TypeScript tells the two apart
+# by the fields that only one of them has.
 class RankingDataSerializer(serializers.Serializer[Any]):
     """A ranking: blue ocean, best sellers or rising."""
-
-    has_more_fields = True
 
     list = RankingRowSerializer(many=True, help_text="The rows in their order.")
     secondaryCategories = CategoryChildSerializer(
@@ -108,8 +108,6 @@ class BrandItemSerializer(serializers.Serializer[Any]):
 
 class DistributionDataSerializer(serializers.Serializer[Any]):
     """The distribution by sales, turnover and price, and the brands; a list may be empty, but not all."""
-
-    has_more_fields = True
 
     industrySalesRangeDtoList = RangeItemSerializer(many=True, help_text="By units sold.")
     industryGmvRangeDtoList = RangeItemSerializer(many=True, help_text="By turnover.")

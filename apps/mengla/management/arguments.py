@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import resolve_categories
+from apps.categories.selectors import CategoryNames, resolve_categories
 from apps.core.management.arguments import argument, one_of, shown
 from apps.core.periods import Period, parse_granularity, parse_range
-from apps.core.printable import has_unprintable
+from apps.core.printable import has_unprintable, list_text
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.runs.collect import Selection, select
@@ -24,6 +24,20 @@ granularity_argument = argument(parse_granularity)
 
 def add_selection(parser: CommandParser, *, all_categories: str = "") -> None:
     """Add ``--category`` and ``--action``; ``all_categories`` names what an absent ``--category`` means."""
+    add_categories(parser, all_categories=all_categories)
+    parser.add_argument(
+        "--action",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=one_of(lambda: list(Action.values)),
+        metavar="A",
+        help=_("data sets: %(names)s (default: all of them)") % {"names": list_text(Action.values)},
+    )
+
+
+def add_categories(parser: CommandParser, *, all_categories: str = "") -> None:
+    """Add ``--category``; ``all_categories`` names what its absence means."""
     all_categories = all_categories or _("every level-1 category")
     parser.add_argument(
         "--category",
@@ -37,15 +51,6 @@ def add_selection(parser: CommandParser, *, all_categories: str = "") -> None:
             "categories together (default: %(all)s)"
         )
         % {"all": all_categories},
-    )
-    parser.add_argument(
-        "--action",
-        nargs="+",
-        action="extend",
-        default=[],
-        type=one_of(lambda: list(Action.values)),
-        metavar="A",
-        help=_("data sets: %(names)s (default: all of them)") % {"names": ", ".join(Action.values)},
     )
 
 
@@ -75,15 +80,22 @@ def read_selection(options: Mapping[str, Any]) -> Selection:
 
     :raises InvalidInput: for unknown categories and ambiguous names.
     """
+    return select(cat_ids=read_categories(options), actions=options["action"], field="category")
+
+
+def read_categories(options: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the given categories, ``all`` among them, in their order.
+
+    :raises InvalidInput: for unknown categories and ambiguous names.
+    """
     named = [text for text in options["category"] if text != ALL_CATEGORIES]
     cat_ids = dict(zip(named, resolve_categories(named, field="category"), strict=True))
-    wanted = [cat_ids.get(text, text) for text in options["category"]]
-    return select(cat_ids=wanted, actions=options["action"], field="category")
+    return [cat_ids.get(text, text) for text in options["category"]]
 
 
-def category_text(cat_id: str, names: Mapping[str, str]) -> str:
-    """Return a category as people read it: its id and its name, "all" for all categories together."""
-    return f"{cat_id} {names.get(cat_id, '')}".strip() if cat_id else ALL_CATEGORIES
+def category_text(cat_id: str, names: CategoryNames) -> str:
+    """Return a category as people read it: its names and its id, "all" for all categories together."""
+    return names.path_text(cat_id) if cat_id else ALL_CATEGORIES
 
 
 def read_range(options: Mapping[str, Any]) -> tuple[Period, Period]:

@@ -18,6 +18,7 @@ from apps.core.errors import Conflict
 from apps.core.management.base import ExitCode
 from apps.core.management.database_state import foreign_collections, missing_migrations, refuse_views
 from apps.core.management.servers import problem_text
+from apps.core.printable import labelled, list_text, sentences_text
 from apps.core.storage.mongo import has_collection, named_collection
 from apps.core.time_texts import instant_text
 from apps.mengla.former import in_place, left_behind
@@ -118,7 +119,7 @@ def _mongo_problem() -> str:
     try:
         check_mongodb()
     except CheckFailed as problem:
-        return f"{problem.detail.rstrip('.')}: {problem.advice}"
+        return sentences_text((problem.detail, problem.advice))
     return ""
 
 
@@ -150,7 +151,7 @@ def _figures(
             uri=settings.MONGO_URI, database=database, collection=name, may_be_target=True
         ) as source:
             details[name], text, code = describe(import_figures(source))
-        lines.append(f"{name}: {text}")
+        lines.append(labelled(name, text))
         codes.add(code)
     worst = ExitCode.FAILED if ExitCode.FAILED in codes else max(codes)
     return details, lines, worst
@@ -176,7 +177,7 @@ def _kept_lines(kept: list[KeptCollection]) -> list[str]:
         "Kept as they were: %(names)s. Delete them when you no longer need them: "
         "python manage.py import_reference_data --drop-former"
     )
-    return [text % {"names": ", ".join(names)}] if names else []
+    return [text % {"names": list_text(names)}] if names else []
 
 
 def _left_behind() -> Result:
@@ -191,7 +192,7 @@ def _left_behind() -> Result:
             "%(name)s: %(count)d open jobs are not moved (%(statuses)s). To collect what is missing: "
             "python manage.py fill"
         )
-        listed = ", ".join(f"{status} {count}" for status, count in statuses.items())
+        listed = list_text(f"{status} {count}" for status, count in statuses.items())
         lines.append(text % {"name": name, "count": sum(statuses.values()), "statuses": listed})
     text = _("Panel configuration, not moved yet: python manage.py import_panel_config %(source)s")
     sources = [f"--collection {name}" for name in panels or []] or ["FILE"]

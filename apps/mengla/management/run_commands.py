@@ -11,12 +11,13 @@ import pymongo
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import own_names
+from apps.categories.selectors import CategoryNames
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.liveness.processes import has_clusters
 from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode, Stopped
 from apps.core.management.database_state import missing_migrations, not_applied_message
 from apps.core.management.tables import printable
+from apps.core.printable import list_text
 from apps.core.time_texts import stored_period_text
 from apps.mengla.dispatch.waiting import WaitingCode
 from apps.mengla.management.arguments import category_text
@@ -191,8 +192,8 @@ class RunCommand(FollowingCommand):
 
     def _tell_categories(self, plan: Plan, options: Options) -> None:
         """Say which categories the given names mean."""
-        names = own_names(plan.cat_ids)
-        listed = ", ".join(category_text(cat_id, names) for cat_id in plan.cat_ids)
+        names = CategoryNames(plan.cat_ids)
+        listed = list_text(category_text(cat_id, names) for cat_id in plan.cat_ids)
         if not options["is_json"]:
             self.stderr.write(printable(_("Categories: %(names)s") % {"names": listed}))
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import own_names
+from apps.categories.selectors import CategoryNames
 from apps.core.management.base import ExitCode
 from apps.core.management.colours import Tone, Toned, coloured
 from apps.core.management.tables import format_table, printable
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.core.time_texts import duration_text, instant_text, seconds_between, stored_period_text
 from apps.mengla.management.arguments import category_text
 from apps.mengla.reading.follow import RunView
@@ -46,14 +46,13 @@ def describe_run(view: RunView) -> dict[str, Any]:
 
 def describe_failures(failures: Sequence[Failure]) -> list[dict[str, Any]]:
     """Return failed collections as the API shows them, with the names of their categories."""
-    names = own_names(one.cat_id for one in failures)
-    return [_describe_failure(one) | {"category_name": names.get(one.cat_id)} for one in failures]
+    names = CategoryNames(one.cat_id for one in failures)
+    return [_describe_failure(one) | {"category_name": names.own(one.cat_id) or None} for one in failures]
 
 
 def _describe_failure(failure: Failure) -> dict[str, Any]:
     described = dataclasses.asdict(failure)
-    names = [name for name in described if name not in ("action_name", "error_name", "cat_name")]
-    return {"catId" if name == "cat_id" else name: described[name] for name in names}
+    return {"catId" if name == "cat_id" else name: value for name, value in described.items()}
 
 
 def exit_code_of(view: RunView) -> ExitCode:
@@ -113,7 +112,7 @@ def waiting_line(waiting: Waiting) -> str:
 def failures_table(failures: Sequence[Failure]) -> str:
     """Return the failed collections as a table, with their reasons."""
     titles = [_("data set"), _("category"), _("period"), _("attempts"), _("error"), _("reason")]
-    names = own_names(one.cat_id for one in failures)
+    names = CategoryNames(one.cat_id for one in failures)
     return format_table(
         titles,
         [

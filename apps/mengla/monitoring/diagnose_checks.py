@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from apps.core.liveness.clocks import MAX_SKEW_SECONDS, clock_problems
 from apps.core.liveness.processes import last_replacement, list_clusters, silence_remark
 from apps.core.management.database_state import database_problem, missing_migrations
+from apps.core.printable import clauses_text, list_text, sentences_text
 from apps.core.scheduling.schedules import declared_schedules, schedule_id
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
@@ -60,7 +61,7 @@ def check_environment() -> str:
     """Run Django's system checks; the settings were checked when the process started."""
     problems = [str(one.msg) for one in system_checks.run_checks() if one.is_serious()]
     if problems:
-        raise CheckFailed(" ".join(problems), _("Run `manage.py check` for details."))
+        raise CheckFailed(sentences_text(problems), _("Run `manage.py check` for details."))
     return f"ENV={settings.ENV}, Python {platform.python_version()}, Django {django.get_version()}"
 
 
@@ -101,7 +102,7 @@ def check_redis() -> str:
 def check_clocks() -> str:
     """Check that the clocks of this host, of the workers' hosts and of both servers agree."""
     if problems := clock_problems():
-        raise CheckFailed(" ".join(problems), _("Synchronize the clocks of all hosts (NTP)."))
+        raise CheckFailed(sentences_text(problems), _("Synchronize the clocks of all hosts (NTP)."))
     return _("less than %(seconds).0f s apart") % {"seconds": MAX_SKEW_SECONDS}
 
 
@@ -175,7 +176,7 @@ def check_worker() -> str:
             _("No running worker was found."),
             _("Start one: `manage.py qcluster`, with the same SECRET_KEY and REDIS_URI."),
         )
-    found = ", ".join(
+    found = clauses_text(
         _("%(host)s: %(count)d processes, %(status)s")
         % {"host": one.host, "count": one.worker_count, "status": one.status}
         for one in clusters
@@ -225,7 +226,7 @@ def check_schedules() -> str:
     stored = named_collection("django_q_schedule").find({"_id": {"$in": list(wanted)}}, {"_id": 1})
     missing = sorted(set(wanted.values()) - {wanted[row["_id"]] for row in stored})
     if missing:
-        detail = _("Missing: %(names)s.") % {"names": ", ".join(missing)}
+        detail = _("Missing: %(names)s.") % {"names": list_text(missing)}
         raise CheckFailed(detail, _("Run `manage.py sync_schedules`."))
     if is_flag_set(SCHEDULER_PAUSED):
         return _("%(count)d, paused") % {"count": len(wanted)}

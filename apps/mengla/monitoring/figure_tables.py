@@ -1,4 +1,4 @@
-"""Turns figures into tables for people (pure); figures of an unknown shape are shown as raw fields.
+"""Turns figures into tables for people; figures of an unknown shape are shown as raw fields.
 
 Known fields come first, in a fixed order and with titles. Unknown fields follow under their own names.
 A table holds all of them, whole: files are written from it. Pages show what :meth:`Table.clipped` leaves.
@@ -16,12 +16,16 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.categories.selectors import CategoryNames, is_cat_id
 from apps.core.periods import Granularity, Period, PeriodError, parse_bound
+from apps.core.printable import percent_text
+from apps.core.sheets.values import CellFormat, SheetColumn
 from apps.mengla.choices import Action
 from apps.mengla.queries.data_query import DataQuery
 
 _MAX_SHOWN_TEXT = 500
 _MAX_SHOWN_TITLE = 60
+_ID_KEYS = frozenset({"catId", "catId1", "catId2", "catId3"})
 _HIDDEN = frozenset({"secondaryCategories"})
 Value = str | int | float | bool | None
 
@@ -35,6 +39,16 @@ class Kind(StrEnum):
     MONEY = "money"  # with two decimals
     PERCENT = "percent"
     CHANGE = "change"  # percent, compared with the period before: with an arrow
+
+
+_CELL_FORMATS: Mapping[Kind, CellFormat] = {
+    Kind.TEXT: CellFormat.TEXT,
+    Kind.LINE: CellFormat.TEXT,
+    Kind.NUMBER: CellFormat.NUMBER,
+    Kind.MONEY: CellFormat.MONEY,
+    Kind.PERCENT: CellFormat.PERCENT,
+    Kind.CHANGE: CellFormat.CHANGE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,11 @@ class Column:
         """The title, short enough for the head of a column on a page."""
         return _shortened(self.title, _MAX_SHOWN_TITLE)
 
+    @property
+    def for_sheet(self) -> SheetColumn:
+        """The column as files have it."""
+        return SheetColumn(self.title, _CELL_FORMATS[self.kind])
+
     def text_of(self, value: Value) -> str:
         """Return a value as short text for people: with thousands separators, a dash for None."""
         if value is None:
@@ -64,7 +83,7 @@ class Column:
         if self.kind is Kind.MONEY:
             return f"{value:,.2f}"
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
-        return text if self.kind is Kind.NUMBER else f"{text} %"
+        return text if self.kind is Kind.NUMBER else percent_text(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +115,9 @@ class Table:
 
         Empty cells come last in both directions, numbers before text.
         """
-        keys = [column.key for column in self.columns]
-        if key not in keys:
+        index = self.index_of(key)
+        if index is None:
             return self
-        index = keys.index(key)
         filled = [row for row in self.rows if row[index] is not None]
         empty = [row for row in self.rows if row[index] is None]
         filled.sort(key=lambda row: _order(row[index]), reverse=is_descending)
@@ -107,9 +125,12 @@ class Table:
 
     def values(self, key: str) -> list[Value]:
         """Return the values of a column; all None when there is no such column."""
-        keys = [column.key for column in self.columns]
-        index = keys.index(key) if key in keys else None
+        index = self.index_of(key)
         return [None if index is None else row[index] for row in self.rows]
+
+    def index_of(self, key: str) -> int | None:
+        """Return the place of a column, None when there is no such column."""
+        return next((index for index, column in enumerate(self.columns) if column.key == key), None)
 
     @property
     def described_rows(self) -> list[list[tuple[Column, Value]]]:
@@ -182,6 +203,8 @@ VIEWS: Mapping[str, tuple[str, str | Promise]] = {
     "industryBrandRateDtoList": ("brands", gettext_lazy("Brand share")),
 }
 Fields = Mapping[str, tuple[str | Promise, Kind]]
+# The known fields of each form of rows, in their order; the files of bulk exports have the same.
+FIELDS: Mapping[str, Fields] = {"ranking": _RANKING, "ranges": _RANGE, "brands": _BRANDS, "trend": _TREND}
 
 
 def tables_of(query: DataQuery, data: Any) -> list[Table]:
@@ -207,6 +230,30 @@ def tables_of(query: DataQuery, data: Any) -> list[Table]:
         rest = {_("Figures"): data}
     rest = {key: value for key, value in rest.items() if value not in ([], {})}
     return tables + ([_raw_table(rest, is_all=not tables)] if rest else [])
+
+
+def known_columns(action: Action) -> list[Column]:
+    """Return the columns with titles of a data set's tables; a column of several tables comes with each."""
+    if action == Action.INDUSTRY_TREND:
+        tables = [_TREND]
+    else:
+        tables = [_RANGE, _BRANDS] if action == Action.INDUSTRY_VIEW else [_RANKING]
+    return [Column(key, str(title), kind) for fields in tables for key, (title, kind) in fields.items()]
+
+
+def with_names(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables with a name beside each category id; all are looked up at once.
+
+    An id that is not in the tree stays as it is: level 3 is only in the figures.
+    """
+    names = CategoryNames(
+        text
+        for table in tables
+        for at in _id_places(table)
+        for row in table.rows
+        if is_cat_id(text := _id_text(row[at]))
+    )
+    return [_named(table, names) for table in tables]
 
 
 def points_by_period(query: DataQuery, points: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
@@ -285,3 +332,29 @@ def _period_of(text: Any, granularity: Granularity) -> Period | None:
         except PeriodError:
             continue
     return None
+
+
+def _named(table: Table, names: CategoryNames) -> Table:
+    places = frozenset(_id_places(table))
+    if not places:
+        return table
+    return replace(
+        table,
+        rows=tuple(
+            tuple(_cell(value, names) if at in places else value for at, value in enumerate(row))
+            for row in table.rows
+        ),
+    )
+
+
+def _cell(value: Value, names: CategoryNames) -> Value:
+    text = _id_text(value)
+    return names.text(text) if names.own(text) else value
+
+
+def _id_places(table: Table) -> list[int]:
+    return [at for at, column in enumerate(table.columns) if column.key in _ID_KEYS]
+
+
+def _id_text(value: Value) -> str:
+    return "" if value is None or isinstance(value, bool) else str(value)

@@ -27,7 +27,7 @@ from apps.core.periods import (
     parse_period,
 )
 from apps.core.plain_json import is_plain
-from apps.core.printable import has_unprintable
+from apps.core.printable import has_unprintable, list_text
 from apps.mengla.choices import Action
 from apps.mengla.errors import UnknownCategory
 from apps.mengla.queries.data_query import ALL_CATEGORIES, DataQuery
@@ -111,7 +111,7 @@ def _action(text: str) -> Action:
     try:
         return Action(text)
     except ValueError:
-        names = ", ".join(Action.values)
+        names = list_text(Action.values)
         raise _invalid("action", _("Must be one of: %(names)s.") % {"names": names}) from None
 
 
@@ -198,7 +198,7 @@ def _extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
         )
     reserved = sorted(RESERVED_PARAMETERS & set(extra))
     if reserved:
-        raise _invalid("extra", _("Must not contain: %(names)s.") % {"names": ", ".join(reserved)})
+        raise _invalid("extra", _("Must not contain: %(names)s.") % {"names": list_text(reserved)})
     try:
         size_bytes = len(canonical_json(dict(extra)))
     except UnstorablePayload as error:

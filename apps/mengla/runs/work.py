@@ -9,11 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.db.models import TextChoices
 
-from apps.categories.selectors import NamedCategory, named_categories
 from apps.core.caching.tiers import get_cache
 from apps.core.scheduling.broker import send_task
 from apps.core.storage.mongo import collection_of
-from apps.mengla.choices import Action, CollectionError, CollectionStatus
+from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch import waiting
 from apps.mengla.ingest import records
 from apps.mengla.ingest.deletions import require_caches_notified
@@ -60,9 +59,7 @@ class CollectionWork:
         """
         failed = {"run_ids": run_id, "status": CollectionStatus.FAILED.value}
         found = collection_of(Collection).find(failed).hint(RUNS_INDEX).limit(limit)
-        documents = list(found)
-        names = named_categories(one["cat_id"] for one in documents)
-        return [_failure(document, names) for document in documents]
+        return [_failure(document) for document in found]
 
     def count_failures(self, run_id: str) -> list[FailureReason]:
         """Count the run's failed collections by their error."""
@@ -128,7 +125,7 @@ def _label(choices: type[TextChoices], value: str) -> str:
     return str(choices(value).label) if value in choices.values else value
 
 
-def _failure(document: Document, names: Mapping[str, NamedCategory]) -> Failure:
+def _failure(document: Document) -> Failure:
     start, end = document["start_key"], document["end_key"]
     return Failure(
         collection_id=str(document["_id"]),
@@ -139,7 +136,4 @@ def _failure(document: Document, names: Mapping[str, NamedCategory]) -> Failure:
         error=document["error_code"],
         message=ERRORS.shown(document),
         attempts=document["attempts"],
-        action_name=_label(Action, document["action"]),
-        error_name=_label(CollectionError, document["error_code"]),
-        cat_name=names[document["cat_id"]].own_name if document["cat_id"] in names else "",
     )

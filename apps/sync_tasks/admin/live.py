@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.core.printable import percent_text
 from apps.core.storage.clock import server_now
 from apps.core.time_texts import NOTHING, duration_text, seconds_between
 from apps.sync_tasks.choices import Outcome, RunStatus, outcome_of
@@ -73,7 +74,7 @@ def live_run(task: SyncTask, waiting: Waiting | None = None) -> LiveRun:
         status=str(outcome.label),
         colour=COLOURS[outcome],
         percent=progress.percent,
-        percent_text=f"{progress.percent:g} %",
+        percent_text=percent_text(f"{progress.percent:g}"),
         ended=progress.completed + progress.empty + progress.failed + progress.cancelled,
         total=progress.total,
         completed=progress.completed,

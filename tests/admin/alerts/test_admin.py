@@ -62,7 +62,7 @@ def test_alerts_and_events_are_named_in_the_readers_language(site: Client) -> No
     site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
     assert f"{rule} hot" in text(site, f"{LIST}{KEY}/change/")
     page = text(site, f"/admin/collector_admin/alertevent/{event['_id']}/change/")
-    assert f"{rule}: {fired}" in page
+    assert f"{rule}：{fired}" in page
     assert "empty_streak" not in page
 
 
@@ -74,7 +74,7 @@ def test_what_an_alert_says_is_shown_in_the_readers_language(site: Client) -> No
         assert "The last 5 answers were empty." in text(site, path)
     site.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
     for path in (LIST, f"{LIST}{KEY}/change/", "/admin/collector_admin/alertevent/"):
-        assert "最近 5 次应答均无数据。" in text(site, path)
+        assert "最近 5 次采集结果均为空。" in text(site, path)
     # An older process has written the text alone.
     for model in (Alert, AlertEvent):
         collection_of(model).update_many({}, {"$set": {"message": "6 empty <b>"}})

@@ -70,7 +70,7 @@ def test_alerts_and_their_history_are_told_in_the_readers_language(admin: APICli
     let_worker_be_silent(seconds=600)
     admin.post(f"{BASE}/check", headers={"Accept-Language": "zh-CN"})  # its language is not what is stored
     # The age of the report moves on while the test runs.
-    english, chinese = r"The last report of a worker is 60\d s old\.", r"工作进程上次上报在 60\d 秒前。"
+    english, chinese = r"The last report of a worker is 60\d s old\.", r"工作进程上次上报于 60\d 秒前。"
     for headers, expected in (({}, english), ({"Accept-Language": "zh-CN"}, chinese)):
         alert = by_rule(data_of(admin.get(BASE, headers=headers)))["worker_silent"]
         (event,) = data_of(admin.get(f"{BASE}/history", headers=headers))["events"]

@@ -96,7 +96,7 @@ class TestDelivery:
         (received,) = services[0].received
         form = {name: values[0] for name, values in parse_qs(received.body.decode()).items()}
         assert form["title"].startswith("警告：")
-        assert form["message"].startswith("最近 3 次应答均无数据。")
+        assert form["message"].startswith("最近 3 次采集结果均为空。")
         assert "/alerts/empty_streak%3Ahot/" in form["message"]
 
     def test_a_mail(self, settings: Any) -> None:

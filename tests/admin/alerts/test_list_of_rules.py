@@ -196,7 +196,7 @@ class TestWordsOfTheEnd:
         assert check() == ([], ["breaker_open"])
         wanted = "The collection service responds again; it was down for 12 min 0 s."
         assert message_of("breaker_open") == wanted
-        assert message_of("breaker_open", "zh-hans") == "采集服务已恢复应答，中断持续了 12 分 0 秒。"
+        assert message_of("breaker_open", "zh-hans") == "采集服务已恢复响应，中断持续了 12 分 0 秒。"
         notices = list(collection_of(AlertNotice).find({"event.kind": "resolved"}))
         assert [one["event"]["message"] for one in notices] == [wanted]
 
@@ -260,7 +260,7 @@ class TestWordsOfTheEnd:
         stored = {"message": text, "message_parts": {"code": "unanswered", "parameters": {"count": 3}}}
         assert MESSAGES.shown(stored) == text
         with translation.override("zh-hans"):
-            assert MESSAGES.shown(stored) == "采集服务已连续 3 次无应答。"
+            assert MESSAGES.shown(stored) == "采集服务已连续 3 次无响应。"
 
 
 def test_readings_of_all_processes_are_one_document() -> None:

@@ -19,7 +19,7 @@ from apps.admin.alerts.catalogue import DEFINITIONS, keys_of
 from apps.admin.alerts.channels.notice_text import page_address
 from apps.admin.alerts.silences import find_silence
 from apps.admin.choices import AlertRule
-from apps.admin.models import AlertSilence
+from apps.admin.models import AlertEvent, AlertSilence
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
 from apps.core.time_texts import instant_text
@@ -98,6 +98,16 @@ class TestARule:
         assert "Answers have figures again" in shown
         assert "/admin/mengla/collection/?status=EMPTY&action=hot" in shown
         assert "The last 3 answers" not in text(site, f"{ALERTS}empty_streak:high/")
+
+    def test_a_long_history_says_that_it_is_cut(self, site: Client) -> None:
+        end_collections(3, CollectionStatus.EMPTY, action=Action.HOT, minutes_ago=2)
+        check()
+        history = collection_of(AlertEvent)
+        event = history.find_one({"rule": "empty_streak"})
+        history.insert_many([event | {"_id": f"copy {number}"} for number in range(19)])
+        assert "Only the newest" not in text(site, f"{ALERTS}empty_streak:hot/")
+        history.insert_one(event | {"_id": "another copy"})
+        assert "Only the newest 20 are shown." in text(site, f"{ALERTS}empty_streak:hot/")
 
     def test_the_list_of_failures_has_the_window_of_the_rule(self, site: Client) -> None:
         end_collections(2, CollectionStatus.FAILED, minutes_ago=50)
@@ -178,6 +188,14 @@ class TestSilence:
         answer = site.post(f"{ALERTS}queue_stuck/silence/", {"hours": "1", "reason": reason})
         assert answer.status_code == 400
         assert collection_of(AlertSilence).count_documents({}) == 0
+
+    def test_all_that_is_wrong_is_told_and_kept(self, site: Client) -> None:
+        given = {"hours": "soon", "reason": "y" * 300}
+        page = site.post(f"{ALERTS}queue_stuck/silence/", given).content.decode()
+        for name, value in given.items():
+            assert re.search(rf'name="{name}"[^>]* aria-describedby="fault-{name}"', page)
+            assert f'value="{value}"' in page
+            assert f'id="fault-{name}"' in page
 
 
 class TestTheTest:

@@ -35,6 +35,7 @@ from tests.mengla.support import (
     collections,
     enqueue,
     fail,
+    figures_of,
     hot,
     make_stale,
     result_for,
@@ -145,7 +146,7 @@ def test_subcategories_do_not_repeat_the_name_of_their_parent(site: Client) -> N
     page = html.unescape(site.get(PAGE, HALF_YEAR | {"parent": "1001"}).content.decode())
     assert "厨房</a> › 锅具</p>" in page
     assert '<h2 id="title-map">Best sellers, 锅具, 2025-01 to 2025-06</h2>' in page
-    assert page.count("厨房>锅具") == 1  # in the select, which does not show its parent
+    assert "厨房>锅具" not in page
 
 
 def test_children_are_opened(site: Client) -> None:
@@ -225,18 +226,37 @@ def test_what_cannot_be_read_is_told(site: Client, given: dict[str, str]) -> Non
 
 
 def test_a_refused_form_comes_back_as_it_was_sent(site: Client) -> None:
-    given = {"action": "hot", "parent": "1001", "granularity": "quarter", "from": "2025-11", "to": "2026-10"}
+    given = {"action": "hot", "parent": "1001", "granularity": "quarter", "from": "2025-Q9", "to": "later"}
 
     def restored(**more: str) -> list[str]:
         response = site.get(PAGE, given | more)
         assert response.status_code == 400
         page = response.content.decode()
-        selected = r'<select name="(?:action|parent|granularity)">.*?<option value="([^"]*)" selected'
+        selected = (
+            r'<select [^>]*name="(?:action|parent|granularity)".*?<option value="([^"]*)"[^>]* selected'
+        )
+        for name in given.keys() & more.keys() | {"from", "to"}:
+            assert f'aria-describedby="fault-{name}"' in page
         return re.findall(selected, page) + re.findall(r'name="(?:from|to)" [^>]*value="([^"]*)"', page)
 
     assert restored() == list(given.values())
     # What does not exist is not replaced by what does: the next request would show something else.
-    assert restored(parent="77", action="bogus", granularity="week")[:3] == ["bogus", "77", "week"]
+    assert restored(parent="77", action="bogus", granularity="week") == [
+        "bogus",
+        "77",
+        "week",
+        "2025-Q9",
+        "later",
+    ]
+
+
+def test_periods_of_another_granularity_are_converted(site: Client) -> None:
+    given = {"action": "hot", "parent": "1001", "granularity": "quarter", "from": "2024-11", "to": "2025"}
+    page = site.get(PAGE, given).content.decode()
+    assert re.findall(r"<option selected>([^<]+)", page) == ["2024-Q4", "2025-Q4"] * 2  # also to fill
+    assert "2024-11 is a month. The figures shown are those of 2024-Q4." in page
+    page = site.get(PAGE, given | {"granularity": "day", "from": "2020", "to": "2024"}).content.decode()
+    assert "2024-12-02 to 2024-12-31" in page  # it would have too many days
 
 
 def test_all_that_is_wrong_is_told(site: Client) -> None:
@@ -245,6 +265,7 @@ def test_all_that_is_wrong_is_told(site: Client) -> None:
         page = html.unescape(site.get(address, given | more).content.decode())
         for problem in (
             "Data set: There is no",
+            ", industryTrendRange.",
             "Category: There is no",
             "From: 'abc' is",
             ". To: '2026-13' is",
@@ -385,6 +406,8 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     assert (
         page.count("<tr>") == 1 + 5 + 2 + 2
     )  # its figures, the collection that has stored them, its attempt
+    rows = len(figures_of(hot("202501"))["list"])
+    assert f"The first 5 of {rows} rows, 6 of 25 columns." in page
     assert 'name="period" value="202501"' in page
     told = site.get(CELL, ONE, **JSON).json()
     assert told["mark"] == "P"
@@ -393,6 +416,22 @@ def test_a_cell_shows_its_record_and_collects_nothing(site: Client) -> None:
     assert missing["mark"] == "M"
     assert "No record is stored" in missing["html"]
     assert len(collections()) == before
+
+
+def test_the_figures_of_a_cell_lead_down_to_categories(site: Client) -> None:
+    rows = [{"catNameCn": "上级>下级", "catName": "x", "monthSales": 1, "catId1": 1000, "catId2": 1002}]
+    store(hot("202501"), {"hotList": {"code": 0, "data": {"list": rows}}})
+    page = site.get(CELL, ONE).content.decode()
+    link = r'href="/admin/data/\?action=hot&amp;category=1002&amp;granularity=month&amp;period=202501"'
+    assert re.search(rf'<a class="cp-down" {link} title="上级&gt;下级">下级</a>', page)
+
+
+def test_a_cell_says_that_it_had_more_collections(site: Client) -> None:
+    for _ in range(5):
+        fail(hot("202501"))
+    assert "Only the newest" not in site.get(CELL, ONE).content.decode()
+    fail(hot("202501"))
+    assert "Only the newest 5 are shown." in site.get(CELL, ONE).content.decode()
 
 
 def test_a_point_of_a_trend_and_an_empty_record(site: Client) -> None:
@@ -565,6 +604,19 @@ def test_nothing_to_fill_is_told(site: Client) -> None:
     page = site.get(FILL, asked).content.decode()
     assert "Nothing to fill" in page
     assert "Fill now" not in page
+
+
+def test_a_refused_fill_is_corrected_where_it_is_told(site: Client) -> None:
+    page = site.get(
+        FILL, HALF_YEAR | {"from": "2025-99", "to": "x", "category": ["1001", "2001"]}
+    ).content.decode()
+    for name, typed in (("from", "2025-99"), ("to", "x")):
+        (tag,) = re.findall(rf'<input id="period-{name}"[^>]*>', page)
+        assert f'value="{typed}"' in tag
+        assert f'aria-describedby="fault-{name}"' in tag
+    kept = re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', page)
+    chosen = [("action", "hot"), ("granularity", "month"), ("category", "1001"), ("category", "2001")]
+    assert [one for one in kept if one in chosen] == chosen
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

@@ -73,7 +73,7 @@ class TestStatus:
         assert last["finished_at"].endswith("Z")
         chinese = data_of(admin.get(f"{BASE}/scheduler/status", headers={"Accept-Language": "zh-CN"}))
         (last,) = [one["last_run"] for one in chinese["schedules"] if one["name"] == "daily_collect"]
-        assert last["error_message"] == "已被 ana 取消。"
+        assert last["error_message"] == "已由 ana 取消。"
         assert schedule(admin, "monthly_collect")["last_run"] is None
 
     def test_the_last_task_in_the_cluster_and_how_it_ended(self, admin: APIClient) -> None:

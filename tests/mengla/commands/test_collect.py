@@ -121,7 +121,7 @@ def test_categories_may_be_named() -> None:
     selection = ("--category", " 类目1001", "КАТЕГОРИЯ 2000", "1000", "--category", "ALL", "--action", "hot")
     ended = run("collect", *JUNE, *selection)
     assert ended.code == 0
-    assert ended.err == "Categories: 1001 类目1001, 2000 类目2000, 1000 类目1000, all\n"
+    assert ended.err == "Categories: 类目1000 › 类目1001 (1001), 类目2000 (2000), 类目1000 (1000), all\n"
     run_id = str(the_run()["_id"])
     plan_now(run_id)
     assert sorted(identities_of(run_id)) == [

@@ -29,14 +29,14 @@ def test_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     enqueue(hot("202506"))
     arguments = ("--from", "2025-01", "--to", "2025-06", "--category", "1001", "all", "--action", "hot")
     assert cover(*arguments).out.splitlines() == [
-        "                   222222",
-        "                   000000",
-        "                   222222",
-        "                   555555",
-        "                   000000",
-        "                   123456",
-        "hot 1001 类目1001  █▒E×»+  2/6",
-        "hot all            ······  0/6",
+        "                     222222",
+        "                     000000",
+        "                     222222",
+        "                     555555",
+        "                     000000",
+        "                     123456",
+        "hot 类目1001 (1001)  █▒E×»+  2/6",
+        "hot all              ······  0/6",
         "",
         "█ present, ▒ present but stale, V provisional, D provisional and due, E empty, · missing, "
         "× failed, + queued, » in flight",
@@ -56,7 +56,7 @@ def test_a_terminal_without_the_signs_gets_letters(monkeypatch: pytest.MonkeyPat
 def test_many_periods_are_drawn_in_blocks() -> None:
     arguments = ("--from", "2025-01-01", "--to", "2025-04-30", "--category", "1001", "--action", "hot")
     lines = cover(*arguments).out.splitlines()
-    assert [line.rsplit("  ", 1)[-1] for line in lines if line.startswith("hot 1001")] == ["0/62", "0/58"]
+    assert [line.rsplit("  ", 1)[-1] for line in lines if line.startswith("hot 类目1001")] == ["0/62", "0/58"]
 
 
 def test_the_matrix_as_json() -> None:

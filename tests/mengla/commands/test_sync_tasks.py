@@ -118,7 +118,7 @@ def test_a_run_is_shown_with_each_failure_and_its_reason(admin: APIClient) -> No
     assert ended.result == told
     text = sync_tasks("show", run_id).out
     assert text.count("made to fail") == 2
-    assert all(f"{one['catId']} {one['category_name']}  2025-06" in text for one in told["failures"])
+    assert all(f"{one['category_name']} ({one['catId']})  2025-06" in text for one in told["failures"])
     assert "done 1, empty 0, failed 2 of 3" in text
 
 

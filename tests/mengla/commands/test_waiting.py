@@ -102,7 +102,9 @@ def test_stdout_holds_the_result_alone_and_stderr_the_progress() -> None:
     assert rest[0] == "1 of 3 collections failed."
     titles, failure = rest[-2:]
     assert titles.split() == ["data", "set", "category", "period", "attempts", "error", "reason"]
-    assert failure.split(maxsplit=6)[2:] == ["类目1000", "2025-06", "1", "execution_failed", "made to fail"]
+    assert failure.split(maxsplit=6)[1:] == [
+        *("类目1000", "(1000)", "2025-06", "1", "execution_failed", "made to fail")
+    ]
     shown = ended.err.splitlines()
     assert shown[0] == f"Sync task {run_id}"
     assert shown[-1] == "Collecting: 3/3  done 2, empty 0, failed 1"

@@ -17,9 +17,9 @@ from apps.admin.alerts.selectors import channel_states, evaluated_at, list_rules
 from apps.admin.alerts.serializers import (
     MAX_HISTORY,
     AlertHistorySerializer,
+    AlertRuleListSerializer,
     AlertTestSerializer,
     EndedSilenceSerializer,
-    RulesSerializer,
     SilenceSerializer,
 )
 from apps.admin.alerts.trial import send_test
@@ -30,7 +30,7 @@ from apps.core.management.base import OPERATOR, ExitCode
 from apps.core.management.colours import Tone, Toned
 from apps.core.management.subcommands import Options, Result, SubcommandsMixin
 from apps.core.management.tables import format_table
-from apps.core.printable import has_unprintable
+from apps.core.printable import has_unprintable, list_text, sentences_text
 from apps.core.time_texts import instant_text
 
 _MINUTES_PER_HOUR = 60
@@ -107,7 +107,7 @@ class Command(SubcommandsMixin):
         else:
             lines.append(_("No channel is configured: notices are sent to nobody."))
         found = {"rules": rules, "evaluated_at": at, "channels": channels}
-        return RulesSerializer(found).data, "\n".join(lines), ExitCode.DONE
+        return AlertRuleListSerializer(found).data, "\n".join(lines), ExitCode.DONE
 
     def do_history(self, options: Options) -> Result:
         """List the events."""
@@ -133,7 +133,7 @@ class Command(SubcommandsMixin):
         facts = {"rule": _named(rule, action), "hours": hours}
         question = _("Silence %(rule)s for %(hours)d hours?") % facts
         replaced = silences.replaced_text(rule, action, minutes=hours * _MINUTES_PER_HOUR)
-        self.confirm(" ".join(filter(None, (question, replaced))), options)
+        self.confirm(sentences_text(filter(None, (question, replaced))), options)
         until = silences.silence_rule(
             rule, minutes=hours * _MINUTES_PER_HOUR, silenced_by=OPERATOR, action=action, reason=reason
         )
@@ -180,7 +180,7 @@ def _add_rule(parser: CommandParser) -> None:
         type=_rule_key,
         metavar="RULE",
         help=_("%(names)s; RULE:DATA_SET for one data set of a rule that has them")
-        % {"names": ", ".join(AlertRule.values)},
+        % {"names": list_text(AlertRule.values)},
     )
 
 
@@ -195,7 +195,7 @@ def _rule_key(text: str) -> tuple[AlertRule, str]:
             names = list(dict.fromkeys([name, *keys_of(AlertRule(name))]))
             if names == [name]:
                 message = _("%(text)s is unknown: the rule has no data sets, use %(names)s")
-        values = {"text": shown(text), "names": ", ".join(names)}
+        values = {"text": shown(text), "names": list_text(names)}
         raise argparse.ArgumentTypeError(message % values) from error
 
 
@@ -214,7 +214,7 @@ def _rule_row(rule: Mapping[str, Any]) -> tuple[object, ...]:
     state = RuleState(rule["state"])
     message = MESSAGES.shown(rule) if state is RuleState.FIRING else REASONS.shown(rule)
     if state is RuleState.FIRING and rule["reason"]:
-        message = f"{message} {REASONS.shown(rule)}"  # why there is no value
+        message = sentences_text((message, REASONS.shown(rule)))  # why there is no value
     return (
         rule["key"],
         Severity(rule["severity"]).label,

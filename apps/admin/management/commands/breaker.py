@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from apps.admin.breaker.serializers import BreakersSerializer
+from apps.admin.breaker.serializers import BreakerListSerializer
 from apps.core.management.base import OPERATOR, ExitCode
 from apps.core.management.colours import Tone, coloured
 from apps.core.management.subcommands import Options, Result, SubcommandsMixin
@@ -70,5 +70,5 @@ def _shown(status: BreakerStatus) -> Result:
         )
     if status.next_probe_at is not None:
         lines.append(_("Next probe: %(at)s.") % {"at": instant_text(status.next_probe_at)})
-    result: dict[str, Any] = dict(BreakersSerializer({"breakers": [status]}).data)
+    result: dict[str, Any] = dict(BreakerListSerializer({"breakers": [status]}).data)
     return result, "\n".join(lines), ExitCode.DONE

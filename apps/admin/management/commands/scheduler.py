@@ -22,6 +22,7 @@ from apps.core.management.base import OPERATOR, ExitCode
 from apps.core.management.colours import Tone, Toned
 from apps.core.management.subcommands import Options, Result, SubcommandsMixin
 from apps.core.management.tables import format_table
+from apps.core.printable import list_text
 from apps.core.scheduling.cron import describe_cron
 from apps.core.scheduling.schedules import declared_schedules, pause_schedule, resume_schedule
 from apps.core.storage.flags import Flag
@@ -104,7 +105,7 @@ class Command(SubcommandsMixin, FollowingCommand):
         if own and view.pause.is_set:
             lines.append(_("It does not run yet. %(all_paused)s") % {"all_paused": _paused_line(view.pause)})
         elif own:
-            lines.append(_("Still paused by name: %(names)s.") % {"names": ", ".join(own)})
+            lines.append(_("Still paused by name: %(names)s.") % {"names": list_text(own)})
         return {**result, "still_paused": own}, "\n".join(lines), code
 
     def do_run(self, options: Options) -> Result:
@@ -155,7 +156,7 @@ def _add_schedule(parser: CommandParser) -> None:
         default=_ALL,
         type=one_of(lambda: [_ALL, *_names_with_runs()]),
         metavar="NAME",
-        help=_("one of %(names)s (default: all)") % {"names": ", ".join([_ALL, *_names_with_runs()])},
+        help=_("one of %(names)s (default: all)") % {"names": list_text([_ALL, *_names_with_runs()])},
     )
 
 

@@ -46,8 +46,9 @@ def list_page() -> Document:
 def rule_page(key: str, row: Mapping[str, Any]) -> Document:
     """Return what the page of one rule shows; reads MongoDB."""
     rule, action = parse_key(key)
-    found = events.list_history(limit=_EVENTS, rule=rule.value, action=action)
-    return {"row": rule_row(row), "events": [event_row(one) for one in found], "most_events": _EVENTS}
+    found = events.list_history(limit=_EVENTS + 1, rule=rule.value, action=action)
+    shown = [event_row(one) for one in found[:_EVENTS]]
+    return {"row": rule_row(row), "events": shown, "has_more": len(found) > _EVENTS}
 
 
 def rule_row(row: Mapping[str, Any]) -> Document:

@@ -33,6 +33,7 @@ from apps.core.time_texts import instant_text
 _PRESETS_HOURS = (1, 4, 24, 7 * 24)
 _DEFAULT_HOURS = 24
 _MINUTES_PER_HOUR = 60
+_MAX_KEPT = 2000
 _MAX_HOURS = MAX_MINUTES // _MINUTES_PER_HOUR
 _SILENCED = HISTORY.register("alert_silenced", gettext_noop("Silenced until %(time)s."))
 _SILENCED_FOR = HISTORY.register(
@@ -48,11 +49,13 @@ def silence_page(request: HttpRequest, key: str) -> HttpResponse:
     rule, action = _rule_of(request, key)
     given = request.POST if request.method == "POST" else request.GET
     # The hours of a POST must be given: an incomplete form must not silence for a day.
-    hours, problem = _hours(given, default="" if request.method == "POST" else str(_DEFAULT_HOURS))
+    hours, wrong_hours = _hours(given, default="" if request.method == "POST" else str(_DEFAULT_HOURS))
     reason = given.get("reason", "").strip()
-    if not problem and (len(reason) > MAX_REASON or has_unprintable(reason)):
-        problem = _("Reason: at most %(count)d printable characters.") % {"count": MAX_REASON}
-    if request.method == "POST" and not problem:
+    wrong_reason = ""
+    if len(reason) > MAX_REASON or has_unprintable(reason):
+        wrong_reason = _("Reason: at most %(count)d printable characters.") % {"count": MAX_REASON}
+    faults = {name: text for name, text in (("hours", wrong_hours), ("reason", wrong_reason)) if text}
+    if request.method == "POST" and not faults:
         user = name_of_user(request)
         until = silence_rule(
             rule, minutes=hours * _MINUTES_PER_HOUR, silenced_by=user, action=action, reason=reason
@@ -69,14 +72,15 @@ def silence_page(request: HttpRequest, key: str) -> HttpResponse:
         "question": _question(name_of(rule, action), hours),
         "until": until_text(hours),
         "hours": hours or given.get("hours", "")[:10],
-        "reason": reason[:MAX_REASON],
+        "reason": reason[:_MAX_KEPT],  # also what is too long, to be shortened
         "max_hours": _MAX_HOURS,
         "max_reason": MAX_REASON,
         "presets": [(one, _hours_text(one), one == hours) for one in _PRESETS_HOURS],
         "replaced": replaced_text(rule, action, minutes=hours * _MINUTES_PER_HOUR) if hours else "",
-        "problem": problem,
+        "problem": " ".join(faults.values()),
+        "faults": faults,
     }
-    status = 400 if problem else 200
+    status = 400 if faults else 200
     return page(request, "alerts/silence.html", context, title=name_of(rule, action), status=status)
 
 

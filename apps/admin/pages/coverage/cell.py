@@ -10,10 +10,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.coverage.matrix import LOOKS
+from apps.admin.pages.data.figures.links import linked
 from apps.categories.selectors import category_exists
 from apps.core import market_clock
 from apps.core.errors import InvalidInput
 from apps.core.periods import check_begun
+from apps.core.printable import labelled
 from apps.core.storage.mongo import utc_now
 from apps.core.stored_messages import HISTORY
 from apps.core.time_texts import RANGE_SIGN, instant_text, period_text, seconds_between, stored_period_text
@@ -76,7 +78,8 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
     record = next(iter(find_records(query)), None)
     if record is not None and record["expired_at"] <= utc_now():
         record = None
-    last = last_collections(query, limit=SHOWN_COLLECTIONS)
+    last = last_collections(query, limit=SHOWN_COLLECTIONS + 1)
+    has_more, last = len(last) > SHOWN_COLLECTIONS, last[:SHOWN_COLLECTIONS]
     active = [one for one in last if one["status"] in ACTIVE_STATUSES]
     look = LOOKS[state.mark]
     return {
@@ -88,6 +91,7 @@ def describe_cell(query: DataQuery) -> dict[str, Any]:
         "waiting": _standing(active) if state.is_under_way else None,
         "failure": _failure(last[0]) if state.is_failed and last else None,
         "collections": _rows(last, query),
+        "has_more": has_more,
         "attempts": _attempts(last[0]) if last else [],
         "record": None if record is None else _described(query, record),
     }
@@ -101,7 +105,7 @@ def title_of(query: DataQuery) -> str:
 
 def state_name(mark: Mark, query: DataQuery) -> str:
     """Return the state of a cell in words, as a message to a screen reader says it."""
-    return f"{period_text(query.start, query.end)}: {LOOKS[mark].name}"
+    return labelled(period_text(query.start, query.end), LOOKS[mark].name)
 
 
 def enqueue_cell(query: DataQuery, *, requested_by: str) -> Enqueued:
@@ -177,6 +181,7 @@ def _rows(collections: Sequence[Document], query: DataQuery) -> list[dict[str, A
             "seconds": _seconds(one["dispatched_at"], one["finished_at"]),
             "requested_by": one["requested_by"],
             "runs": [(run_id, names.get(run_id) or run_id) for run_id in one["run_ids"][:_MAX_NAMED_RUNS]],
+            "more_runs": max(0, len(one["run_ids"]) - _MAX_NAMED_RUNS),
         }
         for one in collections
     ]
@@ -223,7 +228,7 @@ def _described(query: DataQuery, record: Mapping[str, Any]) -> dict[str, Any]:
         "kept_until": instant_text(record["expired_at"]),
         "is_stale": not freshness.is_fresh(utc_now()),
         "is_provisional": freshness.is_provisional,
-        "tables": [table.clipped(rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for table in tables],
+        "tables": [linked(one, query, rows=SHOWN_ROWS, columns=SHOWN_COLUMNS) for one in tables],
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pymongo
 from django.apps import apps as django_apps
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -14,8 +16,17 @@ from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from apps.admin.pages.access import CHANGE_COLLECTIONS, check_names, page, staff_view
-from apps.admin.pages.coverage.filters import Filters, read_action, read_categories, read_filters
+from apps.admin.pages.coverage.filters import (
+    MAX_CATEGORIES,
+    Filters,
+    period_controls,
+    read_action,
+    read_categories,
+    read_filters,
+)
 from apps.admin.pages.coverage.views import MAX_READ_SECONDS, RANGE, refused
+from apps.admin.pages.inputs.faults import faults_of
+from apps.categories.selectors import categories_text
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
@@ -60,9 +71,26 @@ def fill(request: HttpRequest) -> HttpResponse:
         with pymongo.timeout(MAX_READ_SECONDS):
             cost = fill_cost(wanted)
     except InvalidInput as error:
-        return refused(request, error, "coverage_fill.html", title=_("Fill gaps"))
-    context = {"filters": filters, "cat_ids": cat_ids, "back": filters.address(), "cost": cost}
+        return refused(
+            request, error, "coverage_fill.html", title=_("Fill gaps"), **_form_of(given, faults_of(error))
+        )
+    context = {
+        "filters": filters,
+        "cat_ids": cat_ids,
+        "category_names": categories_text(cat_ids),
+        "back": filters.address(),
+        "cost": cost,
+    }
     return page(request, "coverage_fill.html", context, title=_("Fill gaps"))
+
+
+def _form_of(given: QueryDict, faults: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the form that a refused range is corrected in: the periods, and all that was chosen besides."""
+    kept = [(name, given[name]) for name in ("action", "granularity", "parent") if given.get(name)]
+    return {
+        "periods": period_controls(given, None, given.get("granularity", ""), faults),
+        "kept": kept + [("category", cat_id) for cat_id in given.getlist("category")[:MAX_CATEGORIES]],
+    }
 
 
 def _fill_now(request: HttpRequest, filters: Filters, action: Action, wanted: Plan) -> HttpResponse:

@@ -11,7 +11,18 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.categories.selectors import NamedCategory, category_exists, find_named, list_named_children
+from apps.admin.pages.inputs.categories import CategoryPicker
+from apps.admin.pages.inputs.faults import texts_of
+from apps.admin.pages.inputs.periods import (
+    DEFAULT_PERIODS,
+    PeriodControl,
+    control_of,
+    converted_range,
+    read_granularity,
+    script_facts,
+    shortened,
+)
+from apps.categories.selectors import NamedCategory, check_categories, find_named, list_named_children
 from apps.core import market_clock
 from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import (
@@ -20,17 +31,15 @@ from apps.core.periods import (
     PeriodError,
     count_periods,
     parse_bound,
-    parse_granularity,
     parse_range,
     previous_closed_period,
 )
-from apps.core.stored_messages import list_text
+from apps.core.printable import list_text
 from apps.core.time_texts import period_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Coverage, begun_range, coverage
 from apps.mengla.runs.collect import Selection
 
-DEFAULT_PERIODS = {Granularity.DAY: 30, Granularity.MONTH: 12, Granularity.QUARTER: 8, Granularity.YEAR: 5}
 MAX_PERIODS = {Granularity.DAY: 366, Granularity.MONTH: 120, Granularity.QUARTER: 40, Granularity.YEAR: 20}
 MAX_CATEGORIES = 500  # Django accepts at most 1000 fields in a form
 # Up to this many cells the page stays fast in a browser.
@@ -39,12 +48,16 @@ MAX_SHOWN_CELLS = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """A range of periods of one data set, or of all; for level 1, or one category and its children."""
+    """A range of periods of one data set, or of all; for level 1, or one category and its children.
+
+    ``notes`` say which periods were converted from another granularity.
+    """
 
     action: Action | None
     start: Period
     end: Period
     parent: NamedCategory | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def granularity(self) -> Granularity:
@@ -80,9 +93,10 @@ class Filters:
         return f"{reverse('admin:collector_coverage')}?{urlencode(self.parameters(**changes))}"
 
 
-def read_filters(given: Mapping[str, str], *, today: date) -> Filters:
+def read_filters(given: Mapping[str, str], *, today: date, converts: bool = False) -> Filters:
     """Read the filters from the query parameters; a missing one takes its default.
 
+    :param converts: accept periods of another granularity, for a page that only looks.
     :raises InvalidInput: when one is not valid, or the range has too many periods.
     """
     action, faults = None, Faults()
@@ -91,43 +105,80 @@ def read_filters(given: Mapping[str, str], *, today: date) -> Filters:
     with faults.of("parent"):
         parent = read_parent(given)
     with faults.of("granularity"):
-        granularity = parse_granularity(given.get("granularity") or Granularity.MONTH.value)
+        texts = {name: given.get(name, "").strip() for name in ("from", "to")}
+        granularity = read_granularity(given.get("granularity") or Granularity.MONTH.value, texts, faults)
+        notes: tuple[str, ...] = ()
+        if converts:
+            texts, notes = converted_range(texts, granularity, today=today)
         with faults.of("from"):
-            start, end = _read_range(given, granularity, today)
+            start, end = _read_range(texts, granularity, today, is_shortened=bool(notes))
     faults.check()
-    return Filters(action, start, end, parent)
+    return Filters(action, start, end, parent, notes)
 
 
-def _read_range(given: Mapping[str, str], granularity: Granularity, today: date) -> tuple[Period, Period]:
+def _read_range(
+    given: Mapping[str, str], granularity: Granularity, today: date, *, is_shortened: bool
+) -> tuple[Period, Period]:
     last = given.get("to") or previous_closed_period(today, granularity).key
     # The default start depends on the end: if that is not valid, it alone is told.
     first = given.get("from") or _default_start(last, granularity).key
     start, end = parse_range(first, last, granularity, names=("from", "to"))
+    if is_shortened:
+        start = shortened(start, end, limit=MAX_PERIODS[granularity])
     if (count := count_periods(start, end)) > MAX_PERIODS[granularity]:
         text = _("The range has %(count)d periods; the page shows at most %(limit)d.")
         raise InvalidInput(text % {"count": count, "limit": MAX_PERIODS[granularity]})
     return start, end
 
 
-def form_of(given: Mapping[str, str], filters: Filters | None) -> dict[str, Any]:
-    """Return the form: its choices and values, as they were given if they could not be read."""
+def form_of(
+    given: Mapping[str, str], filters: Filters | None, faults: Mapping[str, list[str]] | None = None
+) -> dict[str, Any]:
+    """Return the form: its choices and values, as they were given if they could not be read.
+
+    ``faults`` are the messages by the names of the fields.
+    """
     values = filters.parameters() if filters else given
-    parents = [(one.cat_id, one.name) for one in list_named_children("")]
-    if parent := values.get("parent", ""):
-        category = find_named(parent)
-        parents = _with(parents, parent, category.name if category else parent)
+    told = texts_of(faults or {}, "action", "parent", "granularity")
     action, granularity = values.get("action", ""), values.get("granularity") or Granularity.MONTH.value
     return {
         "action": action,
         "actions": _with(Action.choices, action, action),
-        "parent": parent,
-        "parents": parents,
+        "parent": CategoryPicker(
+            "parent",
+            _("Category"),
+            values.get("parent", ""),
+            fault=told.get("parent", ""),
+            firsts=(("", _("All level-1 categories")),),
+        ),
         "granularity": granularity,
         "granularities": _with(GRANULARITIES, granularity, granularity),
-        "start": filters.start.dashed if filters else given.get("from", ""),
-        "end": filters.end.dashed if filters else given.get("to", ""),
-        "defaults": _default_ranges(),
+        "periods": period_controls(given, filters, granularity, faults or {}),
+        "script": script_facts(market_clock.today(), limits=MAX_PERIODS),
+        "faults": told,
     }
+
+
+def period_controls(
+    given: Mapping[str, str],
+    filters: Filters | None,
+    granularity: str,
+    faults: Mapping[str, list[str]],
+    *,
+    form: str = "",
+) -> list[PeriodControl]:
+    """Return the controls of the range, as it was read or else given; ``form`` is the id of their form."""
+    length = Granularity(granularity) if granularity in list(Granularity) else Granularity.MONTH
+    ends = {"from": filters.start.dashed, "to": filters.end.dashed} if filters else given
+    texts = (("from", _("From"), _("Default length")), ("to", _("To"), _("Latest complete")))
+    told, today = texts_of(faults, "from", "to"), market_clock.today()
+    controls = [
+        control_of(
+            name, label, ends.get(name, ""), length, today=today, blank=blank, fault=told.get(name, "")
+        )
+        for name, label, blank in texts
+    ]
+    return [replace(one, form=form) for one in controls]
 
 
 def _with(choices: Iterable[tuple[str, Any]], value: str, name: str) -> list[tuple[str, Any]]:
@@ -136,18 +187,14 @@ def _with(choices: Iterable[tuple[str, Any]], value: str, name: str) -> list[tup
     return known if not value or value in dict(known) else [*known, (value, name)]
 
 
-def _default_ranges() -> dict[str, list[str]]:
-    """Return the ends of the default range of each granularity."""
-    ends = {one: previous_closed_period(market_clock.today(), one) for one in Granularity}
-    return {one.value: [end.shift(1 - DEFAULT_PERIODS[one]).dashed, end.dashed] for one, end in ends.items()}
-
-
 def read_begun_filters(given: Mapping[str, str], *, today: date) -> Filters:
     """Read the filters of the map and the overview, which leave out the periods that have not begun.
 
+    Periods of another granularity are converted.
+
     :raises InvalidInput: as :func:`read_filters` does, and when the range has not begun at all.
     """
-    filters = read_filters(given, today=today)
+    filters = read_filters(given, today=today, converts=True)
     _start, end = begun_range(filters.start, filters.end, today, names=("from", "to"))
     return replace(filters, end=end)
 
@@ -158,7 +205,7 @@ def read_action(text: str) -> Action:
     :raises InvalidInput: when there is no such data set.
     """
     if text not in Action.values:
-        raise InvalidInput(_("There is no such data set. Use one of: %s.") % ", ".join(Action.values))
+        raise InvalidInput(_("There is no such data set. Use one of: %s.") % list_text(Action.values))
     return Action(text)
 
 
@@ -186,8 +233,7 @@ def read_categories(texts: Iterable[str]) -> tuple[str, ...]:
         raise InvalidInput(_("Choose at least one category."))
     if len(chosen) > MAX_CATEGORIES:
         raise InvalidInput(_("Choose at most %d categories.") % MAX_CATEGORIES)
-    if any(not category_exists(cat_id) for cat_id in chosen):
-        raise InvalidInput(_("There is no such category."))
+    check_categories(chosen, field="category")
     return chosen
 
 

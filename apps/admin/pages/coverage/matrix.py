@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from apps.admin.pages.coverage.filters import Filters, read_coverage, shown_categories
 from apps.categories.selectors import NamedCategory, ids_with_children
 from apps.core.periods import Period
+from apps.core.printable import sentences_text
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.coverage import Coverage, Mark, Totals, count_cells, count_marks
 
@@ -150,7 +151,7 @@ def summary_of(found: Coverage, totals: Totals) -> str:
             collections,
         )
         texts.append(text % {"count": f"{collections:,}"})
-    return " ".join(texts)
+    return sentences_text(texts)
 
 
 def failures_of(totals: Totals) -> str:

@@ -30,9 +30,10 @@ from apps.admin.pages.access import (
 )
 from apps.admin.pages.coverage import live
 from apps.admin.pages.coverage.cell import describe_cell, enqueue_cell, read_cell
-from apps.admin.pages.coverage.filters import Filters, form_of, read_begun_filters
+from apps.admin.pages.coverage.filters import Filters, form_of, period_controls, read_begun_filters
 from apps.admin.pages.coverage.matrix import LOOKS, Matrix, read_matrix
 from apps.admin.pages.coverage.overview import Overview, read_overview
+from apps.admin.pages.inputs.faults import faults_of
 from apps.categories.selectors import parents_of
 from apps.core import market_clock
 from apps.core.admin_base.history import note_history
@@ -64,7 +65,10 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
             state = live.read_state(filters)
             found = _read(filters)
     except InvalidInput as error:
-        context: dict[str, Any] = {"problem": message_of(error), "form": form_of(request.GET, None)}
+        context: dict[str, Any] = {
+            "problem": message_of(error),
+            "form": form_of(request.GET, None, faults_of(error)),
+        }
         return page(request, "coverage.html", context, title=title, status=400)
     context = {
         "filters": filters,
@@ -88,6 +92,7 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
         "states": {look.letter: [look.sign, str(look.name)] for look in LOOKS.values()},
         **live.schedule(state, found.is_under_way, content=found.live()),
     }
+    context["fill_periods"] = period_controls({}, filters, filters.granularity, {}, form="fill")
     name = "overview" if isinstance(found, Overview) else "matrix"
     return page(request, "coverage.html", context | {"figures": found, name: found}, title=title)
 
@@ -170,11 +175,14 @@ def plan(request: HttpRequest) -> HttpResponse:
     return redirect(f"{reverse('admin:collector_coverage_cell')}?{urlencode(parameters)}")
 
 
-def refused(request: HttpRequest, error: DomainError, template: str, *, title: str) -> HttpResponse:
+def refused(
+    request: HttpRequest, error: DomainError, template: str, *, title: str, **context: Any
+) -> HttpResponse:
     """Show an input that is not valid: on the page, or to the script."""
     if wants_json(request):
         return json_problem(message_of(error), status=error.code.http_status)
-    return page(request, template, {"problem": message_of(error)}, title=title, status=error.code.http_status)
+    context["problem"] = message_of(error)
+    return page(request, template, context, title=title, status=error.code.http_status)
 
 
 def _read(filters: Filters) -> Matrix | Overview | None:

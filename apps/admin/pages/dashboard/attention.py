@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from apps.admin.choices import Severity
 from apps.admin.pages.dashboard.links import Links
 from apps.admin.scheduler.staleness import Staleness
+from apps.core.printable import sentences_text
 from apps.core.time_texts import NOTHING, duration_text
 from apps.mengla.choices import CollectionStatus
 from apps.sync_tasks.choices import Outcome, RunStatus
@@ -109,7 +110,9 @@ def _alerts(parts: Parts, links: Links) -> Iterator[Problem]:
         severity = Severity(alert["severity"])
         if alert["silenced_until"]:
             severity = Severity.INFO
-            detail += " " + _("Silenced until %(time)s.") % {"time": alert["silenced_until"]}
+            detail = sentences_text(
+                (detail, _("Silenced until %(time)s.") % {"time": alert["silenced_until"]})
+            )
         yield Problem(severity, _("Alert: %(name)s") % {"name": name}, detail, links.to("alert", alert["id"]))
 
 
@@ -186,7 +189,7 @@ def _failures(parts: Parts, links: Links) -> Iterator[Problem]:
             made_good = ngettext(
                 "%(count)s of them succeeded later.", "%(count)s of them succeeded later.", later
             )
-            detail += " " + made_good % {"count": f"{later:,}"}
+            detail = sentences_text((detail, made_good % {"count": f"{later:,}"}))
         yield Problem(Severity.WARNING, text % words, detail, href)
     if len(reasons) > MAX_REASONS:
         href = links.to("collections", outcome="failed", ended=ended)

@@ -1,83 +1,168 @@
-"""The charts of the data page, as data for the script that draws them."""
+"""The charts of the data page, as data for the script that draws them, with the table of what is compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.admin.pages.charts import Chart, chart
-from apps.mengla.monitoring.figure_tables import Table, Value
-from apps.mengla.queries.parameters import DataQuery
+from apps.admin.pages.data.figures import comparison
+from apps.admin.pages.data.figures.measures import (
+    Measure,
+    chosen_measures,
+    measures_of,
+    titles_of,
+)
+from apps.admin.pages.data.figures.options import TOPS, Options
+from apps.admin.pages.data.figures.rows import RANKED, JoinedRow, joined_rows
+from apps.admin.pages.data.figures.sides import Side
+from apps.mengla.monitoring.figure_tables import Table
 
-MAX_BARS = 12
-_MAX_LABEL = 200
-_RANGES = ("sales", "turnover", "prices")
-
-
-def charts_of(query: DataQuery, tables: Sequence[Table]) -> Mapping[str, Chart]:
-    """Return the charts by the names of their tables; a table without known numbers has no chart."""
-    charts: dict[str, Chart] = {}
-    for table in tables:
-        if table.name == "ranking":
-            found = _bars(table, {"monthSales": _("Sales")})
-        elif table.name in _RANGES:
-            found = _in_percent(_ranges(table))
-        elif table.name == "brands":
-            shares = {"brandGmvRate": _("Share of turnover, %"), "brandSalesRate": _("Share of sales, %")}
-            found = _in_percent(_bars(table, shares))
-        elif table.name == "trend":
-            found = _trend(query, table)
-        else:
-            found = None
-        if found is not None:
-            charts[table.name] = found
-    return charts
+DRAWN = (*RANKED, "sales", "turnover", "prices", "trend")
+MAX_BARS = 2000  # a taller chart is more than a browser can draw
+TONES = ("one", "four", "three", "two", "five", "six")
+_COMPARED_TONE = "past"
+_KINDS = {"trend": "line", "ranking": "bars", "brands": "bars"}
 
 
-def _bars(table: Table, wanted: Mapping[str, str]) -> Chart | None:
-    series = {name: _numbers(table, key)[:MAX_BARS] for key, name in wanted.items()}
-    return _unless_empty("bars", _names(table)[:MAX_BARS], series, tones=("one", "three"))
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """By which column the reader has sorted a table."""
+
+    table: str = ""
+    column: str = ""
+    is_descending: bool = False
 
 
-def _ranges(table: Table) -> Chart | None:
-    wanted = {"itemCountRate": _("Items, %"), "salesRate": _("Sales, %"), "gmvRate": _("Turnover, %")}
-    series = {name: _numbers(table, key) for key, name in wanted.items()}
-    return _unless_empty(
-        "grouped", [str(value) for value in table.values("title")], series, tones=("one", "three", "four")
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart with what stands beside it.
+
+    ``measures`` are the choices of the reader, each with whether it is chosen; ``default_title`` names what
+    is shown without a choice. ``tops`` are the numbers of rows to choose from, none when there are few rows.
+    ``rows_note`` says how many rows the compared figures do not have, and the other way round.
+    """
+
+    chart: Chart
+    note: str
+    measures: list[tuple[Measure, bool]]
+    default_title: str
+    tops: list[tuple[str, str, bool]]
+    comparison: Table | None
+    rows_note: str
+
+
+def drawings_of(sides: Sequence[Side], options: Options, order: Sorted) -> dict[str, Drawing]:
+    """Return the charts by the names of the tables of the first side; without numbers there is no chart."""
+    drawings = {}
+    for table in sides[0].tables:
+        drawing = _drawing_of(table, sides, options, order) if table.name in DRAWN else None
+        if drawing is not None:
+            drawings[table.name] = drawing
+    return drawings
+
+
+def _drawing_of(table: Table, sides: Sequence[Side], options: Options, order: Sorted) -> Drawing | None:
+    measures = chosen_measures(table, options.measure)
+    if not measures:
+        return None
+    defaults = chosen_measures(table, "")
+    if len(sides) > 1:  # one measure of each side
+        measures, defaults = measures[:1], defaults[:1]
+    rows = joined_rows(table.name, sides, options)
+    note, tops, shown = "", [], rows
+    if table.name in RANKED:
+        if order.table != table.name:
+            rows = comparison.ordered(rows, sides, table.name, measures[0])
+        shown = _first_rows(rows, sides, options)
+        note, tops = _rows_text(len(shown), len(rows), measures[0], table, order), _tops(len(rows), options)
+    is_chosen = measures[0].key == options.measure
+    return Drawing(
+        chart=_chart(table.name, shown, sides, measures),
+        note=note,
+        measures=[(one, is_chosen and one.key == options.measure) for one in measures_of(table)],
+        default_title=titles_of(defaults),
+        tops=tops,
+        comparison=comparison.table_of(table, rows, sides, measures[0]) if len(sides) > 1 else None,
+        rows_note=comparison.rows_text(table.name, rows, sides),
     )
 
 
-def _trend(query: DataQuery, table: Table) -> Chart | None:
-    """Return the lines of a trend; a period without a point is a gap."""
-    wanted = {"monthSales": _("Sales"), "monthGmv": _("Turnover, ₽")}
-    series = {name: _numbers(table, key) for key, name in wanted.items()}
-    drawn = _unless_empty("line", [period.dashed for period in query.periods], series, tones=("one", "four"))
-    if drawn is None:
-        return None
-    drawn["series"][1]["axis"] = "y2"
-    return drawn | {"unit": wanted["monthSales"], "unit2": wanted["monthGmv"]}
+def _first_rows(rows: Sequence[JoinedRow], sides: Sequence[Side], options: Options) -> list[JoinedRow]:
+    """Return the rows to draw: the first of all, or with several categories the first of each of them."""
+    limit = options.row_limit or MAX_BARS
+    categories = [at for at, side in enumerate(sides) if not side.is_compared]
+    if len(categories) == 1:
+        return list(rows[:limit])
+    drawn: set[int] = set()
+    for at in categories:
+        drawn.update([place for place, row in enumerate(rows) if row.rows[at] is not None][:limit])
+    return [rows[place] for place in sorted(drawn)][:MAX_BARS]
 
 
-def _in_percent(drawn: Chart | None) -> Chart | None:
-    return drawn and drawn | {"is_percent": True}
+def _chart(name: str, rows: Sequence[JoinedRow], sides: Sequence[Side], measures: Sequence[Measure]) -> Chart:
+    """Return one series per side or per measure; a row that a side does not have is a gap."""
+    values = [
+        comparison.values_of(rows, sides, at, name, one) for at in range(len(sides)) for one in measures
+    ]
+    names = [one.title for one in measures] if len(sides) == 1 else [side.name for side in sides]
+    drawn = chart(_KINDS.get(name, "grouped"), [row.label for row in rows], {}, TONES)
+    drawn["titles"] = [row.name for row in rows]
+    drawn["axes"] = {"y": _axis(measures)}
+    drawn["is_percent"] = measures[0].is_percent
+    # Names may be equal, such as that of a category and of another one.
+    for at, (title, numbers) in enumerate(zip(names, values, strict=True)):
+        is_compared = len(sides) > 1 and sides[at].is_compared
+        measure = measures[at] if len(sides) == 1 else measures[0]
+        one: Chart = {"name": title, "values": numbers, "tone": TONES[at % len(TONES)], "sign": measure.sign}
+        if is_compared:
+            one |= {"tone": _COMPARED_TONE, "is_compared": True}
+            if name == "trend":
+                one["periods"] = [row.periods[at] for row in rows]
+        if len(measures) > 1 and measure.sign != measures[0].sign:
+            one["axis"] = "y2"
+            drawn["axes"]["y2"] = _axis([measure])
+        drawn["series"].append(one)
+    return drawn
 
 
-def _names(table: Table) -> list[str]:
-    pairs = zip(table.values("catNameCn"), table.values("catName"), strict=True)
-    return [str(chinese or russian or "?")[:_MAX_LABEL] for chinese, russian in pairs]
+def _axis(measures: Sequence[Measure]) -> dict[str, str]:
+    first = measures[0]
+    same = [one for one in measures if one.sign == first.sign]
+    title = first.axis_title if len(same) == 1 or not first.is_percent else _("Share, %")
+    return {"title": title, "sign": first.sign}
 
 
-def _numbers(table: Table, key: str) -> list[float | None]:
-    return [_number(value) for value in table.values(key)]
+def _rows_text(shown: int, total: int, measure: Measure, table: Table, order: Sorted) -> str:
+    """Return how many rows the chart shows, and in which order."""
+    facts = {"shown": f"{shown:,}", "total": f"{total:,}", "measure": measure.title}
+    if order.table == table.name:
+        column = next((one.short_title for one in table.columns if one.key == order.column), "")
+        facts["column"] = column
+        text = (
+            ngettext(
+                "%(shown)s of %(total)s row, sorted as the table: %(column)s, descending",
+                "%(shown)s of %(total)s rows, sorted as the table: %(column)s, descending",
+                total,
+            )
+            if order.is_descending
+            else ngettext(
+                "%(shown)s of %(total)s row, sorted as the table: %(column)s, ascending",
+                "%(shown)s of %(total)s rows, sorted as the table: %(column)s, ascending",
+                total,
+            )
+        )
+        return text % facts
+    text = ngettext(
+        "%(shown)s of %(total)s row, by %(measure)s", "%(shown)s of %(total)s rows, by %(measure)s", total
+    )
+    return text % facts
 
 
-def _number(value: Value) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _unless_empty(
-    kind: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]], *, tones: Sequence[str]
-) -> Chart | None:
-    has_numbers = any(value is not None for values in series.values() for value in values)
-    return chart(kind, labels, series, tones) if has_numbers else None
+def _tops(total: int, options: Options) -> list[tuple[str, str, bool]]:
+    if total <= int(TOPS[0]):
+        return []
+    return [(top, _("All") if top == "all" else top, top == options.top) for top in TOPS]

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.data.form import address_of, parameters_of
+from apps.admin.pages.data.addresses import address_of, parameters_of
+from apps.core.printable import labelled
 from apps.core.storage.clock import unix_now
 from apps.core.time_texts import instant_text
 from apps.mengla.choices import CollectionError, CollectionStatus
@@ -47,11 +48,11 @@ def freshness_of(hit: Hit) -> dict[str, Any]:
     }
 
 
-def describe_miss(query: DataQuery, miss: Miss) -> dict[str, Any]:
-    """Return what the page shows while the figures are being collected."""
+def describe_miss(query: DataQuery, miss: Miss, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows while the figures are being collected; then it has the same parameters."""
     collection = miss.collection
     collection_id = str(collection["_id"])
-    parameters = parameters_of(query) | {"collection": collection_id}
+    parameters = parameters_of(query) | dict(kept) | {"collection": collection_id}
     position = queue_position(collection)
     waiting = waiting_of(collection, position=position)
     is_moving = waiting is None or waiting.code in (WaitingCode.QUEUED, WaitingCode.IN_FLIGHT)
@@ -92,7 +93,7 @@ def failed_collection(collection_id: str, query: DataQuery) -> dict[str, Any] | 
 def _reason_of(collection: Mapping[str, Any]) -> str:
     code, message = collection["error_code"], ERRORS.shown(collection)
     name = str(CollectionError(code).label) if code in CollectionError.values else code
-    return ": ".join(filter(None, (name, message)))
+    return labelled(name, message) if name and message else name or message
 
 
 def _local(unix_seconds: float) -> str:

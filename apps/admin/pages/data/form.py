@@ -1,134 +1,218 @@
-"""The query of the data page: its form, its parameters and its names."""
+"""The form of the data page: what it asks for, and the controls that show it again, right or wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from django.urls import reverse
-from django.utils.http import urlencode
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.coverage.filters import DEFAULT_PERIODS
-from apps.categories.selectors import NamedCategory, find_named, list_named_children, parents_of
+from apps.admin.pages.data.figures.options import MAX_ALSO
+from apps.admin.pages.inputs.categories import CategoryPicker, all_together, chosen
+from apps.admin.pages.inputs.faults import texts_of
+from apps.admin.pages.inputs.periods import (
+    DEFAULT_PERIODS,
+    control_of,
+    read_granularity,
+    read_period,
+    script_facts,
+    shortened,
+)
+from apps.categories.selectors import (
+    category_exists,
+    is_cat_id,
+    list_level1_ids,
+    named_categories,
+)
 from apps.core import market_clock
-from apps.core.errors import InvalidInput
-from apps.core.periods import Granularity, Period, PeriodError, parse_granularity, previous_closed_period
-from apps.core.time_texts import instant_text, period_text, stored_period_text
+from apps.core.errors import Faults, InvalidInput
+from apps.core.periods import Granularity, Period, PeriodError, previous_closed_period
 from apps.mengla.choices import GRANULARITIES, Action
-from apps.mengla.monitoring.queue_state import list_recent_records
-from apps.mengla.queries.parameters import DataQuery, build_query
+from apps.mengla.errors import UnknownCategory
+from apps.mengla.monitoring.newest import newest_figures, newest_period
+from apps.mengla.queries.data_query import ALL_CATEGORIES
+from apps.mengla.queries.parameters import MAX_PERIODS, DataQuery, build_query
+from apps.mengla.store.selectors import list_records
 
-_RECENT_ROWS = 12
+NAMES = ("action", "category", "granularity", "period", "from", "to")
+# What the form keeps for the charts, if it was chosen there.
+_KEPT = ("compare", "top")
 
 
-def read_query(given: Mapping[str, str]) -> DataQuery:
-    """Read the query from the parameters of the page; without periods, for the newest closed ones.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the form asks for.
 
-    :raises InvalidInput: when a parameter is not valid.
+    ``notes`` say what was converted. Figures are collected only if the person has chosen them: the category
+    and, if there is one, a period of the granularity.
     """
-    action = given.get("action") or Action.HOT.value
-    try:
-        granularity = parse_granularity(given.get("granularity") or Granularity.MONTH.value)
-    except PeriodError as error:
-        raise InvalidInput(error.message) from error
-    newest = previous_closed_period(market_clock.today(), granularity)
+
+    query: DataQuery
+    notes: tuple[str, ...] = ()
+    is_chosen: bool = True
+
+
+def newest_asked() -> Asked | None:
+    """Return the newest stored figures of what schedules collect, None if there are none."""
+    query = newest_figures(list_level1_ids())
+    if query is None:
+        return None
+    if query.is_trend:
+        query = query.narrowed(_default_start(query.end), query.end)
+    return Asked(query, is_chosen=False)
+
+
+def read_asked(given: Mapping[str, str]) -> Asked:
+    """Read the query from the parameters of the page.
+
+    A blank period is the newest stored one of the data set and the category, else the latest complete one. A
+    period of another granularity is converted. The range of a trend ends with a single period, if only that
+    is given.
+
+    :raises InvalidInput: which names each parameter that is not valid.
+    """
+    faults, notes, today = Faults(), [], market_clock.today()
+    action = Action.HOT
+    with faults.of("action"):
+        action = _action(given.get("action") or Action.HOT.value)
+    is_range = action == Action.INDUSTRY_TREND and bool(given.get("from") or given.get("to"))
+    names = ("from", "to") if is_range else ("period",)
+    texts = {name: given.get(name, "").strip() for name in names}
+    periods: dict[str, Period] = {}
+    with faults.of("granularity"):
+        granularity = read_granularity(given.get("granularity") or Granularity.MONTH.value, texts, faults)
+        for name, text in texts.items():
+            with faults.of(name):
+                if text:
+                    ends = {"is_start": name == "from", "is_end": name == "to"}
+                    periods[name], note = read_period(text, granularity, today=today, **ends)
+                    notes += [note] if note else []
+    with faults.of("category"):
+        cat_id = _category(given.get("category"))
+    faults.check()
+    is_chosen = cat_id is not None
+    if cat_id is None:
+        cat_id = _default_category(action, granularity)
     named: dict[str, Any] = {
-        "action": action,
-        "cat_id": given.get("category", ""),
+        "action": action.value,
+        "cat_id": cat_id,
         "cat_field": "category",
         "date_type": granularity.value,
     }
+    end = periods.get("to") or periods.get("period") or _default_end(action, cat_id, granularity, today)
     if action != Action.INDUSTRY_TREND:
-        return build_query(**named, timest=given.get("period") or newest.key)
-    end = given.get("to") or given.get("period") or newest.key
-    start = given.get("from") or _default_start(end, newest).key
-    return build_query(**named, start_range=start, end_range=end)
+        query = build_query(**named, timest=end.key)
+    else:
+        with faults.of("from"):
+            start = periods.get("from") or _default_start(end)
+            start = shortened(start, end, limit=MAX_PERIODS) if notes else start
+        faults.check()
+        query = build_query(**named, start_range=start.key, end_range=end.key)
+    return Asked(query, tuple(dict.fromkeys(notes)), is_chosen=is_chosen and not notes)
 
 
-def _default_start(end: str, newest: Period) -> Period:
-    count = DEFAULT_PERIODS[newest.granularity]
-    query = build_query(action=Action.HOT.value, date_type=newest.granularity.value, timest=end)
-    return query.start.shift(1 - count)
+def _action(text: str) -> Action:
+    if text not in Action.values:
+        raise InvalidInput(_("There is no such data set. Use one of: %s.") % ", ".join(Action.values))
+    return Action(text)
 
 
-def form_of(given: Mapping[str, str], query: DataQuery | None) -> dict[str, Any]:
-    """Return the choices and the values of the form."""
-    category = find_named(query.cat_id) if query else None
+def _category(text: str | None) -> str | None:
+    """Return the id of the category, "" for all of them together, and None if none is named."""
+    if text is None or text in ("", ALL_CATEGORIES):
+        return text and ""
+    # The figures of a category that is no longer in the tree can still be looked at.
+    is_known = category_exists(text) or (
+        is_cat_id(text) and list_records(cat_id=text, cursor=None, limit=1).rows
+    )
+    if not is_known:
+        raise UnknownCategory(field="category")
+    return text
+
+
+def _default_category(action: Action, granularity: Granularity) -> str:
+    level1 = list_level1_ids()
+    found = newest_figures(level1, action=action, granularity=granularity)
+    return found.cat_id if found else next(iter(level1), "")
+
+
+def _default_end(action: Action, cat_id: str, granularity: Granularity, today: date) -> Period:
+    return newest_period(action, cat_id, granularity) or previous_closed_period(today, granularity)
+
+
+def _default_start(end: Period) -> Period:
+    try:
+        return end.shift(1 - DEFAULT_PERIODS[end.granularity])
+    except PeriodError as error:
+        raise PeriodError(error.message, fields={"to": [error.message]}) from error
+
+
+def form_of(
+    given: QueryDict, asked: Asked | None = None, faults: Mapping[str, list[str]] | None = None
+) -> dict[str, Any]:
+    """Return the choices and the values of the form: as they were given, or those of what is shown.
+
+    ``faults`` are the messages by the names of the fields.
+    """
+    query = asked.query if asked else None
+    told = texts_of(faults or {}, "action", "category", "granularity", "period", "from", "to", "also")
+    action = query.action.value if query else given.get("action") or Action.HOT.value
+    granularity = query.granularity.value if query else given.get("granularity") or Granularity.MONTH.value
+    category = (query.cat_id or ALL_CATEGORIES) if query else given.get("category")
+    if category is None:
+        category = next(iter(list_level1_ids()), ALL_CATEGORIES)
+    also = list(dict.fromkeys(one for one in given.getlist("also") if one))[: MAX_ALSO + 1]
     return {
-        "actions": Action.choices,
-        "granularities": GRANULARITIES,
-        "action": query.action.value if query else given.get("action", Action.HOT.value),
-        "granularity": query.granularity.value if query else given.get("granularity", "month"),
-        "category": category,
-        "period": query.end.dashed if query else given.get("period", ""),
-        "start": query.start.dashed if query and query.is_trend else given.get("from", ""),
-        "end": query.end.dashed if query and query.is_trend else given.get("to", ""),
-        "groups": _category_groups(category),
+        "actions": _with(Action.choices, action),
+        "action": action,
+        "granularities": _with(GRANULARITIES, granularity),
+        "granularity": granularity,
+        "category": CategoryPicker(
+            "category",
+            _("Category"),
+            category or ALL_CATEGORIES,
+            fault=told.get("category", ""),
+            firsts=((ALL_CATEGORIES, all_together()),),
+        ),
+        "periods": _controls(given, asked, granularity, told),
+        "script": script_facts(market_clock.today(), limits=dict.fromkeys(Granularity, MAX_PERIODS)),
+        "also": chosen(also, named_categories(also), firsts={ALL_CATEGORIES: _("All categories")}),
+        "max_also": MAX_ALSO,
+        "kept": [(name, given[name]) for name in _KEPT if given.get(name)],
+        "faults": told,
     }
 
 
-def _category_groups(chosen: NamedCategory | None) -> list[tuple[str, list[NamedCategory]]]:
-    """Return the categories of the form: level 1, and the chosen one with its ancestors and subcategories."""
-    groups = [(_("Level 1"), list_named_children(""))]
-    if chosen is not None:
-        way = [*parents_of(chosen.cat_id), chosen]
-        groups.insert(0, (_("Chosen"), way))
-        if children := list_named_children(chosen.cat_id):
-            groups.insert(1, (_("Subcategories of %s") % chosen.name, children))
-    return groups
-
-
-def recent_records() -> list[dict[str, Any]]:
-    """Return the recently stored records, with the addresses of their figures."""
-    rows = []
-    for record in list_recent_records(limit=_RECENT_ROWS):
-        action, cat_id, granularity, period_key, *variant = record["id"].split(":")
-        if variant or action not in Action.values:
-            continue
-        category = find_named(cat_id)
-        bounds = {"to": period_key} if action == Action.INDUSTRY_TREND else {"period": period_key}
-        parameters = {"action": action, "category": cat_id, "granularity": granularity, **bounds}
-        rows.append(
-            {
-                "address": address_of("admin:collector_data", parameters),
-                "action": Action(action).label,
-                "category": category.name if category else cat_id,
-                "period": stored_period_text(period_key),
-                "is_empty": record["is_empty"],
-                "collected_at": instant_text(record["collected_at"]),
-            }
+def _controls(
+    given: Mapping[str, str], asked: Asked | None, granularity: str, told: Mapping[str, str]
+) -> list[Any]:
+    """Return the controls of the periods; a blank one stays blank, so that another category has its own."""
+    length = Granularity(granularity) if granularity in list(Granularity) else Granularity.MONTH
+    today = market_clock.today()
+    shown = {}
+    if asked:
+        start, end = asked.query.start.dashed, asked.query.end.dashed
+        shown = {"from": start, "to": end} if asked.query.is_trend else {"period": end}
+    labels = (("period", _("Period")), ("from", _("Trend from")), ("to", _("Trend to")))
+    blanks = {"from": _("Default length")}
+    return [
+        control_of(
+            name,
+            label,
+            shown.get(name, given[name]) if given.get(name) else "",
+            length,
+            today=today,
+            blank=blanks.get(name, _("Newest stored")),
+            fault=told.get(name, ""),
         )
-    return rows
+        for name, label in labels
+    ]
 
 
-def heading_of(query: DataQuery) -> str:
-    """Return the heading of the figures: data set, category and periods."""
-    category = find_named(query.cat_id) if query.cat_id else None
-    name = category.name if category else query.cat_id or _("All categories")
-    period = period_text(query.start, query.end)
-    names = {"data_set": Action(query.action).label, "category": name, "period": period}
-    return _("%(data_set)s, %(category)s, %(period)s") % names
-
-
-def parameters_of(query: DataQuery) -> dict[str, str]:
-    """Return the query as parameters of the page."""
-    parameters = {
-        "action": query.action.value,
-        "category": query.cat_id,
-        "granularity": query.granularity.value,
-    }
-    if query.is_trend:
-        return parameters | {"from": query.start.key, "to": query.end.key}
-    return parameters | {"period": query.start.key}
-
-
-def file_name(query: DataQuery) -> str:
-    """Return the name of a file with the figures, without its extension."""
-    period = f"{query.start.key}-{query.end.key}" if query.is_trend else query.start.key
-    return f"mengla-{query.action.value}-{query.cat_id or 'all'}-{period}"
-
-
-def address_of(name: str, parameters: Mapping[str, str]) -> str:
-    """Return the address of a page with its parameters."""
-    return f"{reverse(name)}?{urlencode(parameters)}"
+def _with(choices: Any, value: str) -> list[tuple[str, Any]]:
+    """Return the choices with this value, so that the select shows it, known or not."""
+    known = list(choices)
+    return known if value in dict(known) else [*known, (value, value[:40])]

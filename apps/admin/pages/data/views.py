@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -23,42 +20,31 @@ from apps.admin.pages.access import (
     page,
     staff_view,
 )
-from apps.admin.pages.data.charts import charts_of
-from apps.admin.pages.data.facts import describe_miss, failed_collection, freshness_of
-from apps.admin.pages.data.form import (
+from apps.admin.pages.data import bulk
+from apps.admin.pages.data.addresses import (
     address_of,
     file_name,
-    form_of,
     heading_of,
     parameters_of,
-    read_query,
     recent_records,
+    steps_of,
 )
+from apps.admin.pages.data.facts import describe_miss, failed_collection, freshness_of
+from apps.admin.pages.data.figures import context as figures
+from apps.admin.pages.data.figures.options import LIST_NAMES, SINGLE_NAMES, Options, read_options
+from apps.admin.pages.data.form import NAMES, Asked, form_of, newest_asked, read_asked
+from apps.admin.pages.data.shown import about, read_is_text_kept, shown_of, sort_of, sorting_of
+from apps.admin.pages.inputs.faults import faults_of
 from apps.core.admin_base.rights import may, name_of_user
-from apps.core.errors import DomainError, InvalidInput, NotFound
-from apps.core.stored_messages import list_text
-from apps.mengla.choices import CollectionStatus, EmptyReason
-from apps.mengla.monitoring.figure_tables import Table, tables_of
-from apps.mengla.queries.parameters import DataQuery
+from apps.core.errors import DomainError, Faults, InvalidInput, NotFound
+from apps.mengla.choices import CollectionStatus
+from apps.mengla.queries.data_query import ALL_CATEGORIES
 from apps.mengla.reading.read import Hit, Miss, read, read_stored
-from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER
 from apps.mengla.store.selectors import find_collection, queue_position
 
-_MAX_SORT = 80
 # A page is for people: wider tables are in the files.
 _MAX_COLUMNS, _MAX_ROWS = 60, 2000
-_NAMES = ("action", "category", "granularity", "period", "from", "to")
 _OF_TABLE = ("table", "sort")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Figures with their tables in the requested order."""
-
-    query: DataQuery
-    hit: Hit
-    tables: list[Table]
-    empty_reason: str
 
 
 @require_safe
@@ -68,38 +54,69 @@ def data_page(request: HttpRequest) -> HttpResponse:
 
     Missing figures are collected only if the user may change collections.
     """
-    context: dict[str, Any] = {
-        "form": form_of(request.GET, None),
-        "can_collect": may(request, CHANGE_COLLECTIONS),
-    }
-    if not any(request.GET.values()):
-        context["recent"] = recent_records()
-        return page(request, "data/page.html", context, title=_("Data"))
+    given = request.GET.copy()
+    is_first = not any(given.values())
+    asked: Asked | None = None
     try:
-        check_names(request.GET, *_NAMES, *_OF_TABLE, "collection")
-        query = read_query(request.GET)
-        context |= {"form": form_of(request.GET, query), "query": query, "heading": heading_of(query)}
-        failed = failed_collection(request.GET.get("collection", ""), query)
+        asked, options = (newest_asked(), Options()) if is_first else _read_page(given)
+        if asked is None:
+            return _page(request, {"form": form_of(given), "recent": recent_records()})
+        query = asked.query
+        choices = figures.read_choices(options, query)
+        kept = {name: given.getlist(name) for name in (*SINGLE_NAMES, *LIST_NAMES) if given.get(name)}
+        context: dict[str, Any] = {
+            "form": form_of(given, asked),
+            "query": query,
+            "heading": heading_of(query),
+            "notes": asked.notes,
+            "steps": steps_of(query, {name: kept[name] for name in kept if name not in ("measure", "brand")}),
+            "recent": recent_records() if is_first else (),
+            "bulk": bulk.form_for(query, options.also),
+            "collect": address_of("admin:collector_data", parameters_of(query) | kept),
+        }
+        failed = failed_collection(given.get("collection", ""), query)
         if failed is not None:
-            context["failed"] = failed | {"again": address_of("admin:collector_data", parameters_of(query))}
-            return page(request, "data/page.html", context, title=_("Data"))
-        found = _read(query, request)
+            return _page(request, context | {"failed": failed | {"again": context["collect"]}})
+        found = _read(asked, request)
     except DomainError as error:
-        context |= {"problem": message_of(error)}
-        return page(request, "data/page.html", context, title=_("Data"), status=error.code.http_status)
+        context = {"form": form_of(given, asked, faults_of(error)), "problem": message_of(error)}
+        return _page(request, context, status=error.code.http_status)
     if not isinstance(found, Hit):
-        context |= {"is_unknown": True} if found is None else {"miss": describe_miss(query, found)}
-        return page(request, "data/page.html", context, title=_("Data"))
-    shown = _shown(query, found, request.GET)
+        context |= {"is_unknown": True} if found is None else {"miss": describe_miss(query, found, kept)}
+        return _page(request, context)
+    shown = shown_of(query, found, given)
     context |= {
         "tables": [table.clipped(rows=_MAX_ROWS, columns=_MAX_COLUMNS) for table in shown.tables],
-        "charts": charts_of(query, shown.tables),
         "freshness": freshness_of(found),
         "empty_reason": shown.empty_reason,
-        "sort": _sort(request.GET, query),
-        "exports": urlencode(parameters_of(query) | _sorting(request.GET)),
+        "sort": sort_of(given, query, kept),
+        "exports": urlencode({**parameters_of(query), **kept, **sorting_of(given)}, doseq=True),
     }
-    return page(request, "data/page.html", context, title=_("Data"))
+    limits = {"rows": _MAX_ROWS, "columns": _MAX_COLUMNS}
+    context |= figures.describe(choices, found, shown.tables, sorting_of(given), **limits)
+    return _page(request, context)
+
+
+def _page(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    context["can_collect"] = may(request, CHANGE_COLLECTIONS)
+    return page(request, "data/page.html", context, title=_("Data"), status=status)
+
+
+def _read_page(given: QueryDict) -> tuple[Asked, Options]:
+    """Read what the page is asked for; every fault is told at once.
+
+    The further categories become ids: a person without scripts may write names, or leave the field blank.
+    """
+    faults = Faults()
+    with faults.of("action"):
+        check_names(given, *NAMES, *_OF_TABLE, *SINGLE_NAMES, "collection", lists=LIST_NAMES)
+    with faults.of("also"):
+        options = read_options(given)
+        given.setlist("also", [cat_id or ALL_CATEGORIES for cat_id in options.also])
+    with faults.of("action"):
+        asked = read_asked(given)
+    faults.check()
+    return asked, options
 
 
 @require_safe
@@ -127,86 +144,38 @@ def export(request: HttpRequest) -> HttpResponse:
     try:
         if form not in files.FORMATS:
             raise InvalidInput(_("There is no such format. Use csv or xlsx."))
-        check_names(request.GET, *_NAMES, *_OF_TABLE, "format", "text")
-        is_text_kept = _is_text_kept(request.GET)
-        query = read_query(request.GET)
-        found = _read(query, request)
+        names = (*NAMES, *_OF_TABLE, *SINGLE_NAMES, "format", "text")
+        check_names(request.GET, *names, lists=LIST_NAMES)
+        is_text_kept = read_is_text_kept(request.GET)
+        asked = read_asked(request.GET)
+        query = asked.query
+        choices = figures.read_choices(read_options(request.GET), query)
+        found = _read(asked, request)
         if not isinstance(found, Hit):
             return redirect(address_of("admin:collector_data", parameters_of(query)))
-        shown = _shown(query, found, request.GET)
+        shown = shown_of(query, found, request.GET)
+        compared = figures.compared_tables(choices, found, shown.tables, sorting_of(request.GET))
+        all_tables = [*shown.tables, *compared]
         if form == "xlsx":
-            return files.xlsx(file_name(query), shown.tables, about=_about(shown))
+            facts = about(shown)
+            return files.xlsx(file_name(query), all_tables, about=facts, readers_name=heading_of(query))
         wanted = request.GET.get("table", "")
-        tables = [table for table in shown.tables if table.name == wanted or not wanted]
+        tables = [table for table in all_tables if table.name == wanted or not wanted]
         if not tables:
             raise NotFound(_("There is no such table."))
-        return files.csv(f"{file_name(query)}-{tables[0].name}", tables[0], is_text_kept=is_text_kept)
-    except DomainError as error:
-        context = {"form": form_of(request.GET, None), "problem": message_of(error)}
-        return page(request, "data/page.html", context, title=_("Data"), status=error.code.http_status)
-
-
-def _read(query: DataQuery, request: HttpRequest) -> Hit | Miss | None:
-    if may(request, CHANGE_COLLECTIONS):
-        return read(query, requested_by=name_of_user(request))
-    return read_stored(query)
-
-
-def _shown(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
-    body = orjson.loads(hit.entry.body)
-    is_empty = hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY
-    sorting = _sorting(given)
-    tables = [] if is_empty else tables_of(query, body["data"])
-    if sorting:
-        key, is_descending = sorting["sort"].removeprefix("-"), sorting["sort"].startswith("-")
-        tables = [
-            table.sorted_by(key, is_descending=is_descending) if table.name == sorting["table"] else table
-            for table in tables
-        ]
-    reason = str(body["message"]).removeprefix("empty: ") if is_empty else ""
-    if reason in EmptyReason.values:
-        reason = str(EmptyReason(reason).label)
-    return Shown(query, hit, tables, reason)
-
-
-def _is_text_kept(given: Mapping[str, str]) -> bool:
-    text = given.get("text", "")
-    if text not in ("", "1"):
-        raise InvalidInput(
-            _("The input is not valid."), fields={"text": [_("Use 1, or omit this parameter.")]}
+        titles = [heading_of(query), *(tables[0].title for _more in all_tables[1:2])]
+        return files.csv(
+            f"{file_name(query)}-{tables[0].name}",
+            tables[0],
+            readers_name=", ".join(titles),
+            is_text_kept=is_text_kept,
         )
-    return text == "1"
+    except DomainError as error:
+        context = {"form": form_of(request.GET, faults=faults_of(error)), "problem": message_of(error)}
+        return _page(request, context, status=error.code.http_status)
 
 
-def _sorting(given: Mapping[str, str]) -> dict[str, str]:
-    sort, table = given.get("sort", ""), given.get("table", "")
-    is_readable = 0 < len(sort) <= _MAX_SORT and 0 < len(table) <= _MAX_SORT
-    return {"sort": sort, "table": table} if is_readable else {}
-
-
-def _sort(given: Mapping[str, str], query: DataQuery) -> dict[str, Any]:
-    sorting = _sorting(given)
-    return {
-        "base": urlencode(parameters_of(query)),
-        "table": sorting.get("table", ""),
-        "key": sorting.get("sort", "").removeprefix("-"),
-        "is_descending": sorting.get("sort", "").startswith("-"),
-    }
-
-
-def _about(shown: Shown) -> list[tuple[str, str]]:
-    freshness = freshness_of(shown.hit)
-    return [
-        (_("Figures"), heading_of(shown.query)),
-        (_("Category"), shown.query.cat_id or _("All categories")),
-        (_("Collected"), freshness["collected_at"]),
-        (_("Fresh until"), freshness["fresh_until"]),
-        (_("State"), list_text(_states(freshness))),
-        (_("Source"), freshness["source"]),
-        (_("Empty reason"), shown.empty_reason),
-    ]
-
-
-def _states(freshness: Mapping[str, Any]) -> list[str]:
-    state = _("stale") if freshness["is_stale"] else _("fresh")
-    return [state, _("provisional")] if freshness["is_provisional"] else [state]
+def _read(asked: Asked, request: HttpRequest) -> Hit | Miss | None:
+    if asked.is_chosen and may(request, CHANGE_COLLECTIONS):
+        return read(asked.query, requested_by=name_of_user(request))
+    return read_stored(asked.query)

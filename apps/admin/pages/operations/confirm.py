@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from redis import RedisError
 
 from apps.admin.pages.access import SEE_COLLECTIONS, message_of, page, staff_view
+from apps.admin.pages.inputs.faults import faults_of, texts_of
 from apps.admin.pages.operations.operation import Choice, Operation, Question, may_do
 from apps.admin.pages.operations.storage import STORAGE
 from apps.admin.pages.operations.switches import SWITCHES
@@ -69,19 +70,21 @@ def _page(request: HttpRequest, found: Operation, problem: DomainError | None = 
         "operation": found,
         "question": question,
         "problem": problem and message_of(problem),
+        "faults": texts_of(faults_of(problem), "limit", "word"),
         "run_id": problem.run_id if isinstance(problem, AlreadyRunning) else "",
-        "choices": [_shown(request, choice) for choice in question.choices] if question else [],
+        "choices": [_shown(request, choice, problem) for choice in question.choices] if question else [],
         "limit": request.POST.get("limit", question.limit if question else ""),
     }
     status = problem.code.http_status if problem else 200
     return page(request, "operations/confirm.html", context, title=str(found.label), status=status)
 
 
-def _shown(request: HttpRequest, choice: Choice) -> dict[str, Any]:
+def _shown(request: HttpRequest, choice: Choice, problem: DomainError | None) -> dict[str, Any]:
     """Return the checkboxes with their state: as they were sent, at first all checked."""
+    fault = texts_of(faults_of(problem), choice.name).get(choice.name, "")
     sent = request.POST.getlist(choice.name)
     options = [(value, name, request.method != "POST" or value in sent) for value, name in choice.options]
-    return {"name": choice.name, "label": choice.label, "options": options}
+    return {"name": choice.name, "label": choice.label, "options": options, "fault": fault}
 
 
 def _no_redis() -> DependencyUnavailable:

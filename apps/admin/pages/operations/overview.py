@@ -21,9 +21,9 @@ from apps.admin.pages.without_mongodb import note_visit, without_mongodb
 from apps.admin.permissions import TO_BACKFILL
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
+from apps.core.printable import list_text
 from apps.core.scheduling.schedules import list_schedules, title_of
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
-from apps.core.stored_messages import list_text
 from apps.core.time_texts import instant_text
 from apps.mengla.dispatch.breaker_control import read_breaker
 from apps.mengla.monitoring.queue_state import queue_depth

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from apps.admin.pages.access import message_of, page, staff_view
+from apps.admin.pages.inputs.faults import faults_of
 from apps.admin.pages.operations.operation import may_do
 from apps.admin.pages.operations.work_form import Work, cost_of, form_context, read_work
 from apps.admin.permissions import TO_BACKFILL
@@ -45,10 +46,10 @@ def collect(request: HttpRequest) -> HttpResponse:
             return _start(request, read_work(given))
         if not given:
             return _page(request, given, context)
-        work = read_work(given)
+        work = read_work(given, converts=True)
         cost, is_exact = cost_of(work)
     except DomainError as error:
-        context = {"problem": message_of(error)}
+        context = {"problem": message_of(error), "faults": faults_of(error)}
         if isinstance(error, AlreadyRunning):
             context["run_address"] = _run_address(error.run_id)
         return _page(request, given, context, status=error.code.http_status)
@@ -57,15 +58,24 @@ def collect(request: HttpRequest) -> HttpResponse:
         "cost": cost,
         "is_exact": is_exact,
         "periods": period_text(work.start, work.end),
-        "hidden": [(name, value) for name in _FIELDS for value in given.getlist(name)],
+        "hidden": [(name, value) for name in _FIELDS for value in _sent(work, given, name)],
     }
     return _page(request, given, context)
+
+
+def _sent(work: Work, given: QueryDict, name: str) -> list[str]:
+    """Return the values of a field as they are confirmed: the periods that the page has shown."""
+    shown = {"from": work.start.dashed, "to": work.end.dashed}
+    return [shown[name]] if name in shown else list(given.getlist(name))
 
 
 def _page(
     request: HttpRequest, given: QueryDict, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
-    context |= {"form": form_context(given), "may_collect": may_do(request, TO_BACKFILL)}
+    context |= {
+        "form": form_context(given, context.get("faults")),
+        "may_collect": may_do(request, TO_BACKFILL),
+    }
     return page(request, "operations/collect.html", context, title=_("Custom collection"), status=status)
 
 

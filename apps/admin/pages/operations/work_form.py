@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,20 @@ from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
 from apps.admin.pages.access import check_names
-from apps.categories.selectors import list_level1_ids, list_named_tree
+from apps.admin.pages.inputs.faults import texts_of
+from apps.admin.pages.inputs.periods import control_of, converted_range, read_granularity, script_facts
+from apps.categories.selectors import categories_text, list_level1_ids, list_named_tree
 from apps.core import market_clock
 from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import (
     Granularity,
     Period,
     check_begun,
-    parse_granularity,
     parse_range,
     previous_closed_period,
 )
+from apps.core.printable import list_text
 from apps.core.storage.database.client import heavy_operations
-from apps.core.stored_messages import list_text
 from apps.core.time_texts import duration_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.fill_cost import FillCost, fill_cost
@@ -51,19 +52,26 @@ class Work:
     start: Period
     end: Period
     is_forced: bool
+    notes: tuple[str, ...] = ()  # which periods were converted from another granularity
 
     @property
     def action_names(self) -> str:
         """The data sets in words."""
         return list_text(one.label for one in self.actions)
 
+    @property
+    def category_names(self) -> str:
+        """The first categories by their names."""
+        return categories_text(self.plan.cat_ids)
 
-def read_work(given: QueryDict) -> Work:
+
+def read_work(given: QueryDict, *, converts: bool = False) -> Work:
     """Return what the form asks for; nothing is written, and the stored figures are not looked at.
 
     No category means all of level 1; with ``level2`` the children of the categories are collected, too. A
     blank end of the range is the latest complete period, a blank start is its end.
 
+    :param converts: accept periods of another granularity, for a page that only shows the cost.
     :raises InvalidInput: which names the wrong input.
     """
     faults = Faults()
@@ -78,9 +86,13 @@ def read_work(given: QueryDict) -> Work:
     with faults.of("category"):
         named = _categories(given.getlist("category"))
     with faults.of("granularity"):
-        granularity = parse_granularity(given.get("granularity", ""))
-        last = given.get("to", "").strip() or _latest(granularity).key
-        first = given.get("from", "").strip() or last
+        texts = {name: given.get(name, "").strip() for name in ("from", "to")}
+        granularity = read_granularity(given.get("granularity", ""), texts, faults)
+        notes: tuple[str, ...] = ()
+        if converts:
+            texts, notes = converted_range(texts, granularity, today=market_clock.today())
+        last = texts["to"] or _latest(granularity).key
+        first = texts["from"] or last
         names = ("from", "to")
         start, end = parse_range(first, last, granularity, names=names, limit=MAX_RANGE_PERIODS)
         check_begun(end, market_clock.today(), name="to")
@@ -92,7 +104,7 @@ def read_work(given: QueryDict) -> Work:
     if not plan.cat_ids:
         raise _invalid("category", _("There are no categories: run manage.py import_categories."))
     _check_size(plan)
-    return Work(plan, plan.actions, start, end, is_forced)
+    return Work(plan, plan.actions, start, end, is_forced, notes)
 
 
 def cost_of(work: Work) -> tuple[FillCost, bool]:
@@ -111,20 +123,35 @@ def cost_of(work: Work) -> tuple[FillCost, bool]:
     return FillCost(count, under_way=0, skipped=0, waiting=waiting, pace=present_pace()), False
 
 
-def form_context(given: QueryDict) -> dict[str, Any]:
-    """Return what the template of the form needs: its choices, and what was typed or the defaults."""
+def form_context(given: QueryDict, faults: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    """Return what the template of the form needs: its choices, and what was typed or the defaults.
+
+    ``faults`` are the messages by the names of the fields.
+    """
     is_sent = "granularity" in given
     granularity = given.get("granularity", Granularity.MONTH.value)
-    known = granularity if granularity in dict(GRANULARITIES) else Granularity.MONTH.value
-    latest = {length.value: _latest(length).dashed for length in Granularity}
+    length = Granularity(granularity) if granularity in list(Granularity) else Granularity.MONTH
+    today, latest = market_clock.today(), _latest(length).dashed
     chosen_actions = given.getlist("action") if is_sent else Action.values
     chosen = set(given.getlist("category"))
     tree = list_named_tree()
+    told = texts_of(faults or {}, *_LISTS, *_FIELDS)
+    ends = (("from", _("From"), _("As the end")), ("to", _("To"), _("Latest complete")))
     return {
         "actions": [(value, name, value in chosen_actions) for value, name in Action.choices],
-        "granularities": [(value, name, value == known) for value, name in GRANULARITIES],
-        "start": given.get("from", latest[known]),
-        "end": given.get("to", latest[known]),
+        "granularities": [(value, name, value == length) for value, name in GRANULARITIES],
+        "periods": [
+            control_of(
+                name,
+                label,
+                given.get(name, latest),
+                length,
+                today=today,
+                blank=blank,
+                fault=told.get(name, ""),
+            )
+            for name, label, blank in ends
+        ],
         "is_forced": bool(given.get("force")),
         "has_level2": bool(given.get("level2")),
         "all_together": (ALL_CATEGORIES, ALL_CATEGORIES in chosen),
@@ -133,7 +160,8 @@ def form_context(given: QueryDict) -> dict[str, Any]:
             for root, children in tree
         ],
         "level1_count": len(tree),
-        "defaults": {name: [period, period] for name, period in latest.items()},
+        "script": script_facts(today, limits=dict.fromkeys(Granularity, MAX_RANGE_PERIODS)),
+        "faults": told,
     }
 
 

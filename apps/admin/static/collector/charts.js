@@ -3,10 +3,19 @@
 (() => {
   const TONES = {
     good: "#16a34a", bad: "#dc2626", quiet: "#60a5fa", calm: "#a78bfa", dim: "#9ca3af",
-    one: "#6d28d9", two: "#2563eb", three: "#0891b2", four: "#d97706",
+    one: "#6d28d9", two: "#2563eb", three: "#0891b2", four: "#d97706", five: "#be185d", six: "#4d7c0f",
+    past: "#6b7280",
   };
   const NARROW = 480;
-  const PATTERNS = { bad: 4, quiet: 6, calm: 8, three: 6, four: 8 };
+  const PATTERNS = { bad: 4, quiet: 6, calm: 8, three: 6, four: 8, five: 5, past: 3 };
+  // Lines differ by their dashes and by their points, too.
+  const DASHES = { three: [6, 3], four: [8, 3], two: [2, 3], five: [10, 3, 2, 3], six: [4, 2], past: [6, 5] };
+  const POINTS = { one: "circle", two: "rect", three: "triangle", four: "rectRot", five: "crossRot", six: "star", past: "line" };
+  // The bars of a chart with a bar per row, in pixels; a canvas can be so high.
+  const ROW = 22;
+  const MORE = 9;
+  const AXES = 90;
+  const HIGHEST = 16000;
 
   // Stripes distinguish the series for a reader who cannot distinguish the colours.
   function fill(context, tone) {
@@ -35,8 +44,13 @@
       backgroundColor: isLine ? TONES[series.tone] : fill(context, series.tone),
       borderColor: TONES[series.tone],
       borderWidth: isLine ? 2 : 0,
-      borderDash: isLine && PATTERNS[series.tone] ? [PATTERNS[series.tone], 3] : [],
+      borderDash: (isLine && DASHES[series.tone]) || [],
       pointRadius: isLine ? 3 : 0,
+      pointStyle: POINTS[series.tone] || "circle",
+      // A row that only some series have gets no empty place for the others.
+      skipNull: true,
+      sign: series.sign || "",
+      periods: series.periods || null,
       spanGaps: false,
       tension: 0,
       yAxisID: series.axis || "y",
@@ -51,26 +65,29 @@
     const ink = getComputedStyle(document.querySelector(".cp")).color;
     const isStacked = data.kind === "stacked";
     const isLying = data.kind === "bars";
-    const sign = data.is_percent ? " %" : "";
+    const axes = data.axes || {};
     const scale = (extra) => ({ stacked: isStacked, ticks: { color: ink }, grid: { color: "rgba(128,128,128,.2)" }, ...extra });
     const names = scale({ ticks: { color: ink, maxRotation: 60, autoSkip: true } });
-    const values = (title, extra) => scale({
+    const values = ({ title, sign } = {}, extra = {}) => scale({
       beginAtZero: true,
-      ticks: { color: ink, precision: data.is_percent ? undefined : 0, callback: (value) => short.format(value) + sign },
+      ticks: { color: ink, precision: data.is_percent ? undefined : 0, callback: (value) => short.format(value) + (sign || "") },
       // On a narrow screen the legend alone names the series.
       title: { display: (context) => Boolean(title) && context.chart.width > NARROW, text: title, color: ink },
       ...extra,
     });
-    const scales = isLying ? { x: values(), y: scale() } : { x: names, y: values(data.unit) };
-    if (data.series.some((series) => series.axis === "y2")) {
-      scales.y2 = values(data.unit2, { position: "right", grid: { drawOnChartArea: false } });
-    }
-    const label = (item) => `${item.dataset.label}: ${item.formattedValue}${item.formattedValue ? sign : ""}`;
+    // The values of a tall chart stand above it: its lower end is out of sight.
+    const scales = isLying ? { x: values(axes.y, { position: "top" }), y: scale() } : { x: names, y: values(axes.y) };
+    if (axes.y2) scales.y2 = values(axes.y2, { position: "right", grid: { drawOnChartArea: false } });
+    const title = (items) => (items.length ? (data.titles || data.labels)[items[0].dataIndex] : "");
+    const label = (item) => {
+      const period = item.dataset.periods && item.dataset.periods[item.dataIndex];
+      return `${period || item.dataset.label}: ${item.formattedValue}${item.formattedValue ? item.dataset.sign : ""}`;
+    };
     return {
       animation: false, maintainAspectRatio: false, responsive: true, locale: language,
       indexAxis: isLying ? "y" : "x",
       interaction: { mode: "index", intersect: false, axis: isLying ? "y" : "x" },
-      plugins: { legend: { labels: { color: ink, boxWidth: 14 }, position: "bottom" }, tooltip: { enabled: true, callbacks: { label } } },
+      plugins: { legend: { labels: { color: ink, boxWidth: 14 }, position: isLying ? "top" : "bottom" }, tooltip: { enabled: true, callbacks: { title, label } } },
       scales,
     };
   }
@@ -83,6 +100,10 @@
     }
     const isFirst = holder.hidden;
     holder.hidden = false;
+    if (data.kind === "bars") {
+      const height = AXES + data.labels.length * (ROW + MORE * (data.series.length - 1));
+      holder.style.height = `${Math.min(height, HIGHEST)}px`;
+    }
     const canvas = holder.querySelector("canvas");
     holder.collectorData = data;
     if (holder.collectorChart) {
@@ -122,7 +143,12 @@
     return element ? JSON.parse(element.textContent) : null;
   }
 
-  window.collectorCharts = { draw, drawAll, read };
+  // Lets go of the charts in a part of the page that is about to be replaced.
+  function release(part) {
+    part.querySelectorAll("[data-chart]").forEach((holder) => holder.collectorChart && holder.collectorChart.destroy());
+  }
+
+  window.collectorCharts = { draw, drawAll, read, release };
   document.addEventListener("DOMContentLoaded", () => {
     const charts = read("charts");
     if (charts) drawAll(charts);

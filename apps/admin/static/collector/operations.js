@@ -10,12 +10,14 @@
   const rows = [...list.querySelectorAll("li")];
   search.closest("label").hidden = false;
 
+  const { comparable } = window.collectorPicker; // one way to find a category on all pages
+
   function showMatches() {
-    const text = search.value.trim().toLowerCase();
-    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(text);
+    const text = comparable(search.value);
+    for (const row of rows) row.hidden = !comparable(row.textContent).includes(text);
     // A child that matches is shown within its parent, and the children of a parent that matches are shown.
     for (const row of rows) {
-      const own = row.querySelector("label").textContent.toLowerCase();
+      const own = comparable(row.querySelector("label").textContent);
       if (text && own.includes(text)) row.querySelectorAll("li").forEach((child) => { child.hidden = false; });
     }
   }

@@ -238,7 +238,7 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
     names = {tuple(schema["enum"]): name for name, schema in schemas.items() if "enum" in schema}
     for name, schema in schemas.items():
         if "success" in schema.get("properties", {}):
-            schema["properties"]["success"] = {"type": "boolean", "enum": [name != "Error"]}
+            schema["properties"]["success"] = {"type": "boolean", "enum": [name != "ErrorResponse"]}
     for path in result["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", ()):

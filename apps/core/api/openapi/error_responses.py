@@ -31,7 +31,7 @@ _LOGIN_CODES = (ErrorCode.UNAUTHENTICATED, ErrorCode.DEPENDENCY_UNAVAILABLE)
 def error_schema() -> NamedSchema:
     """Return the envelope of every error."""
     return NamedSchema(
-        "Error",
+        "ErrorResponse",
         {
             "type": "object",
             "description": "The envelope of every error.",
@@ -102,7 +102,7 @@ def error_responses(registry: ComponentRegistry, codes: Iterable[ErrorCodeBase])
         {
             "description": "Any other error; its code says which.",
             "headers": header_refs(registry, [REQUEST_ID]),
-            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
+            "content": {JSON: {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}},
         },
     )
     return {**found, "default": default}
@@ -116,6 +116,6 @@ def _response_of(registry: ComponentRegistry, code: ErrorCodeBase) -> dict[str, 
     content = {
         "description": f"`{code.value}`: {code.meaning}",
         "headers": header_refs(registry, headers),
-        "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}, "example": body}},
+        "content": {JSON: {"schema": {"$ref": "#/components/schemas/ErrorResponse"}, "example": body}},
     }
     return response_ref(registry, "".join(part.capitalize() for part in code.value.split("_")), content)

@@ -20,6 +20,7 @@ from apps.core.management.database_state import (
 )
 from apps.core.management.servers import advice_for, error_text, require_mongo, telling_of_outages
 from apps.core.management.tables import printable
+from apps.core.printable import list_text
 
 _OPERATION_TIMEOUT_SECONDS = 24 * 3600
 _THIS_COMMAND = "python manage.py migrate"
@@ -88,4 +89,4 @@ def _refuse_foreign_collections() -> None:
             "These MongoDB collections exist already, and hold documents of another program: %(names)s. "
             "Nothing was changed. Rename them, or set MONGO_DB to another database."
         )
-        raise CommandError(message % {"names": ", ".join(printable(name) for name in names)})
+        raise CommandError(message % {"names": list_text(printable(name) for name in names)})

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core.management.base import CollectorCommand, ExitCode
+from apps.core.printable import list_text
 from apps.core.scheduling.schedules import sync_schedules
 
 
@@ -31,6 +32,6 @@ class Command(CollectorCommand):
             "removed": _("%(count)d removed"),
         }
         parts = [words[what] % {"count": len(names)} for what, names in result.items()]
-        counted = {"counts": ", ".join(parts)}
+        counted = {"counts": list_text(parts)}
         text = _("Dry run, nothing changed: %(counts)s.") if is_dry_run else _("Schedules: %(counts)s.")
         return result | {"is_dry_run": is_dry_run}, text % counted, ExitCode.DONE

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 
 from apps.core.management.arguments import one_of
 from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode
+from apps.core.printable import list_text
 from apps.mengla.maintenance.purge import Collected, Purged, PurgeTarget, count_collected, purge
 
 
@@ -63,7 +64,7 @@ class Command(CollectorCommand):
             text = _("This deletes %(counts)s, and clears the caches. It cannot be undone.")
             self.stderr.write(text % {"counts": _counts(found)})
         else:
-            self.stderr.write(_("This clears the caches: %(names)s.") % {"names": ", ".join(sorted(targets))})
+            self.stderr.write(_("This clears the caches: %(names)s.") % {"names": list_text(sorted(targets))})
         return self.is_confirmed()
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from apps.categories.selectors import own_names
+from apps.categories.selectors import CategoryNames
 from apps.core.errors import InvalidInput
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.tables import printable, text_width
@@ -19,11 +19,11 @@ from apps.core.periods import Period
 from apps.mengla.management.arguments import (
     add_range,
     add_selection,
-    category_text,
     read_range,
     read_selection,
 )
 from apps.mengla.monitoring.coverage import Cell, Coverage, Mark, count_cells, coverage
+from apps.mengla.queries.data_query import ALL_CATEGORIES
 
 # One for each Mark, in their order.
 _MARKS = "█▒VDE·×+»"
@@ -57,7 +57,7 @@ class Command(CollectorCommand):
 
 
 def _described(found: Coverage) -> dict[str, Any]:
-    names = own_names(found.cat_ids)
+    names = CategoryNames(found.cat_ids)
     return {
         "granularity": found.granularity.value,
         "periods": [period.key for period in found.periods],
@@ -65,7 +65,7 @@ def _described(found: Coverage) -> dict[str, Any]:
             {
                 "action": action.value,
                 "catId": cat_id,
-                "category_name": names.get(cat_id),
+                "category_name": names.own(cat_id) or None,
                 "states": [cell.state.value for cell in cells],
                 "stale": [cell.is_stale for cell in cells],
                 "provisional": [cell.is_provisional for cell in cells],
@@ -82,9 +82,9 @@ def _described(found: Coverage) -> dict[str, Any]:
 
 
 def _drawn(found: Coverage, marks: str) -> str:
-    names = own_names(found.cat_ids)
+    names = CategoryNames(found.cat_ids)
     rows = [
-        (printable(f"{action.value} {category_text(cat_id, names)}"), cells)
+        (printable(f"{action.value} {names.text(cat_id) if cat_id else ALL_CATEGORIES}"), cells)
         for action, cat_id, cells in found.rows()
     ]
     width = max((text_width(name) for name, _cells in rows), default=0)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.colours import Tone, Toned
 from apps.core.management.tables import format_table
+from apps.core.printable import labelled, list_text
 from apps.mengla.monitoring.diagnose import CheckResult, diagnose
 
 
@@ -54,4 +55,4 @@ def _advice(failed: Sequence[CheckResult]) -> list[str]:
     names: dict[str, list[str]] = {}
     for one in failed:
         names.setdefault(one.advice, []).append(one.name)
-    return [f"{', '.join(listed)}: {advice}" for advice, listed in names.items()]
+    return [labelled(list_text(listed), advice) for advice, listed in names.items()]

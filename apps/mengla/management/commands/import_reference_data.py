@@ -15,6 +15,7 @@ from apps.core.errors import InvalidInput
 from apps.core.management.arguments import whole_number
 from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode, Stopped
 from apps.core.management.tables import printable
+from apps.core.printable import list_text
 from apps.mengla.former import in_place
 from apps.mengla.former.import_journal import ImportCounts
 from apps.mengla.former.reference_import import DEFAULT_BATCH_SIZE, ImportResult, import_reference_data
@@ -133,7 +134,7 @@ class Command(CollectorCommand):
 
     def _drop_former(self, options: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, ExitCode]:
         found = in_place.count_former()
-        names = ", ".join(f"{name} ({count})" for name, count in found.items()) or "-"
+        names = list_text(f"{name} ({count})" for name, count in found.items()) or "-"
         result = {"is_dry_run": options["dry_run"], "found": found, "dropped": None}
         if options["dry_run"] or not found:
             return result, _("Nothing was deleted. Found: %(names)s.") % {"names": names}, ExitCode.DONE

@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from apps.categories.selectors import own_names
+from apps.categories.selectors import CategoryNames
 from apps.core.errors import NotFound
 from apps.core.management.base import OPERATOR, CollectorCommand, ExitCode
 from apps.core.management.tables import format_table
@@ -79,12 +79,12 @@ class Command(CollectorCommand):
 
 
 def _described(report: DuplicateReport) -> dict[str, Any]:
-    names = own_names(str(one["cat_id"]) for one in report.examples)
+    names = CategoryNames(str(one["cat_id"]) for one in report.examples)
     examples = [
         {
             "action": one["action"],
             "catId": one["cat_id"],
-            "category_name": names.get(str(one["cat_id"])),
+            "category_name": names.own(str(one["cat_id"])) or None,
             "dateType": one["granularity"],
             "period": one["period_key"],
             "kept": one["kept"],
@@ -122,7 +122,7 @@ def _summary(report: DuplicateReport, *, is_dry_run: bool) -> str:
         text = _("%(count)d documents changed meanwhile and were not deleted. Run the command again.")
         lines.append(text % {"count": report.left_alone})
     if report.examples:
-        names = own_names(str(one["cat_id"]) for one in report.examples)
+        names = CategoryNames(str(one["cat_id"]) for one in report.examples)
         rows = [
             [category_text(str(one[name]), names) if name == "cat_id" else one[name] for name in _KEY]
             for one in report.examples

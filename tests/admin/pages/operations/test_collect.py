@@ -141,7 +141,6 @@ def test_a_second_one_is_refused_with_a_link_to_the_first(site: Client) -> None:
         ({"granularity": "week"}, "is not a granularity"),
         ({"granularity": ""}, "is not a granularity"),
         ({"from": "2025-13"}, "From:"),
-        ({"from": "2025-Q1"}, "From:"),
         ({"to": "9" * 5000}, "To:"),
         ({"from": "2025-06"}, "From: Must not be after"),
         ({"to": "2098-01", "from": "2098-01"}, "To:"),
@@ -167,6 +166,18 @@ def test_what_cannot_be_read_is_told_and_kept(site: Client, given: dict[str, Any
             assert 'value="1002" checked' in page
     assert list_running(10) == []
     assert not LogEntry.objects.exists()
+
+
+def test_periods_of_another_granularity_are_converted_before_anything_starts(site: Client) -> None:
+    given = WANTED | {"from": "2025-Q1", "to": "2025"}
+    page = html.unescape(site.get(PAGE, given).content.decode())
+    assert "2025-Q1 is a quarter. The figures shown are those of 2025-01." in page
+    for name, shown in (("from", "2025-01"), ("to", "2025-12")):
+        assert f'<input type="hidden" name="{name}" value="{shown}">' in page
+    response = site.post(PAGE, given)  # which no page has shown
+    assert response.status_code == 400
+    assert 'aria-describedby="fault-from"' in response.content.decode()
+    assert list_running(10) == []
 
 
 def test_too_much_at_once_is_refused_with_its_time(site: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,9 @@ def test_a_warm_up_that_cannot_be_read_keeps_what_was_chosen(
     assert problem in page
     assert ('value="hot" checked' in page) is (given["action"] == "hot")
     assert 'value="chance" checked' not in page
+    for name in ("action", "granularity", "limit"):
+        assert page.count(f'aria-describedby="fault-{name}"') == page.count(f'id="fault-{name}"')
+    assert 'id="fault-' in page
     assert list_running(10) == []
 
 

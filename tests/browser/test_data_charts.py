@@ -97,7 +97,7 @@ def test_a_comparison(look: NewPage) -> None:
         "–" if value is None else str(value) for value in series[0][1]
     ]
     watched.check()
-    page.evaluate("window.scrollTo(0, document.querySelector('[data-sides]').getBoundingClientRect().top)")
+    page.locator("#title-compare").evaluate("one => one.scrollIntoView()")
     watched.screenshot("data-comparison")
     assert page.evaluate("window.isTheSamePage") is True
     # The filters and the links to other periods follow.
@@ -120,6 +120,7 @@ def test_a_trend_beside_the_year_before_and_another_category(look: NewPage) -> N
             .map((one) => one.borderDash.length > 0)"""
     )
     assert dashes == [False, True, True]
+    page.locator("#title-compare").evaluate("one => one.scrollIntoView()")
     watched.screenshot("data-trend-comparison")
 
 
@@ -133,7 +134,7 @@ def test_on_a_telephone(language: str, new_page: NewPage) -> None:
     if language == "zh-CN":
         assert english_of(page) == set()
         page.locator("#title-ranking").evaluate("one => one.scrollIntoView()")
-        watched.screenshot("data-comparison-phone-zh")
+        watched.screenshot("data-comparison-phone-zh-hans")
     watched.open(f"{TREND}&compare=year&measure=monthGmv")
     assert page.evaluate(NOTHING_STICKS_OUT)
 

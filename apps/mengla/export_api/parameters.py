@@ -7,7 +7,11 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from apps.core.api.openapi.components import NamedSchema
-from apps.core.api.serializers import GranularityField, QuerySerializer
+from apps.core.api.serializers import (
+    GranularityField,
+    QuerySerializer,
+    StrictChoiceField,
+)
 from apps.mengla.choices import Action
 from apps.mengla.export.query import (
     MAX_CATEGORIES,
@@ -40,7 +44,7 @@ class ExportParametersSerializer(QuerySerializer):
         },
     }
 
-    action = serializers.ChoiceField(choices=Action.choices)
+    action = StrictChoiceField(choices=Action.choices)
     catIds = _CatIdsField(
         required=False,
         allow_blank=True,
@@ -61,7 +65,7 @@ class ExportParametersSerializer(QuerySerializer):
         trim_whitespace=False,
         help_text="Last period: 2025-12, 202512 or its last day 2025-12-31.",
     )
-    format = serializers.ChoiceField(
+    format = StrictChoiceField(
         choices=[form.value for form in ExportFormat],
         required=False,
         default=ExportFormat.NDJSON.value,

@@ -34,6 +34,7 @@ from apps.core.storage.periodic_flush import PeriodicFlush
 from apps.core.storage.redis import get_redis
 from apps.core.storage.sessions import SessionStore
 from apps.launcher.embedded import EmbeddedError, start_redis
+from tests.described import assert_described
 from tests.factories.categories import Node, make_tree, store_tree
 from tests.missing import leave_out
 from tests.parallel import own_port
@@ -295,6 +296,24 @@ def looker(db: None) -> Client:
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     log_in(client, user)
     return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_response_is_described() -> Iterator[None]:
+    """Compare each response of the API with the OpenAPI document, whatever the test asks for."""
+    request_of = Client.request
+
+    def request(self: Client, **environ: Any) -> Any:
+        response = request_of(self, **environ)
+        has_body = environ.get("CONTENT_LENGTH") not in (None, "", "0", 0)
+        assert_described(
+            environ.get("REQUEST_METHOD", "GET"), environ["PATH_INFO"], response, has_body=has_body
+        )
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "request", request)
+        yield
 
 
 # --- Data -----------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -31,6 +31,22 @@ class _CatIdsField(serializers.CharField):
 
 class ExportParametersSerializer(QuerySerializer):
     """The query string of ``GET /mengla/export``."""
+
+    examples: ClassVar = {
+        "Best sellers of two categories": {
+            "action": "hot",
+            "catIds": "4200,4201",
+            "from": "2025-01",
+            "to": "2025-12",
+            "format": "csv",
+        },
+        "A year of days of every level-1 category": {
+            "action": "industryTrendRange",
+            "dateType": "day",
+            "from": "2025-01-01",
+            "to": "2025-12-31",
+        },
+    }
 
     action = serializers.ChoiceField(choices=Action.choices)
     catIds = _CatIdsField(

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from apps.core.api.serializers import (
     PageQuerySerializer,
+    StrictChoiceField,
     UrlBooleanField,
 )
 from apps.mengla.choices import Action, AttemptOutcome, CollectionStatus
@@ -135,7 +136,7 @@ class RecordsQuerySerializer(PageQuerySerializer):
         "Empty ones": {"empty": True, "limit": 20},
     }
 
-    action = serializers.ChoiceField(choices=Action.choices, required=False)
+    action = StrictChoiceField(choices=Action.choices, required=False)
     catId = serializers.CharField(
         required=False,
         allow_blank=True,

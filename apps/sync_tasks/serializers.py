@@ -17,6 +17,7 @@ from apps.core.api.serializers import (
     ExactSerializer,
     PageQuerySerializer,
     StrictBooleanField,
+    StrictChoiceField,
     UnpaddedTextField,
     UtcDateTimeField,
 )
@@ -41,10 +42,10 @@ class SyncTaskQuerySerializer(PageQuerySerializer):
         },
     }
 
-    status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
-    outcome = serializers.ChoiceField(choices=Outcome.choices, required=False)
+    status = StrictChoiceField(choices=RunStatus.choices, required=False)
+    outcome = StrictChoiceField(choices=Outcome.choices, required=False)
     task_id = UnpaddedTextField(required=False, max_length=_MAX_TASK_ID)
-    trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
+    trigger = StrictChoiceField(choices=Trigger.choices, required=False)
     to = DayField(required=False, help_text="Started on or before this day, in the market's time zone.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

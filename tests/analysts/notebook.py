@@ -28,19 +28,18 @@ class Notebook:
 
     def run(self, block: Block) -> None:
         """Run one piece of code; it has to succeed."""
-        with contextlib.chdir(self.directory):
-            match block.language:
-                case "sh":
-                    self.printed.append(self._run_shell(block.code))
-                case "python":
-                    self.printed.append(self.run_python(block.code))
-                case "sql":
-                    self.tables.append(self.run_sql(block.code))
+        match block.language:
+            case "sh":
+                self.printed.append(self._run_shell(block.code))
+            case "python":
+                self.printed.append(self.run_python(block.code))
+            case "sql":
+                self.tables.append(self.run_sql(block.code))
 
     def run_python(self, code: str) -> str:
         """Run Python with the names of the pieces before; returns what it has printed."""
         output = io.StringIO()
-        with contextlib.redirect_stdout(output):
+        with contextlib.chdir(self.directory), contextlib.redirect_stdout(output):
             exec(compile(code, "docs/analysts.md", "exec"), self.names)
         return output.getvalue()
 

@@ -227,14 +227,6 @@ class TestDuckDB:
         assert {row["period"]: row["places"] for row in notebook.tables[2]} == dict(counts)
 
 
-class TestLocalCopy:
-    def test_only_months_that_are_not_final_are_read_again(self, notebook: Notebook) -> None:
-        open_months = sorted({month for _, month in MISSING | EMPTY} | {PROVISIONAL_MONTH})
-        assert notebook.printed[-1].splitlines() == [f"read: {MONTHS}", f"read: {open_months}"]
-        final = {path.name.partition(".")[0] for path in (notebook.directory / "hot").glob("*.final.parquet")}
-        assert final == set(MONTHS) - set(open_months)
-
-
 class TestPowerQuery:
     def test_figures(self, queries: dict[str, Any], export: Rows, notebook: Notebook) -> None:
         figures, hot = evaluate(queries["Figures"], {"Export": export}), notebook.names["hot"]
@@ -269,3 +261,19 @@ class TestPowerQuery:
     def test_a_wrong_token_is_refused(self, queries: dict[str, Any], site: Site) -> None:
         with pytest.raises(QueryError, match="UNAUTHENTICATED"):
             evaluate(queries["Export"], {"Server": site.url, "Token": "mlc_wrong"})
+
+
+class TestLocalCopy:
+    def test_only_months_that_are_not_final_are_read_again(self, notebook: Notebook) -> None:
+        open_months = sorted({month for _, month in MISSING | EMPTY} | {PROVISIONAL_MONTH})
+        assert notebook.printed[-1].splitlines() == [f"read: {MONTHS}", f"read: {open_months}"]
+        final = {path.name.partition(".")[0] for path in (notebook.directory / "hot").glob("*.final.parquet")}
+        assert final == set(MONTHS) - set(open_months)
+
+    def test_a_month_that_is_filled_is_read_once_more(self, notebook: Notebook, site: Site) -> None:
+        """The last test of all, for it changes what is stored."""
+        (place,) = [place for place in MISSING if place[1] == "2025-10"]
+        store = "tests.analysts.figures.store_best_sellers"
+        site.stack.caller.call(store, cat_id=place[0], month=place[1])
+        update = 'print(update("hot", "hot", "2025-10", "2025-11"))\n'
+        assert notebook.run_python(2 * update).splitlines() == ["['2025-10']", "[]"]

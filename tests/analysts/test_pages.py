@@ -65,3 +65,11 @@ def test_every_data_set_is_described_with_its_name(page: Path) -> None:
     described = {found[1]: cells[1] for cells in rows if (found := _CODE.fullmatch(cells[0]))}
     with translation.override("zh-hans" if page == CHINESE else "en"):
         assert described == {action.value: str(action.label) for action in Action}
+
+
+@BOTH
+def test_pages_and_buttons_have_the_names_of_the_product(page: Path) -> None:
+    text = " ".join(page.read_text("utf-8").split())
+    named = ("API tokens", "Data", "Compare with", "Further categories", "Export a range")
+    with translation.override("zh-hans" if page == CHINESE else "en"):
+        assert [one for one in named if f"*{translation.gettext(one)}*" not in text] == []

@@ -97,9 +97,12 @@ def test_a_comparison(look: NewPage) -> None:
         "–" if value is None else str(value) for value in series[0][1]
     ]
     watched.check()
-    page.evaluate("window.scrollTo(0, document.querySelector('[data-sides]').getBoundingClientRect().top)")
+    page.locator("#title-compare").evaluate("one => one.scrollIntoView()")
     watched.screenshot("data-comparison")
     assert page.evaluate("window.isTheSamePage") is True
+    # The filters and the links to other periods follow.
+    expect(page.locator("[data-kept] input[name=compare]")).to_have_value("previous")
+    assert "compare=previous" in str(page.locator(".cp-steps a[rel=prev]").get_attribute("href"))
     # Figures that are not stored are collected from a link only.
     page.get_by_label("Compare with").select_option("year")
     page.get_by_role("link", name="Collect and show 2017-05").click()
@@ -117,6 +120,7 @@ def test_a_trend_beside_the_year_before_and_another_category(look: NewPage) -> N
             .map((one) => one.borderDash.length > 0)"""
     )
     assert dashes == [False, True, True]
+    page.locator("#title-compare").evaluate("one => one.scrollIntoView()")
     watched.screenshot("data-trend-comparison")
 
 
@@ -130,7 +134,7 @@ def test_on_a_telephone(language: str, new_page: NewPage) -> None:
     if language == "zh-CN":
         assert english_of(page) == set()
         page.locator("#title-ranking").evaluate("one => one.scrollIntoView()")
-        watched.screenshot("data-comparison-phone-zh")
+        watched.screenshot("data-comparison-phone-zh-hans")
     watched.open(f"{TREND}&compare=year&measure=monthGmv")
     assert page.evaluate(NOTHING_STICKS_OUT)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -9,10 +10,13 @@ from datetime import date
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from apps.admin.pages.inputs.periods import converted
+from apps.core.periods import Granularity, parse_period, period_of
+from apps.mengla.choices import Action
 from tests.browser.conftest import VIEWPORT, NewPage
 from tests.browser.test_coverage_page import NOTHING_STICKS_OUT, PHONE
 from tests.browser.test_pages import english_of
-from tests.integration.questions import CATEGORIES
+from tests.integration.questions import CATEGORIES, Question
 from tests.integration.stack import Stack
 
 PAGE = "/admin/data/"
@@ -107,7 +111,8 @@ def test_the_picker_as_a_combobox(look: NewPage) -> None:
     assert page.url.endswith(PAGE)
 
 
-def test_several_categories_are_chosen(look: NewPage) -> None:
+def test_several_categories_are_chosen(look: NewPage, site: Stack) -> None:
+    site.collect(Question(Action.HOT, LEVEL2, "2019-05"))
     watched = look()
     page = watched.visit(f"{ASKED}&also={CATEGORIES[1]}")
     field = page.get_by_role("combobox", name="Further categories")
@@ -129,6 +134,16 @@ def test_several_categories_are_chosen(look: NewPage) -> None:
     assert len(sent(page, "also").split(",")) == 5
 
 
+def test_figures_that_arrive_leave_the_form_alone(look: NewPage, site: Stack) -> None:
+    site.simulator.set_knobs(delay_seconds=2)
+    page = look().visit(ASKED.replace("2019-05", "2018-05"))
+    page.get_by_label("Granularity").select_option("year")
+    expect(page.get_by_text("The collection has ended.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_label("Granularity")).to_have_value("year")
+    page.get_by_role("link", name="Refresh").click()
+    expect(page.locator("table[data-table=ranking]")).to_be_visible()
+
+
 def test_the_periods_follow_the_granularity(look: NewPage) -> None:
     watched = look()
     page = watched.visit(ASKED)
@@ -144,13 +159,6 @@ def test_the_periods_follow_the_granularity(look: NewPage) -> None:
         expect(period).to_have_value(wanted)
         assert sent(page, "period") == wanted
     expect(period).to_have_attribute("type", "date")
-    # The newest complete one inside, as on the server.
-    year = date.today().year
-    granularity.select_option("year")
-    period.select_option(str(year))
-    granularity.select_option("quarter")
-    month = date.today().month
-    expect(period).to_have_value(f"{year}-Q{max((month - 1) // 3, 1)}")
     granularity.select_option("month")
     period.fill("")
     granularity.select_option("quarter")
@@ -162,6 +170,37 @@ def test_the_periods_follow_the_granularity(look: NewPage) -> None:
     granularity.select_option("quarter")
     assert (sent(page, "from"), sent(page, "to")) == ("2018-Q1", "2019-Q2")
     watched.check()
+
+
+CONVERT = """cases => {
+    const form = document.querySelector('form[data-periods]');
+    const granularity = form.elements.namedItem('granularity');
+    const change = (kind) => {
+        granularity.value = kind;
+        granularity.dispatchEvent(new Event('change', { bubbles: true }));
+    };
+    return cases.map(([value, kind, wanted]) => {
+        form.elements.namedItem('period').value = '';
+        change(kind);
+        form.elements.namedItem('period').value = value;
+        change(wanted);
+        return form.elements.namedItem('period').value;
+    });
+}"""
+
+
+def test_the_script_converts_as_the_server_does(look: NewPage) -> None:
+    page = look().visit(PAGE)
+    today = date.fromisoformat(json.loads(page.locator("#periods").inner_text())["today"])
+    texts = ("2000-01-01", "2024-02-29", "2023-12-31", "2024-02", "2019-Q4", "2000")
+    past = [parse_period(one) for one in texts]
+    now = [period_of(today, one) for one in Granularity]
+    periods = [*past, *now, *(one.previous() for one in now), now[1].shift(-5)]
+    cases = [(one, kind) for one in periods for kind in Granularity]
+    asked = [(one.dashed, one.granularity.value, kind.value) for one, kind in cases]
+    found = dict(zip(asked, page.evaluate(CONVERT, asked), strict=True))
+    wanted = [converted(one, kind, today=today).dashed for one, kind in cases]
+    assert found == dict(zip(asked, wanted, strict=True))
 
 
 def test_earlier_and_later_periods_are_a_click_away(look: NewPage, site: Stack) -> None:
@@ -222,7 +261,7 @@ def test_the_newest_figures_are_there_at_once(language: str, new_page: NewPage, 
     expect(page.locator("form[data-periods]")).to_be_hidden()
     watched.check()
     page.locator("details.cp-filters summary").click()
-    watched.screenshot(f"data-phone-{language[:2]}")
+    watched.screenshot("data-phone-zh-hans" if language == "zh-CN" else "data-phone")
 
 
 def test_without_scripts_the_form_is_a_form(site: Stack, browser: object, session: object) -> None:

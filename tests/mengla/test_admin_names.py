@@ -104,25 +104,24 @@ def test_a_confirmation_names_every_row_by_one_look(site: Client) -> None:
     assert sum("categories_category" in one["sql"] for one in queries.captured_queries) <= 4
 
 
-@pytest.mark.parametrize(
-    ("searched", "found"),
-    [
-        ("厨房", [KITCHEN]),
-        ("кухня", [KITCHEN]),
-        ("灯 1", ["101", *(str(100 + n) for n in range(10, 20))]),
-        (KITCHEN, [KITCHEN]),
-        (NAMELESS, [NAMELESS]),
-        ("nothing", []),
-        ("$ne", []),
-    ],
-)
 @pytest.mark.parametrize(("path", "fill"), [(RECORDS, store), (COLLECTIONS, enqueue)])
 def test_a_list_is_searched_by_the_name_of_a_category(
-    site: Client, path: str, fill: Callable[..., object], searched: str, found: list[str]
+    site: Client, path: str, fill: Callable[..., object]
 ) -> None:
-    for cat_id in (KITCHEN, NAMELESS, *(str(100 + n) for n in range(20))):
+    for cat_id in (KITCHEN, NAMELESS, "101", "102", "110"):
         fill(hot(cat_id=cat_id))
-    assert sorted(row.split(":")[1] for row in results(site, path, q=searched)) == sorted(found)
+    searches = {
+        "厨房": [KITCHEN],
+        "кухня": [KITCHEN],
+        "灯 1": ["101", "110"],
+        KITCHEN: [KITCHEN],
+        NAMELESS: [NAMELESS],
+        "nothing": [],
+        "$ne": [],
+    }
+    for searched, found in searches.items():
+        rows = results(site, path, q=searched)
+        assert sorted(row.split(":")[1] for row in rows) == found, searched
 
 
 @pytest.mark.parametrize("path", [RECORDS, COLLECTIONS])

@@ -13,6 +13,7 @@ from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, RuleState
 from apps.core.api.serializers import (
     ExactSerializer,
     QuerySerializer,
+    StrictChoiceField,
     StrictIntegerField,
     StrictTextField,
     UrlIntegerField,
@@ -187,7 +188,7 @@ class SilenceBodySerializer(ExactSerializer):
         "One data set": {"rule_name": "empty_streak", "action": "hot", "duration_minutes": 1440},
     }
 
-    rule_name = serializers.ChoiceField(choices=AlertRule.choices)
+    rule_name = StrictChoiceField(choices=AlertRule.choices)
     duration_minutes = StrictIntegerField(min_value=1, max_value=MAX_MINUTES)
     action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
     reason = StrictTextField(required=False, default="", allow_blank=True, max_length=MAX_REASON)
@@ -198,7 +199,7 @@ class EndSilenceBodySerializer(ExactSerializer):
 
     examples: ClassVar = {"A rule": {"rule_name": "queue_stuck"}}
 
-    rule_name = serializers.ChoiceField(choices=AlertRule.choices)
+    rule_name = StrictChoiceField(choices=AlertRule.choices)
     action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
 
 

@@ -117,9 +117,9 @@ def severity_name(key: str) -> str:
 
 
 @register.filter
-def cut_text(table: Table) -> str:
+def cut_text(table: Table | LinkedTable) -> str:
     """Write how much of a table is shown, such as ``The first 5 of 57 rows, 6 of 25 columns.``"""
-    rows, columns = len(table.rows), len(table.columns)
+    rows, columns = len(table.described_rows), len(table.columns)
     facts = {
         "rows": f"{rows:,}",
         "all_rows": f"{rows + table.hidden_rows:,}",

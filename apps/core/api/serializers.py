@@ -214,12 +214,13 @@ class ExactSerializer(serializers.Serializer[Any]):
 
     default_error_messages = {"invalid": _("Must be a JSON object.")}
 
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse a body of null as one of another type; DRF has an untranslated text for it."""
-        if data is None and self.root is self:
-            key = api_settings.NON_FIELD_ERRORS_KEY
-            raise serializers.ValidationError({key: [self.error_messages["invalid"]]}, code="invalid")
-        return super().run_validation(data)
+    @property
+    def errors(self) -> Any:
+        """The errors; a body of null is one of a wrong type, for which DRF has an untranslated text."""
+        found = getattr(self, "_errors", None)
+        if isinstance(found, list) and [getattr(one, "code", "") for one in found] == ["null"]:
+            return {api_settings.NON_FIELD_ERRORS_KEY: [self.error_messages["invalid"]]}
+        return super().errors
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the values of the fields."""

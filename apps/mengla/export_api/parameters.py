@@ -7,7 +7,11 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from apps.core.api.openapi.components import NamedSchema
-from apps.core.api.serializers import GranularityField, QuerySerializer
+from apps.core.api.serializers import (
+    GranularityField,
+    QuerySerializer,
+    StrictChoiceField,
+)
 from apps.mengla.choices import Action
 from apps.mengla.export.query import (
     MAX_CATEGORIES,
@@ -33,22 +37,14 @@ class ExportParametersSerializer(QuerySerializer):
     """The query string of ``GET /mengla/export``."""
 
     examples: ClassVar = {
-        "Best sellers of two categories": {
-            "action": "hot",
-            "catIds": "4200,4201",
-            "from": "2025-01",
-            "to": "2025-12",
-            "format": "csv",
-        },
-        "A year of days of every level-1 category": {
-            "action": "industryTrendRange",
-            "dateType": "day",
-            "from": "2025-01-01",
-            "to": "2025-12-31",
+        "The best sellers of a year": {"action": "hot", "from": "2025-01", "to": "2025-12"},
+        "Two categories as CSV": {
+            **{"action": "high", "catIds": "4200,all", "dateType": "month"},
+            **{"from": "2025-01-01", "to": "2025-06-30", "format": "csv"},
         },
     }
 
-    action = serializers.ChoiceField(choices=Action.choices)
+    action = StrictChoiceField(choices=Action.choices)
     catIds = _CatIdsField(
         required=False,
         allow_blank=True,
@@ -69,7 +65,7 @@ class ExportParametersSerializer(QuerySerializer):
         trim_whitespace=False,
         help_text="Last period: 2025-12, 202512 or its last day 2025-12-31.",
     )
-    format = serializers.ChoiceField(
+    format = StrictChoiceField(
         choices=[form.value for form in ExportFormat],
         required=False,
         default=ExportFormat.NDJSON.value,

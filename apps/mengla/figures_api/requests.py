@@ -15,6 +15,7 @@ from apps.core.api.serializers import (
     QuerySerializer,
     ReusingSerializer,
     StrictBooleanField,
+    StrictChoiceField,
     StrictIntegerField,
     UrlBooleanField,
     UrlIntegerField,
@@ -157,9 +158,7 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
         allow_null=False,
         help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.",
     )
-    action = serializers.ChoiceField(
-        choices=Action.choices, required=False, default=Action.INDUSTRY_VIEW.value
-    )
+    action = StrictChoiceField(choices=Action.choices, required=False, default=Action.INDUSTRY_VIEW.value)
     wait = UrlIntegerField(**_WAIT)
     refresh = UrlBooleanField(**_REFRESH)
     extra = _ExtraTextField(help_text="Further parameters, as JSON text.")
@@ -220,4 +219,4 @@ class FiguresQuerySerializer(FiguresBodySerializer):
         },
     }
 
-    action = serializers.ChoiceField(choices=Action.choices)
+    action = StrictChoiceField(choices=Action.choices)

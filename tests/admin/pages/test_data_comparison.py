@@ -309,5 +309,9 @@ def test_a_comparison_is_in_the_files(site: Client) -> None:
 def test_every_link_and_form_keeps_the_choices(site: Client) -> None:
     store(hot())
     page = text(site.get(PAGE, HOT | PREVIOUS | {"also": "1002", "measure": "monthGmv", "top": "50"}))
+    (earlier,) = re.findall(r'rel="prev" href="([^"]*)"', page)
+    assert {"measure=monthGmv", "compare=previous", "top=50", "also=1002"} <= set(
+        unescape(earlier).split("&")
+    )
     for name, value in (("also", "1002"), ("compare", "previous")):
         assert f'<input type="hidden" name="{name}" value="{value}">' in page

@@ -167,8 +167,8 @@ def peak_of(count: int) -> tuple[int, int]:
 
 
 def test_memory_does_not_grow_with_the_rows() -> None:
-    few, short = peak_of(3_000)
-    many, long = peak_of(12_000)
+    few, short = peak_of(1_500)
+    many, long = peak_of(6_000)
     assert long > 3.5 * short
     assert many < 1.2 * few
 

@@ -244,9 +244,9 @@ def test_coverage_shows_provisional_and_due(site: Client, admin: APIClient) -> N
     assert (totals["present"], totals["stale"], totals["provisional"], totals["due"]) == (2, 1, 2, 1)
     arguments = ("--from", past.key, "--to", running.key, "--category", "1000", "--action", "hot")
     drawing = next(
-        line for line in run("coverage", *arguments).out.splitlines() if line.startswith("hot 1000")
+        line for line in run("coverage", *arguments).out.splitlines() if line.startswith("hot 类目1000")
     )
-    assert drawing.split() == ["hot", "1000", "类目1000", "DV", "2/2"]
+    assert drawing.split() == ["hot", "类目1000", "(1000)", "DV", "2/2"]
 
 
 # --- Answers and imports ---------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
             "query": query,
             "heading": heading_of(query),
             "notes": asked.notes,
-            "steps": steps_of(query, {name: kept[name] for name in kept if name not in ("measure", "brand")}),
+            "steps": steps_of(query, {name: kept[name] for name in kept if choices.holds_elsewhere(name)}),
             "recent": recent_records() if is_first else (),
             "bulk": bulk.form_for(query, options.also),
             "collect": address_of("admin:collector_data", parameters_of(query) | kept),

@@ -11,11 +11,11 @@
   // Lines differ by their dashes and by their points, too.
   const DASHES = { three: [6, 3], four: [8, 3], two: [2, 3], five: [10, 3, 2, 3], six: [4, 2], past: [6, 5] };
   const POINTS = { one: "circle", two: "rect", three: "triangle", four: "rectRot", five: "crossRot", six: "star", past: "line" };
-  // The bars of a chart with a bar per row, in pixels; a canvas can be so high.
+  // The bars of a chart with a bar per row, in CSS pixels; a canvas can have so many device pixels.
   const ROW = 22;
   const MORE = 9;
   const AXES = 90;
-  const HIGHEST = 16000;
+  const HIGHEST = 32000;
 
   // Stripes distinguish the series for a reader who cannot distinguish the colours.
   function fill(context, tone) {
@@ -87,7 +87,7 @@
       animation: false, maintainAspectRatio: false, responsive: true, locale: language,
       indexAxis: isLying ? "y" : "x",
       interaction: { mode: "index", intersect: false, axis: isLying ? "y" : "x" },
-      plugins: { legend: { labels: { color: ink, boxWidth: 14 }, position: isLying ? "top" : "bottom" }, tooltip: { enabled: true, callbacks: { title, label } } },
+      plugins: { legend: { labels: { color: ink, boxWidth: 14, usePointStyle: data.kind === "line" }, position: isLying ? "top" : "bottom" }, tooltip: { enabled: true, callbacks: { title, label } } },
       scales,
     };
   }
@@ -102,7 +102,7 @@
     holder.hidden = false;
     if (data.kind === "bars") {
       const height = AXES + data.labels.length * (ROW + MORE * (data.series.length - 1));
-      holder.style.height = `${Math.min(height, HIGHEST)}px`;
+      holder.style.height = `${Math.min(height, HIGHEST / Math.max(2, window.devicePixelRatio))}px`;
     }
     const canvas = holder.querySelector("canvas");
     holder.collectorData = data;

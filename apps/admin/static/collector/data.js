@@ -7,6 +7,20 @@
   const awaited = JSON.parse(holder.textContent);
   let timer = null;
   let failures = 0;
+  let isFormChanged = false;
+
+  // What a person has begun to choose must not be lost when the figures of the former choice arrive.
+  const form = document.querySelector(".cp-filters form");
+  if (form) ["input", "change"].forEach((name) => form.addEventListener(name, () => { isFormChanged = true; }));
+
+  function arrive() {
+    if (!isFormChanged) {
+      window.location.assign(awaited.next);
+      return;
+    }
+    const note = place.querySelector("[data-arrived]");
+    note.textContent = note.dataset.arrived;
+  }
 
   async function poll() {
     try {
@@ -20,7 +34,7 @@
       place.querySelector("[data-status]").textContent = state.status_name;
       place.querySelector("[data-position]").textContent = state.position;
       if (state.is_final) {
-        window.location.assign(awaited.next);
+        arrive();
         return;
       }
       failures = 0;

@@ -30,6 +30,11 @@ class Choices:
     options: Options
     brand_periods: BrandPeriods | None
 
+    def holds_elsewhere(self, name: str) -> bool:
+        """Whether a parameter is valid for all periods: some may not have a brand or an unusual measure."""
+        is_known = self.options.measure in known_measures(self.query.action)
+        return name != "brand" and (name != "measure" or is_known)
+
 
 @dataclass(frozen=True, slots=True)
 class Section:

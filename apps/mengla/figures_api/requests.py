@@ -167,7 +167,7 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
 class FiguresBodySerializer(_FiguresSerializer):
     """The body of the POST addresses whose path names the action."""
 
-    needed = ("timest",)
+    needed: ClassVar[tuple[str, ...]] = ("timest",)
 
     examples: ClassVar = {
         "A month of a category": {"catId": 4200, "timest": "2025-06"},
@@ -189,7 +189,7 @@ class FiguresBodySerializer(_FiguresSerializer):
 class TrendBodySerializer(FiguresBodySerializer):
     """The body of the address of trends: ``timest``, or both ends of the range."""
 
-    needed = ()
+    needed: ClassVar[tuple[str, ...]] = ()
 
     examples: ClassVar = {
         "A range of months": {
@@ -205,7 +205,7 @@ class TrendBodySerializer(FiguresBodySerializer):
 class FiguresQuerySerializer(FiguresBodySerializer):
     """The body of ``POST /mengla/query``; only a trend may be without ``timest``."""
 
-    needed = ()
+    needed: ClassVar[tuple[str, ...]] = ()
 
     examples: ClassVar = {
         "Best sellers": {"action": "hot", "catId": 4200, "timest": "2025-06"},

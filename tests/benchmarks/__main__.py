@@ -65,8 +65,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        help='only these: names of requests as in the tables ("L1 hit"), scale, memory, duplicates, claims, '
-        "planning, dispatch, lists",
+        help='only these: names of requests as in the tables ("L1 hit"), scale, memory, duplicates, exports, '
+        "claims, planning, dispatch, lists",
     )
     found.add_argument(
         "--connections", type=_at_least_one, nargs="+", default=[1, 8, 64], help="(default: 1 8 64)"
@@ -80,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--memory", action="store_true", help="also the memory of a web process")
     found.add_argument("--duplicates", action="store_true", help="also the remover of duplicates")
+    found.add_argument("--exports", action="store_true", help="also exports of a million rows")
     found.add_argument("--generator", choices=["wrk", "own"], default="", help="the load generator")
     found.add_argument(
         "--json",

@@ -74,6 +74,7 @@ FIGURES = (
     Figures(name="lists", part="scale", module="scale", function="run"),
     Figures(name="memory", part="memory", module="memory", function="rows"),
     Figures(name="duplicates", part="duplicates", module="duplicates", function="measure"),
+    Figures(name="exports", part="exports", module="exports", function="measure"),
 )
 PARTS = tuple(dict.fromkeys(one.part for one in FIGURES))
 _MAX_TIMES = "at most 2"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -35,6 +35,14 @@ class _CatIdsField(serializers.CharField):
 
 class ExportParametersSerializer(QuerySerializer):
     """The query string of ``GET /mengla/export``."""
+
+    examples: ClassVar = {
+        "The best sellers of a year": {"action": "hot", "from": "2025-01", "to": "2025-12"},
+        "Two categories as CSV": {
+            **{"action": "high", "catIds": "4200,all", "dateType": "month"},
+            **{"from": "2025-01-01", "to": "2025-06-30", "format": "csv"},
+        },
+    }
 
     action = StrictChoiceField(choices=Action.choices)
     catIds = _CatIdsField(

@@ -32,7 +32,7 @@ RECORDS_HEADER = "X-MengLa-Export-Records"
 MISSING_HEADER = "X-MengLa-Export-Missing"
 EMPTY_HEADER = "X-MengLa-Export-Empty"
 MISSING_PERIODS_HEADER = "X-MengLa-Export-Missing-Periods"
-_MAX_HEADER_CHARACTERS = 4096
+_MAX_HEADER_CHARACTERS = 2048  # nginx refuses a response whose headers have more than 4 KB together
 # For the OpenAPI document.
 _KINDS = {ExportFormat.NDJSON: OpenApiTypes.STR, ExportFormat.CSV: OpenApiTypes.STR}
 FILES = {
@@ -55,7 +55,7 @@ _HEADERS = (
     _count(EMPTY_HEADER, "The periods of categories for which the service had no figures."),
     ResponseHeader(
         MISSING_PERIODS_HEADER,
-        "The missing periods by category, as far as 4096 characters allow; absent if there are none.",
+        "The missing periods by category, as far as 2048 characters allow; absent if there are none.",
         {"type": "string", "example": "4200: 2025-01, 2025-03..2025-06"},
         is_always=False,
     ),

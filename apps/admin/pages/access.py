@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -53,7 +54,7 @@ _LABELS: Mapping[str, str | Promise] = {
 # As whole words: the name of a data set ends with one of them.
 _API_NAMES = re.compile(r"\b(?:timest|starRange|endRange)\b", re.ASCII)
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def staff_view(*, sees: str = "", changes: str = "") -> Callable[[View], View]:
@@ -65,7 +66,7 @@ def staff_view(*, sees: str = "", changes: str = "") -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def wrapper(request: HttpRequest, **parameters: Any) -> HttpResponse:
+        def wrapper(request: HttpRequest, **parameters: Any) -> HttpResponseBase:
             if not admin.site.has_permission(request):
                 if wants_json(request):
                     return json_problem(_("Log in again."), status=403)

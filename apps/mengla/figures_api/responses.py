@@ -63,8 +63,8 @@ class RankingRowSerializer(serializers.Serializer[Any]):
     topAvgPriceRmb = NumberOrTextField(help_text="Average price of the top sellers in yuan.")
 
 
-# Rankings and distributions may have more fields, too. Their schemas do not say so: TypeScript tells the two apart
-# by the fields that only one of them has.
+# Rankings and distributions may have more fields, too. Their schemas do not say so: TypeScript tells the two
+# apart by the fields that only one of them has.
 class RankingDataSerializer(serializers.Serializer[Any]):
     """A ranking: blue ocean, best sellers or rising."""
 

@@ -301,7 +301,7 @@ def test_a_narrow_chart_has_short_numbers_and_no_titles_beside_its_axes(
     }"""
     wide = page.evaluate(axis)
     assert wide["title"] is True
-    assert any(re.fullmatch(r"[\d.]+[万亿]", tick) for tick in wide["ticks"]), wide
+    assert any(re.fullmatch(r"[\d.]+[万亿] ₽", tick) for tick in wide["ticks"]), wide
     page.set_viewport_size({"width": 400, "height": 900})
     page.wait_for_function(f"() => !({axis})().title")
     page.wait_for_function(NOTHING_STICKS_OUT)

@@ -132,7 +132,8 @@ def assert_described(method: str, path: str, response: Any, *, has_body: bool = 
     reported = f"{method} {path} -> {response.status_code}"
     declared = _headers_of(method, template, response.status_code)
     sent = {name.lower(): value for name, value in response.headers.items()}
-    assert sent.keys() - declared.keys() <= UNDECLARED, reported
+    undeclared = sent.keys() - declared.keys() - UNDECLARED
+    assert undeclared == set(), f"{reported} has {undeclared}"
     for name, (is_required, validator) in declared.items():
         value = sent.get(name)
         assert value is not None or not is_required, f"{reported} lacks {name}"

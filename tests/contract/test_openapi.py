@@ -22,7 +22,8 @@ from apps.core.api import openapi_views
 from apps.core.errors import all_error_codes
 from apps.mengla.export_api.response import MEDIA_TYPES
 from tests.contract.routes import PAPERS, api_routes
-from tests.described import SNAPSHOT, assert_described, resolved
+from tests.described import SNAPSHOT, assert_described, resolved, validator_of
+from tests.programs import ROOT
 
 FILES = "/api/mengla/export"
 DOCUMENTED_METHODS = ("get", "post", "put", "patch", "delete")
@@ -184,6 +185,33 @@ def test_real_answers_are_as_described(call: tuple[str, str, Any], admin: APICli
     assert_described(method.upper(), path.partition("?")[0], response)
     instants = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]*)"', response.content.decode())
     assert all(instant.endswith("Z") for instant in instants), "instants are written in UTC"
+
+
+PAYLOADS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "tests/payloads").glob("*.json")}
+FIGURES = {
+    name: (payload["action"], payload["expect"]["data"])
+    for name, payload in sorted(PAYLOADS.items())
+    if payload["expect"].get("data")
+}
+KINDS = {
+    "high": "Ranking",
+    "hot": "Ranking",
+    "chance": "Ranking",
+    "industryViewV2": "Distribution",
+    "industryTrendRange": "Trend",
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_the_collection_service_sends_is_of_the_described_types(name: str) -> None:
+    action, data = FIGURES[name]
+    for kind in (KINDS[action], "Figures"):
+        validator = validator_of({"$ref": f"#/components/schemas/{kind}Response"})
+        for found in (data, None):
+            validator.validate({"success": True, "data": found, "message": "ok"})
+        for wrong in ({}, "text", 5, [1], {"list": {}}):
+            assert not validator.is_valid({"success": True, "data": wrong, "message": "ok"}), (kind, wrong)
+        assert not validator.is_valid({"success": True, "message": "ok"}), "data is always there"
 
 
 class _Anybody:

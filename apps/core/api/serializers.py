@@ -209,6 +209,8 @@ class ExactSerializer(serializers.Serializer[Any]):
 
     # For readers of the API's description: whole bodies or query strings that work, by their titles.
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    # Names that the work needs, although the fields are optional: it words their absence itself.
+    needed: ClassVar[tuple[str, ...]] = ()
 
     default_error_messages = {"invalid": _("Must be a JSON object.")}
 

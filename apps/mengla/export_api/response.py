@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiResponse
 
 from apps.core.api.cached_response import accepts_gzip
 from apps.core.api.file_response import FileBody, file_response
-from apps.core.api.openapi.components import ResponseHeader
+from apps.core.api.openapi.components import CACHE_CONTROL, ResponseHeader
 from apps.core.api.openapi.facts import answers
 from apps.core.errors import RateLimited
 from apps.core.sheets.csv_text import CSV_TYPE
@@ -49,6 +49,7 @@ def _count(name: str, meaning: str) -> ResponseHeader:
 
 
 _HEADERS = (
+    CACHE_CONTROL,
     _count(ROWS_HEADER, "The rows of the file."),
     _count(RECORDS_HEADER, "The stored records of the range, empty ones too."),
     _count(MISSING_HEADER, "The periods of categories of which nothing is stored."),

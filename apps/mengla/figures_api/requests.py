@@ -167,6 +167,8 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
 class FiguresBodySerializer(_FiguresSerializer):
     """The body of the POST addresses whose path names the action."""
 
+    needed: ClassVar[tuple[str, ...]] = ("timest",)
+
     examples: ClassVar = {
         "A month of a category": {"catId": 4200, "timest": "2025-06"},
         "All categories": {"dateType": "quarter", "timest": "2025-Q2", "wait": 0},
@@ -185,7 +187,9 @@ class FiguresBodySerializer(_FiguresSerializer):
 
 
 class TrendBodySerializer(FiguresBodySerializer):
-    """The body of the address of trends."""
+    """The body of the address of trends: ``timest``, or both ends of the range."""
+
+    needed: ClassVar[tuple[str, ...]] = ()
 
     examples: ClassVar = {
         "A range of months": {
@@ -199,7 +203,9 @@ class TrendBodySerializer(FiguresBodySerializer):
 
 
 class FiguresQuerySerializer(FiguresBodySerializer):
-    """The body of ``POST /mengla/query``."""
+    """The body of ``POST /mengla/query``; only a trend may be without ``timest``."""
+
+    needed: ClassVar[tuple[str, ...]] = ()
 
     examples: ClassVar = {
         "Best sellers": {"action": "hot", "catId": 4200, "timest": "2025-06"},

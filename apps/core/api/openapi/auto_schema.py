@@ -64,6 +64,8 @@ class EnvelopeAutoSchema(AutoSchema):
         )
         if isinstance(serializer, ExactSerializer):
             schema["additionalProperties"] = False  # an unknown name is refused
+            if serializer.needed:
+                schema["required"] = sorted({*schema.get("required", ()), *serializer.needed})
         if getattr(serializer, "has_more_fields", False):
             schema["additionalProperties"] = True
         return schema
@@ -74,6 +76,8 @@ class EnvelopeAutoSchema(AutoSchema):
         named: NamedSchema | None = getattr(field, "openapi_schema", None) or _value_named(field.field_name)
         if named is not None:
             meta = self._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+            if "enum" in named.schema:
+                meta.pop("minLength", None)
             return append_meta(schema_ref(self.registry, named), meta)
         schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
             field, direction, bypass_extensions

@@ -112,6 +112,7 @@ def _one(stack: Stack, worker: psutil.Process, asked: dict[str, str]) -> Iterato
     size = 0
     headers = {"Authorization": f"Bearer {stack.token}", "Accept-Encoding": "identity"}
     options: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "verify": NO_CERTIFICATES, "trust_env": False}
+    used = sum(worker.cpu_times()[:2])
     with peak_of(worker) as peak, httpx.Client(**options) as client:
         began_at = time.perf_counter()
         address = f"{stack.url}/api/mengla/export"
@@ -124,5 +125,6 @@ def _one(stack: Stack, worker: psutil.Process, asked: dict[str, str]) -> Iterato
     assert int(answer.headers["X-MengLa-Export-Rows"]) == CATEGORIES * DAYS * ROWS
     yield Row(f"{name}: first byte", round(first_at - began_at, 1), "s")
     yield Row(f"{name}: last byte", round(ended_at - began_at, 1), "s")
+    yield Row(f"{name}: processor time", round(sum(worker.cpu_times()[:2]) - used, 1), "s")
     yield Row(f"{name}: size", round(size / _MB, 1), "MB")
     yield Row(f"{name}: peak memory above idle", round(peak[0], 1), "MB")

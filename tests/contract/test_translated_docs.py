@@ -59,8 +59,10 @@ class Section:
 
     @property
     def pictures(self) -> list[str]:
-        """The files of its pictures, whether they show English or Chinese."""
-        return [address.replace("-zh-hans.", ".") for _, address in _PICTURE.findall(self.prose)]
+        """The files of its pictures, whether they show English or Chinese, a desktop or a phone."""
+        return [
+            re.sub("(-phone)?(-zh-hans)?[.]", ".", address) for _, address in _PICTURE.findall(self.prose)
+        ]
 
     @property
     def code(self) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 from django.db.utils import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from pymongo.errors import PyMongoError
 
 from apps.admin.pages.access import View
@@ -34,7 +35,7 @@ def without_mongodb(outage: View) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def wrapper(request: HttpRequest, **parameters: Any) -> HttpResponse:
+        def wrapper(request: HttpRequest, **parameters: Any) -> HttpResponseBase:
             if mongo_outage.is_known and _visited_lately(request):
                 return outage(request)
             try:

@@ -127,12 +127,14 @@ def test_failures_that_a_later_collection_made_good(site: Client, monkeypatch: p
     assert text.endswith("In the last 24 hours.")
 
 
-def test_the_count_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_count_of_failures_is_bounded(site: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "MAX_COUNTED", 1)
     for month in ("202501", "202502"):
         fail(hot(month))
     found = failures.recent_failures()
     assert (sum(one.count for one in found.reasons), found.is_complete) == (1, False)
+    ((text, _link),) = told(site)
+    assert text.endswith("In the last 24 hours. There are more: not all failures were counted.")
 
 
 def test_firing_alerts_lead_to_their_pages(site: Client) -> None:

@@ -190,6 +190,8 @@ def _failures(parts: Parts, links: Links) -> Iterator[Problem]:
                 "%(count)s of them succeeded later.", "%(count)s of them succeeded later.", later
             )
             detail = sentences_text((detail, made_good % {"count": f"{later:,}"}))
+        if not failures["is_complete"]:
+            detail = sentences_text((detail, _("There are more: not all failures were counted.")))
         yield Problem(Severity.WARNING, text % words, detail, href)
     if len(reasons) > MAX_REASONS:
         href = links.to("collections", outcome="failed", ended=ended)

@@ -107,6 +107,28 @@ def test_a_distribution_has_the_rows_of_all_its_views(reader: APIClient) -> None
     assert rows[1]["gmvRate"] == 1.5 and rows[0]["itemCount"] == 3
 
 
+def test_a_list_of_an_unknown_shape_beside_others_is_a_row_of_its_own(
+    reader: APIClient, monkeypatch: Any
+) -> None:
+    odd = ["b"]
+    data = {
+        "industrySalesRangeDtoList": [{"title": "a"}],
+        "industryGmvRangeDtoList": odd,
+        "industryPriceRangeDtoList": {"title": "c"},
+        "industryBrandRateDtoList": [],
+    }
+    put(Action.INDUSTRY_VIEW, "1001", "202501", data)
+    given = {"action": "industryViewV2", "catIds": "1001", "start": "2025-01", "to": "2025-01"}
+    rows, _last = rows_of(reader, **given)
+    assert [(row["view"], row["title"], row["more"]) for row in rows] == [
+        ("sales", "a", None),
+        ("turnover", None, {"figures": odd}),
+        ("prices", None, {"figures": {"title": "c"}}),
+    ]
+    monkeypatch.setattr(table, "MAX_ROWS", 2)
+    assert reader.get(EXPORT, {"from": given.pop("start"), **given}).status_code == 400
+
+
 def test_a_trend_has_one_row_for_each_point(reader: APIClient) -> None:
     for month in (1, 2, 4):
         point = {"timest": f"2025-0{month}", "monthSales": month, "novel": "x"}

@@ -24,6 +24,7 @@ from apps.core.admin_base.rights import may, may_view
 from apps.core.api.exceptions import flatten_messages
 from apps.core.api.serializers import refuse_names
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.periods import reversed_text
 from apps.core.printable import labelled, sentences_text
 
 SEE_RECORDS = "mengla.view_record"
@@ -134,4 +135,6 @@ def message_of(error: DomainError) -> str:
 
 def in_words(text: str) -> str:
     """Return a text with the labels of the form in place of the names of the API."""
+    # "to" is also a word, so it is replaced only where it is the name of the other end of a range.
+    text = text.replace(reversed_text("to"), reversed_text(str(_LABELS["to"])))
     return _API_NAMES.sub(lambda found: str(_LABELS[found[0]]), text)

@@ -75,6 +75,12 @@ def test_the_newest_stored_figures_are_shown_at_once(site: Client) -> None:
     assert len(collections()) == before
 
 
+def test_old_periods_that_are_stored_later_are_not_the_newest(site: Client) -> None:
+    store(hot("202504", cat_id="2000"))
+    store(hot("202412", cat_id="2000"))
+    assert heading(text(site.get(PAGE))).endswith(", 2025-04")
+
+
 def test_final_figures_come_before_provisional_ones(site: Client) -> None:
     store(hot("202504", cat_id="2000"))
     current = period_of(market_clock.today(), Granularity.MONTH)
@@ -312,6 +318,10 @@ def test_earlier_and_later_periods(site: Client) -> None:
     links = steps(text(site.get(PAGE, TREND | {"granularity": "month"})))
     assert "from=202407&to=202412" in links["prev"]
     assert "from=202507&to=202512" in links["next"]
+    year = period_of(market_clock.today(), Granularity.YEAR)
+    ends = {"from": year.shift(-2).key, "to": year.shift(-1).key, "granularity": "year"}
+    links = steps(text(site.get(PAGE, TREND | ends)))
+    assert f"from={year.shift(-1).key}&to={year.key}" in links["next"]  # as far as periods have begun
     current = period_of(market_clock.today(), Granularity.MONTH)
     page = text(site.get(PAGE, HOT | {"period": current.dashed}))
     assert set(steps(page)) == {"prev"}

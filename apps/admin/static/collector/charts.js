@@ -87,7 +87,7 @@
       animation: false, maintainAspectRatio: false, responsive: true, locale: language,
       indexAxis: isLying ? "y" : "x",
       interaction: { mode: "index", intersect: false, axis: isLying ? "y" : "x" },
-      plugins: { legend: { labels: { color: ink, boxWidth: 14, usePointStyle: data.kind === "line" }, position: isLying ? "top" : "bottom" }, tooltip: { enabled: true, callbacks: { title, label } } },
+      plugins: { legend: { labels: { color: ink, boxWidth: 14, ...(data.kind === "line" && { usePointStyle: true, boxHeight: 7, padding: 14 }) }, position: isLying ? "top" : "bottom" }, tooltip: { enabled: true, callbacks: { title, label } } },
       scales,
     };
   }

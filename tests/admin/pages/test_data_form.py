@@ -34,6 +34,12 @@ def control(page: str, name: str) -> str:
     return str(found)
 
 
+def kept(page: str) -> dict[str, str]:
+    """What the form sends without a control."""
+    (found,) = re.findall(r"<span hidden data-kept>(.*?)</span>", page, re.DOTALL)
+    return dict(re.findall(r'name="([^"]+)" value="([^"]*)"', found))
+
+
 def value(page: str, name: str) -> str:
     """What a control of the form would send."""
     if found := re.findall(rf'<select[^>]* name="{name}"[^>]*>(.*?)</select>', page, re.DOTALL):
@@ -306,6 +312,23 @@ def test_the_form_offers_both_levels_by_all_their_names(site: Client) -> None:
     ]
     assert len(re.findall(r"<optgroup", options)) == 2
     assert len(re.findall(r"data-parent=", options)) == 4
+
+
+def test_the_form_keeps_what_was_chosen_beside_the_figures(site: Client) -> None:
+    store(hot())
+    chosen = {"measure": "monthGmv", "sort": "-monthGmv", "table": "ranking", "top": "50"}
+    page = text(site.get(PAGE, HOT | chosen | {"compare": "year"}))
+    assert kept(page) == {"compare": "year", **chosen}
+    # Another data set has no such measure, and shows its own.
+    store(view_query())
+    page = text(site.get(PAGE, HOT | {"action": "industryViewV2", "measure": "monthGmv"}))
+    assert "data-table" in page
+    # What is wrong and has no control in the form is not sent again: nobody could correct it.
+    refused = site.get(PAGE, HOT | {"compare": "week", "top": "50"})
+    assert (refused.status_code, kept(refused.content.decode())) == (400, {"top": "50"})
+    brands = {"action": "industryViewV2", "period": "2025-13", "brand": "a"}
+    refused = site.get(PAGE, HOT | brands)
+    assert (refused.status_code, kept(refused.content.decode())) == (400, {"brand": "a"})
 
 
 def test_earlier_and_later_periods(site: Client) -> None:

@@ -7,6 +7,8 @@ window.collectorPicker = (() => {
   // A pasted title or path has signs between its names: 建筑和装修>家用照明 · Бытовое освещение (17028941).
   const BETWEEN = /[\s>·,;()、]+/;
 
+  const wordsOf = (text) => comparable(text).split(BETWEEN).filter(Boolean);
+
   function readOptions(select) {
     return [...select.options].map((option) => ({
       value: option.value,
@@ -20,7 +22,7 @@ window.collectorPicker = (() => {
   // The options in which every word is found: those that begin with the text, then those that hold it, then
   // those below a parent that holds it.
   function find(options, text) {
-    const words = comparable(text).split(BETWEEN).filter(Boolean);
+    const words = wordsOf(text);
     if (!words.length) return options;
     const places = [[], [], []];
     for (const option of options) {
@@ -225,5 +227,5 @@ window.collectorPicker = (() => {
 
   document.querySelectorAll("[data-picker-source]").forEach(pickMany);
   document.querySelectorAll("select[data-picker]").forEach(pickOne);
-  return { comparable };
+  return { comparable, wordsOf };
 })();

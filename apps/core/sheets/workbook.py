@@ -149,7 +149,7 @@ class WorkbookWriter:
 
 def _free_name(name: str, taken: Sequence[str]) -> str:
     """Return a name that a sheet can have and none has yet."""
-    wanted = _NOT_IN_NAME.sub(" ", clean_text(name)).strip().strip("'") or "Sheet"
+    wanted = " ".join(_NOT_IN_NAME.sub(" ", clean_text(name)).split()).strip("'") or "Sheet"
     known = {"history", *(one.casefold() for one in taken)}  # Excel keeps that name for itself
     number, free = 1, _shortened(wanted, _MAX_NAME)
     while free.casefold() in known:

@@ -65,6 +65,12 @@ def test_the_workbook_is_in_the_language_of_its_reader(site: Client) -> None:
     ]
 
 
+def test_the_other_end_of_a_range_has_the_label_of_its_reader(site: Client) -> None:
+    given = GIVEN | {"from": "2025-04", "format": "csv"}
+    page = site.get(BULK, given, HTTP_ACCEPT_LANGUAGE="zh-hans").content.decode()
+    assert "不能晚于结束周期。" in page and "晚于 to" not in page
+
+
 @pytest.mark.parametrize(
     ("scope", "cat_ids"),
     [("shown", ["1000"]), ("below", ["1001", "1002"]), ("level1", ["1000", "2000"])],

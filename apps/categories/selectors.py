@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.categories.errors import CategoryNotFound
-from apps.categories.models import NAME_SEPARATOR, Category, own_part
+from apps.categories.models import NAME_SEPARATOR, Category
+from apps.categories.models import own_part as own_part  # noqa: PLC0414 - offered to other apps
 from apps.core.errors import InvalidInput
 from apps.core.printable import list_text, quoted
 

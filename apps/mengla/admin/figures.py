@@ -8,7 +8,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from apps.categories.models import own_part
+from apps.categories.selectors import own_part
 from apps.core.periods import Granularity, parse_period
 from apps.mengla.choices import Action
 from apps.mengla.models import Record

@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_noop
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _LINES = "\n\r\t"
 _LIST = gettext_noop("%(first)s, %(rest)s")
+_FACTS = gettext_noop("%(first)s, %(second)s")
 _CLAUSES = gettext_noop("%(first)s; %(rest)s")
 _SENTENCES = gettext_noop("%(first)s %(rest)s")
 
@@ -51,6 +52,11 @@ def sentences_text(items: Iterable[object]) -> str:
     return _joined(items, _SENTENCES, gettext)
 
 
+def facts_text(facts: Iterable[object]) -> str:
+    """Return what makes one heading, such as a data set and its period, with the comma of the language."""
+    return _joined(facts, _FACTS, gettext)
+
+
 def labelled(label: object, text: object) -> str:
     """Return a text behind its label, with the colon of the current language."""
     return gettext("%(label)s: %(text)s") % {"label": label, "text": text}
@@ -71,5 +77,5 @@ def _joined(items: Iterable[object], template: str, translate: Callable[[str], s
     *firsts, last = [*map(str, items)] or [""]
     text = last
     for item in reversed(firsts):
-        text = translate(template) % {"first": item, "rest": text}
+        text = translate(template) % {"first": item, "rest": text, "second": text}
     return text

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from apps.core import market_clock
 from apps.core.api.period_range import PeriodRangeSerializer
-from apps.core.api.serializers import DigitsField, ExactSerializer, StrictChoiceField
+from apps.core.api.serializers import DigitsField, ExactSerializer, StrictChoiceField, ValuesField
 from apps.core.periods import PeriodError, check_begun
 from apps.mengla.choices import Action
 from apps.mengla.runs.collect import MAX_RANGE_PERIODS, Order, Selection, select
@@ -23,7 +23,7 @@ def order_of(request: Request) -> Order:
     return Order(request.user.get_username(), Trigger.API)
 
 
-class FilterListField(serializers.ListField):
+class FilterListField(ValuesField):
     """A list of selected values; absent or null means all.
 
     An empty list is an error, because it must not select everything.

@@ -122,7 +122,13 @@ class ExportViewSet(ViewSet):
 
     inputs: ClassVar = {"export": ExportParametersSerializer}
 
-    @extend_schema(operation_id="mengla_export", parameters=[ExportParametersSerializer], responses=FILES)
+    @extend_schema(
+        operation_id="mengla_export",
+        summary="Export figures",
+        description="The stored figures of a range of periods as one file; it collects nothing.",
+        parameters=[ExportParametersSerializer],
+        responses=FILES,
+    )
     @answers_file
     def export(self, request: Request) -> HttpResponseBase:
         """Return the stored figures of a range of periods as one file; it collects nothing."""

@@ -8,22 +8,27 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from apps.core.api.openapi.components import NamedSchema
 from apps.core.api.serializers import (
     ExactSerializer,
+    ObjectField,
     StrictBooleanField,
     StrictChoiceField,
     StrictIntegerField,
     StrictTextField,
     UtcDateTimeField,
+    ValuesField,
 )
 from apps.mengla.run_requests import CollectRangeSerializer
-from apps.panels.choices import DefaultPeriod
+from apps.panels.choices import DefaultPeriod, ModuleId
+from apps.panels.config import NAME_MAX_LENGTH, ORDER_MAX
 from apps.panels.selectors import TaskView
 from apps.sync_tasks.choices import Outcome, RunStatus, Trigger, outcome_of
 from apps.sync_tasks.words import ERRORS
 
 _MAX_TEXT = 64
 _MAX_LIST = 20
+_MODULE_ID = NamedSchema("ModuleId", {"type": "string", "enum": [module.value for module in ModuleId]})
 
 
 # --- The configuration ----------------------------------------------------------------------------
@@ -54,14 +59,27 @@ class PanelConfigSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="Goes up by one with every change.")
 
 
+# `config.py` checks these, together with what one module owes to the others; here they are only described.
+class _ModuleIdField(StrictTextField):
+    openapi_schema = _MODULE_ID
+
+
+class _ModuleNameField(StrictTextField):
+    openapi_bounds: ClassVar = {"maxLength": NAME_MAX_LENGTH}
+
+
+class _ModuleOrderField(StrictIntegerField):
+    openapi_bounds: ClassVar = {"minimum": 0, "maximum": ORDER_MAX}
+
+
 class PanelModuleChangeSerializer(ExactSerializer):
     """A change of one module; fields that are not sent stay as they are."""
 
-    id = StrictTextField(max_length=_MAX_TEXT)
-    name = StrictTextField(required=False, max_length=_MAX_TEXT, trim_whitespace=True)
+    id = _ModuleIdField(max_length=_MAX_TEXT)
+    name = _ModuleNameField(required=False, max_length=_MAX_TEXT, trim_whitespace=True)
     enabled = StrictBooleanField(required=False, source="is_enabled")
-    order = StrictIntegerField(required=False)
-    props = serializers.DictField(required=False)
+    order = _ModuleOrderField(required=False)
+    props = ObjectField(required=False)
 
 
 class PanelLayoutChangeSerializer(ExactSerializer):
@@ -74,6 +92,7 @@ class PanelLayoutChangeSerializer(ExactSerializer):
 class PanelConfigChangeSerializer(ExactSerializer):
     """A change of the modules, of the layout, or of both."""
 
+    needs_any: ClassVar[bool] = True
     examples: ClassVar = {
         "The layout": {"layout": {"defaultPeriod": "month", "showRankPeriodSelector": True}},
         "A module": {"modules": [{"id": "hot", "name": "Best sellers", "enabled": False}]},
@@ -85,6 +104,7 @@ class PanelConfigChangeSerializer(ExactSerializer):
         allow_empty=False,
         min_length=1,
         max_length=_MAX_LIST,
+        error_messages={"not_a_list": ValuesField.default_error_messages["not_a_list"]},
     )
     layout = PanelLayoutChangeSerializer(required=False)
     version = StrictIntegerField(
@@ -102,7 +122,7 @@ class PanelConfigChangeSerializer(ExactSerializer):
 
 
 class PanelTaskRunSerializer(serializers.Serializer[Any]):
-    """The newest run of a panel task; ``/api/sync-tasks/{id}`` has the details."""
+    """The newest run of a panel task; `/api/sync-tasks/{id}` has the details."""
 
     id = serializers.CharField(source="_id")
     status = serializers.ChoiceField(choices=RunStatus.choices)

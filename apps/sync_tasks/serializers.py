@@ -116,9 +116,13 @@ class SyncTaskSerializer(serializers.Serializer[Any]):
     )
     started_at = UtcDateTimeField()
     finished_at = UtcDateTimeField(allow_null=True)
-    error_message = serializers.SerializerMethodField()
+    error_message = serializers.SerializerMethodField(
+        help_text="Why it failed or ended early; null when all went well."
+    )
     requested_by = serializers.CharField()
-    retry_of = serializers.SerializerMethodField()
+    retry_of = serializers.SerializerMethodField(
+        help_text="The id of the sync task that this one retries; null when it is no retry."
+    )
 
     def get_task_name(self, run: Mapping[str, Any]) -> str:
         """Return the name of the task, which is stored in English."""

@@ -179,8 +179,7 @@ class TestFigures:
 
         first = categories_list.sync_detailed(client=client)
         read(first, CategoryListResponse)
-        with client.with_headers({"If-None-Match": first.headers["ETag"]}) as again:
-            second = categories_list.sync_detailed(client=again)
+        second = categories_list.sync_detailed(client=client, if_none_match=first.headers["ETag"])
         assert second.status_code == 304
         assert second.parsed is None
 

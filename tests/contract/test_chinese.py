@@ -46,6 +46,7 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 _QUOTED = re.compile("“[^”]*”(?:\\.\\.\\.)?")
 _ENGLISH = re.compile(r"[A-Za-z]{2,}[ ,.;:]+[A-Za-z]{2,}")
 _NAMES = re.compile(r"JSON|URL|Unicode|`[^`]*`")
+_PYTHON = re.compile(r"(?<![A-Za-z_])(?:str|dict|list|bool|int|float|NoneType|None)(?![A-Za-z_])")
 _BODIES = (
     *TWICE,
     "{",
@@ -77,6 +78,8 @@ def faults_of(text: str) -> list[str]:
     found = [] if _HAN.search(own) else ["no Chinese"]
     if _ENGLISH.search(_NAMES.sub("", own)):
         found.append("English")
+    if _PYTHON.search(_NAMES.sub("", own)):
+        found.append("a type of Python")
     found += [f"literal: {one}" for one in LITERAL if one in own]
     found += [f"retired: {one}" for one in RETIRED_TERMS if one in own]
     found += [name for name, rule in CHINESE_FAULTS.items() if re.search(rule, own)]
@@ -111,7 +114,8 @@ def chinese(admin: APIClient) -> APIClient:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("须为列表，而不是 bool。", []),
+        ("须为列表。", []),
+        ("须为列表，而不是 bool。", ["a type of Python"]),
         ("“this is the input”不是可选值。", []),
         ("未知参数，可用的参数：from、to。", []),
         ("No data provided", ["no Chinese", "English"]),

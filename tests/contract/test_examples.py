@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
 JSON = "application/json"
 CAT_ID = {"$ref": "#/components/schemas/CatId"}
 # What only a response can say: the place in a list, and the version of what was read.
-WITHOUT_EXAMPLE = {"cursor", "If-Match", "X-Signature-256"}
+WITHOUT_EXAMPLE = {"cursor", "If-Match", "If-None-Match", "X-Signature-256"}
 # They need a failed collection, and a channel for notices; their own tests have both.
 CONFLICTS = ("/retry", "/alerts/test")
 OBJECT_ID = "683d3a5f9b1e8a5d2c4f7e10"

@@ -26,6 +26,7 @@ from tests.described import SNAPSHOT, assert_described, resolved, validator_of
 from tests.programs import ROOT
 
 FILES = "/api/mengla/export"
+MAX_SUMMARY = 40  # a name in the list of a documentation page
 DOCUMENTED_METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -102,6 +103,33 @@ def test_every_operation_has_a_name_a_section_and_says_who_may_call_it(document:
             open_ones.add((method, path))
     webhook = "/api/webhook/mengla-notify"
     assert open_ones == {("get", "/api"), ("post", "/api/auth/login"), ("get", webhook), ("post", webhook)}
+
+
+def test_a_get_with_304_takes_the_header_that_asks_for_it(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        names = [one["name"] for one in operation.get("parameters", ())]
+        assert ("304" in operation["responses"]) == ("If-None-Match" in names), f"{method} {path}"
+
+
+def test_texts_are_written_for_callers(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        assert len(operation["summary"]) <= MAX_SUMMARY, f"{method} {path}"
+    # The words of docstrings: of methods, of Python, and of reStructuredText.
+    wrong = re.compile(r"Returns? |.*\bNone when\b|.*``|.*:(class|func|meth):", re.DOTALL)
+    assert [text for text in texts(document) if wrong.match(text)] == []
+
+
+def texts(part: Any) -> Iterator[str]:
+    """All descriptions in a part of the document."""
+    if isinstance(part, list):
+        for inner in part:
+            yield from texts(inner)
+    elif isinstance(part, dict):
+        for name, inner in part.items():
+            if name == "description" and isinstance(inner, str):
+                yield inner
+            elif name not in ("example", "examples"):
+                yield from texts(inner)
 
 
 def test_no_secret_is_in_the_document(document: dict[str, Any], settings: Any) -> None:

@@ -11,6 +11,7 @@ from apps.core.api.serializers import (
     ExactSerializer,
     StrictBooleanField,
     StrictChoiceField,
+    ValuesField,
 )
 from apps.mengla.maintenance.purge import PurgeTarget
 
@@ -24,7 +25,7 @@ class PurgeSerializer(ExactSerializer):
     }
 
     confirm = ConfirmationField()
-    targets = serializers.ListField(
+    targets = ValuesField(
         child=StrictChoiceField(choices=[target.value for target in PurgeTarget]),
         min_length=1,
         max_length=len(PurgeTarget),

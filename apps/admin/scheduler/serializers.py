@@ -114,7 +114,7 @@ class SchedulerSerializer(serializers.Serializer[Any]):
     """All schedules, the worker clusters and their heartbeats."""
 
     pause = PauseSerializer()
-    time_zone = serializers.SerializerMethodField()
+    time_zone = serializers.SerializerMethodField(help_text="The time zone of the market.")
     schedules = ScheduleSerializer(many=True)
     clusters = ClusterSerializer(many=True, allow_null=True, help_text="Null when Redis does not respond.")
     heartbeats = HeartbeatSerializer(many=True)

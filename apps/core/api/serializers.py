@@ -82,10 +82,24 @@ class StrictTextField(serializers.CharField):
 class DigitsField(StrictTextField):
     """A text that may also be sent as a whole number, which stands for its digits."""
 
+    default_error_messages = {"invalid": _("Must be a text or a whole number.")}
+
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Write a whole number as its digits."""
         is_number = isinstance(data, int) and not isinstance(data, bool)
         return super().run_validation(str(data) if is_number else data)
+
+
+class ObjectField(serializers.DictField):
+    """An object with any names."""
+
+    default_error_messages = {"not_a_dict": _("Must be a JSON object.")}
+
+
+class ValuesField(serializers.ListField):
+    """A list of values of one kind."""
+
+    default_error_messages = {"not_a_list": _("Must be a list.")}
 
 
 class NumberOrTextField(serializers.Field[Any, Any, Any, Any]):
@@ -124,6 +138,8 @@ class UnpaddedTextField(StrictTextField):
 
 class UrlIntegerField(serializers.IntegerField):
     """A whole number in a query string: ASCII digits, without a sign."""
+
+    default_error_messages = {"invalid": _("Must be a whole number, written in digits only.")}
 
     def to_internal_value(self, data: Any) -> int:
         """Accept digits only; DRF would also take spaces, signs, underscores and digits of any script."""
@@ -211,6 +227,8 @@ class ExactSerializer(serializers.Serializer[Any]):
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # Names that the work needs, although the fields are optional: it words their absence itself.
     needed: ClassVar[tuple[str, ...]] = ()
+    # Whether an empty object is refused, although each field is optional.
+    needs_any: ClassVar[bool] = False
 
     default_error_messages = {"invalid": _("Must be a JSON object.")}
 

@@ -13,10 +13,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from apps.core.sheets.scratch import ScratchDirectory
 from apps.core.sheets.values import SheetColumn, Value, clean_text
 from apps.core.sheets.widths import widths_of
 
@@ -65,7 +65,8 @@ def save_workbook(target: BinaryIO, sheets: Iterable[Sheet]) -> None:
 class WorkbookWriter:
     """Writes a workbook sheet by sheet; the target gets it when the context ends, and not after an exception.
 
-    The target need not be able to seek. The temporary files are gone in either case.
+    The target need not be able to seek. The temporary files are gone in either case;
+    those of a process that was killed go with the next workbook.
     """
 
     def __init__(self, target: BinaryIO) -> None:
@@ -74,7 +75,7 @@ class WorkbookWriter:
         from apps.core.sheets.cells import CellWriter  # loaded by the first workbook
 
         self._target = target
-        self._directory = TemporaryDirectory(prefix="workbook-")
+        self._directory = ScratchDirectory("workbook-")
         self._path = Path(self._directory.name, "workbook.xlsx")
         self._book = Workbook(self._path, _OPTIONS | {"tmpdir": self._directory.name})
         self._cells = CellWriter(self._book)

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ParseError
 
 from apps.core.api.parsers import loads_shallow
 from apps.core.api.serializers import (
+    ObjectField,
     QuerySerializer,
     ReusingSerializer,
     StrictBooleanField,
@@ -82,7 +83,7 @@ _REFRESH: dict[str, Any] = {
 }
 
 
-class _ExtraField(serializers.DictField):
+class _ExtraField(ObjectField):
     """Further parameters for the collection service; part of the query's identity."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -116,7 +117,7 @@ class _ExtraTextField(serializers.JSONField):
 
 
 class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
-    """The query string of ``GET /mengla/``."""
+    """The query string of `GET /mengla`."""
 
     examples: ClassVar = {
         "A month of a category": {"action": "hot", "primaryCatId": 4200, "timest": "2025-06"},
@@ -187,9 +188,10 @@ class FiguresBodySerializer(_FiguresSerializer):
 
 
 class TrendBodySerializer(FiguresBodySerializer):
-    """The body of the address of trends: ``timest``, or both ends of the range."""
+    """The body of the address of trends: `timest`, or both ends of the range."""
 
     needed: ClassVar[tuple[str, ...]] = ()
+    needs_any: ClassVar[bool] = True
 
     examples: ClassVar = {
         "A range of months": {
@@ -203,7 +205,7 @@ class TrendBodySerializer(FiguresBodySerializer):
 
 
 class FiguresQuerySerializer(FiguresBodySerializer):
-    """The body of ``POST /mengla/query``; only a trend may be without ``timest``."""
+    """The body of `POST /mengla/query`; only a trend may be without `timest`."""
 
     needed: ClassVar[tuple[str, ...]] = ()
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import resource
+import signal
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -19,6 +23,7 @@ from apps.core.sheets import workbook
 from apps.core.sheets.values import CellFormat, SheetColumn, Value
 from apps.core.sheets.workbook import Sheet, WorkbookWriter, save_workbook
 from tests.core.sheets.test_csv import DANGEROUS, DATES, NUMBERS
+from tests.programs import ROOT
 
 F = CellFormat
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -220,6 +225,27 @@ def test_a_file_that_is_cut_off_is_none(directory: Path) -> None:
         save_workbook(content, [Sheet("x", [SheetColumn("x")], [[1, 2]])])
     assert content.getvalue() == b""
     assert list(directory.iterdir()) == []
+
+
+KILLED = """
+import io, os, signal, sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from apps.core.sheets.workbook import Sheet, WorkbookWriter
+book = WorkbookWriter(io.BytesIO())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_workbook(directory: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(directory)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left_over,) = directory.iterdir()
+    with WorkbookWriter(io.BytesIO()):
+        (written,) = set(directory.iterdir()) - {left_over}  # it is too young to be judged
+        for one in (left_over, written):
+            os.utime(one, (0, 0))
+        saved()
+        assert list(directory.iterdir()) == [written]
 
 
 def test_a_target_that_takes_nothing_says_why(directory: Path) -> None:

@@ -16,6 +16,7 @@ from apps.core.api.openapi.components import (
     AGE,
     CACHE_CONTROL,
     ETAG,
+    IF_NONE_MATCH,
     LOCATION,
     REQUEST_ID,
     NamedSchema,
@@ -66,6 +67,8 @@ class EnvelopeAutoSchema(AutoSchema):
             schema["additionalProperties"] = False  # an unknown name is refused
             if serializer.needed:
                 schema["required"] = sorted({*schema.get("required", ()), *serializer.needed})
+            if serializer.needs_any:
+                schema["minProperties"] = 1
         if getattr(serializer, "has_more_fields", False):
             schema["additionalProperties"] = True
         return schema
@@ -89,12 +92,20 @@ class EnvelopeAutoSchema(AutoSchema):
         if isinstance(field, ListSerializer):  # the base class knows the bounds of lists of values only
             found = {name: getattr(field, option, None) for name, option in _BOUNDS.items()}
             schema |= {name: bound for name, bound in found.items() if bound is not None}
-        return schema
+        return schema | getattr(field, "openapi_bounds", {})
 
     # --- Requests -------------------------------------------------------------------------------------
 
+    def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
+        body: dict[str, Any] | None = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body is not None and getattr(self._input(), "needs_any", False):
+            body["required"] = True
+        return body
+
     def _get_parameters(self) -> list[dict[str, Any]]:
         parameters: list[dict[str, Any]] = super()._get_parameters()
+        if self._is_conditional():
+            parameters.append(dict(IF_NONE_MATCH))
         named: Mapping[str, Any] = getattr(self.view, "path_examples", {})
         for parameter in parameters:
             parameter["schema"].pop("nullable", None)  # a URL has no null
@@ -107,6 +118,9 @@ class EnvelopeAutoSchema(AutoSchema):
             if parameter["in"] == "query" and (examples := self._examples_of(parameter["name"])):
                 parameter["examples"] = examples
         return parameters
+
+    def _is_conditional(self) -> bool:
+        return self.method == "GET" and answers_of(self._handler()).is_cached
 
     def _examples_of(self, parameter: str) -> dict[str, Any]:
         """Return the values of a parameter in the examples of the query string."""
@@ -139,7 +153,7 @@ class EnvelopeAutoSchema(AutoSchema):
         declared = answers_of(self._handler())
         for status, response in responses.items():
             response["headers"] = header_refs(self.registry, self._headers_of(status, declared))
-        if declared.is_cached and self.method == "GET":
+        if self._is_conditional():
             responses["304"] = self._not_modified(declared.headers.get(304, ()))
         codes = codes_of(self.view, self.method, declared, has_path_parameters="{" in self.path)
         errors = error_responses(self.registry, sorted(codes, key=lambda code: code.http_status))
@@ -237,12 +251,16 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Say which envelope means success, and name the values of parameters: the last hook."""
+    """Say which envelope means success, and what confirms; name the values of parameters: the last hook."""
     schemas = result["components"]["schemas"]
     names = {tuple(schema["enum"]): name for name, schema in schemas.items() if "enum" in schema}
     for name, schema in schemas.items():
+        if schema.get("description") == "\n".join(f"* `{one}` - {one}" for one in schema.get("enum", ())):
+            del schema["description"]  # it says nothing that the values do not say
         if "success" in schema.get("properties", {}):
             schema["properties"]["success"] = {"type": "boolean", "enum": [name != "ErrorResponse"]}
+        if "confirm" in schema.get("properties", {}):
+            schema["properties"]["confirm"]["enum"] = [True]
     for path in result["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", ()):

@@ -42,5 +42,11 @@ RETRY_AFTER = ResponseHeader(
 )
 LOCATION = ResponseHeader("Location", "The address of what was started: a path of this host.", _TEXT)
 ETAG = ResponseHeader("ETag", "The hash of the body, for `If-None-Match`.", _TEXT)
+IF_NONE_MATCH: Mapping[str, Any] = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "The ETag of an earlier response: 304 without a body if that is still current.",
+    "schema": {"type": "string"},
+}
 AGE = ResponseHeader("Age", "The age of the content in seconds.", _SECONDS)
 CACHE_CONTROL = ResponseHeader("Cache-Control", "Whether the response may be stored.", _TEXT)

@@ -112,7 +112,7 @@ def _response_of(registry: ComponentRegistry, code: ErrorCodeBase) -> dict[str, 
     headers = [REQUEST_ID, *([_HEADERS[code]] if code in _HEADERS else [])]
     body: dict[str, Any] = {"success": False, "error": code.value, "message": code.meaning, "detail": None}
     if code is ErrorCode.VALIDATION_ERROR:
-        body["fields"] = {"limit": ["A valid integer is required."]}
+        body["fields"] = {"limit": ["Must be a whole number, written in digits only."]}
     content = {
         "description": f"`{code.value}`: {code.meaning}",
         "headers": header_refs(registry, headers),

@@ -302,8 +302,9 @@ def find_by_names(names: Iterable[str]) -> dict[str, NamedCategory]:
 def find_cat_ids(text: str) -> list[str]:
     """Return the id of the category that the text names, or of those whose own names contain it.
 
-    With the name of a parent the whole names count. A text that was copied from a page, such as both names or
-    a name with its id, is found too. The case of letters, the form of Unicode and repeated spaces do not matter.
+    With the name of a parent the whole names count. A text that was copied from a page, such as both names
+    or a name with its id, is found too. The case of letters, the form of Unicode and repeated spaces do not
+    matter.
     """
     wanted = _comparable(text)
     if is_cat_id(wanted):

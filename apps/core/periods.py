@@ -241,6 +241,11 @@ def parse_days(start: object, end: object, *, names: tuple[str, str] | None = No
     return first.first_day, last.last_day
 
 
+def reversed_text(end_name: str) -> str:
+    """Return what is said of the start of a range that is after its end, whose input has this name."""
+    return _("Must not be after %(name)s.") % {"name": end_name}
+
+
 def check_range(
     start: Period, end: Period, *, names: tuple[str, str] | None = None, limit: int | None = None
 ) -> None:
@@ -249,7 +254,7 @@ def check_range(
     :raises PeriodError: its ``fields`` name the wrong input if ``names`` are given.
     """
     if names and start.granularity == end.granularity and end < start:
-        message = _("Must not be after %(name)s.") % {"name": names[1]}
+        message = reversed_text(names[1])
         raise PeriodError(message, fields=_fields(names, message, is_end=False))
     count = count_periods(start, end)
     if limit is not None and count > limit:

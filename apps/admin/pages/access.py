@@ -24,6 +24,7 @@ from apps.core.admin_base.rights import may, may_view
 from apps.core.api.exceptions import flatten_messages
 from apps.core.api.serializers import refuse_names
 from apps.core.errors import DomainError, InvalidInput
+from apps.core.periods import reversed_text
 from apps.core.printable import labelled, sentences_text
 
 SEE_RECORDS = "mengla.view_record"
@@ -53,6 +54,7 @@ _LABELS: Mapping[str, str | Promise] = {
 }
 # As whole words: the name of a data set ends with one of them.
 _API_NAMES = re.compile(r"( ?)\b(timest|starRange|endRange)\b( ?)", re.ASCII)
+_TO = re.compile(r"( ?)\b(to)\b( ?)", re.ASCII)
 _HAN = re.compile("[\u4e00-\u9fff]")
 
 View = Callable[..., HttpResponseBase]
@@ -143,4 +145,7 @@ def in_words(text: str) -> str:
         label = str(_LABELS[found[2]])
         return label if _HAN.match(label) else f"{found[1]}{label}{found[3]}"
 
+    # "to" is also a word, so it is replaced only where it is the name of the other end of a range.
+    reversed_range = reversed_text("to")
+    text = text.replace(reversed_range, _TO.sub(label_of, reversed_range))
     return _API_NAMES.sub(label_of, text)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.sheets.csv_text import BYTE_ORDER_MARK, CSV_TYPE, csv_lines
 from apps.core.sheets.downloads import attachment
-from apps.core.sheets.values import MAX_CELL_TEXT, SheetColumn
+from apps.core.sheets.values import SheetColumn
 from apps.core.sheets.workbook import XLSX_TYPE, Sheet, WorkbookWriter
 from apps.mengla.monitoring.figure_tables import Table
 
@@ -36,18 +36,11 @@ def xlsx(
     with WorkbookWriter(content) as book:
         for table in tables:
             book.add(Sheet(table.title, _columns_of(table), table.rows))
-        facts = [*about, *_cut_texts(book.cut_texts)]
+        facts = [*about, *book.notes]
         book.add(Sheet(_("About"), (SheetColumn(""), SheetColumn("")), facts, has_titles=False))
     return _download(
         content.getvalue(), XLSX_TYPE, attachment(name, ending="xlsx", readers_name=readers_name)
     )
-
-
-def _cut_texts(count: int) -> list[tuple[str, str]]:
-    if not count:
-        return []
-    note = _("%(count)d, to the %(limit)d characters that a cell can hold; a CSV file has the full text")
-    return [(_("Cut texts"), note % {"count": count, "limit": MAX_CELL_TEXT})]
 
 
 def _columns_of(table: Table) -> list[SheetColumn]:

@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from django.utils.translation import gettext as _
+
 from apps.core.sheets.scratch import ScratchDirectory
-from apps.core.sheets.values import SheetColumn, Value, clean_text
+from apps.core.sheets.values import MAX_CELL_TEXT, SheetColumn, Value, clean_text
 from apps.core.sheets.widths import widths_of
 
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -84,6 +86,14 @@ class WorkbookWriter:
     def cut_texts(self) -> int:
         """How many texts were cut to the length that a cell can hold."""
         return self._cells.cut_texts
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """What a reader has to know of the file, as facts with their titles: how many texts were cut."""
+        if not self.cut_texts:
+            return []
+        note = _("%(count)d, to the %(limit)d characters that a cell can hold; a CSV file has the full text")
+        return [(_("Cut texts"), note % {"count": self.cut_texts, "limit": MAX_CELL_TEXT})]
 
     def __enter__(self) -> Self:
         return self

@@ -49,7 +49,7 @@ BASE = (
     ExportColumn("category", gettext_lazy("Category"), _TEXT, ColumnType.TEXT),
     ExportColumn("period", gettext_lazy("Period"), _LINE, ColumnType.TEXT),
     ExportColumn("provisional", gettext_lazy("Provisional"), _LINE, _FLAG),
-    ExportColumn("collected_at", gettext_lazy("Collected"), _LINE, ColumnType.INSTANT),
+    ExportColumn("collected_at", gettext_lazy("Collected, UTC"), _LINE, ColumnType.INSTANT),
 )
 _VIEW = ExportColumn("view", gettext_lazy("View"), _LINE, ColumnType.TEXT)
 _MORE = ExportColumn("more", gettext_lazy("Further fields"), _TEXT, ColumnType.OBJECT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from django.utils.translation import gettext as _
 
@@ -31,10 +31,16 @@ class TooManyRows(InvalidInput):
 
 
 class ExportTable:
-    """The rows of an export, read once; ``summary`` is complete when the last one is read."""
+    """The rows of an export, read once; ``summary`` is complete when the last one is read.
 
-    def __init__(self, query: ExportQuery) -> None:
+    ``told`` is called with the summary whenever a record has been looked up.
+    """
+
+    def __init__(
+        self, query: ExportQuery, *, told: Callable[[Summary], None] = lambda _summary: None
+    ) -> None:
         self.query = query
+        self._told = told
         self.columns: tuple[ExportColumn, ...] = columns_of(query.action)
         self.summary = Summary()
         self._now = utc_now()
@@ -55,6 +61,7 @@ class ExportTable:
         names = own_names(query.cat_ids) | {"": _("All categories")}
         keys = (((cat_id, period), record_id) for cat_id, period, record_id in query.record_keys())
         for (cat_id, period), record in read_in_order(keys, now=self._now):
+            self._told(summary)
             if record is None:
                 summary.missing.add(cat_id, period)
                 continue
@@ -68,6 +75,7 @@ class ExportTable:
             name = names.get(cat_id, cat_id)
             base = [cat_id or ALL_CATEGORIES, name, period.dashed, is_provisional, record["collected_at"]]
             yield base, rows_of(query.action, record["data"])
+        self._told(summary)
 
     def rows(self) -> Iterator[Row]:
         """Yield every row with all of its values, and count it."""

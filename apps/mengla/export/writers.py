@@ -120,6 +120,7 @@ def _write_xlsx(table: ExportTable, sink: IO[bytes], *, has_titles: bool) -> Non
             (_("Missing"), summary.missing.count),
             (_("Empty"), summary.empty.count),
             (_("Provisional"), summary.provisional.count),
+            *book.notes,
         ]
         book.add(Sheet(_("About"), [SheetColumn(""), SheetColumn("")], facts, has_titles=False))
 

@@ -51,7 +51,7 @@ def test_the_form_is_for_what_the_page_shows_and_its_file_holds_it(site: Client)
     assert response.headers["Content-Disposition"].startswith("attachment;")
     book = openpyxl.load_workbook(io.BytesIO(content_of(response)))
     titles = [cell.value for cell in next(book["hot"].iter_rows())]
-    assert titles[:6] == ["Category id", "Category", "Period", "Provisional", "Collected", "Rank"]
+    assert titles[:6] == ["Category id", "Category", "Period", "Provisional", "Collected, UTC", "Rank"]
     assert "Sales" in titles
     assert response.headers["X-MengLa-Export-Missing"] == "11"
 
@@ -60,7 +60,15 @@ def test_the_workbook_is_in_the_language_of_its_reader(site: Client) -> None:
     put_rankings(["1001"], "202501", "202501", rows=1)
     response = site.get(BULK, GIVEN | {"format": "xlsx"}, HTTP_ACCEPT_LANGUAGE="zh-hans")
     book = openpyxl.load_workbook(io.BytesIO(content_of(response)))
-    assert [cell.value for cell in next(book["hot"].iter_rows())][:2] == ["类目 ID", "类目"]
+    assert [cell.value for cell in next(book["hot"].iter_rows())][:5] == [
+        *("类目 ID", "类目", "周期", "暂定", "采集时间（UTC）")
+    ]
+
+
+def test_the_other_end_of_a_range_has_the_label_of_its_reader(site: Client) -> None:
+    given = GIVEN | {"from": "2025-04", "format": "csv"}
+    page = site.get(BULK, given, HTTP_ACCEPT_LANGUAGE="zh-hans").content.decode()
+    assert "不能晚于结束周期。" in page and "晚于 to" not in page
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,8 @@ def test_further_categories_and_all_of_them_together_are_in_it(site: Client) -> 
     ("changes", "told"),
     [
         ({"to": "2025-13"}, "To: "),
-        ({"from": "2025-04"}, "From: "),
+        ({"from": "2025-04"}, "From: Must not be after To."),
+        ({"scope": "below"}, "Category: There are no subcategories."),
         ({"to": "2099-01"}, "has not begun"),
         ({"category": "999999"}, "There is no such category"),
         ({"action": "cold"}, "Data set: "),

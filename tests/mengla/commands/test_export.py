@@ -55,6 +55,12 @@ def test_the_ending_names_the_format_unless_there_is_an_option(tmp_path: Path) -
     assert len(csv_rows_of(other.read_bytes())) == 4
 
 
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_it_shows_how_far_it_is_while_it_reads(tmp_path: Path, form: str) -> None:
+    ended = export(*RANGE, "--category", "1001", "--output", str(tmp_path / f"hot.{form}"))
+    assert ended.err.splitlines()[:2] == ["Export: 0/3  0 rows", "Export: 3/3  4 rows"]
+
+
 def test_the_result_as_json(tmp_path: Path) -> None:
     path = tmp_path / "hot.ndjson"
     result = export(*RANGE, "--category", "1001", "2001", "--output", str(path), "--json").result

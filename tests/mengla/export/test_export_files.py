@@ -71,6 +71,13 @@ def test_a_workbook_has_the_rows_what_is_missing_and_facts(reader: APIClient) ->
     assert (facts["Data set"], facts["Rows"], facts["Missing"]) == ("Best sellers", 2, 2)
 
 
+def test_a_workbook_tells_of_texts_that_no_cell_can_hold(reader: APIClient) -> None:
+    put(Action.HOT, "1001", "202501", {"list": [{"catName": "x" * 40_000}]})
+    book = openpyxl.load_workbook(io.BytesIO(file_of(reader, "xlsx")))
+    facts = {row[0].value: row[1].value for row in book["About"].iter_rows()}
+    assert facts["Cut texts"].startswith("1, to the 32767 characters")
+
+
 @pytest.mark.usefixtures("stored")
 def test_parquet_has_types_and_what_does_not_fit_them_stands_in_more(reader: APIClient) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")

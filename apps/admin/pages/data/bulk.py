@@ -87,6 +87,9 @@ def _read(given: QueryDict) -> tuple[ExportQuery, ExportFormat]:
     cat_ids: list[str] | None = given.getlist("category")
     if scope == _BELOW:
         cat_ids = [one.cat_id for cat_id in given.getlist("category") for one in _children_of(cat_id)]
+        if not cat_ids:
+            message = _("There are no subcategories.")
+            raise InvalidInput(message, fields={"category": [message]})
     if scope == _LEVEL1 or not cat_ids:
         cat_ids = None
     query = build_export_query(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from shutil import copyfileobj
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
@@ -23,7 +22,7 @@ from apps.core.management.json_output import write_line
 from apps.core.management.progress import Display
 from apps.mengla.choices import Action
 from apps.mengla.export.query import ExportFormat, build_export_query
-from apps.mengla.export.summary import PeriodList
+from apps.mengla.export.summary import PeriodList, Summary
 from apps.mengla.export.table import ExportTable
 from apps.mengla.export.writers import check_format, write_export
 from apps.mengla.management.arguments import add_categories, add_range, read_categories
@@ -82,25 +81,25 @@ class Command(CollectorCommand):
         output: str = options["output"]
         form = _format_of(options["form"], output)
         check_format(form)
-        table = ExportTable(
-            build_export_query(
-                action=Action(options["action"]),
-                cat_ids=read_categories(options) or None,
-                granularity=options["granularity"],
-                start=options["range_start"],
-                end=options["range_end"],
-                field="category",
-            )
+        query = build_export_query(
+            action=Action(options["action"]),
+            cat_ids=read_categories(options) or None,
+            granularity=options["granularity"],
+            start=options["range_start"],
+            end=options["range_end"],
+            field="category",
         )
         if output == STANDARD_OUTPUT:
             _check_stdout(form, is_json=options["is_json"])
-        table.check_size()
+        ExportTable(query).check_size()
+        total = len(query.cat_ids) * len(query.periods)
         with self.progress(_("Export"), options) as display:
+            table = ExportTable(query, told=lambda summary: _show(display, summary, total))
             if output == STANDARD_OUTPUT:
-                self._write_to_stdout(table, form, display)
+                self._write_to_stdout(table, form)
             else:
                 with written_beside(Path(output)) as file:
-                    write_export(table, form, _told(file, table, display))
+                    write_export(table, form, file)
         summary = table.summary
         self._tell(_("Missing"), summary.missing)
         self._tell(_("Empty"), summary.empty)
@@ -112,15 +111,15 @@ class Command(CollectorCommand):
         ) % {"rows": f"{summary.rows:,}", "records": f"{summary.records:,}"}
         return {"output": output, "format": form.value, **summary.to_json()}, text, code
 
-    def _write_to_stdout(self, table: ExportTable, form: ExportFormat, display: Display) -> None:
+    def _write_to_stdout(self, table: ExportTable, form: ExportFormat) -> None:
         self._has_written_to_stdout = True
         out = sys.stdout.buffer
         try:
             if form not in _SEEKING:
-                write_export(table, form, _told(out, table, display))
+                write_export(table, form, out)
             else:
                 with tempfile.TemporaryFile() as file:
-                    write_export(table, form, _told(file, table, display))
+                    write_export(table, form, file)
                     file.seek(0)
                     copyfileobj(file, out)
             out.flush()
@@ -140,30 +139,10 @@ class Command(CollectorCommand):
         return write_line(self.stderr, text) if self._has_written_to_stdout else super()._print(text)
 
 
-class _Told(io.RawIOBase):
-    """Passes bytes on, and shows how far the export is."""
-
-    def __init__(self, sink: IO[bytes], table: ExportTable, display: Display) -> None:
-        self._sink, self._table, self._display = sink, table, display
-        self._total = len(table.query.cat_ids) * len(table.query.periods)
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        count = self._sink.write(data)
-        summary = self._table.summary
-        facts = _("%(rows)s rows") % {"rows": f"{summary.rows:,}"}
-        self._display.show(done=summary.records + summary.missing.count, total=self._total, facts=facts)
-        return count
-
-    def flush(self) -> None:
-        if not self.closed:
-            self._sink.flush()
-
-
-def _told(sink: IO[bytes], table: ExportTable, display: Display) -> IO[bytes]:
-    return _Told(sink, table, display)  # type: ignore[return-value]
+def _show(display: Display, summary: Summary, total: int) -> None:
+    """Show how far the export is: by what is read, for an XLSX file is written at the end."""
+    facts = _("%(rows)s rows") % {"rows": f"{summary.rows:,}"}
+    display.show(done=summary.records + summary.missing.count, total=total, facts=facts)
 
 
 def _check_stdout(form: ExportFormat, *, is_json: bool) -> None:

@@ -142,7 +142,7 @@ def test_a_second_one_is_refused_with_a_link_to_the_first(site: Client) -> None:
         ({"granularity": ""}, "is not a granularity"),
         ({"from": "2025-13"}, "From:"),
         ({"to": "9" * 5000}, "To:"),
-        ({"from": "2025-06"}, "From: Must not be after"),
+        ({"from": "2025-06"}, "From: Must not be after To."),
         ({"to": "2098-01", "from": "2098-01"}, "To:"),
         ({"granularity": "day", "from": "2010-01-01", "to": "2025-01-01"}, "more than 1100 periods"),
         ({"category": "77"}, "Category: There is no such category: 77."),

@@ -9,8 +9,12 @@ NAME_SEPARATOR = ">"  # in names of level 2, behind the name of the parent
 
 
 def own_part(name: str) -> str:
-    """Return a name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``."""
-    return name.rpartition(NAME_SEPARATOR)[2].strip() or name
+    """Return a name without its parents', which level 2 repeats: that of ``Kitchen>Pots`` is ``Pots``.
+
+    A name with nothing before the separator has no parent: ``>1000`` is a range.
+    """
+    parents, _separator, own = name.rpartition(NAME_SEPARATOR)
+    return (own.strip() or name) if parents.strip() else name
 
 
 class Category(models.Model):

@@ -13,9 +13,6 @@ from django.utils.translation import gettext, gettext_noop
 # Control, format (they can reverse or hide text), surrogate, and line and paragraph separators.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _LINES = "\n\r\t"
-_LIST = gettext_noop("%(first)s, %(rest)s")
-_CLAUSES = gettext_noop("%(first)s; %(rest)s")
-_SENTENCES = gettext_noop("%(first)s %(rest)s")
 
 
 def has_unprintable(text: str, *, may_have_lines: bool = False) -> bool:
@@ -38,17 +35,17 @@ def first_unprintable(text: str, *, may_have_lines: bool = False) -> str | None:
 
 def list_text(items: Iterable[object], translate: Callable[[str], str] = gettext) -> str:
     """Return a list of short texts, joined as in the current language."""
-    return _joined(items, _LIST, translate)
+    return _joined(items, gettext_noop("%(first)s, %(rest)s"), translate)
 
 
 def clauses_text(items: Iterable[object]) -> str:
     """Return a list of clauses, which may have commas, joined as in the current language."""
-    return _joined(items, _CLAUSES, gettext)
+    return _joined(items, gettext_noop("%(first)s; %(rest)s"), gettext)
 
 
 def sentences_text(items: Iterable[object]) -> str:
     """Return whole sentences in a row, as in the current language: Chinese has no space between them."""
-    return _joined(items, _SENTENCES, gettext)
+    return _joined(items, gettext_noop("%(first)s %(rest)s"), gettext)
 
 
 def labelled(label: object, text: object) -> str:

@@ -9,8 +9,10 @@ from datetime import datetime
 from django.core.management import call_command
 
 from apps.core.periods import Period, parse_period, period_range
+from apps.core.storage.mongo import collection_of
 from apps.mengla.choices import Action, EmptyReason
 from apps.mengla.ingest.records import Answer, Provenance, store_answers
+from apps.mengla.models import Record
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.upstream.payloads import split_trend_points, unwrap
 from tests.factories.categories import load_sample, make_node, store_tree
@@ -48,6 +50,13 @@ def store_best_sellers(cat_id: str, month: str) -> None:
     """Store one ranking."""
     period = parse_period(month)
     _store(Action.HOT, cat_id, period, period, is_empty=(cat_id, month) in EMPTY)
+
+
+def delete_best_sellers(cat_id: str, month: str) -> None:
+    """Delete one ranking, as happens when its retention ends."""
+    period = parse_period(month)
+    query = DataQuery(Action.HOT, cat_id, period, period)
+    collection_of(Record).delete_one({"_id": query.record_id(period)})
 
 
 def run_command(line: str) -> str:

@@ -7,6 +7,7 @@ asks for credentials and where it keeps the token is not.
 
 from __future__ import annotations
 
+import ast
 import csv
 import shutil
 import threading
@@ -269,6 +270,16 @@ class TestLocalCopy:
         assert notebook.printed[-1].splitlines() == [f"read: {MONTHS}", f"read: {open_months}"]
         final = {path.name.partition(".")[0] for path in (notebook.directory / "hot").glob("*.final.parquet")}
         assert final == set(MONTHS) - set(open_months)
+
+    def test_what_the_server_has_deleted_stays_in_it(self, notebook: Notebook, site: Site) -> None:
+        ((_cat_id, month),) = EMPTY  # so it is read again each time
+        show = f'print(pd.read_parquet("hot/{month}.open.parquet")["catId"].value_counts().to_dict())\n'
+        before = notebook.run_python(show)
+        assert "'4200'" in before
+        site.stack.caller.call("tests.analysts.figures.delete_best_sellers", cat_id="4200", month=month)
+        notebook.run_python(f'update("hot", "hot", "{month}", "{month}")\n')
+        after = notebook.run_python(show)
+        assert ast.literal_eval(after) == ast.literal_eval(before)
 
     def test_a_month_that_is_filled_is_read_once_more(self, notebook: Notebook, site: Site) -> None:
         """The last test of all, for it changes what is stored."""

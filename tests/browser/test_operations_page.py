@@ -39,8 +39,11 @@ def test_a_custom_collection_tells_its_cost_and_leads_to_its_run(new_page: NewPa
     work = page.locator("#work")
     for name in ("Rising", "Distribution", "Trend", "Blue-ocean ranking"):
         work.get_by_label(name, exact=True).uncheck()
-    work.locator("[data-search]").fill(CATEGORIES[0])
     shown = work.locator(".cp-pick-list input[name=category]:visible")
+    for typed in ("посуда кастрюли", "厨房与餐具 > 锅具"):  # the parent and the child, which is within it
+        work.locator("[data-search]").fill(typed)
+        assert [one.get_attribute("value") for one in shown.all()] == [CATEGORIES[0], "4201"]
+    work.locator("[data-search]").fill(CATEGORIES[0])
     expect(shown.first).to_have_value(CATEGORIES[0])
     work.locator(f".cp-pick-list input[value='{CATEGORIES[0]}']").check()
     expect(work.locator("[data-count]")).to_have_text("1 selected.")

@@ -64,6 +64,8 @@ def test_the_grid_of_a_run_answers_what_failed_and_why(new_page: NewPage, site: 
 
     # The chart has the numbers of its table; the evidence is one step away.
     labels = chart_of(page, "timeline")["labels"]
+    chart = page.locator("[data-chart=timeline]")
+    assert chart.evaluate("one => one.collectorChart.options.scales.y.title.text") == "Seconds"
     assert len(labels) == page.locator(".cp-table-of-chart tbody tr").count()
     grid.get_by_role("link").first.click()
     expect(page.get_by_role("region", name="Attempts").get_by_role("cell", name="Answered")).to_be_visible()

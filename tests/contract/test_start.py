@@ -33,6 +33,7 @@ NOT_IN_WEB = {
     "requests": "apprise, and djangorestframework for what we do not use",
     "rich": "the commands, and structlog for logs in colours",
     "sqlite3": "the databases that Django supports besides ours",
+    "xlsxwriter": "XLSX files",
 }
 WEB_WANTS = {
     "apps.auth.services",

@@ -62,7 +62,7 @@ def test_a_record_is_shown_as_tables_and_as_folded_json(site: Client) -> None:
     rows = figures_of(hot())["list"]
     assert f">{rows[0]['catNameCn']}<" in page
     assert f">{rows[0]['monthSales']:,}<" in page
-    assert '<th scope="col">Sales<' in page
+    assert '<th scope="col" class="collector-num">Sales<' in page
     folded = page[page.index("<details>") : page.index("</details>")]
     assert f'"monthSales": {json.dumps(rows[0]["monthSales"])}' in folded
     assert ">类目1000 › 类目1001 (1001)<" in page
@@ -110,6 +110,12 @@ def test_what_figures_hold_is_never_run(site: Client) -> None:
 def test_figures_of_any_shape_are_shown(action: str, data: object) -> None:
     record = Record(action=action, cat_id="1001", granularity="month", period_key="202506", data=data)
     assert "<details><summary>JSON</summary>" in shown_figures(record)
+
+
+def test_names_of_figures_do_not_repeat_their_parents() -> None:
+    data = {"list": [{"catNameCn": "厨房>锅具", "monthSales": 5}]}
+    record = Record(action="hot", cat_id="1001", granularity="month", period_key="202506", data=data)
+    assert '<td title="厨房&gt;锅具">锅具</td>' in shown_figures(record)
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:

@@ -39,7 +39,7 @@ _LABELS: Mapping[str, str | Promise] = {
     "from": gettext_lazy("From"),
     "to": gettext_lazy("To"),
     "also": gettext_lazy("Further categories"),
-    "brand": gettext_lazy("Brands"),
+    "brand": gettext_lazy("Brand"),
     "compare": gettext_lazy("Compare with"),
     "measure": gettext_lazy("Measure"),
     "top": gettext_lazy("Rows in the chart"),
@@ -52,7 +52,8 @@ _LABELS: Mapping[str, str | Promise] = {
     "endRange": gettext_lazy("Trend to"),
 }
 # As whole words: the name of a data set ends with one of them.
-_API_NAMES = re.compile(r"\b(?:timest|starRange|endRange)\b", re.ASCII)
+_API_NAMES = re.compile(r"( ?)\b(timest|starRange|endRange)\b( ?)", re.ASCII)
+_HAN = re.compile("[\u4e00-\u9fff]")
 
 View = Callable[..., HttpResponseBase]
 
@@ -133,5 +134,13 @@ def message_of(error: DomainError) -> str:
 
 
 def in_words(text: str) -> str:
-    """Return a text with the labels of the form in place of the names of the API."""
-    return _API_NAMES.sub(lambda found: str(_LABELS[found[0]]), text)
+    """Return a text with the labels of the form in place of the names of the API.
+
+    Chinese has spaces around the names, and none around the labels.
+    """
+
+    def label_of(found: re.Match[str]) -> str:
+        label = str(_LABELS[found[2]])
+        return label if _HAN.match(label) else f"{found[1]}{label}{found[3]}"
+
+    return _API_NAMES.sub(label_of, text)

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
-from apps.core.sheets.cells import MAX_CELL_TEXT
 from apps.core.sheets.csv_text import BYTE_ORDER_MARK, CSV_TYPE, csv_lines
 from apps.core.sheets.downloads import attachment
-from apps.core.sheets.values import SheetColumn
+from apps.core.sheets.values import MAX_CELL_TEXT, SheetColumn
 from apps.core.sheets.workbook import XLSX_TYPE, Sheet, WorkbookWriter
 from apps.mengla.monitoring.figure_tables import Table
 

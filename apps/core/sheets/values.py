@@ -16,6 +16,7 @@ V = TypeVar("V")
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # Control characters, halves of surrogate pairs and non-characters: XML 1.0, section 2.2 (Char).
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+MAX_CELL_TEXT = 32_767  # what a cell of Excel holds, in UTF-16 units
 # Excel keeps this many digits of a number.
 _MAX_EXACT_NUMBER = 10**15
 

@@ -1,23 +1,22 @@
-"""XLSX workbooks, written row by row.
+"""XLSX workbooks, written row by row with XlsxWriter.
 
-Each row goes into the compressed file as it comes: memory holds a few hundred of them, whatever their number,
-and a target that cannot seek, such as an HTTP response, gets the first bytes at once. The libraries for XLSX
-write all rows to another file first, and take several times as long: see docs/performance.md.
+Memory holds one row of them, whatever their number. The rows wait in temporary files: an XLSX file is
+complete, and its first byte can be sent, only when the last row is written.
 """
 
 from __future__ import annotations
 
 import re
-import zipfile
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from apps.core.batches import batches
-from apps.core.sheets.cells import RowWriter
-from apps.core.sheets.package import filtered_cells, package_parts, sheet_foot, sheet_head
+from apps.core.sheets.scratch import ScratchDirectory
 from apps.core.sheets.values import SheetColumn, Value, clean_text
 from apps.core.sheets.widths import widths_of
 
@@ -26,9 +25,16 @@ XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MAX_ROWS = 1_048_576
 _MAX_NAME = 31
 _NOT_IN_NAME = re.compile(r"[\[\]:*?/\\]")
-# A part of a ZIP file that may be larger needs a form of header that spreadsheet programs warn of.
+# A larger part of a ZIP file needs a form of header that spreadsheet programs warn of.
 _MAX_PART_BYTES = 2_000_000_000
-_ROWS_AT_ONCE = 500
+_OPTIONS = {
+    "constant_memory": True,
+    "remove_timezone": True,  # an instant is the wall clock of its own time zone
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
+_ROWS_A_CHECK = 1_000
 _ROWS_FOR_WIDTHS = 200
 
 
@@ -57,17 +63,27 @@ def save_workbook(target: BinaryIO, sheets: Iterable[Sheet]) -> None:
 
 
 class WorkbookWriter:
-    """Writes a workbook sheet by sheet, into a target that need not be able to seek.
+    """Writes a workbook sheet by sheet; the target gets it when the context ends, and not after an exception.
 
-    As a context manager it ends the file; not after an exception, so that a file that is cut off is none.
+    The target need not be able to seek. The temporary files are gone in either case;
+    those of a process that was killed go with the next workbook.
     """
 
     def __init__(self, target: BinaryIO) -> None:
-        self._zip = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=False)
-        self._names: list[str] = []
-        self._filtered: list[str] = []
-        self.cut_texts = 0
+        from xlsxwriter import Workbook
+
+        from apps.core.sheets.cells import CellWriter  # loaded by the first workbook
+
+        self._target = target
+        self._directory = ScratchDirectory("workbook-")
+        self._path = Path(self._directory.name, "workbook.xlsx")
+        self._book = Workbook(self._path, _OPTIONS | {"tmpdir": self._directory.name})
+        self._cells = CellWriter(self._book)
+
+    @property
+    def cut_texts(self) -> int:
         """How many texts were cut to the length that a cell can hold."""
+        return self._cells.cut_texts
 
     def __enter__(self) -> Self:
         return self
@@ -75,10 +91,12 @@ class WorkbookWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self._zip.fp = None  # or else it would end the file when it is garbage
+        with ExitStack() as resources:
+            resources.enter_context(self._directory)
+            for sheet in self._book.worksheets():
+                resources.callback(sheet.row_data_fh.close)  # XlsxWriter leaves it open after an exception
+            if error is None:
+                self._finish()
 
     def add(self, sheet: Sheet) -> None:
         """Write one sheet; rows beyond what a sheet can hold continue in further ones.
@@ -86,48 +104,53 @@ class WorkbookWriter:
         :raises ValueError: a row has more or fewer values than the sheet has columns
         """
         rows = iter(sheet.rows)
-        self._add_part(sheet, rows)
-        while following := list(islice(rows, 1)):
-            self._add_part(sheet, chain(following, rows))
-
-    def close(self) -> None:
-        """Write the parts that name the sheets, and end the file."""
-        if not self._names:
-            self.add(Sheet("Sheet1", (), ()))
-        for name, content in package_parts(self._names, self._filtered).items():
-            self._zip.writestr(name, content)
-        self._zip.close()
-
-    def _add_part(self, sheet: Sheet, rows: Iterator[Sequence[Value]]) -> None:
-        self._names.append(_free_name(sheet.name, self._names))
-        has_titles = sheet.has_titles and bool(sheet.columns)
-        writer = RowWriter(sheet.columns)
-        first_rows = list(islice(rows, min(_ROWS_FOR_WIDTHS, _MAX_ROWS - 1)))
+        first_rows = list(islice(rows, _ROWS_FOR_WIDTHS))
         widths = widths_of(sheet.columns, first_rows, has_titles=sheet.has_titles)
-        row_number = written = 0
-        with self._zip.open(f"xl/worksheets/sheet{len(self._names)}.xml", "w") as part:
-            head = sheet_head(widths, has_titles=has_titles, is_first=len(self._names) == 1)
-            part.write(head.encode())
-            if has_titles:
-                row_number = 1
-                part.write(writer.titles([column.title for column in sheet.columns]).encode())
-            room = islice(chain(first_rows, rows), _MAX_ROWS - row_number)
-            for batch in batches(room, _ROWS_AT_ONCE):
-                text = "".join(writer.row(number, row) for number, row in enumerate(batch, row_number + 1))
-                written += part.write(text.encode())
-                row_number += len(batch)
-                if written > _MAX_PART_BYTES:
-                    break
-            filtered = filtered_cells(len(widths), row_number) if has_titles else ""
-            part.write(sheet_foot(filtered).encode())
-        self._filtered.append(filtered)
-        self.cut_texts += writer.cut_texts
+        rows = chain(first_rows, rows)
+        self._add_part(sheet, widths, rows)
+        for row in rows:
+            self._add_part(sheet, widths, chain([row], rows))
+
+    def _add_part(self, sheet: Sheet, widths: Sequence[float], rows: Iterator[Sequence[Value]]) -> None:
+        from apps.core.sheets.cells import PlainSheet
+
+        name = _free_name(sheet.name, [part.name for part in self._book.worksheets()])
+        part = self._book.add_worksheet(name, PlainSheet)
+        for place, width in enumerate(widths):
+            part.set_column(place, place, width)
+        has_titles = sheet.has_titles and bool(sheet.columns)
+        if has_titles:
+            part.freeze_panes(1, 0)
+            self._cells.titles(part, [column.title for column in sheet.columns])
+        written = int(has_titles)
+        forms = [column.format for column in sheet.columns]
+        for row in islice(rows, _MAX_ROWS - written):
+            self._cells.row(part, written, forms, row)
+            written += 1
+            if not written % _ROWS_A_CHECK and part.row_data_fh.tell() > _MAX_PART_BYTES:
+                break
+        if has_titles:
+            part.autofilter(0, 0, written - 1, len(forms) - 1)
+
+    def _finish(self) -> None:
+        """Put the sheets together and copy the file to the target.
+
+        :raises OSError: there is no space for it, or the target does not take it
+        """
+        from xlsxwriter.exceptions import FileCreateError
+
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise error.args[0] from None  # the OSError that it stands for
+        with self._path.open("rb") as file:
+            shutil.copyfileobj(file, self._target)
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:
     """Return a name that a sheet can have and none has yet."""
-    wanted = _NOT_IN_NAME.sub(" ", clean_text(name)).strip().strip("'") or "Sheet"
-    known = {one.casefold() for one in taken}
+    wanted = " ".join(_NOT_IN_NAME.sub(" ", clean_text(name)).split()).strip("'") or "Sheet"
+    known = {"history", *(one.casefold() for one in taken)}  # Excel keeps that name for itself
     number, free = 1, _shortened(wanted, _MAX_NAME)
     while free.casefold() in known:
         number += 1

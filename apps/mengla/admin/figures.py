@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from apps.categories.models import own_part
 from apps.core.periods import Granularity, parse_period
 from apps.mengla.choices import Action
 from apps.mengla.models import Record
-from apps.mengla.monitoring.figure_tables import Table, tables_of, with_names
+from apps.mengla.monitoring.figure_tables import Column, Table, Value, tables_of, with_names
 from apps.mengla.queries.data_query import DataQuery
 
 _MAX_ROWS = 200
 _MAX_COLUMNS = 40
+_NAMES = ("catNameCn", "catName")
 
 
 def figures_of(record: Record) -> SafeString:
@@ -33,5 +36,12 @@ def record_tables(record: Record) -> list[Table]:
     return tables_of(query, [record.data] if is_point else record.data)
 
 
-def _rows(table: Table) -> list[list[str]]:
-    return [[column.text_of(value) for column, value in row] for row in table.described_rows]
+def _rows(table: Table) -> list[list[dict[str, Any]]]:
+    """Return the cells of each row; names are short, with the full name as a title."""
+    return [[_cell(column, value) for column, value in row] for row in table.described_rows]
+
+
+def _cell(column: Column, value: Value) -> dict[str, Any]:
+    text = column.text_of(value)
+    own = own_part(text) if column.key in _NAMES else text
+    return {"text": own, "title": text if own != text else "", "is_number": column.is_number}

@@ -229,7 +229,7 @@ def _timeline_facts(run: Mapping[str, Any]) -> Facts | None:
     chart = {
         "kind": "line",
         "labels": labels,
-        "unit": _("Seconds"),
+        "axes": {"y": {"title": _("Seconds")}},
         "series": [
             {"name": name, "values": [None if one is None else round(one, 2) for one in values], "tone": tone}
             for name, values, tone in series

@@ -16,6 +16,7 @@ from apps.mengla.monitoring.figure_tables import FIELDS, VIEWS, Kind
 
 _PERIOD_OF_POINT = "timest"  # the column "period" has it
 _BRANDS = "brands"
+_UNKNOWN = "figures"  # in "more": what has an unknown shape
 Row = list[Any]
 # Instants are in UTC with a Z, as in the other responses.
 JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
@@ -74,28 +75,33 @@ def rows_of(action: Action, data: Any) -> Iterator[Row]:
             return
     elif isinstance(data, Mapping):
         lists = list(VIEWS) if action == Action.INDUSTRY_VIEW else ["list"]
-        found = [name for name in lists if _is_rows(data.get(name))]
-        for name in found:
-            rows: list[Mapping[str, Any]] = data[name]
-            if action == Action.INDUSTRY_VIEW:
-                view = VIEWS[name][0]
-                form = _BRAND if view == _BRANDS else _RANGE
-                for row in rows:
-                    yield [view, *form.row(row)]
-            else:
-                for rank, row in enumerate(rows, start=1):
-                    values = _RANKED.row(row)
-                    values[0] = rank if values[0] is None else values[0]  # the place in the list
-                    yield values
-        if found:
+        if any(_is_rows(data.get(name)) for name in lists):
+            for name in lists:
+                if data.get(name):
+                    yield from _rows_of_list(action, name, data[name])
             return
-    yield [*[None] * (len(columns_of(action)) - len(BASE) - 1), {"figures": data}]
+    yield [*[None] * (len(columns_of(action)) - len(BASE) - 1), {_UNKNOWN: data}]
 
 
 def json_text(value: Any) -> str:
     """Return an instant as text, and an object or a list as JSON."""
     text = orjson.dumps(value, str, JSON_OPTIONS).decode()
     return text[1:-1] if text.startswith('"') else text
+
+
+def _rows_of_list(action: Action, name: str, values: Any) -> Iterator[Row]:
+    """Yield the rows of one list; one that is no list of rows is a row with all of it in ``more``."""
+    rows: list[Mapping[str, Any]] = values if _is_rows(values) else [{_UNKNOWN: values}]
+    if action == Action.INDUSTRY_VIEW:
+        view = VIEWS[name][0]
+        form = _BRAND if view == _BRANDS else _RANGE
+        for row in rows:
+            yield [view, *form.row(row)]
+        return
+    for rank, row in enumerate(rows, start=1):
+        ranked = _RANKED.row(row)
+        ranked[0] = rank if ranked[0] is None else ranked[0]  # the place in the list
+        yield ranked
 
 
 class _Form:

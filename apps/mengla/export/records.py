@@ -90,7 +90,13 @@ def _rows_expression(action: Action) -> Any:
         return 1
     names = list(VIEWS) if action == Action.INDUSTRY_VIEW else ["list"]
     sizes = [
-        {"$cond": [{"$isArray": f"$data.{name}"}, {"$size": {"$ifNull": [f"$data.{name}", []]}}, 0]}
+        {
+            "$cond": [
+                {"$isArray": f"$data.{name}"},
+                {"$size": {"$ifNull": [f"$data.{name}", []]}},
+                {"$cond": [{"$ifNull": [f"$data.{name}", False]}, 1, 0]},  # all of it is one row
+            ]
+        }
         for name in names
     ]
     return {"$max": [{"$add": sizes}, 1]}

@@ -91,6 +91,16 @@ def open_export(query: ExportQuery, form: ExportFormat, *, has_titles: bool = Fa
     :raises DependencyUnavailable: when there is no space for the file.
     """
     check_format(form)
+    try:
+        return _open_export(query, form, has_titles=has_titles)
+    except OSError as error:  # also of the file as it is closed: it writes what is in its buffer
+        if error.errno in _NO_SPACE:
+            message = _("The server has no space for the file. Tell its administrator.")
+            raise DependencyUnavailable(message, detail="disk") from error
+        raise
+
+
+def _open_export(query: ExportQuery, form: ExportFormat, *, has_titles: bool) -> ExportFile:
     with ExitStack() as resources:
         if not resources.enter_context(export_places().claim()):
             raise TooManyExports(
@@ -100,20 +110,14 @@ def open_export(query: ExportQuery, form: ExportFormat, *, has_titles: bool = Fa
         began_at = time.perf_counter()
         table = ExportTable(query)
         table.check_size()
-        try:
-            file = resources.enter_context(tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))
-            length_bytes = _write(table, form, file, has_titles=has_titles)
-            stored_bytes = file.tell()
-        except OSError as error:
-            if error.errno in _NO_SPACE:
-                message = _("The server has no space for the file. Tell its administrator.")
-                raise DependencyUnavailable(message, detail="disk") from error
-            raise
+        file = resources.enter_context(tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))
+        length_bytes = _write(table, form, file, has_titles=has_titles)
+        file.flush()  # what does not fit on the disk is an error now, not while the file is sent
         return ExportFile(
             form=form,
             summary=table.summary,
             length_bytes=length_bytes,
-            stored_bytes=stored_bytes,
+            stored_bytes=file.tell(),
             _file=file,
             _resources=resources.pop_all(),
             _began_at=began_at,

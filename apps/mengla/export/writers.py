@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import IO, Any
 
 import orjson
@@ -17,7 +18,7 @@ from apps.core.sheets.values import CellFormat, SheetColumn, Value
 from apps.core.sheets.workbook import Sheet, WorkbookWriter
 from apps.core.time_texts import period_text
 from apps.mengla.choices import Action
-from apps.mengla.export.columns import JSON_OPTIONS, ExportColumn, json_text
+from apps.mengla.export.columns import JSON_OPTIONS, ColumnType, ExportColumn, json_text
 from apps.mengla.export.query import ExportFormat
 from apps.mengla.export.summary import PeriodList
 from apps.mengla.export.table import ExportTable
@@ -105,7 +106,9 @@ def _write_xlsx(table: ExportTable, sink: IO[bytes], *, has_titles: bool) -> Non
     columns = [_sheet_column(column, has_titles=has_titles) for column in table.columns]
     query, summary = table.query, table.summary
     with WorkbookWriter(sink) as book:  # type: ignore[arg-type]
-        book.add(Sheet(query.action.value, columns, (list(map(_cell, row)) for row in table.rows())))
+        are_texts = [column.type is ColumnType.TEXT for column in table.columns]
+        cells = (list(map(_cell, row, are_texts)) for row in table.rows())
+        book.add(Sheet(query.action.value, columns, cells))
         lists = ((_("Missing"), summary.missing), (_("Empty"), summary.empty))
         periods = [row for state, some in lists for row in _period_rows(state, some)]
         book.add(Sheet(_("Missing"), [SheetColumn(one) for one in _period_titles()], periods))
@@ -132,11 +135,17 @@ def _period_rows(state: str, periods: PeriodList) -> Iterator[tuple[str, str, st
 
 def _sheet_column(column: ExportColumn, *, has_titles: bool) -> SheetColumn:
     title = str(column.title) if has_titles else column.key
-    return SheetColumn(title, _CELL_FORMATS.get(column.kind, CellFormat.TEXT))
+    is_instant = column.type is ColumnType.INSTANT
+    return SheetColumn(
+        title, CellFormat.INSTANT if is_instant else _CELL_FORMATS.get(column.kind, CellFormat.TEXT)
+    )
 
 
-def _cell(value: Any) -> Value:
-    if value is None or isinstance(value, str | bool | int | float):
+def _cell(value: Any, is_text: bool) -> Value:
+    """Return what a cell holds; ids are texts in every sheet, also those that the service sent as numbers."""
+    if value is None or isinstance(value, str | datetime):
+        return value
+    if not is_text and isinstance(value, bool | int | float):
         return value
     return json_text(value)
 

@@ -22,10 +22,11 @@ _PERIODS_LOOKED_AT = 12
 def newest_figures(
     cat_ids: Collection[str], *, action: Action | None = None, granularity: Granularity | None = None
 ) -> DataQuery | None:
-    """Return the query of the figures that were stored last, None if there are none.
+    """Return the query of the newest stored figures, None if there are none.
 
-    They are those of one of these categories, among the last fifty records with figures. Final figures are
-    preferred to provisional ones. A trend is the one period that was stored.
+    The data set, the category, one of these, and the granularity are those of what was stored last, among
+    the last fifty records with figures. Final figures are preferred to provisional ones. The period is the
+    newest stored one: a backfill stores old periods last. A trend is that one period.
     """
     rows = list_records(
         action=action and action.value, granularity=granularity, is_empty=False, cursor=None, limit=_LOOKED_AT
@@ -33,7 +34,11 @@ def newest_figures(
     now = utc_now()
     known = set(cat_ids)
     found = [one for one in rows if one["cat_id"] in known and not one["variant"] and one["expired_at"] > now]
-    return next((query for one in _final_first(found) if (query := _query_of(one)) is not None), None)
+    query = next((query for one in _final_first(found) if (query := _query_of(one)) is not None), None)
+    if query is None:
+        return None
+    newest = newest_period(query.action, query.cat_id, query.granularity) or query.end
+    return query.narrowed(newest, newest)
 
 
 def newest_period(action: Action, cat_id: str, granularity: Granularity) -> Period | None:

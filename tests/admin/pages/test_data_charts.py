@@ -212,7 +212,7 @@ def test_another_number_of_rows_is_told(site: Client, top: str) -> None:
 def test_all_faults_are_told_at_once(site: Client) -> None:
     given = HOT | {"top": "7", "compare": "x", "also": ["77", "88"], "brand": "a"}
     told = problem(site, given)
-    for label in ("Rows in the chart:", "Compare with:", "Further categories:", "Brands:"):
+    for label in ("Rows in the chart:", "Compare with:", "Further categories:", "Brand:"):
         assert label in told
     assert "77, 88" in told
     assert collections() == []

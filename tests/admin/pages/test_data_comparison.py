@@ -182,6 +182,10 @@ def test_a_distribution_and_the_period_before(site: Client) -> None:
             assert one["values"] == [figures["gmvRate"] for figures in figures_of(query)[key]]
         heads = table(page, f"{name}-comparison")[0]
         assert heads == ["Range", "2025-06", "2025-05", "Difference, percentage points", "Change"]
+        ranges = [figures["title"] for figures in figures_of(view_query())[key]]
+        assert ranges[-1].startswith(">")  # which is no parent's name before it
+        compared = table(page, f"{name}-comparison")[1:]
+        assert drawn["labels"] == ranges == [unescape(one) for one, *_numbers in compared]
     assert "brands-comparison" in page
 
 

@@ -34,6 +34,12 @@ def control(page: str, name: str) -> str:
     return str(found)
 
 
+def kept(page: str) -> dict[str, str]:
+    """What the form sends without a control."""
+    (found,) = re.findall(r"<span hidden data-kept>(.*?)</span>", page, re.DOTALL)
+    return dict(re.findall(r'name="([^"]+)" value="([^"]*)"', found))
+
+
 def value(page: str, name: str) -> str:
     """What a control of the form would send."""
     if found := re.findall(rf'<select[^>]* name="{name}"[^>]*>(.*?)</select>', page, re.DOTALL):
@@ -73,6 +79,12 @@ def test_the_newest_stored_figures_are_shown_at_once(site: Client) -> None:
     assert "data-table" in page
     assert "Recently stored" in page
     assert len(collections()) == before
+
+
+def test_old_periods_that_are_stored_later_are_not_the_newest(site: Client) -> None:
+    store(hot("202504", cat_id="2000"))
+    store(hot("202412", cat_id="2000"))
+    assert heading(text(site.get(PAGE))).endswith(", 2025-04")
 
 
 def test_final_figures_come_before_provisional_ones(site: Client) -> None:
@@ -302,6 +314,23 @@ def test_the_form_offers_both_levels_by_all_their_names(site: Client) -> None:
     assert len(re.findall(r"data-parent=", options)) == 4
 
 
+def test_the_form_keeps_what_was_chosen_beside_the_figures(site: Client) -> None:
+    store(hot())
+    chosen = {"measure": "monthGmv", "sort": "-monthGmv", "table": "ranking", "top": "50"}
+    page = text(site.get(PAGE, HOT | chosen | {"compare": "year"}))
+    assert kept(page) == {"compare": "year", **chosen}
+    # Another data set has no such measure, and shows its own.
+    store(view_query())
+    page = text(site.get(PAGE, HOT | {"action": "industryViewV2", "measure": "monthGmv"}))
+    assert "data-table" in page
+    # What is wrong and has no control in the form is not sent again: nobody could correct it.
+    refused = site.get(PAGE, HOT | {"compare": "week", "top": "50"})
+    assert (refused.status_code, kept(refused.content.decode())) == (400, {"top": "50"})
+    brands = {"action": "industryViewV2", "period": "2025-13", "brand": "a"}
+    refused = site.get(PAGE, HOT | brands)
+    assert (refused.status_code, kept(refused.content.decode())) == (400, {"brand": "a"})
+
+
 def test_earlier_and_later_periods(site: Client) -> None:
     store(view_query())
     links = steps(
@@ -312,6 +341,10 @@ def test_earlier_and_later_periods(site: Client) -> None:
     links = steps(text(site.get(PAGE, TREND | {"granularity": "month"})))
     assert "from=202407&to=202412" in links["prev"]
     assert "from=202507&to=202512" in links["next"]
+    year = period_of(market_clock.today(), Granularity.YEAR)
+    ends = {"from": year.shift(-2).key, "to": year.shift(-1).key, "granularity": "year"}
+    links = steps(text(site.get(PAGE, TREND | ends)))
+    assert f"from={year.shift(-1).key}&to={year.key}" in links["next"]  # as far as periods have begun
     current = period_of(market_clock.today(), Granularity.MONTH)
     page = text(site.get(PAGE, HOT | {"period": current.dashed}))
     assert set(steps(page)) == {"prev"}

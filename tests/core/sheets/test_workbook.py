@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
 import tracemalloc
-import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from openpyxl import load_workbook
@@ -17,10 +23,12 @@ from apps.core.sheets import workbook
 from apps.core.sheets.values import CellFormat, SheetColumn, Value
 from apps.core.sheets.workbook import Sheet, WorkbookWriter, save_workbook
 from tests.core.sheets.test_csv import DANGEROUS, DATES, NUMBERS
+from tests.programs import ROOT
 
 F = CellFormat
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ODD_TEXTS = ["<r><t>x</t></r>", "a & <b> ]]>", " x ", "_x"]
+ODD_TEXTS = ["<r><t>x</t></r>", "<r> & </r>", "<r>", "a & <b> ]]>", " x ", "_x", "", "{=1+1}"]
+ODD_TEXTS += ["https://example.com/", "mailto:a@example.com", "internal:x!A1", "12"]
 
 
 def saved(*sheets: Sheet) -> bytes:
@@ -46,7 +54,7 @@ def test_titles_stay_in_view_and_filter_the_rows() -> None:
     ("form", "value", "held", "number_format"),
     [
         (F.NUMBER, 1234567, 1234567, "#,##0"),
-        (F.NUMBER, 87261639.0, 87261639.0, "#,##0"),
+        (F.NUMBER, 87261639.0, 87261639, "#,##0"),
         (F.NUMBER, 1234.5, 1234.5, "#,##0.00"),
         (F.MONEY, 1234, 1234, "#,##0.00"),
         (F.MONEY, 8.1, 8.1, "#,##0.00"),
@@ -63,6 +71,7 @@ def test_titles_stay_in_view_and_filter_the_rows() -> None:
         (F.PERCENT, True, True, "General"),
         (F.NUMBER, 12345678901234567, "12345678901234567", "@"),  # 15 digits are kept of a number
         (F.NUMBER, float("nan"), "nan", "@"),
+        (F.CHANGE, float("-inf"), "-inf", "@"),
         (F.NUMBER, None, None, "General"),
     ],
 )
@@ -77,6 +86,7 @@ def test_a_text_stays_as_it_is(text: str) -> None:
     title, cell = (row[0] for row in sheet_of([SheetColumn(text, F.NUMBER)], [text]).iter_rows())
     assert (title.value, cell.value, title.data_type, cell.data_type) == (clean, clean, "s", "s")
     assert cell.number_format == "@"
+    assert cell.hyperlink is None
     assert cell.quotePrefix == title.quotePrefix == clean.startswith(("=", "+", "-", "@", "\t", "\n", "＝"))
 
 
@@ -97,8 +107,9 @@ def test_what_no_file_can_hold_is_left_out_and_cut_texts_are_counted() -> None:
 
 
 def test_a_text_that_looks_like_an_escape_stays_one() -> None:
-    sheet = sheet_of([SheetColumn("x")], ["_x0041_ _x41_"])
-    assert sheet["A2"].value == "_x005F_x0041_ _x41_"  # Excel shows _x0041_
+    sheet = sheet_of([SheetColumn("x")], ["_x0041_ _x41_"], ["_x0041_x0042_"], ["<r>_x0041_</r>"])
+    held = [cell.value for cell in sheet["A"][1:]]  # Excel reads _x005F_ as _
+    assert held == ["_x005F_x0041_ _x41_", "_x005F_x0041_x005F_x0042_", "<r>_x005F_x0041_</r>"]
 
 
 def test_widths_come_from_titles_and_first_rows() -> None:
@@ -106,17 +117,27 @@ def test_widths_come_from_titles_and_first_rows() -> None:
     columns += [SheetColumn("m", F.MONEY), SheetColumn("i", F.INSTANT), SheetColumn("w", width=33)]
     now = datetime(2026, 1, 2, tzinfo=UTC)
     sheet = sheet_of(columns, ["", "", "", "住宅和花园的名字", "y" * 500, 1234567890.5, now, "long" * 9])
-    widths = [sheet.column_dimensions[letter].width for letter in "ABCDEFGH"]
+    widths = [int(sheet.column_dimensions[letter].width) for letter in "ABCDEFGH"]  # and a margin below 1
     assert widths == [8, 26, 14, 18, 60, 18, 21, 33]
 
 
 def test_names_of_sheets_are_what_programs_accept() -> None:
-    names = ["a/b[c]:*?\\'", "", "'q'", "A" * 40, "a" * 40, "😀" * 20, "x & <y>", "X & <Y>"]
+    names = ["a/b[c]:*?\\'", "history", "", "'q'", "A" * 40, "a" * 40, "😀" * 20, "x & <y>", "X & <Y>"]
     book = load_workbook(io.BytesIO(saved(*(Sheet(name, [SheetColumn("x")], []) for name in names))))
     assert book.sheetnames == [
-        *("a b c", "Sheet", "q", "A" * 31, "a" * 27 + " (2)", "😀" * 15, "x & <y>", "X & <Y> (2)")
+        *(
+            "a b c",
+            "history (2)",
+            "Sheet",
+            "q",
+            "A" * 31,
+            "a" * 27 + " (2)",
+            "😀" * 15,
+            "x & <y>",
+            "X & <Y> (2)",
+        )
     ]
-    assert [sheet.auto_filter.ref for sheet in book] == ["A1:A1"] * 8
+    assert [sheet.auto_filter.ref for sheet in book] == ["A1"] * 9
 
 
 def test_a_list_of_facts_has_no_titles() -> None:
@@ -137,9 +158,13 @@ def test_more_rows_than_a_sheet_holds_continue_in_another_one(monkeypatch: pytes
     parts = [list(book[name].values) for name in book.sheetnames[:3]]
     assert {part[0] for part in parts} == {("n",)}
     assert [value for part in parts for (value,) in part[1:]] == list(range(700))
-    monkeypatch.setattr(workbook, "_MAX_PART_BYTES", 1)
-    book = load_workbook(io.BytesIO(saved(numbers)))
-    assert len(book.sheetnames) == 3
+
+
+def test_more_bytes_than_a_sheet_may_have_continue_in_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook, "_MAX_PART_BYTES", 10_000)
+    monkeypatch.setattr(workbook, "_ROWS_A_CHECK", 100)
+    book = load_workbook(io.BytesIO(saved(Sheet("x", [SheetColumn("x")], [["y" * 90]] * 250))))
+    assert [sheet.max_row for sheet in book] == [100, 100, 53]
 
 
 class Pipe(io.RawIOBase):
@@ -173,34 +198,76 @@ def test_memory_does_not_grow_with_the_rows() -> None:
     assert many < 1.2 * few
 
 
-def test_a_target_that_cannot_seek_gets_bytes_before_the_last_row() -> None:
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of temporary files, with nothing of others in it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_the_temporary_files_are_gone_when_the_target_has_all(directory: Path) -> None:
     target, seen = Pipe(), []
-
-    def rows() -> Iterator[list[Value]]:
-        for number in range(5_000):
-            seen.append(target.length)
-            yield [f"{number} {hash(number)}"]
-
-    save_workbook(target, [Sheet("x", [SheetColumn("x")], rows())])
-    assert max(seen) > 20_000
+    rows = ([number] for number in range(10) if not seen.append(len(list(directory.iterdir()))))
+    save_workbook(target, [Sheet("x", [SheetColumn("x")], rows)])
+    assert target.length > 1_000
+    assert (max(seen), list(directory.iterdir())) == (1, [])
 
 
-def test_a_file_that_is_cut_off_is_none() -> None:
+def test_a_file_that_is_cut_off_is_none(directory: Path) -> None:
     def rows() -> Iterator[list[Value]]:
         yield [1]
         raise RuntimeError("the database is gone")
 
     content = io.BytesIO()
     with pytest.raises(RuntimeError):
-        save_workbook(content, [Sheet("x", [SheetColumn("x")], rows())])
-    assert not zipfile.is_zipfile(content)
+        save_workbook(content, [Sheet("w", (), ()), Sheet("x", [SheetColumn("x")], rows())])
     with pytest.raises(ValueError, match="argument"):
-        saved(Sheet("x", [SheetColumn("x")], [[1, 2]]))
+        save_workbook(content, [Sheet("x", [SheetColumn("x")], [[1, 2]])])
+    assert content.getvalue() == b""
+    assert list(directory.iterdir()) == []
 
 
-def test_every_part_is_xml_that_the_package_names() -> None:
-    with zipfile.ZipFile(io.BytesIO(saved(Sheet("a'<&>", [SheetColumn("<")], [["&"]])))) as package:
-        assert package.testzip() is None
-        trees = {name: ElementTree.fromstring(package.read(name)) for name in package.namelist()}
-    named = {one.get("PartName", "")[1:] for one in trees["[Content_Types].xml"]} - {""}
-    assert named == {name for name in trees if not name.endswith(".rels")} - {"[Content_Types].xml"}
+KILLED = """
+import io, os, signal, sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from apps.core.sheets.workbook import Sheet, WorkbookWriter
+book = WorkbookWriter(io.BytesIO())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_workbook(directory: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(directory)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left_over,) = directory.iterdir()
+    with WorkbookWriter(io.BytesIO()):
+        (written,) = set(directory.iterdir()) - {left_over}  # it is too young to be judged
+        for one in (left_over, written):
+            os.utime(one, (0, 0))
+        saved()
+        assert list(directory.iterdir()) == [written]
+
+
+def test_a_target_that_takes_nothing_says_why(directory: Path) -> None:
+    class Broken(Pipe):
+        def write(self, data: Any) -> int:
+            raise BrokenPipeError(errno.EPIPE, "gone")
+
+    with pytest.raises(BrokenPipeError):
+        save_workbook(Broken(), [])
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [1, 20_000], ids=["when it is put together", "among the rows"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files that XlsxWriter leaves
+def test_a_lack_of_space_is_told_as_the_system_tells_it(directory: Path, rows: int) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    content = io.BytesIO()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large") as caught:
+            save_workbook(content, [Sheet("x", [SheetColumn("x")], [["x"]] * rows)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno == errno.EFBIG
+    assert (content.getvalue(), list(directory.iterdir())) == (b"", [])

@@ -13,8 +13,7 @@ from apps.core import market_clock
 from apps.core.periods import Granularity, period_of
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import Action
-from apps.mengla.export import records, spool, table
-from apps.mengla.export.spool import export_places
+from apps.mengla.export import spool, table
 from apps.mengla.models import Collection
 from tests.mengla.export.support import (
     EXPORT,
@@ -28,7 +27,6 @@ from tests.mengla.export.support import (
     rows_of,
 )
 from tests.mengla.support import hot, store
-from tests.silence import no_mongo
 
 pytestmark = [
     pytest.mark.django_db,
@@ -105,6 +103,28 @@ def test_a_distribution_has_the_rows_of_all_its_views(reader: APIClient) -> None
     ]
     assert [row["catId"] for row in rows] == ["1001"] * 3
     assert rows[1]["gmvRate"] == 1.5 and rows[0]["itemCount"] == 3
+
+
+def test_a_list_of_an_unknown_shape_beside_others_is_a_row_of_its_own(
+    reader: APIClient, monkeypatch: Any
+) -> None:
+    odd = ["b"]
+    data = {
+        "industrySalesRangeDtoList": [{"title": "a"}],
+        "industryGmvRangeDtoList": odd,
+        "industryPriceRangeDtoList": {"title": "c"},
+        "industryBrandRateDtoList": [],
+    }
+    put(Action.INDUSTRY_VIEW, "1001", "202501", data)
+    given = {"action": "industryViewV2", "catIds": "1001", "start": "2025-01", "to": "2025-01"}
+    rows, _last = rows_of(reader, **given)
+    assert [(row["view"], row["title"], row["more"]) for row in rows] == [
+        ("sales", "a", None),
+        ("turnover", None, {"figures": odd}),
+        ("prices", None, {"figures": {"title": "c"}}),
+    ]
+    monkeypatch.setattr(table, "MAX_ROWS", 2)
+    assert reader.get(EXPORT, {"from": given.pop("start"), **given}).status_code == 400
 
 
 def test_a_trend_has_one_row_for_each_point(reader: APIClient) -> None:
@@ -357,50 +377,3 @@ def test_without_a_tree_there_is_nothing_to_export(reader: APIClient) -> None:
 
 def test_it_needs_a_token(api: APIClient) -> None:
     assert api.get(EXPORT, HOT).status_code == 401
-
-
-def test_exports_have_a_quarter_of_the_threads(reader: APIClient, settings: Any) -> None:
-    settings.WEB_THREADS = 8
-    put_rankings(["1001"], "202501", "202501", rows=1)
-    first, second = reader.get(EXPORT, HOT), reader.get(EXPORT, HOT)
-    third = reader.get(EXPORT, HOT)
-    assert (third.status_code, third.json()["error"]) == (429, "RATE_LIMITED")
-    assert int(third.headers["Retry-After"]) > 0
-    content_of(first)
-    content_of(reader.get(EXPORT, HOT))  # its place is free again
-    second.close()  # as when the client has gone
-    with export_places().claim() as one, export_places().claim() as other:
-        assert one and other
-
-
-def test_a_refused_export_takes_no_place(reader: APIClient, settings: Any, monkeypatch: Any) -> None:
-    settings.WEB_THREADS = 4
-
-    def fail(*_args: Any, **_options: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(spool, "write_export", fail)
-        for _ in range(3):
-            response = reader.get(EXPORT, HOT)
-            assert (response.status_code, response.json()["error"]) == (503, "DEPENDENCY_UNAVAILABLE")
-    content_of(reader.get(EXPORT, HOT))
-
-
-def test_an_outage_while_the_records_are_read_is_an_error_and_no_file(
-    reader: APIClient, monkeypatch: Any
-) -> None:
-    put_rankings(["1001"], "20250101", "20250120", rows=2)
-    find = records._find
-    asked = []
-
-    def find_once(*given: Any) -> Any:
-        asked.append(given)
-        if len(asked) > 1:
-            raise no_mongo()
-        return find(*given)
-
-    monkeypatch.setattr(records, "_find", find_once)
-    response = reader.get(EXPORT, {"action": "hot", "catIds": "1001", "from": "20250101", "to": "20250120"})
-    assert (response.status_code, response.json()["error"]) == (503, "DEPENDENCY_UNAVAILABLE")
-    assert len(asked) == 2

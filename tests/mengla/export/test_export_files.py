@@ -57,6 +57,8 @@ def test_a_workbook_has_the_rows_what_is_missing_and_facts(reader: APIClient) ->
     ]
     assert (cells["catId"].value, cells["category"].value) == ("1001", "类目1001")
     assert cells["monthSales"].value == 5
+    assert cells["catId1"].value == "17"
+    assert cells["collected_at"].value == NOON and cells["collected_at"].is_date
     assert (cells["saleRatio"].value, cells["saleRatio"].number_format) == (0.1234, "0.00%")
     assert json.loads(cells["more"].value) == {"novel": [1]}
     assert [cell.value for cell in second if cell.value == "=1+1" and cell.data_type == "s"] == ["=1+1"]

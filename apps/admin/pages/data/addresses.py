@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.categories.selectors import find_named, named_categories
 from apps.core import market_clock
-from apps.core.periods import Period, PeriodError, period_of
+from apps.core.periods import Period, PeriodError, count_periods, period_of
 from apps.core.time_texts import instant_text, period_text, stored_period_text
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.queue_state import list_recent_records
@@ -81,16 +81,15 @@ def address_of(name: str, parameters: Mapping[str, Any]) -> str:
 def steps_of(query: DataQuery, kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return the links to the periods before and after; a trend moves by its length.
 
-    There is none to a period that has not begun. ``kept`` are the other parameters of the page.
+    There is none to a period that has not begun: a trend ends with the current period at the latest, so its
+    last step is shorter. ``kept`` are the other parameters of the page.
     """
     count = query.period_count
     newest = period_of(market_clock.today(), query.granularity)
-    later = _shifted(query, count)
-    # The last of a range must have begun: a trend ends with the current period at the latest.
-    has_begun = later is not None and later[1] <= newest
+    begun = count_periods(query.end, newest) - 1 if query.end < newest else 0
     return {
         "previous": _step(query, _shifted(query, -count), kept),
-        "next": _step(query, later, kept) if has_begun else None,
+        "next": _step(query, _shifted(query, min(count, begun)), kept) if begun else None,
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -53,13 +54,12 @@ def form_for(query: DataQuery, also: Sequence[str] = ()) -> dict[str, Any]:
 
 @require_safe
 @staff_view(sees=SEE_RECORDS)
-def bulk(request: HttpRequest) -> HttpResponse:
+def bulk(request: HttpRequest) -> HttpResponseBase:
     """Return the file; what is wrong is told on a page with the form as it was filled in."""
     try:
         check_names(request.GET, *_NAMES, lists=("category",))
         query, form = _read(request.GET)
-        # Django's type of a stream is not the one of other responses, but all layers take it.
-        return cast("HttpResponse", export_response(request, query, form, has_titles=True))
+        return export_response(request, query, form, has_titles=True)
     except DomainError as error:
         return _page(request, error)
 

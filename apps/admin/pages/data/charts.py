@@ -80,13 +80,15 @@ def _drawing_of(table: Table, sides: Sequence[Side], options: Options, order: So
         shown = _first_rows(rows, sides, options)
         note, tops = _rows_text(len(shown), len(rows), measures[0], table, order), _tops(len(rows), options)
     is_chosen = measures[0].key == options.measure
+    # A table of dashes says nothing: the page says beside the choice what is not stored.
+    is_compared = any(side.table(table.name) is not None for side in sides[1:])
     return Drawing(
         chart=_chart(table.name, shown, sides, measures),
         note=note,
         measures=[(one, is_chosen and one.key == options.measure) for one in measures_of(table)],
         default_title=titles_of(defaults),
         tops=tops,
-        comparison=comparison.table_of(table, rows, sides, measures[0]) if len(sides) > 1 else None,
+        comparison=comparison.table_of(table, rows, sides, measures[0]) if is_compared else None,
         rows_note=comparison.rows_text(table.name, rows, sides),
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from apps.admin.pages.data.figures.options import MAX_ALSO
+from apps.admin.pages.data.figures.measures import is_known_measure
+from apps.admin.pages.data.figures.options import MAX_ALSO, MAX_BRANDS
 from apps.admin.pages.inputs.categories import CategoryPicker, all_together, chosen
 from apps.admin.pages.inputs.faults import texts_of
 from apps.admin.pages.inputs.periods import (
@@ -38,8 +39,8 @@ from apps.mengla.queries.parameters import MAX_PERIODS, DataQuery, build_query
 from apps.mengla.store.selectors import list_records
 
 NAMES = ("action", "category", "granularity", "period", "from", "to")
-# What the form keeps for the charts, if it was chosen there.
-_KEPT = ("compare", "top")
+# What the form keeps for the charts and tables, if it was chosen there.
+_KEPT = ("compare", "top", "measure", "table", "sort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +182,22 @@ def form_of(
         "script": script_facts(market_clock.today(), limits=dict.fromkeys(Granularity, MAX_PERIODS)),
         "also": chosen(also, named_categories(also), firsts={ALL_CATEGORIES: _("All categories")}),
         "max_also": MAX_ALSO,
-        "kept": [(name, given[name]) for name in _KEPT if given.get(name)],
+        "kept": _kept(given, faults or {}),
         "faults": told,
     }
+
+
+def _kept(given: QueryDict, faults: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    """Return the choices of charts and tables that the form sends again, without those that are wrong.
+
+    These have no control in the form, so nobody could correct them. Brands and unusual measures belong to
+    their figures: brands are kept only while something else is corrected.
+    """
+    kept = [(name, given[name]) for name in _KEPT if given.get(name) and name not in faults]
+    kept = [(name, value) for name, value in kept if name != "measure" or is_known_measure(value)]
+    if faults and "brand" not in faults:
+        kept += [("brand", one) for one in given.getlist("brand")[:MAX_BRANDS] if one]
+    return kept
 
 
 def _controls(

@@ -66,11 +66,12 @@
     const isStacked = data.kind === "stacked";
     const isLying = data.kind === "bars";
     const axes = data.axes || {};
+    const isWhole = data.series.every((series) => series.values.every((value) => value === null || Number.isInteger(value)));
     const scale = (extra) => ({ stacked: isStacked, ticks: { color: ink }, grid: { color: "rgba(128,128,128,.2)" }, ...extra });
     const names = scale({ ticks: { color: ink, maxRotation: 60, autoSkip: true } });
     const values = ({ title, sign } = {}, extra = {}) => scale({
       beginAtZero: true,
-      ticks: { color: ink, precision: data.is_percent ? undefined : 0, callback: (value) => short.format(value) + (sign || "") },
+      ticks: { color: ink, precision: isWhole ? 0 : undefined, callback: (value) => short.format(value) + (sign || "") },
       // On a narrow screen the legend alone names the series.
       title: { display: (context) => Boolean(title) && context.chart.width > NARROW, text: title, color: ink },
       ...extra,
@@ -87,7 +88,7 @@
       animation: false, maintainAspectRatio: false, responsive: true, locale: language,
       indexAxis: isLying ? "y" : "x",
       interaction: { mode: "index", intersect: false, axis: isLying ? "y" : "x" },
-      plugins: { legend: { labels: { color: ink, boxWidth: 14, usePointStyle: data.kind === "line" }, position: isLying ? "top" : "bottom" }, tooltip: { enabled: true, callbacks: { title, label } } },
+      plugins: { legend: { labels: { color: ink, boxWidth: 14, ...(data.kind === "line" && { usePointStyle: true, boxHeight: 7, padding: 14 }) }, position: isLying ? "top" : "bottom" }, tooltip: { enabled: true, callbacks: { title, label } } },
       scales,
     };
   }

@@ -7,18 +7,21 @@
   const list = form.querySelector(".cp-pick-list");
   const search = form.querySelector("[data-search]");
   const count = form.querySelector("[data-count]");
-  const rows = [...list.querySelectorAll("li")];
   search.closest("label").hidden = false;
 
-  const { comparable } = window.collectorPicker; // one way to find a category on all pages
+  const { comparable, wordsOf } = window.collectorPicker; // one way to find a category on all pages
 
+  // The names of a child are found beside those of its parent, so a parent that matches shows all its children.
   function showMatches() {
-    const text = comparable(search.value);
-    for (const row of rows) row.hidden = !comparable(row.textContent).includes(text);
-    // A child that matches is shown within its parent, and the children of a parent that matches are shown.
-    for (const row of rows) {
-      const own = comparable(row.querySelector("label").textContent);
-      if (text && own.includes(text)) row.querySelectorAll("li").forEach((child) => { child.hidden = false; });
+    const words = wordsOf(search.value);
+    for (const root of list.children) {
+      const own = comparable(root.querySelector("label").textContent);
+      const children = [...root.querySelectorAll("li")];
+      for (const child of children) {
+        const text = `${own} ${comparable(child.textContent)}`;
+        child.hidden = !words.every((word) => text.includes(word));
+      }
+      root.hidden = !words.every((word) => own.includes(word)) && children.every((child) => child.hidden);
     }
   }
 

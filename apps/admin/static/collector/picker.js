@@ -2,8 +2,12 @@
 // Makes the selects of categories searchable: the combobox with a listbox of the ARIA authoring practices.
 // The options of the select are the data, so it works for every tree, and without scripts the select stays.
 window.collectorPicker = (() => {
-  // One form for all spellings of a text: full width, letter case, spaces.
-  const comparable = (text) => text.normalize("NFKC").toLowerCase().normalize("NFKC").replace(/\s+/g, " ").trim();
+  // One form for all spellings of a text: full width, letter case, ё as е, spaces.
+  const comparable = (text) => text.normalize("NFKC").toLowerCase().normalize("NFKC").replace(/ё/g, "е").replace(/\s+/g, " ").trim();
+  // A pasted title or path has signs between its names: 建筑和装修>家用照明 · Бытовое освещение (17028941).
+  const BETWEEN = /[\s>·,;()、]+/;
+
+  const wordsOf = (text) => comparable(text).split(BETWEEN).filter(Boolean);
 
   function readOptions(select) {
     return [...select.options].map((option) => ({
@@ -18,7 +22,7 @@ window.collectorPicker = (() => {
   // The options in which every word is found: those that begin with the text, then those that hold it, then
   // those below a parent that holds it.
   function find(options, text) {
-    const words = comparable(text).split(" ").filter(Boolean);
+    const words = wordsOf(text);
     if (!words.length) return options;
     const places = [[], [], []];
     for (const option of options) {
@@ -129,6 +133,7 @@ window.collectorPicker = (() => {
     });
     input.addEventListener("focus", selectAtRest);
     input.addEventListener("keydown", (event) => {
+      if (event.isComposing) return; // the key belongs to the input method: it chooses characters
       const steps = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + 10, PageUp: active - 10, Home: 0, End: found.length - 1 };
       if (!isOpen()) {
         if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -222,5 +227,5 @@ window.collectorPicker = (() => {
 
   document.querySelectorAll("[data-picker-source]").forEach(pickMany);
   document.querySelectorAll("select[data-picker]").forEach(pickOne);
-  return { comparable };
+  return { comparable, wordsOf };
 })();

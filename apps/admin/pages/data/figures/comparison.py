@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from apps.admin.pages.data.figures.measures import Measure, change_percent, difference, number_of
 from apps.admin.pages.data.figures.rows import RANKED, JoinedRow
@@ -56,7 +56,7 @@ def table_of(table: Table, rows: Sequence[JoinedRow], sides: Sequence[Side], mea
         pairs = list(zip(numbers[0], numbers[other], strict=True))
         columns += [
             Column("difference", _difference_title(measure), _plain(measure.kind)),
-            Column("change", _("Change"), Kind.CHANGE),
+            Column("change", pgettext("difference", "Change"), Kind.CHANGE),
         ]
         values += [[difference(*pair) for pair in pairs], [change_percent(*pair) for pair in pairs]]
         if table.name in RANKED and sides[other].table(table.name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,7 +13,7 @@ from apps.admin.pages.data.charts import Drawing, Sorted, drawings_of
 from apps.admin.pages.data.figures.brands import NAME as BRAND_PERIODS
 from apps.admin.pages.data.figures.brands import BrandPeriods, read_brand_periods
 from apps.admin.pages.data.figures.links import LinkedTable, linked, with_short_names
-from apps.admin.pages.data.figures.measures import known_measures, measures_of
+from apps.admin.pages.data.figures.measures import is_known_measure, known_measures, measures_of
 from apps.admin.pages.data.figures.options import MAX_BRANDS, Compare, Options, options_for
 from apps.admin.pages.data.figures.sides import Side, read_sides, tables_of_hit
 from apps.core.errors import InvalidInput
@@ -56,6 +56,8 @@ def read_choices(options: Options, query: DataQuery) -> Choices:
     :raises InvalidInput: which names the parameters that are not valid.
     """
     options = options_for(query, options)
+    if _is_of_another_data_set(options.measure, query):
+        options = replace(options, measure="")
     _check_measure(query, options.measure)
     return Choices(query, options, read_brand_periods(query, options))
 
@@ -128,6 +130,11 @@ def _comparison_of(drawing: Drawing | None, sorting: Mapping[str, str]) -> Table
     if compared and order.table == compared.name:
         return compared.sorted_by(order.column, is_descending=order.is_descending)
     return compared
+
+
+def _is_of_another_data_set(measure: str, query: DataQuery) -> bool:
+    """Whether only other data sets have this measure: the form keeps it when the data set is changed."""
+    return measure not in known_measures(query.action) and is_known_measure(measure)
 
 
 def _check_measure(query: DataQuery, measure: str) -> None:

@@ -71,6 +71,11 @@ def known_measures(action: Action) -> list[str]:
     return list(dict.fromkeys(column.key for column in known_columns(action) if _may_measure(column)))
 
 
+def is_known_measure(key: str) -> bool:
+    """Whether any data set is known to have the measure."""
+    return any(key in known_measures(action) for action in Action)
+
+
 def chosen_measures(table: Table, chosen: str) -> list[Measure]:
     """Return the chosen measure of a table, else the default ones; none without numbers."""
     measures = {measure.key: measure for measure in measures_of(table)}

@@ -48,6 +48,11 @@ class Side:
         return isinstance(self.found, Hit)
 
     @property
+    def is_collected_on_demand(self) -> bool:
+        """Whether nobody has asked for the figures yet: who looks at them has them collected."""
+        return self.found is None
+
+    @property
     def states(self) -> list[tuple[str, str]]:
         """What is to be known about the figures: the style of a badge and its text; nothing when fresh."""
         if isinstance(self.found, Miss):

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 _CAT_ID = re.compile(r"[1-9][0-9]{0,15}")
 _MAX_NAMED = 20
+# Between the names of a category, and before its id, as pages show them.
+_BETWEEN_NAMES = re.compile(r"[·()]|\s(?=[0-9]{6,}$)")
 _MAX_SHOWN_CHARACTERS = 20
 _MAX_LEVELS = 10
 _MAX_CANDIDATES = 10
@@ -299,19 +301,23 @@ def find_by_names(names: Iterable[str]) -> dict[str, NamedCategory]:
 
 
 def find_cat_ids(text: str) -> list[str]:
-    """Return the id of the category that the text names, or of those whose names contain it.
+    """Return the id of the category that the text names, or of those whose own names contain it.
 
-    The case of letters, the form of Unicode and repeated spaces do not matter.
+    With the name of a parent the whole names count. A text that was copied from a page, such as both names
+    or a name with its id, is found too. The case of letters, the form of Unicode and repeated spaces do not
+    matter.
     """
     wanted = _comparable(text)
     if is_cat_id(wanted):
         return [wanted]
-    categories = [one for root, children in list_named_tree() for one in (root, *children)]
-    return [
-        one.cat_id
-        for one in categories
-        if wanted in _comparable(one.name_cn) or wanted in _comparable(one.name_ru)
-    ]
+    parts = [part for part in map(str.strip, _BETWEEN_NAMES.split(wanted)) if part]
+    is_whole = NAME_SEPARATOR in wanted
+    found = []
+    for one in (one for root, children in list_named_tree() for one in (root, *children)):
+        names = [_comparable(name if is_whole else own_part(name)) for name in (one.name_cn, one.name_ru)]
+        if parts and all(part == one.cat_id or any(part in name for name in names) for part in parts):
+            found.append(one.cat_id)
+    return found
 
 
 def parents_of(cat_id: str) -> list[NamedCategory]:

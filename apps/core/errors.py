@@ -44,7 +44,7 @@ class ErrorCode(ErrorCodeBase):
         405,
         "The address does not support the method; `Allow` lists the supported ones.",
     )
-    CONFLICT = "CONFLICT", 409, "The current state does not allow the change; `detail` says more."
+    CONFLICT = "CONFLICT", 409, "The current state does not allow the change; `detail` may say more."
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE", 413, "The body is larger than the limit."
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE", 415, "The body is not declared as JSON."
     RATE_LIMITED = (

@@ -158,7 +158,7 @@ def parse_granularity(text: object) -> Granularity:
     """Parse a granularity, by its own or a registered name in any letter case."""
     granularity = _granularity_by_name.get(text.lower()) if isinstance(text, str) else None
     if granularity is None:
-        message = _("%(text)s is not a granularity: use one of %(names)s")
+        message = _("%(text)s is not a granularity: use one of %(names)s.")
         raise PeriodError(message % {"text": _shown(text), "names": list_text(Granularity)})
     return granularity
 
@@ -175,7 +175,7 @@ def parse_period(text: object, granularity: Granularity | None = None) -> Period
     if not _is_canonical(key, form):
         raise PeriodError(_unreadable(text, granularity))
     if granularity is not None and form != granularity:
-        message = _("%(text)s is a %(form)s, but a %(granularity)s is needed here: use %(examples)s")
+        message = _("%(text)s is a %(form)s, but a %(granularity)s is needed here: use %(examples)s.")
         facts = {"text": _shown(text), "form": form.label, "granularity": granularity.label}
         raise PeriodError(message % (facts | {"examples": _EXAMPLES[granularity]}))
     return Period(form, key)
@@ -195,9 +195,9 @@ def parse_bound(text: object, granularity: Granularity, *, is_end: bool) -> Peri
     wanted = period.last_day if is_end else period.first_day
     if day != wanted:
         message = (
-            _("%(text)s is not the last day of a %(granularity)s: use %(period)s or %(wanted)s")
+            _("%(text)s is not the last day of a %(granularity)s: use %(period)s or %(wanted)s.")
             if is_end
-            else _("%(text)s is not the first day of a %(granularity)s: use %(period)s or %(wanted)s")
+            else _("%(text)s is not the first day of a %(granularity)s: use %(period)s or %(wanted)s.")
         )
         facts = {"text": _shown(text), "granularity": granularity.label, "period": period.dashed}
         raise PeriodError(message % (facts | {"wanted": wanted}))
@@ -369,7 +369,7 @@ def _at_index(index: int, granularity: Granularity) -> Period:
     lowest = period_of(date(MIN_YEAR, 1, 1), granularity).index
     highest = period_of(date(MAX_YEAR, MONTHS_PER_YEAR, 31), granularity).index
     if not lowest <= index <= highest:
-        message = _("The period lies outside the years %(first)d to %(last)d")
+        message = _("The period lies outside the years %(first)d to %(last)d.")
         raise PeriodError(message % {"first": MIN_YEAR, "last": MAX_YEAR})
     match granularity:
         case Granularity.DAY:
@@ -390,9 +390,9 @@ def _unreadable(text: object, granularity: Granularity | None) -> str:
             _("%(name)s: %(example)s") % {"name": name.label, "example": example}
             for name, example in _EXAMPLES.items()
         )
-        message = _("%(text)s is not a period of the years %(first)d to %(last)d: use %(forms)s")
+        message = _("%(text)s is not a period of the years %(first)d to %(last)d: use %(forms)s.")
         return message % {"text": _shown(text), "first": MIN_YEAR, "last": MAX_YEAR, "forms": forms}
-    message = _("%(text)s is not a %(granularity)s of the years %(first)d to %(last)d: use %(examples)s")
+    message = _("%(text)s is not a %(granularity)s of the years %(first)d to %(last)d: use %(examples)s.")
     facts = {"text": _shown(text), "granularity": granularity.label, "first": MIN_YEAR, "last": MAX_YEAR}
     return message % (facts | {"examples": _EXAMPLES[granularity]})
 

@@ -48,6 +48,11 @@ def sentences_text(items: Iterable[object]) -> str:
     return _joined(items, gettext_noop("%(first)s %(rest)s"), gettext)
 
 
+def facts_text(facts: Iterable[object]) -> str:
+    """Return what makes one heading, such as a data set and its period, with the comma of the language."""
+    return _joined(facts, gettext_noop("%(first)s, %(second)s"), gettext)
+
+
 def labelled(label: object, text: object) -> str:
     """Return a text behind its label, with the colon of the current language."""
     return gettext("%(label)s: %(text)s") % {"label": label, "text": text}
@@ -68,5 +73,5 @@ def _joined(items: Iterable[object], template: str, translate: Callable[[str], s
     *firsts, last = [*map(str, items)] or [""]
     text = last
     for item in reversed(firsts):
-        text = translate(template) % {"first": item, "rest": text}
+        text = translate(template) % {"first": item, "rest": text, "second": text}
     return text

@@ -152,6 +152,11 @@ def test_a_category_by_name(text: str, cat_id: str) -> None:
         ("ДРУГ", ["13", "21"]),
         ("shoes  fine", ["30"]),
         ("nothing", []),
+        ("住宅和花园", ["10"]),  # not also all below it
+        ("住宅和花园>厨", ["11", "12"]),
+        ("厨房 · кухня", ["11"]),
+        ("厨房（кухня）", ["11"]),
+        ("·", []),
     ],
 )
 def test_the_categories_whose_names_hold_a_text(text: str, cat_ids: list[str]) -> None:

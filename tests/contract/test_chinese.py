@@ -78,6 +78,8 @@ def faults_of(text: str) -> list[str]:
     found = [] if _HAN.search(own) else ["no Chinese"]
     if _ENGLISH.search(_NAMES.sub("", own)):
         found.append("English")
+    if not own.endswith(("。", "？")):
+        found.append("no sign at its end")
     if _PYTHON.search(_NAMES.sub("", own)):
         found.append("a type of Python")
     found += [f"literal: {one}" for one in LITERAL if one in own]
@@ -118,10 +120,11 @@ def chinese(admin: APIClient) -> APIClient:
         ("须为列表，而不是 bool。", ["a type of Python"]),
         ("“this is the input”不是可选值。", []),
         ("未知参数，可用的参数：from、to。", []),
-        ("No data provided", ["no Chinese", "English"]),
+        ("No data provided", ["no Chinese", "English", "no sign at its end"]),
         ("期望为一个列表。", ["literal: 期望"]),
+        ("须为列表", ["no sign at its end"]),
         ("未知参数：no data。", ["English"]),
-        ("类型错误:列表", ["a half-width sign in Chinese"]),
+        ("类型错误:列表。", ["a half-width sign in Chinese"]),
         ("不能为null。", ["no space between Chinese and Latin letters or digits"]),
     ],
 )

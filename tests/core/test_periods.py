@@ -158,7 +158,7 @@ def test_an_unknown_granularity_is_an_error_that_names_the_known(text: str) -> N
     with pytest.raises(PeriodError, match="day, month, quarter, year") as caught:
         parse_granularity(text)
     assert len(caught.value.message.encode()) < 200
-    assert caught.value.message.endswith("use one of day, month, quarter, year")
+    assert caught.value.message.endswith("use one of day, month, quarter, year.")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import httpx
 import psutil
 
 from apps.launcher.processes import ManagedProcess, bound_to_parent
+from tests.described import JSON, assert_described
 from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import wait_until
 from tests.programs import ROOT
@@ -34,7 +35,17 @@ def new_client(base_url: str, token: str | None = None) -> httpx.Client:
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
         trust_env=False,
         verify=NO_CERTIFICATES,
+        event_hooks={"response": [_assert_described]},
     )
+
+
+def _assert_described(response: httpx.Response) -> None:
+    """Compare a response of a server with the OpenAPI document; a file is left to whoever reads it."""
+    if response.headers.get("Content-Type") in (None, JSON):
+        response.read()
+        request = response.request
+        has_body = request.headers.get("Content-Length", "0") != "0"
+        assert_described(request.method, request.url.path, response, has_body=has_body)
 
 
 class WebServer:

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.core import market_clock
-from apps.core.errors import InvalidInput
+from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import (
     Granularity,
     Period,
@@ -61,25 +61,21 @@ def build_query(
 
     Whether the category exists is not checked here: the read path checks it when no figures are found.
 
-    :raises InvalidInput: with the errors by the API's field names, also when a period has not begun.
+    :raises InvalidInput: with the errors by the API's field names, also when a period has not begun. Of the
+        fields that depend on each other (action, granularity and periods), it has the first error.
     """
-    checked_action = _action(action)
-    granularity = _granularity(date_type)
-    period = _period("timest", timest, granularity)
-    if checked_action == Action.INDUSTRY_TREND:
-        start, end = _trend_range(period, granularity, start_range, end_range)
-    else:
-        start = end = _single_period(period, granularity, start_range, end_range)
-    end_field = "endRange" if end_range and checked_action == Action.INDUSTRY_TREND else "timest"
-    with _period_errors():
-        check_begun(end, market_clock.today(), name=end_field)
+    faults = Faults()
+    with faults.of("timest"):
+        checked_action, start, end = _periods(action, date_type, timest, start_range, end_range)
+    with faults.of(cat_field):
+        category = _category(cat_field, cat_id)
+    with faults.of("product_id"):
+        product = _product(product_id)
+    with faults.of("extra"):
+        further = _extra(extra or {})
+    faults.check()
     return DataQuery(
-        action=checked_action,
-        cat_id=_category(cat_field, cat_id),
-        start=start,
-        end=end,
-        product_id=_product(product_id),
-        extra=_extra(extra or {}),
+        action=checked_action, cat_id=category, start=start, end=end, product_id=product, extra=further
     )
 
 
@@ -105,6 +101,23 @@ def build_record_filter(data: Mapping[str, Any]) -> dict[str, Any]:
         "cursor": data.get("cursor"),
         "limit": data["limit"],
     }
+
+
+def _periods(
+    action: str, date_type: str, timest: str, start_range: str, end_range: str
+) -> tuple[Action, Period, Period]:
+    """Return the data set, and the first and the last period."""
+    checked_action = _action(action)
+    granularity = _granularity(date_type)
+    period = _period("timest", timest, granularity)
+    if checked_action == Action.INDUSTRY_TREND:
+        start, end = _trend_range(period, granularity, start_range, end_range)
+    else:
+        start = end = _single_period(period, granularity, start_range, end_range)
+    end_field = "endRange" if end_range and checked_action == Action.INDUSTRY_TREND else "timest"
+    with _period_errors():
+        check_begun(end, market_clock.today(), name=end_field)
+    return checked_action, start, end
 
 
 def _action(text: str) -> Action:

@@ -260,6 +260,9 @@ def test_of_several_categories_the_first_rows_of_each_are_drawn(site: Client) ->
         20,
     ]
     assert "40 of 60 rows, by Sales" in page
+    store_rows([row("gone", 5, 300)], hot("202505"))
+    page = text(site.get(PAGE, HOT | PREVIOUS | {"also": "1002", "top": "all"}))
+    assert "61 of 61 rows, by Sales" in page  # with that of the period before
 
 
 def test_categories_and_a_comparison_together(site: Client) -> None:

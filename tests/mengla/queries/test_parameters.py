@@ -234,6 +234,12 @@ class TestActionsAndCategories:
         assert wrong_field(cat_id=cat_id, cat_field="primaryCatId") == "primaryCatId"
 
 
+def test_independent_errors_are_told_at_once() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        build(timest="2025-13", cat_id="x", cat_field="primaryCatId", product_id=" 5", extra={"timest": 1})
+    assert set(caught.value.fields or ()) == {"timest", "primaryCatId", "product_id", "extra"}
+
+
 class TestExtra:
     def test_is_passed_on(self) -> None:
         extra = {"a": 1, "b": [True, None, 1.5, {"c": "з"}], "-": -(2**63) + 1}

@@ -34,7 +34,7 @@ from apps.core.periods import (
     parse_range,
     previous_closed_period,
 )
-from apps.core.printable import list_text
+from apps.core.printable import facts_text, list_text
 from apps.core.time_texts import period_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Coverage, begun_range, coverage
@@ -75,7 +75,7 @@ class Filters:
         names = [self.action.label if self.action else _("All data sets")]
         if self.parent:
             names.append(self.parent.own_name)
-        return list_text([*map(str, names), period_text(self.start, self.end)])
+        return facts_text([*map(str, names), period_text(self.start, self.end)])
 
     def parameters(self, **changes: str) -> dict[str, str]:
         """Return the filters as query parameters with the changes; a change to "" removes one."""

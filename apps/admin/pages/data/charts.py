@@ -97,7 +97,7 @@ def _first_rows(rows: Sequence[JoinedRow], sides: Sequence[Side], options: Optio
     """Return the rows to draw: the first of all, or with several categories the first of each of them."""
     limit = options.row_limit or MAX_BARS
     categories = [at for at, side in enumerate(sides) if not side.is_compared]
-    if len(categories) == 1:
+    if len(categories) == 1 or options.row_limit is None:
         return list(rows[:limit])
     drawn: set[int] = set()
     for at in categories:

@@ -193,10 +193,10 @@ def _kept(given: QueryDict, faults: Mapping[str, list[str]]) -> list[tuple[str, 
     These have no control in the form, so nobody could correct them. Brands and unusual measures belong to
     their figures: brands are kept only while something else is corrected.
     """
-    kept = [(name, given[name]) for name in _KEPT if given.get(name) and name not in faults]
+    kept = [(name, str(given[name])) for name in _KEPT if given.get(name) and name not in faults]
     kept = [(name, value) for name, value in kept if name != "measure" or is_known_measure(value)]
     if faults and "brand" not in faults:
-        kept += [("brand", one) for one in given.getlist("brand")[:MAX_BRANDS] if one]
+        kept += [("brand", str(one)) for one in given.getlist("brand")[:MAX_BRANDS] if one]
     return kept
 
 

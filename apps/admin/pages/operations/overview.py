@@ -21,7 +21,7 @@ from apps.admin.pages.without_mongodb import note_visit, without_mongodb
 from apps.admin.permissions import TO_BACKFILL
 from apps.core.admin_base.outage_page import RETRY_AFTER_SECONDS
 from apps.core.liveness.bounded_reads import Dependency, Part, read_parts
-from apps.core.printable import list_text
+from apps.core.printable import facts_text, list_text
 from apps.core.scheduling.schedules import list_schedules, title_of
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
 from apps.core.time_texts import instant_text
@@ -75,7 +75,7 @@ def _schedules() -> Document:
         "paused_names": list_text([title_of(one.name) for one in obeying if one.is_paused]),
         "next": None
         if pause.is_set or not running
-        else list_text([title_of(running[0].name), instant_text(running[0].next_run_at)]),
+        else facts_text([title_of(running[0].name), instant_text(running[0].next_run_at)]),
     }
 
 

@@ -61,6 +61,17 @@
   const language = document.documentElement.lang || "en";
   const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
 
+  // A long name leaves most of the width to the bars; the whole one is above the values of its row.
+  function fitted(chart, name) {
+    const room = chart.width * 0.35;
+    const signs = [...name];
+    chart.ctx.font = `${Chart.defaults.font.size}px ${Chart.defaults.font.family}`;
+    const text = (count) => (count < signs.length ? `${signs.slice(0, count).join("")}…` : name);
+    let count = signs.length;
+    while (count > 4 && chart.ctx.measureText(text(count)).width > room) count -= 1;
+    return text(count);
+  }
+
   function options(data) {
     const ink = getComputedStyle(document.querySelector(".cp")).color;
     const isStacked = data.kind === "stacked";
@@ -77,7 +88,7 @@
       ...extra,
     });
     // The values of a tall chart stand above it: its lower end is out of sight.
-    const scales = isLying ? { x: values(axes.y, { position: "top" }), y: scale() } : { x: names, y: values(axes.y) };
+    const scales = isLying ? { x: values(axes.y, { position: "top" }), y: scale({ ticks: { color: ink, callback(value) { return fitted(this.chart, this.getLabelForValue(value)); } } }) } : { x: names, y: values(axes.y) };
     if (axes.y2) scales.y2 = values(axes.y2, { position: "right", grid: { drawOnChartArea: false } });
     const title = (items) => (items.length ? (data.titles || data.labels)[items[0].dataIndex] : "");
     const label = (item) => {

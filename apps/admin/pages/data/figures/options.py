@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from apps.categories.selectors import resolve_categories
 from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import Granularity, Period, PeriodError, period_of
+from apps.core.printable import list_text
 from apps.mengla.choices import ALL_CATEGORIES, Action
 from apps.mengla.queries.data_query import DataQuery
 
@@ -134,7 +135,7 @@ def _compare(text: str) -> Compare | None:
 
 def _one_of(text: str, values: Iterable[str]) -> str:
     if text not in values:
-        raise InvalidInput(_("Must be one of: %(names)s.") % {"names": ", ".join(values)})
+        raise InvalidInput(_("Must be one of: %(names)s.") % {"names": list_text(values)})
     return text
 
 

@@ -14,7 +14,7 @@ from apps.admin.pages.data.addresses import address_of, parameters_of
 from apps.admin.pages.data.facts import freshness_of
 from apps.admin.pages.data.figures.options import Options, compared_query
 from apps.categories.selectors import named_categories
-from apps.core.printable import list_text
+from apps.core.printable import facts_text
 from apps.core.time_texts import period_text
 from apps.mengla.monitoring.figure_tables import Table, tables_of
 from apps.mengla.queries.data_query import DataQuery
@@ -96,7 +96,7 @@ def read_sides(query: DataQuery, options: Options, hit: Hit, tables: Sequence[Ta
         other = compared_query(query, options.compare)
         name = period_text(other.start, other.end)
         if options.also:
-            name = list_text([category, name])
+            name = facts_text([category, name])
         sides.append(read_side(other, name, is_compared=True))
     return sides
 

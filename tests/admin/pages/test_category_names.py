@@ -70,4 +70,4 @@ def test_a_category_without_a_name_is_its_id_once(site: Client) -> None:
         assert "家居>" not in page
         assert "None" not in page
     assert "灯 3 103" in coverage
-    assert "灯 3 103" in operations
+    assert "灯 3 · Лампа 3 103" in operations

@@ -34,7 +34,13 @@ _GARBAGE_THRESHOLD = 10_000  # new objects between two looks for garbage; reques
 # Below the ports that systems hand out by themselves, so no other program gets one by chance.
 _FIRST_PORT, _PORTS_PER_WORKER = 20_000, 500
 # One stack serves all tests of these folders, and of each file of that one.
-_TOGETHER = ("tests/browser/", "tests/clients/", "tests/integration/crowd/", "tests/integration/wall_clock/")
+_TOGETHER = (
+    "tests/analysts/",
+    "tests/browser/",
+    "tests/clients/",
+    "tests/integration/crowd/",
+    "tests/integration/wall_clock/",
+)
 _BY_FILE = "tests/integration/"
 
 

@@ -18,12 +18,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidInput
-from apps.core.printable import clauses_text, list_text, quoted
+from apps.core.printable import clauses_text, labelled, list_text, quoted
 
 # No data is older, and a year outside this century is a typing error.
 # With four-digit years, the keys of one granularity are in calendar order when sorted as text.
-MIN_YEAR = 2000
-MAX_YEAR = 2099
+MIN_YEAR, MAX_YEAR = 2000, 2099
 
 MONTHS_PER_QUARTER = 3
 MONTHS_PER_YEAR = 12
@@ -386,10 +385,7 @@ def _at_index(index: int, granularity: Granularity) -> Period:
 
 def _unreadable(text: object, granularity: Granularity | None) -> str:
     if granularity is None:
-        forms = clauses_text(
-            _("%(name)s: %(example)s") % {"name": name.label, "example": example}
-            for name, example in _EXAMPLES.items()
-        )
+        forms = clauses_text(labelled(one.label, example) for one, example in _EXAMPLES.items())
         message = _("%(text)s is not a period of the years %(first)d to %(last)d: use %(forms)s.")
         return message % {"text": _shown(text), "first": MIN_YEAR, "last": MAX_YEAR, "forms": forms}
     message = _("%(text)s is not a %(granularity)s of the years %(first)d to %(last)d: use %(examples)s.")

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from apps.mengla.choices import Action
-from apps.mengla.monitoring.figure_tables import FIELDS, VIEWS, Kind
+from apps.mengla.monitoring.figure_tables import FIELDS, VIEWS, Fields, Kind, is_rows
 
 _PERIOD_OF_POINT = "timest"  # the column "period" has it
 _BRANDS = "brands"
@@ -75,7 +75,7 @@ def rows_of(action: Action, data: Any) -> Iterator[Row]:
             return
     elif isinstance(data, Mapping):
         lists = list(VIEWS) if action == Action.INDUSTRY_VIEW else ["list"]
-        if any(_is_rows(data.get(name)) for name in lists):
+        if any(is_rows(data.get(name)) for name in lists):
             for name in lists:
                 if data.get(name):
                     yield from _rows_of_list(action, name, data[name])
@@ -91,7 +91,7 @@ def json_text(value: Any) -> str:
 
 def _rows_of_list(action: Action, name: str, values: Any) -> Iterator[Row]:
     """Yield the rows of one list; one that is no list of rows is a row with all of it in ``more``."""
-    rows: list[Mapping[str, Any]] = values if _is_rows(values) else [{_UNKNOWN: values}]
+    rows: list[Mapping[str, Any]] = values if is_rows(values) else [{_UNKNOWN: values}]
     if action == Action.INDUSTRY_VIEW:
         view = VIEWS[name][0]
         form = _BRAND if view == _BRANDS else _RANGE
@@ -108,8 +108,8 @@ class _Form:
     """Where the known fields of a row stand; unknown ones go into an object at the end, None without any."""
 
     def __init__(self, fields: str, *, before: int = 0, behind: int = 0) -> None:
-        self._fields = tuple(FIELDS[fields]) if fields != "trend" else _without_period()
-        self._known = frozenset((*FIELDS[fields],))
+        self._fields = tuple(_shown(fields))
+        self._known = frozenset(FIELDS[fields])
         self._before: Row = [None] * before
         self._behind: Row = [None] * behind
 
@@ -124,13 +124,15 @@ class _Form:
 def _figures(fields: str) -> tuple[ExportColumn, ...]:
     return tuple(
         ExportColumn(_key(fields, name), title, kind, _type(name, kind))
-        for name, (title, kind) in FIELDS[fields].items()
-        if not (fields == "trend" and name == _PERIOD_OF_POINT)
+        for name, (title, kind) in _shown(fields).items()
     )
 
 
-def _without_period() -> tuple[str, ...]:
-    return tuple(name for name in FIELDS["trend"] if name != _PERIOD_OF_POINT)
+def _shown(fields: str) -> Fields:
+    """Return the fields that are columns; a point's own period is not, because its record has it."""
+    return {
+        name: one for name, one in FIELDS[fields].items() if (fields, name) != ("trend", _PERIOD_OF_POINT)
+    }
 
 
 def _key(fields: str, name: str) -> str:
@@ -141,10 +143,6 @@ def _type(name: str, kind: Kind) -> ColumnType:
     if name == "rank":
         return ColumnType.WHOLE
     return ColumnType.TEXT if kind in (Kind.TEXT, Kind.LINE) else ColumnType.NUMBER
-
-
-def _is_rows(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
 _RANKED, _POINT = _Form("ranking"), _Form("trend")

@@ -212,16 +212,16 @@ def tables_of(query: DataQuery, data: Any) -> list[Table]:
     tables: list[Table] = []
     rest: dict[str, Any] = {}
     if query.action == Action.INDUSTRY_TREND:
-        if _is_rows(data):
+        if is_rows(data):
             return [_trend_table(query, data)]
     elif isinstance(data, Mapping):
         rest = {key: value for key, value in data.items() if key not in _HIDDEN}
         if query.action == Action.INDUSTRY_VIEW:
             for key, (name, title) in VIEWS.items():
-                if _is_rows(rest.get(key)):
+                if is_rows(rest.get(key)):
                     fields = _BRANDS if name == "brands" else _RANGE
                     tables.append(_table(name, str(title), fields, rest.pop(key)))
-        elif _is_rows(rest.get("list")):
+        elif is_rows(rest.get("list")):
             rows = [{"rank": rank, **row} for rank, row in enumerate(rest.pop("list"), start=1)]
             tables.append(_table("ranking", str(Action(query.action).label), _RANKING, rows))
     elif data is not None:
@@ -315,7 +315,8 @@ def _kind_of(values: Iterable[Any]) -> Kind:
     return Kind.NUMBER if is_number else Kind.TEXT
 
 
-def _is_rows(value: Any) -> bool:
+def is_rows(value: Any) -> bool:
+    """Whether a value is a list of rows, with one at least."""
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 

@@ -72,9 +72,14 @@ class Hit:
     is_incomplete: bool = False
 
     @property
+    def is_empty(self) -> bool:
+        """Whether the service had no figures."""
+        return self.entry.headers.get(FRESHNESS_HEADER) == EMPTY
+
+    @property
     def result(self) -> ReadResult:
         """How the read is counted, if it is served from a tier."""
-        if self.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
+        if self.is_empty:
             return ReadResult.EMPTY
         return ReadResult.FRESH if self.is_fresh else ReadResult.STALE
 

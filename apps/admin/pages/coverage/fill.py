@@ -20,11 +20,11 @@ from apps.admin.pages.coverage.filters import (
     MAX_CATEGORIES,
     Filters,
     period_controls,
-    read_action,
     read_categories,
     read_filters,
 )
 from apps.admin.pages.coverage.views import MAX_READ_SECONDS, RANGE, refused
+from apps.admin.pages.inputs.choices import read_action
 from apps.admin.pages.inputs.faults import faults_of
 from apps.categories.selectors import categories_text
 from apps.core import market_clock

@@ -12,12 +12,13 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.admin.pages.inputs.categories import CategoryPicker
+from apps.admin.pages.inputs.choices import read_action, with_value
 from apps.admin.pages.inputs.faults import texts_of
 from apps.admin.pages.inputs.periods import (
-    DEFAULT_PERIODS,
     PeriodControl,
     control_of,
     converted_range,
+    default_start,
     read_granularity,
     script_facts,
     shortened,
@@ -34,7 +35,7 @@ from apps.core.periods import (
     parse_range,
     previous_closed_period,
 )
-from apps.core.printable import facts_text, list_text
+from apps.core.printable import facts_text
 from apps.core.time_texts import period_text
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.monitoring.coverage import Coverage, begun_range, coverage
@@ -143,7 +144,7 @@ def form_of(
     action, granularity = values.get("action", ""), values.get("granularity") or Granularity.MONTH.value
     return {
         "action": action,
-        "actions": _with(Action.choices, action, action),
+        "actions": with_value(Action.choices, action, action),
         "parent": CategoryPicker(
             "parent",
             _("Category"),
@@ -152,7 +153,7 @@ def form_of(
             firsts=(("", _("All level-1 categories")),),
         ),
         "granularity": granularity,
-        "granularities": _with(GRANULARITIES, granularity, granularity),
+        "granularities": with_value(GRANULARITIES, granularity, granularity),
         "periods": period_controls(given, filters, granularity, faults or {}),
         "script": script_facts(market_clock.today(), limits=MAX_PERIODS),
         "faults": told,
@@ -181,12 +182,6 @@ def period_controls(
     return [replace(one, form=form) for one in controls]
 
 
-def _with(choices: Iterable[tuple[str, Any]], value: str, name: str) -> list[tuple[str, Any]]:
-    """Return the choices with this value, so that the select can show it, known or not."""
-    known = list(choices)
-    return known if not value or value in dict(known) else [*known, (value, name)]
-
-
 def read_begun_filters(given: Mapping[str, str], *, today: date) -> Filters:
     """Read the filters of the map and the overview, which leave out the periods that have not begun.
 
@@ -197,16 +192,6 @@ def read_begun_filters(given: Mapping[str, str], *, today: date) -> Filters:
     filters = read_filters(given, today=today, converts=True)
     _start, end = begun_range(filters.start, filters.end, today, names=("from", "to"))
     return replace(filters, end=end)
-
-
-def read_action(text: str) -> Action:
-    """Read the data set.
-
-    :raises InvalidInput: when there is no such data set.
-    """
-    if text not in Action.values:
-        raise InvalidInput(_("There is no such data set. Use one of: %s.") % list_text(Action.values))
-    return Action(text)
 
 
 def read_parent(given: Mapping[str, str]) -> NamedCategory | None:
@@ -258,6 +243,6 @@ def read_coverage(filters: Filters, categories: list[NamedCategory]) -> Coverage
 
 def _default_start(last: str, granularity: Granularity) -> Period:
     try:
-        return parse_bound(last, granularity, is_end=True).shift(1 - DEFAULT_PERIODS[granularity])
+        return default_start(parse_bound(last, granularity, is_end=True))
     except PeriodError as error:
         raise PeriodError(error.message, fields={"to": [error.message]}) from error

@@ -14,11 +14,11 @@ from django.views.decorators.http import require_safe
 
 from apps.admin.pages.access import SEE_RECORDS, check_names, message_of, page, staff_view
 from apps.admin.pages.inputs.faults import faults_of, texts_of
-from apps.admin.pages.inputs.periods import DEFAULT_PERIODS, control_of
+from apps.admin.pages.inputs.periods import control_of, default_start
 from apps.categories.selectors import list_named_children, own_names
 from apps.core import market_clock
 from apps.core.errors import DomainError, Faults, InvalidInput
-from apps.core.periods import Granularity, PeriodError, parse_granularity
+from apps.core.periods import Granularity, Period, PeriodError, parse_granularity
 from apps.mengla.choices import ALL_CATEGORIES, Action
 from apps.mengla.export.query import ExportFormat, ExportQuery, build_export_query
 from apps.mengla.export_api.response import export_response
@@ -158,9 +158,9 @@ def _children_of(cat_id: str) -> list[Any]:
     return [] if cat_id in ("", ALL_CATEGORIES) else list_named_children(cat_id)
 
 
-def _start_of(query: DataQuery) -> Any:
+def _start_of(query: DataQuery) -> Period:
     try:
-        return query.end.shift(1 - DEFAULT_PERIODS[query.granularity])
+        return default_start(query.end)
     except PeriodError:  # before the years of the product
         return query.end
 

@@ -16,7 +16,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch.waiting import WaitingCode, waiting_of
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit, Miss
-from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER, PARTIAL_HEADER, PROVISIONAL_HEADER
+from apps.mengla.store.figures import PARTIAL_HEADER, PROVISIONAL_HEADER
 from apps.mengla.store.selectors import find_collection, queue_position
 from apps.mengla.words import ERRORS
 
@@ -37,7 +37,7 @@ def freshness_of(hit: Hit) -> dict[str, Any]:
     requested, found = partial.split(",") if partial else ("", "")
     return {
         "source": sources[hit.source],
-        "is_empty": hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY,
+        "is_empty": hit.is_empty,
         "is_stale": not hit.is_fresh,
         "is_provisional": PROVISIONAL_HEADER in hit.entry.headers,
         "collected_at": _local(hit.entry.stored_at),

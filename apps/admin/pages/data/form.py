@@ -13,10 +13,12 @@ from django.utils.translation import gettext as _
 from apps.admin.pages.data.figures.measures import is_known_measure
 from apps.admin.pages.data.figures.options import MAX_ALSO, MAX_BRANDS
 from apps.admin.pages.inputs.categories import CategoryPicker, all_together, chosen
+from apps.admin.pages.inputs.choices import read_action, with_value
 from apps.admin.pages.inputs.faults import texts_of
 from apps.admin.pages.inputs.periods import (
-    DEFAULT_PERIODS,
+    MAX_SHOWN_CHARACTERS,
     control_of,
+    default_start,
     read_granularity,
     read_period,
     script_facts,
@@ -29,7 +31,7 @@ from apps.categories.selectors import (
     named_categories,
 )
 from apps.core import market_clock
-from apps.core.errors import Faults, InvalidInput
+from apps.core.errors import Faults
 from apps.core.periods import Granularity, Period, PeriodError, previous_closed_period
 from apps.mengla.choices import GRANULARITIES, Action
 from apps.mengla.errors import UnknownCategory
@@ -78,7 +80,7 @@ def read_asked(given: Mapping[str, str]) -> Asked:
     faults, notes, today = Faults(), [], market_clock.today()
     action = Action.HOT
     with faults.of("action"):
-        action = _action(given.get("action") or Action.HOT.value)
+        action = read_action(given.get("action") or Action.HOT.value)
     is_range = action == Action.INDUSTRY_TREND and bool(given.get("from") or given.get("to"))
     names = ("from", "to") if is_range else ("period",)
     texts = {name: given.get(name, "").strip() for name in names}
@@ -115,12 +117,6 @@ def read_asked(given: Mapping[str, str]) -> Asked:
     return Asked(query, tuple(dict.fromkeys(notes)), is_chosen=is_chosen and not notes)
 
 
-def _action(text: str) -> Action:
-    if text not in Action.values:
-        raise InvalidInput(_("There is no such data set. Use one of: %s.") % ", ".join(Action.values))
-    return Action(text)
-
-
 def _category(text: str | None) -> str | None:
     """Return the id of the category, "" for all of them together, and None if none is named."""
     if text is None or text in ("", ALL_CATEGORIES):
@@ -146,7 +142,7 @@ def _default_end(action: Action, cat_id: str, granularity: Granularity, today: d
 
 def _default_start(end: Period) -> Period:
     try:
-        return end.shift(1 - DEFAULT_PERIODS[end.granularity])
+        return default_start(end)
     except PeriodError as error:
         raise PeriodError(error.message, fields={"to": [error.message]}) from error
 
@@ -167,9 +163,9 @@ def form_of(
         category = next(iter(list_level1_ids()), ALL_CATEGORIES)
     also = list(dict.fromkeys(one for one in given.getlist("also") if one))[: MAX_ALSO + 1]
     return {
-        "actions": _with(Action.choices, action),
+        "actions": with_value(Action.choices, action, action[:MAX_SHOWN_CHARACTERS]),
         "action": action,
-        "granularities": _with(GRANULARITIES, granularity),
+        "granularities": with_value(GRANULARITIES, granularity, granularity[:MAX_SHOWN_CHARACTERS]),
         "granularity": granularity,
         "category": CategoryPicker(
             "category",
@@ -224,9 +220,3 @@ def _controls(
         )
         for name, label in labels
     ]
-
-
-def _with(choices: Any, value: str) -> list[tuple[str, Any]]:
-    """Return the choices with this value, so that the select shows it, known or not."""
-    known = list(choices)
-    return known if value in dict(known) else [*known, (value, value[:40])]

@@ -20,7 +20,6 @@ from apps.mengla.choices import EmptyReason
 from apps.mengla.monitoring.figure_tables import Table
 from apps.mengla.queries.parameters import DataQuery
 from apps.mengla.reading.read import Hit
-from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER
 
 _MAX_SORT = 80
 
@@ -37,8 +36,6 @@ class Shown:
 
 def shown_of(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
     """Return the figures of a hit with their tables."""
-    body = orjson.loads(hit.entry.body)
-    is_empty = hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY
     sorting = sorting_of(given)
     tables = tables_of_hit(query, hit)
     if sorting:
@@ -47,10 +44,12 @@ def shown_of(query: DataQuery, hit: Hit, given: Mapping[str, str]) -> Shown:
             table.sorted_by(key, is_descending=is_descending) if table.name == sorting["table"] else table
             for table in tables
         ]
-    reason = str(body["message"]).removeprefix("empty: ") if is_empty else ""
-    if reason in EmptyReason.values:
-        reason = str(EmptyReason(reason).label)
-    return Shown(query, hit, tables, reason)
+    return Shown(query, hit, tables, _empty_reason(hit) if hit.is_empty else "")
+
+
+def _empty_reason(hit: Hit) -> str:
+    reason = str(orjson.loads(hit.entry.body)["message"]).removeprefix("empty: ")
+    return str(EmptyReason(reason).label) if reason in EmptyReason.values else reason
 
 
 def read_is_text_kept(given: Mapping[str, str]) -> bool:

@@ -128,6 +128,14 @@ def shortened(start: Period, end: Period, *, limit: int) -> Period:
     """Return the start of a converted range; a range of too many periods gets the default length."""
     if end < start or count_periods(start, end) <= limit:
         return start
+    return default_start(end)
+
+
+def default_start(end: Period) -> Period:
+    """Return the start of a range that is not given.
+
+    :raises PeriodError: when it would be before the first year.
+    """
     return end.shift(1 - DEFAULT_PERIODS[end.granularity])
 
 

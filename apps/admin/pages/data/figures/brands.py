@@ -11,8 +11,9 @@ from apps.admin.pages.charts import Chart, chart
 from apps.admin.pages.data.charts import TONES
 from apps.admin.pages.data.figures.measures import Measure, chosen_measures, number_of
 from apps.admin.pages.data.figures.options import Options
-from apps.admin.pages.data.figures.rows import full_names, own_part
+from apps.admin.pages.data.figures.rows import full_names
 from apps.admin.pages.data.figures.sides import Side, read_side
+from apps.categories.selectors import own_part
 from apps.core.errors import InvalidInput
 from apps.core.periods import Period, PeriodError
 from apps.mengla.monitoring.figure_tables import Column, Kind, Table, Value

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from apps.admin.pages.data.addresses import address_of, parameters_of
-from apps.admin.pages.data.figures.rows import RANKED, full_names, id_text, level_ids, own_part
-from apps.categories.selectors import NamedCategory, find_by_names, named_categories, with_id
+from apps.admin.pages.data.figures.rows import RANKED, full_names, id_text, level_ids
+from apps.categories.selectors import NamedCategory, find_by_names, named_categories, own_part, with_id
 from apps.mengla.monitoring.figure_tables import Column, Table, Value
 from apps.mengla.queries.data_query import DataQuery
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from apps.admin.pages.data.figures.options import Options, compared_period
 from apps.admin.pages.data.figures.sides import Side
-from apps.categories.selectors import NamedCategory
+from apps.categories.selectors import own_part
 from apps.core.periods import Period
 from apps.mengla.monitoring.figure_tables import Table, Value
 from apps.mengla.queries.data_query import DataQuery
@@ -53,11 +53,6 @@ def full_names(table: Table) -> list[str]:
     """Return the names of the rows: the Chinese name, else the Russian one."""
     pairs = zip(table.values("catNameCn"), table.values("catName"), strict=True)
     return [next((str(name) for name in pair if name not in (None, "")), _UNNAMED) for pair in pairs]
-
-
-def own_part(name: str) -> str:
-    """Return a name without the names of its parents."""
-    return NamedCategory("", name, "").own_name or name
 
 
 def level_ids(table: Table) -> list[tuple[str, ...]]:

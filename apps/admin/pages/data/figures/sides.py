@@ -19,7 +19,6 @@ from apps.core.time_texts import period_text
 from apps.mengla.monitoring.figure_tables import Table, tables_of
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.reading.read import Hit, Miss, read_stored
-from apps.mengla.store.figures import EMPTY, FRESHNESS_HEADER
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Side:
 
 def tables_of_hit(query: DataQuery, hit: Hit) -> list[Table]:
     """Return the tables of figures; none when it is known that there are no figures."""
-    if hit.entry.headers.get(FRESHNESS_HEADER) == EMPTY:
+    if hit.is_empty:
         return []
     return tables_of(query, orjson.loads(hit.entry.body)["data"])
 

@@ -75,7 +75,7 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables):
     REDIS_URI: str = _variable(
         parsers.redis_uri,
         example="redis://127.0.0.1:6379/0",
-        help="Redis 6.2 or newer: caches, the task broker and shared state.",
+        help="Valkey, or Redis 6.2 or newer: caches, the task broker and shared state.",
         is_secret=True,
         is_required=True,
     )

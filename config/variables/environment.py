@@ -340,6 +340,13 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables):
         default=3,
         help="Processes of each worker cluster; one of them may be busy with dispatching.",
     )
+    WORKER_HEARTBEAT_FILE: str = _variable(
+        parsers.text_of(max_length=4096),
+        default="",
+        example="/tmp/worker",  # noqa: S108 - of a container, which has a directory of its own
+        help="File that a worker touches every two seconds, for the probe of a container engine. "
+        "Unset: none.",
+    )
 
     @property
     def is_production(self) -> bool:

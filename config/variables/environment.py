@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import parsers
+from config.variables.access import KeyVariables
 from config.variables.alerts import AlertVariables
 from config.variables.collecting import CollectingVariables
 from config.variables.compat import CompatVariables
@@ -18,7 +19,7 @@ DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
-class Environment(CollectingVariables, AlertVariables, CompatVariables):
+class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVariables):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(
@@ -339,6 +340,13 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables):
         parsers.integer(minimum=2, maximum=64),
         default=3,
         help="Processes of each worker cluster; one of them may be busy with dispatching.",
+    )
+    WORKER_HEARTBEAT_FILE: str = _variable(
+        parsers.text_of(max_length=4096),
+        default="",
+        example="/tmp/worker",  # noqa: S108 - of a container, which has a directory of its own
+        help="File that a worker touches every two seconds, for the probe of a container engine. "
+        "Unset: none.",
     )
 
     @property

@@ -66,6 +66,7 @@ HTTP_CLIENTS = (
 SOCKET_USERS = (
     "apps/launcher/embedded/",
     "apps/launcher/ports.py",
+    "apps/launcher/probe.py",
     "apps/launcher/processes.py",
     "apps/launcher/quickstart/",
     "apps/mengla/simulator/",

@@ -102,6 +102,7 @@ COMPAT_ROUTE = rf"^{re.escape(COMPAT_PREFIX[1:])}/api(?:/|$)"  # of the addresse
 WEB_WORKERS = ENVIRONMENT.WEB_WORKERS
 WEB_THREADS = ENVIRONMENT.WEB_THREADS
 WEB_ONE_CORE = ENVIRONMENT.WEB_ONE_CORE
+DRAIN_SECONDS = ENVIRONMENT.DRAIN_SECONDS
 QUEUE_WORKERS = ENVIRONMENT.QUEUE_WORKERS
 
 # --- Applications ---------------------------------------------------------------------------------

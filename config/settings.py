@@ -22,10 +22,14 @@ ENVIRONMENT, ENVIRONMENT_NOTES = _env.load_with_notes()
 ENV = ENVIRONMENT.ENV
 DEBUG = ENVIRONMENT.DEBUG
 SECRET_KEY = ENVIRONMENT.SECRET_KEY
+SECRET_KEY_FALLBACKS = list(ENVIRONMENT.SECRET_KEY_PREVIOUS)
 ALLOWED_HOSTS = list(ENVIRONMENT.ALLOWED_HOSTS)
 CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.CSRF_TRUSTED_ORIGINS)
 TRUSTED_PROXIES = [ip_network(network) for network in ENVIRONMENT.TRUSTED_PROXIES]
 JWT_SECRET = ENVIRONMENT.JWT_SECRET or ENVIRONMENT.SECRET_KEY
+JWT_SECRET_PREVIOUS = (
+    ENVIRONMENT.JWT_SECRET_PREVIOUS if ENVIRONMENT.JWT_SECRET else ENVIRONMENT.SECRET_KEY_PREVIOUS
+)
 MENGLA_WEBHOOK_URL = ENVIRONMENT.MENGLA_WEBHOOK_URL or f"{ENVIRONMENT.APP_BASEURL}/api/webhook/mengla-notify"
 
 # --- The product's own variables, each a setting of the same name -----------------------------------
@@ -38,6 +42,7 @@ COLLECT_SERVICE_API_KEY = ENVIRONMENT.COLLECT_SERVICE_API_KEY
 COLLECT_TASK_NAME = ENVIRONMENT.COLLECT_TASK_NAME
 APP_BASEURL = ENVIRONMENT.APP_BASEURL
 WEBHOOK_SECRET = ENVIRONMENT.WEBHOOK_SECRET
+WEBHOOK_SECRET_PREVIOUS = ENVIRONMENT.WEBHOOK_SECRET_PREVIOUS
 JWT_EXPIRE_HOURS = ENVIRONMENT.JWT_EXPIRE_HOURS
 ADMIN_PATH = ENVIRONMENT.ADMIN_PATH
 ADMIN_USERNAME = ENVIRONMENT.ADMIN_USERNAME
@@ -158,7 +163,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.auth.entry.sessions.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import parsers
+from config.variables.access import KeyVariables
 from config.variables.alerts import AlertVariables
 from config.variables.collecting import CollectingVariables
 from config.variables.compat import CompatVariables
@@ -18,7 +19,7 @@ DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
-class Environment(CollectingVariables, AlertVariables, CompatVariables):
+class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVariables):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(

@@ -28,7 +28,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.dispatch.breaker_control import SETTING_OF
 from apps.mengla.dispatch.waiting import outage, outside_window, pause
 from apps.mengla.models import Collection
-from apps.mengla.monitoring.signatures import read_refused_webhooks
+from apps.mengla.monitoring.webhook_counts import read_refused_webhooks
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.breaker import BreakerState
 from apps.mengla.upstream.client import CollectionServiceClient

@@ -47,12 +47,18 @@ def test_the_image_is_pinned_and_has_no_compiler() -> None:
     assert not any("apt-get" in rest for word, rest in instructions() if word == "RUN")
 
 
-def test_only_wheels_of_the_product_are_installed() -> None:
-    installs = [rest for word, rest in stage("packages") if word == "RUN"]
-    assert sum(rest.count(" install ") for rest in installs) == 2
-    assert sum(rest.count("install --only-binary :all: ") for rest in installs) == 2
-    text = DOCKERFILE.read_text()
-    assert not re.search(r"requirements-(dev|embedded)|(dev|embedded)\.txt", text)
+def test_only_wheels_of_the_lock_files_are_installed() -> None:
+    (install,) = [rest for word, rest in stage("packages") if word == "RUN"]
+    assert install.count(" install ") == 1
+    assert 'install --require-hashes --only-binary :all: -r "locked/${lock}.txt"' in install
+    assert "for lock in product ${EXTRAS};" in install
+    assert (ROOT / "locked/product.txt").is_file()
+
+
+def test_the_comment_names_every_optional_package() -> None:
+    (named,) = re.findall(r"(?s)# Optional packages(.*?)ARG EXTRAS", DOCKERFILE.read_text())
+    optional = {path.stem for path in (ROOT / "locked").glob("*.txt")} - {"product", "dev", "embedded"}
+    assert {name for name in optional if not re.search(rf"\b{name}\b", named)} == set()
 
 
 def test_it_runs_as_a_number_that_is_not_root() -> None:

@@ -18,6 +18,7 @@ from tests.deploy.files import (
     known_variables,
     manifests,
     pods,
+    required_variables,
 )
 from tests.missing import leave_out
 
@@ -69,10 +70,9 @@ def test_everything_is_in_one_namespace() -> None:
 def test_the_product_knows_every_variable() -> None:
     own = {entry["name"] for name in pods() for entry in container(name).get("env", [])}
     assert {*CONFIGURATION, *own} <= known_variables()
-    required = {
-        name for name, (one, _) in variables().items() if one.is_required or one.is_required_in_production
-    }
-    assert required <= {name.removesuffix("_FILE") for name in CONFIGURATION} | set(image_environment())
+    assert required_variables() <= {name.removesuffix("_FILE") for name in CONFIGURATION} | set(
+        image_environment()
+    )
     assert not any(one.is_secret and name in CONFIGURATION for name, (one, _) in variables().items())
 
 

@@ -13,6 +13,8 @@ import pymongo
 import pytest
 import redis
 from pymongo.errors import OperationFailure
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from apps.launcher.embedded import EmbeddedError, find_mongod, find_redis_server
 from apps.launcher.management.commands.serve import KILL_AFTER_SECONDS
@@ -252,7 +254,8 @@ def test_valkey_takes_its_configuration(tmp_path: Path) -> None:
             policy = client.config_get("maxmemory-policy")["maxmemory-policy"]
             assert policy in ("volatile-lru", "noeviction")  # docs/operations.md: Servers
             assert client.config_get("appendonly") == {"appendonly": "yes"}
-        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+        once = Retry(NoBackoff(), 0)  # the client would try again for seconds
+        with redis.Redis(port=port, retry=once) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
     finally:
         server.stop(10)

@@ -62,8 +62,9 @@ MengLa Collector is under the [MIT licence](../LICENSE). It contains no source o
 installed beside it, under licences of their own. `bin/licences` writes this page from their metadata; the
 names of licences are those of [SPDX](https://spdx.org/licenses/).
 
-No package asks for the source of a program that uses it. MongoDB (SSPL-1.0) is a server of its own; the
-packages with the embedded servers are for one machine, and no part of a deployment.
+No package that the product runs with asks for the source of a program that uses it. MongoDB (SSPL-1.0) is a
+server of its own; the packages with the embedded servers are for one machine, and no part of a deployment.
+Programs that only check the product during development may have other licences.
 """
 
 

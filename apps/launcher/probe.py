@@ -24,9 +24,9 @@ def main(arguments: Sequence[str]) -> int:
     """Check what the command line names, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m apps.launcher.probe", allow_abbrev=False)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    web = kinds.add_parser("web", help="ask the web server of this host", allow_abbrev=False)
+    web = kinds.add_parser("web", allow_abbrev=False)
     web.add_argument("--port", type=int, default=8000)
-    worker = kinds.add_parser("worker", help="look at the file of a worker", allow_abbrev=False)
+    worker = kinds.add_parser("worker", allow_abbrev=False)
     worker.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     problem = web_problem(options.port) if options.kind == "web" else worker_problem(options.file)

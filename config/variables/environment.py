@@ -336,6 +336,13 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVaria
         default=True,
         help="Keep the threads of a web process on one core if there are more cores than processes (Linux).",
     )
+    DRAIN_SECONDS: float = _variable(
+        parsers.number(minimum=0, maximum=300),
+        default=0.0,
+        example="10",
+        help="How long a web process goes on after SIGTERM while /ready is 503, so that a load balancer "
+        "takes it out first, in seconds.",
+    )
     QUEUE_WORKERS: int = _variable(
         parsers.integer(minimum=2, maximum=64),
         default=3,

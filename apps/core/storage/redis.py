@@ -42,7 +42,7 @@ def redis_time() -> float:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    seconds, microseconds = cast("tuple[int, int]", get_redis().time())
+    seconds, microseconds = get_redis().time()
     return seconds + microseconds / 1_000_000
 
 

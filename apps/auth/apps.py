@@ -12,3 +12,7 @@ class AuthConfig(AppConfig):
     name = "apps.auth"
     label = "collector_auth"
     verbose_name = _("API access")
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from apps.auth import checks  # noqa: F401 - importing registers them

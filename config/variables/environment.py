@@ -13,13 +13,14 @@ from config.variables.collecting import CollectingVariables
 from config.variables.compat import CompatVariables
 from config.variables.declaration import Variable
 from config.variables.declaration import variable as _variable
+from config.variables.oidc import OidcVariables
 
 # This key is public, so production refuses it in every variable.
 DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
-class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVariables):
+class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVariables, OidcVariables):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(

@@ -34,11 +34,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Gap:
-    """How long due work waited for the next request, and the fault before it, if there was one."""
+    """How long due work waited for the next request.
+
+    ``after`` is what the fault before it had hit, ``fault_at`` when that had ended; "" and 0.0 without one.
+    """
 
     began: float
     seconds: float
-    after: str
+    after: str = ""
+    fault_at: float = 0.0
 
 
 class Sampler(threading.Thread):
@@ -101,7 +105,7 @@ def gaps_of(samples: Iterable[Sample], calls: Sequence[float], outages: Sequence
     for began, ended in _segments(samples, outages):
         within = calls[bisect.bisect_right(calls, began) : bisect.bisect_right(calls, ended)]
         for earlier, later in itertools.pairwise([began, *within, ended]):
-            found.append(Gap(earlier, later - earlier, _fault_before(earlier, outages)))
+            found.append(Gap(earlier, later - earlier, *_fault_before(earlier, outages)))
     return found
 
 
@@ -124,7 +128,8 @@ def _segments(samples: Iterable[Sample], outages: Sequence[Outage]) -> Iterator[
         yield began, last.at
 
 
-def _fault_before(at: float, outages: Sequence[Outage]) -> str:
-    """Return what the last fault that had ended by then had hit; "" if there was none."""
-    before = [one for one in outages if one.ended is not None and one.ended <= at]
-    return max(before, key=lambda one: one.ended or 0.0).target if before else ""
+def _fault_before(at: float, outages: Sequence[Outage]) -> tuple[str, float]:
+    """Return what the last fault that had ended by then had hit, and when it had ended."""
+    ends = [(one.ended, one.target) for one in outages if one.ended is not None and one.ended <= at]
+    ended, target = max(ends, default=(0.0, ""))
+    return target, ended

@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pymongo
 import redis
 from pymongo.errors import PyMongoError
 
-from tests.chaos.installation import SLOTS, Installation, Outage
+from tests.chaos.installation import BREAKER_SECONDS, REQUEST_TIMEOUT_SECONDS, SLOTS, Installation, Outage
 
 SAMPLE_SECONDS = 0.2
 _TIMEOUT_MS = 1000
+# A claim that is not confirmed by then is of a dead process: the request would have failed.
+_CLAIM_TIME = timedelta(seconds=2 * REQUEST_TIMEOUT_SECONDS + 1)
 BREAKER_KEY = "mengla:breaker:collection_service"
 PAUSE_KEY = "mengla:pause:collection_service"
 
@@ -86,11 +88,28 @@ class Sampler(threading.Thread):
         collections = self._mongo[self._database_name].mengla_collections
         now = datetime.now(UTC).replace(tzinfo=None)
         pending = collections.count_documents({"status": "PENDING"})
-        in_flight = collections.count_documents({"status": "DISPATCHED"})
+        # What is overdue, or was claimed by a process that is dead, must not hold its slot.
+        claimed = {"execution_id": "", "dispatched_at": {"$gt": now - _CLAIM_TIME}}
+        working = {"execution_id": {"$ne": ""}, "lease_until": {"$gt": now}}
+        in_flight = collections.count_documents({"status": "DISPATCHED", "$or": [claimed, working]})
         due = collections.find_one({"status": "PENDING", "not_before": {"$lte": now}}, {"_id": 1})
-        may_send = not self._redis.hget(BREAKER_KEY, "state") and not self._redis.exists(PAUSE_KEY)
-        at = time.time()
-        return Sample(at, bool(due) and in_flight < SLOTS and may_send, pending, in_flight)
+        is_due = self._is_due(has_due=due is not None)
+        return Sample(time.time(), is_due and in_flight < SLOTS, pending, in_flight)
+
+    def _is_due(self, *, has_due: bool) -> bool:
+        """Whether a request could be sent: a due collection, or the probe of a breaker that is not closed."""
+        if self._redis.exists(PAUSE_KEY):
+            return False
+        names = ("state", "opened_at", "probe_until")
+        state, opened_at, probe_until = self._redis.hmget(BREAKER_KEY, names)
+        now_ms = time.time() * 1000
+        match state:
+            case None:
+                return has_due
+            case b"open":
+                return now_ms >= float(opened_at or 0) + BREAKER_SECONDS * 1000
+            case _:
+                return now_ms >= float(probe_until or 0)
 
 
 def gaps_of(samples: Iterable[Sample], calls: Sequence[float], outages: Sequence[Outage]) -> list[Gap]:

@@ -43,6 +43,7 @@ _SERVICE_URL = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}://\S+")
 _MAX_SERVICE_URLS = 20
 _MAX_PORT = 65_535
 _MAX_KEY_LENGTH = 4096
+_MAX_SECRETS = 5
 
 
 def text_of(*, min_length: int = 1, max_length: int = 1024, why: str = "") -> Callable[[str], str]:
@@ -56,6 +57,25 @@ def text_of(*, min_length: int = 1, max_length: int = 1024, why: str = "") -> Ca
             reason = f": {why}" if why and len(raw) < min_length else ""
             raise ValueError(f"must have {min_length} to {max_length} characters{reason}")
         return raw
+
+    return parse
+
+
+def secrets_of(*, min_length: int, max_length: int) -> Callable[[str], tuple[str, ...]]:
+    """Up to five different secrets separated by commas, each with a length within the bounds."""
+
+    def parse(raw: str) -> tuple[str, ...]:
+        values = _split_list(raw)
+        if not 0 < len(values) <= _MAX_SECRETS or not all(
+            min_length <= len(value) <= max_length for value in values
+        ):
+            raise ValueError(
+                f"must be 1 to {_MAX_SECRETS} values of {min_length} to {max_length} characters, separated "
+                "by commas"
+            )
+        if len(set(values)) < len(values):
+            raise ValueError("must not contain a value twice")
+        return values
 
     return parse
 

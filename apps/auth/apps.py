@@ -12,3 +12,9 @@ class AuthConfig(AppConfig):
     name = "apps.auth"
     label = "collector_auth"
     verbose_name = _("API access")
+
+    def ready(self) -> None:
+        """Watch for changes of users."""
+        from apps.auth.entry.user_changes import watch_users  # late import: it needs the models
+
+        watch_users()

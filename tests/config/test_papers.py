@@ -144,6 +144,13 @@ def _samples(form: str) -> tuple[list[str], list[str]]:
     if found := re.fullmatch(r"text, (\d+) to (\d+) characters", form):
         low, high = map(int, found.groups())
         return ["x" * low, "x" * high], ["x" * (low - 1), "x" * (high + 1)]
+    if found := re.fullmatch(r"1 to (\d+) values of (\d+) to (\d+) characters, separated by commas", form):
+        most, low, high = map(int, found.groups())
+        some = [letter * low for letter in "abcdef"]
+        return (
+            [some[0], ", ".join(some[:most]), "x" * high],
+            ["x" * (low - 1), "x" * (high + 1), ",".join(some[: most + 1]), f"{some[0]},{some[0]}", ","],
+        )
     words = re.findall(r"`(\w+)`", form.removeprefix("one of "))
     assert form.startswith("one of "), f"this form is not explained: {form}"
     return words, [*(word.swapcase() for word in words), "other"]

@@ -150,9 +150,17 @@ class Stack:
         process = self._start_command("web", "serve", "--host", "127.0.0.1", "--port", port)
         self.web = WebServer(process, self.url, self.shape.web_workers)
 
-    def start_cluster(self) -> Cluster:
-        """Start one more worker cluster without waiting for it."""
-        process = self._start_command(f"cluster-{len(self.clusters) + 1}", "qcluster")
+    def start_other_web(self, name: str, variables: Mapping[str, str]) -> WebServer:
+        """Start one more web server, of a host with other variables, without waiting for it."""
+        port = str(own_port())
+        command = ("serve", "--host", "127.0.0.1", "--port", port)
+        process = self._start_command(name, *command, variables=variables)
+        return WebServer(process, f"http://127.0.0.1:{port}", self.shape.web_workers)
+
+    def start_cluster(self, variables: Mapping[str, str] | None = None) -> Cluster:
+        """Start one more worker cluster, also of a host with other variables, without waiting for it."""
+        name = f"cluster-{len(self.clusters) + 1}"
+        process = self._start_command(name, "qcluster", variables=variables or {})
         self.clusters.append(Cluster(process, self.shape.queue_workers))
         return self.clusters[-1]
 
@@ -179,12 +187,14 @@ class Stack:
         self._processes.append(caller)
         return caller
 
-    def _start_command(self, name: str, *command: str) -> ManagedProcess:
+    def _start_command(
+        self, name: str, *command: str, variables: Mapping[str, str] | None = None
+    ) -> ManagedProcess:
         process = ManagedProcess(
             [sys.executable, "manage.py", *command],
             name=name,
             log_path=self.directory / f"{name}.log",
-            env=self.environment,
+            env=self.environment | dict(variables or {}),
             cwd=ROOT,
         )
         self._processes.append(process)

@@ -19,7 +19,7 @@ def check_oidc_packages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             "OIDC_ISSUER_URL is set, but the packages for logins by an OpenID provider are missing.",
-            hint="Run: pip install -r requirements-oidc.txt",
+            hint="Run: pip install --require-hashes -r locked/oidc.txt",
             id="collector.E002",
         )
     ]

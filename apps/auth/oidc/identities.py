@@ -79,7 +79,7 @@ def link(*, username: str, issuer: str, subject: str) -> OidcIdentity:
     if user is None:
         raise NotFound(_("There is no such user."))
     identity = _claim(issuer, subject, user)
-    if identity.user_id != user.pk:
+    if identity.user != user:
         raise Conflict(_("Another user has this identity."))
     audit.info("oidc_linked", username=validation.printable(username), subject=validation.printable(subject))
     return identity
@@ -118,7 +118,7 @@ def _create(issuer: str, subject: str, claims: Mapping[str, Any]) -> User:
     marked = f"{name[: _MAX_NAME_LENGTH - _MARK_LENGTH - 1]}~{digest[:_MARK_LENGTH]}"
     user = _create_named([name, marked] if name else [marked])
     identity = _claim(issuer, subject, user)
-    if identity.user_id != user.pk:
+    if identity.user != user:
         user.delete()
         return identity.user
     audit.info("oidc_user_created", username=validation.printable(user.username))

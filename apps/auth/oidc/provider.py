@@ -185,7 +185,7 @@ def _keys(metadata: Mapping[str, Any]) -> Any:
     ]
     if not usable:
         raise LoginRefusedError(Reason.INVALID_ANSWER, "keys: none for signatures")
-    return KeySet.import_key_set({"keys": usable})  # type: ignore[typeddict-item]
+    return KeySet.import_key_set({"keys": usable})
 
 
 def _metadata() -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVaria
     REDIS_URI: str = _variable(
         parsers.redis_uri,
         example="redis://127.0.0.1:6379/0",
-        help="Redis 6.2 or newer: caches, the task broker and shared state.",
+        help="Valkey, or Redis 6.2 or newer: caches, the task broker and shared state.",
         is_secret=True,
         is_required=True,
     )
@@ -335,6 +335,13 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVaria
         parsers.boolean,
         default=True,
         help="Keep the threads of a web process on one core if there are more cores than processes (Linux).",
+    )
+    DRAIN_SECONDS: float = _variable(
+        parsers.number(minimum=0, maximum=300),
+        default=0.0,
+        example="10",
+        help="How long a web process goes on after SIGTERM while /ready is 503, so that a load balancer "
+        "takes it out first, in seconds.",
     )
     QUEUE_WORKERS: int = _variable(
         parsers.integer(minimum=2, maximum=64),

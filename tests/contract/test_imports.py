@@ -64,6 +64,7 @@ HTTP_CLIENTS = (
 )
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (
+    "apps/core/web/draining.py",  # the sockets on which this process listens
     "apps/launcher/embedded/",
     "apps/launcher/ports.py",
     "apps/launcher/probe.py",

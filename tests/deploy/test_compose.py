@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from apps.core.web.draining import CLOSING_SECONDS
 from apps.launcher.embedded import EmbeddedError, find_mongod, find_redis_server
 from apps.launcher.management.commands.serve import KILL_AFTER_SECONDS
 from apps.launcher.ports import is_port_open
@@ -160,7 +161,9 @@ def test_the_order_of_the_start() -> None:
 
 
 def test_a_stop_waits_for_what_is_in_progress() -> None:
-    assert int(services()["web"]["stop_grace_period"].removesuffix("s")) > KILL_AFTER_SECONDS
+    assert (
+        int(services()["web"]["stop_grace_period"].removesuffix("s")) > CLOSING_SECONDS + KILL_AFTER_SECONDS
+    )
     assert services()["worker"]["stop_grace_period"] == "11m"  # docs/operations.md: Stopping
 
 

@@ -103,7 +103,7 @@ def test_the_script_fills_in_the_secrets_and_keeps_what_is_there(tmp_path: Path)
     first = (tmp_path / ".env").read_text()
     values = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", first))
     assert len(set(values.values())) == len(FILLED)
-    assert all(re.fullmatch("[0-9a-f]{48}", value) for name, value in values.items() if name != "HOST_NAME")
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for name, value in values.items() if name != "HOST_NAME")
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     subprocess.run(["sh", script], check=True)
     assert (tmp_path / ".env").read_text() == first

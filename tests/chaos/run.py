@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import time
+import traceback
 from pathlib import Path
 
 from rich.console import Console
@@ -52,9 +54,12 @@ def run(options: argparse.Namespace) -> int:
                 results.append(result)
                 _keep_or_delete(result, place, is_kept=options.keep)
                 report.show_problems(result, notes)
-    except (EmbeddedError, ProcessFailedError, RuntimeError) as error:
+    except (EmbeddedError, ProcessFailedError) as error:
         is_broken = True
         console.print(str(error), markup=False)
+    except Exception:  # it is this program's own fault, or that of the machine; the logs say more
+        is_broken = True
+        console.print(traceback.format_exc(), markup=False)
     finally:
         is_kept = options.keep or is_broken or not all(one.has_passed for one in results)
         release_directory(directory, is_kept=is_kept and directory.exists())
@@ -71,8 +76,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _keep_or_delete(result: Result, place: Path, *, is_kept: bool) -> None:
     """Delete the logs of a seed that passed; the databases always, for they are large."""
-    import shutil
-
     if result.has_passed and not is_kept:
         shutil.rmtree(place, ignore_errors=True)
     else:

@@ -27,6 +27,8 @@ PASSED, FAILED, BROKEN = 0, 1, 2
 def run(options: argparse.Namespace) -> int:
     """Run the seeds; returns the exit status."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=report.WIDTH)
     notes = Console(stderr=True, highlight=False, soft_wrap=True, quiet=options.quiet)
     seeds = options.seed or list(range(1, options.seeds + 1))
     if options.show:
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
                 result = run_trial(plan, lambda line: notes.print(f"  {line}", markup=False))
                 results.append(result)
                 _keep_or_delete(result, place, is_kept=options.keep)
-                report.show_problems(result, notes)
+                notes.print(f"  {report.verdict_of(result)}", markup=False)
     except (EmbeddedError, ProcessFailedError) as error:
         is_broken = True
         console.print(str(error), markup=False)

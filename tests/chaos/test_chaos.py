@@ -91,12 +91,11 @@ class TestSchedules:
             assert all((one.seconds > 0) == (one.how == PAUSE) for one in made.faults)
 
     @pytest.mark.parametrize(
-        "arguments", [["--seeds", "0"], ["--seconds", "x"], ["--seed", "1", "--seeds", "2"]]
+        "arguments", ["--seeds 0", "--seconds x", "--seed 1 --seeds 2", "--json /", "--seconds nan"]
     )
-    def test_wrong_arguments_are_refused(self, arguments: list[str]) -> None:
-
+    def test_wrong_arguments_are_refused(self, arguments: str) -> None:
         with pytest.raises(SystemExit) as ended:
-            parser().parse_args(arguments)
+            parser().parse_args(arguments.split())
         assert ended.value.code == 2
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from apps.core.web.draining import CLOSING_SECONDS
 from apps.launcher.management.commands.serve import KILL_AFTER_SECONDS
 from tests.deploy.files import UNITS, known_variables, unit_lines
 from tests.missing import leave_out
@@ -76,7 +77,7 @@ def test_they_set_only_what_something_reads(name: str) -> None:
 
 def test_a_stop_waits_for_what_is_in_progress() -> None:
     (web,) = unit_lines("mengla-web.service", "TimeoutStopSec")
-    assert int(web.removesuffix("s")) > KILL_AFTER_SECONDS
+    assert int(web.removesuffix("s")) > CLOSING_SECONDS + KILL_AFTER_SECONDS
     assert unit_lines("mengla-worker.service", "TimeoutStopSec") == ["11min"]
     for name in SERVICES[1:]:
         assert unit_lines(name, "KillMode") == ["mixed"]

@@ -35,9 +35,8 @@ def watch_users() -> None:
 
 
 def _mark(user_ids: Iterable[Any]) -> None:
-    from apps.auth.selectors import (
-        load_user_state,
-    )  # late: it loads PyJWT, and every process imports this module
+    # Late, because it loads PyJWT and every process imports this module.
+    from apps.auth.selectors import load_user_state
 
     for user_id in map(str, user_ids):
         known_callers.mark_changed(user_key(user_id), partial(load_user_state, user_id))

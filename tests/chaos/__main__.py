@@ -15,10 +15,10 @@ MOST_SECONDS = 600
 def main(arguments: Sequence[str]) -> int:
     """Run what the arguments ask for; returns the exit status."""
     options = parser().parse_args(arguments)
-    set_up_django()
-    from tests.chaos.run import run
-
     try:
+        set_up_django()
+        from tests.chaos.run import run
+
         return run(options)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; everything is stopped.\n")

@@ -76,7 +76,7 @@ def clean_up(parent: Path, note: Callable[[str], None]) -> None:
             if _is_alive(owner["pid"], owner["started"]):
                 continue
             count = _end_processes_of(path.parent)
-            note(f"removed {path.parent} of a killed run, with {count} processes")
+            note(f"removed {path.parent} of a killed run; processes ended: {count}")
             shutil.rmtree(path.parent, ignore_errors=True)
 
 

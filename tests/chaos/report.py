@@ -86,11 +86,11 @@ def after_each_fault(results: Sequence[Result]) -> list[float]:
     """Return the longest wait after each fault until the next one, in seconds."""
     found: list[float] = []
     for one in results:
-        by_beginning: dict[str, float] = {}
+        longest: dict[float, float] = {}
         for gap in one.gaps:
             if gap.after:
-                by_beginning[gap.after] = max(gap.seconds, by_beginning.get(gap.after, 0.0))
-        found += by_beginning.values()
+                longest[gap.fault_at] = max(gap.seconds, longest.get(gap.fault_at, 0.0))
+        found += longest.values()
     return found or [0.0]
 
 

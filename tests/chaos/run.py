@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     directory = PLACE / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     claim_directory(directory)
     results: list[Result] = []
-    has_ended = False
+    is_broken = False
     try:
         with claimed_ports(options.first_port) as next_port:
             for seed in seeds:
@@ -52,11 +52,11 @@ def run(options: argparse.Namespace) -> int:
                 results.append(result)
                 _keep_or_delete(result, place, is_kept=options.keep)
                 report.show_problems(result, notes)
-        has_ended = True
     except (EmbeddedError, ProcessFailedError, RuntimeError) as error:
+        is_broken = True
         console.print(str(error), markup=False)
     finally:
-        is_kept = options.keep or not all(one.has_passed for one in results) or len(results) < len(seeds)
+        is_kept = options.keep or is_broken or not all(one.has_passed for one in results)
         release_directory(directory, is_kept=is_kept and directory.exists())
         if is_kept:
             console.print(f"The logs are in {directory}.", markup=False)
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
             report.show(results, console)
         if options.json:
             options.json.write_text(json.dumps(report.as_json(results), indent=1, ensure_ascii=False))
-    if not has_ended:
+    if is_broken:
         return BROKEN
     return PASSED if all(one.has_passed for one in results) else FAILED
 

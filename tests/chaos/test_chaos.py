@@ -113,7 +113,7 @@ class TestLeftovers:
         leftovers.clean_up(tmp_path, notes.append)
         assert not psutil.pid_exists(left.pid)
         left.wait()
-        assert notes == [f"removed {directory} of a killed run, with 1 processes"]
+        assert notes == [f"removed {directory} of a killed run; processes ended: 1"]
         assert not directory.exists()
 
     def test_the_directory_of_a_run_that_lives_stays(self, tmp_path: Path) -> None:

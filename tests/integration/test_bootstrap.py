@@ -14,12 +14,14 @@ from tests.programs import ROOT
 
 SCRIPTS = [
     "bin/_run",
+    "bin/licences",
     "bin/lock",
     "bin/quickstart",
     "bin/test",
     ".ci/run",
     ".ci/lint",
     ".ci/types",
+    ".ci/audit",
     ".ci/imports",
     ".ci/test",
 ]

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from tests.chaos.checks.evidence import Document, Evidence, check
 from tests.chaos.given import Execution
-from tests.chaos.installation import INTERVAL_SECONDS, SLOTS, TIMEOUT_SECONDS
+from tests.chaos.installation import INTERVAL_SECONDS, REQUEST_TIMEOUT_SECONDS, SLOTS, TIMEOUT_SECONDS
+
+# How long a request or its response may be under way, on a machine with other work.
+_UNDER_WAY_SECONDS = 0.5
+# After an outage of MongoDB or Redis a process may still believe for so long that it is down.
+_RECOVERY_SECONDS = 3.0
 
 
 def in_flight(execution: Execution) -> tuple[float, float]:
@@ -28,6 +33,19 @@ def _executions_of(collection: Document) -> Iterator[str]:
     yield collection["execution_id"]
     yield from (one.rpartition(" ")[2] for one in collection.get("past_executions", ()))
     yield from (one.get("execution_id", "") for one in collection.get("attempt_log", ()))
+
+
+@check("the product forgets no execution without a fault")
+def lost_responses_have_a_cause(evidence: Evidence) -> Iterator[str]:
+    known = known_executions(evidence)
+    for execution in evidence.given.in_order():
+        if execution.id in known or execution.responded is None:
+            continue
+        if execution.responded - execution.arrived > REQUEST_TIMEOUT_SECONDS - _UNDER_WAY_SECONDS:
+            continue  # the product may have given the request up before
+        began, ended = execution.arrived - _UNDER_WAY_SECONDS, execution.responded + _UNDER_WAY_SECONDS
+        if not any(one.overlaps(began, ended, grace_seconds=_RECOVERY_SECONDS) for one in evidence.faults):
+            yield f"execution {execution.id} of {execution.identity}, requested at {execution.arrived:.2f}"
 
 
 @check("the service never works on the same query twice at the same time")

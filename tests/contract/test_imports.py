@@ -91,7 +91,8 @@ def imported_by(tree: ast.Module) -> Iterator[str]:
 
 
 def test_the_product_imports_only_packages_of_requirements_txt() -> None:
-    optional = {"pyarrow"}  # files in Parquet; asked for with a clear error where it is missing
+    # Files in Parquet, traces, reports of errors: asked for with a clear error where they are missing.
+    optional = {"pyarrow", "opentelemetry", "sentry_sdk"}
     named = re.findall(r"^[\w.-]+", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
     wanted = {distribution_name(name) for name in named}
     distributions = packages_distributions()

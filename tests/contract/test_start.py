@@ -28,6 +28,7 @@ NOT_IN_WEB = {
     "django.contrib.gis": "django-mongodb-backend, for fields that no model has",
     "django_q.cluster": "the worker cluster",
     "httpx": "notices of alerts, and the diagnosis",
+    "opentelemetry": "traces, which are off by default",
     "pandas": "nobody: figures are built as bytes",
     "pytest": "the tests",
     "requests": "apprise, and djangorestframework for what we do not use",

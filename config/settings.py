@@ -122,6 +122,10 @@ DRAIN_SECONDS = ENVIRONMENT.DRAIN_SECONDS
 QUEUE_WORKERS = ENVIRONMENT.QUEUE_WORKERS
 WORKER_HEARTBEAT_FILE = ENVIRONMENT.WORKER_HEARTBEAT_FILE
 
+IS_TRACED = _env.is_tracing_wanted()  # by the variables of OpenTelemetry
+OTLP_PROTOCOL = _env.otlp_protocol()
+TRACED_SERVICE_NAME = "mengla-collector"  # unless OTEL_SERVICE_NAME is set
+
 # --- Applications ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [

@@ -14,6 +14,7 @@ from config import admin_site as _admin_site
 from config import env as _env
 from config import input_names as _input_names
 from config import openapi as _openapi
+from config import version as _version
 from config.logs import configure_logging
 
 BASE_DIR = _env.BASE_DIR
@@ -303,6 +304,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 INPUT_NAME_GROUPS = _input_names.INPUT_NAME_GROUPS
+VERSION = _version.VERSION
 SPECTACULAR_SETTINGS = _openapi.SPECTACULAR_SETTINGS
 OPENAPI_VALUES = _openapi.VALUES
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)

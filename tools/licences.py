@@ -36,6 +36,7 @@ _STATED = {
     "axe-playwright-python": "MIT",
     "colorama": "BSD-3-Clause",
     "drf-spectacular-sidecar": "BSD-3-Clause",
+    "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
     "pytest-django": "BSD-3-Clause",
     "sqlparse": "BSD-3-Clause",

@@ -40,6 +40,7 @@ class Execution:
     arrived: float
     parameters: Mapping[str, Any]
     result: str = ""
+    responded: float | None = None
     ended: float | None = None
     sendings: list[Sending] = field(default_factory=list)
 
@@ -112,6 +113,8 @@ class Given:
                     line["parameters"],
                 )
                 self.executions[new.id] = new
+            elif event == "responding":
+                self.executions[line["execution"]].responded = at
             elif event == "ended":
                 self.executions[line["execution"]].ended = at
             elif event == "sending":

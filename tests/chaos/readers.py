@@ -41,7 +41,7 @@ POPULAR = (
     *(Question(Action.INDUSTRY_TREND, cat_id, "2022-01-12", start="2022-01-08") for cat_id in CATEGORIES),
 )
 
-_LASTING = tuple(one for one in POPULAR if one.timest not in _YEARS)
+LASTING = tuple(one for one in POPULAR if one.timest not in _YEARS)
 _CALM_KINDS = (HIT, CONDITIONAL, EXPORT)
 
 
@@ -91,7 +91,7 @@ class Reader(threading.Thread):
 
     def calm_down(self) -> None:
         """From now on, read only what is stored and stays fresh, so that nothing new is collected."""
-        self._kinds, self._questions = _CALM_KINDS, _LASTING
+        self._kinds, self._questions = _CALM_KINDS, LASTING
 
     def stop(self) -> None:
         """End after the present request."""

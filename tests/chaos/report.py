@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.chaos.trial import Result
 
+WIDTH = 110
 COLUMNS = (
     *("seed", "seconds", "settled", "faults", "requests"),
     *("reads", "actions", "collections", "worst gap"),
@@ -46,6 +47,12 @@ def show(results: Sequence[Result], console: Console) -> None:
     for one in results:
         show_problems(one, console)
     console.print(summary(results))
+
+
+def verdict_of(result: Result) -> str:
+    """Return in one line whether a trial passed, or which checks failed."""
+    failed = [verdict.check.name for verdict in result.verdicts if verdict.count]
+    return f"FAILED: {', '.join(failed)}" if failed else "ok"
 
 
 def show_problems(result: Result, console: Console) -> None:
@@ -86,11 +93,11 @@ def after_each_fault(results: Sequence[Result]) -> list[float]:
     """Return the longest wait after each fault until the next one, in seconds."""
     found: list[float] = []
     for one in results:
-        by_beginning: dict[str, float] = {}
+        longest: dict[float, float] = {}
         for gap in one.gaps:
             if gap.after:
-                by_beginning[gap.after] = max(gap.seconds, by_beginning.get(gap.after, 0.0))
-        found += by_beginning.values()
+                longest[gap.fault_at] = max(gap.seconds, longest.get(gap.fault_at, 0.0))
+        found += longest.values()
     return found or [0.0]
 
 

@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pymongo
 import redis
 from pymongo.errors import PyMongoError
 
-from tests.chaos.installation import SLOTS, Installation, Outage
+from tests.chaos.installation import BREAKER_SECONDS, REQUEST_TIMEOUT_SECONDS, SLOTS, Installation, Outage
 
 SAMPLE_SECONDS = 0.2
 _TIMEOUT_MS = 1000
+# A claim that is not confirmed by then is of a dead process: the request would have failed.
+_CLAIM_TIME = timedelta(seconds=2 * REQUEST_TIMEOUT_SECONDS + 1)
 BREAKER_KEY = "mengla:breaker:collection_service"
 PAUSE_KEY = "mengla:pause:collection_service"
 
@@ -34,11 +36,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Gap:
-    """How long due work waited for the next request, and the fault before it, if there was one."""
+    """How long due work waited for the next request.
+
+    ``after`` is what the fault before it had hit, ``fault_at`` when that had ended; "" and 0.0 without one.
+    """
 
     began: float
     seconds: float
-    after: str
+    after: str = ""
+    fault_at: float = 0.0
 
 
 class Sampler(threading.Thread):
@@ -82,11 +88,28 @@ class Sampler(threading.Thread):
         collections = self._mongo[self._database_name].mengla_collections
         now = datetime.now(UTC).replace(tzinfo=None)
         pending = collections.count_documents({"status": "PENDING"})
-        in_flight = collections.count_documents({"status": "DISPATCHED"})
+        # What is overdue, or was claimed by a process that is dead, must not hold its slot.
+        claimed = {"execution_id": "", "dispatched_at": {"$gt": now - _CLAIM_TIME}}
+        working = {"execution_id": {"$ne": ""}, "lease_until": {"$gt": now}}
+        in_flight = collections.count_documents({"status": "DISPATCHED", "$or": [claimed, working]})
         due = collections.find_one({"status": "PENDING", "not_before": {"$lte": now}}, {"_id": 1})
-        may_send = not self._redis.hget(BREAKER_KEY, "state") and not self._redis.exists(PAUSE_KEY)
-        at = time.time()
-        return Sample(at, bool(due) and in_flight < SLOTS and may_send, pending, in_flight)
+        is_due = self._is_due(has_due=due is not None)
+        return Sample(time.time(), is_due and in_flight < SLOTS, pending, in_flight)
+
+    def _is_due(self, *, has_due: bool) -> bool:
+        """Whether a request could be sent: a due collection, or the probe of a breaker that is not closed."""
+        if self._redis.exists(PAUSE_KEY):
+            return False
+        names = ("state", "opened_at", "probe_until")
+        state, opened_at, probe_until = self._redis.hmget(BREAKER_KEY, names)
+        now_ms = time.time() * 1000
+        match state:
+            case None:
+                return has_due
+            case b"open":
+                return now_ms >= float(opened_at or 0) + BREAKER_SECONDS * 1000
+            case _:
+                return now_ms >= float(probe_until or 0)
 
 
 def gaps_of(samples: Iterable[Sample], calls: Sequence[float], outages: Sequence[Outage]) -> list[Gap]:
@@ -101,7 +124,7 @@ def gaps_of(samples: Iterable[Sample], calls: Sequence[float], outages: Sequence
     for began, ended in _segments(samples, outages):
         within = calls[bisect.bisect_right(calls, began) : bisect.bisect_right(calls, ended)]
         for earlier, later in itertools.pairwise([began, *within, ended]):
-            found.append(Gap(earlier, later - earlier, _fault_before(earlier, outages)))
+            found.append(Gap(earlier, later - earlier, *_fault_before(earlier, outages)))
     return found
 
 
@@ -124,7 +147,8 @@ def _segments(samples: Iterable[Sample], outages: Sequence[Outage]) -> Iterator[
         yield began, last.at
 
 
-def _fault_before(at: float, outages: Sequence[Outage]) -> str:
-    """Return what the last fault that had ended by then had hit; "" if there was none."""
-    before = [one for one in outages if one.ended is not None and one.ended <= at]
-    return max(before, key=lambda one: one.ended or 0.0).target if before else ""
+def _fault_before(at: float, outages: Sequence[Outage]) -> tuple[str, float]:
+    """Return what the last fault that had ended by then had hit, and when it had ended."""
+    ends = [(one.ended, one.target) for one in outages if one.ended is not None and one.ended <= at]
+    ended, target = max(ends, default=(0.0, ""))
+    return target, ended

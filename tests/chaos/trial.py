@@ -57,6 +57,7 @@ class Result:
     acts: int
     collections: int
     gaps: list[Gap]
+    due_share: float  # of the time in which a request could be sent
     verdicts: list[Verdict]
 
     @property
@@ -112,9 +113,12 @@ def run_trial(plan: Plan, note: Callable[[str], None]) -> Result:
             max_gap_seconds=plan.max_gap_seconds,
             jitter_seconds=plan.jitter_seconds,
         )
+        checked = time.monotonic()
+        verdicts = run_checks(evidence)
+        note(f"checked in {time.monotonic() - checked:.1f} s")
         return Result(
             seed=seed,
-            verdicts=run_checks(evidence),
+            verdicts=verdicts,
             seconds=time.monotonic() - began,
             settled_after_seconds=settled_after,
             faults=faults,
@@ -124,6 +128,7 @@ def run_trial(plan: Plan, note: Callable[[str], None]) -> Result:
             acts=len(done.acts),
             collections=len(evidence.collections),
             gaps=evidence.gaps,
+            due_share=sum(one.is_due for one in sampler.samples) / max(1, len(sampler.samples)),
         )
 
 
@@ -191,7 +196,8 @@ def _is_settled(installation: Installation, sampler: Sampler) -> bool:
     """Whether nothing is queued, in flight or running; readers stop asking for new figures before."""
     with suppress(PyMongoError):
         database = installation.database
-        is_active = database.mengla_collections.find_one({"active_key": {"$type": "string"}}, {"_id": 1})
+        open_work = {"$or": [{"active_key": {"$type": "string"}}, {"is_cache_pending": True}]}
+        is_active = database.mengla_collections.find_one(open_work, {"_id": 1})
         unsettled = {"$or": [{"status": "RUNNING"}, {"totals": None}]}
         return is_active is None and database.sync_tasks.find_one(unsettled, {"_id": 1}) is None
     return False

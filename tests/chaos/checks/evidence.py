@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tests.chaos.given import Given
-from tests.chaos.installation import Installation
+from tests.chaos.installation import Installation, Outage
 from tests.chaos.operators import Done
 from tests.chaos.readers import Taken
 from tests.chaos.sampling import Gap, Sample, gaps_of
@@ -46,6 +46,11 @@ class Evidence:
     def runs(self) -> list[Document]:
         """All stored runs."""
         return list(self.installation.database.sync_tasks.find())
+
+    @property
+    def faults(self) -> list[Outage]:
+        """All faults."""
+        return self.installation.outages
 
     @cached_property
     def gaps(self) -> list[Gap]:

@@ -18,7 +18,7 @@ from tests.chaos.operators import (
     SILENCE,
     TASK,
 )
-from tests.chaos.readers import CONDITIONAL, EXPORT, NOT_AS_DESCRIBED, WAIT, Body
+from tests.chaos.readers import CONDITIONAL, EXPORT, LASTING, NOT_AS_DESCRIBED, WAIT, Body
 from tests.chaos.schedule import MONGO, REDIS, WEB, WEB_WORKER
 from tests.integration.questions import Question
 
@@ -78,7 +78,7 @@ def _problem_of(evidence: Evidence, body: Body) -> str | None:
                 return f"the point {point.get('timest')} is not what {execution_id or 'any'} gave"
         periods = [point["timest"] for point in body.data]
         return None if len(set(periods)) == len(periods) else "a point is there twice"
-    figures = {name: value for name, value in body.data.items() if name != "secondaryCategories"}
+    figures = _without_subcategories(body.data)
     stamps = execution_ids_in(figures)
     if len(stamps) != 1:
         return f"it mixes the executions {sorted(stamps)}"
@@ -88,9 +88,45 @@ def _problem_of(evidence: Evidence, body: Body) -> str | None:
     return None
 
 
+def _without_subcategories(data: Any) -> Any:
+    """Return the figures of a body without what the product adds to them."""
+    if isinstance(data, Mapping):
+        return {name: value for name, value in data.items() if name != "secondaryCategories"}
+    return data
+
+
 def _was_empty(evidence: Evidence, question: Question) -> bool:
     executions = evidence.given.by_identity.get(question.identity, [])
     return any(one.result == EMPTY and one.was_sent for one in executions)
+
+
+@check("no cache of any process holds older figures than MongoDB")
+def caches_agree_with_the_records(evidence: Evidence) -> Iterator[str]:
+    pending = [str(one["_id"]) for one in evidence.collections if one.get("is_cache_pending")]
+    if pending:
+        yield f"the caches were never notified of {pending}"
+    records = {one["_id"]: one for one in evidence.records}
+    installation = evidence.installation
+    with installation.web.clients(installation.token) as by_worker:
+        for pid, (client,) in by_worker.items():
+            for question in LASTING:
+                stored = [records.get(key) for key in question.query.record_ids]
+                if None in stored:
+                    continue
+                response = installation.ask(question, client=client)
+                data = response.json()["data"] if response.is_success else None
+                told = execution_ids_in(_without_subcategories(data))
+                figures = [one["data"] for one in stored if one is not None and not one["is_empty"]]
+                if not question.query.is_trend:
+                    expected = execution_ids_in(figures[0]) if figures else {""}
+                else:
+                    expected = execution_ids_in(figures) or {""}
+                if told != expected:
+                    source = response.headers.get("X-MengLa-Source")
+                    yield (
+                        f"{question.identity}: process {pid} has {sorted(told)} from {source} "
+                        f"({response.status_code}), stored are {sorted(expected)}"
+                    )
 
 
 @check("every file of an export is whole, and has what the service gave")

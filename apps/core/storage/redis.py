@@ -97,5 +97,5 @@ def delete_keys(*patterns: str) -> int:
     for pattern in patterns:
         found = list(client.scan_iter(pattern, count=1000))
         for start in range(0, len(found), _DELETED_TOGETHER):
-            deleted += cast(int, client.unlink(*found[start : start + _DELETED_TOGETHER]))
+            deleted += client.unlink(*found[start : start + _DELETED_TOGETHER])
     return deleted

@@ -122,9 +122,13 @@ class TestAccess:
         assert not ana.is_in
 
     @pytest.mark.parametrize("groups", [[], None, "others", ["ghosts"], [1, {"a": 1}], {"ops": True}])
-    def test_without_a_group_that_counts_no_user_is_created(self, ana: Person, groups: Any) -> None:
+    def test_without_a_group_that_counts_no_user_is_created(
+        self, ana: Person, groups: Any, written_log: Log
+    ) -> None:
         ana.provider.set_user("sub-1", **ANA, groups=groups)
         assert "None of your groups has access" in ana.refusal()
+        (line,) = [one for one in written_log() if one["event"] == "login"]
+        assert (line["reason"], line["detail"]) == ("no_role", "subject sub-1")
         assert not User.objects.exists()
 
     def test_a_required_group_is_needed_too(self, ana: Person, settings: Any) -> None:

@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         help="within what time everything must have ended after the faults (default: %(default)g)",
     )
     found.add_argument("--keep", action="store_true", help="keep the logs of seeds that pass, too")
-    found.add_argument("--json", type=Path, metavar="FILE", help="also write the results as JSON")
+    found.add_argument("--json", type=_file, metavar="FILE", help="also write the results as JSON")
     found.add_argument("--show", action="store_true", help="run nothing, print the schedules of these seeds")
     found.add_argument("--quiet", action="store_true", help="print only the table, not each fault")
     found.add_argument(
@@ -77,6 +77,13 @@ def _at_least_one(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError("must be a file in a directory that exists")
+    return path
 
 
 def _seconds(text: str) -> float:

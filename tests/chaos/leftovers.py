@@ -24,22 +24,22 @@ _OWNER = "owner.json"
 def claimed_ports(first: int | None) -> Iterator[Callable[[], int]]:
     """Claim ports for the block; gives a function that returns the next one.
 
-    :param first: the first port to use; None claims a range that no other run on this machine has.
-    :raises RuntimeError: when all ranges are claimed.
+    Two runs must not share any: a port is free while the process that listens there is dead.
+
+    :param first: the first port to use; None chooses a range that no other run on this machine has.
+    :raises RuntimeError: when the range, or every range, is claimed by another run.
     """
-    if first is not None:
-        yield _counter(first)
-        return
-    for number in range(_RANGES):
-        path = Path(tempfile.gettempdir(), f"mengla-chaos-{os.getuid()}-{number}.lock")
+    ranges = [_FIRST_PORT + number * _PORTS for number in range(_RANGES)] if first is None else [first]
+    for start in ranges:
+        path = Path(tempfile.gettempdir(), f"mengla-chaos-{os.getuid()}-{start}.lock")
         with path.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue
-            yield _counter(_FIRST_PORT + number * _PORTS)
+            yield _counter(start)
             return
-    raise RuntimeError("All ranges of ports are in use by other runs of bin/chaos.")
+    raise RuntimeError(f"The ports from {ranges[0]} on are used by another run of bin/chaos.")
 
 
 def _counter(first: int) -> Callable[[], int]:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.chaos.trial import Result
 
+WIDTH = 110
 COLUMNS = (
     *("seed", "seconds", "settled", "faults", "requests"),
     *("reads", "actions", "collections", "worst gap"),
@@ -46,6 +47,12 @@ def show(results: Sequence[Result], console: Console) -> None:
     for one in results:
         show_problems(one, console)
     console.print(summary(results))
+
+
+def verdict_of(result: Result) -> str:
+    """Return in one line whether a trial passed, or which checks failed."""
+    failed = [verdict.check.name for verdict in result.verdicts if verdict.count]
+    return f"FAILED: {', '.join(failed)}" if failed else "ok"
 
 
 def show_problems(result: Result, console: Console) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import time
+import traceback
 from pathlib import Path
 
 from rich.console import Console
@@ -25,6 +27,8 @@ PASSED, FAILED, BROKEN = 0, 1, 2
 def run(options: argparse.Namespace) -> int:
     """Run the seeds; returns the exit status."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=report.WIDTH)
     notes = Console(stderr=True, highlight=False, soft_wrap=True, quiet=options.quiet)
     seeds = options.seed or list(range(1, options.seeds + 1))
     if options.show:
@@ -51,10 +55,13 @@ def run(options: argparse.Namespace) -> int:
                 result = run_trial(plan, lambda line: notes.print(f"  {line}", markup=False))
                 results.append(result)
                 _keep_or_delete(result, place, is_kept=options.keep)
-                report.show_problems(result, notes)
-    except (EmbeddedError, ProcessFailedError, RuntimeError) as error:
+                notes.print(f"  {report.verdict_of(result)}", markup=False)
+    except (EmbeddedError, ProcessFailedError) as error:
         is_broken = True
         console.print(str(error), markup=False)
+    except Exception:  # it is this program's own fault, or that of the machine; the logs say more
+        is_broken = True
+        console.print(traceback.format_exc(), markup=False)
     finally:
         is_kept = options.keep or is_broken or not all(one.has_passed for one in results)
         release_directory(directory, is_kept=is_kept and directory.exists())
@@ -71,8 +78,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _keep_or_delete(result: Result, place: Path, *, is_kept: bool) -> None:
     """Delete the logs of a seed that passed; the databases always, for they are large."""
-    import shutil
-
     if result.has_passed and not is_kept:
         shutil.rmtree(place, ignore_errors=True)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 from apps.launcher.embedded import EmbeddedError
 from tests.chaos import leftovers, schedule
 from tests.chaos.__main__ import parser
+from tests.chaos.installation import SHAPE
 from tests.chaos.schedule import KILL, KINDS, PAUSE, Fault, Mood, Schedule, make_schedule
 from tests.chaos.trial import Plan, run_trial
 from tests.missing import leave_out
@@ -46,6 +48,7 @@ def test_an_installation_that_is_broken_again_and_again_loses_nothing(tmp_path: 
         max_gap_seconds=600,
         settle_seconds=240,
         jitter_seconds=10,
+        shape=replace(SHAPE, web_workers=2, queue_workers=2),
         readers=3,
     )
     lines: list[str] = []
@@ -88,12 +91,11 @@ class TestSchedules:
             assert all((one.seconds > 0) == (one.how == PAUSE) for one in made.faults)
 
     @pytest.mark.parametrize(
-        "arguments", [["--seeds", "0"], ["--seconds", "x"], ["--seed", "1", "--seeds", "2"]]
+        "arguments", ["--seeds 0", "--seconds x", "--seed 1 --seeds 2", "--json /", "--seconds nan"]
     )
-    def test_wrong_arguments_are_refused(self, arguments: list[str]) -> None:
-
+    def test_wrong_arguments_are_refused(self, arguments: str) -> None:
         with pytest.raises(SystemExit) as ended:
-            parser().parse_args(arguments)
+            parser().parse_args(arguments.split())
         assert ended.value.code == 2
 
 
@@ -128,3 +130,12 @@ class TestLeftovers:
     def test_two_runs_have_different_ports(self) -> None:
         with leftovers.claimed_ports(None) as first, leftovers.claimed_ports(None) as second:
             assert {first() for _ in range(5)}.isdisjoint({second() for _ in range(5)})
+
+    def test_the_same_ports_are_not_used_twice(self) -> None:
+        first_port = own_port()
+        with leftovers.claimed_ports(first_port) as ports:
+            assert ports() >= first_port
+            with pytest.raises(RuntimeError, match="another run"), leftovers.claimed_ports(first_port):
+                pass
+        with leftovers.claimed_ports(first_port):
+            pass

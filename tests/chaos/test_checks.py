@@ -40,6 +40,7 @@ class Story:
         *,
         question: Question = HOT,
         ended: float | None = None,
+        responded: float | None = None,
         result: str = "figures",
         receipt: str | None = "stored",
         is_sent: bool = True,
@@ -49,6 +50,8 @@ class Story:
         add({"at": START + at, "event": "request", "request": f"r-{name}"})
         accepted = {"execution": name, "request": f"r-{name}", "parameters": parameters}
         add({"at": START + at, "event": "accepted", **accepted})
+        if responded is not None:
+            add({"at": START + responded, "event": "responding", "request": f"r-{name}", "execution": name})
         if ended is not None:
             add({"at": START + ended, "event": "ended", "execution": name, "is_dropped": not is_sent})
         if is_sent and ended is not None:
@@ -205,6 +208,24 @@ class TestTheService:
         story.execution("second", 1, ended=3)
         evidence = story.evidence(collections=self.known("first", "second"))
         assert "together for 1.00 s" in next(service.one_in_flight_for_a_key(evidence))
+
+    def test_a_late_answer_ends_only_its_own_collection(self, story: Story) -> None:
+        story.execution("late", 0, ended=service.TIMEOUT_SECONDS + 2)
+        story.execution("first", service.TIMEOUT_SECONDS + 1, ended=service.TIMEOUT_SECONDS + 4)
+        story.execution("second", service.TIMEOUT_SECONDS + 3, ended=service.TIMEOUT_SECONDS + 5)
+        own = [collection_of(execution_id="first", past_executions=["token late"]), *self.known("second")]
+        for other in ("6b0d5995392081fd4f7669e5", own[0]["_id"]):
+            own[1]["_id"] = other
+            assert list(service.one_in_flight_for_a_key(story.evidence(collections=own))) == []
+        own = [*self.known("late"), *self.known("first"), *self.known("second")]
+        own[0]["_id"] = "6b0d5995392081fd4f7669e6"
+        assert len(list(service.one_in_flight_for_a_key(story.evidence(collections=own)))) == 1
+
+    def test_an_execution_that_was_forgotten_without_a_fault_is_wrong(self, story: Story) -> None:
+        story.execution("first", 0, ended=2, responded=0.1)
+        assert len(list(service.lost_responses_have_a_cause(story.evidence()))) == 1
+        killed = Outage("dispatcher", START + 0.2, START + 0.2)
+        assert list(service.lost_responses_have_a_cause(story.evidence(outages=[killed]))) == []
 
     def test_a_request_whose_response_was_lost_is_not_counted(self, story: Story) -> None:
         story.execution("first", 0, ended=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tests.chaos.checks.evidence import Document, Evidence, check
 from tests.chaos.given import Execution
@@ -21,12 +21,14 @@ def in_flight(execution: Execution) -> tuple[float, float]:
     return execution.arrived, min(ends)
 
 
-def known_executions(evidence: Evidence) -> set[str]:
-    """Return the executions that the product knew of: it got the response to the request, and stored it."""
-    known: set[str] = set()
-    for collection in [*evidence.collections, *evidence.done.collections.values()]:
-        known |= set(_executions_of(collection))
-    return known
+def known_executions(evidence: Evidence) -> dict[str, str]:
+    """Return the executions whose ids the product had stored, each with the id of its collection."""
+    return {
+        execution_id: str(collection["_id"])
+        for collection in [*evidence.done.collections.values(), *evidence.collections]
+        for execution_id in _executions_of(collection)
+        if execution_id
+    }
 
 
 def _executions_of(collection: Document) -> Iterator[str]:
@@ -54,21 +56,22 @@ def one_in_flight_for_a_key(evidence: Evidence) -> Iterator[str]:
     for identity, executions in evidence.given.by_identity.items():
         confirmed = [one for one in executions if one.id in known]
         for number, first in enumerate(confirmed):
-            end = _end_for_product(evidence, first, executions)
+            end = _end_for_product(first, executions, known)
             for second in confirmed[number + 1 :]:
                 if second.arrived < end:
                     lasting = end - second.arrived
                     yield f"{identity}: {first.id} and {second.id} together for {lasting:.2f} s"
 
 
-def _end_for_product(evidence: Evidence, execution: Execution, siblings: list[Execution]) -> float:
+def _end_for_product(execution: Execution, siblings: list[Execution], known: Mapping[str, str]) -> float:
     """Return when the product may have ended an attempt: by the service's end, an answer, or the timeout."""
     ends = [in_flight(execution)[1]]
     # An answer to an earlier attempt ends the collection, although the service works on the later one.
+    collection_id = known[execution.id]
     ends += [
         sending.began
         for sibling in siblings
-        if sibling is not execution and sibling.arrived < execution.arrived
+        if sibling is not execution and known.get(sibling.id, collection_id) == collection_id
         for sending in sibling.sendings
         if sending.began > execution.arrived
     ]
@@ -83,7 +86,7 @@ def slots_are_kept(evidence: Evidence) -> Iterator[str]:
         if execution.id not in known:
             continue
         siblings = evidence.given.by_identity[execution.identity]
-        began, ended = execution.arrived, _end_for_product(evidence, execution, siblings)
+        began, ended = execution.arrived, _end_for_product(execution, siblings, known)
         steps += [(began, 1, execution.id), (ended, -1, execution.id)]
     working: set[str] = set()
     for at, change, execution_id in sorted(steps):

@@ -120,6 +120,33 @@ def test_who_is_refused_after_its_body_was_read_keeps_the_connection(stack: Stac
             assert b"connection: close" not in head.lower()
 
 
+@pytest.mark.parametrize(
+    "ambiguous",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcd",
+        b"Content-Length: 4, 4\r\n\r\nabcd",
+        b"Content-Length: +4\r\n\r\nabcd",
+        b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        b"X: a\r\n Transfer-Encoding: chunked\r\n\r\n",
+        b"X: a\rTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_no_second_request_hides_in_the_body_of_a_first_one(stack: Stack, ambiguous: bytes) -> None:
+    """A proxy might read the length of such a request otherwise; it gets one refusal and no connection."""
+    hidden = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with connection_to(stack) as sender:
+        sender.sendall(HEAD % b"/api/auth/login" + JSON + ambiguous + hidden)
+        answers = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := sender.recv(65536):
+                answers += part
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert answers.startswith(b"HTTP/1.1 400 ")
+
+
 def connection_to(stack: Stack) -> socket.socket:
     address = urlsplit(stack.url)
     return socket.create_connection((address.hostname, address.port), 10)

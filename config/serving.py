@@ -10,10 +10,10 @@ import multiprocessing
 import sys
 from importlib import import_module
 
-from config.web_server import deliver_stop_signals
+from config.web_server import deliver_stop_signals, leave_the_proxy
 
 if multiprocessing.parent_process() is not None:
-    deliver_stop_signals()
+    deliver_stop_signals(before_stop=leave_the_proxy)
     gc.disable()  # loading creates no garbage, and the collector would take a tenth of the time
 
 from django.apps import apps as django_apps
@@ -29,9 +29,11 @@ if multiprocessing.parent_process() is not None:
     # background thread that has waited for a server gets Python's lock back late. Below 1 ms all are slower.
     sys.setswitchinterval(0.001)
 
+from apps.core import tracing
 from apps.core.caching.renewal import Renewal
 from apps.core.caching.replay import Replay
 from apps.core.storage.mongo import open_client
+from apps.core.web.draining import closing_when_draining
 from apps.core.web.one_core import on_one_core
 from apps.core.web.request_ids import request_id_of
 from apps.core.web.short_way import ShortWay
@@ -41,12 +43,17 @@ import_module(settings.ROOT_URLCONF)  # loaded now, so that the first request ne
 for _language, _name in settings.LANGUAGES:  # and so are the addresses and the texts of each language
     with translation.override(_language):
         _ = get_resolver().reverse_dict
+tracing.start()
 _renewal = Renewal()
-application = Replay(
-    ShortWay(django_application, renewal=_renewal), renewal=_renewal, request_id_of=request_id_of
+application = closing_when_draining(
+    Replay(ShortWay(django_application, renewal=_renewal), renewal=_renewal, request_id_of=request_id_of)
 )
 if settings.WEB_ONE_CORE and multiprocessing.parent_process() is not None:
     application = on_one_core(application, worker_count=settings.WEB_WORKERS)
+if tracing.is_on():
+    from apps.core.web.traced import Traced
+
+    application = Traced(application)
 gc.freeze()
 gc.enable()
 open_client()

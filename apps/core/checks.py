@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register
+
+_INSTALL = "Run `pip install --require-hashes -r locked/observability.txt`"
 
 YEAR_SECONDS = 31_536_000
 
@@ -14,6 +17,39 @@ YEAR_SECONDS = 31_536_000
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Warn of variables that are set but mean something else than it seems."""
     return [Warning(note, id="collector.W006") for note in settings.ENVIRONMENT_NOTES]
+
+
+@register
+def check_tracing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse to start when traces are wanted and cannot be sent."""
+    if not settings.IS_TRACED:
+        return []
+    messages: list[CheckMessage] = []
+    if not is_installed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+        messages.append(
+            Error(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages that send traces are not installed.",
+                hint=f"{_INSTALL}, or set OTEL_SDK_DISABLED=true.",
+                id="collector.E002",
+            )
+        )
+    if settings.OTLP_PROTOCOL not in ("", "http/protobuf"):
+        messages.append(
+            Error(
+                "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf: traces are sent in no other way.",
+                hint="Use the port of the receiver for HTTP, which is 4318 by default.",
+                id="collector.E003",
+            )
+        )
+    return messages
+
+
+def is_installed(*modules: str) -> bool:
+    """Whether all of these modules could be imported."""
+    try:
+        return all(find_spec(name) is not None for name in modules)
+    except ModuleNotFoundError:  # a package above one of them is missing
+        return False
 
 
 @register

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apps.core import checks
+from config import env
 from tests.programs import run_python
 
 COMMANDS = [
@@ -134,6 +137,35 @@ def test_every_host_in_production_is_warned_of() -> None:
     assert (every.returncode, "(collector.W007) ALLOWED_HOSTS=* in production" in every.stderr) == (0, True)
     assert "W007" not in manage("check", **NOWHERE, **PRODUCTION).stderr
     assert "W007" not in manage("check", **NOWHERE, ALLOWED_HOSTS="*").stderr
+
+
+TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, ""),
+        (TRACES, "E002"),
+        (TRACES | {"OTEL_SDK_DISABLED": "True"}, ""),
+        (TRACES | {"OTEL_TRACES_EXPORTER": "none"}, ""),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": " "}, ""),
+    ],
+    ids=["off", "traced", "disabled", "elsewhere", "empty"],
+)
+def test_traces_without_their_packages_are_told(
+    variables: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.IS_TRACED = env.is_tracing_wanted(variables)
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    assert [one.id for one in checks.check_tracing(None)] == ([f"collector.{told}"] if told else [])
+
+
+def test_another_protocol_for_traces_is_refused() -> None:
+    result = manage("check", **NOWHERE, **TRACES, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert result.returncode == 1
+    assert "(collector.E003) OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf" in result.stderr
+    assert manage("check", **NOWHERE, **TRACES).returncode == 0
 
 
 @pytest.mark.parametrize("command", [("check",), ("qcluster",)], ids=" ".join)

@@ -58,14 +58,17 @@ SERVER_MODULES = frozenset(
 )
 # The same list stands in pyproject.toml, in the contract "socket".
 HTTP_CLIENTS = (
+    "apps/auth/oidc/provider.py",
     "apps/mengla/upstream/client.py",
     "apps/mengla/monitoring/diagnose_checks.py",
     "apps/admin/alerts/channels/webhook.py",
 )
 # These talk to this machine's own servers, or are the stand-in for the collection service.
 SOCKET_USERS = (
+    "apps/core/web/draining.py",  # the sockets on which this process listens
     "apps/launcher/embedded/",
     "apps/launcher/ports.py",
+    "apps/launcher/probe.py",
     "apps/launcher/processes.py",
     "apps/launcher/quickstart/",
     "apps/mengla/simulator/",
@@ -89,7 +92,8 @@ def imported_by(tree: ast.Module) -> Iterator[str]:
 
 
 def test_the_product_imports_only_packages_of_requirements_txt() -> None:
-    optional = {"pyarrow"}  # files in Parquet; asked for with a clear error where it is missing
+    # Parquet files, logins by an OpenID provider, traces, reports of errors: an error says what is missing.
+    optional = {"pyarrow", "joserfc", "opentelemetry", "sentry_sdk"}
     named = re.findall(r"^[\w.-]+", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
     wanted = {distribution_name(name) for name in named}
     distributions = packages_distributions()

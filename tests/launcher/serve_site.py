@@ -30,6 +30,13 @@ def slow(request: HttpRequest, milliseconds: int) -> HttpResponse:
     return HttpResponse("done")
 
 
+def ready(request: HttpRequest) -> HttpResponse:
+    """The probe of the product, whose module needs all settings."""
+    from apps.core.web import views
+
+    return views.ready(request)
+
+
 def together(request: HttpRequest) -> HttpResponse:
     """Answer when as many requests as there are threads are here at the same moment."""
     _all_threads.wait(timeout=20)
@@ -40,6 +47,7 @@ _all_threads = threading.Barrier(settings.WEB_THREADS)
 
 urlpatterns = [
     path("about", about),
+    path("ready", ready),
     path("slow/<int:milliseconds>", slow),
     path("together", together),
 ]

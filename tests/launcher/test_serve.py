@@ -41,13 +41,13 @@ Serve = Callable[..., tuple[ManagedProcess, str]]
 def serve(tmp_path: Path) -> Iterator[Serve]:
     servers: list[ManagedProcess] = []
 
-    def start(*options: str, said: str = "") -> tuple[ManagedProcess, str]:
+    def start(*options: str, said: str = "", **variables: str) -> tuple[ManagedProcess, str]:
         port = own_port()
         server = ManagedProcess(
             [sys.executable, "manage.py", "serve", "--port", str(port), *options],
             name="serve",
             log_path=tmp_path / "serve.log",
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | variables,
             cwd=ROOT,
         )
         servers.append(server)
@@ -142,6 +142,17 @@ class TestServing:
             for one in crowd:
                 one.settimeout(HEAD_TIMEOUT_SECONDS)
                 _wait_for_the_end(one)
+
+    def test_a_server_that_stops_leaves_its_proxy_first(self, serve: Serve) -> None:
+        server, url = serve("--workers", "1", DRAIN_SECONDS="2")
+        with httpx.Client(base_url=url) as client:
+            assert "Connection" not in client.get("/about").headers
+            server.send_signal(signal.SIGTERM)
+            wait_for(lambda: client.get("/about").headers.get("Connection") == "close")
+            answer = client.get("/ready")  # over a new connection
+            assert (answer.status_code, answer.json()["status"]) == (503, "stopping")
+            assert client.get("/about").status_code == 200
+        assert server.wait(20) == 0
 
     @pytest.mark.parametrize(
         "said",

@@ -55,13 +55,21 @@ class CallerState:
     is_enabled: bool
     expires_at: datetime | None = None
     password_mark: str = ""
+    # What the mark is with the keys of SECRET_KEY_PREVIOUS.
+    previous_password_marks: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
     has_all_permissions: bool = False
+
+    def has_password_mark(self, mark: str) -> bool:
+        """Whether the user still has the password that had this mark at a login."""
+        return mark in (self.password_mark, *self.previous_password_marks)
 
     def to_signed_text(self) -> str:
         """Return the state as a signed text, which :meth:`from_signed_text` reads."""
         values = asdict(self)
         values["expires_at"] = self.expires_at and self.expires_at.isoformat()
+        if not self.previous_password_marks:  # processes of earlier releases do not know this field
+            del values["previous_password_marks"]
         return signing.dumps(values, salt=_SALT)
 
     @classmethod
@@ -73,6 +81,7 @@ class CallerState:
         values = signing.loads(text, salt=_SALT, max_age=LAST_KNOWN_SECONDS)
         values["scope"] = TokenScope(values["scope"])
         values["permissions"] = tuple(values["permissions"])
+        values["previous_password_marks"] = tuple(values.get("previous_password_marks", ()))
         values["expires_at"] = values["expires_at"] and datetime.fromisoformat(values["expires_at"])
         return cls(**values)
 

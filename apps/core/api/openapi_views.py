@@ -56,7 +56,7 @@ class ApiRootView(StrictView):
         return Response(
             {
                 "name": settings.SPECTACULAR_SETTINGS["TITLE"],
-                "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+                "version": settings.VERSION,
                 "links": {what: reverse(name) for what, name in self.links.items()},
             }
         )

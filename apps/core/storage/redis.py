@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import redis
 import structlog
@@ -19,12 +19,23 @@ from apps.core.storage.outages import is_redis_outage, is_redis_refusal, redis_o
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+_DELETED_TOGETHER = 1000
 KEY_PREFIX: str = settings.REDIS_KEY_PREFIX
 
 
 def get_redis() -> redis.Redis:
     """Return this process's Redis client; its operations time out quickly and raise ``redis.RedisError``."""
     return cast(redis.Redis, get_redis_connection("default"))
+
+
+def server_product(info: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name and the version of the server that gave this reply to ``INFO``.
+
+    Valkey says in ``redis_version`` only which Redis it is compatible with.
+    """
+    if "valkey_version" in info:
+        return "Valkey", str(info["valkey_version"])
+    return "Redis", str(info["redis_version"])
 
 
 def redis_time() -> float:
@@ -73,3 +84,18 @@ def watch_redis(operation: Callable[[], T]) -> T:
         raise
     redis_outage.forget()
     return result
+
+
+def delete_keys(*patterns: str) -> int:
+    """Delete all keys that match one of the patterns; returns their number.
+
+    Keys that other processes write in the meantime may stay.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client, deleted = get_redis(), 0
+    for pattern in patterns:
+        found = list(client.scan_iter(pattern, count=1000))
+        for start in range(0, len(found), _DELETED_TOGETHER):
+            deleted += cast(int, client.unlink(*found[start : start + _DELETED_TOGETHER]))
+    return deleted

@@ -21,6 +21,7 @@ from apps.core.api.envelope import error_response, is_api_path
 from apps.core.errors import ErrorCode
 from apps.core.liveness.clocks import known_clock_problems
 from apps.core.liveness.health import check_dependencies
+from apps.core.web.draining import is_draining
 
 
 @csrf_exempt  # so that every other method is a 405
@@ -98,8 +99,11 @@ def health(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Report whether MongoDB and Redis answer and a worker is alive; 503 with the reasons if not.
 
-    Clocks that differ only give a warning: the process follows MongoDB's clock, so it works.
+    Clocks that differ only give a warning: the process follows MongoDB's clock, so it works. A process that
+    was asked to stop is not ready, whatever its servers say.
     """
+    if is_draining():
+        return JsonResponse({"status": "stopping", "checks": {}, "warnings": []}, status=503)
     states = check_dependencies()
     is_ready = all(state["ok"] for state in states.values())
     are_servers_up = all(name in states and states[name]["ok"] for name in ("mongodb", "redis"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_noop
 
 from apps.core.management.base import TranslatedCommand
 from apps.core.management.database_state import require_migrations_if_responding
+from apps.core.web.draining import CLOSING_SECONDS
 from apps.launcher.ports import listen_problem
 
 logger = structlog.get_logger(__name__)
@@ -111,12 +113,16 @@ def server_command(
         *("--blocking-threads", str(threads)),
         "--respawn-failed-workers",
         *("--respawn-interval", str(RESPAWN_INTERVAL_SECONDS)),
-        *("--workers-kill-timeout", str(KILL_AFTER_SECONDS)),
+        *("--workers-kill-timeout", str(_kill_after_seconds())),
         *("--http1-header-read-timeout", str(HEAD_TIMEOUT_SECONDS * 1000)),
         "--no-access-log",  # query strings may contain tokens
         # With LOG_FORMAT=json every log line is JSON, also those of granian.
         *(("--log-config", str(GRANIAN_LOGS)) if settings.LOG_FORMAT == "json" else ()),
     ]
+
+
+def _kill_after_seconds() -> int:
+    return math.ceil(settings.DRAIN_SECONDS + CLOSING_SECONDS) + KILL_AFTER_SECONDS
 
 
 def _between(minimum: int, maximum: int) -> Callable[[str], int]:

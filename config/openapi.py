@@ -77,6 +77,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "MengLa Collector",
     "DESCRIPTION": _DESCRIPTION,
     "VERSION": VERSION,
+    "OAS_VERSION": "3.1.1",
     "SERVERS": [{"url": "/", "description": "The host that serves this document."}],
     "TAGS": [{"name": name, "description": text} for name, text in _TAGS.items()],
     "SERVE_INCLUDE_SCHEMA": False,

@@ -52,17 +52,14 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_json_schema(value: Any) -> Any:
-    """Translate what OpenAPI 3.0 says in its own way: ``nullable``."""
+    """Translate what OpenAPI says in its own way: where the schemas are."""
     if isinstance(value, list):
         return [as_json_schema(item) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("$ref", "").startswith("#/components/schemas/"):
         return {"$ref": value["$ref"].replace("#/components/schemas/", "#/$defs/")}
-    translated = {name: as_json_schema(inner) for name, inner in value.items() if name != "example"}
-    if translated.pop("nullable", False):
-        return {"anyOf": [translated, {"type": "null"}]}
-    return translated
+    return {name: as_json_schema(inner) for name, inner in value.items() if name != "example"}
 
 
 @cache

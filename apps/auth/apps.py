@@ -12,3 +12,10 @@ class AuthConfig(AppConfig):
     name = "apps.auth"
     label = "collector_auth"
     verbose_name = _("API access")
+
+    def ready(self) -> None:
+        """Register the system checks, and watch for changes of users."""
+        from apps.auth import checks  # noqa: F401 - importing registers them
+        from apps.auth.entry.user_changes import watch_users  # late import: it needs the models
+
+        watch_users()

@@ -125,7 +125,7 @@ def resolve_login(text: str, *, now: datetime) -> Principal | None:
             expires_at=claims.expires_at,
             permissions=None,
         )
-    if state is None or not state.is_enabled or state.password_mark != claims.password_mark:
+    if state is None or not state.is_enabled or not state.has_password_mark(claims.password_mark):
         return None
     return Principal(
         username=state.name,
@@ -170,6 +170,9 @@ def load_user_state(user_id: str) -> CallerState | None:
         scope=scope_of(user),
         is_enabled=user.is_active,
         password_mark=password_mark_of(user),
+        previous_password_marks=tuple(
+            mark[:PASSWORD_MARK_LENGTH] for mark in user.get_session_auth_fallback_hash()
+        ),
         permissions=() if user.is_superuser else tuple(sorted(user.get_all_permissions())),
         has_all_permissions=user.is_superuser,
     )

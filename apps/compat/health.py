@@ -14,7 +14,7 @@ from apps.admin.metrics.summary import read_metrics
 from apps.compat.shapes import instant
 from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, read_parts
 from apps.core.storage import mongo
-from apps.core.storage.redis import get_redis
+from apps.core.storage.redis import get_redis, server_product
 from apps.mengla.choices import Action, CollectionError
 from apps.mengla.monitoring import queue_state
 from apps.mengla.store import selectors
@@ -139,7 +139,7 @@ def _redis_facts() -> Facts:
     info = cast("dict[str, Any]", client.info())
     hits, misses = int(info["keyspace_hits"]), int(info["keyspace_misses"])
     return facts | {
-        "version": str(info["redis_version"]),
+        "version": server_product(info)[1],
         "connected_clients": int(info["connected_clients"]),
         "blocked_clients": int(info["blocked_clients"]),
         "used_memory_human": str(info["used_memory_human"]),

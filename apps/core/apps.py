@@ -18,12 +18,14 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        """Make forks safe for MongoDB clients, register the system checks, add tasks to log lines."""
+        """Prepare django-q2 and forks, register the system checks, add tasks to log lines."""
         from django_q.signals import pre_execute
 
         from apps.core import checks  # noqa: F401 - importing registers them
+        from apps.core.scheduling.task_signatures import accept_previous_keys
         from apps.core.storage.mongo import forget_clients_after_fork
 
+        accept_previous_keys()
         forget_clients_after_fork()
         pre_execute.connect(_name_task_in_logs, dispatch_uid="core.name_task_in_logs")
 

@@ -13,6 +13,7 @@ import uuid
 from multiprocessing import Event, get_context
 
 import structlog
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 
@@ -22,6 +23,7 @@ from apps.core.scheduling.pulse import Pulse, WatchedSentinel
 from apps.core.scheduling.signals import worker_idle
 from apps.core.scheduling.task_claims import release_claims
 from apps.core.storage.redis import tolerate_redis_outage
+from apps.launcher.heartbeat import Heartbeat
 from apps.launcher.processes import describe_status
 
 logger = structlog.get_logger(__name__)
@@ -81,13 +83,15 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._is_stopping = False
+        self._heartbeat = Heartbeat(settings.WORKER_HEARTBEAT_FILE)
 
     def run(self, *, is_once: bool) -> None:
         """Return when the cluster has stopped by request; with ``is_once``, when it has begun.
 
         :raises CommandError: when the cluster had to be killed to stop it, or when several in a row did not
-            even begin to work.
+            even begin to work; or when its heartbeat file cannot be written.
         """
+        self._heartbeat.require_file()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request_stop)
         false_starts = 0
@@ -111,6 +115,7 @@ class Supervisor:
         steady_since = looked_at = time.monotonic()
         noted_at = stopped_at = 0.0
         while cluster.is_alive():
+            self._heartbeat.beat()
             now = time.monotonic()
             if now - looked_at > _LONG_POLL_SECONDS:
                 # This process was suspended or has waited for a server. The same may be true of the cluster.
@@ -135,6 +140,7 @@ class Supervisor:
         """Wait until a new cluster can start; False when the stop was requested meanwhile."""
         ready_at = time.monotonic() + min(_MAX_PAUSE_SECONDS, 2.0**false_starts - 1)
         while not self._is_stopping:
+            self._heartbeat.beat()
             responds = tolerate_redis_outage(lambda client: bool(client.ping()), False)
             if responds and time.monotonic() >= ready_at:
                 return True

@@ -93,7 +93,7 @@ def _receipt(status: str, facts: Mapping[str, str] | None = None) -> Reply:
 
 def _verify(environ: Environ, raw: bytes, origin: dict[str, Any]) -> None:
     if settings.WEBHOOK_SECRET:
-        is_genuine = is_valid(raw, environ.get(_SIGNATURE), settings.WEBHOOK_SECRET)
+        is_genuine = is_valid(raw, environ.get(_SIGNATURE), *_secrets())
         if is_genuine:
             refused_signatures.note_valid()
         else:
@@ -104,6 +104,11 @@ def _verify(environ: Environ, raw: bytes, origin: dict[str, Any]) -> None:
         raise PermissionDenied(_("The signature or the token of this call is not valid."))
 
 
+def _secrets() -> tuple[str, ...]:
+    """Return the key that the service should sign with, then those that are accepted beside it."""
+    return (settings.WEBHOOK_SECRET, *settings.WEBHOOK_SECRET_PREVIOUS)
+
+
 def _body_of(environ: Environ, raw: bytes, origin: dict[str, Any]) -> Body | UnreadableBody:
     try:
         return read_webhook_body(
@@ -111,7 +116,7 @@ def _body_of(environ: Environ, raw: bytes, origin: dict[str, Any]) -> Body | Unr
             content_type=environ.get("CONTENT_TYPE", ""),
             content_encoding=environ.get("HTTP_CONTENT_ENCODING", ""),
             limit_bytes=settings.WEBHOOK_MAX_BYTES,
-            hidden=(origin["token"], settings.WEBHOOK_SECRET, settings.COLLECT_SERVICE_API_KEY),
+            hidden=(origin["token"], *_secrets(), settings.COLLECT_SERVICE_API_KEY),
         )
     except UnreadableBody as error:
         logger.warning("webhook_unreadable", reason=error.reason, excerpt=error.excerpt, size_bytes=len(raw))

@@ -209,6 +209,8 @@ class SyncTasksTodaySerializer(serializers.Serializer[Any]):
 class DeletionSerializer(ExactSerializer):
     """What is deleted besides the sync task."""
 
+    examples: ClassVar = {"With its records": {"delete_data": True}}
+
     delete_data = StrictBooleanField(
         required=False, default=False, help_text="Delete the records that only it wrote, too."
     )

@@ -109,11 +109,8 @@ class SyncTaskViewSet(ViewSet):
     @extend_schema(
         operation_id="sync_task_delete",
         summary="Delete a sync task",
-        # OpenAPI 3.0 has no body for DELETE, so the description explains it.
-        description=(
-            '409 while it runs. The body is optional: `{"delete_data": true}` also deletes the records '
-            "that only it wrote."
-        ),
+        description="409 while it runs.",
+        request=DeletionSerializer,
         responses={200: DeletedSyncTaskSerializer},
     )
     @answers(Conflict)

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import parsers
+from config.variables.access import KeyVariables
 from config.variables.alerts import AlertVariables
 from config.variables.collecting import CollectingVariables
 from config.variables.compat import CompatVariables
 from config.variables.declaration import Variable
 from config.variables.declaration import variable as _variable
+from config.variables.oidc import OidcVariables
 
 # This key is public, so production refuses it in every variable.
 DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
-class Environment(CollectingVariables, AlertVariables, CompatVariables):
+class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVariables, OidcVariables):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(
@@ -75,7 +77,7 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables):
     REDIS_URI: str = _variable(
         parsers.redis_uri,
         example="redis://127.0.0.1:6379/0",
-        help="Redis 6.2 or newer: caches, the task broker and shared state.",
+        help="Valkey, or Redis 6.2 or newer: caches, the task broker and shared state.",
         is_secret=True,
         is_required=True,
     )
@@ -346,6 +348,13 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables):
         parsers.integer(minimum=2, maximum=64),
         default=3,
         help="Processes of each worker cluster; one of them may be busy with dispatching.",
+    )
+    WORKER_HEARTBEAT_FILE: str = _variable(
+        parsers.text_of(max_length=4096),
+        default="",
+        example="/tmp/worker",  # noqa: S108 - of a container, which has a directory of its own
+        help="File that a worker touches every two seconds, for the probe of a container engine. "
+        "Unset: none.",
     )
 
     @property

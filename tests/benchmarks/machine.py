@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from apps.core.storage.mongo import collection_of
-from apps.core.storage.redis import get_redis
+from apps.core.storage.redis import get_redis, server_product
 from apps.mengla.models import Record
 from tests.programs import ROOT
 
@@ -29,7 +29,7 @@ def describe(generator: str) -> dict[str, Any]:
         "granian": version("granian"),
         "django": version("django"),
         "mongodb": collection_of(Record).database.client.server_info()["version"],
-        "redis": redis_info["redis_version"],
+        "redis": " ".join(server_product(redis_info)),
         "commit": _commit(),
         "load_generator": generator,
     }

@@ -197,11 +197,14 @@ def test_white_space_around_a_value_is_dropped() -> None:
 @pytest.mark.parametrize("name", SECRETS)
 def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     special = {"COLLECT_SERVICE_API_KEY": "key", "METRICS_TOKEN": "token", "ALERT_URLS": "slack://a/b/c"}
-    value = {**REQUIRED, **special}.get(name, f"{name} from a file, and long enough")
+    value = {**REQUIRED, **special}.get(name, f"{name} from a file and long enough for all")
+    current = name.removesuffix("_PREVIOUS")
+    beside = {} if current == name else {current: "a current key of many characters"}
     file = tmp_path / "secret"
     file.write_text(f"\ufeff{value}\n")
     given = {key: text for key, text in REQUIRED.items() if key != name}
-    assert getattr(env.load({"ENV_FILE": "", **given, f"{name}_FILE": str(file)}), name) == value
+    read = getattr(env.load({"ENV_FILE": "", **given, **beside, f"{name}_FILE": str(file)}), name)
+    assert read == ((value,) if beside else value)
 
 
 def test_only_secrets_come_from_files(tmp_path: Path) -> None:
@@ -511,3 +514,33 @@ def test_half_a_window_or_an_empty_one_is_refused(given: dict[str, str], name: s
     problems = problems_of({"ENV_FILE": "", **REQUIRED, **window})
     assert list(problems) == [name]
     assert text in problems[name]
+
+
+# --- Keys that are accepted beside the current ones -----------------------------------------------
+
+KEYS = {"SECRET_KEY": "k" * 32, "JWT_SECRET": "j" * 32, "WEBHOOK_SECRET": "w" * 8}
+
+
+@pytest.mark.parametrize("name", KEYS)
+class TestPreviousKeys:
+    """A key is changed in steps; what would leave it unchanged or unguarded is refused."""
+
+    def test_several_are_accepted_beside_the_current_one(self, name: str) -> None:
+        given = {**KEYS, f"{name}_PREVIOUS": f"{'a' * 40}, {'b' * 40}"}
+        assert getattr(load(**given), f"{name}_PREVIOUS") == ("a" * 40, "b" * 40)
+
+    def test_they_need_a_current_one(self, name: str) -> None:
+        given = {"ENV_FILE": "", **REQUIRED, f"{name}_PREVIOUS": "a" * 40}
+        assert "is set without" in problems_of(given)[f"{name}_PREVIOUS"]
+
+    def test_the_current_one_is_not_among_them(self, name: str) -> None:
+        given = {"ENV_FILE": "", **REQUIRED, **KEYS, f"{name}_PREVIOUS": f"{'a' * 40},{KEYS[name]}"}
+        assert "must not contain the value of" in problems_of(given)[f"{name}_PREVIOUS"]
+
+    def test_a_weak_one_is_refused(self, name: str) -> None:
+        given = {"ENV_FILE": "", **REQUIRED, **KEYS, f"{name}_PREVIOUS": f"{'a' * 40},short"}
+        assert " must be 1 to 5 values of " in problems_of(given)[f"{name}_PREVIOUS"]
+
+    def test_the_published_key_is_none_in_production(self, name: str) -> None:
+        given = {"ENV_FILE": "", **REQUIRED, **PRODUCTION, **KEYS, f"{name}_PREVIOUS": DEVELOPMENT_KEY}
+        assert "must not contain the published development key" in problems_of(given)[f"{name}_PREVIOUS"]

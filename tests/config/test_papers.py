@@ -112,6 +112,11 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
         ["00:00", "23:59"],
         ["24:00", "5:00", "05:60", "05:00:00", "0500", "", "０５:00"],
     ),
+    "scopes, with `openid`": (["openid", "profile openid"], ["profile", "", 'openid "x"', "openid é"]),
+    "pairs GROUP=ROLE": (
+        ["staff=viewer", "cn=staff=viewer,a b=admin", "a%2Cb=viewer", f"{'g' * 200}=viewer"],
+        ["staff", "=viewer", "staff=", ",", f"{'g' * 201}=viewer"],
+    ),
     "service addresses": (
         ["slack://a/b/c", "json://a mailto://b?to=c,d", "json://a,form://b"],
         ["slack", "", "://a", "json://a b", ",", " ".join(f"json://{one}" for one in range(21))],
@@ -144,6 +149,13 @@ def _samples(form: str) -> tuple[list[str], list[str]]:
     if found := re.fullmatch(r"text, (\d+) to (\d+) characters", form):
         low, high = map(int, found.groups())
         return ["x" * low, "x" * high], ["x" * (low - 1), "x" * (high + 1)]
+    if found := re.fullmatch(r"1 to (\d+) values of (\d+) to (\d+) characters, separated by commas", form):
+        most, low, high = map(int, found.groups())
+        some = [letter * low for letter in "abcdef"]
+        return (
+            [some[0], ", ".join(some[:most]), "x" * high],
+            ["x" * (low - 1), "x" * (high + 1), ",".join(some[: most + 1]), f"{some[0]},{some[0]}", ","],
+        )
     words = re.findall(r"`(\w+)`", form.removeprefix("one of "))
     assert form.startswith("one of "), f"this form is not explained: {form}"
     return words, [*(word.swapcase() for word in words), "other"]

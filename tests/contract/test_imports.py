@@ -58,6 +58,7 @@ SERVER_MODULES = frozenset(
 )
 # The same list stands in pyproject.toml, in the contract "socket".
 HTTP_CLIENTS = (
+    "apps/auth/oidc/provider.py",
     "apps/mengla/upstream/client.py",
     "apps/mengla/monitoring/diagnose_checks.py",
     "apps/admin/alerts/channels/webhook.py",
@@ -67,6 +68,7 @@ SOCKET_USERS = (
     "apps/core/web/draining.py",  # the sockets on which this process listens
     "apps/launcher/embedded/",
     "apps/launcher/ports.py",
+    "apps/launcher/probe.py",
     "apps/launcher/processes.py",
     "apps/launcher/quickstart/",
     "apps/mengla/simulator/",
@@ -90,7 +92,8 @@ def imported_by(tree: ast.Module) -> Iterator[str]:
 
 
 def test_the_product_imports_only_packages_of_requirements_txt() -> None:
-    optional = {"pyarrow"}  # files in Parquet; asked for with a clear error where it is missing
+    # For files in Parquet, and logins by an OpenID provider; a clear error says where they are missing.
+    optional = {"pyarrow", "joserfc"}
     named = re.findall(r"^[\w.-]+", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
     wanted = {distribution_name(name) for name in named}
     distributions = packages_distributions()

@@ -37,7 +37,9 @@ def create_operator(name: str, password: str) -> None:
 
 def deactivate(name: str) -> None:
     """Let a user log in no more."""
-    User.objects.filter(username=name).update(is_active=False)
+    user = User.objects.get(username=name)
+    user.is_active = False
+    user.save()
 
 
 def change_password(name: str) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,25 +74,22 @@ class Stack:
     """A running product; a context manager that stops every process and deletes its databases."""
 
     def __init__(
-        self, name: str, directory: Path, shape: Shape, *, databases: Databases | None = None
+        self,
+        name: str,
+        directory: Path,
+        shape: Shape,
+        *,
+        databases: Databases | None = None,
+        next_port: Callable[[], int] = own_port,
     ) -> None:
         self.name = name
         self.directory = directory
         self.shape = shape
         self.questions = Questions()
         self.databases: Databases = databases or SharedServers(name)
-        self.simulator = Simulator(
-            SimulatorConfig(
-                env="test",
-                api_key=_secret(),
-                webhook_secret=_secret(),
-                knobs=HEALTHY,
-                webhook_attempts=8,
-                webhook_retry_seconds=0.25,
-            )
-        )
+        self.simulator = self._make_simulator()
         self.token = ""
-        self.url = f"http://127.0.0.1:{own_port()}"
+        self.url = f"http://127.0.0.1:{next_port()}"
         self.clusters: list[Cluster] = []
         self._secrets = {self.simulator.config.api_key, self.simulator.config.webhook_secret}
         self._processes: list[Stoppable] = []
@@ -121,6 +118,18 @@ class Stack:
             self._mongo.close()
             self.databases.close()
 
+    def _make_simulator(self) -> Simulator:
+        return Simulator(
+            SimulatorConfig(
+                env="test",
+                api_key=secret(),
+                webhook_secret=secret(),
+                knobs=HEALTHY,
+                webhook_attempts=8,
+                webhook_retry_seconds=0.25,
+            )
+        )
+
     def _start(self) -> None:
         self.simulator.start()
         self.environment = self._environment()
@@ -141,9 +150,17 @@ class Stack:
         process = self._start_command("web", "serve", "--host", "127.0.0.1", "--port", port)
         self.web = WebServer(process, self.url, self.shape.web_workers)
 
-    def start_cluster(self) -> Cluster:
-        """Start one more worker cluster without waiting for it."""
-        process = self._start_command(f"cluster-{len(self.clusters) + 1}", "qcluster")
+    def start_other_web(self, name: str, variables: Mapping[str, str]) -> WebServer:
+        """Start one more web server, of a host with other variables, without waiting for it."""
+        port = str(own_port())
+        command = ("serve", "--host", "127.0.0.1", "--port", port)
+        process = self._start_command(name, *command, variables=variables)
+        return WebServer(process, f"http://127.0.0.1:{port}", self.shape.web_workers)
+
+    def start_cluster(self, variables: Mapping[str, str] | None = None) -> Cluster:
+        """Start one more worker cluster, also of a host with other variables, without waiting for it."""
+        name = f"cluster-{len(self.clusters) + 1}"
+        process = self._start_command(name, "qcluster", variables=variables or {})
         self.clusters.append(Cluster(process, self.shape.queue_workers))
         return self.clusters[-1]
 
@@ -170,19 +187,21 @@ class Stack:
         self._processes.append(caller)
         return caller
 
-    def _start_command(self, name: str, *command: str) -> ManagedProcess:
+    def _start_command(
+        self, name: str, *command: str, variables: Mapping[str, str] | None = None
+    ) -> ManagedProcess:
         process = ManagedProcess(
             [sys.executable, "manage.py", *command],
             name=name,
             log_path=self.directory / f"{name}.log",
-            env=self.environment,
+            env=self.environment | dict(variables or {}),
             cwd=ROOT,
         )
         self._processes.append(process)
         return process.start()
 
     def _environment(self) -> dict[str, str]:
-        hidden = {name: _secret() for name in ("SECRET_KEY", "JWT_SECRET", "ADMIN_PASSWORD")}
+        hidden = {name: secret() for name in ("SECRET_KEY", "JWT_SECRET", "ADMIN_PASSWORD")}
         self._secrets |= set(hidden.values())
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
@@ -419,7 +438,7 @@ class Stack:
         return [line for line in self.log_text().splitlines() if hidden.search(line) or FORK.search(line)]
 
 
-def _secret() -> str:
+def secret() -> str:
     return secrets.token_urlsafe(32)
 
 

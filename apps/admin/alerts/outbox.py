@@ -157,7 +157,7 @@ def _next_due(now: datetime, channel: Channel) -> Document | None:
     """Return the oldest notice of a channel that is due and the first of its alert; None if there is none."""
     found = collection_of(AlertNotice).aggregate(
         [
-            {"$match": {"channel": channel.id, **WAITING}},
+            {"$match": {"channel": {"$in": channel.ids}, **WAITING}},
             {"$sort": _OLDEST_FIRST},
             {
                 "$group": {
@@ -200,7 +200,7 @@ def _clean_up() -> None:
     for notice in notices.find({**too_old, **WAITING}):
         _give_up(notice, "too old", TOO_OLD())
     notices.delete_many(too_old)
-    known = [channel.id for channel in list_channels()]
+    known = [name for channel in list_channels() for name in channel.ids]
     unknown = {"created_at": {"$lt": now - UNKNOWN_CHANNEL_GRACE}, "channel": {"$nin": known}}
     for notice in notices.find({**unknown, **WAITING}):
         _give_up(notice, "no receiver", NOT_CONFIGURED())

@@ -21,7 +21,7 @@ from apps.core.liveness.processes import newest_heartbeat
 from apps.core.time_texts import instant_text
 from apps.mengla.dispatch import breaker_control
 from apps.mengla.monitoring import queue_state, throughput
-from apps.mengla.monitoring.signatures import read_refused_webhooks
+from apps.mengla.monitoring.webhook_counts import read_refused_webhooks
 
 logger = structlog.get_logger(__name__)
 

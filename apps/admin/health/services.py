@@ -19,7 +19,7 @@ from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, read_
 from apps.core.liveness.processes import count_web_processes, list_clusters, list_heartbeats
 from apps.core.storage import mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
-from apps.core.storage.redis import get_redis
+from apps.core.storage.redis import get_redis, server_product
 from apps.core.time_texts import seconds_between
 from apps.mengla.dispatch.breaker_control import read_breaker
 from apps.mengla.monitoring import queue_state
@@ -133,7 +133,7 @@ def _redis_facts() -> Facts:
     latency = _timed(client.ping)
     info = cast("dict[str, Any]", client.info())
     return latency | {
-        "version": str(info["redis_version"]),
+        "version": server_product(info)[1],
         "keys": cast(int, client.dbsize()),
         "memory_bytes": int(info["used_memory"]),
         "max_memory_bytes": int(info["maxmemory"]),  # 0: no limit

@@ -19,9 +19,11 @@ from apps.admin.metrics import families
 from apps.core.liveness import processes
 from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, read_parts
 from apps.core.storage import counters
+from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.latency import LATENCY
 from apps.mengla.dispatch import breaker_control
 from apps.mengla.monitoring import queue_state
+from apps.mengla.monitoring.webhook_counts import count_parked_webhooks, read_refused_webhooks
 from apps.sync_tasks import selectors as runs
 
 _PARTS = {
@@ -30,10 +32,13 @@ _PARTS = {
     "breaker": Part(Dependency.REDIS, breaker_control.read_breaker),
     "counts": Part(Dependency.REDIS, lambda: counters.read_total(counters.STATS)),
     "durations": Part(Dependency.REDIS, lambda: counters.read_total(LATENCY)),
+    "parked": Part(Dependency.REDIS, count_parked_webhooks),
+    "refused": Part(Dependency.REDIS, read_refused_webhooks),
     "queue": Part(Dependency.MONGODB, queue_state.queue_depth),
     "runs": Part(Dependency.MONGODB, runs.count_by_status),
     "heartbeats": Part(Dependency.MONGODB, processes.list_heartbeats),
     "alerts": Part(Dependency.MONGODB, list_alerts),
+    "paused": Part(Dependency.MONGODB, lambda: is_flag_set(SCHEDULER_PAUSED)),
 }
 _FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {
     "web": families.of_web_processes,
@@ -41,10 +46,13 @@ _FAMILIES: Mapping[str, Callable[[Any], Iterator[Metric]]] = {
     "breaker": families.of_breaker,
     "counts": families.of_counts,
     "durations": families.of_durations,
+    "parked": families.of_parked_webhooks,
+    "refused": families.of_refused_webhooks,
     "queue": families.of_queue,
     "runs": families.of_runs,
     "heartbeats": families.of_heartbeats,
     "alerts": families.of_alerts,
+    "paused": families.of_pause,
 }
 
 
@@ -56,6 +64,7 @@ class _Scrape(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family whose part has data."""
+        yield families.of_build()
         yield families.of_dependencies(
             {
                 dependency.value: all(

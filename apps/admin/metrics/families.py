@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,6 +19,7 @@ from apps.core.liveness.processes import Cluster, Heartbeat
 from apps.core.storage.latency import BUCKET_COUNT, STEPS_PER_DECADE, Histogram, histogram_of, upper_bound
 from apps.mengla.dispatch.breaker_control import BreakerStatus
 from apps.mengla.monitoring.queue_state import QueueDepth
+from apps.mengla.monitoring.webhook_counts import RefusedWebhooks
 from apps.mengla.store.outcomes import COLLECTION, COLLECTION_SECONDS, READ, READ_SECONDS, RETRY, each_counter
 
 _BREAKER_STATES = ("closed", "open", "half_open")
@@ -33,6 +36,17 @@ def of_dependencies(is_up: Mapping[str, bool]) -> Metric:
     )
     for dependency, up in is_up.items():
         family.add_metric([dependency], float(up))
+    return family
+
+
+def of_build() -> Metric:
+    """Return the version of the process that responds, as a label."""
+    family = GaugeMetricFamily(
+        "collector_build_info",
+        "1; the labels have the version of the product and of Python in this process.",
+        labels=["version", "python"],
+    )
+    family.add_metric([settings.VERSION, platform.python_version()], 1.0)
     return family
 
 
@@ -78,6 +92,14 @@ def of_queue(depth: QueueDepth) -> Iterator[Metric]:
         "Age of the oldest pending collection; 0 for an empty queue.",
         value=depth.oldest_pending_seconds or 0.0,
     )
+    oldest = GaugeMetricFamily(
+        "collector_queue_oldest_seconds",
+        "Age of the oldest pending collection of each priority; 0 without one.",
+        labels=["priority"],
+    )
+    for priority, seconds in depth.oldest_seconds_by_priority.items():
+        oldest.add_metric([priority], seconds or 0.0)
+    yield oldest
     yield GaugeMetricFamily(
         "collector_in_flight", "Collections that the collection service is working on.", value=depth.in_flight
     )
@@ -118,6 +140,31 @@ def of_alerts(alerts: list[dict[str, Any]]) -> Iterator[Metric]:
     for alert in alerts:
         family.add_metric([alert["rule"], alert["action"], alert["severity"]], float(alert["is_firing"]))
     yield family
+
+
+def of_parked_webhooks(count: int) -> Iterator[Metric]:
+    """Yield the number of webhooks that wait for MongoDB."""
+    yield GaugeMetricFamily(
+        "collector_parked_webhooks",
+        "Webhooks that came while MongoDB was down and are not processed yet.",
+        value=count,
+    )
+
+
+def of_refused_webhooks(refused: RefusedWebhooks) -> Iterator[Metric]:
+    """Yield the number of webhooks with a wrong signature."""
+    yield GaugeMetricFamily(
+        "collector_refused_webhooks",
+        "Webhooks of our own executions with a wrong signature, since the last valid one.",
+        value=refused.count,
+    )
+
+
+def of_pause(is_paused: bool) -> Iterator[Metric]:
+    """Yield whether all schedules are paused."""
+    yield GaugeMetricFamily(
+        "collector_schedules_paused", "1 while all schedules are paused.", value=float(is_paused)
+    )
 
 
 def of_counts(counts: Mapping[str, int]) -> Iterator[Metric]:

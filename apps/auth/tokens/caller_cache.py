@@ -5,7 +5,9 @@ read from MongoDB again. When MongoDB does not respond, the copy in Redis is use
 hour old), or else the last state that this process has read.
 
 A revocation sets a key of its own in Redis, which outlives every copy. So no process can overwrite it with a
-state that it read just before, and none accepts the token from its memory while MongoDB is down.
+state that it read just before, and none accepts the token from its memory while MongoDB is down. The change
+of a user sets such a key, too: it holds the new state, so the former password and rights end, and the new
+ones count.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import structlog
 from cachetools import TTLCache
 from django.conf import settings
 from django.core import signing
+from django.db import Error as DatabaseError
+from pymongo.errors import PyMongoError
 
 from apps.auth.choices import TokenScope
 from apps.core import process_state
@@ -38,6 +42,8 @@ COPY_EVERY_SECONDS = 60
 MAX_CALLERS = 10_000
 # It signs the copies in Redis and must not change: the stored copies would not be valid any more.
 _SALT = "apps.auth.facts"
+_CHANGES = f"{KEY_PREFIX}auth:changes"  # counts the changes of users
+_NOBODY = "nobody "  # no signed state: it refuses the user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +56,21 @@ class CallerState:
     is_enabled: bool
     expires_at: datetime | None = None
     password_mark: str = ""
+    # What the mark is with the keys of SECRET_KEY_PREVIOUS.
+    previous_password_marks: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
     has_all_permissions: bool = False
+
+    def has_password_mark(self, mark: str) -> bool:
+        """Whether the user still has the password that had this mark at a login."""
+        return mark in (self.password_mark, *self.previous_password_marks)
 
     def to_signed_text(self) -> str:
         """Return the state as a signed text, which :meth:`from_signed_text` reads."""
         values = asdict(self)
         values["expires_at"] = self.expires_at and self.expires_at.isoformat()
+        if not self.previous_password_marks:  # processes of earlier releases do not know this field
+            del values["previous_password_marks"]
         return signing.dumps(values, salt=_SALT)
 
     @classmethod
@@ -68,6 +82,7 @@ class CallerState:
         values = signing.loads(text, salt=_SALT, max_age=LAST_KNOWN_SECONDS)
         values["scope"] = TokenScope(values["scope"])
         values["permissions"] = tuple(values["permissions"])
+        values["previous_password_marks"] = tuple(values.get("previous_password_marks", ()))
         values["expires_at"] = values["expires_at"] and datetime.fromisoformat(values["expires_at"])
         return cls(**values)
 
@@ -174,6 +189,35 @@ class CallerCache:
 
         tolerate_redis_outage(mark, None, must_try=True)
 
+    def mark_changed(self, key: str, load: Callable[[], CallerState | None]) -> None:
+        """Let every process use the state that MongoDB has now, also while MongoDB is down.
+
+        Call it after each change of a user. If MongoDB does not respond any more, the user is refused until
+        it does.
+        """
+        with self._lock:
+            self._outdate(key)
+            for known in (self._fresh, self._last_known, self._copied):
+                known.pop(key, None)
+
+        def mark(client: redis.Redis) -> None:
+            # Numbered before the read: of two changes at once, the later number has read both.
+            number = cast(int, client.incr(_CHANGES))
+            try:
+                with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
+                    state = load()
+            except (DatabaseError, PyMongoError) as error:
+                logger.warning("changed_user_not_read", error=type(error).__name__)
+                state = None
+            text = state.to_signed_text() if state is not None else f"{_NOBODY}{number}"
+            with client.pipeline() as pipe:
+                pipe.zadd(_changed_key(key), {text: number})
+                pipe.zremrangebyrank(_changed_key(key), 0, -2)
+                pipe.expire(_changed_key(key), LAST_KNOWN_SECONDS + COPY_EVERY_SECONDS)
+                pipe.execute()
+
+        tolerate_redis_outage(mark, None, must_try=True)
+
     def clear(self) -> None:
         """Drop every state that this process has cached."""
         with self._lock:
@@ -212,9 +256,15 @@ class CallerCache:
                     self._copied[key] = state
 
     def _recall(self, key: str) -> CallerState | None:
-        revoked, copy = tolerate_redis_outage(lambda client: _read_shared(client, key), ("", ""))
+        shared = tolerate_redis_outage(lambda client: _read_shared(client, key), ("", "", ""))
+        revoked, changed, copy = shared
         if revoked:
             return None
+        if changed:
+            try:
+                return CallerState.from_signed_text(changed)
+            except signing.BadSignature:  # it could not be read, or is older than any copy may be
+                return None
         if copy:
             with contextlib.suppress(signing.BadSignature):
                 return CallerState.from_signed_text(copy)
@@ -247,7 +297,17 @@ def _revoked_key(key: str) -> str:
     return f"{KEY_PREFIX}auth:revoked:{key}"
 
 
-def _read_shared(client: redis.Redis, key: str) -> tuple[str, str]:
-    values = cast(list[bytes | None], client.mget(_revoked_key(key), _copy_key(key)))
-    revoked, copy = ((value or b"").decode("ascii", "replace") for value in values)
-    return revoked, copy
+def _changed_key(key: str) -> str:
+    return f"{KEY_PREFIX}auth:changed:{key}"
+
+
+def _read_shared(client: redis.Redis, key: str) -> tuple[str, str, str]:
+    with client.pipeline(transaction=False) as pipe:
+        pipe.mget(_revoked_key(key), _copy_key(key))
+        pipe.zrange(_changed_key(key), -1, -1)
+        (revoked, copy), changed = pipe.execute()
+    return _text_of(revoked), _text_of(changed[0] if changed else None), _text_of(copy)
+
+
+def _text_of(value: bytes | None) -> str:
+    return (value or b"").decode("ascii", "replace")

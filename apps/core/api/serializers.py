@@ -111,8 +111,7 @@ class NumberOrTextField(serializers.Field[Any, Any, Any, Any]):
     openapi_schema = NamedSchema(
         "NumberOrText",
         {
-            "anyOf": [{"type": "number"}, {"type": "string"}],
-            "nullable": True,
+            "type": ["number", "string", "null"],
             "description": (
                 "A value as its source sent it: a number as a rule. A text if it sent one, or an "
                 "integer of more than 64 bits. Null if it has none."

@@ -23,7 +23,7 @@ def parse_cron(text: str) -> str:
     """Return the expression with single spaces between its fields; the settings use this function, too.
 
     It accepts only syntax that every cron accepts. croniter alone would also accept reversed ranges, random
-    times and a sixth field.
+    times and a sixth field. It reads a range of one value as all values, so that is refused, too.
 
     :raises ValueError: when the text is not such an expression, or matches no date; the message does not
         contain the text.
@@ -71,3 +71,9 @@ def _check_item(item: str, low: int, high: int, names: Mapping[str, object]) -> 
     numbers = [low, *(int(str(names.get(text, text))) for text in found.groups() if text), high]
     if numbers != sorted(numbers):
         raise ValueError("out of bounds, or a reversed range")
+    first, last, _nth = found.groups()
+    # For croniter, a range of one value is the whole field, and so is 7/2 for the weekday.
+    if last and numbers[1] == numbers[2]:
+        raise ValueError("a range of one value")
+    if "/" in item and first and not last and numbers[1] == high == FIELDS[-1][1]:
+        raise ValueError("steps from the last weekday")

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import redis
 import structlog
@@ -26,6 +26,16 @@ KEY_PREFIX: str = settings.REDIS_KEY_PREFIX
 def get_redis() -> redis.Redis:
     """Return this process's Redis client; its operations time out quickly and raise ``redis.RedisError``."""
     return cast(redis.Redis, get_redis_connection("default"))
+
+
+def server_product(info: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name and the version of the server that gave this reply to ``INFO``.
+
+    Valkey says in ``redis_version`` only which Redis it is compatible with.
+    """
+    if "valkey_version" in info:
+        return "Valkey", str(info["valkey_version"])
+    return "Redis", str(info["redis_version"])
 
 
 def redis_time() -> float:

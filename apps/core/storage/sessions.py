@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -39,9 +40,25 @@ class _TolerantCache:
 class SessionStore(CachedSessionStore):
     """The store named by ``SESSION_ENGINE``."""
 
+    _keeps_key = False
+
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
         self._cache: Any = _TolerantCache(caches[settings.SESSION_CACHE_ALIAS])
+
+    @contextlib.contextmanager
+    def keeping_key(self) -> Iterator[None]:
+        """Keep the key of the session for a moment: :meth:`cycle_key` has no effect."""
+        self._keeps_key = True
+        try:
+            yield
+        finally:
+            self._keeps_key = False
+
+    def cycle_key(self) -> None:
+        """Give the session another key, as a login does."""
+        if not self._keeps_key:
+            super().cycle_key()
 
     @classmethod
     def get_model_class(cls) -> Any:

@@ -41,11 +41,22 @@ def write_line(*, path: str, bound: Mapping[str, Any] | None = None, **facts: An
 
 
 def facts_of(
-    *, method: str, path: str, status: int, address: str, headers: Mapping[str, str]
+    *, method: str, path: str, status: int, address: str, headers: Mapping[str, str], body_bytes: int
 ) -> dict[str, Any]:
-    """Return what is known of a request and its response, with the headers that ACCESS_LOG_HEADERS names."""
+    """Return what is known of a request and its response, with the headers that ACCESS_LOG_HEADERS names.
+
+    ``body_bytes`` is the length of the response's body; a response to HEAD is sent without it.
+    """
     named = {name: headers[one] for name, one in settings.ACCESS_LOG_HEADERS.items() if one in headers}
-    return {"method": method, "path": path, "status": status, "address": address, **named}
+    sent_bytes = 0 if method == "HEAD" else body_bytes
+    return {
+        "method": method,
+        "path": path,
+        "status": status,
+        "address": address,
+        "bytes": sent_bytes,
+        **named,
+    }
 
 
 def fields_of(

@@ -72,6 +72,7 @@ class AccessLogMiddleware:
             status=response.status_code,
             address=request.META.get("REMOTE_ADDR", ""),
             headers=response.headers,
+            body_bytes=_length_of(response),
         )
         bound = structlog.contextvars.get_contextvars()
         request_id = bound.pop("request_id", "")
@@ -187,6 +188,14 @@ def _innermost(get_response: GetResponse) -> GetResponse:
     while (below := getattr(getattr(get_response, "__wrapped__", None), "get_response", None)) is not None:
         get_response = below
     return get_response
+
+
+def _length_of(response: HttpResponseBase) -> int:
+    """Return the length of the body in bytes; of a stream the announced one, 0 if none is."""
+    if isinstance(response, HttpResponse):
+        return len(response.content)
+    announced = response.headers.get("Content-Length", "")
+    return int(announced) if announced.isdecimal() else 0
 
 
 def _is_probe(request: HttpRequest) -> bool:

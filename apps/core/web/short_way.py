@@ -107,6 +107,7 @@ class ShortWay:
             status=reply.status,
             address=frame.address,
             headers=reply.headers,
+            body_bytes=len(reply.body),
         )
         basis: Basis | None = environ.get(BASIS)
         if basis is not None:

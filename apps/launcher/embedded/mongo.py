@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from apps.launcher.embedded.binaries import USE_YOUR_SERVERS, find_mongod
+from apps.launcher.embedded.binaries import MONGOD, USE_YOUR_SERVERS, find_mongod
 from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_server
 from apps.launcher.ports import is_port_open
 from apps.launcher.processes import ProcessFailedError
@@ -96,7 +96,7 @@ def _explain_failure(error: ProcessFailedError, data_dir: Path) -> str:
 
 MONGO = ServerKind(
     name="MongoDB",
-    command="mongod",
+    commands=MONGOD.commands,
     find_program=find_mongod,
     arguments=_arguments,
     make_ready=_make_ready,

@@ -1,4 +1,4 @@
-"""An embedded Redis that saves its data at a clean stop."""
+"""An embedded Valkey (or Redis, if that is on PATH) that saves its data at a clean stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from apps.launcher.embedded.binaries import USE_YOUR_SERVERS, find_redis_server
+from apps.launcher.embedded.binaries import REDIS_SERVER, USE_YOUR_SERVERS, find_redis_server
 from apps.launcher.embedded.server import EmbeddedServer, ServerKind, start_server
 from apps.launcher.ports import is_port_open
 from apps.launcher.processes import ProcessFailedError
@@ -59,7 +59,7 @@ def _explain_failure(error: ProcessFailedError, data_dir: Path) -> str:
 
 REDIS = ServerKind(
     name="Redis",
-    command="redis-server",
+    commands=REDIS_SERVER.commands,
     find_program=find_redis_server,
     arguments=_arguments,
     make_ready=_make_ready,

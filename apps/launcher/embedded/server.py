@@ -28,7 +28,7 @@ class ServerKind:
     """How one kind of server is started, and how to check that it is ready."""
 
     name: str
-    command: str
+    commands: tuple[str, ...]
     find_program: Callable[[], Path]
     arguments: Callable[[int], Sequence[str]]
     make_ready: Callable[[int], bool]
@@ -169,7 +169,7 @@ def _find_leftover(kind: ServerKind, data_dir: Path) -> tuple[LeftoverProcess, i
         state = json.loads((data_dir / STATE_FILE).read_text())
         pid, port = int(state["pid"]), int(state["port"])
         process = psutil.Process(pid)
-        ours = process.name().startswith(kind.command) and Path(process.cwd()).samefile(data_dir)
+        ours = process.name().startswith(kind.commands) and Path(process.cwd()).samefile(data_dir)
     except (OSError, ValueError, TypeError, KeyError, psutil.Error):
         return None
     return (LeftoverProcess(kind.name, process), port) if ours else None

@@ -59,7 +59,7 @@ def check_format(form: ExportFormat) -> None:
     try:
         import pyarrow  # noqa: F401 - loaded before anything is read
     except ImportError as error:
-        message = _("Parquet needs the package pyarrow: pip install -r requirements-parquet.txt")
+        message = _("Parquet needs the package pyarrow: pip install --require-hashes -r locked/parquet.txt")
         raise InvalidInput(message, fields={"format": [message]}) from error
 
 

@@ -14,7 +14,7 @@ import orjson
 import redis
 import structlog
 
-from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
+from apps.core.storage.redis import KEY_PREFIX, get_redis, tolerate_redis_outage
 
 logger = structlog.get_logger(__name__)
 
@@ -57,6 +57,14 @@ def defer(webhook: list[Any]) -> bool:
 def has_deferred() -> bool:
     """Whether a webhook is parked for the tick."""
     return tolerate_redis_outage(lambda client: bool(client.exists(_DEFERRED_KEY)), False)
+
+
+def count_deferred() -> int:
+    """Return how many webhooks are parked for the tick.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    return cast(int, get_redis().llen(_DEFERRED_KEY))
 
 
 def list_deferred(*, limit: int) -> list[bytes]:

@@ -22,13 +22,13 @@ from apps.core.printable import clauses_text, list_text, sentences_text
 from apps.core.scheduling.schedules import declared_schedules, schedule_id
 from apps.core.storage.flags import SCHEDULER_PAUSED, is_flag_set
 from apps.core.storage.mongo import collection_of, named_collection, utc_now
-from apps.core.storage.redis import get_redis
+from apps.core.storage.redis import get_redis, server_product
 from apps.core.time_texts import duration_text, seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus, Priority
 from apps.mengla.dispatch.breaker_control import SETTING_OF
 from apps.mengla.dispatch.waiting import outage, outside_window, pause
 from apps.mengla.models import Collection
-from apps.mengla.monitoring.signatures import read_refused_webhooks
+from apps.mengla.monitoring.webhook_counts import read_refused_webhooks
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.breaker import BreakerState
 from apps.mengla.upstream.client import CollectionServiceClient
@@ -91,12 +91,11 @@ def check_migrations() -> str:
 
 
 def check_redis() -> str:
-    """Check the version of Redis."""
-    facts = cast("dict[str, Any]", get_redis().info("server"))
-    version = str(facts["redis_version"])
+    """Check the version of Redis, or of the Valkey in its place."""
+    name, version = server_product(cast("dict[str, Any]", get_redis().info("server")))
     if _parts(version) < _OLDEST_REDIS:
-        raise CheckFailed(f"Redis {version}", _("Version 6.2 or newer is required."))
-    return f"Redis {version}"
+        raise CheckFailed(f"{name} {version}", _("Version 6.2 or newer is required."))
+    return f"{name} {version}"
 
 
 def check_clocks() -> str:

@@ -24,6 +24,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, help="seed of the rates: decides which requests they affect (default 0)"
     )
     parser.add_argument("--task-name", help="name of the managed task")
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="file to which requests and webhooks are appended"
+    )
+    parser.add_argument(
+        "--webhook-attempts", type=_attempts, help="how often a webhook is sent until it is taken (default 4)"
+    )
     for name, meaning in (
         ("api-key", "Bearer key that callers must send"),
         ("webhook-secret", "key of the webhook signature"),
@@ -43,6 +49,8 @@ def config_from_flags(options: Mapping[str, Any], defaults: Mapping[str, Any]) -
         "port": options.get("port"),
         "seed": options.get("seed"),
         "task_name": options.get("task_name"),
+        "journal_path": options.get("journal"),
+        "webhook_attempts": options.get("webhook_attempts"),
         "api_key": _first(options.get("api_key_file"), options.get("api_key")),
         "webhook_secret": _first(options.get("webhook_secret_file"), options.get("webhook_secret")),
     }
@@ -66,6 +74,12 @@ def run_until_signal(config: SimulatorConfig, announce: Callable[[str], None]) -
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_PORT):  # noqa: PLR2004
         raise argparse.ArgumentTypeError(f"must be a port, 0 to {MAX_PORT}")
+    return int(text)
+
+
+def _attempts(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 3 and int(text) > 0):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError("must be a whole number, 1 to 99")
     return int(text)
 
 

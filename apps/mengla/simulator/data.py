@@ -21,6 +21,7 @@ from apps.mengla.simulator.market import (
 from apps.mengla.simulator.query import RANKING_ACTIONS, TREND_ACTION, VIEW_ACTION, Query
 
 ECHO_KEY = "_asked"
+STAMP_KEY = "_execution"
 VIEW_LISTS = (
     "industrySalesRangeDtoList",
     "industryGmvRangeDtoList",
@@ -65,24 +66,28 @@ def result_key(action: str) -> str:
     return action if action == TREND_ACTION else f"{action}List"
 
 
-def result_of(query: Query, *, echo: bool = False, bare_lists: bool = False) -> dict[str, Any]:
+def result_of(
+    query: Query, *, echo: bool = False, bare_lists: bool = False, execution_id: str = ""
+) -> dict[str, Any]:
     """Return the result of one query.
 
-    ``echo`` adds the query's parameters to every row and point, ``bare_lists`` leaves out the inner object.
+    ``echo`` adds the query's parameters to every row and point, and so does ``execution_id`` with the id.
+    ``bare_lists`` leaves out the inner object.
     """
     figures: Any
+    marks = ({ECHO_KEY: query.echo()} if echo else {}) | ({STAMP_KEY: execution_id} if execution_id else {})
     if query.action in RANKING_ACTIONS:
         rows = ranking_rows(query)
-        _echo(rows, query, wanted=echo)
+        _mark(rows, marks)
         figures = {"code": 0, "data": rows if bare_lists else {"list": rows}}
     elif query.action == VIEW_ACTION:
         view = view_lists(query)
         for items in view.values():
-            _echo(items, query, wanted=echo)
-        figures = {"code": 0, "data": {**view, ECHO_KEY: query.echo()} if echo else view}
+            _mark(items, marks)
+        figures = {"code": 0, "data": view | marks}
     else:
         points = trend_points(query)
-        _echo(points, query, wanted=echo)
+        _mark(points, marks)
         figures = points if bare_lists else {"data": points}
     return {result_key(query.action): figures}
 
@@ -279,7 +284,6 @@ def _brand_item(segment: Segment, own: Market, luck: random.Random) -> dict[str,
     }
 
 
-def _echo(items: list[dict[str, Any]], query: Query, *, wanted: bool) -> None:
-    if wanted:
-        for item in items:
-            item[ECHO_KEY] = query.echo()
+def _mark(items: list[dict[str, Any]], marks: dict[str, Any]) -> None:
+    for item in items:
+        item.update(marks)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
+from apps.mengla.simulator.journal import Journal
 from apps.mengla.simulator.plan import Plan
 from apps.mengla.simulator.query import Query
 from apps.mengla.simulator.sender import DeliveryError, Target, WebhookSender
@@ -53,12 +54,14 @@ class Executions:
         *,
         stats: Stats,
         sender: WebhookSender,
+        journal: Journal,
         concurrency: int,
         webhook_attempts: int,
         webhook_retry_seconds: float,
     ) -> None:
         self._stats = stats
         self._sender = sender
+        self._journal = journal
         self._concurrency = concurrency
         self._webhook_attempts = webhook_attempts
         self._webhook_retry_seconds = webhook_retry_seconds
@@ -146,6 +149,7 @@ class Executions:
         # once, and that one must not count as concurrent with this one.
         self._free_slot(execution)
         plan = execution.plan
+        self._journal.write("ended", execution=execution.execution_id, is_dropped=plan.is_dropped)
         if plan.is_dropped:
             self._stats.webhook("dropped")
             self._close_part(execution)
@@ -198,7 +202,20 @@ class Executions:
     def _send_result(self, execution: Execution) -> None:
         plan = execution.plan
         message = plan.result(execution.query, execution.execution_id)
-        self._sender.post(execution.target, message, has_wrong_signature=plan.has_wrong_signature)
+        known = {"execution": execution.execution_id, "result": plan.result_kind}
+        self._journal.write("sending", **known)
+        status: int | None = None
+        receipt: str | None = None
+        try:
+            answer = self._sender.post(
+                execution.target, message, has_wrong_signature=plan.has_wrong_signature
+            )
+            status, receipt = answer.status, answer.receipt
+        except DeliveryError as error:
+            status = error.status
+            raise
+        finally:
+            self._journal.write("sent", **known, status=status, receipt=receipt)
 
     def _send_copy(self, execution: Execution) -> None:
         try:

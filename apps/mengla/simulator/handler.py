@@ -57,8 +57,11 @@ class ProtocolHandler(JsonHandler):
         stats.count("total_requests")
         managed_task_id = _managed_task_id_in(path)
         is_execute_request = managed_task_id is not None and self.command == "POST"
+        self.request_id = uuid.uuid4().hex if is_execute_request else ""
         if is_execute_request:
             stats.post_arrived(arrived_at)
+            since = time.monotonic() - arrived_at
+            self.simulator.journal.write("request", seconds_ago=since, request=self.request_id)
         self.json_prefix = codecs.BOM_UTF8 if self.simulator.knobs.bom else b""
         try:
             if self.simulator.knobs.down:
@@ -82,6 +85,7 @@ class ProtocolHandler(JsonHandler):
 
     def _list_tasks(self, query_string: str) -> None:
         self.simulator.stats_counter.count("task_list_requests")
+        self.simulator.journal.write("list")
         self._check_key()
         page = _number(query_string, "page", 1, MAX_PAGE)
         knobs, name = self.simulator.knobs, self.simulator.config.task_name
@@ -112,14 +116,23 @@ class ProtocolHandler(JsonHandler):
             status = knobs.execute_status
             may_be_retried = status in _STATUSES_WITH_RETRY_AFTER
             headers = {"Retry-After": str(knobs.retry_after_seconds)} if may_be_retried else {}
+            simulator.journal.write("refused", request=self.request_id, status=status)
             raise Refusal(status, "SIMULATED_ERROR", "a simulated error", headers)
         execution = Execution(
             execution_id=uuid.uuid4().hex, query=query, plan=make_plan(knobs, seed, number), target=target
+        )
+        simulator.journal.write(
+            "accepted",
+            request=self.request_id,
+            execution=execution.execution_id,
+            key=query.key,
+            parameters=query.echo(),
         )
         if not simulator.executions.submit(execution):
             raise Refusal(503, "QUEUE_FULL", "too many executions are open", {"Retry-After": "5"})
         if knobs.early:
             execution.called_back.wait(EARLY_SECONDS)
+        simulator.journal.write("responding", request=self.request_id, execution=execution.execution_id)
         self.send_json({"data": {"executionId": execution.execution_id}, "simulated": True})
 
     def _check_key(self) -> None:

@@ -120,6 +120,7 @@ class Knobs:
     flat_wrap: int = _count(0, 0, 20, "extra resultData/data wrappers around a result")
     bare_lists: bool = _flag("send rankings and trend points as bare lists")
     echo: bool = _flag("put the parameters of the query into every row and point, as _asked")
+    stamp: bool = _flag("put the id of the execution into every row and point, as _execution")
     concurrency: int = _count(1, 1, 1000, "executions that run at once; the others wait")
     task_id: str = _identifier("sim-mengla-collect", "the id of the managed task")
     decoy_tasks: int = _count(2, 0, 1000, "other managed tasks that are listed before ours")

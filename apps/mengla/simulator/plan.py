@@ -43,6 +43,15 @@ class Plan:
     garbage_kind: str | None
     empty_kind: str | None
 
+    @property
+    def result_kind(self) -> str:
+        """What ends the execution: ``garbage``, ``failure``, ``empty`` or ``figures``."""
+        if self.garbage_kind is not None:
+            return "garbage"
+        if self.is_failed:
+            return "failure"
+        return "figures" if self.empty_kind is None else "empty"
+
     def heartbeat(self, execution_id: str, number: int) -> Message:
         """Return the webhook that says the execution has not ended; number 0 is the first one."""
         return self._json({"executionId": execution_id, "status": "running" if number else "queued"})
@@ -65,7 +74,12 @@ class Plan:
         if self.empty_kind is not None:
             result = empty_result(query, self.empty_kind)
         else:
-            result = result_of(query, echo=self.knobs.echo, bare_lists=self.knobs.bare_lists)
+            result = result_of(
+                query,
+                echo=self.knobs.echo,
+                bare_lists=self.knobs.bare_lists,
+                execution_id=execution_id if self.knobs.stamp else "",
+            )
         for depth in range(self.knobs.flat_wrap):
             result = {"resultData" if depth % 2 else "data": result}
         return self._json({"executionId": execution_id, "status": "completed", "resultData": result})

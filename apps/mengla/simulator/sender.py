@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import threading
 import time
@@ -25,11 +26,31 @@ _USER_AGENT = "mengla-collection-service-simulator"
 
 
 class DeliveryError(Exception):
-    """A webhook that was not acknowledged; ``permanent``: another attempt would fail, too."""
+    """A webhook that was not acknowledged; ``permanent``: another attempt would fail, too.
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    ``status`` is that of the response, None if there was none.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, status: int | None = None) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The 2xx response to a webhook."""
+
+    status: int
+    body: bytes
+
+    @property
+    def receipt(self) -> str | None:
+        """What the receiver did with it, as its body says; None if it does not."""
+        try:
+            return str(json.loads(self.body)["data"]["status"])
+        except (ValueError, LookupError, TypeError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +101,14 @@ class WebhookSender:
         """Check with a GET that the address responds."""
         self._exchange(target, "GET", b"", {})
 
-    def post(self, target: Target, message: Message, *, has_wrong_signature: bool) -> None:
+    def post(self, target: Target, message: Message, *, has_wrong_signature: bool) -> Acknowledgement:
         """Send one message; it is signed when there is a secret."""
         headers = {"Content-Type": message.content_type, "Content-Length": str(len(message.body))}
         if has_wrong_signature:
             headers[SIGNATURE_HEADER] = sign(message.body, self._secret + _WRONG_SECRET)
         elif self._secret:
             headers[SIGNATURE_HEADER] = sign(message.body, self._secret)
-        self._exchange(target, "POST", message.body, headers)
+        return self._exchange(target, "POST", message.body, headers)
 
     def close(self) -> None:
         """Abort all requests under way, close all connections and refuse new ones."""
@@ -100,17 +121,20 @@ class WebhookSender:
         for connection in idle:
             connection.close()
 
-    def _exchange(self, target: Target, method: str, body: bytes, headers: Mapping[str, str]) -> None:
+    def _exchange(
+        self, target: Target, method: str, body: bytes, headers: Mapping[str, str]
+    ) -> Acknowledgement:
         request = _request_bytes(target, method, body, headers)
         try:
-            status = self._status_of(target, method, request)
+            status, answer = self._answer_of(target, method, request)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise DeliveryError(f"{method}: {type(error).__name__}: {error}") from error
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             is_refusal = status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS
-            raise DeliveryError(f"{method}: status {status}", permanent=is_refusal)
+            raise DeliveryError(f"{method}: status {status}", permanent=is_refusal, status=status)
+        return Acknowledgement(status, answer)
 
-    def _status_of(self, target: Target, method: str, request: bytes) -> int:
+    def _answer_of(self, target: Target, method: str, request: bytes) -> tuple[int, bytes]:
         while (connection := self._take_idle(target)) is not None:
             # The receiver may just have closed it, before it saw the request: then another one is used.
             with contextlib.suppress(ConnectionError):
@@ -119,12 +143,12 @@ class WebhookSender:
         self._note_used(connection)
         return self._send(connection, method, request)
 
-    def _send(self, connection: _Connection, method: str, request: bytes) -> int:
+    def _send(self, connection: _Connection, method: str, request: bytes) -> tuple[int, bytes]:
         is_kept = False
         try:
-            status = connection.send(method, request)
+            answer = connection.send(method, request)
             is_kept = connection.may_be_kept
-            return status
+            return answer
         finally:
             with self._lock:
                 self._used.discard(connection)
@@ -176,8 +200,8 @@ class _Connection:
         """Whether it leads to the host of this target."""
         return self._host == (target.is_https, target.host, target.port)
 
-    def send(self, method: str, request: bytes) -> int:
-        """Send the bytes of a request; returns the status of the response.
+    def send(self, method: str, request: bytes) -> tuple[int, bytes]:
+        """Send the bytes of a request; returns the status and the body of the response.
 
         :raises OSError: or ``http.client.HTTPException``, when no valid response comes.
         """
@@ -188,7 +212,7 @@ class _Connection:
             body = response.read(MAX_RESPONSE_BYTES)
             self.may_be_kept = not response.will_close and len(body) < MAX_RESPONSE_BYTES
         self.used_at = time.monotonic()
-        return response.status
+        return response.status, body
 
     def abort(self) -> None:
         """Make the request under way fail, in whatever thread it is."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from apps.mengla.simulator.executions import Executions
 from apps.mengla.simulator.handler import ProtocolHandler
+from apps.mengla.simulator.journal import Journal
 from apps.mengla.simulator.sender import WebhookSender
 from apps.mengla.simulator.state import SimulatorConfig, SimulatorState
 
@@ -67,7 +68,7 @@ class Simulator(SimulatorState):
         """Listen and serve in background threads.
 
         :raises SimulatorRefused: with ENV=production.
-        :raises OSError: when the address is in use.
+        :raises OSError: when the address is in use, or the journal cannot be written.
         :raises RuntimeError: when it is running already.
         """
         if self.config.env == PRODUCTION:
@@ -78,6 +79,11 @@ class Simulator(SimulatorState):
             raise RuntimeError("the simulator is already running")
         self.is_stopping.clear()
         server = _Server((self.config.host, self._port), self)
+        try:
+            self.journal = Journal(self.config.journal_path)
+        except OSError:
+            server.server_close()
+            raise
         self._port = server.server_address[1]
         sender = WebhookSender(
             secret=self.config.webhook_secret, timeout_seconds=self.config.webhook_timeout_seconds
@@ -85,6 +91,7 @@ class Simulator(SimulatorState):
         self._executions = Executions(
             stats=self.stats_counter,
             sender=sender,
+            journal=self.journal,
             concurrency=self._knobs.concurrency,
             webhook_attempts=self.config.webhook_attempts,
             webhook_retry_seconds=self.config.webhook_retry_seconds,
@@ -106,6 +113,7 @@ class Simulator(SimulatorState):
         executions.stop()
         server.close_connections(STOP_SECONDS)
         server.server_close()
+        self.journal.close()
         self._server = self._executions = self._thread = None
 
     def wait_idle(self, timeout_seconds: float = 30.0) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from apps.mengla.simulator.executions import Executions
+from apps.mengla.simulator.journal import Journal
 from apps.mengla.simulator.knobs import Knobs
 from apps.mengla.simulator.stats import Stats
 
@@ -28,6 +30,7 @@ class SimulatorConfig:
     webhook_timeout_seconds: float = 10.0
     webhook_attempts: int = 4
     webhook_retry_seconds: float = 0.5
+    journal_path: Path | None = None
 
 
 class SimulatorState:
@@ -36,6 +39,7 @@ class SimulatorState:
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
         self.stats_counter = Stats()
+        self.journal = Journal(None)
         self.is_stopping = threading.Event()
         self._knobs = config.knobs
         self._knobs_lock = threading.Lock()

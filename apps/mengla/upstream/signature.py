@@ -18,12 +18,13 @@ SIMULATOR_HEADER = "X-MengLa-Simulator"
 _HEADER = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
 
-def is_valid(body: bytes, header: object, secret: str) -> bool:
-    """Return whether the header is a valid signature of the raw body; never raises.
+def is_valid(body: bytes, header: object, *secrets: str) -> bool:
+    """Return whether the header is a signature of the raw body with one of the secrets; never raises.
 
     Without a secret no signature is valid: anyone can sign with an empty one.
     """
     match = _HEADER.fullmatch(header) if isinstance(header, str) else None
-    if match is None or not secret:
+    if match is None:
         return False
-    return hmac.compare_digest(digest(body, secret), bytes.fromhex(match[1]))
+    given = bytes.fromhex(match[1])
+    return any(hmac.compare_digest(digest(body, secret), given) for secret in secrets if secret)

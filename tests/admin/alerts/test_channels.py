@@ -133,7 +133,17 @@ class TestDelivery:
         assert [status for _, status in receiver.facts] == ["firing", "resolved"]
         lines = [one for one in written_log() if one["event"] == "alert_notice_not_delivered"]
         assert {one["reason"] for one in lines} == {"status 500"}
-        assert {one["channel"] for one in lines} == {service_url.channel_id(json_url(broken))}
+        assert {one["channel"] for one in lines} == {service_url.channel_ids(json_url(broken))[0]}
+
+    def test_a_notice_from_before_a_change_of_the_key_is_delivered_once(
+        self, services: tuple[Receiver, Receiver], settings: Any
+    ) -> None:
+        settings.ALERT_URLS = json_url(services[0])
+        fire()
+        settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key" * 5
+        assert outbox.deliver_due() == 1
+        assert outbox.deliver_due() == 0
+        assert titles(services[0]) == ["Critical: No worker reports"]
 
     def test_a_slow_one_holds_no_other_back(
         self, receiver: Receiver, services: tuple[Receiver, Receiver], settings: Any, monkeypatch: Any

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from apps.core.liveness import processes
 from apps.core.liveness.processes import note_heartbeat
 from apps.core.storage import counters
+from apps.core.storage.flags import SCHEDULER_PAUSED, set_flag
 from apps.core.storage.latency import LATENCY, fields_of
+from apps.core.storage.mongo import collection_of, utc_now
 from apps.core.storage.outages import mongo_outage, redis_outage
 from apps.mengla.choices import Priority
+from apps.mengla.ingest import parked
+from apps.mengla.models import Collection
 from apps.mengla.upstream import breaker
 from apps.sync_tasks.choices import RunStatus
 from tests.admin.alerts.support import check
@@ -54,11 +60,15 @@ class TestWhatItTells:
             "collector_queue_workers",
             "collector_queue_oldest_pending_seconds",
             "collector_in_flight",
+            "collector_parked_webhooks",
+            "collector_refused_webhooks",
+            "collector_schedules_paused",
             "collector_read_duration_seconds_count",
         ):
             assert value(samples, name) == 0, name
         for priority in Priority:
             assert value(samples, "collector_queue_pending", priority=priority.name.lower()) == 0
+            assert value(samples, "collector_queue_oldest_seconds", priority=priority.name.lower()) == 0
         for status in RunStatus:
             assert value(samples, "collector_runs", status=status.value) == 0
 
@@ -90,6 +100,34 @@ class TestWhatItTells:
         assert value(samples, "collector_queue_pending", priority="manual") == 0
         assert value(samples, "collector_in_flight") == 1
         assert 0 <= value(samples, "collector_queue_oldest_pending_seconds") < 60
+
+    def test_the_age_of_each_priority(self, client: Client) -> None:
+        for month, priority in (("202502", Priority.READER), ("202504", Priority.BACKFILL)):
+            enqueue(hot(month), priority)
+        collection_of(Collection).update_one(
+            {"priority": Priority.BACKFILL}, {"$set": {"created_at": utc_now() - timedelta(hours=1)}}
+        )
+        samples = scrape(client)
+        assert value(samples, "collector_queue_oldest_seconds", priority="backfill") == pytest.approx(
+            3600, 60
+        )
+        assert value(samples, "collector_queue_oldest_seconds", priority="reader") < 60
+        assert value(samples, "collector_queue_oldest_pending_seconds") >= 3600
+
+    def test_webhooks_that_wait_and_the_pause(self, client: Client) -> None:
+        for number in range(2):
+            assert parked.defer([{"number": number}, None, None])
+        set_flag(SCHEDULER_PAUSED, is_set=True, changed_by="tests")
+        samples = scrape(client)
+        assert value(samples, "collector_parked_webhooks") == 2
+        assert value(samples, "collector_schedules_paused") == 1
+
+    def test_the_version(self, client: Client, settings: Any) -> None:
+        (labels,) = [dict(labels) for name, labels in scrape(client) if name == "collector_build_info"]
+        assert labels == {
+            "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+            "python": platform.python_version(),
+        }
 
     def test_the_breaker(self, client: Client, settings: Any) -> None:
         def states() -> dict[str, float]:
@@ -162,8 +200,11 @@ class TestOutages:
         redis_outage.note()
         mongo_outage.note()
         samples = scrape(client)
-        assert set(samples.values()) == {0.0}
-        assert {name for name, _ in samples} == {"collector_up"}
+        about_the_process = {key: seen for key, seen in samples.items() if key[0] == "collector_build_info"}
+        assert set(about_the_process.values()) == {1.0}
+        others = {key: seen for key, seen in samples.items() if key not in about_the_process}
+        assert {name for name, _ in others} == {"collector_up"}
+        assert set(others.values()) == {0.0}
 
 
 class TestWhoMayRead:

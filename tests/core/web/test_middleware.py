@@ -197,14 +197,21 @@ def test_json_sent_in_chunks_is_read(api: APIClient) -> None:
 def test_each_request_is_one_line_in_the_log(
     api: APIClient, reader_token: str, written_log: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    api.get("/api/auth/me/", {"token": reader_token}, HTTP_X_REQUEST_ID="mine")
+    refused = api.get("/api/auth/me/", {"token": reader_token}, HTTP_X_REQUEST_ID="mine")
     api.get(f"/api/nothing/{reader_token}")
+    api.head("/api/nothing")
+    style = api.get("/static/collector/admin.css")
+    style.close()
     api.get("/health")
     lines = [line for line in written_log() if line["logger"] == "collector.access"]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         ("GET", "/api/auth/me/", 401),
         ("GET", "/api/nothing/mlc_***", 404),
+        ("HEAD", "/api/nothing", 404),
+        ("GET", "/static/collector/admin.css", 200),
     ]
+    assert lines[0]["bytes"] == len(refused.content) > 0
+    assert (lines[2]["bytes"], lines[3]["bytes"]) == (0, int(style.headers["Content-Length"]))
     assert lines[0]["request_id"] == "mine"
     assert lines[0]["milliseconds"] >= 0
     assert reader_token not in str(lines)

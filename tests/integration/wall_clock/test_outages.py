@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -210,6 +211,32 @@ def test_while_mongodb_hangs_hits_go_on_and_the_rest_is_told_in_time(
     assert stored["data"]["list"] == [{"catName": "kept"}]
     exposed.collect(unknown)
     exposed.assert_stored_once([in_l1, in_l2, uncached, unknown])
+
+
+def test_who_lost_access_just_before_mongodb_hangs_is_refused(exposed: Stack, servers: OwnServers) -> None:
+    """Both web processes knew the users; another process changes them."""
+    names = ("leaver", "changer", "keeper")
+    password = "a-long-enough-password"
+    with contextlib.ExitStack() as opened:
+        callers: dict[str, list[httpx.Client]] = {}
+        for name in names:
+            exposed.caller.call("tests.integration.jobs.create_operator", name=name, password=password)
+            with exposed.client("") as client:
+                answer = client.post("/api/auth/login", json={"username": name, "password": password})
+            token = exposed.remember(answer.json()["data"]["token"])
+            by_worker = opened.enter_context(exposed.web.clients(token))
+            callers[name] = [client for (client,) in by_worker.values()]
+            assert all(client.get("/api/auth/me").status_code == 200 for client in callers[name])
+        exposed.caller.call("tests.integration.jobs.deactivate", name="leaver")
+        exposed.caller.call("tests.integration.jobs.change_password", name="changer")
+        with stopped(servers.mongo):
+            for client in callers["leaver"] + callers["changer"]:
+                for path in ("/api/auth/me", "/api/categories"):
+                    assert in_time(partial(client.get, path)).status_code == 401
+                change = partial(client.put, "/api/panel-config", json={"layout": {"defaultPeriod": "month"}})
+                assert in_time(change).status_code == 401
+            for client in callers["keeper"]:
+                assert in_time(partial(client.get, "/api/auth/me")).status_code == 200
 
 
 def test_many_readers_at_once_do_not_hang_when_mongodb_does(exposed: Stack, servers: OwnServers) -> None:

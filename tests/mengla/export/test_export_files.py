@@ -103,7 +103,7 @@ def test_parquet_needs_its_package(reader: APIClient, monkeypatch: Any) -> None:
     response = reader.get(EXPORT, given)
     assert response.status_code == 400
     assert response.json()["fields"] == {
-        "format": ["Parquet needs the package pyarrow: pip install -r requirements-parquet.txt"]
+        "format": ["Parquet needs the package pyarrow: pip install --require-hashes -r locked/parquet.txt"]
     }
 
 

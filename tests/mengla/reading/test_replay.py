@@ -303,6 +303,7 @@ class TestNothingIsLost:
         first, second = ({name: line[name] for name in line if name not in own} for line in lines[1:])
         assert first == second
         assert second["tier"] == "l1" and second["freshness"] == "fresh"
+        assert second["bytes"] == len(replayed.body)
 
 
 class TestBounds:

@@ -33,11 +33,18 @@ class Channel:
 
     ``id`` is stored, logged and shown: it holds no secret. ``label`` also names the host where that is known
     to be none. ``send`` gets the id and the event of a notice and raises :class:`NotDeliveredError`.
+    ``previous_ids`` are its ids with the keys of SECRET_KEY_PREVIOUS: its notices may have them.
     """
 
     id: str
     label: str
     send: Callable[[str, Mapping[str, Any]], None]
+    previous_ids: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every id that a notice of this channel may have."""
+        return (self.id, *self.previous_ids)
 
 
 def refusal(status: int) -> NotDeliveredError:

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from apps.admin.alerts.channels import webhook
 from apps.admin.alerts.channels.base import Channel
-from apps.admin.alerts.channels.service_url import channel_id, configured_urls, send_notice
+from apps.admin.alerts.channels.service_url import channel_ids, configured_urls, send_notice
 
 WEBHOOK = "webhook"
 
@@ -20,8 +20,8 @@ def list_channels() -> list[Channel]:
     if settings.ALERT_WEBHOOK_URL:
         channels.append(Channel(WEBHOOK, _webhook_label(settings.ALERT_WEBHOOK_URL), webhook.post_notice))
     for url in configured_urls():
-        name = channel_id(url)
-        channels.append(Channel(name, name, partial(send_notice, url)))
+        name, *others = channel_ids(url)
+        channels.append(Channel(name, name, partial(send_notice, url), tuple(others)))
     return channels
 
 

@@ -38,12 +38,18 @@ def configured_urls() -> list[str]:
     return urls
 
 
-def channel_id(url: str) -> str:
-    """Return the scheme and a fingerprint of an address, which does not tell what is in it."""
+def channel_ids(url: str) -> list[str]:
+    """Return the scheme and a fingerprint of an address, which does not tell what is in it.
+
+    The first one is made with SECRET_KEY, the others with the keys of SECRET_KEY_PREVIOUS.
+    """
     scheme = url.partition("://")[0].lower()
     # Keyed: otherwise guesses of a password in the address could be tried against it.
-    digest = salted_hmac("alerts.channels", url, algorithm="sha256").hexdigest()
-    return f"{scheme}-{digest[:_FINGERPRINT_LENGTH]}"
+    digests = [
+        salted_hmac("alerts.channels", url, secret=key, algorithm="sha256").hexdigest()
+        for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    ]
+    return [f"{scheme}-{digest[:_FINGERPRINT_LENGTH]}" for digest in digests]
 
 
 def is_valid(url: str) -> bool:

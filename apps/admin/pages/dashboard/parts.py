@@ -32,7 +32,7 @@ from apps.mengla.dispatch.waiting import WaitingCode, outside_window
 from apps.mengla.monitoring.failures import recent_failures
 from apps.mengla.monitoring.hourly import HOUR_FORMAT, SHOWN_HOURS, collections_by_hour
 from apps.mengla.monitoring.queue_state import queue_depth
-from apps.mengla.monitoring.signatures import read_refused_webhooks
+from apps.mengla.monitoring.webhook_counts import read_refused_webhooks
 from apps.mengla.store import outcomes
 from apps.mengla.store.outcomes import Outcome
 from apps.sync_tasks.choices import outcome_of

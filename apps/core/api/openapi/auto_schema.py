@@ -28,6 +28,7 @@ from apps.core.api.openapi.registry import header_refs, response_ref, schema_ref
 from apps.core.api.serializers import ExactSerializer, QuerySerializer
 
 _OK, _ACCEPTED = "200", "202"
+_NULL: Mapping[str, Any] = {"type": "null"}
 _ENVELOPE = ("success", "data", "message")
 _BOUNDS = {"minItems": "min_length", "maxItems": "max_length"}
 
@@ -97,8 +98,17 @@ class EnvelopeAutoSchema(AutoSchema):
     # --- Requests -------------------------------------------------------------------------------------
 
     def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
-        body: dict[str, Any] | None = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
-        if body is not None and getattr(self._input(), "needs_any", False):
+        takes = self._input()
+        method = self.method
+        if method == "DELETE" and takes is not None and not issubclass(takes, QuerySerializer):
+            self.method = "POST"  # drf-spectacular knows no body of a DELETE, which OpenAPI 3.0 had not
+        try:
+            body: dict[str, Any] | None = super()._get_request_body(  # type: ignore[no-untyped-call]
+                direction
+            )
+        finally:
+            self.method = method
+        if body is not None and getattr(takes, "needs_any", False):
             body["required"] = True
         return body
 
@@ -108,7 +118,7 @@ class EnvelopeAutoSchema(AutoSchema):
             parameters.append(dict(IF_NONE_MATCH))
         named: Mapping[str, Any] = getattr(self.view, "path_examples", {})
         for parameter in parameters:
-            parameter["schema"].pop("nullable", None)  # a URL has no null
+            parameter["schema"] = _without_null(parameter["schema"])  # a URL has no null
             if parameter["schema"].keys() == {"allOf"}:
                 (parameter["schema"],) = parameter["schema"]["allOf"]
             if parameter["in"] == "path" and (value := _value_named(parameter["name"])) is not None:
@@ -242,6 +252,18 @@ def _name_of(schema: Mapping[str, Any]) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
 
 
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema without null, if it is one of the forms that drf-spectacular gives an optional value."""
+    if isinstance(schema.get("type"), list):
+        types = [one for one in schema["type"] if one != "null"]
+        return {**schema, "type": types[0] if len(types) == 1 else types}
+    if _NULL in schema.get("oneOf", ()):
+        others = [one for one in schema["oneOf"] if one != _NULL]
+        rest = {name: value for name, value in schema.items() if name != "oneOf"}
+        return rest | (others[0] if len(others) == 1 else {"oneOf": others})
+    return dict(schema)
+
+
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values by their titles as OpenAPI's examples."""
     return {
@@ -251,7 +273,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Say which envelope means success, and what confirms; name the values of parameters: the last hook."""
+    """Say which envelope means success, and what confirms; name enumerations wherever they are: the last hook."""
     schemas = result["components"]["schemas"]
     names = {tuple(schema["enum"]): name for name, schema in schemas.items() if "enum" in schema}
     for name, schema in schemas.items():
@@ -261,15 +283,26 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
             schema["properties"]["success"] = {"type": "boolean", "enum": [name != "ErrorResponse"]}
         if "confirm" in schema.get("properties", {}):
             schema["properties"]["confirm"]["enum"] = [True]
+        if "properties" in schema:
+            schema["properties"] = {
+                inner: _with_names(property, names) for inner, property in schema["properties"].items()
+            }
     for path in result["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", ()):
-                parameter["schema"] = _with_reference(parameter["schema"], names)
+                parameter["schema"] = _with_names(parameter["schema"], names)
     return result
 
 
-def _with_reference(schema: dict[str, Any], names: Mapping[tuple[Any, ...], str]) -> dict[str, Any]:
-    """Return the schema of a parameter with a reference in the place of an enumeration that has a name."""
+def _with_names(schema: Mapping[str, Any], names: Mapping[tuple[Any, ...], str]) -> dict[str, Any]:
+    """Return a schema with a reference in the place of each enumeration that has a name."""
+    schema = dict(schema)
+    if "items" in schema:
+        schema["items"] = _with_names(schema["items"], names)
+    if schema.get("oneOf") == [{}, _NULL]:
+        del schema[
+            "oneOf"
+        ]  # drf-spectacular's "anything or null": null would match both, which oneOf refuses
     name = names.get(tuple(schema.get("enum", ())))
     if name is None:
         return schema

@@ -40,7 +40,7 @@ def error_schema() -> NamedSchema:
                 "success": {"type": "boolean"},
                 "error": {"$ref": "#/components/schemas/ErrorCode"},
                 "message": {"type": "string", "description": "What went wrong, as text for people."},
-                "detail": {"type": "string", "nullable": True, "description": "Facts for programs, or null."},
+                "detail": {"type": ["string", "null"], "description": "Facts for programs, or null."},
                 "fields": {
                     "type": "object",
                     "description": "Messages by input name; only with VALIDATION_ERROR.",

@@ -16,7 +16,8 @@ class Command(diffsettings.Command):
         """Return the lines of the settings."""
         text = super().handle(**options)
         environment = settings.ENVIRONMENT
-        secrets = {getattr(environment, one.name) for one in dataclasses.fields(environment) if not one.repr}
+        values = [getattr(environment, one.name) for one in dataclasses.fields(environment) if not one.repr]
+        secrets = {one for value in values for one in (value if isinstance(value, tuple) else (value,))}
         for secret in sorted(filter(None, secrets), key=len, reverse=True):
             text = text.replace(repr(secret)[1:-1], "********")
         return text

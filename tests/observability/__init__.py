@@ -1,0 +1,1 @@
+"""What operators watch the product with: rules of Prometheus, dashboards of Grafana, traces, errors."""

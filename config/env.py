@@ -103,6 +103,25 @@ def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loa
     return Loaded(Environment(**values), env_notes.on_everything(process, path.name, content))
 
 
+def is_tracing_wanted(process_environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the standard variables of OpenTelemetry ask for traces; its SDK reads the rest of them itself.
+
+    They are not ours, so only the process environment counts, as the SDK knows no other.
+    """
+    process = os.environ if process_environment is None else process_environment
+    endpoints = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    is_disabled = process.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    is_elsewhere = process.get("OTEL_TRACES_EXPORTER", "").strip() not in ("", "otlp")
+    return any(process.get(name, "").strip() for name in endpoints) and not (is_disabled or is_elsewhere)
+
+
+def otlp_protocol(process_environment: Mapping[str, str] | None = None) -> str:
+    """Return the protocol that the standard variables ask for; empty if none does."""
+    process = os.environ if process_environment is None else process_environment
+    names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    return next((value for name in names if (value := process.get(name, "").strip())), "")
+
+
 def _is_admin_at(prefix: str, admin_path: str) -> bool:
     """Whether the addresses below the prefix and those of the admin are the same for some requests."""
     former_path = f"{prefix}/api/".lstrip("/")

@@ -14,11 +14,15 @@ from datetime import date
 from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-import redis
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from apps.core.scheduling.cron import parse_cron
+from apps.core.unwanted import unwanted
+
+# The first import of redis in a process. It would load these, if installed, for what we do not use.
+with unwanted("cryptography", "opentelemetry"):
+    import redis
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})

@@ -92,8 +92,8 @@ def imported_by(tree: ast.Module) -> Iterator[str]:
 
 
 def test_the_product_imports_only_packages_of_requirements_txt() -> None:
-    # For files in Parquet, and logins by an OpenID provider; a clear error says where they are missing.
-    optional = {"pyarrow", "joserfc"}
+    # Parquet files, logins by an OpenID provider, traces, reports of errors: an error says what is missing.
+    optional = {"pyarrow", "joserfc", "opentelemetry", "sentry_sdk"}
     named = re.findall(r"^[\w.-]+", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
     wanted = {distribution_name(name) for name in named}
     distributions = packages_distributions()

@@ -29,6 +29,7 @@ NOT_IN_WEB = {
     "django_q.cluster": "the worker cluster",
     "joserfc": "logins by an OpenID provider",
     "httpx": "notices of alerts, and the diagnosis",
+    "opentelemetry": "traces, which are off by default",
     "pandas": "nobody: figures are built as bytes",
     "pytest": "the tests",
     "requests": "apprise, and djangorestframework for what we do not use",

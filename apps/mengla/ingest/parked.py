@@ -64,7 +64,7 @@ def count_deferred() -> int:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    return cast(int, get_redis().llen(_DEFERRED_KEY))
+    return int(get_redis().llen(_DEFERRED_KEY))
 
 
 def list_deferred(*, limit: int) -> list[bytes]:

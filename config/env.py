@@ -19,6 +19,7 @@ from apps.launcher.env_file import Content, read_env_file
 from config import env_notes
 from config.variables import DEVELOPMENT_KEY, Environment, Variable, variables
 from config.variables.access import key_problems
+from config.variables.oidc import oidc_problems
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _MAX_SECRET_FILE_BYTES = 64 * 1024
@@ -96,6 +97,7 @@ def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loa
         problems.append(f"COMPAT_PREFIX must not be a path of the admin; {_example('COMPAT_PREFIX')}")
     problems += _window_problems(values, given)
     problems += key_problems(values, given, refused_key=DEVELOPMENT_KEY)
+    problems += oidc_problems(values, given)
     if problems:
         raise ConfigurationError(_problem_message(problems, env_notes.on_causes(path.name, content)))
     return Loaded(Environment(**values), env_notes.on_everything(process, path.name, content))

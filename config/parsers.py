@@ -41,7 +41,9 @@ _ORIGIN = re.compile(rf"(?!.*[A-Z])https?://{_AUTHORITY}")
 _REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
 _REDIS_OPTIONS = frozenset({"client_name", "db", "password", "username"})
 _PATH = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
-_TAKEN_PATHS = frozenset({"api", "health", "i18n", "metrics", "ready", "static"})  # see config/urls.py
+_TAKEN_PATHS = frozenset(
+    {"api", "health", "i18n", "metrics", "oidc", "ready", "static"}
+)  # see config/urls.py
 _HEADER_VALUE = re.compile(r"[!-~]+")
 _DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
 # A comma inside an address belongs to it.
@@ -51,6 +53,8 @@ _MAX_SERVICE_URLS = 20
 _MAX_PORT = 65_535
 _MAX_KEY_LENGTH = 4096
 _MAX_SECRETS = 5
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,200}")  # RFC 6749, 3.3
+_MAX_GROUP_LENGTH = 200
 
 
 def text_of(*, min_length: int = 1, max_length: int = 1024, why: str = "") -> Callable[[str], str]:
@@ -266,6 +270,32 @@ def admin_path(raw: str) -> str:
 def path_prefix(raw: str) -> str:
     """The path below which another contract lies, with a slash in front and none at its end."""
     return f"/{_path(raw)}"
+
+
+def scopes(raw: str) -> str:
+    """Scopes of OAuth separated by spaces, with ``openid`` among them."""
+    words = raw.split()
+    if "openid" not in words or not all(map(_SCOPE.fullmatch, words)):
+        raise ValueError("must be scopes separated by spaces, one of them openid")
+    return " ".join(dict.fromkeys(words))
+
+
+def group_roles(raw: str) -> tuple[str, ...]:
+    """Pairs of a provider's group and a group here, such as ``staff=viewer``, separated by commas.
+
+    The last ``=`` of a pair counts, so a group's name may have one.
+    """
+    pairs = _split_list(raw)
+    for pair in pairs:
+        group, _, role = (part.strip() for part in pair.rpartition("="))
+        if not (0 < len(group) <= _MAX_GROUP_LENGTH and 0 < len(role) <= _MAX_GROUP_LENGTH):
+            raise ValueError(
+                "must be pairs such as staff=viewer, separated by commas: a group of the provider, and the "
+                "group here that it gives"
+            )
+    if not pairs:
+        raise ValueError("must name at least one group, such as staff=viewer")
+    return pairs
 
 
 def day(raw: str) -> date:

@@ -10,6 +10,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 _INSTALL = "Run `pip install --require-hashes -r locked/observability.txt`"
 
+YEAR_SECONDS = 31_536_000
+
 
 @register
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -82,13 +84,43 @@ def check_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register
 def check_proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Warn when the settings imply a proxy, but TRUSTED_PROXIES does not name it."""
-    if not settings.APP_BASEURL.startswith("https://") or settings.TRUSTED_PROXIES:
+    if not settings.HTTPS_ONLY or settings.TRUSTED_PROXIES:
         return []
     return [
         Warning(
-            "APP_BASEURL is https, so a proxy must terminate TLS, but TRUSTED_PROXIES is not set: all "
-            "clients appear to have the address of the proxy, and share one limit of login attempts.",
+            "The pages are used by https only, so a proxy terminates TLS, but TRUSTED_PROXIES is not set: "
+            "http is not redirected, browsers are not told to keep to https, and all clients appear to have "
+            "the address of the proxy, and share one limit of login attempts.",
             hint="Set TRUSTED_PROXIES to the address of the proxy.",
             id="collector.W003",
+        )
+    ]
+
+
+@register
+def check_https(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Warn when passwords and sessions of a production installation may travel in the clear."""
+    if settings.ENV != "production" or settings.HTTPS_ONLY:
+        return []
+    return [
+        Warning(
+            "HTTPS_ONLY=false in production: passwords, sessions and tokens can be read on their way.",
+            hint="Put a proxy that terminates TLS in front of the server, and unset HTTPS_ONLY.",
+            id="collector.W008",
+        )
+    ]
+
+
+@register
+def check_hsts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Warn when HSTS_PRELOAD promises what the other settings do not keep."""
+    is_kept = settings.SECURE_HSTS_INCLUDE_SUBDOMAINS and settings.SECURE_HSTS_SECONDS >= YEAR_SECONDS
+    if not settings.SECURE_HSTS_PRELOAD or is_kept:
+        return []
+    return [
+        Warning(
+            "HSTS_PRELOAD has no effect without HSTS_SUBDOMAINS and HSTS_SECONDS of a year.",
+            hint="Set both, or unset HSTS_PRELOAD.",
+            id="collector.W010",
         )
     ]

@@ -112,6 +112,11 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
         ["00:00", "23:59"],
         ["24:00", "5:00", "05:60", "05:00:00", "0500", "", "０５:00"],
     ),
+    "scopes, with `openid`": (["openid", "profile openid"], ["profile", "", 'openid "x"', "openid é"]),
+    "pairs GROUP=ROLE": (
+        ["staff=viewer", "cn=staff=viewer,a b=admin", "a%2Cb=viewer", f"{'g' * 200}=viewer"],
+        ["staff", "=viewer", "staff=", ",", f"{'g' * 201}=viewer"],
+    ),
     "service addresses": (
         ["slack://a/b/c", "json://a mailto://b?to=c,d", "json://a,form://b"],
         ["slack", "", "://a", "json://a b", ",", " ".join(f"json://{one}" for one in range(21))],

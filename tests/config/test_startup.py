@@ -32,6 +32,7 @@ PRODUCTION = {
     "SECRET_KEY": "a-production-key-of-some-fifty-characters-in-length",
     "WEBHOOK_SECRET": "a-webhook-secret",
     "ALLOWED_HOSTS": "mengla.example.com",
+    "TRUSTED_PROXIES": "10.0.0.1",
 }
 
 pytestmark = pytest.mark.slow
@@ -39,8 +40,13 @@ pytestmark = pytest.mark.slow
 
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with only these variables of the product."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return run_python("manage.py", *arguments, env={**environment, "ENV_FILE": "", **variables})
+    return run_python("manage.py", *arguments, env=environment_of(**variables))
+
+
+def environment_of(**variables: str) -> dict[str, str]:
+    """Return an environment with only these variables of the product."""
+    common = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**common, "ENV_FILE": "", **variables}
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> None:
@@ -185,7 +191,7 @@ def test_names_without_a_meaning_are_told_at_the_start(command: tuple[str, ...],
 def test_an_unnamed_proxy_causes_a_warning() -> None:
     https = {"APP_BASEURL": "https://mengla.example.com"}
     warned = manage("check", **NOWHERE, **https)
-    assert "(collector.W003) APP_BASEURL is https" in warned.stderr
+    assert "(collector.W003) The pages are used by https only" in warned.stderr
     named = manage("check", **NOWHERE, **https, TRUSTED_PROXIES="10.0.0.1")
     assert "W003" not in named.stderr
 

@@ -14,8 +14,8 @@ import pytest
 from tests.contract.test_imports import APPS
 from tests.programs import ROOT
 
-PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-PATH = re.compile(r"(?<![\w./-])(?:apps|bin|config|docs|locale|tests|tools|\.ci)/[\w./-]*\w")
+PAGES = [page for folder in ("*.md", "docs/**/*.md", "deploy/**/*.md") for page in sorted(ROOT.glob(folder))]
+PATH = re.compile(r"(?<![\w./-])(?:apps|bin|config|deploy|docs|locale|tests|tools|\.ci)/[\w./-]*\w")
 MODULE = re.compile(r"(?<![\w./-])apps(?:\.\w+)+")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 FUNCTION = re.compile(r"`(apps/[\w/]+\.py):([\w.]+)`")

@@ -27,7 +27,7 @@ OTHER_VARIABLES = frozenset({"ENV_FILE", "TMPDIR", "PATH", "PYTHONDONTWRITEBYTEC
 # For each variable that an operator fills in.
 FILLED = {
     "HOST_NAME": "mengla.example.com",
-    "SECRET_KEY": "f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3b4a59687",
+    "SECRET_KEY": "f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3b4a5968778695a4b3c2d1e0f",
     "WEBHOOK_SECRET": "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
     "ADMIN_PASSWORD": "a-long-password-of-an-admin",
     "MONGO_ROOT_PASSWORD": "a1",

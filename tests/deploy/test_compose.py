@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from apps.core.web.draining import CLOSING_SECONDS
 from apps.launcher.embedded import EmbeddedError, find_mongod, find_redis_server
 from apps.launcher.management.commands.serve import KILL_AFTER_SECONDS
 from apps.launcher.ports import is_port_open
@@ -102,7 +103,7 @@ def test_the_script_fills_in_the_secrets_and_keeps_what_is_there(tmp_path: Path)
     first = (tmp_path / ".env").read_text()
     values = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", first))
     assert len(set(values.values())) == len(FILLED)
-    assert all(re.fullmatch("[0-9a-f]{48}", value) for name, value in values.items() if name != "HOST_NAME")
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for name, value in values.items() if name != "HOST_NAME")
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     subprocess.run(["sh", script], check=True)
     assert (tmp_path / ".env").read_text() == first
@@ -160,7 +161,9 @@ def test_the_order_of_the_start() -> None:
 
 
 def test_a_stop_waits_for_what_is_in_progress() -> None:
-    assert int(services()["web"]["stop_grace_period"].removesuffix("s")) > KILL_AFTER_SECONDS
+    assert (
+        int(services()["web"]["stop_grace_period"].removesuffix("s")) > CLOSING_SECONDS + KILL_AFTER_SECONDS
+    )
     assert services()["worker"]["stop_grace_period"] == "11m"  # docs/operations.md: Stopping
 
 

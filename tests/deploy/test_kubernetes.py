@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from apps.core.web.draining import CLOSING_SECONDS
 from apps.launcher.management.commands.serve import KILL_AFTER_SECONDS
 from config.variables import variables
 from tests.deploy.files import (
@@ -150,7 +152,7 @@ def test_probes_ask_one_process_and_not_its_servers() -> None:
 
 def test_a_stop_waits_for_what_is_in_progress() -> None:
     web, worker = pods()["mengla-web"]["spec"], pods()["mengla-worker"]["spec"]
-    pause = int(container("mengla-web")["lifecycle"]["preStop"]["exec"]["command"][-1])
+    pause = math.ceil(float(CONFIGURATION["DRAIN_SECONDS"]) + CLOSING_SECONDS)
     assert web["terminationGracePeriodSeconds"] > pause + KILL_AFTER_SECONDS
     assert worker["terminationGracePeriodSeconds"] == 11 * 60
     assert ALL["Deployment", "mengla-web"]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from apps.core.web.draining import CLOSING_SECONDS
 from apps.launcher.management.commands.serve import KILL_AFTER_SECONDS
 from tests.deploy.files import UNITS, known_variables, unit_lines
 from tests.missing import leave_out
@@ -76,12 +77,20 @@ def test_they_set_only_what_something_reads(name: str) -> None:
 
 def test_a_stop_waits_for_what_is_in_progress() -> None:
     (web,) = unit_lines("mengla-web.service", "TimeoutStopSec")
-    assert int(web.removesuffix("s")) > KILL_AFTER_SECONDS
+    assert int(web.removesuffix("s")) > CLOSING_SECONDS + KILL_AFTER_SECONDS
     assert unit_lines("mengla-worker.service", "TimeoutStopSec") == ["11min"]
     for name in SERVICES[1:]:
         assert unit_lines(name, "KillMode") == ["mixed"]
         assert unit_lines(name, "Restart") == ["always"]
         assert unit_lines(name, "StartLimitIntervalSec") == ["0"]  # it never gives up
+
+
+def test_the_target_starts_what_is_enabled_on_this_host() -> None:
+    """A host of workers enables the target and the worker, and gets no web server."""
+    assert unit_lines("mengla.target", "Wants") == []
+    for name in SERVICES[1:]:
+        assert unit_lines(name, "WantedBy") == ["mengla.target"]
+        assert unit_lines(name, "PartOf") == ["mengla.target"]
 
 
 def test_migrations_come_first() -> None:

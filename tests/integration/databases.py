@@ -55,11 +55,11 @@ class SharedServers:
 class OwnServers:
     """A mongod and a redis-server for this test alone, which may be stopped and killed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, next_port: Callable[[], int] = own_port) -> None:
         self._directory = directory
-        self.mongo = start_mongo(directory / "mongo", port=own_port())
+        self.mongo = start_mongo(directory / "mongo", port=next_port())
         try:
-            self.redis = start_redis(directory / "redis", port=own_port())
+            self.redis = start_redis(directory / "redis", port=next_port())
         except BaseException:
             self.mongo.stop()
             raise

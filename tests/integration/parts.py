@@ -100,7 +100,11 @@ class Cluster:
         self._child_count = worker_count + 3  # the sentinel, the monitor and the pusher
 
     def wait_until_ready(self) -> None:
-        self.process.wait_until_ready(lambda: len(self.children()) >= self._child_count, timeout_seconds=60)
+        self.process.wait_until_ready(self.works, timeout_seconds=60)
+
+    def works(self) -> bool:
+        """Whether all its processes are there."""
+        return self.process.is_alive() and len(self.children()) >= self._child_count
 
     def children(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):

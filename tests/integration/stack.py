@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,25 +74,22 @@ class Stack:
     """A running product; a context manager that stops every process and deletes its databases."""
 
     def __init__(
-        self, name: str, directory: Path, shape: Shape, *, databases: Databases | None = None
+        self,
+        name: str,
+        directory: Path,
+        shape: Shape,
+        *,
+        databases: Databases | None = None,
+        next_port: Callable[[], int] = own_port,
     ) -> None:
         self.name = name
         self.directory = directory
         self.shape = shape
         self.questions = Questions()
         self.databases: Databases = databases or SharedServers(name)
-        self.simulator = Simulator(
-            SimulatorConfig(
-                env="test",
-                api_key=_secret(),
-                webhook_secret=_secret(),
-                knobs=HEALTHY,
-                webhook_attempts=8,
-                webhook_retry_seconds=0.25,
-            )
-        )
+        self.simulator = self._make_simulator()
         self.token = ""
-        self.url = f"http://127.0.0.1:{own_port()}"
+        self.url = f"http://127.0.0.1:{next_port()}"
         self.clusters: list[Cluster] = []
         self._secrets = {self.simulator.config.api_key, self.simulator.config.webhook_secret}
         self._processes: list[Stoppable] = []
@@ -120,6 +117,18 @@ class Stack:
             self.simulator.stop()
             self._mongo.close()
             self.databases.close()
+
+    def _make_simulator(self) -> Simulator:
+        return Simulator(
+            SimulatorConfig(
+                env="test",
+                api_key=secret(),
+                webhook_secret=secret(),
+                knobs=HEALTHY,
+                webhook_attempts=8,
+                webhook_retry_seconds=0.25,
+            )
+        )
 
     def _start(self) -> None:
         self.simulator.start()
@@ -192,7 +201,7 @@ class Stack:
         return process.start()
 
     def _environment(self) -> dict[str, str]:
-        hidden = {name: _secret() for name in ("SECRET_KEY", "JWT_SECRET", "ADMIN_PASSWORD")}
+        hidden = {name: secret() for name in ("SECRET_KEY", "JWT_SECRET", "ADMIN_PASSWORD")}
         self._secrets |= set(hidden.values())
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
@@ -429,7 +438,7 @@ class Stack:
         return [line for line in self.log_text().splitlines() if hidden.search(line) or FORK.search(line)]
 
 
-def _secret() -> str:
+def secret() -> str:
     return secrets.token_urlsafe(32)
 
 

@@ -14,13 +14,16 @@ from tests.programs import ROOT
 
 SCRIPTS = [
     "bin/_run",
+    "bin/licences",
     "bin/lock",
     "bin/quickstart",
     "bin/test",
     ".ci/run",
     ".ci/lint",
     ".ci/types",
+    ".ci/audit",
     ".ci/imports",
+    ".ci/pythons",
     ".ci/test",
 ]
 HASH = f"--hash=sha256:{'0' * 64}"  # of no file

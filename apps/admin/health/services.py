@@ -87,7 +87,7 @@ def process_facts() -> Facts:
     return {
         "host": platform.node(),
         "pid": os.getpid(),
-        "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+        "version": settings.VERSION,
         "environment": settings.ENV,
         "python": platform.python_version(),
         "started_at": STARTED_AT,

@@ -132,6 +132,7 @@ class ProtocolHandler(JsonHandler):
             raise Refusal(503, "QUEUE_FULL", "too many executions are open", {"Retry-After": "5"})
         if knobs.early:
             execution.called_back.wait(EARLY_SECONDS)
+        simulator.journal.write("responding", request=self.request_id, execution=execution.execution_id)
         self.send_json({"data": {"executionId": execution.execution_id}, "simulated": True})
 
     def _check_key(self) -> None:

@@ -5,6 +5,7 @@ Each line is one JSON object with ``at`` (seconds since 1970) and ``event``:
 - ``list``: the task list was requested;
 - ``request``: an execute request; ``request`` is its id;
 - ``refused``: it was refused, with ``status``; ``accepted``: with ``execution`` and ``parameters``;
+- ``responding``: the response to an accepted one is about to be sent;
 - ``ended``: the execution has ended; ``is_dropped``: nothing is sent for it;
 - ``sending``, ``sent``: one attempt to send its result, of the kind ``result``; ``status`` and ``receipt``
   are the response, null if there was none.

@@ -84,7 +84,14 @@ def test_the_next_simulator_continues_it(simulator: Simulator, receiver: Receive
             ask.execute()
             assert running.wait_idle(10)
             ask.close()
-    assert events_of(path) == ["request", "accepted", "ended", "sending", "sent"] * 2
+    events = events_of(path)
+    assert len(events) == 12
+    for half in (events[:6], events[6:]):
+        # The response and the execution are in threads of their own.
+        assert [event for event in half if event != "responding"] == [
+            *("request", "accepted", "ended", "sending", "sent")
+        ]
+        assert half.index("responding") > half.index("accepted")
 
 
 def test_a_journal_that_cannot_be_written_is_refused(simulator: Simulator, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from apps.mengla.choices import CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
+from apps.mengla.queue.documents import has_reader
 from apps.mengla.store import selectors
 
 Document = dict[str, Any]
@@ -36,7 +37,7 @@ def finish(collection: Document, stored: Documents) -> None:
     """End the collection: fresh records were stored after it was enqueued."""
     query = selectors.query_of(collection)
     # The records may be its own, stored by a process that was killed before it notified the caches.
-    are_caches_notified = cache_sync.refresh_cache(query, has_reader=collection["has_reader"])
+    are_caches_notified = cache_sync.refresh_cache(query, has_reader=has_reader(collection))
     if any(not record["is_empty"] for record in stored):
         jobs.finish(
             collection["_id"],

@@ -15,6 +15,7 @@ from apps.core.storage.mongo import collection_of
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs
+from apps.mengla.queue.documents import has_reader
 from apps.mengla.store import selectors
 from apps.mengla.store.figures import NothingStored, build_stored, cache_field
 
@@ -42,7 +43,7 @@ def notify_caches_again(*, limit: int = 200) -> int:
     """
     pending = collection_of(Collection).find({"is_cache_pending": True}).limit(limit)
     notified = [
-        one["_id"] for one in pending if refresh_cache(selectors.query_of(one), has_reader=one["has_reader"])
+        one["_id"] for one in pending if refresh_cache(selectors.query_of(one), has_reader=has_reader(one))
     ]
     if notified:
         jobs.unmark_cache_pending(notified)

@@ -24,7 +24,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync, parked, records
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue import jobs, trace
-from apps.mengla.queue.documents import requesters_of
+from apps.mengla.queue.documents import has_reader, requesters_of
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker
@@ -234,7 +234,7 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, error.args[0])
     except UnstorablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNSTORABLE_PAYLOAD, error.args[0])
-    are_caches_notified = cache_sync.refresh_cache(query, has_reader=collection["has_reader"])
+    are_caches_notified = cache_sync.refresh_cache(query, has_reader=has_reader(collection))
     empty_reason = answers[0].empty_reason if is_empty else None
     if not _finish(query, collection, attempt_token, empty_reason, are_caches_notified=are_caches_notified):
         return Receipt.DUPLICATE
@@ -324,7 +324,7 @@ def _provenance(collection: Document, attempt_token: str) -> records.Provenance:
     return records.Provenance(
         collection_id=str(collection["_id"]),
         run_ids=collection["run_ids"],
-        has_reader=collection["has_reader"],
+        has_reader=has_reader(collection),
         collected_at=now,
         duration_ms=int(seconds_between(sent_at, now) * 1000) if sent_at else None,
         asked_at=sent_at if sent_at and is_current else collection["created_at"],

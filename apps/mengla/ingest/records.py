@@ -22,6 +22,7 @@ from apps.mengla.choices import EmptyReason
 from apps.mengla.models import Record
 from apps.mengla.queries import freshness
 from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue.documents import has_reader
 from apps.mengla.upstream.payloads import UnstorablePayload, canonical_json, hash_of_json
 from apps.mengla.words import DATABASE_REFUSED, NOT_STORABLE, RESERVED_NAME
 
@@ -103,7 +104,7 @@ def add_requesters(query: DataQuery, collection: Mapping[str, Any]) -> None:
         {"_id": {"$in": query.record_ids}, "collection_id": str(collection["_id"])},
         {
             "$addToSet": {"run_ids": {"$each": collection["run_ids"]}},
-            **({"$set": {"has_reader": True}} if collection["has_reader"] else {}),
+            **({"$set": {"has_reader": True}} if has_reader(collection) else {}),
         },
     )
 

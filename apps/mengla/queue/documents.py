@@ -82,9 +82,14 @@ def joining_changes(*, run_id: str | None, is_forced: bool) -> Document:
     return changes
 
 
+def has_reader(collection: Mapping[str, Any]) -> bool:
+    """Whether a reader requested the collection; a web process of 0.1.0 writes no such field."""
+    return bool(collection.get("has_reader", not collection["run_ids"]))
+
+
 def requesters_of(collection: Mapping[str, Any]) -> Document:
     """Return the requesters of a collection: its runs, and whether a reader is among them."""
-    return {"run_ids": collection["run_ids"], "has_reader": collection["has_reader"]}
+    return {"run_ids": collection["run_ids"], "has_reader": has_reader(collection)}
 
 
 def active_filter(identity: str) -> Document:

@@ -12,6 +12,7 @@ from apps.mengla.choices import AttemptOutcome, CollectionError, CollectionStatu
 from apps.mengla.models import Collection
 from apps.mengla.queue import run_state
 from apps.mengla.queue.attempt_log import with_entry
+from apps.mengla.queue.documents import has_reader
 from apps.mengla.store import outcomes
 from apps.sync_tasks import selectors as run_selectors
 
@@ -107,7 +108,7 @@ def return_to_queue(current: Document, changes: Document, outcome: AttemptOutcom
 def is_still_requested(collection: Mapping[str, Any]) -> bool:
     """Whether a reader, a running run, or a caller without a run needs the collection."""
     run_ids = collection["run_ids"]
-    return bool(collection["has_reader"] or not run_ids or run_selectors.running_among(run_ids))
+    return bool(has_reader(collection) or not run_ids or run_selectors.running_among(run_ids))
 
 
 def _attempt(collection_id: ObjectId, attempt_token: str) -> Document:

@@ -9,6 +9,7 @@ from typing import Any
 
 import bson
 import pytest
+from django.core.management import call_command
 
 from apps.core.errors import Conflict, InvalidInput
 from apps.core.storage.archive import FORMAT, ArchiveWriter, read_archive
@@ -89,3 +90,23 @@ def test_a_backup_of_a_newer_version_is_refused() -> None:
     refuse_newer(Backup(version="1.0.0", migrations=known, **facts))
     with pytest.raises(Conflict, match=r"version 9\.0\.0, which is newer.*core\.9999_later"):
         refuse_newer(Backup(version="9.0.0", migrations=known | {"core.9999_later"}, **facts))
+
+
+@pytest.mark.mongo
+@pytest.mark.redis
+@pytest.mark.django_db
+def test_the_commands_refuse_before_they_change_anything(path: Path) -> None:
+    call_command("backup", str(path), "--json", stdout=io.StringIO())
+    assert path.stat().st_mode & 0o077 == 0
+    before = path.read_bytes()
+    for command in (
+        ["backup", str(path)],
+        ["restore", str(path), "--wait-seconds", "0"],
+        ["restore", str(path.with_name("none"))],
+    ):
+        with pytest.raises(SystemExit):
+            call_command(*command, stderr=io.StringIO())
+    assert path.read_bytes() == before
+    text = io.StringIO()
+    call_command("restore", str(path), "--dry-run", stdout=text)
+    assert "The file is whole" in text.getvalue()

@@ -74,6 +74,15 @@ def find_fresh_records_of(queries: Sequence[DataQuery], *, now: datetime) -> lis
     ]
 
 
+def find_records_collected_after(query: DataQuery, instant: datetime) -> list[Document] | None:
+    """Return the records of a query if all are stored and were collected after an instant, otherwise None.
+
+    The documents hold no figures. ``instant`` is UTC without zone.
+    """
+    found = [one for one in find_records_without_figures(query) if one["collected_at"] > instant]
+    return found if len(found) == query.period_count else None
+
+
 def find_collection(collection_id: str) -> Document | None:
     """Return the collection with this id, None when there is none or the text is not an id."""
     if not ObjectId.is_valid(collection_id):

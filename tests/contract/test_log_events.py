@@ -138,8 +138,10 @@ def test_levels_and_fields_are_those_of_the_code() -> None:
     assert rows["request"][:2] == ("INFO", ACCESS_FIELDS)
     wrong = {}
     for name, event in logged().items():
+        if name not in rows:
+            continue  # the test above tells
         level, fields, _ = rows[name]
-        row = [logged()[other] for other in logged() if rows[other] == rows[name]]  # one or two events
+        row = [one for other, one in logged().items() if rows.get(other) == rows[name]]  # one or two
         known = set().union(*(one.fields for one in row))
         unknown = set() if any(one.has_more_fields for one in row) else fields - known
         if level not in event.levels or not event.fields <= fields or unknown:

@@ -129,6 +129,9 @@ def described() -> dict[str, tuple[str, set[str], str]]:
 def test_every_event_is_described_and_no_other() -> None:
     names = {*logged(), "request"}
     assert len(names) > 80
+    rows = [found for line in PAGE.read_text().splitlines() if (found := ROW.match(line))]
+    listed = [name for row in rows for name in NAME.findall(row[1])]
+    assert len(listed) == len(set(listed))
     assert names == set(described())
     assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) for name in names)
 

@@ -33,6 +33,9 @@ _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _AUTHORITY = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+_SENTRY_DSN = re.compile(
+    rf"https?://[A-Za-z0-9]{{1,128}}@{_AUTHORITY}(?:/[A-Za-z0-9._~-]{{1,100}}){{0,5}}/[0-9]{{1,20}}"
+)
 _HTTP_URL = re.compile(rf"[Hh][Tt][Tt][Pp][Ss]?://{_AUTHORITY}(?:/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*)?")
 _ORIGIN = re.compile(rf"(?!.*[A-Z])https?://{_AUTHORITY}")
 _REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
@@ -161,6 +164,13 @@ def http_url(raw: str) -> str:
             "fragment or user name"
         )
     return raw.rstrip("/")
+
+
+def sentry_dsn(raw: str) -> str:
+    """Parse the DSN of a Sentry project: a URL with a key and the number of the project."""
+    if not _SENTRY_DSN.fullmatch(raw):
+        raise ValueError("must be the DSN of a Sentry project, as its settings show it")
+    return raw
 
 
 def service_urls(raw: str) -> str:

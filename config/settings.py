@@ -15,6 +15,7 @@ from config import env as _env
 from config import input_names as _input_names
 from config import openapi as _openapi
 from config import version as _version
+from config.error_reports import start as start_error_reports
 from config.logs import configure_logging
 
 BASE_DIR = _env.BASE_DIR
@@ -125,6 +126,7 @@ WORKER_HEARTBEAT_FILE = ENVIRONMENT.WORKER_HEARTBEAT_FILE
 
 IS_TRACED = _env.is_tracing_wanted()  # by the variables of OpenTelemetry
 OTLP_PROTOCOL = _env.otlp_protocol()
+SENTRY_DSN = ENVIRONMENT.SENTRY_DSN
 TRACED_SERVICE_NAME = "mengla-collector"  # unless OTEL_SERVICE_NAME is set
 
 # --- Applications ---------------------------------------------------------------------------------
@@ -312,6 +314,7 @@ CORS_URLS_REGEX = rf"^(?:{'|'.join(map(re.escape, API_ROOTS))})(?:/.*)?$"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "Age",
+    "Content-Disposition",
     "ETag",
     "Location",
     "Retry-After",
@@ -392,3 +395,4 @@ LOGGING_CONFIG = None
 LOG_FORMAT = ENVIRONMENT.LOG_FORMAT or ("json" if ENVIRONMENT.is_production else "console")
 LOG_FILE = ENVIRONMENT.LOG_FILE
 configure_logging(level=ENVIRONMENT.LOG_LEVEL, log_format=LOG_FORMAT)
+start_error_reports(ENVIRONMENT, release=f"mengla-collector@{VERSION}")

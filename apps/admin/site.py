@@ -78,9 +78,11 @@ def _login_options(request: HttpRequest) -> dict[str, Any]:
     options: dict[str, Any] = {"has_password_login": settings.ADMIN_PASSWORD_LOGIN}
     if settings.OIDC_ISSUER_URL:
         query = {"next": one} if (one := request.GET.get("next")) else {}
-        name = settings.OIDC_NAME or _now("single sign-on")
+        label = _now("Log in with single sign-on")
+        if settings.OIDC_NAME:
+            label = _now("Log in with %(name)s") % {"name": settings.OIDC_NAME}
         options |= {
-            "oidc_label": _now("Log in with %(name)s") % {"name": name},
+            "oidc_label": label,
             "oidc_url": f"{reverse('collector_oidc:begin')}{'?' if query else ''}{urlencode(query)}",
         }
     return options

@@ -44,6 +44,20 @@ def check_tracing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+@register
+def check_error_reports(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse to start when errors are to be reported and the package for it is missing."""
+    if not settings.SENTRY_DSN or is_installed("sentry_sdk"):
+        return []
+    return [
+        Error(
+            "SENTRY_DSN is set, but the package sentry-sdk is not installed.",
+            hint=f"{_INSTALL}, or unset SENTRY_DSN.",
+            id="collector.E004",
+        )
+    ]
+
+
 def is_installed(*modules: str) -> bool:
     """Whether all of these modules could be imported."""
     try:

@@ -37,7 +37,8 @@ MOODS: Mapping[str, Mapping[str, Any]] = {
     "drops": {"drop_rate": 0.25},
     "doubles": {"duplicate_rate": 1.0, "duplicate_delay_seconds": 0.4},
     "answers early": {"early": True},
-    "answers late": {"late_seconds": 3.0},
+    # Later than MENGLA_TIMEOUT_SECONDS: the next attempt is under way when the answer to the first one comes.
+    "answers late": {"late_seconds": 5.5},
     "sends garbage": {"garbage_rate": 0.2, "empty_rate": 0.2},
     "refuses with 500": {"execute_error_rate": 0.4, "execute_status": 500},
     "refuses with 503": {"execute_error_rate": 0.4, "execute_status": 503},

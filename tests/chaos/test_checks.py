@@ -143,7 +143,19 @@ class TestRecords:
         assert self.found(evidence, record_of(evidence, "second")) == []
 
     def test_an_older_answer_is_wrong(self, evidence: Evidence) -> None:
-        assert "second was stored later" in self.found(evidence, record_of(evidence, "first"))[0]
+        assert "second is newer" in self.found(evidence, record_of(evidence, "first"))[0]
+
+    @pytest.mark.parametrize(("ended", "count"), [(2.5, 0), (4.0, 1)])
+    def test_of_two_ranges_the_one_that_was_sent_last_is_right(
+        self, story: Story, ended: float, count: int
+    ) -> None:
+        other = Question(Action.INDUSTRY_TREND, "4200", "2024-05-05", start="2024-05-03")
+        story.execution("first", 0, ended=3, question=TREND)
+        story.execution("second", 1, ended=ended, question=other)
+        evidence = story.evidence()
+        record = record_of(evidence, "first", TREND) | {"_id": other.query.record_ids[0]}
+        record["data"] = evidence.given.figures_of("first", record["_id"])
+        assert len(self.found(evidence, record)) == count
 
     def test_a_mixture_is_wrong(self, evidence: Evidence) -> None:
         record = record_of(evidence, "second")
@@ -167,7 +179,7 @@ class TestRecords:
 
     def test_an_empty_one_without_an_empty_answer_is_wrong(self, evidence: Evidence) -> None:
         record = record_of(evidence, "second") | {"is_empty": True, "data": None}
-        assert len(self.found(evidence, record)) == 2
+        assert len(self.found(evidence, record)) == 3
 
     def test_two_of_one_key_are_wrong(self, evidence: Evidence) -> None:
         record = record_of(evidence, "second")

@@ -121,6 +121,10 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
         ["slack://a/b/c", "json://a mailto://b?to=c,d", "json://a,form://b"],
         ["slack", "", "://a", "json://a b", ",", " ".join(f"json://{one}" for one in range(21))],
     ),
+    "DSN of Sentry": (
+        ["https://0a1b@sentry.example.com/42", "http://0a1b@[::1]:9000/below/1"],
+        ["sentry", "", "https://sentry.example.com/1", "https://a:b@sentry.example.com/1", "https://a@b/c"],
+    ),
     "cron expression": (["0 2 * * *"], ["0 2 * *", "@daily"]),
     "1 to 63 letters, digits, `_`, `-`": (["a_b-1", "a" * 63], ["", "a" * 64, "a.b"]),
     "1 to 4096 characters": (["/var/log/a b.log", "é" * 4096], ["", "a" * 4097]),

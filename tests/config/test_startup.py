@@ -161,6 +161,15 @@ def test_traces_without_their_packages_are_told(
     assert [one.id for one in checks.check_tracing(None)] == ([f"collector.{told}"] if told else [])
 
 
+def test_reports_of_errors_without_their_package_are_told(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    assert checks.check_error_reports(None) == []
+    settings.SENTRY_DSN = "https://0123@sentry.example.com/1"
+    assert [one.id for one in checks.check_error_reports(None)] == ["collector.E004"]
+
+
 def test_another_protocol_for_traces_is_refused() -> None:
     result = manage("check", **NOWHERE, **TRACES, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
     assert result.returncode == 1

@@ -34,6 +34,7 @@ NOT_IN_WEB = {
     "pytest": "the tests",
     "requests": "apprise, and djangorestframework for what we do not use",
     "rich": "the commands, and structlog for logs in colours",
+    "sentry_sdk": "reports of errors, which are off by default",
     "sqlite3": "the databases that Django supports besides ours",
     "xlsxwriter": "XLSX files",
 }

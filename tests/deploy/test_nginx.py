@@ -184,6 +184,7 @@ class TestRunning:
             what="its line is written",
         )
         assert {line["address"] for line in site.accessed()} == {"203.0.113.7", "127.0.0.1"}
+        assert len(answer.headers.get_list("strict-transport-security")) == 1
         assert answer.headers.get_list("x-frame-options") == ["DENY"]
         assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
 

@@ -25,6 +25,7 @@ from typing import Any
 import httpx
 import pymongo
 import pytest
+from bson import ObjectId
 
 from apps.core.storage.mongo import our_database
 from apps.launcher.processes import ManagedProcess
@@ -246,6 +247,28 @@ def test_what_0_1_0_had_begun_is_finished(installation: Installation) -> None:
         assert shown["status"] == (run["status"] if run["status"] != "RUNNING" else "COMPLETED")
         if run["totals"]:
             assert shown["progress"]["total"] == run["totals"]["total"]
+
+
+def test_what_a_web_process_of_0_1_0_still_enqueues_is_collected(installation: Installation) -> None:
+    """During the upgrade it writes documents without the fields that have come since."""
+    stack = installation.stack
+    waiting = (one for one in installation.old.documents["mengla_collections"] if one["status"] == "PENDING")
+    old = next(one for one in waiting if not one["run_ids"] and one["action"] != "industryTrendRange")
+    question = stack.questions.one()
+    query = question.query
+    new = {
+        "_id": ObjectId(),
+        "action": query.action.value,
+        "cat_id": query.cat_id,
+        "start_key": query.start.key,
+        "end_key": query.end.key,
+        "identity": question.identity,
+        "active_key": question.identity,
+    }
+    stack.database.mengla_collections.insert_one(old | new)
+    stack.tick()
+    assert stack.wait_until_ended([str(new["_id"])]) == {"SUCCEEDED"}
+    stack.assert_stored_once([question])
 
 
 def test_users_tokens_schedules_and_settings_are_kept(installation: Installation) -> None:

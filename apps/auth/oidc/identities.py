@@ -44,20 +44,21 @@ def user_of(claims: Mapping[str, Any], *, may_create: bool) -> User:
     """
     # An issuer is configured without the slash that it may have at its end.
     issuer, subject = str(claims["iss"]).rstrip("/"), str(claims["sub"])
+    who = f"subject {validation.printable(subject)}"
     rights = _existing(rights_of(claims))
     identity = OidcIdentity.objects.filter(issuer=issuer, subject=subject).select_related("user").first()
     user = identity.user if identity is not None else None
     if user is not None and not user.is_active:
-        raise LoginRefusedError(Reason.DISABLED)
+        raise LoginRefusedError(Reason.DISABLED, who)
     if rights is None:
         if user is not None:
             _give(user, Rights(frozenset(), is_superuser=False), is_staff=False)
-        raise LoginRefusedError(Reason.NO_ROLE)
+        raise LoginRefusedError(Reason.NO_ROLE, who)
     if claims.get("email_verified") is False:
-        raise LoginRefusedError(Reason.UNVERIFIED_MAIL)
+        raise LoginRefusedError(Reason.UNVERIFIED_MAIL, who)
     if user is None:
         if not may_create:
-            raise LoginRefusedError(Reason.UNKNOWN_USER, f"subject {validation.printable(subject)}")
+            raise LoginRefusedError(Reason.UNKNOWN_USER, who)
         user = _create(issuer, subject, claims)
     _give(user, rights, is_staff=True)
     _keep_names(user, claims)

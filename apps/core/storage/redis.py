@@ -43,7 +43,7 @@ def redis_time() -> float:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    seconds, microseconds = cast("tuple[int, int]", get_redis().time())
+    seconds, microseconds = get_redis().time()
     return seconds + microseconds / 1_000_000
 
 
@@ -97,5 +97,5 @@ def delete_keys(*patterns: str) -> int:
     for pattern in patterns:
         found = list(client.scan_iter(pattern, count=1000))
         for start in range(0, len(found), _DELETED_TOGETHER):
-            deleted += cast(int, client.unlink(*found[start : start + _DELETED_TOGETHER]))
+            deleted += client.unlink(*found[start : start + _DELETED_TOGETHER])
     return deleted

@@ -225,7 +225,7 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         is_empty = all(answer.empty_reason is not None for answer in answers)
         if is_late and is_empty:
             return Receipt.DUPLICATE  # a late empty answer changes nothing
-        if not (is_late and _has_fresh_figures(query)):
+        if not (is_late and _has_newer_figures(query, collection)):
             # Marked before the write: if the process is killed after it, the tick notifies the caches.
             jobs.mark_cache_pending(collection["_id"])
             with tracing.span("store figures", attributes={"mengla.records": len(answers)}):
@@ -270,9 +270,15 @@ def _finish(
     return True
 
 
-def _has_fresh_figures(query: DataQuery) -> bool:
-    """Whether fresh figures are stored for the whole query; they are newer than a late answer."""
+def _has_newer_figures(query: DataQuery, collection: Document) -> bool:
+    """Whether figures that are newer than a late answer are stored for the whole query.
+
+    Fresh ones are. So are those that were collected after this collection had ended, also if they are stale
+    by now: all its attempts had begun before.
+    """
     stored = selectors.find_fresh_records(query, now=utc_now())
+    if stored is None and (ended_at := collection["finished_at"]) is not None:
+        stored = selectors.find_records_collected_after(query, ended_at)
     return stored is not None and not any(record["is_empty"] for record in stored)
 
 

@@ -38,11 +38,12 @@ def traced_enqueue(enqueue: Callable[..., Result]) -> Callable[..., Result]:
         if not tracing.is_on():
             return enqueue(query, **parameters)
         with tracing.span("enqueue collection", Kind.PRODUCER) as span:
-            enqueued: Any = enqueue(query, **parameters)
+            result = enqueue(query, **parameters)
+            enqueued: Any = result
             span.set({**_attributes_of(enqueued.collection), "mengla.joined": not enqueued.is_new})
             if not enqueued.is_new:
                 span.link(_origin_of(enqueued.collection))
-            return enqueued
+            return result
 
     return traced
 
@@ -52,7 +53,10 @@ def traced_batch(enqueue_many: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(enqueue_many)
     def traced(queries: Any, *, run_id: str, **parameters: Any) -> None:
-        attributes = {"messaging.batch.message_count": len(queries), "mengla.run_id": run_id}
+        attributes: dict[str, tracing.Value] = {
+            "messaging.batch.message_count": len(queries),
+            "mengla.run_id": run_id,
+        }
         with tracing.span("enqueue collections", Kind.PRODUCER, attributes=attributes):
             enqueue_many(queries, run_id=run_id, **parameters)
 

@@ -17,6 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from apps.auth.checks import check_oidc_packages
 from apps.auth.models import OidcIdentity
 from apps.auth.oidc import attempt_cookie, identities
 from apps.auth.oidc.refusals import LoginRefusedError
@@ -121,9 +122,13 @@ class TestAccess:
         assert not ana.is_in
 
     @pytest.mark.parametrize("groups", [[], None, "others", ["ghosts"], [1, {"a": 1}], {"ops": True}])
-    def test_without_a_group_that_counts_no_user_is_created(self, ana: Person, groups: Any) -> None:
+    def test_without_a_group_that_counts_no_user_is_created(
+        self, ana: Person, groups: Any, written_log: Log
+    ) -> None:
         ana.provider.set_user("sub-1", **ANA, groups=groups)
         assert "None of your groups has access" in ana.refusal()
+        (line,) = [one for one in written_log() if one["event"] == "login"]
+        assert (line["reason"], line["detail"]) == ("no_role", "subject sub-1")
         assert not User.objects.exists()
 
     def test_a_required_group_is_needed_too(self, ana: Person, settings: Any) -> None:
@@ -313,6 +318,7 @@ class TestPages:
     def test_in_chinese(self, ana: Person) -> None:
         page = ana.client.get("/admin/login/", headers={"Accept-Language": "zh-hans"}).content.decode()
         assert "单点登录" in page
+        assert "single" not in page
 
     def test_a_session_ends_at_an_instant(self, ana: Person, settings: Any) -> None:
         settings.OIDC_SESSION_HOURS = 2
@@ -343,6 +349,16 @@ class TestPages:
         body = {"username": "ana", "password": PASSWORD}
         answer = ana.client.post("/api/auth/login", body, content_type="application/json")
         assert answer.status_code == 200
+
+
+def test_missing_packages_are_an_error_at_the_start(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.OIDC_ISSUER_URL = "https://login.example.com"
+    assert check_oidc_packages(None) == []
+    monkeypatch.setattr("apps.auth.checks.find_spec", lambda _name: None)
+    (problem,) = check_oidc_packages(None)
+    assert "locked/oidc.txt" in str(problem.hint)
+    settings.OIDC_ISSUER_URL = None
+    assert check_oidc_packages(None) == []
 
 
 def test_a_refusal_says_why_in_the_log_only() -> None:

@@ -90,8 +90,8 @@ def records_equal_what_was_given(evidence: Evidence) -> Iterator[str]:
         if one["is_empty"]:
             if not any(each.result == EMPTY and each.was_sent for each in executions):
                 yield f"the record {one['_id']} is empty, and the service never said so"
-            if newest := _newest_stored(executions):
-                yield f"the record {one['_id']} is empty, but execution {newest.id} gave figures"
+            for each in _stored(executions):
+                yield f"the record {one['_id']} is empty, but execution {each.id} gave figures"
             continue
         stamps = execution_ids_in(one["data"] if one["action"] != Action.INDUSTRY_TREND else [one["data"]])
         if len(stamps) != 1:
@@ -104,19 +104,27 @@ def records_equal_what_was_given(evidence: Evidence) -> Iterator[str]:
         stored = evidence.given.executions[execution_id]
         if not stored.was_sent:
             yield f"the record {one['_id']} is of execution {execution_id}, which was never sent"
-        newest = _newest_stored(executions)
-        if newest is not None and _order(newest) > _order(stored):
-            yield f"the record {one['_id']} is of execution {execution_id}, {newest.id} was stored later"
+        for each in _stored(executions):
+            if _is_newer(each, stored):
+                yield f"the record {one['_id']} is of execution {execution_id}, {each.id} is newer"
 
 
-def _newest_stored(executions: list[Execution]) -> Execution | None:
-    """Return the one that was requested last of those whose figures the product says it has stored."""
-    stored = [one for one in executions if one.result == FIGURES and STORED in one.receipts()]
-    return max(stored, key=_order, default=None)
+def _stored(executions: list[Execution]) -> list[Execution]:
+    """Return those whose figures the product says it has stored."""
+    return [one for one in executions if one.result == FIGURES and STORED in one.receipts()]
 
 
-def _order(execution: Execution) -> tuple[float, int]:
-    return execution.arrived, execution.number
+def _is_newer(execution: Execution, other: Execution) -> bool:
+    """Whether its figures must replace those of the other one.
+
+    Two ranges of a trend may be collected at the same time, and have points in common. Then the figures that
+    are sent last are the newer ones, of whichever range; while both are being sent, neither is.
+    """
+    is_later = (execution.arrived, execution.number) > (other.arrived, other.number)
+    if execution.identity == other.identity:
+        return is_later
+    taken = [one.ended for one in other.sendings if one.receipt == STORED and one.ended is not None]
+    return is_later and min(taken, default=0.0) < min(one.began for one in execution.sendings)
 
 
 @check("no run is running, and its numbers are those of its collections")

@@ -277,6 +277,25 @@ class TestLate:
         assert reload(old)["status"] == "SUCCEEDED"
         assert names_stored(hot()) == ["newer"]
 
+    @pytest.mark.parametrize("query", [hot(), trend("202501", "202503")], ids=["ranking", "trend"])
+    def test_figures_do_not_replace_newer_ones_that_are_stale_by_now(self, query: DataQuery) -> None:
+        old = begin_attempt(query)
+        give_up(old)
+        store(query)
+        make_stale(query)
+        before = records()
+        assert answer(old, result_for(query)) is Receipt.STORED
+        assert reload(old)["status"] == "SUCCEEDED"
+        assert records() == before
+
+    def test_figures_replace_older_ones_that_are_stale(self) -> None:
+        store(hot(), ranking("older"))
+        make_stale(hot())
+        attempt = begin_attempt(hot())
+        give_up(attempt)
+        assert answer(attempt, ranking("late")) is Receipt.STORED
+        assert names_stored(hot()) == ["late"]
+
     def test_figures_save_the_request_of_who_asked_again(self) -> None:
         old = begin_attempt(hot())
         give_up(old)

@@ -25,6 +25,7 @@ class Command(CollectorCommand):
     )
     examples = ("backup /backups/collector.backup",)
     argument_errors = (InvalidInput,)
+    checks_database = False  # a database that must be moved first can be backed up, too
     operation_timeout_seconds = 24 * 3600
 
     def add_arguments(self, parser: CommandParser) -> None:

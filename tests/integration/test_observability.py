@@ -12,9 +12,11 @@ from tests.integration.conftest import run_stack
 from tests.integration.stack import Shape, Stack
 from tests.integration.waiting import wait_until
 from tests.observability.receiver import ObservabilityReceiver, ReceivedSpan
+from tests.programs import run_python
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
+KEY = "0123456789abcdef0123456789abcdef"  # of Sentry
 SPANS_OF_ONE = {"enqueue collection", "dispatch collection", "receive webhook", "store figures"}
 
 
@@ -33,6 +35,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory, receiver: ObservabilityRece
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{receiver.address}",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
             "OTEL_SERVICE_NAME": "figures",
+            "SENTRY_DSN": f"http://{KEY}@{receiver.address}/7",
         },
     )
     yield from run_stack("traced", tmp_path_factory.mktemp("traced"), shape)
@@ -140,6 +143,64 @@ def test_a_refused_request_is_a_failed_span(traced: Stack, receiver: Observabili
 
     (attempt,) = wait_until(failed, timeout_seconds=20, what="the failed attempt")
     assert (attempt.is_failed, attempt.attributes["error.type"]) == (True, "rejected")
+
+
+def events_of(receiver: ObservabilityReceiver, kind: str) -> list[dict[str, Any]]:
+    """The reports whose exception is of this class."""
+
+    def found() -> list[dict[str, Any]]:
+        return [
+            event
+            for event in receiver.events
+            for one in event.get("exception", {}).get("values", [])
+            if one["type"] == kind
+        ]
+
+    return wait_until(found, timeout_seconds=20, what=f"a report of {kind}")
+
+
+def test_unexpected_errors_of_web_workers_and_commands_are_reported(
+    traced: Stack, receiver: ObservabilityReceiver
+) -> None:
+    broken = traced.database.sync_tasks.insert_one({"status": "COMPLETED"}).inserted_id
+    answer = traced.get(f"/api/sync-tasks/{broken}")
+    assert answer.status_code == 500
+    (event, *_) = [one for one in events_of(receiver, "KeyError") if "request_id" in one["tags"]]
+    assert event["tags"]["request_id"] == answer.headers["X-Request-ID"]
+    assert (event["environment"], event["release"].startswith("mengla-collector@")) == ("test", True)
+    assert "request" not in event and "user" not in event
+    traced.database.sync_tasks.delete_one({"_id": broken})
+
+    traced.caller.call("django_q.tasks.async_task", func="apps.core.printable.no_such_task")
+    (event, *_) = events_of(receiver, "ValueError")
+    assert event["tags"]["task"] == "apps.core.printable.no_such_task"
+
+    code = "import os; raise LookupError(os.environ['MONGO_URI'] + ' ' + os.environ['WEBHOOK_SECRET'])"
+    run_python("manage.py", "shell", "-c", code, env=traced.environment)
+    (event,) = events_of(receiver, "LookupError")
+    (error,) = event["exception"]["values"]
+    assert error["value"].endswith(" ***")
+    assert not any("vars" in frame for frame in error["stacktrace"]["frames"])
+
+
+def test_expected_errors_are_not_reported(traced: Stack, receiver: ObservabilityReceiver) -> None:
+    before = len(receiver.events)
+    assert traced.get("/api/mengla/", action="nothing").status_code == 400
+    assert traced.get("/api/nothing").status_code == 404
+    traced.simulator.set_knobs(down=True)
+    traced.ask_all([traced.questions.one()])
+    nowhere = {"MONGO_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"}
+    ended = run_python("manage.py", "sync_tasks", "list", env=traced.environment | nowhere)
+    assert ended.returncode == 1
+    traced.reset()
+    code = "import structlog; structlog.get_logger('tests').error('the_last_one')"
+    run_python("manage.py", "shell", "-c", code, env=traced.environment)
+    wait_until(
+        lambda: any(one.get("tags", {}).get("event") == "the_last_one" for one in receiver.events),
+        timeout_seconds=20,
+        what="the last report",
+    )
+    assert len(receiver.events) == before + 1
 
 
 def test_no_secret_reaches_the_receiver(traced: Stack, receiver: ObservabilityReceiver) -> None:

@@ -137,9 +137,9 @@ def icon_address(_request: HttpRequest) -> str:
     return static("collector/icon.svg")
 
 
-def style_address(_request: HttpRequest) -> str:
-    """Return the address of the stylesheet that our own pages add to the theme."""
-    return static("collector/admin.css")
+def no_colors(_request: HttpRequest) -> dict[str, Any]:
+    """Return no colours, so that no page has a style element with them; ``palette.css`` has them."""
+    return {}
 
 
 def _link(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
@@ -154,8 +154,8 @@ def _link(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
     return {"title": entry.title, "icon": entry.icon, "link": address}
 
 
-def _access(kind: str) -> Callable[[HttpRequest], str]:
-    return lambda _request: static(f"collector/access.{kind}")
+def _static(name: str) -> Callable[[HttpRequest], str]:
+    return lambda _request: static(f"collector/{name}")
 
 
 UNFOLD: dict[str, Any] = {
@@ -168,8 +168,9 @@ UNFOLD: dict[str, Any] = {
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
-    "STYLES": [style_address, _access("css")],
-    "SCRIPTS": [_access("js")],
+    "COLORS": no_colors,
+    "STYLES": [_static("palette.css"), _static("admin.css"), _static("access.css")],
+    "SCRIPTS": [_static("expressions.js"), _static("access.js")],
     "LOGIN": {"form": "apps.auth.entry.login_form.LoginForm"},
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
 }

@@ -19,6 +19,7 @@ from apps.launcher.env_file import Content, read_env_file
 from config import env_notes
 from config.variables import DEVELOPMENT_KEY, Environment, Variable, variables
 from config.variables.access import key_problems
+from config.variables.oidc import oidc_problems
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _MAX_SECRET_FILE_BYTES = 64 * 1024
@@ -96,9 +97,29 @@ def load_with_notes(process_environment: Mapping[str, str] | None = None) -> Loa
         problems.append(f"COMPAT_PREFIX must not be a path of the admin; {_example('COMPAT_PREFIX')}")
     problems += _window_problems(values, given)
     problems += key_problems(values, given, refused_key=DEVELOPMENT_KEY)
+    problems += oidc_problems(values, given)
     if problems:
         raise ConfigurationError(_problem_message(problems, env_notes.on_causes(path.name, content)))
     return Loaded(Environment(**values), env_notes.on_everything(process, path.name, content))
+
+
+def is_tracing_wanted(process_environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the standard variables of OpenTelemetry ask for traces; its SDK reads the rest of them itself.
+
+    They are not ours, so only the process environment counts, as the SDK knows no other.
+    """
+    process = os.environ if process_environment is None else process_environment
+    endpoints = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    is_disabled = process.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    is_elsewhere = process.get("OTEL_TRACES_EXPORTER", "").strip() not in ("", "otlp")
+    return any(process.get(name, "").strip() for name in endpoints) and not (is_disabled or is_elsewhere)
+
+
+def otlp_protocol(process_environment: Mapping[str, str] | None = None) -> str:
+    """Return the protocol that the standard variables ask for; empty if none does."""
+    process = os.environ if process_environment is None else process_environment
+    names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    return next((value for name in names if (value := process.get(name, "").strip())), "")
 
 
 def _is_admin_at(prefix: str, admin_path: str) -> bool:

@@ -12,10 +12,10 @@ import os
 import re
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from apps.core.storage.periodic_flush import PeriodicFlush
@@ -79,6 +79,11 @@ def _scrubbed(value: Any, *, key: str = "") -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_scrubbed(item) for item in value]
     return value
+
+
+def scrub_values(value: Any) -> Any:
+    """Return a value, such as a dictionary of dictionaries, without anything that looks like a credential."""
+    return _scrubbed(value)
 
 
 def _scrub_line(_logger: Any, _method: str, line: Any) -> Any:
@@ -234,7 +239,9 @@ _MAX_FILE_BYTES = 65_536
 
 
 class LineHandler(logging.StreamHandler[Any], RecordBuffer):
-    """Writes lines to stderr; see the module for the buffer."""
+    """Writes lines to stderr; see the module for the buffer. The reporters get each record of level ERROR."""
+
+    reporters: ClassVar[tuple[Callable[[logging.LogRecord], None], ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -246,6 +253,9 @@ class LineHandler(logging.StreamHandler[Any], RecordBuffer):
         """Write the line of the record, or put it into the buffer."""
         try:
             self._append(f"{self.format(record)}\n", can_wait=isinstance(record, AccessRecord))
+            if record.levelno >= logging.ERROR:
+                for report in self.reporters:
+                    report(record)
         except Exception:  # noqa: BLE001 - as the handlers of logging do: a line must not fail a request
             self.handleError(record)
 

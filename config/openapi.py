@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from config.version import VERSION
+
 _TAGS = {
     "api": "The first address: what is here.",
     "auth": "Log in, and manage API tokens.",
@@ -74,7 +76,7 @@ VALUES: dict[str, dict[str, Any]] = {
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "MengLa Collector",
     "DESCRIPTION": _DESCRIPTION,
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.1",
     "SERVERS": [{"url": "/", "description": "The host that serves this document."}],
     "TAGS": [{"name": name, "description": text} for name, text in _TAGS.items()],

@@ -14,11 +14,15 @@ from datetime import date
 from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-import redis
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from apps.core.scheduling.cron import parse_cron
+from apps.core.unwanted import unwanted
+
+# The first import of redis in a process. It would load these, if installed, for what we do not use.
+with unwanted("cryptography", "opentelemetry"):
+    import redis
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -29,12 +33,17 @@ _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _AUTHORITY = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+_SENTRY_DSN = re.compile(
+    rf"https?://[A-Za-z0-9]{{1,128}}@{_AUTHORITY}(?:/[A-Za-z0-9._~-]{{1,100}}){{0,5}}/[0-9]{{1,20}}"
+)
 _HTTP_URL = re.compile(rf"[Hh][Tt][Tt][Pp][Ss]?://{_AUTHORITY}(?:/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*)?")
 _ORIGIN = re.compile(rf"(?!.*[A-Z])https?://{_AUTHORITY}")
 _REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
 _REDIS_OPTIONS = frozenset({"client_name", "db", "password", "username"})
 _PATH = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
-_TAKEN_PATHS = frozenset({"api", "health", "i18n", "metrics", "ready", "static"})  # see config/urls.py
+_TAKEN_PATHS = frozenset(
+    {"api", "health", "i18n", "metrics", "oidc", "ready", "static"}
+)  # see config/urls.py
 _HEADER_VALUE = re.compile(r"[!-~]+")
 _DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
 # A comma inside an address belongs to it.
@@ -44,6 +53,8 @@ _MAX_SERVICE_URLS = 20
 _MAX_PORT = 65_535
 _MAX_KEY_LENGTH = 4096
 _MAX_SECRETS = 5
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,200}")  # RFC 6749, 3.3
+_MAX_GROUP_LENGTH = 200
 
 
 def text_of(*, min_length: int = 1, max_length: int = 1024, why: str = "") -> Callable[[str], str]:
@@ -155,6 +166,13 @@ def http_url(raw: str) -> str:
     return raw.rstrip("/")
 
 
+def sentry_dsn(raw: str) -> str:
+    """Parse the DSN of a Sentry project: a URL with a key and the number of the project."""
+    if not _SENTRY_DSN.fullmatch(raw):
+        raise ValueError("must be the DSN of a Sentry project, as its settings show it")
+    return raw
+
+
 def service_urls(raw: str) -> str:
     """Addresses of notification services, separated by spaces or commas; a system check looks into each."""
     addresses = [one for one in _BEFORE_SCHEME.split(raw.strip(" ,")) if one]
@@ -252,6 +270,32 @@ def admin_path(raw: str) -> str:
 def path_prefix(raw: str) -> str:
     """The path below which another contract lies, with a slash in front and none at its end."""
     return f"/{_path(raw)}"
+
+
+def scopes(raw: str) -> str:
+    """Scopes of OAuth separated by spaces, with ``openid`` among them."""
+    words = raw.split()
+    if "openid" not in words or not all(map(_SCOPE.fullmatch, words)):
+        raise ValueError("must be scopes separated by spaces, one of them openid")
+    return " ".join(dict.fromkeys(words))
+
+
+def group_roles(raw: str) -> tuple[str, ...]:
+    """Pairs of a provider's group and a group here, such as ``staff=viewer``, separated by commas.
+
+    The last ``=`` of a pair counts, so a group's name may have one.
+    """
+    pairs = _split_list(raw)
+    for pair in pairs:
+        group, _, role = (part.strip() for part in pair.rpartition("="))
+        if not (0 < len(group) <= _MAX_GROUP_LENGTH and 0 < len(role) <= _MAX_GROUP_LENGTH):
+            raise ValueError(
+                "must be pairs such as staff=viewer, separated by commas: a group of the provider, and the "
+                "group here that it gives"
+            )
+    if not pairs:
+        raise ValueError("must name at least one group, such as staff=viewer")
+    return pairs
 
 
 def day(raw: str) -> date:

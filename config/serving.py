@@ -29,6 +29,7 @@ if multiprocessing.parent_process() is not None:
     # background thread that has waited for a server gets Python's lock back late. Below 1 ms all are slower.
     sys.setswitchinterval(0.001)
 
+from apps.core import tracing
 from apps.core.caching.renewal import Renewal
 from apps.core.caching.replay import Replay
 from apps.core.storage.mongo import open_client
@@ -42,12 +43,17 @@ import_module(settings.ROOT_URLCONF)  # loaded now, so that the first request ne
 for _language, _name in settings.LANGUAGES:  # and so are the addresses and the texts of each language
     with translation.override(_language):
         _ = get_resolver().reverse_dict
+tracing.start()
 _renewal = Renewal()
 application = closing_when_draining(
     Replay(ShortWay(django_application, renewal=_renewal), renewal=_renewal, request_id_of=request_id_of)
 )
 if settings.WEB_ONE_CORE and multiprocessing.parent_process() is not None:
     application = on_one_core(application, worker_count=settings.WEB_WORKERS)
+if tracing.is_on():
+    from apps.core.web.traced import Traced
+
+    application = Traced(application)
 gc.freeze()
 gc.enable()
 open_client()

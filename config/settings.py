@@ -14,6 +14,8 @@ from config import admin_site as _admin_site
 from config import env as _env
 from config import input_names as _input_names
 from config import openapi as _openapi
+from config import version as _version
+from config.error_reports import start as start_error_reports
 from config.logs import configure_logging
 
 BASE_DIR = _env.BASE_DIR
@@ -45,6 +47,17 @@ WEBHOOK_SECRET = ENVIRONMENT.WEBHOOK_SECRET
 WEBHOOK_SECRET_PREVIOUS = ENVIRONMENT.WEBHOOK_SECRET_PREVIOUS
 JWT_EXPIRE_HOURS = ENVIRONMENT.JWT_EXPIRE_HOURS
 ADMIN_PATH = ENVIRONMENT.ADMIN_PATH
+ADMIN_PASSWORD_LOGIN = ENVIRONMENT.ADMIN_PASSWORD_LOGIN
+OIDC_ISSUER_URL = ENVIRONMENT.OIDC_ISSUER_URL
+OIDC_CLIENT_ID = ENVIRONMENT.OIDC_CLIENT_ID or ""
+OIDC_CLIENT_SECRET = ENVIRONMENT.OIDC_CLIENT_SECRET
+OIDC_SCOPES = ENVIRONMENT.OIDC_SCOPES
+OIDC_GROUPS_CLAIM = ENVIRONMENT.OIDC_GROUPS_CLAIM
+OIDC_GROUP_ROLES = ENVIRONMENT.OIDC_GROUP_ROLES
+OIDC_REQUIRED_GROUP = ENVIRONMENT.OIDC_REQUIRED_GROUP
+OIDC_CREATE_USERS = ENVIRONMENT.OIDC_CREATE_USERS
+OIDC_SESSION_HOURS = ENVIRONMENT.OIDC_SESSION_HOURS
+OIDC_NAME = ENVIRONMENT.OIDC_NAME
 ADMIN_USERNAME = ENVIRONMENT.ADMIN_USERNAME
 ADMIN_PASSWORD = ENVIRONMENT.ADMIN_PASSWORD
 COLLECT_INTERVAL_SECONDS = ENVIRONMENT.COLLECT_INTERVAL_SECONDS
@@ -111,6 +124,11 @@ DRAIN_SECONDS = ENVIRONMENT.DRAIN_SECONDS
 QUEUE_WORKERS = ENVIRONMENT.QUEUE_WORKERS
 WORKER_HEARTBEAT_FILE = ENVIRONMENT.WORKER_HEARTBEAT_FILE
 
+IS_TRACED = _env.is_tracing_wanted()  # by the variables of OpenTelemetry
+OTLP_PROTOCOL = _env.otlp_protocol()
+SENTRY_DSN = ENVIRONMENT.SENTRY_DSN
+TRACED_SERVICE_NAME = "mengla-collector"  # unless OTEL_SERVICE_NAME is set
+
 # --- Applications ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -152,11 +170,12 @@ MIDDLEWARE = [
     "apps.core.web.middleware.RequestIdMiddleware",
     "django.middleware.locale.LocaleMiddleware",  # before all that return translated texts
     "apps.core.web.middleware.AccessLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "apps.core.web.page_headers.PageHeadersMiddleware",
     "apps.core.web.middleware.EnvelopeMiddleware",
     "apps.core.admin_base.outage_page.OutagePageMiddleware",
     "apps.core.web.middleware.HostMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "django.middleware.security.SecurityMiddleware",
     "apps.core.web.middleware.BodyMiddleware",
     "apps.core.web.middleware.TrailingSlashMiddleware",
     "apps.core.web.middleware.ApiMiddleware",
@@ -287,6 +306,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 INPUT_NAME_GROUPS = _input_names.INPUT_NAME_GROUPS
+VERSION = _version.VERSION
 SPECTACULAR_SETTINGS = _openapi.SPECTACULAR_SETTINGS
 OPENAPI_VALUES = _openapi.VALUES
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.CORS_ALLOWED_ORIGINS)
@@ -320,9 +340,42 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+HTTPS_ONLY = ENVIRONMENT.is_https_only
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.APP_BASEURL.startswith("https://")
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# Only addresses that people open are redirected. Balancers and the collection service may use http in their
+# network. A program that calls the API by http has sent its token already, and a redirect would hide this.
+# Without a known proxy no request counts as https, so the redirect would never end.
+SECURE_SSL_REDIRECT = HTTPS_ONLY and bool(TRUSTED_PROXIES)
+SECURE_REDIRECT_EXEMPT = [r"^(?:health|ready|metrics)$", r"^api/?$", r"^api/(?!docs/?$)"]
+if COMPAT_API:
+    SECURE_REDIRECT_EXEMPT.append(COMPAT_ROUTE)
+SECURE_HSTS_SECONDS = ENVIRONMENT.HSTS_SECONDS if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = ENVIRONMENT.HSTS_SUBDOMAINS
+SECURE_HSTS_PRELOAD = ENVIRONMENT.HSTS_PRELOAD
+# Both are promises for other hosts, which this installation does not know: nobody has to make them.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS_ONLY
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+if HTTPS_ONLY:
+    # With this prefix, browsers take the cookie from this very host by https only, never from a subdomain.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+# What the pages may load: docs/adr/0028-no-page-runs-inline-scripts.md. Django 6 has a setting of this name.
+SECURE_CSP = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'"],
+    "style-src": ["'self'"],
+    "img-src": ["'self'", "data:"],
+    "font-src": ["'self'"],
+    "connect-src": ["'self'"],
+    "base-uri": ["'none'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+}
+PERMISSIONS_POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 # Hides settings such as MONGO_URI, which contain passwords, in DEBUG error pages.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.api.secret_filter.SecretFilter"
 
@@ -341,3 +394,4 @@ LOGGING_CONFIG = None
 LOG_FORMAT = ENVIRONMENT.LOG_FORMAT or ("json" if ENVIRONMENT.is_production else "console")
 LOG_FILE = ENVIRONMENT.LOG_FILE
 configure_logging(level=ENVIRONMENT.LOG_LEVEL, log_format=LOG_FORMAT)
+start_error_reports(ENVIRONMENT, release=f"mengla-collector@{VERSION}")

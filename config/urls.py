@@ -39,6 +39,7 @@ urlpatterns = [
     path("ready", core_views.ready, name="ready"),
     path("metrics", prometheus, name="metrics"),
     path(settings.ADMIN_PATH, admin.site.urls),
+    path("oidc/", include("apps.auth.oidc.urls")),  # logins by the provider
     path("i18n/", include("django.conf.urls.i18n")),  # the language switch of the admin
     path("api", ApiRootView.as_view(links=_API_LINKS), name="api-root"),
     path("api/", include("apps.mengla.urls")),  # first of the API: addresses are tried in this order

@@ -18,6 +18,7 @@ _NODE_LOCK = ROOT / "tests" / "clients" / "package-lock.json"
 
 # In the metadata of packages that give no expression of SPDX.
 _SHORT_NAMES = {
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
     "Apache License": "Apache-2.0",
@@ -36,6 +37,7 @@ _STATED = {
     "axe-playwright-python": "MIT",
     "colorama": "BSD-3-Clause",
     "drf-spectacular-sidecar": "BSD-3-Clause",
+    "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
     "pytest-django": "BSD-3-Clause",
     "sqlparse": "BSD-3-Clause",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.admin.script_texts import ScriptTexts
@@ -26,6 +29,7 @@ class CollectorAdminSite(UnfoldAdminSite):
     site_header = _("MengLa Collector")
     index_title = _("Dashboard")
     enable_nav_sidebar = True
+    login_template = "collector_auth/login.html"
 
     def get_urls(self) -> list[Any]:
         """Return the addresses of all pages.
@@ -51,7 +55,7 @@ class CollectorAdminSite(UnfoldAdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Respond with 429 to a login that comes too often, and with 503 to one that cannot be checked."""
-        response = super().login(request, extra_context)
+        response = super().login(request, (extra_context or {}) | _login_options(request))
         form = (getattr(response, "context_data", None) or {}).get("form")
         error = getattr(form, "refusal", None)
         if error is not None:
@@ -67,3 +71,18 @@ class CollectorAdminSite(UnfoldAdminSite):
             return HttpResponseBadRequest()
         response: HttpResponse = super().search(request, extra_context)  # type: ignore[misc]
         return response
+
+
+def _login_options(request: HttpRequest) -> dict[str, Any]:
+    """Return what the login page offers: passwords, and the login by the provider if there is one."""
+    options: dict[str, Any] = {"has_password_login": settings.ADMIN_PASSWORD_LOGIN}
+    if settings.OIDC_ISSUER_URL:
+        query = {"next": one} if (one := request.GET.get("next")) else {}
+        label = _now("Log in with single sign-on")
+        if settings.OIDC_NAME:
+            label = _now("Log in with %(name)s") % {"name": settings.OIDC_NAME}
+        options |= {
+            "oidc_label": label,
+            "oidc_url": f"{reverse('collector_oidc:begin')}{'?' if query else ''}{urlencode(query)}",
+        }
+    return options

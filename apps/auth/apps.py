@@ -14,7 +14,8 @@ class AuthConfig(AppConfig):
     verbose_name = _("API access")
 
     def ready(self) -> None:
-        """Watch for changes of users."""
+        """Register the system checks, and watch for changes of users."""
+        from apps.auth import checks  # noqa: F401 - importing registers them
         from apps.auth.entry.user_changes import watch_users  # late import: it needs the models
 
         watch_users()

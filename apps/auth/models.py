@@ -1,7 +1,8 @@
-"""The stored API tokens."""
+"""The stored API tokens, and the identities of users at an OpenID provider."""
 
 from __future__ import annotations
 
+from django.contrib.auth.models import User
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -35,3 +36,31 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+class OidcIdentity(models.Model):
+    """A user of an OpenID provider, who is a user here.
+
+    The issuer and the subject name a person forever; a name or a mail address may be given to another one.
+    """
+
+    issuer = models.CharField(_("issuer"), max_length=255)
+    subject = models.CharField(_("subject"), max_length=255)
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="oidc_identities", verbose_name=_("user")
+    )
+    created_at = models.DateTimeField(_("created at"))
+    last_login_at = models.DateTimeField(_("last login"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("identity at the provider")
+        verbose_name_plural = _("identities at the provider")
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="oidc_identity")]
+        indexes = [
+            # A unique index is partial on this backend, and MongoDB does not use it for reads.
+            models.Index(fields=["issuer", "subject"], name="oidc_identity_read"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.issuer} {self.subject}"

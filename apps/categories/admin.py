@@ -81,8 +81,8 @@ class CategoryAdmin(ReadOnlyAdmin[Category]):
     def tree_name(self, category: Category) -> SafeString:
         """Return the name, indented by its level."""
         return format_html(
-            '<span style="padding-left: {}rem">{}</span>',
-            (category.level - 1) * 1.5,
+            '<span class="collector-level" data-level="{}">{}</span>',
+            category.level,
             own_part(category.name_cn) or "–",
         )
 

@@ -136,7 +136,7 @@ def _mongo_facts() -> Facts:
 def _redis_facts() -> Facts:
     client = get_redis()
     facts = _timed(client.ping)
-    info = cast("dict[str, Any]", client.info())
+    info = client.info()
     hits, misses = int(info["keyspace_hits"]), int(info["keyspace_misses"])
     return facts | {
         "version": server_product(info)[1],
@@ -144,7 +144,7 @@ def _redis_facts() -> Facts:
         "blocked_clients": int(info["blocked_clients"]),
         "used_memory_human": str(info["used_memory_human"]),
         "used_memory_peak_human": str(info["used_memory_peak_human"]),
-        "total_keys": int(cast(int, client.dbsize())),
+        "total_keys": int(client.dbsize()),
         "ops_per_sec": int(info["instantaneous_ops_per_sec"]),
         "hit_rate": round(hits / (hits + misses) * 100, 1) if hits + misses else 0.0,
         "uptime_seconds": int(info["uptime_in_seconds"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, timedelta
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,7 +40,26 @@ def check_collection_service(app_configs: Any, **kwargs: Any) -> list[CheckMessa
                 id="collector.W002",
             )
         )
+    if settings.ENV == "production" and _is_plain_and_public(settings.MENGLA_WEBHOOK_URL):
+        messages.append(
+            Warning(
+                "The webhook has a public http address: figures can be read on their way.",
+                hint="Set APP_BASEURL or MENGLA_WEBHOOK_URL to an https address.",
+                id="collector.W009",
+            )
+        )
     return [*messages, *_early_schedules()]
+
+
+def _is_plain_and_public(url: str) -> bool:
+    """Whether a URL is http and its host may be outside of the local network."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_public = ip_address(host).is_global
+    except ValueError:
+        is_public = "." in host
+    return parts.scheme == "http" and is_public
 
 
 def _early_schedules() -> list[CheckMessage]:

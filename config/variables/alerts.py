@@ -92,6 +92,13 @@ class AlertVariables:
         default=180,
         help="worker_silent fires when no worker has reported for this time, in seconds.",
     )
+    SENTRY_DSN: str = variable(
+        parsers.sentry_dsn,
+        default="",
+        example="(https://KEY@sentry.example.com/1)",
+        help="DSN of the Sentry project that unexpected errors are reported to. Unset: they are only logged.",
+        is_secret=True,
+    )
     METRICS_TOKEN: str = variable(
         parsers.bearer_key,
         default="",

@@ -13,13 +13,17 @@ from config.variables.collecting import CollectingVariables
 from config.variables.compat import CompatVariables
 from config.variables.declaration import Variable
 from config.variables.declaration import variable as _variable
+from config.variables.oidc import OidcVariables
+from config.variables.web import WebVariables
 
 # This key is public, so production refuses it in every variable.
 DEVELOPMENT_KEY = "insecure-development-key-never-used-in-production"
 
 
 @dataclass(frozen=True)
-class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVariables):
+class Environment(
+    CollectingVariables, AlertVariables, CompatVariables, KeyVariables, OidcVariables, WebVariables
+):
     """The configuration of one process, parsed and checked."""
 
     ENV: str = _variable(
@@ -360,6 +364,12 @@ class Environment(CollectingVariables, AlertVariables, CompatVariables, KeyVaria
     def is_production(self) -> bool:
         """Whether this is a production installation."""
         return self.ENV == "production"
+
+    @property
+    def is_https_only(self) -> bool:
+        """Whether browsers use the pages by https only."""
+        is_https = self.is_production or self.APP_BASEURL.startswith("https://")
+        return is_https if self.HTTPS_ONLY is None else self.HTTPS_ONLY
 
 
 def variables() -> dict[str, tuple[Variable, Any]]:

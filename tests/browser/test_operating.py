@@ -108,7 +108,9 @@ def test_the_page_of_a_run_follows_its_failures_to_the_end(look: NewPage, site: 
     page.evaluate("window.isTheSamePage = true")
     told = "document.querySelector('[data-piece=reasons]').textContent.includes('rejected the request')"
     listed = "document.querySelector('[data-piece=collections] [data-state=FAILED]')"
-    page.wait_for_function(f"window.isTheSamePage && {told} && {listed}", timeout=RUN_TIMEOUT_MILLISECONDS)
+    page.wait_for_function(
+        f"() => window.isTheSamePage && {told} && {listed}", timeout=RUN_TIMEOUT_MILLISECONDS
+    )
     # Then the page is another one, once, with what belongs to an ended run.
     wait_for_the_page_of_an_ended_run(page)
     expect(page.get_by_role("link", name="Retry failed collections")).to_be_visible()

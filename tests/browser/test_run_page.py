@@ -38,7 +38,7 @@ def test_the_grid_of_a_run_answers_what_failed_and_why(new_page: NewPage, site: 
     grid = page.locator("[data-piece=collections]")
     # The grid follows the run without a reload.
     failed = "document.querySelector('[data-piece=collections] [data-state=FAILED]')"
-    page.wait_for_function(f"window.isTheSamePage && {failed}", timeout=RUN_TIMEOUT_MILLISECONDS)
+    page.wait_for_function(f"() => window.isTheSamePage && {failed}", timeout=RUN_TIMEOUT_MILLISECONDS)
     wait_for_the_page_of_an_ended_run(page)
     expect(page.locator("[data-field=status]").first).to_have_text("Completed with failures")
     watched.check()

@@ -197,6 +197,7 @@ def test_white_space_around_a_value_is_dropped() -> None:
 @pytest.mark.parametrize("name", SECRETS)
 def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     special = {"COLLECT_SERVICE_API_KEY": "key", "METRICS_TOKEN": "token", "ALERT_URLS": "slack://a/b/c"}
+    special["SENTRY_DSN"] = "https://0a1b@sentry.example.com/1"
     value = {**REQUIRED, **special}.get(name, f"{name} from a file and long enough for all")
     current = name.removesuffix("_PREVIOUS")
     beside = {} if current == name else {current: "a current key of many characters"}
@@ -544,3 +545,34 @@ class TestPreviousKeys:
     def test_the_published_key_is_none_in_production(self, name: str) -> None:
         given = {"ENV_FILE": "", **REQUIRED, **PRODUCTION, **KEYS, f"{name}_PREVIOUS": DEVELOPMENT_KEY}
         assert "must not contain the published development key" in problems_of(given)[f"{name}_PREVIOUS"]
+
+
+# --- The OpenID provider --------------------------------------------------------------------------
+
+PROVIDER = {
+    "OIDC_ISSUER_URL": "https://login.example.com/",
+    "OIDC_CLIENT_ID": "mengla",
+    "OIDC_GROUP_ROLES": "readers=viewer, a%2Cb=superuser",
+}
+
+
+class TestProvider:
+    def test_a_whole_one_is_accepted(self) -> None:
+        environment = load(**PROVIDER, ADMIN_PASSWORD_LOGIN="off")
+        assert environment.OIDC_ISSUER_URL == "https://login.example.com"
+        assert environment.OIDC_GROUP_ROLES == ("readers=viewer", "a%2Cb=superuser")
+
+    @pytest.mark.parametrize("name", ["OIDC_CLIENT_ID", "OIDC_GROUP_ROLES"])
+    def test_a_client_and_groups_are_required(self, name: str) -> None:
+        given = {"ENV_FILE": "", **REQUIRED, **PROVIDER, name: ""}
+        assert "it is required with OIDC_ISSUER_URL" in problems_of(given)[name]
+
+    def test_passwords_stay_without_a_provider(self) -> None:
+        given = {"ENV_FILE": "", **REQUIRED, "ADMIN_PASSWORD_LOGIN": "off"}
+        assert "nobody could log in" in problems_of(given)["ADMIN_PASSWORD_LOGIN"]
+
+    def test_production_needs_https(self) -> None:
+        given = {"ENV_FILE": "", **REQUIRED, **PRODUCTION, **PROVIDER}
+        problem = problems_of(given | {"OIDC_ISSUER_URL": "http://login.example.com"})
+        assert "must be https in production" in problem["OIDC_ISSUER_URL"]
+        load(**PRODUCTION, **PROVIDER | {"OIDC_ISSUER_URL": "http://127.0.0.1:8080"})

@@ -112,9 +112,18 @@ _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
         ["00:00", "23:59"],
         ["24:00", "5:00", "05:60", "05:00:00", "0500", "", "０５:00"],
     ),
+    "scopes, with `openid`": (["openid", "profile openid"], ["profile", "", 'openid "x"', "openid é"]),
+    "pairs GROUP=ROLE": (
+        ["staff=viewer", "cn=staff=viewer,a b=admin", "a%2Cb=viewer", f"{'g' * 200}=viewer"],
+        ["staff", "=viewer", "staff=", ",", f"{'g' * 201}=viewer"],
+    ),
     "service addresses": (
         ["slack://a/b/c", "json://a mailto://b?to=c,d", "json://a,form://b"],
         ["slack", "", "://a", "json://a b", ",", " ".join(f"json://{one}" for one in range(21))],
+    ),
+    "DSN of Sentry": (
+        ["https://0a1b@sentry.example.com/42", "http://0a1b@[::1]:9000/below/1"],
+        ["sentry", "", "https://sentry.example.com/1", "https://a:b@sentry.example.com/1", "https://a@b/c"],
     ),
     "cron expression": (["0 2 * * *"], ["0 2 * *", "@daily"]),
     "1 to 63 letters, digits, `_`, `-`": (["a_b-1", "a" * 63], ["", "a" * 64, "a.b"]),

@@ -34,6 +34,8 @@ ACCEPTED: list[tuple[Parser, str, Any]] = [
     (colour, "Blue", "Blue"),
     (parsers.bearer_key, "sk-123/=+$", "sk-123/=+$"),
     (parsers.http_url, "http://collector", "http://collector"),
+    (parsers.sentry_dsn, "https://0a1b@sentry.example.com/42", "https://0a1b@sentry.example.com/42"),
+    (parsers.sentry_dsn, "http://0a1b@[::1]:9000/below/1", "http://0a1b@[::1]:9000/below/1"),
     (parsers.http_url, "https://c.example.com:8443/base/", "https://c.example.com:8443/base"),
     (parsers.http_url, "http://[::1]:8000/", "http://[::1]:8000"),
     (parsers.http_url, "HTTP://host", "HTTP://host"),
@@ -97,6 +99,19 @@ REFUSED: list[tuple[Parser, str]] = [
     *[(short_text, text) for text in ("", "a", "abcdef")],
     *[(colour, text) for text in ("", "RED", "blue", "green", "red,Blue")],
     *[(parsers.bearer_key, text) for text in ("", "two words", "ключ", "tab\there", "x" * 4097)],
+    *[
+        (parsers.sentry_dsn, text)
+        for text in (
+            "sentry",
+            "https://sentry.example.com/1",
+            "https://0a1b:secret@sentry.example.com/1",
+            "https://0a1b@/1",
+            "https://0a1b@sentry.example.com",
+            "https://0a1b@sentry.example.com/one",
+            "https://0a1b@sentry.example.com/1?x=1",
+            "ftp://0a1b@sentry.example.com/1",
+        )
+    ],
     *[
         (parsers.http_url, text)
         for text in (
@@ -266,6 +281,7 @@ PARSERS: list[Parser] = [
     colour,
     parsers.bearer_key,
     parsers.http_url,
+    parsers.sentry_dsn,
     parsers.mongo_uri,
     parsers.redis_uri,
     parsers.database_name,

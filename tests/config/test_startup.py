@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apps.core import checks
+from config import env
 from tests.programs import run_python
 
 COMMANDS = [
@@ -29,6 +32,7 @@ PRODUCTION = {
     "SECRET_KEY": "a-production-key-of-some-fifty-characters-in-length",
     "WEBHOOK_SECRET": "a-webhook-secret",
     "ALLOWED_HOSTS": "mengla.example.com",
+    "TRUSTED_PROXIES": "10.0.0.1",
 }
 
 pytestmark = pytest.mark.slow
@@ -36,8 +40,13 @@ pytestmark = pytest.mark.slow
 
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with only these variables of the product."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return run_python("manage.py", *arguments, env={**environment, "ENV_FILE": "", **variables})
+    return run_python("manage.py", *arguments, env=environment_of(**variables))
+
+
+def environment_of(**variables: str) -> dict[str, str]:
+    """Return an environment with only these variables of the product."""
+    common = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**common, "ENV_FILE": "", **variables}
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> None:
@@ -130,6 +139,44 @@ def test_every_host_in_production_is_warned_of() -> None:
     assert "W007" not in manage("check", **NOWHERE, ALLOWED_HOSTS="*").stderr
 
 
+TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, ""),
+        (TRACES, "E002"),
+        (TRACES | {"OTEL_SDK_DISABLED": "True"}, ""),
+        (TRACES | {"OTEL_TRACES_EXPORTER": "none"}, ""),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": " "}, ""),
+    ],
+    ids=["off", "traced", "disabled", "elsewhere", "empty"],
+)
+def test_traces_without_their_packages_are_told(
+    variables: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.IS_TRACED = env.is_tracing_wanted(variables)
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    assert [one.id for one in checks.check_tracing(None)] == ([f"collector.{told}"] if told else [])
+
+
+def test_reports_of_errors_without_their_package_are_told(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    assert checks.check_error_reports(None) == []
+    settings.SENTRY_DSN = "https://0123@sentry.example.com/1"
+    assert [one.id for one in checks.check_error_reports(None)] == ["collector.E004"]
+
+
+def test_another_protocol_for_traces_is_refused() -> None:
+    result = manage("check", **NOWHERE, **TRACES, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert result.returncode == 1
+    assert "(collector.E003) OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf" in result.stderr
+    assert manage("check", **NOWHERE, **TRACES).returncode == 0
+
+
 @pytest.mark.parametrize("command", [("check",), ("qcluster",)], ids=" ".join)
 def test_names_without_a_meaning_are_told_at_the_start(command: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "former.env"
@@ -144,7 +191,7 @@ def test_names_without_a_meaning_are_told_at_the_start(command: tuple[str, ...],
 def test_an_unnamed_proxy_causes_a_warning() -> None:
     https = {"APP_BASEURL": "https://mengla.example.com"}
     warned = manage("check", **NOWHERE, **https)
-    assert "(collector.W003) APP_BASEURL is https" in warned.stderr
+    assert "(collector.W003) The pages are used by https only" in warned.stderr
     named = manage("check", **NOWHERE, **https, TRUSTED_PROXIES="10.0.0.1")
     assert "W003" not in named.stderr
 

@@ -63,7 +63,8 @@ def test_no_file_imports_itself_over_others() -> None:
 
 
 def test_a_folder_is_small_enough_to_be_looked_through() -> None:
-    folders = [folder for folder in (APPS, *APPS.rglob("*")) if folder.is_dir()]
+    # Migrations are a log: one more for each change, and none is ever taken away.
+    folders = [one for one in (APPS, *APPS.rglob("*")) if one.is_dir() and one.name != "migrations"]
     large = {
         folder.relative_to(ROOT).as_posix(): count
         for folder in folders

@@ -15,7 +15,7 @@ ROWS = dict(re.findall(r"^\| ([\w.@/-]+) \| ([^|]+) \|", PAGE.read_text(), flags
 PACKAGES = sorted({name for lock in all_locks() for name in lock.packages()})
 # Of these, a program that uses the package may have any licence.
 PERMISSIVE = {
-    *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MPL-2.0"),
+    *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0"),
     *("PSF-2.0", "Python-2.0", "Zlib"),
 }
 

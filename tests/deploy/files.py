@@ -57,10 +57,10 @@ def required_variables() -> set[str]:
 
 
 def check_in_production(environment: Mapping[str, str], *, cwd: Path = ROOT) -> str:
-    """Run the checks of the product with this environment alone; return what they say."""
+    """Run the checks of Django and of the product with this environment alone; return what they say."""
     basics = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     result: subprocess.CompletedProcess[str] = run_python(
-        *("manage.py", "check", "--fail-level", "WARNING"),
+        *("manage.py", "check", "--deploy", "--fail-level", "WARNING"),
         env={"PATH": os.environ["PATH"], **basics, **environment},
         cwd=cwd,
     )

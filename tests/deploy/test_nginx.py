@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from apps.core.api.envelope import error_body
+from apps.core.errors import ErrorCode
 from apps.launcher.ports import is_port_open
 from apps.launcher.processes import ManagedProcess, ProcessGroup
 from tests.deploy.files import DEPLOY, FILLED, service_environment
@@ -160,7 +162,8 @@ def test_nginx_accepts_it_without_a_word(name: str, tmp_path: Path) -> None:
 def test_the_times_are_those_of_the_manual() -> None:
     for setting in ("client_header_timeout 10s;", "client_body_timeout 10s;", "client_max_body_size 20m;"):
         assert setting in CONFIGURATION
-    assert "add_header" not in CONFIGURATION  # the product sends the security headers, once
+    # The product sends the security headers, once.
+    assert re.findall(r"add_header (\S+)", CONFIGURATION) == ["Retry-After"]
 
 
 @pytest.mark.slow
@@ -181,6 +184,7 @@ class TestRunning:
             what="its line is written",
         )
         assert {line["address"] for line in site.accessed()} == {"203.0.113.7", "127.0.0.1"}
+        assert len(answer.headers.get_list("strict-transport-security")) == 1
         assert answer.headers.get_list("x-frame-options") == ["DENY"]
         assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
 
@@ -208,6 +212,7 @@ class TestRunning:
         assert answers[0].status_code != 413
         assert answers[1].status_code == 413
         assert "x-request-id" not in answers[1].headers
+        assert answers[1].json() == error_body(ErrorCode.PAYLOAD_TOO_LARGE, "The body is too large.")
 
     def test_the_longest_url_passes(self, site: Site) -> None:
         status, answer = raw(
@@ -229,6 +234,21 @@ class TestRunning:
         status, _ = raw(site, begun)
         assert status in (0, 408)
         assert len(site.accessed()) == before
+
+
+def test_the_api_keeps_its_envelope_when_no_server_responds(tmp_path: Path) -> None:
+    upstream = (DEPLOY / "nginx" / "mengla-upstream.conf").read_text()
+    nginx, https, _ = start_nginx(tmp_path, upstream.replace("127.0.0.1:8000", f"127.0.0.1:{own_port()}"))
+    try:
+        with client_of(tmp_path, https) as client:
+            for answer in (client.get("/api/mengla"), client.get("/api/mengla/export"), client.post(WEBHOOK)):
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+                assert answer.headers["content-type"] == "application/json"
+                expected = error_body(ErrorCode.DEPENDENCY_UNAVAILABLE, "No web server responds.")
+                assert answer.json() == expected
+            assert client.get("/admin/").status_code == 502
+    finally:
+        nginx.stop(5)
 
 
 def raw(site: Site, request: str) -> tuple[int, bytes]:

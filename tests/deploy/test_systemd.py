@@ -85,6 +85,14 @@ def test_a_stop_waits_for_what_is_in_progress() -> None:
         assert unit_lines(name, "StartLimitIntervalSec") == ["0"]  # it never gives up
 
 
+def test_the_target_starts_what_is_enabled_on_this_host() -> None:
+    """A host of workers enables the target and the worker, and gets no web server."""
+    assert unit_lines("mengla.target", "Wants") == []
+    for name in SERVICES[1:]:
+        assert unit_lines(name, "WantedBy") == ["mengla.target"]
+        assert unit_lines(name, "PartOf") == ["mengla.target"]
+
+
 def test_migrations_come_first() -> None:
     for name in SERVICES[1:]:
         assert "mengla-migrate.service" in unit_lines(name, "After")[0].split()

@@ -23,6 +23,7 @@ SCRIPTS = [
     ".ci/types",
     ".ci/audit",
     ".ci/imports",
+    ".ci/pythons",
     ".ci/test",
 ]
 HASH = f"--hash=sha256:{'0' * 64}"  # of no file

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from apps.launcher.management.commands.serve import Command
+from apps.launcher.management.commands.serve import HEAD_TIMEOUT_SECONDS, Command
 from apps.launcher.processes import ManagedProcess
 from tests.http import NO_CERTIFICATES
 from tests.integration.waiting import at_once
@@ -75,6 +76,17 @@ def answering_pids(url: str) -> set[int]:
     return {int(answer.text.split()[0]) for answer in asked}
 
 
+def _wait_for_the_end(connection: socket.socket) -> None:
+    """Wait until the server has closed the connection, without or with an error response."""
+    while connection.recv(65536):
+        pass
+
+
+def _is_open_after(connection: socket.socket, *, seconds: float) -> bool:
+    readable, _, _ = select.select([connection], [], [], seconds)
+    return not readable or bool(connection.recv(65536))
+
+
 @pytest.mark.slow
 class TestServing:
     def test_every_line_of_a_json_log_is_json(self, serve: Serve, tmp_path: Path) -> None:
@@ -100,6 +112,36 @@ class TestServing:
         assert "s3cret" not in server.log_text()
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/about")
+
+    @pytest.mark.long
+    def test_a_connection_without_a_whole_request_head_is_closed(self, serve: Serve) -> None:
+        _, url = serve()
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        head = b"GET /about HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        with contextlib.ExitStack() as opened:
+            idle, used, half, slow = (
+                opened.enter_context(socket.create_connection(address, 5 * HEAD_TIMEOUT_SECONDS))
+                for _ in range(4)
+            )
+            crowd = [opened.enter_context(socket.create_connection(address)) for _ in range(200)]
+            used.sendall(head + b"\r\n")
+            assert used.recv(65536).startswith(b"HTTP/1.1 200")
+            half.sendall(head)
+
+            def send_slowly() -> None:
+                """Send a line every second, until the server has closed the connection."""
+                with contextlib.suppress(OSError):
+                    slow.sendall(head)
+                    for number in range(5 * HEAD_TIMEOUT_SECONDS):
+                        slow.sendall(b"X-%d: a\r\n" % number)
+                        if not _is_open_after(slow, seconds=1):
+                            return
+                    raise AssertionError("the connection is still open")
+
+            at_once([send_slowly, *(partial(_wait_for_the_end, one) for one in (idle, used, half))])
+            for one in crowd:
+                one.settimeout(HEAD_TIMEOUT_SECONDS)
+                _wait_for_the_end(one)
 
     def test_a_server_that_stops_leaves_its_proxy_first(self, serve: Serve) -> None:
         server, url = serve("--workers", "1", DRAIN_SECONDS="2")

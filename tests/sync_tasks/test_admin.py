@@ -90,7 +90,7 @@ def test_bars_have_their_numbers_without_javascript(site: Client, work: FakeWork
     for path in (LIST, f"{LIST}{run_id}/change/"):
         page = text(site, path)
         assert 'aria-valuenow="25.0"' in page
-        assert 'style="width: 25.0%"' in page
+        assert 'width="25.0%"' in page
         assert '<span data-field="ended">50</span> / <span data-field="total">200</span>' in page
         assert "25.0 per minute" in page
         assert "6 min" in page

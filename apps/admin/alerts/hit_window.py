@@ -39,7 +39,7 @@ def note_lookups(*, now: datetime) -> Lookups | None:
     if before is not None and (total.total < before.total or total.hits < before.hits):
         client.delete(KEY)
         before = None
-    if cast(int, client.zcount(KEY, instant - _MIN_DISTANCE_SECONDS, "+inf")) == 0:
+    if client.zcount(KEY, instant - _MIN_DISTANCE_SECONDS, "+inf") == 0:
         client.zadd(KEY, {f"{instant:.3f}:{total.hits}:{total.total}": instant})
         client.expire(KEY, _EXPIRY_SECONDS)
     return None if before is None else Lookups(total.hits - before.hits, total.total - before.total)

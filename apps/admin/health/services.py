@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 
@@ -87,7 +87,7 @@ def process_facts() -> Facts:
     return {
         "host": platform.node(),
         "pid": os.getpid(),
-        "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+        "version": settings.VERSION,
         "environment": settings.ENV,
         "python": platform.python_version(),
         "started_at": STARTED_AT,
@@ -131,10 +131,10 @@ def _mongo_facts() -> Facts:
 def _redis_facts() -> Facts:
     client = get_redis()
     latency = _timed(client.ping)
-    info = cast("dict[str, Any]", client.info())
+    info = client.info()
     return latency | {
         "version": server_product(info)[1],
-        "keys": cast(int, client.dbsize()),
+        "keys": client.dbsize(),
         "memory_bytes": int(info["used_memory"]),
         "max_memory_bytes": int(info["maxmemory"]),  # 0: no limit
         "clients": int(info["connected_clients"]),

@@ -46,7 +46,7 @@ def of_build() -> Metric:
         "1; the labels have the version of the product and of Python in this process.",
         labels=["version", "python"],
     )
-    family.add_metric([settings.SPECTACULAR_SETTINGS["VERSION"], platform.python_version()], 1.0)
+    family.add_metric([settings.VERSION, platform.python_version()], 1.0)
     return family
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from apps.auth import services
 from apps.auth.errors import Unauthenticated
@@ -28,6 +30,9 @@ class LoginForm(AuthenticationForm):
         """Check the username and the password."""
         username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         address = self.request.META.get("REMOTE_ADDR", "") if self.request is not None else ""
+        if not settings.ADMIN_PASSWORD_LOGIN:
+            services.log_invalid_login(address=address)
+            raise ValidationError(_("Passwords are not accepted here."))
         if username is None or not password:
             services.log_invalid_login(address=address)
             return self.cleaned_data

@@ -13,7 +13,6 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 
-from apps.auth.selectors import load_user_state
 from apps.auth.tokens.caller_cache import known_callers, user_key
 
 _DONE = frozenset({"post_add", "post_remove", "post_clear"})
@@ -36,6 +35,9 @@ def watch_users() -> None:
 
 
 def _mark(user_ids: Iterable[Any]) -> None:
+    # Late, because it loads PyJWT and every process imports this module.
+    from apps.auth.selectors import load_user_state
+
     for user_id in map(str, user_ids):
         known_callers.mark_changed(user_key(user_id), partial(load_user_state, user_id))
 

@@ -32,12 +32,24 @@ def count_login_attempt(*, username: str, address: str) -> None:
 
     :raises RateLimited: when either has no attempt left; it has the seconds until the next is allowed.
     """
-    for identifiers in (("login-address", _address_key(address)), ("login-user", _username_key(username))):
-        retry_after_seconds = _count(*identifiers)
-        if retry_after_seconds is not None:
-            raise RateLimited(
-                _("Too many login attempts. Try again later."), retry_after_seconds=retry_after_seconds
-            )
+    count_address_attempt(address)
+    _check("login-user", _username_key(username))
+
+
+def count_address_attempt(address: str) -> None:
+    """Count one login attempt of the address.
+
+    :raises RateLimited: when it has no attempt left; it has the seconds until the next is allowed.
+    """
+    _check("login-address", _address_key(address))
+
+
+def _check(*identifiers: str) -> None:
+    retry_after_seconds = _count(*identifiers)
+    if retry_after_seconds is not None:
+        raise RateLimited(
+            _("Too many login attempts. Try again later."), retry_after_seconds=retry_after_seconds
+        )
 
 
 def _count(*identifiers: str) -> int | None:

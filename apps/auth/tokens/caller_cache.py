@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import cast
 
 import pymongo
 import redis
@@ -202,7 +201,7 @@ class CallerCache:
 
         def mark(client: redis.Redis) -> None:
             # Numbered before the read: of two changes at once, the later number has read both.
-            number = cast(int, client.incr(_CHANGES))
+            number = client.incr(_CHANGES)
             try:
                 with pymongo.timeout(settings.AUTH_TIMEOUT_SECONDS):
                     state = load()

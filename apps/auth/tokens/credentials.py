@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import jwt
 from django.conf import settings
-from jwt.types import Options
-from jwt.utils import base64url_decode, base64url_encode
 
 from apps.auth.choices import CredentialKind, TokenScope
+from apps.core.unwanted import unwanted
+
+# It is for algorithms that our tokens do not use; logins by an OpenID provider load it by themselves.
+with unwanted("cryptography", error=ModuleNotFoundError):
+    import jwt
+    from jwt.types import Options
+    from jwt.utils import base64url_decode, base64url_encode
 
 API_TOKEN_PREFIX = "mlc_"  # noqa: S105 - a prefix that lets log filters and secret scanners find tokens
 _API_TOKEN = re.compile(r"mlc_[A-Za-z0-9_-]{43}")

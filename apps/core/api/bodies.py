@@ -41,6 +41,14 @@ class RequestBody:
         self._length_bytes = length_bytes
         self._is_received = is_received
         self._read_bytes = 0
+        self._has_ended = False
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether a part of the body may still have to be read."""
+        if self._is_received or self._has_ended:
+            return False
+        return self._length_bytes is None or self._read_bytes < self._length_bytes
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes; fewer than ``size`` only at the end.
@@ -61,9 +69,23 @@ class RequestBody:
                 )
             data = self._read(wanted)
         self._read_bytes += len(data)
+        self._has_ended = len(data) < wanted
         if self._length_bytes is not None and len(data) < wanted:
             raise InvalidInput(_("The body ended before its announced length."))
         return data
+
+
+def has_unread_body(request: HttpRequest) -> bool:
+    """Whether the response leaves a part of the request's body unread.
+
+    The server closes such a connection after the response if the rest has not arrived yet.
+    """
+    stream = request.META.get("wsgi.input")
+    if isinstance(stream, RequestBody):
+        return stream.is_unread
+    if isinstance(stream, BytesIO):
+        return False
+    return bool(announced_bytes(request)) or "HTTP_TRANSFER_ENCODING" in request.META
 
 
 def guard_body(request: HttpRequest) -> None:

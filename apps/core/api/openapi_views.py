@@ -56,7 +56,7 @@ class ApiRootView(StrictView):
         return Response(
             {
                 "name": settings.SPECTACULAR_SETTINGS["TITLE"],
-                "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+                "version": settings.VERSION,
                 "links": {what: reverse(name) for what, name in self.links.items()},
             }
         )
@@ -77,10 +77,14 @@ class SchemaView(StrictView):
 class DocsView(StrictView, SpectacularSwaggerView):
     """Serves the page that shows the OpenAPI document; errors have the envelope."""
 
+    template_name = "collector/docs.html"
+
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Render the page as HTML, and any other response in the envelope."""
         response = super().finalize_response(request, response, *args, **kwargs)
         is_page = request.method in ("GET", "HEAD") and response.status_code == _HTTP_OK
+        # The library lets other windows hold on to the page, for OAuth logins in them. There are none here.
+        response.headers.pop("Cross-Origin-Opener-Policy", None)
         if not is_page:
             response.accepted_renderer = EnvelopeRenderer()
             response.accepted_media_type = EnvelopeRenderer.media_type

@@ -140,7 +140,7 @@ def count_web_processes() -> int:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    return cast(int, get_redis().zcount(WEB_KEY, unix_now() - GONE_AFTER_SECONDS, "+inf"))
+    return get_redis().zcount(WEB_KEY, unix_now() - GONE_AFTER_SECONDS, "+inf")
 
 
 # --- Worker clusters ------------------------------------------------------------------------------
@@ -208,8 +208,7 @@ def note_replacement() -> None:
     :raises redis.RedisError: when Redis does not respond.
     """
     client = get_redis()
-    fields = {"host": platform.node(), "at": str(redis_time())}
-    client.hset(_REPLACED_KEY, mapping=fields)
+    client.hset(_REPLACED_KEY, mapping={"host": platform.node(), "at": str(redis_time())})
     client.expire(_REPLACED_KEY, _REPLACED_EXPIRY_SECONDS)
 
 

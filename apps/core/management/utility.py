@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
 from typing import Any
 
+from django.conf import settings
 from django.core.management import ManagementUtility, get_commands
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -19,6 +20,13 @@ BAD_ARGUMENTS = 2
 
 class Utility(ManagementUtility):
     """Django's utility; an unknown command is an invalid argument, and ``--json`` holds for all errors."""
+
+    def execute(self) -> None:
+        """Run the command; ``--version`` and ``version`` print the product's version, not Django's."""
+        if self.argv[1:] in (["--version"], ["version"]):
+            json_output.write_line(sys.stdout, settings.VERSION)
+            return
+        super().execute()
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         """Return the command; end the program when there is none of this name."""

@@ -17,6 +17,7 @@ from django.db.models import Model
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection as MongoCollection
+from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -46,6 +47,15 @@ def named_collection(name: str) -> MongoCollection[dict[str, Any]]:
     :raises pymongo.errors.PyMongoError: when MongoDB did not respond a moment ago and still does not.
     """
     return _connection().get_collection(name)
+
+
+def our_database() -> Database[dict[str, Any]]:
+    """Return our database, for what concerns all of its MongoDB collections.
+
+    :raises pymongo.errors.PyMongoError: when MongoDB did not respond a moment ago and still does not.
+    """
+    database: Database[dict[str, Any]] = _awake_connection().database
+    return database
 
 
 def run_command(name: str, **options: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from apps.core.storage.outages import is_redis_outage, is_redis_refusal, redis_o
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+_DELETED_TOGETHER = 1000
 KEY_PREFIX: str = settings.REDIS_KEY_PREFIX
 
 
@@ -42,7 +43,7 @@ def redis_time() -> float:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    seconds, microseconds = cast("tuple[int, int]", get_redis().time())
+    seconds, microseconds = get_redis().time()
     return seconds + microseconds / 1_000_000
 
 
@@ -83,3 +84,18 @@ def watch_redis(operation: Callable[[], T]) -> T:
         raise
     redis_outage.forget()
     return result
+
+
+def delete_keys(*patterns: str) -> int:
+    """Delete all keys that match one of the patterns; returns their number.
+
+    Keys that other processes write in the meantime may stay.
+
+    :raises redis.RedisError: when Redis does not respond.
+    """
+    client, deleted = get_redis(), 0
+    for pattern in patterns:
+        found = list(client.scan_iter(pattern, count=1000))
+        for start in range(0, len(found), _DELETED_TOGETHER):
+            deleted += client.unlink(*found[start : start + _DELETED_TOGETHER])
+    return deleted

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from django.utils.http import parse_header_parameters
+
+from apps.core.api.bodies import has_unread_body
 
 
 class Request(WSGIRequest):
@@ -31,6 +34,16 @@ class Handler(WSGIHandler):
     """The application that a WSGI server calls; ``django.setup`` must have run before the first request."""
 
     request_class = Request
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response; it says so if the server may close the connection after it.
+
+        A client that does not know this could send its next request into a closed connection.
+        """
+        response = super().get_response(request)
+        if has_unread_body(request):
+            response.headers["Connection"] = "close"
+        return response
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # type: ignore[override]
         """Answer a request. A finished body is returned as a list, which the server sends in one step."""

@@ -29,7 +29,9 @@ class TrustedProxyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Set both before other code reads them."""
         if _is_trusted(_parse(request.META.get("REMOTE_ADDR", ""))):
-            if request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower() == "https":
+            scheme = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
+            # A proxy that says nothing is believed to have done its work: a redirect would never end.
+            if scheme == "https" or (settings.HTTPS_ONLY and not scheme):
                 request.META["wsgi.url_scheme"] = "https"
             request.META["REMOTE_ADDR"] = client_address(
                 request.META["REMOTE_ADDR"], request.headers.get("X-Forwarded-For", "")

@@ -29,7 +29,7 @@ from apps.mengla.choices import CollectionError, CollectionStatus
 from apps.mengla.dispatch import stored_meanwhile
 from apps.mengla.dispatch.senders import Senders
 from apps.mengla.ingest import receive
-from apps.mengla.queue import abandoned, jobs, refusals, turns, wakeup
+from apps.mengla.queue import abandoned, jobs, refusals, trace, turns, wakeup
 from apps.mengla.store import selectors
 from apps.mengla.upstream import breaker
 from apps.mengla.upstream.client import CollectionServiceClient
@@ -263,11 +263,13 @@ def _send(
     service: CollectionServiceClient, senders: Senders, collection: Document, managed_task_id: str
 ) -> None:
     try:
-        execution_id = service.execute(
-            managed_task_id=managed_task_id,
-            parameters=selectors.query_of(collection).service_parameters(),
-            webhook_url=_webhook_url(collection),
-        )
+        with trace.attempt(collection) as span:
+            execution_id = service.execute(
+                managed_task_id=managed_task_id,
+                parameters=selectors.query_of(collection).service_parameters(),
+                webhook_url=_webhook_url(collection),
+            )
+            span.set({"mengla.execution_id": execution_id})
     except UpstreamError as error:
         _end_attempt(collection, error)
         _note_free_slot(service)

@@ -47,7 +47,7 @@ def defer(webhook: list[Any]) -> bool:
     packed = _pack(webhook)
 
     def push(client: redis.Redis) -> bool:
-        if cast(int, client.llen(_DEFERRED_KEY)) >= _DEFERRED_MAX_LENGTH:
+        if client.llen(_DEFERRED_KEY) >= _DEFERRED_MAX_LENGTH:
             return False
         return bool(client.rpush(_DEFERRED_KEY, cast(bytes, packed)))
 
@@ -64,7 +64,7 @@ def count_deferred() -> int:
 
     :raises redis.RedisError: when Redis does not respond.
     """
-    return cast(int, get_redis().llen(_DEFERRED_KEY))
+    return get_redis().llen(_DEFERRED_KEY)
 
 
 def list_deferred(*, limit: int) -> list[bytes]:

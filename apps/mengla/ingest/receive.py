@@ -15,6 +15,7 @@ from django.db.utils import DatabaseError
 from django.utils.translation import gettext as _
 from pymongo.errors import PyMongoError
 
+from apps.core import tracing
 from apps.core.errors import InvalidInput
 from apps.core.storage.mongo import utc_now
 from apps.core.storage.outages import is_mongo_outage
@@ -22,7 +23,7 @@ from apps.core.time_texts import seconds_between
 from apps.mengla.choices import CollectionError, CollectionStatus, EmptyReason
 from apps.mengla.ingest import cache_sync, parked, records
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queue import jobs
+from apps.mengla.queue import jobs, trace
 from apps.mengla.queue.documents import requesters_of
 from apps.mengla.queue.wakeup import wake_dispatcher
 from apps.mengla.store import selectors
@@ -197,13 +198,15 @@ def _known_token(collection: Document, token: str | None) -> str | None:
 def _process(message: WebhookMessage, collection: Document, *, token: str | None) -> Receipt:
     # Without a valid token the collection was found by execution id, which names its current attempt.
     attempt_token = _known_token(collection, token) or collection["attempt_token"]
-    with structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"])):
+    bound = structlog.contextvars.bound_contextvars(collection_id=str(collection["_id"]))
+    with bound, trace.answer(collection) as span:
         if message.error_message is not None:
             receipt = _fail(
                 collection, attempt_token, CollectionError.EXECUTION_FAILED, message.error_message
             )
         else:
             receipt = _store(message, collection, attempt_token)
+        span.set({"mengla.receipt": receipt.value})
         logger.info("webhook_taken", receipt=receipt.value, identity=collection["identity"])
     if receipt is not Receipt.DUPLICATE:
         wake_dispatcher()
@@ -225,7 +228,8 @@ def _store(message: WebhookMessage, collection: Document, attempt_token: str) ->
         if not (is_late and _has_newer_figures(query, collection)):
             # Marked before the write: if the process is killed after it, the tick notifies the caches.
             jobs.mark_cache_pending(collection["_id"])
-            records.store_answers(query, answers, _provenance(collection, attempt_token))
+            with tracing.span("store figures", attributes={"mengla.records": len(answers)}):
+                records.store_answers(query, answers, _provenance(collection, attempt_token))
     except UnreadablePayload as error:
         return _fail(collection, attempt_token, CollectionError.UNREADABLE_PAYLOAD, error.args[0])
     except UnstorablePayload as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import time
 from datetime import timedelta
-from typing import Any, cast
 from urllib.parse import urlsplit
 
 import django
@@ -92,7 +91,7 @@ def check_migrations() -> str:
 
 def check_redis() -> str:
     """Check the version of Redis, or of the Valkey in its place."""
-    name, version = server_product(cast("dict[str, Any]", get_redis().info("server")))
+    name, version = server_product(get_redis().info("server"))
     if _parts(version) < _OLDEST_REDIS:
         raise CheckFailed(f"{name} {version}", _("Version 6.2 or newer is required."))
     return f"{name} {version}"

@@ -10,6 +10,7 @@ from bson import ObjectId
 from apps.core.storage.mongo import utc_now
 from apps.mengla.choices import CollectionStatus, Priority
 from apps.mengla.queries.data_query import DataQuery
+from apps.mengla.queue.trace import fields_of_new
 from apps.mengla.words import ERRORS
 
 Document = dict[str, Any]
@@ -67,6 +68,7 @@ def new_document(
         "dispatched_at": None,
         "finished_at": None,
         "updated_at": now,
+        **fields_of_new(run_id),
     }
 
 

@@ -15,8 +15,10 @@ from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queue.documents import active_filter, joining_changes, new_document
 from apps.mengla.queue.jobs import enqueue
+from apps.mengla.queue.trace import traced_batch
 
 
+@traced_batch
 def enqueue_many(
     queries: Sequence[DataQuery],
     *,

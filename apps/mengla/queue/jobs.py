@@ -41,7 +41,7 @@ from apps.mengla.choices import (
 from apps.mengla.errors import TooManyWaiting
 from apps.mengla.models import Collection
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queue import ending, refusals, turns
+from apps.mengla.queue import ending, refusals, trace, turns
 from apps.mengla.queue.documents import active_filter, joining_changes, new_document
 from apps.mengla.store import outcomes
 from apps.mengla.upstream import breaker
@@ -71,6 +71,7 @@ class Enqueued:
         return cast(ObjectId, self.collection["_id"])
 
 
+@trace.traced_enqueue
 def enqueue(
     query: DataQuery,
     *,

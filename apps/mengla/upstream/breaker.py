@@ -267,7 +267,7 @@ def record_refusal(error: CollectionError) -> None:
 
 def record_slowdown() -> int:
     """Count a response that asks for fewer requests; returns how many came in a row, 1 without Redis."""
-    return tolerate_redis_outage(lambda client: cast(int, client.hincrby(KEY, "slowdowns", 1)), 1)
+    return tolerate_redis_outage(lambda client: client.hincrby(KEY, "slowdowns", 1), 1)
 
 
 def record_answer() -> None:

@@ -16,6 +16,7 @@ import redis
 import structlog
 from django.conf import settings
 
+from apps.core import tracing
 from apps.core.storage.clock import unix_now
 from apps.core.storage.redis import KEY_PREFIX, tolerate_redis_outage
 from apps.core.unwanted import unwanted
@@ -159,7 +160,12 @@ class CollectionServiceClient:
         body = {"parameters": dict(parameters), "webhookUrl": webhook_url}
         try:
             return self._request(
-                "POST", _execute_path(managed_task_id), _execution_id_in, breaker.record_success, json=body
+                "POST",
+                _execute_path(managed_task_id),
+                _execution_id_in,
+                breaker.record_success,
+                json=body,
+                headers=tracing.outgoing_headers(),
             )
         except UpstreamError as error:
             if error.fault is Fault.UNKNOWN_ID:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import cast
 
 import redis
 import structlog
@@ -45,7 +44,7 @@ return 1
 
 def remaining_pause_seconds() -> float:
     """Return the seconds left of the pause that the service asked for; 0 without one, or without Redis."""
-    remaining_ms = tolerate_redis_outage(lambda client: cast(int, client.pttl(PAUSE_KEY)), 0)
+    remaining_ms = tolerate_redis_outage(lambda client: client.pttl(PAUSE_KEY), 0)
     return max(0.0, remaining_ms / 1000)
 
 
@@ -76,7 +75,7 @@ class OpenTurn:
 
         :raises redis.RedisError: when Redis does not respond; then no request may be sent.
         """
-        remaining_ms = cast(int, get_redis().pttl(lease_key(LEASE_NAME)))
+        remaining_ms = get_redis().pttl(lease_key(LEASE_NAME))
         return 0.0 if remaining_ms < 0 else max(_MIN_WAIT_SECONDS, remaining_ms / 1000)
 
     def renew(self) -> None:
@@ -116,7 +115,7 @@ class Turn:
         if self._lease.acquire():
             self._is_held = True
             return 0.0
-        remaining_ms = cast(int, get_redis().pttl(self._lease.name))
+        remaining_ms = get_redis().pttl(self._lease.name)
         return max(_MIN_WAIT_SECONDS, remaining_ms / 1000)
 
     def renew(self) -> None:

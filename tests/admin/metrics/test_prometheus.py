@@ -125,7 +125,7 @@ class TestWhatItTells:
     def test_the_version(self, client: Client, settings: Any) -> None:
         (labels,) = [dict(labels) for name, labels in scrape(client) if name == "collector_build_info"]
         assert labels == {
-            "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+            "version": settings.VERSION,
             "python": platform.python_version(),
         }
 

@@ -13,6 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, get_commands
 
 from apps.core.errors import Conflict
@@ -262,3 +263,9 @@ def test_lines_for_people_have_the_time_of_the_market_and_json_has_utc() -> None
     record._logger, record._name = None, "info"  # type: ignore[attr-defined]
     assert line_formatter("console").format(record).startswith("2025-06-02 04:00:00.250 ")
     assert json.loads(line_formatter("json").format(record))["timestamp"] == "2025-06-01T20:00:00.25Z"
+
+
+def test_the_version_is_that_of_the_product(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("--version", "version"):
+        Utility(["manage.py", name]).execute()
+        assert capsys.readouterr().out == f"{settings.VERSION}\n"

@@ -35,14 +35,8 @@ def read_anew(question: Question, numbers: Iterator[int], client: httpx.Client) 
 
 
 def change(client: httpx.Client) -> int:
-    """Change nothing, which needs the permission nevertheless.
-
-    The server closes a connection if it has refused a request before the whole body has arrived. A client
-    then repeats an idempotent request on a new connection (RFC 9112, 9.3.1).
-    """
-    while True:
-        with contextlib.suppress(httpx.RemoteProtocolError):
-            return client.put("/api/panel-config", json={"layout": {"defaultPeriod": "month"}}).status_code
+    """Change nothing, which needs the permission nevertheless."""
+    return client.put("/api/panel-config", json={"layout": {"defaultPeriod": "month"}}).status_code
 
 
 @dataclass

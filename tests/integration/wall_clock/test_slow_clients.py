@@ -88,6 +88,80 @@ def test_a_body_that_announces_too_much_is_refused_at_once(stack: Stack) -> None
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        (b"PUT", b"/api/panel-config", b"401"),
+        (b"POST", b"/api/nothing", b"404"),
+        (b"PUT", b"/health", b"405"),
+    ],
+)
+@pytest.mark.parametrize("length", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+def test_who_is_refused_before_the_body_has_come_learns_that_the_connection_ends(
+    stack: Stack, method: bytes, path: bytes, status: bytes, length: bytes
+) -> None:
+    """Otherwise its next request could be sent into a closed connection."""
+    with connection_to(stack) as sender:
+        sender.sendall(
+            method + b" " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + JSON + length + b"\r\n\r\n"
+        )
+        head = received(sender)
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert b"\r\nconnection: close\r\n" in head.lower()
+
+
+def test_who_is_refused_after_its_body_was_read_keeps_the_connection(stack: Stack) -> None:
+    body = b"{}"
+    request = SLOW_REQUESTS[0].split(b"Content-Length")[0] + b"Content-Length: 2\r\n\r\n" + body
+    with connection_to(stack) as sender:
+        for _ in range(2):
+            sender.sendall(request)
+            head = received(sender, until=b'"error"')
+            assert head.startswith(b"HTTP/1.1 400")
+            assert b"connection: close" not in head.lower()
+
+
+@pytest.mark.parametrize(
+    "ambiguous",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcd",
+        b"Content-Length: 4, 4\r\n\r\nabcd",
+        b"Content-Length: +4\r\n\r\nabcd",
+        b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        b"X: a\r\n Transfer-Encoding: chunked\r\n\r\n",
+        b"X: a\rTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_no_second_request_hides_in_the_body_of_a_first_one(stack: Stack, ambiguous: bytes) -> None:
+    """A proxy might read the length of such a request otherwise; it gets one refusal and no connection."""
+    hidden = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with connection_to(stack) as sender:
+        sender.sendall(HEAD % b"/api/auth/login" + JSON + ambiguous + hidden)
+        answers = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := sender.recv(65536):
+                answers += part
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert answers.startswith(b"HTTP/1.1 400 ")
+
+
+def connection_to(stack: Stack) -> socket.socket:
+    address = urlsplit(stack.url)
+    return socket.create_connection((address.hostname, address.port), 10)
+
+
+def received(sender: socket.socket, *, until: bytes = b"\r\n\r\n") -> bytes:
+    data = b""
+    while until not in data:
+        part = sender.recv(65536)
+        assert part, data
+        data += part
+    return data
+
+
+@pytest.mark.parametrize(
     "ending", [b"Content-Length: 100\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n9\r\n%s\r\nZZ\r\n"]
 )
 def test_a_body_that_is_cut_off_or_malformed_is_400(stack: Stack, ending: bytes) -> None:

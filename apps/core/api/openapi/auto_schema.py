@@ -300,7 +300,9 @@ def _with_names(schema: Mapping[str, Any], names: Mapping[tuple[Any, ...], str])
     if "items" in schema:
         schema["items"] = _with_names(schema["items"], names)
     if schema.get("oneOf") == [{}, _NULL]:
-        del schema["oneOf"]  # drf-spectacular's "anything or null": null would match both, which oneOf refuses
+        del schema[
+            "oneOf"
+        ]  # drf-spectacular's "anything or null": null would match both, which oneOf refuses
     name = names.get(tuple(schema.get("enum", ())))
     if name is None:
         return schema

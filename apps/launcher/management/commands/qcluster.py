@@ -6,6 +6,7 @@ from multiprocessing import util
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 from django_q.management.commands import qcluster
 
@@ -36,10 +37,22 @@ class Command(qcluster.Command):  # type: ignore[misc]
         util.register_after_fork(self, lambda _command: end_with_parent())
         autodiscover_modules("tasks")  # loaded once before the fork, not by each worker
         # Imported here, because `--help` does not need them.
+        from django_q import worker
+
         from apps.launcher.supervisor import Supervisor
 
+        if settings.SENTRY_DSN:
+            worker.error_reporter = _TaskErrors()
         _sync_schedules()
         Supervisor().run(is_once=options["run_once"])
+
+
+class _TaskErrors:
+    """Logs the exception of a task where it is known, in the worker, from where it is reported to Sentry."""
+
+    def report(self) -> None:
+        """Log the current exception; django-q2 calls it."""
+        logger.exception("task_failed")
 
 
 def _sync_schedules() -> None:

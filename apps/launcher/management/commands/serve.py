@@ -29,6 +29,9 @@ MAX_WORKERS = 256
 MAX_THREADS = 1024
 # A request may wait 30 s for a collection. At shutdown, one that takes longer than this has hung.
 KILL_AFTER_SECONDS = 40
+# How long a connection may stay without a complete head of a request, also between two requests. A balancer
+# that keeps connections open should close them earlier, so that it never sends into a closed one.
+HEAD_TIMEOUT_SECONDS = 30
 # The C library would keep freed memory in many arenas, up to eight a core, for threads that allocate at the
 # same time. Ours take turns anyway: only the one that holds Python's lock allocates. Read by glibc alone.
 MALLOC_ARENAS = "1"
@@ -111,6 +114,7 @@ def server_command(
         "--respawn-failed-workers",
         *("--respawn-interval", str(RESPAWN_INTERVAL_SECONDS)),
         *("--workers-kill-timeout", str(_kill_after_seconds())),
+        *("--http1-header-read-timeout", str(HEAD_TIMEOUT_SECONDS * 1000)),
         "--no-access-log",  # query strings may contain tokens
         # With LOG_FORMAT=json every log line is JSON, also those of granian.
         *(("--log-config", str(GRANIAN_LOGS)) if settings.LOG_FORMAT == "json" else ()),

@@ -19,6 +19,7 @@ from apps.core.errors import DomainError, InvalidInput
 from apps.core.management.arguments import one_of
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.json_output import write_line
+from apps.core.management.output_files import STANDARD_OUTPUT, written_beside
 from apps.core.management.progress import Display
 from apps.mengla.choices import Action
 from apps.mengla.export.query import ExportFormat, build_export_query
@@ -26,7 +27,6 @@ from apps.mengla.export.summary import PeriodList, Summary
 from apps.mengla.export.table import ExportTable
 from apps.mengla.export.writers import check_format, write_export
 from apps.mengla.management.arguments import add_categories, add_range, read_categories
-from apps.mengla.management.output_files import STANDARD_OUTPUT, written_beside
 
 _SEEKING = frozenset({ExportFormat.XLSX, ExportFormat.PARQUET})
 _MAX_NAMED = 2000  # characters of the missing periods

@@ -17,8 +17,10 @@ STANDARD_OUTPUT = "-"
 
 
 @contextmanager
-def written_beside(path: Path) -> Iterator[IO[bytes]]:
+def written_beside(path: Path, *, is_private: bool = False) -> Iterator[IO[bytes]]:
     """Open a new file for the block; it takes its place, also that of an older one, if the block succeeds.
+
+    A private one can be read by its owner only.
 
     :raises InvalidInput: when there can be no such file.
     :raises DomainError: when it cannot be written to its end.
@@ -36,7 +38,8 @@ def written_beside(path: Path) -> Iterator[IO[bytes]]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            _use_own_mode(Path(file.name))
+            if not is_private:
+                _use_own_mode(Path(file.name))
             Path(file.name).replace(path)
         except OSError as error:
             message = _("%(path)s cannot be written: %(error)s.") % {"path": path, "error": error.strerror}

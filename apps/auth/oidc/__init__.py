@@ -1,0 +1,1 @@
+"""Logins by an OpenID provider: the protocol, what its groups may do here, the identities of users."""

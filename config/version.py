@@ -1,0 +1,3 @@
+"""The version of the product: pyproject.toml, the API, metrics and backups take it from here."""
+
+VERSION = "1.0.0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apps.core.api.openapi.period_schemas import PERIOD
 from config.version import VERSION
 
 _TAGS = {
@@ -27,7 +28,10 @@ are in the time zone Asia/Shanghai. A miss is answered with 202 and the address 
 figures again after `Retry-After` seconds, or use `wait`.
 """
 _CAT_ID = {
-    "oneOf": [{"type": "string", "pattern": "^([0-9]{1,16}|all)?$"}, {"type": "integer", "minimum": 0}],
+    "oneOf": [
+        {"type": "string", "pattern": "^([1-9][0-9]{0,15}|all)?$"},
+        {"type": "integer", "minimum": 0, "maximum": 9_999_999_999_999_999},
+    ],
     "description": (
         "The id of a category: a whole number in the category tree, its digits as a text elsewhere. Requests "
         "take both, so any id that was returned can be sent. Empty or `all`: all categories taken together. "
@@ -36,19 +40,6 @@ _CAT_ID = {
     "example": 4200,
 }
 
-_PERIOD = {
-    "type": "string",
-    "pattern": (
-        "^(20[0-9]{2}(|-?[Qq][1-4]|(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])?"
-        "|-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?))?$"
-    ),
-    "maxLength": 64,
-    "description": (
-        "A period: a day 20250601 or 2025-06-01, a month 202506 or 2025-06, a quarter 2025Q2 or 2025-Q2, a "
-        "year 2025. Responses have the form without dashes. Empty counts as absent, where it may be absent."
-    ),
-    "example": "2025-06",
-}
 _GRANULARITY = {
     "type": "string",
     "enum": ["day", "month", "quarter", "year"],
@@ -59,11 +50,12 @@ _GRANULARITY = {
 VALUES: dict[str, dict[str, Any]] = {
     "CatId": {
         "schema": _CAT_ID,
+        "takes_empty": True,
         "names": frozenset({"catId", "primaryCatId", "catId1", "catId2", "catId3"}),
         "lists": frozenset({"catIds"}),
     },
     "Period": {
-        "schema": _PERIOD,
+        "schema": PERIOD.schema,
         "names": frozenset({"timest", "starRange", "endRange", "startDate", "endDate"}),
         "lists": frozenset(),
     },

@@ -9,14 +9,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+from django.http import QueryDict
 from django.utils.translation import gettext as _
+from rest_framework.exceptions import ValidationError
 
 from apps.core.api.cached_response import entry_reply
 from apps.core.api.envelope import JSON_CONTENT_TYPE, dump_json, success_body
+from apps.core.api.parsers import refuse_parameters
 from apps.core.api.replies import Caller, Environ, Reply
-from apps.core.api.serializers import refuse_parameters
 from apps.core.caching.replay import allow_replay
-from apps.core.errors import NotFound
+from apps.core.errors import InvalidInput, NotFound
 from apps.mengla.choices import Action, CollectionStatus
 from apps.mengla.dispatch.waiting import waiting_of
 from apps.mengla.errors import UnknownCategory
@@ -57,12 +59,29 @@ class FiguresAddress:
         :raises apps.core.errors.InvalidInput: when they contradict each other, or a period has not begun.
         """
         serializer = self.serializer_class(data=parameters)
-        serializer.is_valid(raise_exception=True)
+        try:
+            serializer.is_valid(raise_exception=True)
+        except ValidationError as error:
+            raise ValidationError(self._all_faults(parameters, error.detail)) from error
         data = serializer.validated_data
         query = build_query(**serializer.query_arguments(action=self.action))
         # Not the query itself: once used, it holds all periods of its range.
         arguments = (query.action, query.cat_id, query.start, query.end, query.product_id, query.extra)
         return Question(arguments, wait_seconds=data["wait"], is_refresh=data["refresh"])
+
+    def _all_faults(self, parameters: Mapping[str, Any], found: Any) -> Any:
+        """Return what is wrong with the parameters, also with those that are valid in themselves."""
+        if not (isinstance(found, Mapping) and isinstance(parameters, Mapping)):
+            return found  # a body that is no object
+        rest = QueryDict(mutable=True) if isinstance(parameters, QueryDict) else {}
+        rest.update({name: value for name, value in parameters.items() if name not in found})
+        serializer = self.serializer_class(data=rest)
+        try:
+            if serializer.is_valid():
+                build_query(**serializer.query_arguments(action=self.action))
+        except InvalidInput as error:
+            return {**(error.fields or {}), **found}
+        return found
 
     def reply(self, environ: Environ, question: Question, caller: Caller) -> Reply:
         """Read the figures; raises as :func:`apps.mengla.reading.read.read` does."""

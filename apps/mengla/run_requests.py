@@ -87,6 +87,7 @@ class RangeSerializer(SelectionSerializer, PeriodRangeSerializer):
     }
 
     max_periods = MAX_RANGE_PERIODS
+    openapi_rules: ClassVar = PeriodRangeSerializer.openapi_rules
 
 
 class CollectRangeSerializer(RangeSerializer):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from apps.core.api.period_range import PeriodParameterField
 from apps.core.api.serializers import (
     PageQuerySerializer,
     StrictChoiceField,
@@ -145,7 +146,7 @@ class RecordsQuerySerializer(PageQuerySerializer):
         help_text="A catId; empty or all for all categories taken together.",
     )
     dateType = serializers.CharField(required=False, max_length=_MAX_TEXT, trim_whitespace=False)
-    to = serializers.CharField(
+    to = PeriodParameterField(
         required=False, max_length=_MAX_TEXT, trim_whitespace=False, help_text="Last period."
     )
     empty = UrlBooleanField(required=False, default=None)
@@ -153,7 +154,7 @@ class RecordsQuerySerializer(PageQuerySerializer):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add ``from``, which is a keyword in Python."""
         fields = super().get_fields()
-        fields["from"] = serializers.CharField(
+        fields["from"] = PeriodParameterField(
             required=False, max_length=_MAX_TEXT, trim_whitespace=False, help_text="First period."
         )
         return fields

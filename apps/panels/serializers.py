@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from apps.core.api.openapi.components import NamedSchema
+from apps.core.api.openapi.rules import any_of
+from apps.core.api.openapi.text_patterns import trimmed
 from apps.core.api.serializers import (
     ExactSerializer,
     ObjectField,
@@ -65,7 +67,9 @@ class _ModuleIdField(StrictTextField):
 
 
 class _ModuleNameField(StrictTextField):
-    openapi_bounds: ClassVar = {"maxLength": NAME_MAX_LENGTH}
+    @property
+    def openapi_pattern(self) -> str:
+        return trimmed(1, NAME_MAX_LENGTH)
 
 
 class _ModuleOrderField(StrictIntegerField):
@@ -93,6 +97,7 @@ class PanelConfigChangeSerializer(ExactSerializer):
     """A change of the modules, of the layout, or of both."""
 
     needs_any: ClassVar[bool] = True
+    openapi_rules: ClassVar = [any_of({"required": ["modules"]}, {"required": ["layout"]})]
     examples: ClassVar = {
         "The layout": {"layout": {"defaultPeriod": "month", "showRankPeriodSelector": True}},
         "A module": {"modules": [{"id": "hot", "name": "Best sellers", "enabled": False}]},

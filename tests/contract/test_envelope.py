@@ -306,7 +306,8 @@ def test_browsers_of_allowed_origins_may_read_errors_too(api: APIClient) -> None
         for method in METHODS:
             response = getattr(api, method)(path, HTTP_ORIGIN="http://localhost:5173")
             assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:5173"
-            assert "X-Request-ID" in response.headers["Access-Control-Expose-Headers"]
+            exposed = response.headers["Access-Control-Expose-Headers"]
+            assert "X-Request-ID" in exposed and "Content-Disposition" in exposed
             other = getattr(api, method)(path, HTTP_ORIGIN="https://evil.example.com")
             assert "Access-Control-Allow-Origin" not in other.headers
 

@@ -245,7 +245,7 @@ def lists_of(operation: dict[str, Any]) -> list[str]:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
     fields = DOCUMENT["components"]["schemas"].get(name, {}).get("properties", {})
-    return [one for one, schema in fields.items() if schema.get("type") == "array"]
+    return [one for one, schema in fields.items() if "array" in schema.get("type", ())]
 
 
 LISTS = [
@@ -284,21 +284,21 @@ def test_a_list_is_a_list_and_not_empty(method: str, path: str, name: str, admin
 @pytest.mark.parametrize(
     ("method", "path", "wrong"),
     [
-        ("post", "/api/mengla/hot", {"wait": ("5", True, 5.0, [5], {}), "refresh": (1, 0, "true", [])}),
+        ("post", "/api/mengla/hot", {"wait": ("5", True, 5.5, [5], {}), "refresh": (1, 0, "true", [])}),
         ("post", "/api/mengla/hot", {"catId": (True, [], {}, 1.5), "product_id": ([], True)}),
-        ("post", "/api/auth/generate-token", {"expires_hours": ("5", True, 5.0), "scope": (["admin"], 1)}),
+        ("post", "/api/auth/generate-token", {"expires_hours": ("5", True, 5.5), "scope": (["admin"], 1)}),
         ("post", "/api/auth/generate-token", {"label": (12, True, ["ab"], None)}),
-        ("post", "/api/admin/backfill", {"force": (1, "true", None), "catId": (1000.0, True, ["1000"])}),
+        ("post", "/api/admin/backfill", {"force": (1, "true", None), "catId": (1000.5, True, ["1000"])}),
         ("delete", "/api/sync-tasks/nothing", {"delete_data": ("true", 1, 0, [], None)}),
         (
             "post",
             "/api/admin/cache/warmup",
-            {"limit": ("5", True, 5.0, None), "catIds": ([5.0], [True], [[]], "1", 1)},
+            {"limit": ("5", True, 5.5, None), "catIds": ([5.5], [True], [[]], "1", 1)},
         ),
         ("post", "/api/admin/alerts/silence", {"duration_minutes": ("5", True, 1.5, []), "rule_name": (1,)}),
         ("post", "/api/admin/data/purge", {"confirm": ("true", 1, None, [True])}),
         ("post", "/api/admin/duplicates/remove", {"apply": ("true", 1, 0, None)}),
-        ("put", "/api/panel-config", {"version": ("1", True, 1.0, None), "layout": ([], "x", None)}),
+        ("put", "/api/panel-config", {"version": ("1", True, 1.5, None), "layout": ([], "x", None)}),
     ],
 )
 def test_no_type_is_converted(method: str, path: str, wrong: dict[str, Any], admin: APIClient) -> None:

@@ -144,6 +144,7 @@ def test_it_is_served_to_everybody(document: dict[str, Any], api: APIClient, lan
     response = api.get("/api/schema", HTTP_ACCEPT="text/html", HTTP_ACCEPT_LANGUAGE=language)
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Content-Language"] == "en"
     assert response.json() == document
     again = api.get("/api/schema", HTTP_IF_NONE_MATCH=response.headers["ETag"])
     assert (again.status_code, again.content) == (304, b"")

@@ -187,7 +187,7 @@ BAD_CHANGES: dict[str, tuple[Any, str]] = {
     "enabled as null": ({"modules": [{"id": "hot", "enabled": None}]}, "modules.0.enabled"),
     "order as text": ({"modules": [{"id": "hot", "order": "1"}]}, "modules.0.order"),
     "order as boolean": ({"modules": [{"id": "hot", "order": True}]}, "modules.0.order"),
-    "order as float": ({"modules": [{"id": "hot", "order": 1.0}]}, "modules.0.order"),
+    "order as float": ({"modules": [{"id": "hot", "order": 1.5}]}, "modules.0.order"),
     "a negative order": ({"modules": [{"id": "hot", "order": -1}]}, "modules.0.order"),
     "a huge order": ({"modules": [{"id": "hot", "order": 2**63}]}, "modules.0.order"),
     "an order twice": (

@@ -337,7 +337,7 @@ class TestFill:
             ({"actions": ["hot"] * 10_000}, "actions"),
             ({"catId": "999"}, "catId"),
             ({"catId": 999}, "catId"),
-            ({"catId": 1000.0}, "catId"),
+            ({"catId": 1000.5}, "catId"),
             ({"catId": "1000\0"}, "catId"),
             ({"catId": "$where"}, "catId"),
             ({"catId": "１０００"}, "catId"),

@@ -10,6 +10,7 @@ from apps.admin.alerts.catalogue import Unit
 from apps.admin.alerts.silences import MAX_MINUTES, MAX_REASON
 from apps.admin.alerts.words import MESSAGES, PROBLEMS, REASONS
 from apps.admin.choices import AlertEventKind, AlertRule, AlertStatus, RuleState, Severity
+from apps.core.api.openapi.rules import equals, given, when
 from apps.core.api.serializers import (
     ExactSerializer,
     QuerySerializer,
@@ -19,8 +20,10 @@ from apps.core.api.serializers import (
     UrlIntegerField,
     UtcDateTimeField,
 )
+from apps.mengla.choices import Action
 
 MAX_HISTORY = 1000
+_ACTION_RULES = [when(given("action"), equals("rule_name", AlertRule.EMPTY_STREAK.value))]
 _DEFAULT_HISTORY = 100
 
 
@@ -188,9 +191,11 @@ class SilenceBodySerializer(ExactSerializer):
         "One data set": {"rule_name": "empty_streak", "action": "hot", "duration_minutes": 1440},
     }
 
+    openapi_rules: ClassVar = _ACTION_RULES
+
     rule_name = StrictChoiceField(choices=AlertRule.choices)
     duration_minutes = StrictIntegerField(min_value=1, max_value=MAX_MINUTES)
-    action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
+    action = StrictChoiceField(choices=Action.choices, required=False, default="", allow_blank=True)
     reason = StrictTextField(required=False, default="", allow_blank=True, max_length=MAX_REASON)
 
 
@@ -198,9 +203,10 @@ class EndSilenceBodySerializer(ExactSerializer):
     """The silence of which rule to end."""
 
     examples: ClassVar = {"A rule": {"rule_name": "queue_stuck"}}
+    openapi_rules: ClassVar = _ACTION_RULES
 
     rule_name = StrictChoiceField(choices=AlertRule.choices)
-    action = StrictTextField(required=False, default="", allow_blank=True, max_length=32)
+    action = StrictChoiceField(choices=Action.choices, required=False, default="", allow_blank=True)
 
 
 class EndedSilenceSerializer(serializers.Serializer[Any]):

@@ -22,7 +22,7 @@ from rest_framework.exceptions import ValidationError
 
 from apps.core.admin_base.rights import may, may_view
 from apps.core.api.exceptions import flatten_messages
-from apps.core.api.serializers import refuse_names
+from apps.core.api.parsers import refuse_names
 from apps.core.errors import DomainError, InvalidInput
 from apps.core.periods import reversed_text
 from apps.core.printable import labelled, sentences_text

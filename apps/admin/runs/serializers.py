@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from apps.core import market_clock
+from apps.core.api.openapi.rules import given, when
 from apps.core.api.serializers import (
     ConfirmationField,
     ExactSerializer,
@@ -40,6 +41,12 @@ class FullCrawlSerializer(SelectionSerializer):
             "endDate": "2025-06-30",
         },
     }
+
+    # Both or neither: one of them alone is refused.
+    openapi_rules: ClassVar = [
+        when(given("startDate"), given("endDate")),
+        when(given("endDate"), given("startDate")),
+    ]
 
     startDate = StrictTextField(
         required=False,

@@ -71,7 +71,9 @@ class SchemaView(StrictView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
         """Return the OpenAPI document."""
-        return entry_response(request._request, _document())
+        response = entry_response(request._request, _document())
+        response.headers["Content-Language"] = "en"
+        return response
 
 
 class DocsView(StrictView, SpectacularSwaggerView):

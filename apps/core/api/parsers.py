@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import IO, Any
 
 import orjson
 from django.conf import settings
+from django.http import QueryDict
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import BaseParser
 
 from apps.core.api.bodies import announced_bytes, read_bounded
 from apps.core.api.envelope import JSON_CONTENT_TYPE
 from apps.core.errors import InvalidInput
+from apps.core.printable import list_text
 
 # No request of this API needs more. Much deeper data cannot even be printed in an error message.
 MAX_DEPTH = 32
@@ -126,6 +130,53 @@ def _text_of(place: Any) -> str:
 def shown_name(name: str) -> str:
     """Return a name that a client has sent, shortened, for a message to it."""
     return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}..."
+
+
+def refuse_names(data: Mapping[str, Any], known: Collection[str], *, unknown: str | None = None) -> None:
+    """Refuse names in a body or a query string that are not known, and parameters that are given twice.
+
+    ``unknown`` is the message for an unknown name; by default it suggests the nearest known one.
+
+    :raises rest_framework.exceptions.ValidationError: with a message for each of the first such names.
+    """
+    wrong = [name for name in data if name not in known]
+    messages = {shown_name(name): [unknown or _suggestion(name, known)] for name in wrong[:MAX_NAMED]}
+    if isinstance(data, QueryDict):
+        repeated = [name for name, values in data.lists() if len(values) > 1]
+        for name in repeated[:MAX_NAMED]:
+            messages.setdefault(shown_name(name), []).append(_("Must not be given more than once."))
+    if messages:
+        raise ValidationError(messages)
+
+
+def refuse_parameters(parameters: Mapping[str, Any]) -> None:
+    """Refuse every parameter of a query string, because the address reads none.
+
+    :raises rest_framework.exceptions.ValidationError: as :func:`refuse_names` does.
+    """
+    refuse_names(parameters, (), unknown=_("Unknown name: this address takes no URL parameters."))
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    """Return the message about an unknown name, with the known name that was probably meant."""
+    spelled = {_letters(one): one for one in known}
+    candidates = [
+        name,
+        *(one for group in settings.INPUT_NAME_GROUPS if _is_in(name, group) for one in group),
+    ]
+    found = [spelled[_letters(one)] for one in candidates if _letters(one) in spelled]
+    found += [spelled[one] for one in get_close_matches(_letters(shown_name(name)), spelled, n=1)]
+    if found:
+        return _("Unknown name. Did you mean %(name)s?") % {"name": found[0]}
+    return _("Unknown name. The known names are: %(names)s.") % {"names": list_text(known)}
+
+
+def _is_in(name: str, group: Collection[str]) -> bool:
+    return _letters(name) in map(_letters, group)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 def loads(body: bytes) -> Any:

@@ -6,16 +6,25 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from apps.core.api.openapi.period_schemas import PERIOD
+from apps.core.api.openapi.rules import range_rules
 from apps.core.api.serializers import GranularityField, StrictTextField
 from apps.core.periods import Period, PeriodError, parse_range
 
 _MAX_TEXT = 64
 
 
+class PeriodParameterField(serializers.CharField):
+    """A period in a URL."""
+
+    openapi_schema = PERIOD
+
+
 class PeriodRangeSerializer(serializers.Serializer[Any]):
     """``granularity``, ``startDate`` and ``endDate``; after validation, the two dates are periods."""
 
     max_periods: ClassVar[int]
+    openapi_rules: ClassVar = range_rules()
 
     granularity = GranularityField(max_length=_MAX_TEXT, help_text="day, month, quarter or year.")
     startDate = StrictTextField(

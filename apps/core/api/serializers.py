@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.http import QueryDict
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
 from apps.core import process_state
+from apps.core.api.openapi import text_patterns
 from apps.core.api.openapi.components import NamedSchema
+from apps.core.api.openapi.period_schemas import DAY
+from apps.core.api.openapi.rules import Rule
 from apps.core.api.pagination import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT
-from apps.core.api.parsers import MAX_NAMED, shown_name
+from apps.core.api.parsers import refuse_names
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
 from apps.core.printable import has_unprintable, list_text
+
+_EXACT_BELOW = 2**63
 
 
 class UtcDateTimeField(serializers.DateTimeField):
@@ -33,14 +34,21 @@ class UtcDateTimeField(serializers.DateTimeField):
         super().__init__(**{"default_timezone": UTC} | kwargs)
 
 
+def is_whole(data: Any) -> bool:
+    """Whether a value of a JSON body is a whole number that JSON keeps exactly."""
+    if isinstance(data, float):
+        return data.is_integer() and abs(data) < _EXACT_BELOW
+    return isinstance(data, int) and not isinstance(data, bool)
+
+
 class StrictIntegerField(serializers.IntegerField):
-    """A whole number; a boolean, a float or a text is an error."""
+    """A whole number, also written as 5.0, which is the same in JSON; a boolean or a text is an error."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Accept ints only."""
-        if isinstance(data, bool) or not isinstance(data, int):
+        """Accept whole numbers only."""
+        if not is_whole(data):
             self.fail("invalid")
-        return super().to_internal_value(data)
+        return super().to_internal_value(int(data))
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -69,6 +77,15 @@ class StrictTextField(serializers.CharField):
         super().__init__(**{"trim_whitespace": False} | kwargs)
         self._is_secret = is_secret
 
+    @property
+    def openapi_pattern(self) -> str:
+        """The pattern of what it accepts, for the API's description."""
+        if self._is_secret:
+            return text_patterns.OF_PASSWORDS
+        if self.trim_whitespace:
+            return text_patterns.trimmed(self.min_length or 1, self.max_length)
+        return text_patterns.PRINTABLE
+
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Refuse other types before DRF converts them, and unprintable characters before it trims them."""
         if isinstance(data, str):
@@ -86,8 +103,7 @@ class DigitsField(StrictTextField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Write a whole number as its digits."""
-        is_number = isinstance(data, int) and not isinstance(data, bool)
-        return super().run_validation(str(data) if is_number else data)
+        return super().run_validation(str(int(data)) if is_whole(data) else data)
 
 
 class ObjectField(serializers.DictField):
@@ -127,6 +143,11 @@ class UnpaddedTextField(StrictTextField):
     """A text without white space at its ends, such as a name by which something is looked up."""
 
     default_error_messages = {"padded": _("Must not begin or end with white space.")}
+
+    @property
+    def openapi_pattern(self) -> str:
+        """The pattern of what it accepts, for the API's description."""
+        return text_patterns.UNPADDED
 
     def to_internal_value(self, data: Any) -> str:
         """Refuse white space at the ends."""
@@ -169,7 +190,8 @@ class StrictChoiceField(serializers.ChoiceField):
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse other types before DRF converts them."""
-        if not isinstance(data, str) or data not in self.choices:
+        is_blank = data == "" and self.allow_blank
+        if not (is_blank or (isinstance(data, str) and data in self.choices)):
             self.fail("invalid_choice", names=list_text(self.choices))
         return super().to_internal_value(data)
 
@@ -191,6 +213,8 @@ class GranularityField(StrictTextField):
 
 class DayField(serializers.DateField):
     """A calendar day such as 2025-06-01 or 20250601."""
+
+    openapi_schema = DAY
 
     def to_internal_value(self, value: Any) -> date:
         """Parse the day."""
@@ -228,6 +252,8 @@ class ExactSerializer(serializers.Serializer[Any]):
     needed: ClassVar[tuple[str, ...]] = ()
     # Whether an empty object is refused, although each field is optional.
     needs_any: ClassVar[bool] = False
+    # What the description says of several fields together; the validation is the serializer's own.
+    openapi_rules: ClassVar[Sequence[Rule]] = ()
 
     default_error_messages = {"invalid": _("Must be a JSON object.")}
 
@@ -252,53 +278,6 @@ class ExactSerializer(serializers.Serializer[Any]):
 
 class QuerySerializer(ExactSerializer):
     """The parameters of a query string; an empty value counts as absent, unless the field allows blank."""
-
-
-def refuse_names(data: Mapping[str, Any], known: Collection[str], *, unknown: str | None = None) -> None:
-    """Refuse names in a body or a query string that are not known, and parameters that are given twice.
-
-    ``unknown`` is the message for an unknown name; by default it suggests the nearest known one.
-
-    :raises rest_framework.exceptions.ValidationError: with a message for each of the first such names.
-    """
-    wrong = [name for name in data if name not in known]
-    messages = {shown_name(name): [unknown or _suggestion(name, known)] for name in wrong[:MAX_NAMED]}
-    if isinstance(data, QueryDict):
-        repeated = [name for name, values in data.lists() if len(values) > 1]
-        for name in repeated[:MAX_NAMED]:
-            messages.setdefault(shown_name(name), []).append(gettext("Must not be given more than once."))
-    if messages:
-        raise serializers.ValidationError(messages)
-
-
-def refuse_parameters(parameters: Mapping[str, Any]) -> None:
-    """Refuse every parameter of a query string, because the address reads none.
-
-    :raises rest_framework.exceptions.ValidationError: as :func:`refuse_names` does.
-    """
-    refuse_names(parameters, (), unknown=gettext("Unknown name: this address takes no URL parameters."))
-
-
-def _suggestion(name: str, known: Collection[str]) -> str:
-    """Return the message about an unknown name, with the known name that was probably meant."""
-    spelled = {_letters(one): one for one in known}
-    candidates = [
-        name,
-        *(one for group in settings.INPUT_NAME_GROUPS if _is_in(name, group) for one in group),
-    ]
-    found = [spelled[_letters(one)] for one in candidates if _letters(one) in spelled]
-    found += [spelled[one] for one in get_close_matches(_letters(shown_name(name)), spelled, n=1)]
-    if found:
-        return gettext("Unknown name. Did you mean %(name)s?") % {"name": found[0]}
-    return gettext("Unknown name. The known names are: %(names)s.") % {"names": list_text(known)}
-
-
-def _is_in(name: str, group: Collection[str]) -> bool:
-    return _letters(name) in map(_letters, group)
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).lower()
 
 
 class ReusingSerializer(ExactSerializer):
@@ -373,12 +352,18 @@ def _absent(field: serializers.Field[Any, Any, Any, Any], nothing: Mapping[str, 
 process_state.register(_reused.cache_clear)
 
 
+class CursorField(serializers.CharField):
+    """The place where a page begins, as the page before it has named it."""
+
+    openapi_pattern = text_patterns.CURSOR
+
+
 class PageQuerySerializer(QuerySerializer):
     """The query parameters of every list."""
 
     examples: ClassVar = {"A short page": {"limit": 20}}
 
-    cursor = serializers.CharField(
+    cursor = CursorField(
         required=False,
         max_length=MAX_CURSOR_LENGTH,
         trim_whitespace=False,

@@ -11,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet as BaseViewSet
 
-from apps.core.api.serializers import ExactSerializer, QuerySerializer, refuse_names, refuse_parameters
+from apps.core.api.parsers import refuse_names, refuse_parameters
+from apps.core.api.serializers import ExactSerializer, QuerySerializer
 
 _PREFLIGHT = "OPTIONS"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,10 +15,9 @@ from apps.core.errors import Faults, InvalidInput
 from apps.core.periods import Granularity, Period, check_begun, parse_range, period_range
 from apps.mengla.choices import ALL_CATEGORIES, Action
 from apps.mengla.queries.data_query import DataQuery
-from apps.mengla.queries.parameters import MAX_PERIODS
+from apps.mengla.queries.parameters import CATEGORY_ID, MAX_PERIODS
 
 MAX_CATEGORIES = 700
-_CAT_ID = re.compile(r"[0-9]{1,16}")
 
 
 class ExportFormat(StrEnum):
@@ -97,7 +95,7 @@ def _categories(given: Sequence[str] | None, field: str) -> tuple[str, ...]:
             MAX_CATEGORIES,
         )
         raise _wrong(field, message % {"limit": MAX_CATEGORIES, "count": len(given)})
-    if not all(one == ALL_CATEGORIES or _CAT_ID.fullmatch(one) for one in given):
+    if not all(one == ALL_CATEGORIES or CATEGORY_ID.fullmatch(one) for one in given):
         raise _wrong(field, _("Must be ids of categories, separated by commas, without spaces."))
     if repeated := [one for number, one in enumerate(given) if one in given[:number]]:
         raise _wrong(field, _("Must not name a category twice: %(id)s.") % {"id": repeated[0]})

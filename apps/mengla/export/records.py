@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
@@ -29,6 +31,8 @@ _FIRST_KEYS = 4
 _GROWTH = 4
 _COUNTED_KEYS = 5000
 _COUNT_SECONDS = 60.0
+# How BSON holds NaN, of either sign, and both infinities.
+_NOT_FINITE = [struct.pack("<d", one) for one in (math.nan, -math.nan, math.inf, -math.inf)]
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
@@ -49,9 +53,23 @@ def read_in_order(keys: Iterable[tuple[T, str]], *, now: datetime) -> Iterator[t
         count = len(found)
         for one, record_id in chunk:
             raw = found.pop(record_id, None)
-            yield one, None if raw is None else decode(raw.raw, LENIENT_CODEC)
+            yield one, None if raw is None else _decoded(raw.raw)
         fitting = WANTED_BYTES * count // size_bytes if count else MAX_KEYS
         size = max(1, min(fitting, size * _GROWTH, MAX_KEYS))
+
+
+def _decoded(raw: bytes) -> Document:
+    """Return a record; what is no number, such as NaN, is null in every format, as in the other responses."""
+    record: Document = decode(raw, LENIENT_CODEC)
+    return _finite(record) if any(pattern in raw for pattern in _NOT_FINITE) else record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _find(record_ids: Sequence[str], now: datetime) -> tuple[dict[str, RawBSONDocument], int]:

@@ -32,7 +32,7 @@ PIECE_BYTES = 1 << 16
 _IN_MEMORY_BYTES = 1 << 20  # a smaller file is not written to the disk
 _RETRY_AFTER_SECONDS = 10
 _COMPRESSION = 1
-_TEXTS = frozenset({ExportFormat.NDJSON, ExportFormat.CSV})
+COMPRESSED = frozenset({ExportFormat.NDJSON, ExportFormat.CSV})  # others are compressed in themselves
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 logger = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class ExportFile:
     @property
     def is_compressed(self) -> bool:
         """Whether the stored file is gzip around the file that was asked for."""
-        return self.form in _TEXTS
+        return self.form in COMPRESSED
 
     def pieces(self, *, as_stored: bool) -> Iterator[bytes]:
         """Yield the file, or with ``as_stored`` the compressed one."""
@@ -127,7 +127,7 @@ def _open_export(query: ExportQuery, form: ExportFormat, *, has_titles: bool) ->
 
 def _write(table: ExportTable, form: ExportFormat, file: IO[bytes], *, has_titles: bool) -> int:
     """Write the file and return its length without compression."""
-    if form not in _TEXTS:
+    if form not in COMPRESSED:
         write_export(table, form, file, has_titles=has_titles)
         return file.tell()
     with _gzip(file, "wb") as compressed:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+import structlog
 from django.utils.translation import gettext as _
 
 from apps.categories.selectors import own_names
@@ -14,9 +16,11 @@ from apps.mengla.export.columns import ExportColumn, Row, columns_of, rows_of
 from apps.mengla.export.query import ExportQuery
 from apps.mengla.export.records import count_rows, read_in_order
 from apps.mengla.export.summary import Summary
-from apps.mengla.queries.freshness import freshness_of
+from apps.mengla.queries.freshness import freshness_of, is_whole
 
 MAX_ROWS = 1_000_000
+
+logger = structlog.get_logger(__name__)
 
 
 class TooManyRows(InvalidInput):
@@ -28,6 +32,14 @@ class TooManyRows(InvalidInput):
             "fewer categories."
         ) % {"count": f"{count:,}", "limit": f"{MAX_ROWS:,}"}
         super().__init__(message, fields={field: [message]})
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether a record has what a row needs; the log names one that has not."""
+    if is_whole(record, has_figures=True):
+        return True
+    logger.warning("record_damaged", record_id=record["_id"])
+    return False
 
 
 class ExportTable:
@@ -62,7 +74,7 @@ class ExportTable:
         keys = (((cat_id, period), record_id) for cat_id, period, record_id in query.record_keys())
         for (cat_id, period), record in read_in_order(keys, now=self._now):
             self._told(summary)
-            if record is None:
+            if record is None or not _is_whole(record):
                 summary.missing.add(cat_id, period)
                 continue
             summary.records += 1

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from apps.core.api.openapi.components import NamedSchema
+from apps.core.api.period_range import PeriodParameterField
 from apps.core.api.serializers import (
     GranularityField,
     QuerySerializer,
@@ -29,7 +30,7 @@ class _CatIdsField(serializers.CharField):
     """Ids of categories in one text."""
 
     openapi_schema = NamedSchema(
-        "CatIdList", {"type": "string", "pattern": "^(([0-9]{1,16}|all)(,([0-9]{1,16}|all))*)?$"}
+        "CatIdList", {"type": "string", "pattern": "^(([1-9][0-9]{0,15}|all)(,([1-9][0-9]{0,15}|all))*)?$"}
     )
 
 
@@ -60,7 +61,7 @@ class ExportParametersSerializer(QuerySerializer):
         max_length=_MAX_TEXT,
         help_text="day, month, quarter or year; inferred from the form of from when absent.",
     )
-    to = serializers.CharField(
+    to = PeriodParameterField(
         max_length=_MAX_TEXT,
         trim_whitespace=False,
         help_text="Last period: 2025-12, 202512 or its last day 2025-12-31.",
@@ -75,7 +76,7 @@ class ExportParametersSerializer(QuerySerializer):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add ``from``, which is a keyword in Python."""
         fields = super().get_fields()
-        fields["from"] = serializers.CharField(
+        fields["from"] = PeriodParameterField(
             max_length=_MAX_TEXT,
             trim_whitespace=False,
             help_text="First period: 2025-01, 202501 or its first day 2025-01-01.",

@@ -17,7 +17,7 @@ from apps.core.sheets.csv_text import CSV_TYPE
 from apps.core.sheets.downloads import attachment
 from apps.core.sheets.workbook import XLSX_TYPE
 from apps.mengla.export.query import ExportFormat, ExportQuery
-from apps.mengla.export.spool import ExportFile, open_export
+from apps.mengla.export.spool import COMPRESSED, ExportFile, open_export
 from apps.mengla.export.summary import Summary
 from apps.mengla.store.figures import PROVISIONAL_HEADER
 
@@ -50,6 +50,11 @@ def _count(name: str, meaning: str) -> ResponseHeader:
 
 _HEADERS = (
     CACHE_CONTROL,
+    ResponseHeader(
+        "Content-Disposition",
+        "The name of the file.",
+        {"type": "string", "example": 'attachment; filename="mengla-hot-month-2025-01-2025-12.csv"'},
+    ),
     _count(ROWS_HEADER, "The rows of the file."),
     _count(RECORDS_HEADER, "The stored records of the range, empty ones too."),
     _count(MISSING_HEADER, "The periods of categories of which nothing is stored."),
@@ -82,7 +87,7 @@ def export_response(
         "Cache-Control": "private, no-store",
     }
     if request.method == "HEAD":
-        return StreamingHttpResponse((), content_type=MEDIA_TYPES[form], headers=names)
+        return _varied(StreamingHttpResponse((), content_type=MEDIA_TYPES[form], headers=names), form)
     file = open_export(query, form, has_titles=has_titles)
     as_stored = file.is_compressed and accepts_gzip(request.headers.get("Accept-Encoding", ""))
     headers = names | headers_of(file.summary) | ({"Content-Encoding": "gzip"} if as_stored else {})
@@ -92,7 +97,12 @@ def export_response(
         content_type=MEDIA_TYPES[form],
         headers=headers,
     )
-    if file.is_compressed:
+    return _varied(response, form)
+
+
+def _varied(response: StreamingHttpResponse, form: ExportFormat) -> StreamingHttpResponse:
+    """Say that the bytes depend on the encodings that the client accepts, if they do."""
+    if form in COMPRESSED:
         patch_vary_headers(response, ("Accept-Encoding",))
     return response
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
+from apps.core.api.openapi.components import NamedSchema
+from apps.core.api.openapi.period_schemas import PERIOD, PERIOD_OR_NUMBER, end_of, form_of, start_of
+from apps.core.api.openapi.rules import Rule, absent, all_of, any_of, equals, fits, given, when
+from apps.core.api.openapi.text_patterns import UNPADDED
 from apps.core.api.parsers import loads_shallow
 from apps.core.api.serializers import (
+    DigitsField,
     ObjectField,
     QuerySerializer,
     ReusingSerializer,
@@ -22,14 +26,18 @@ from apps.core.api.serializers import (
     UrlIntegerField,
 )
 from apps.core.errors import InvalidInput
+from apps.core.periods import Granularity
 from apps.mengla.choices import Action
 from apps.mengla.reading.read import MAX_WAIT_SECONDS
 
 _MAX_TEXT = 64
 
 
-class _Text(serializers.CharField):
-    """An optional text; null counts as absent. White space stays, so that it makes a period invalid."""
+class _Text(DigitsField):
+    """An optional text, or a whole number for its digits; null counts as absent.
+
+    White space stays, so that it makes a period invalid.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         options = {
@@ -37,19 +45,37 @@ class _Text(serializers.CharField):
             "allow_blank": True,
             "allow_null": True,
             "max_length": _MAX_TEXT,
-            "trim_whitespace": False,
         }
         super().__init__(**options | kwargs)
+
+
+class _PeriodText(_Text):
+    """A period."""
+
+    @property
+    def openapi_schema(self) -> NamedSchema:
+        """In a URL a number is a text."""
+        return PERIOD if isinstance(self.parent, QuerySerializer) else PERIOD_OR_NUMBER
+
+
+class _ProductText(_Text):
+    """The id of a product."""
+
+    @property
+    def openapi_bounds(self) -> dict[str, Any]:
+        """In a body it may be a number."""
+        is_in_url = isinstance(self.parent, QuerySerializer)
+        return {"pattern": UNPADDED} | ({} if is_in_url else {"type": ["string", "integer", "null"]})
 
 
 class _FiguresSerializer(ReusingSerializer):
     """The parameters that all requests for figures share."""
 
     dateType = _Text(help_text="day, month, quarter or year; inferred from the form of timest when absent.")
-    timest = _Text(help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.")
-    starRange = _Text(help_text="First period of a trend.")
-    endRange = _Text(help_text="Last period of a trend.")
-    product_id = _Text()
+    timest = _PeriodText(help_text="The period: 2025-06-01, 2025-06, 2025-Q2 or 2025, dashes optional.")
+    starRange = _PeriodText(help_text="First period of a trend.")
+    endRange = _PeriodText(help_text="Last period of a trend.")
+    product_id = _ProductText()
 
     cat_field = "catId"
 
@@ -68,6 +94,27 @@ class _FiguresSerializer(ReusingSerializer):
             "extra": data.get("extra") or {},
         }
 
+
+def _form_rules(*, is_range: bool) -> list[Rule]:
+    """Return the rules that dateType, or else the form of the first period, decides the forms of all."""
+    rules = []
+    for one in Granularity:
+        conditions = [
+            equals("dateType", one.value),
+            all_of(absent("dateType"), given("timest"), fits(timest=form_of(one))),
+        ]
+        if is_range:
+            no_other = all_of(absent("dateType"), absent("timest"), given("starRange"))
+            conditions.append(all_of(no_other, fits(starRange=form_of(one))))
+        forms = fits(timest=form_of(one), starRange=start_of(one), endRange=end_of(one))
+        rules.append(when(any_of(*conditions), forms))
+    return rules
+
+
+_TREND_RULES = [
+    any_of(given("timest"), given("starRange", "endRange")),
+    when(given("endRange"), given("starRange")),
+]
 
 _WAIT: dict[str, Any] = {
     "required": False,
@@ -90,7 +137,9 @@ class _ExtraField(ObjectField):
         super().__init__(required=False, allow_null=True, **kwargs)
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field(
+    {"type": "string", "contentMediaType": "application/json", "contentSchema": {"type": "object"}}
+)
 class _ExtraTextField(serializers.JSONField):
     """The same parameters as JSON text, for a query string."""
 
@@ -153,7 +202,7 @@ class FiguresParametersSerializer(QuerySerializer, _FiguresSerializer):
         trim_whitespace=False,
         help_text="A catId; empty or all for all categories taken together.",
     )
-    timest = _Text(
+    timest = _PeriodText(
         required=True,
         allow_blank=False,
         allow_null=False,
@@ -169,6 +218,7 @@ class FiguresBodySerializer(_FiguresSerializer):
     """The body of the POST addresses whose path names the action."""
 
     needed: ClassVar[tuple[str, ...]] = ("timest",)
+    openapi_rules: ClassVar = _form_rules(is_range=False)
 
     examples: ClassVar = {
         "A month of a category": {"catId": 4200, "timest": "2025-06"},
@@ -192,6 +242,7 @@ class TrendBodySerializer(FiguresBodySerializer):
 
     needed: ClassVar[tuple[str, ...]] = ()
     needs_any: ClassVar[bool] = True
+    openapi_rules: ClassVar = [*_TREND_RULES, *_form_rules(is_range=True)]
 
     examples: ClassVar = {
         "A range of months": {
@@ -208,6 +259,10 @@ class FiguresQuerySerializer(FiguresBodySerializer):
     """The body of `POST /mengla/query`; only a trend may be without `timest`."""
 
     needed: ClassVar[tuple[str, ...]] = ()
+    openapi_rules: ClassVar = [
+        when(equals("action", Action.INDUSTRY_TREND.value), all_of(*_TREND_RULES), given("timest")),
+        *_form_rules(is_range=True),
+    ]
 
     examples: ClassVar = {
         "Best sellers": {"action": "hot", "catId": 4200, "timest": "2025-06"},

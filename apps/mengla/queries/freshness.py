@@ -39,6 +39,18 @@ class Freshness:
         return self.is_provisional and self.final_at <= now and not self.is_fresh(now)
 
 
+def is_whole(record: Mapping[str, Any], *, has_figures: bool = False) -> bool:
+    """Whether a stored document has what its readers need; one that another program changed may not.
+
+    ``has_figures``: it was read with its figures.
+    """
+    if not all(isinstance(record.get(name), datetime) for name in ("collected_at", "fresh_until")):
+        return False
+    if not {"granularity", "period_key", "is_empty"} <= record.keys():
+        return False
+    return not has_figures or record["is_empty"] or "data" in record
+
+
 def freshness_of(record: Mapping[str, Any]) -> Freshness:
     """Return the freshness of a stored record, which has the :data:`FIELDS`.
 

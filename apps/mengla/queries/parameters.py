@@ -37,7 +37,7 @@ __all__ = ["DataQuery", "build_query", "build_record_filter"]
 
 MAX_PERIODS = 1100
 # Other characters would break the keys made from it; whether the category exists is checked later.
-_CATEGORY_ID = re.compile(r"[0-9]{1,16}")
+CATEGORY_ID = re.compile(r"[1-9][0-9]{0,15}")
 MAX_EXTRA_BYTES = 2048
 MAX_EXTRA_DEPTH = 5
 RESERVED_PARAMETERS = frozenset(
@@ -131,7 +131,7 @@ def _action(text: str) -> Action:
 def _category(field: str, text: str) -> str:
     if text in ("", ALL_CATEGORIES):
         return ""
-    if not _CATEGORY_ID.fullmatch(text):
+    if not CATEGORY_ID.fullmatch(text):
         raise UnknownCategory(field)
     return text
 

@@ -19,7 +19,7 @@ from apps.mengla.choices import Action, CollectionStatus, Priority
 from apps.mengla.models import ANY_KIND, CATEGORY_INDEX, TURNS_INDEX, Collection, Record
 from apps.mengla.queries.data_query import DataQuery
 from apps.mengla.queries.freshness import FIELDS as FRESHNESS_FIELDS
-from apps.mengla.queries.freshness import freshness_of
+from apps.mengla.queries.freshness import freshness_of, is_whole
 
 MAX_POSITION = 1000
 _MAX_NAMED_PERIODS = 100  # MongoDB merges up to 200 ranges of an index
@@ -44,7 +44,8 @@ def find_records_without_figures(query: DataQuery) -> list[Document]:
 def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
     first, *others = query.record_ids
     wanted = {"$in": [first, *others]} if others else first  # MongoDB finds one key without a plan
-    return list(collection_of(Record).find({"_id": wanted}, fields, batch_size=2000))
+    found = collection_of(Record).find({"_id": wanted}, fields, batch_size=2000)
+    return [one for one in found if is_whole(one, has_figures="data" in fields)]
 
 
 def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | None:

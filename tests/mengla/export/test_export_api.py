@@ -279,6 +279,17 @@ def test_the_name_of_the_file_says_what_is_in_it(reader: APIClient) -> None:
     content_of(response)
 
 
+@pytest.mark.parametrize(("form", "varies"), [("csv", True), ("ndjson", True), ("xlsx", False)])
+def test_head_says_what_get_does(reader: APIClient, form: str, varies: bool) -> None:
+    put_rankings(["1001"], "202501", "202501", rows=1)
+    asked = {"action": "hot", "from": "2025-01", "to": "2025-01", "format": form}
+    head, get = reader.head(EXPORT, asked), reader.get(EXPORT, asked)
+    content_of(get)
+    assert head.headers["Vary"] == get.headers["Vary"]
+    assert ("Accept-Encoding" in head.headers["Vary"]) is varies
+    assert head.headers["Content-Disposition"] == get.headers["Content-Disposition"]
+
+
 def test_head_checks_the_request_and_writes_nothing(reader: APIClient, monkeypatch: Any) -> None:
     monkeypatch.delattr(spool, "write_export")
     response = reader.head(EXPORT, HOT)

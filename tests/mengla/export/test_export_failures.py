@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
+from pyarrow import parquet
 from rest_framework.test import APIClient
 
+from apps.core.storage.mongo import collection_of
 from apps.mengla.export import records, spool
 from apps.mengla.export.spool import export_places
-from tests.mengla.export.support import EXPORT, content_of, put_rankings
+from apps.mengla.models import Record
+from tests.mengla.export.support import EXPORT, content_of, csv_rows_of, put_rankings, rows_of
 from tests.silence import no_mongo
 
 pytestmark = [
@@ -83,3 +89,35 @@ def test_an_outage_while_the_records_are_read_is_an_error_and_no_file(
     response = reader.get(EXPORT, {"action": "hot", "catIds": "1001", "from": "20250101", "to": "20250120"})
     assert (response.status_code, response.json()["error"]) == (503, "DEPENDENCY_UNAVAILABLE")
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("name", ["collected_at", "fresh_until", "data", "is_empty", "period_key"])
+def test_a_damaged_record_is_missing_and_named(reader: APIClient, written_log: Any, name: str) -> None:
+    put_rankings(["1001"], "202501", "202502", rows=1)
+    record_id = "hot:1001:month:202501"
+    collection_of(Record).update_one({"_id": record_id}, {"$unset": {name: 1}})
+    rows, last = rows_of(reader, **HOT, catIds="1001")
+    assert [row["period"] for row in rows] == ["2025-02"]
+    assert last["missing"] == [{"catId": "1001", "periods": ["2025-01", "2025-03"]}]
+    (line,) = [one for one in written_log() if one["event"] == "record_damaged"]
+    assert line["record_id"] == record_id
+    # Who asks for it alone has it collected again.
+    answer = reader.get("/api/mengla", {"action": "hot", "primaryCatId": "1001", "timest": "2025-01"})
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_null_in_every_format(reader: APIClient, value: float) -> None:
+    put_rankings(["1001"], "202501", "202501", rows=1, monthSales=value, monthGmv=5.5, unknown=[value])
+    asked = {**HOT, "catIds": "1001"}
+    (row,), _last = rows_of(reader, **asked)
+    assert (row["monthSales"], row["monthGmv"], row["more"]) == (None, 5.5, {"unknown": [None]})
+    (line,) = csv_rows_of(content_of(reader.get(EXPORT, asked | {"format": "csv"})))
+    assert (line["monthSales"], line["monthGmv"]) == ("", "5.5")
+    sheet = load_workbook(io.BytesIO(content_of(reader.get(EXPORT, asked | {"format": "xlsx"})))).worksheets[
+        0
+    ]
+    titles, cells = ([cell.value for cell in row] for row in sheet.iter_rows())
+    assert cells[titles.index("monthSales")] is None
+    table = parquet.read_table(io.BytesIO(content_of(reader.get(EXPORT, asked | {"format": "parquet"}))))
+    assert table["monthSales"].to_pylist() == [None]

@@ -257,6 +257,32 @@ class TestParameters:
         response = post("hot", body)
         assert (response.status_code, response.json()["error"]) == (400, "VALIDATION_ERROR")
 
+    @pytest.mark.parametrize(
+        ("body", "fields"),
+        [
+            ({"wait": 99, "timest": "2025-13"}, ["timest", "wait"]),
+            (
+                {"wait": 99, "timest": "2025-13", "catId": "x", "extra": []},
+                ["catId", "extra", "timest", "wait"],
+            ),
+            ({"wait": 99}, ["timest", "wait"]),
+            ({"wait": 99, "timest": ["2025"]}, ["timest", "wait"]),
+        ],
+    )
+    def test_all_that_is_wrong_is_told_at_once(self, post: Ask, body: Any, fields: list[str]) -> None:
+        assert sorted(fields_of(post("hot", body))) == fields
+
+    @pytest.mark.parametrize("number", [1001.0, 1001])
+    def test_a_whole_number_is_one_however_it_is_written(self, post: Ask, number: float) -> None:
+        body = {"catId": number, "timest": 202506.0, "wait": 0.0}
+        assert post("hot", body).status_code == 202
+        assert collections()[0]["identity"] == hot().identity
+
+    @pytest.mark.parametrize("number", [1.5, -0.5, 1e300, 2.0**63])
+    def test_a_fraction_is_no_text(self, post: Ask, number: float) -> None:
+        assert fields_of(post("hot", {"timest": "2025-06", "product_id": number})) == ["product_id"]
+        assert collections() == []
+
     def test_numbers_may_be_numbers_and_absent_may_be_null(self, post: Ask) -> None:
         body = {"catId": 1001, "timest": 202506, "dateType": None, "starRange": "", "extra": None}
         assert post("hot", body).status_code == 202

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from inspect import cleandoc
 from typing import Any
 
@@ -25,10 +26,12 @@ from apps.core.api.openapi.components import (
 from apps.core.api.openapi.error_responses import JSON, codes_of, error_responses
 from apps.core.api.openapi.facts import Answers, DataResponse, answers_of
 from apps.core.api.openapi.registry import header_refs, response_ref, schema_ref
+from apps.core.api.openapi.rules import with_references
 from apps.core.api.serializers import ExactSerializer, QuerySerializer
 
 _OK, _ACCEPTED = "200", "202"
 _NULL: Mapping[str, Any] = {"type": "null"}
+_EMPTY: Mapping[str, Any] = {"type": "string", "const": ""}
 _ENVELOPE = ("success", "data", "message")
 _BOUNDS = {"minItems": "min_length", "maxItems": "max_length"}
 
@@ -64,12 +67,21 @@ class EnvelopeAutoSchema(AutoSchema):
         schema: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
             serializer, direction
         )
+        for field in serializer.fields.values() if direction == "request" else ():
+            if getattr(field, "trim_whitespace", False) and hasattr(field, "openapi_pattern"):
+                for bound in ("minLength", "maxLength"):  # the pattern says what counts
+                    schema["properties"].get(field.field_name, {}).pop(bound, None)
         if isinstance(serializer, ExactSerializer):
             schema["additionalProperties"] = False  # an unknown name is refused
             if serializer.needed:
                 schema["required"] = sorted({*schema.get("required", ()), *serializer.needed})
+                properties = schema["properties"]
+                properties |= {name: _without_absence(properties[name]) for name in serializer.needed}
             if serializer.needs_any:
                 schema["minProperties"] = 1
+            if serializer.openapi_rules:
+                refer = partial(schema_ref, self.registry)
+                schema["allOf"] = with_references(serializer.openapi_rules, refer)
         if getattr(serializer, "has_more_fields", False):
             schema["additionalProperties"] = True
         return schema
@@ -80,19 +92,25 @@ class EnvelopeAutoSchema(AutoSchema):
         named: NamedSchema | None = getattr(field, "openapi_schema", None) or _value_named(field.field_name)
         if named is not None:
             meta = self._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
-            if "enum" in named.schema:
-                meta.pop("minLength", None)
-            return append_meta(schema_ref(self.registry, named), meta)
-        schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
+            for bound in ("minLength", "maxLength"):
+                meta.pop(bound, None)  # the pattern or the enumeration is stricter
+            schema = schema_ref(self.registry, named)
+            if direction == "request" and _takes_empty(field) and not named.takes_empty:
+                schema = {"oneOf": [schema, dict(_EMPTY)]}
+            found: dict[str, Any] = append_meta(schema, meta)
+            return found
+        schema = super()._map_serializer_field(  # type: ignore[no-untyped-call]
             field, direction, bypass_extensions
         )
         if isinstance(field, ListField) and (value := _values_named(field.field_name)) is not None:
             schema["items"] = schema_ref(self.registry, value)
+        if direction == "request" and (pattern := getattr(field, "openapi_pattern", None)):
+            schema["pattern"] = pattern
         if direction == "response" and isinstance(field, IntegerField):
             schema.setdefault("minimum", 0)  # they are counts, times and sizes
         if isinstance(field, ListSerializer):  # the base class knows the bounds of lists of values only
-            found = {name: getattr(field, option, None) for name, option in _BOUNDS.items()}
-            schema |= {name: bound for name, bound in found.items() if bound is not None}
+            bounds = {name: getattr(field, option, None) for name, option in _BOUNDS.items()}
+            schema |= {name: bound for name, bound in bounds.items() if bound is not None}
         return schema | getattr(field, "openapi_bounds", {})
 
     # --- Requests -------------------------------------------------------------------------------------
@@ -125,6 +143,8 @@ class EnvelopeAutoSchema(AutoSchema):
                 parameter["schema"] = schema_ref(self.registry, value)
             if parameter["in"] == "path" and parameter["name"] in named:
                 parameter["example"] = named[parameter["name"]]
+            if parameter["in"] == "query" and not parameter.get("required"):
+                parameter["allowEmptyValue"] = True  # it counts as absent
             if parameter["in"] == "query" and (examples := self._examples_of(parameter["name"])):
                 parameter["examples"] = examples
         return parameters
@@ -217,8 +237,20 @@ def _value_named(name: str | None) -> NamedSchema | None:
     """Return the schema of the value that has this name everywhere; None if it is none of those."""
     for title, value in settings.OPENAPI_VALUES.items():
         if name in value["names"]:
-            return NamedSchema(title, value["schema"])
+            return NamedSchema(title, value["schema"], takes_empty=value.get("takes_empty", False))
     return None
+
+
+def _takes_empty(field: Any) -> bool:
+    """Whether a field of a body takes an empty text as an absent one; in a URL, each optional one does."""
+    return getattr(field, "allow_blank", False) and not isinstance(field.parent, QuerySerializer)
+
+
+def _without_absence(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema without null and the empty text."""
+    found = _without_null(schema)
+    others = [one for one in found.pop("oneOf", ()) if one != _EMPTY]
+    return found | (others[0] if others else {})
 
 
 def _values_named(name: str | None) -> NamedSchema | None:
@@ -253,7 +285,7 @@ def _name_of(schema: Mapping[str, Any]) -> str:
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema without null, if it is one of the forms that drf-spectacular gives an optional value."""
+    """Return a schema without null, if it has one of the forms of drf-spectacular."""
     if isinstance(schema.get("type"), list):
         types = [one for one in schema["type"] if one != "null"]
         return {**schema, "type": types[0] if len(types) == 1 else types}
@@ -273,7 +305,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Say which envelope means success, and what confirms; name enumerations wherever they are: the last hook."""
+    """Say which envelope means success, and what confirms; name all enumerations: the last hook."""
     schemas = result["components"]["schemas"]
     names = {tuple(schema["enum"]): name for name, schema in schemas.items() if "enum" in schema}
     for name, schema in schemas.items():
@@ -300,9 +332,7 @@ def _with_names(schema: Mapping[str, Any], names: Mapping[tuple[Any, ...], str])
     if "items" in schema:
         schema["items"] = _with_names(schema["items"], names)
     if schema.get("oneOf") == [{}, _NULL]:
-        del schema[
-            "oneOf"
-        ]  # drf-spectacular's "anything or null": null would match both, which oneOf refuses
+        del schema["oneOf"]  # drf-spectacular's "anything or null", which refuses null: it matches both
     name = names.get(tuple(schema.get("enum", ())))
     if name is None:
         return schema

@@ -14,11 +14,13 @@ _SECONDS: Mapping[str, Any] = {"type": "integer", "minimum": 0}
 class NamedSchema:
     """The schema of a value, under one name for the whole document.
 
-    A field with this as its attribute ``openapi_schema`` is described by it.
+    A field with this as its attribute ``openapi_schema`` is described by it. ``takes_empty``: it says itself
+    that an empty text is allowed.
     """
 
     name: str
     schema: Mapping[str, Any]
+    takes_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def refused(message: str) -> InvalidInput:
     return InvalidInput(message, fields={"file": [message]})
 
 
-def _read_entries(file: IO[bytes], path: Path) -> Iterator[Entry]:
+def _read_entries(file: gzip.GzipFile, path: Path) -> Iterator[Entry]:
     digest = hashlib.sha256()
     line = file.readline(len(_FIRST_LINE) + 20)
     prefix, _space, number = line.rstrip(b"\n").rpartition(b" ")
@@ -159,7 +159,7 @@ def _read_entries(file: IO[bytes], path: Path) -> Iterator[Entry]:
         yield Entry(kind, content)
 
 
-def _exactly(file: IO[bytes], size: int) -> bytes:
+def _exactly(file: gzip.GzipFile, size: int) -> bytes:
     content = file.read(size)
     if len(content) != size:
         raise EOFError

@@ -78,10 +78,10 @@ def write_backup(file: IO[bytes], *, on_progress: OnProgress = lambda _count: No
                 writer.begin_collection(description)
                 if description["type"] == "view":
                     continue
-                documents = database.get_collection(description["name"], codec_options=_RAW)
+                documents = database[description["name"]].with_options(codec_options=_RAW)
                 is_capped = description["options"].get("capped")
                 for document in documents.find({}, session=None if is_capped else session):
-                    writer.write_document(document.raw)
+                    writer.write_document(bytes(document.raw))
                     if not writer.documents % _BATCH_DOCUMENTS:
                         on_progress(writer.documents)
         except OperationFailure as error:
@@ -254,7 +254,7 @@ def _restore(
     database.create_collection(name, check_exists=False, **description["options"])
     for batch in batches:
         if batch:
-            database.get_collection(name, codec_options=_RAW).insert_many(batch)
+            database[name].with_options(codec_options=_RAW).insert_many(batch)
             yield len(batch)
     if description["indexes"]:
         database.command("createIndexes", name, indexes=description["indexes"])

@@ -91,7 +91,8 @@ class TestSchedules:
             assert all((one.seconds > 0) == (one.how == PAUSE) for one in made.faults)
 
     @pytest.mark.parametrize(
-        "arguments", ["--seeds 0", "--seconds x", "--seed 1 --seeds 2", "--json /", "--seconds nan"]
+        "arguments",
+        ["--seeds 0", "--seconds x", "--seed 1 --seeds 2", "--json /", "--seconds nan", "--seconds 9"],
     )
     def test_wrong_arguments_are_refused(self, arguments: str) -> None:
         with pytest.raises(SystemExit) as ended:

@@ -67,13 +67,17 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
-    """How to ask: ``examples`` is the number of random requests of each address and phase."""
+    """How to ask: ``examples`` is the number of random requests of each address and phase.
+
+    ``is_repeatable``: they are the same each time, whatever the seed is.
+    """
 
     document: dict[str, Any]
     application: WsgiApplication
     token: str | None
     examples: int
     seed: int
+    is_repeatable: bool = True
     phases: tuple[str, ...] = PHASES
 
     def run(self, excuse: Excuse) -> Findings:
@@ -109,7 +113,7 @@ class Campaign:
                 "continue-on-failure": True,
                 "generation": {
                     "max-examples": self.examples,
-                    "deterministic": True,
+                    "deterministic": self.is_repeatable,
                     "database": "none",
                     "no-shrink": True,
                 },

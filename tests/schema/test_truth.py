@@ -55,6 +55,7 @@ def search(token: str | None, *, examples: int, phases: tuple[str, ...] = PHASES
         token=token,
         examples=EXAMPLES or examples,
         seed=SEED,
+        is_repeatable=not EXAMPLES,
         phases=PHASES if EXAMPLES else phases,
         **options,
     )

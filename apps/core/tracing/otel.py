@@ -81,7 +81,7 @@ def _made_tracer() -> Tracer:
     """Make the provider, which sends what is left when the process ends, and its tracer."""
     resource = Resource.create()  # reads OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES
     version = settings.VERSION
-    own = {"service.version": version, "process.pid": os.getpid()}
+    own: dict[str, Value] = {"service.version": version, "process.pid": os.getpid()}
     if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
         own["service.name"] = settings.TRACED_SERVICE_NAME
     provider = TracerProvider(resource=resource.merge(Resource(own)), shutdown_on_exit=False)

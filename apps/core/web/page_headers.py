@@ -26,7 +26,10 @@ class PageHeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response."""
         response = self.get_response(request)
-        if response.headers.get("Content-Type", "").startswith("text/html"):
+        # The pages on which Django shows a developer an error have inline styles and scripts.
+        is_for_developers = settings.DEBUG and response.status_code in (404, 500)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if is_page and not is_for_developers:
             for name, value in self._headers.items():
                 response.headers.setdefault(name, value)
         return response

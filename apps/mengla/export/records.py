@@ -53,7 +53,7 @@ def read_in_order(keys: Iterable[tuple[T, str]], *, now: datetime) -> Iterator[t
         count = len(found)
         for one, record_id in chunk:
             raw = found.pop(record_id, None)
-            yield one, None if raw is None else _decoded(raw.raw)
+            yield one, None if raw is None else _decoded(bytes(raw.raw))
         fitting = WANTED_BYTES * count // size_bytes if count else MAX_KEYS
         size = max(1, min(fitting, size * _GROWTH, MAX_KEYS))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from apps.mengla.simulator.journal import Journal
 from apps.mengla.simulator.plan import Plan
@@ -202,7 +203,7 @@ class Executions:
     def _send_result(self, execution: Execution) -> None:
         plan = execution.plan
         message = plan.result(execution.query, execution.execution_id)
-        known = {"execution": execution.execution_id, "result": plan.result_kind}
+        known: dict[str, Any] = {"execution": execution.execution_id, "result": plan.result_kind}
         self._journal.write("sending", **known)
         status: int | None = None
         receipt: str | None = None

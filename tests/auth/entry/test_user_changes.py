@@ -18,6 +18,7 @@ from apps.auth.errors import Unauthenticated
 from apps.auth.principal import Principal
 from apps.auth.tokens.caller_cache import CallerCache, user_key
 from apps.core.storage import redis as core_redis
+from tests.auth.conftest import FakeClock
 from tests.silence import no_mongo
 
 pytestmark = [pytest.mark.mongo, pytest.mark.redis, pytest.mark.django_db]
@@ -46,16 +47,16 @@ def log_in(password: str = PASSWORD) -> str:
 
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch, user: User) -> Elsewhere:
+def elsewhere(monkeypatch: pytest.MonkeyPatch, user: User, clock: FakeClock) -> Elsewhere:
     """Return what resolves a login in another process, which has known the user and finds no MongoDB now."""
-    other = CallerCache()
+    other = CallerCache(timer=clock)
     other.look_up(user_key(str(user.pk)), lambda: selectors.load_user_state(str(user.pk)))
 
     def resolve(token: str) -> Principal | None:
         with monkeypatch.context() as patched:
             patched.setattr(selectors, "known_callers", other)
             patched.setattr(selectors, "load_user_state", no_mongo)
-            other._fresh.clear()  # a second later
+            clock.advance(1)
             try:
                 return selectors.resolve_bearer(token, now=timezone.now())
             except Unauthenticated:

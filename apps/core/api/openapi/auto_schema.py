@@ -89,6 +89,7 @@ class EnvelopeAutoSchema(AutoSchema):
     def _map_serializer_field(
         self, field: Any, direction: Any, bypass_extensions: bool = False
     ) -> dict[str, Any]:
+        schema: dict[str, Any]
         named: NamedSchema | None = getattr(field, "openapi_schema", None) or _value_named(field.field_name)
         if named is not None:
             meta = self._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
@@ -111,7 +112,8 @@ class EnvelopeAutoSchema(AutoSchema):
         if isinstance(field, ListSerializer):  # the base class knows the bounds of lists of values only
             bounds = {name: getattr(field, option, None) for name, option in _BOUNDS.items()}
             schema |= {name: bound for name, bound in bounds.items() if bound is not None}
-        return schema | getattr(field, "openapi_bounds", {})
+        schema |= getattr(field, "openapi_bounds", {})
+        return schema
 
     # --- Requests -------------------------------------------------------------------------------------
 

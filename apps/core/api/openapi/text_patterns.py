@@ -12,9 +12,10 @@ OF_PASSWORDS = r"^[^\u0000]+$"
 CURSOR = "^[A-Za-z0-9_=-]+$"
 
 
-def trimmed(shortest: int, longest: int) -> str:
+def trimmed(shortest: int, longest: int | None) -> str:
     """Return the pattern of texts of so many characters, and white space around them that does not count."""
-    inner = f"{_EDGE}{_ANY}{{{max(0, shortest - 2)},{longest - 2}}}{_EDGE}"
+    most = "" if longest is None else longest - 2
+    inner = f"{_EDGE}{_ANY}{{{max(0, shortest - 2)},{most}}}{_EDGE}"
     if shortest < 2:  # noqa: PLR2004 - one character is both of its ends
         inner = f"({_EDGE}|{inner})"
     return rf"^\p{{Zs}}*{inner}\p{{Zs}}*$"

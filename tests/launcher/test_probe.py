@@ -109,7 +109,7 @@ def test_a_supervisor_touches_its_file_while_it_watches_and_while_it_waits(
         return is_touched
 
     monkeypatch.setattr(heartbeat, "INTERVAL_SECONDS", 0)
-    monkeypatch.setattr(supervisor, "_note", lambda *_arguments, **_options: look("watching"))
+    monkeypatch.setattr(supervisor, "_note", lambda *_, **__: look("watching"))
     monkeypatch.setattr(supervisor, "tolerate_redis_outage", lambda *_, **__: look("waiting") or True)
     alive = itertools.cycle([True, False])
     monkeypatch.setattr(fake, "is_alive", lambda _self: next(alive))

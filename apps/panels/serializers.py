@@ -12,6 +12,7 @@ from apps.core.api.openapi.components import NamedSchema
 from apps.core.api.openapi.rules import any_of
 from apps.core.api.openapi.text_patterns import trimmed
 from apps.core.api.serializers import (
+    MAX_WHOLE,
     ExactSerializer,
     ObjectField,
     StrictBooleanField,
@@ -113,7 +114,10 @@ class PanelConfigChangeSerializer(ExactSerializer):
     )
     layout = PanelLayoutChangeSerializer(required=False)
     version = StrictIntegerField(
-        required=False, min_value=1, help_text="The version that the change expects; any when absent."
+        required=False,
+        min_value=1,
+        max_value=MAX_WHOLE,
+        help_text="The version that the change expects; any when absent.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from apps.core.api.parsers import refuse_names
 from apps.core.periods import Granularity, PeriodError, parse_granularity, parse_period
 from apps.core.printable import has_unprintable, list_text
 
-_EXACT_BELOW = 2**63
+MAX_WHOLE = 2**63 - 1
 
 
 class UtcDateTimeField(serializers.DateTimeField):
@@ -36,9 +36,9 @@ class UtcDateTimeField(serializers.DateTimeField):
 
 def is_whole(data: Any) -> bool:
     """Whether a value of a JSON body is a whole number that JSON keeps exactly."""
-    if isinstance(data, float):
-        return data.is_integer() and abs(data) < _EXACT_BELOW
-    return isinstance(data, int) and not isinstance(data, bool)
+    if isinstance(data, bool) or not isinstance(data, int | float):
+        return False
+    return abs(data) <= MAX_WHOLE and data == int(data)
 
 
 class StrictIntegerField(serializers.IntegerField):

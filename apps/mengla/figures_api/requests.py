@@ -15,6 +15,7 @@ from apps.core.api.openapi.rules import Rule, absent, all_of, any_of, equals, fi
 from apps.core.api.openapi.text_patterns import UNPADDED
 from apps.core.api.parsers import loads_shallow
 from apps.core.api.serializers import (
+    MAX_WHOLE,
     DigitsField,
     ObjectField,
     QuerySerializer,
@@ -65,7 +66,10 @@ class _ProductText(_Text):
     def openapi_bounds(self) -> dict[str, Any]:
         """In a body it may be a number."""
         is_in_url = isinstance(self.parent, QuerySerializer)
-        return {"pattern": UNPADDED} | ({} if is_in_url else {"type": ["string", "integer", "null"]})
+        if is_in_url:
+            return {"pattern": UNPADDED}
+        number = {"minimum": -MAX_WHOLE, "maximum": MAX_WHOLE}
+        return {"pattern": UNPADDED, "type": ["string", "integer", "null"], **number}
 
 
 class _FiguresSerializer(ReusingSerializer):

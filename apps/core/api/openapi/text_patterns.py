@@ -18,4 +18,4 @@ def trimmed(shortest: int, longest: int | None) -> str:
     inner = f"{_EDGE}{_ANY}{{{max(0, shortest - 2)},{most}}}{_EDGE}"
     if shortest < 2:  # noqa: PLR2004 - one character is both of its ends
         inner = f"({_EDGE}|{inner})"
-    return rf"^\p{{Zs}}*{inner}\p{{Zs}}*$"
+    return rf"^[\p{{Zs}}]*{inner}[\p{{Zs}}]*$"

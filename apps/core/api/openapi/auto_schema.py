@@ -128,7 +128,8 @@ class EnvelopeAutoSchema(AutoSchema):
             )
         finally:
             self.method = method
-        if body is not None and getattr(takes, "needs_any", False):
+        # Without an input class, the view reads the body itself, and needs one.
+        if body is not None and (takes is None or getattr(takes, "needs_any", False)):
             body["required"] = True
         return body
 

@@ -71,6 +71,7 @@ def test_a_file_that_was_cut_off_or_changed_is_refused(path: Path) -> None:
         (gzip.compress(b"MengLa Collector backup %d\nD\xff\xff\xff\x7f" % FORMAT), "is damaged"),
         (packed({"version": "1.0.0"}), "is no backup"),
     ],
+    ids=["empty", "plain", "other", "no_number", "no_digit", "newer", "only_line", "long", "no_migrations"],
 )
 def test_other_files_are_refused(path: Path, content: bytes, message: str) -> None:
     path.write_bytes(content)

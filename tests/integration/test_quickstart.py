@@ -139,7 +139,13 @@ def pid_of(clone: Path, part: str) -> int:
     return next(int(entry["pid"]) for entry in entries if entry["name"] == part)
 
 
-def test_first_and_second_run(used: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def password_in(clone: Path) -> str:
+    """The password of the admin in the .env file."""
+    lines = (clone / ".env").read_text().splitlines()
+    return next(line.partition("=")[2] for line in lines if line.startswith("ADMIN_PASSWORD="))
+
+
+def test_first_run(used: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     clone, first = used
     assert "Best sellers of" in first.stdout
     assert len(re.findall(r"^│ .*\d", first.stdout, re.MULTILINE)) == 10
@@ -147,11 +153,7 @@ def test_first_and_second_run(used: tuple[Path, subprocess.CompletedProcess[str]
     assert "X-MengLa-Freshness: fresh" in first.stdout
     assert "just collected and delivered by webhook" in first.stdout
     assert "The simulator received 1 request." in first.stdout
-    password = next(
-        line.partition("=")[2]
-        for line in (clone / ".env").read_text().splitlines()
-        if line.startswith("ADMIN_PASSWORD=")
-    )
+    password = password_in(clone)
     assert first.stdout.count(password) == 1
     assert stat.S_IMODE((clone / ".env").stat().st_mode) == 0o600
     logs = "".join(path.read_text() for path in (clone / ".local" / "logs").glob("*.log"))
@@ -159,24 +161,22 @@ def test_first_and_second_run(used: tuple[Path, subprocess.CompletedProcess[str]
     assert "fork-safe" not in logs
     assert "Traceback" not in logs
 
-    second = quickstart(clone, "--once")
-    assert second.returncode == 0, second.stdout + second.stderr
-    assert "The figures were already stored" in second.stdout
-    assert "The simulator received 0 requests." in second.stdout
-    assert re.search(r"Categories +\d+ \(unchanged\)", second.stdout)
-    assert password not in second.stdout
-    table = re.compile(r"^│.*$", re.MULTILINE)
-    assert table.findall(second.stdout) == table.findall(first.stdout)
 
-
-def test_it_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
-    used_clone: Path, stay: Callable[..., ManagedProcess]
+def test_a_later_run_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
+    used: tuple[Path, subprocess.CompletedProcess[str]], used_clone: Path, stay: Callable[..., ManagedProcess]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         wanted = taken.getsockname()[1]
         running = stay("--port", str(wanted))
-        assert f"Port {wanted} is taken, so the web server listens on" in running.log_text()
-    addresses = set(re.findall(r"http://127\.0\.0\.1:\d+\S*", running.log_text()))
+        told = running.log_text()
+        assert f"Port {wanted} is taken, so the web server listens on" in told
+    assert "The figures were already stored" in told
+    assert "The simulator received 0 requests." in told
+    assert re.search(r"Categories +\d+ \(unchanged\)", told)
+    assert password_in(used_clone) not in told
+    table = re.compile(r"^│.*$", re.MULTILINE)
+    assert table.findall(told) == table.findall(used[1].stdout)
+    addresses = set(re.findall(r"http://127\.0\.0\.1:\d+\S*", told))
     for path in ("/api/docs", "/admin/", "/health", "/ready", "/stats"):
         (address,) = {address for address in addresses if address.endswith(path)}
         assert httpx.get(address, follow_redirects=True).status_code == 200, address
@@ -199,11 +199,15 @@ def test_it_stays_until_ctrl_c_with_other_ports_when_some_are_taken(
     assert not (used_clone / ".local" / "env.sh").exists()
 
 
-def test_a_killed_run_leaves_nothing_in_the_way(
+def test_neither_a_new_env_file_nor_a_killed_run_is_in_the_way(
     used_clone: Path, stay: Callable[..., ManagedProcess]
 ) -> None:
+    # A new .env file gives the admin of the embedded database a new password.
+    password = password_in(used_clone)
+    (used_clone / ".env").unlink()
     port = str(own_port())
     running = stay("--port", port)
+    assert password_in(used_clone) != password
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     again = stay("--port", port)
@@ -228,11 +232,14 @@ def test_a_killed_run_leaves_nothing_in_the_way(
     assert f"Log: {used_clone}/.local/logs/worker.log" in again.log_text()
 
 
-def test_what_is_left_of_a_part_whose_first_process_was_killed_is_ended(used_clone: Path) -> None:
-    # The real parts end with their first process on Linux; on other systems they stay like this one.
+def leave_part(clone: Path) -> psutil.Process:
+    """Leave what a former run might: a process of a part whose first process was killed.
+
+    The real parts end with their first process on Linux; on other systems they stay like this one.
+    """
     with subprocess.Popen(
         ["/bin/sh", "-c", "sleep 600 & echo $!; wait"],
-        cwd=used_clone,
+        cwd=clone,
         stdout=subprocess.PIPE,
         start_new_session=True,
     ) as part:
@@ -241,17 +248,13 @@ def test_what_is_left_of_a_part_whose_first_process_was_killed_is_ended(used_clo
         entry = {"name": "worker", "pid": part.pid, "created_at": psutil.Process(part.pid).create_time()}
         part.kill()
     assert orphan.is_running()
-    (used_clone / ".local" / "quickstart.json").write_text(json.dumps([entry]))
-
-    again = quickstart(used_clone, "--once")
-
-    assert again.returncode == 0, again.stdout + again.stderr
-    left_over = next(line for line in again.stdout.splitlines() if "Left over" in line)
-    assert left_over.endswith(": worker")
-    assert orphan not in processes_of(used_clone)
+    (clone / ".local" / "quickstart.json").write_text(json.dumps([entry]))
+    return orphan
 
 
-def test_a_changed_password_of_the_admin_is_told_with_the_way_out(used_clone: Path) -> None:
+def test_a_changed_password_is_told_and_what_is_left_of_a_killed_part_is_ended(
+    used_clone: Path,
+) -> None:
     env_file = used_clone / ".env"
     lines = [line for line in env_file.read_text().splitlines() if not line.startswith("ADMIN_PASSWORD=")]
     text = "\n".join([*lines, '  ADMIN_PASSWORD = "another-password"  # in another form', "BATCH_SIZE=98765"])
@@ -264,14 +267,14 @@ def test_a_changed_password_of_the_admin_is_told_with_the_way_out(used_clone: Pa
     assert reported.count("BATCH_SIZE (in .env line ") == 1
     assert "98765" not in reported
     assert env_file.read_text() == text
+
     env_file.write_text("\n".join(lines))  # the remedy that it printed
-    assert quickstart(used_clone, "--once").returncode == 0
-
-
-def test_a_new_env_file_gives_the_admin_of_the_embedded_database_a_new_password(used_clone: Path) -> None:
-    (used_clone / ".env").unlink()
-    second = quickstart(used_clone, "--once")
-    assert second.returncode == 0, second.stdout + second.stderr
+    orphan = leave_part(used_clone)
+    again = quickstart(used_clone, "--once")
+    assert again.returncode == 0, again.stdout + again.stderr
+    left_over = next(line for line in again.stdout.splitlines() if "Left over" in line)
+    assert left_over.endswith(": worker")
+    assert orphan not in processes_of(used_clone)
 
 
 def test_a_service_that_does_not_take_the_collection_is_told(clone: Path) -> None:
@@ -280,6 +283,7 @@ def test_a_service_that_does_not_take_the_collection_is_told(clone: Path) -> Non
         "--once",
         COLLECT_SERVICE_URL=f"http://127.0.0.1:{own_port()}",
         COLLECT_INTERVAL_SECONDS="0.1",
+        COLLECT_RETRY_DELAY_SECONDS="0.5",
         CB_FAILURE_THRESHOLD="2",
     )
     assert result.returncode == 1
@@ -313,16 +317,16 @@ def test_given_servers_are_used(clone: Path, redis_client: redis.Redis) -> None:
 
 
 class TestRefusals:
-    def test_bad_settings_are_told_all_at_once(self, clone: Path) -> None:
-        result = quickstart(clone, "--once", CORS_ALLOWED_ORIGINS="*", WEB_THREADS="many")
+    def test_bad_settings_are_told_all_at_once(self, used_clone: Path) -> None:
+        result = quickstart(used_clone, "--once", CORS_ALLOWED_ORIGINS="*", WEB_THREADS="many")
         assert result.returncode == 2
         assert "CORS_ALLOWED_ORIGINS" in result.stderr
         assert "WEB_THREADS" in result.stderr
         assert "Traceback" not in result.stderr
 
-    def test_a_server_that_does_not_answer_is_told_without_its_password(self, clone: Path) -> None:
+    def test_a_server_that_does_not_answer_is_told_without_its_password(self, used_clone: Path) -> None:
         result = quickstart(
-            clone, "--once", MONGO_URI=f"mongodb://me:s3cret@127.0.0.1:{own_port()}/?replicaSet=rs0"
+            used_clone, "--once", MONGO_URI=f"mongodb://me:s3cret@127.0.0.1:{own_port()}/?replicaSet=rs0"
         )
         assert result.returncode == 1
         assert "The MongoDB of MONGO_URI cannot be used" in result.stderr

@@ -24,6 +24,7 @@ from tests.programs import ROOT
 REQUEST_TIMEOUT_SECONDS = 40.0
 CALL_TIMEOUT_SECONDS = 120.0
 MAX_CONNECTIONS = 400
+HAS_CHILDREN = Path("/proc/1/task/1/children")  # on most Linux systems
 
 
 def new_client(base_url: str, token: str | None = None) -> httpx.Client:
@@ -92,6 +93,25 @@ class WebServer:
                     yield child.pid, ports
 
 
+def descendants_of(pid: int) -> list[psutil.Process]:
+    """Return the processes that a process has started, and so on.
+
+    psutil looks at every process of the machine, for milliseconds; tests ask again and again.
+    """
+    if not HAS_CHILDREN.exists():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return list(psutil.Process(pid).children(recursive=True))
+        return []
+    pids, found = [pid], []
+    for one in pids:
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):  # it has ended meanwhile
+            if one != pid:
+                found.append(psutil.Process(one))
+            for path in Path(f"/proc/{one}/task").glob("*/children"):
+                pids += [int(child) for child in path.read_text().split()]
+    return found
+
+
 class Cluster:
     """``manage.py qcluster``."""
 
@@ -107,10 +127,7 @@ class Cluster:
         return self.process.is_alive() and len(self.children()) >= self._child_count
 
     def children(self) -> list[psutil.Process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
-            return children
-        return []
+        return descendants_of(self.process.pid)
 
     def sentinel(self) -> psutil.Process | None:
         """Return its only child, which starts all other processes; None while it is being replaced."""

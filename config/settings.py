@@ -190,7 +190,7 @@ MIDDLEWARE = [
 # The paths below which every answer is JSON, errors of the middleware, too.
 API_ROOTS = ("/api", f"{COMPAT_PREFIX}/api") if COMPAT_API else ("/api",)
 API_PAGES = frozenset({"/api/docs"})  # addresses of the API that are pages for people
-PROBES = frozenset({"/health", "/ready"})  # they answer whatever host they are asked by
+PROBES = frozenset({"/health", "/ready", "/metrics"})  # they answer whatever host they are asked by
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [

@@ -67,16 +67,24 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--show", action="store_true", help="run nothing, print the schedules of these seeds")
     found.add_argument("--quiet", action="store_true", help="print only the table, not each fault")
     found.add_argument(
-        "--first-port", type=int, metavar="PORT", help="use the 20 ports from here on (default: a free range)"
+        "--first-port",
+        type=_first_port,
+        metavar="PORT",
+        help="use the 20 ports from here on (default: a free range)",
     )
     return found
 
 
 def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number of at least 1")
+    return int(text)
+
+
+def _first_port(text: str) -> int:
+    if not text.isdecimal() or not 1024 <= int(text) <= 65516:
+        raise argparse.ArgumentTypeError("must be a whole number from 1024 to 65516")
+    return int(text)
 
 
 def _file(text: str) -> Path:

@@ -22,7 +22,6 @@ from apps.core import process_state
 
 _MAX_LOGGED_PATH = 300
 _NEW_ID = re.compile(r"[0-9a-f]{32}")  # as request_ids makes them
-_PROBES = frozenset({"/health", "/ready", "/metrics"})
 
 logger = logging.getLogger("collector.access")
 # The key in the environment of a request that something has worked on before the middlewares: when it began,
@@ -35,7 +34,7 @@ def write_line(*, path: str, bound: Mapping[str, Any] | None = None, **facts: An
 
     ``facts`` are those of :func:`fields_of`; ``bound`` are those that are bound to all lines of the request.
     """
-    level = logging.DEBUG if path in _PROBES else logging.INFO
+    level = logging.DEBUG if path in settings.PROBES else logging.INFO
     if logger.isEnabledFor(level):
         logger.handle(AccessRecord(level, {**fields_of(path=path, **facts), **(bound or {})}))
 

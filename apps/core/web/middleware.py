@@ -101,8 +101,8 @@ class EnvelopeMiddleware:
 class HostMiddleware:
     """Refuses a host that ALLOWED_HOSTS does not have, before anything below it answers.
 
-    A probe may have any host: balancers ask by the address of the server, and the response contains no
-    address.
+    A probe and a scrape may have any host: balancers and Prometheus ask by the address of the server, and the
+    response contains no address.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

@@ -13,7 +13,6 @@ from apps.core.api.envelope import is_api_path
 from apps.core.tracing import Kind, Value
 
 Environ = dict[str, Any]
-_PROBES = settings.PROBES | {"/metrics"}
 _SERVER_ERROR_STATUS = 500
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -30,7 +29,7 @@ class Traced:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request within its span; the span of a stream ends when its first byte can be sent."""
         path: str = environ.get("PATH_INFO", "")
-        if path in _PROBES:
+        if path in settings.PROBES:
             result: Iterable[bytes] = self._application(environ, start_response)
             return result
         method = environ.get("REQUEST_METHOD", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from django.core.management import call_command
 
 from apps.core.errors import Conflict, InvalidInput
+from apps.core.liveness.processes import note_web_process
 from apps.core.storage.archive import FORMAT, ArchiveWriter, read_archive
 from apps.core.storage.backup import Backup, examine, refuse_newer
 from apps.core.storage.mongo import utc_now
@@ -111,3 +113,25 @@ def test_the_commands_refuse_before_they_change_anything(path: Path) -> None:
     text = io.StringIO()
     call_command("restore", str(path), "--dry-run", stdout=text)
     assert "The file is whole" in text.getvalue()
+
+
+@pytest.mark.django_db
+@pytest.mark.mongo
+@pytest.mark.redis
+def test_a_process_that_starts_during_the_question_is_noticed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_command("backup", str(path), stdout=io.StringIO())
+
+    class Slow(io.StringIO):
+        def readline(self, _size: int | None = -1, /) -> str:
+            note_web_process()
+            return "yes\n"
+
+    monkeypatch.setattr(sys, "stdin", Slow())
+    told = io.StringIO()
+    arguments = ["restore", str(path), "--replace", "--wait-seconds", "0"]
+    with pytest.raises(SystemExit) as ended:
+        call_command(*arguments, stdout=io.StringIO(), stderr=told)
+    assert ended.value.code == 1
+    assert "1 web processes and 0 worker clusters run" in told.getvalue()

@@ -1,4 +1,4 @@
-"""The probes answer whatever host they are asked by; nothing else does."""
+"""The probes and the metrics answer whatever host they are asked by; nothing else does."""
 
 from __future__ import annotations
 
@@ -48,9 +48,17 @@ def test_a_probe_may_have_any_host(client: Client, path: str, statuses: set[int]
     assert host == "" or host not in other.content.decode()
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_prometheus_asks_by_the_address_of_the_server(client: Client, host: str) -> None:
+    answer = client.get("/metrics", HTTP_HOST=host, headers=METRICS_HEADERS)
+    assert (answer.status_code, b"collector_up{" in answer.content) == (200, True)
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert client.get("/metrics", HTTP_HOST=host).status_code == 401
+
+
 @pytest.mark.parametrize("host", [host for host in HOSTS if host])
 @pytest.mark.parametrize(
-    "path", ["/health/", "/healthy", "/ready/x", "/metrics", "/admin/", "/", "/api/health", "/api/auth/me"]
+    "path", ["/health/", "/healthy", "/ready/x", "/metrics/", "/admin/", "/", "/api/health", "/api/auth/me"]
 )
 def test_nothing_else_does(client: Client, path: str, host: str) -> None:
     answer = client.get(path, HTTP_HOST=host, headers=METRICS_HEADERS)

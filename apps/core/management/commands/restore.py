@@ -75,6 +75,7 @@ class Command(CollectorCommand):
                 raise Conflict(_("The database is not empty. Add --replace to delete what it holds."))
             question = _("This deletes the whole database %(name)s and restores %(backup)s.")
             self.confirm(question % {"name": our_database().name, "backup": _summary(backup)}, options)
+            self._wait_until_nothing_runs(0)  # the reply may have taken long
         with self.progress(_("Restore"), options) as display:
             restore_backup(
                 path,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -23,6 +24,7 @@ from config.variables import Environment, variables
 _TAGS = ("request_id", "collection_id", "task", "task_id")
 _FLUSH_SECONDS = 2.0
 _MIN_SECRET_LENGTH = 8
+_BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 # A failed task of django-q is reported where its exception is known: `task_failed`. The others send traces
 # and reports.
 _NOT_REPORTED = ("django-q", "opentelemetry", "sentry_sdk", "urllib3")
@@ -103,7 +105,8 @@ def _cleaned(event: Any, hint: dict[str, Any], *, secrets: list[str]) -> Any:
     error = (hint.get("exc_info") or (None, None, None))[1]
     if error is not None and _is_expected(error):
         return None
-    return _without(scrub_values(event), secrets)
+    # The values first: without its password, an address is no longer the one of the variable.
+    return scrub_values(_without(event, secrets))
 
 
 def _is_expected(error: BaseException) -> bool:
@@ -133,7 +136,14 @@ def _secrets_of(environment: Environment) -> Iterator[str]:
         for text in value if isinstance(value, tuple) else [value]:
             if not variable.is_secret or not isinstance(text, str):
                 continue
-            found = [text]
-            if "://" in text and (password := urlsplit(text.split()[0]).password):
-                found += [password, unquote(password)]
+            addresses = _BETWEEN_ADDRESSES.split(text)
+            passwords = [password for one in addresses if (password := _password_in(one))]
+            found = [text, *addresses, *passwords, *map(unquote, passwords)]
             yield from (one for one in found if len(one) >= _MIN_SECRET_LENGTH)
+
+
+def _password_in(text: str) -> str | None:
+    try:
+        return urlsplit(text).password if "://" in text else None
+    except ValueError:  # no address, such as one with a bracket
+        return None

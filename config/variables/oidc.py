@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from config import parsers
 from config.variables.declaration import variable
 
+_DISCOVERY_PATH = "/.well-known/openid-configuration"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -93,6 +94,8 @@ def oidc_problems(values: Mapping[str, Any], given: Mapping[str, str]) -> Iterat
     for name in ("OIDC_CLIENT_ID", "OIDC_GROUP_ROLES"):
         if name not in given:
             yield f"{name} is missing: it is required with OIDC_ISSUER_URL"
+    if issuer.endswith(_DISCOVERY_PATH):
+        yield f"OIDC_ISSUER_URL must be the issuer, without {_DISCOVERY_PATH}, which is added to it"
     parts = urlsplit(issuer)
     if values["ENV"] == "production" and parts.scheme != "https" and parts.hostname not in _LOOPBACK:
         yield "OIDC_ISSUER_URL must be https in production: over http, anyone between could log in as anyone"

@@ -567,6 +567,11 @@ class TestProvider:
         given = {"ENV_FILE": "", **REQUIRED, **PROVIDER, name: ""}
         assert "it is required with OIDC_ISSUER_URL" in problems_of(given)[name]
 
+    def test_the_address_is_that_of_the_issuer(self) -> None:
+        address = f"{PROVIDER['OIDC_ISSUER_URL']}.well-known/openid-configuration"
+        given = {"ENV_FILE": "", **REQUIRED, **PROVIDER, "OIDC_ISSUER_URL": address}
+        assert "must be the issuer, without /.well-known" in problems_of(given)["OIDC_ISSUER_URL"]
+
     def test_passwords_stay_without_a_provider(self) -> None:
         given = {"ENV_FILE": "", **REQUIRED, "ADMIN_PASSWORD_LOGIN": "off"}
         assert "nobody could log in" in problems_of(given)["ADMIN_PASSWORD_LOGIN"]

@@ -175,11 +175,15 @@ def test_unexpected_errors_of_web_workers_and_commands_are_reported(
     (event, *_) = events_of(receiver, "ValueError")
     assert event["tags"]["task"] == "apps.core.printable.no_such_task"
 
-    code = "import os; raise LookupError(os.environ['MONGO_URI'] + ' ' + os.environ['WEBHOOK_SECRET'])"
-    run_python("manage.py", "shell", "-c", code, env=traced.environment)
+    channels = "json://ops:a-long-password@127.0.0.1:1/a slack://TokenTokA/TokenTokB/TokenTokenTokenTokenTokC"
+    code = (
+        "from os import environ as given; raise LookupError(' '.join("
+        "[given['MONGO_URI'], given['WEBHOOK_SECRET'], *reversed(given['ALERT_URLS'].split())]))"
+    )
+    run_python("manage.py", "shell", "-c", code, env={**traced.environment, "ALERT_URLS": channels})
     (event,) = events_of(receiver, "LookupError")
     (error,) = event["exception"]["values"]
-    assert error["value"].endswith(" ***")
+    assert error["value"].endswith(" *** *** ***")
     assert not any("vars" in frame for frame in error["stacktrace"]["frames"])
 
 

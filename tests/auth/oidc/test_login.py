@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from apps.auth.checks import check_oidc_packages
+from apps.auth.checks import check_oidc_issuer, check_oidc_packages
 from apps.auth.models import OidcIdentity
 from apps.auth.oidc import attempt_cookie, identities
 from apps.auth.oidc.refusals import LoginRefusedError
@@ -255,17 +255,30 @@ class TestRefusals:
 
     def test_a_result_counts_once(self, ana: Person) -> None:
         address = ana.provider.log_in(ana.begin(), "sub-1")
-        cookie = ana.client.cookies[attempt_cookie.NAME].value
+        cookie = ana.client.cookies[attempt_cookie.name()].value
         ana.return_to(address)
         thief = Person(ana.provider)
-        thief.client.cookies[attempt_cookie.NAME] = cookie
+        thief.client.cookies[attempt_cookie.name()] = cookie
         thief.return_to(address)
         assert "invalid response" in thief.message()
+
+    def test_no_other_host_can_plant_an_attempt(self, ana: Person, settings: Any) -> None:
+        settings.HTTPS_ONLY = True
+        address = ana.provider.log_in(
+            str(ana.client.get(LOGIN, secure=True).headers["Location"]), ana.subject
+        )
+        kept = ana.client.cookies["__Host-oidc_login"]
+        parts = urlsplit(address)
+        assert (kept["secure"], kept["path"], kept["domain"]) == (True, "/", "")
+        answer = ana.client.get(f"{CALLBACK}?{parts.query}", secure=True)
+        assert answer.headers["Location"] == ADMIN
+        removed = answer.cookies["__Host-oidc_login"]
+        assert (removed.value, removed["max-age"], removed["secure"], removed["path"]) == ("", 0, True, "/")
 
     @pytest.mark.parametrize("cookie", ["", "x", "a:b:c", "é"])
     def test_a_forged_attempt(self, ana: Person, cookie: str) -> None:
         address = ana.provider.log_in(ana.begin(), "sub-1")
-        ana.client.cookies[attempt_cookie.NAME] = cookie
+        ana.client.cookies[attempt_cookie.name()] = cookie
         ana.return_to(address)
         assert "has expired" in ana.message()
 
@@ -286,7 +299,7 @@ class TestRefusals:
     def test_no_secret_reaches_the_log(self, ana: Person, written_log: Log) -> None:
         address = ana.provider.log_in(ana.begin(), "sub-1")
         secrets = [*parse_qs(urlsplit(address).query)["code"], "the-client-secret"]
-        secrets.append(ana.client.cookies[attempt_cookie.NAME].value)
+        secrets.append(ana.client.cookies[attempt_cookie.name()].value)
         ana.return_to(address)
         ana.provider.set_fault("signature")
         Person(ana.provider).refusal()
@@ -364,3 +377,13 @@ def test_missing_packages_are_an_error_at_the_start(settings: Any, monkeypatch: 
 def test_a_refusal_says_why_in_the_log_only() -> None:
     refusal = LoginRefusedError(identities.Reason.NO_ROLE, "detail")
     assert "detail" not in refusal.text
+
+
+def test_a_provider_without_an_address_is_told(settings: Any) -> None:
+    assert check_oidc_issuer(None) == []
+    settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET = "mengla", "the-client-secret"
+    (problem,) = check_oidc_issuer(None)
+    assert "OIDC_CLIENT_ID, OIDC_CLIENT_SECRET" in problem.msg
+    assert "the-client-secret" not in problem.msg
+    settings.OIDC_ISSUER_URL = "https://login.example.com"
+    assert check_oidc_issuer(None) == []

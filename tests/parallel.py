@@ -33,15 +33,16 @@ _FEW_FILES = 3
 _GARBAGE_THRESHOLD = 10_000  # new objects between two looks for garbage; requests make many
 # Below the ports that systems hand out by themselves, so no other program gets one by chance.
 _FIRST_PORT, _PORTS_PER_WORKER = 20_000, 500
-# One stack serves all tests of these folders, and of each file of that one.
+# The same processes serve all tests of these folders, and of each file of the others.
 _TOGETHER = (
     "tests/analysts/",
+    "tests/auth/oidc/",
     "tests/browser/",
     "tests/clients/",
     "tests/integration/crowd/",
     "tests/integration/wall_clock/",
 )
-_BY_FILE = "tests/integration/"
+_BY_FILE = ("tests/deploy/", "tests/integration/")
 
 
 def worker_number() -> int:

@@ -43,7 +43,7 @@ ELSEWHERE: dict[str, set[str]] = {
         *{"QUARTERLY_FOR_YEAR", "all", "secondaryCategories", "Age", "ETag", "l2", "l3", "fresh", "stale"},
         # Of exports, whose answers are files.
         *{"rank", "view", "more", "category", "end", "rows", "missing", "periods", "brandCatId", "mengla"},
-        *{"sales", "turnover", "prices", "brands"},
+        *{"sales", "turnover", "prices", "brands", "record_damaged"},
     },
     "Metrics": {"wait"},
     "Operations": {

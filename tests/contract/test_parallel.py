@@ -85,6 +85,8 @@ def test_others_run_together_and_one_of_the_wall_clock_alone(tmp_path: Path) -> 
         ),
         ("tests/integration/crowd/test_a.py::test_x", "tests/integration/crowd/test_b.py::test_y", True),
         ("tests/browser/test_pages.py::test_x", "tests/browser/test_operating.py::test_y[a/b::c]", True),
+        ("tests/auth/oidc/test_login.py::test_x", "tests/auth/oidc/test_provider.py::test_y", True),
+        ("tests/deploy/test_nginx.py::TestRunning::test_x", "tests/deploy/test_nginx.py::test_y", True),
         ("tests/integration/test_runs.py::test_x", "tests/integration/test_runs.py::test_y", True),
         ("tests/integration/test_runs.py::test_x", "tests/integration/test_commands.py::test_x", False),
         ("tests/core/test_cron.py::TestIt::test_x[1::2]", "tests/core/test_cron.py::TestIt::test_x[2]", True),

@@ -326,7 +326,7 @@ class Load:
     def _repeat(self, name: str, call: Callable[[httpx.Client], int]) -> None:
         pauses = {"miss": 0.2}
         with new_client(self._url, self._stack.token) as client:
-            while not self._is_over.wait(pauses.get(name, 0.005)):
+            while not self._is_over.wait(pauses.get(name, 0.05)):
                 try:
                     self.responses[name, call(client)] += 1
                 except (httpx.HTTPError, AssertionError) as error:

@@ -25,6 +25,7 @@ def on_everything(process: Mapping[str, str], file_name: str, content: Content) 
         *_on_repeated_names(file_name, content),
         *_on_references(file_name, content),
         *on_causes(file_name, content),
+        *_on_names_of_traces(file_name, content),
         *_on_unknown_names(file_name, content),
     ]
 
@@ -85,13 +86,27 @@ def _on_comments(file_name: str, content: Content) -> list[str]:
 
 
 def _on_unknown_names(file_name: str, content: Content) -> list[str]:
-    unknown = [one for one in _unknown(content) if not _near(one.name)]
+    unknown = [one for one in _unknown(content) if not _near(one.name) and not _is_of_traces(one.name)]
     if not unknown:
         return []
     shown = dict.fromkeys(
         one.name if one.value and _NAME.fullmatch(one.name) else f"line {one.line}" for one in unknown
     )
     return [f"{file_name} sets names that nothing here reads: {_listed(shown)}."]
+
+
+def _on_names_of_traces(file_name: str, content: Content) -> list[str]:
+    names = dict.fromkeys(one.name for one in content.assignments if _is_of_traces(one.name))
+    if not names:
+        return []
+    return [
+        f"{file_name} sets {_listed(names)}: "
+        "OpenTelemetry reads its variables from the process environment only."
+    ]
+
+
+def _is_of_traces(name: str) -> bool:
+    return name.startswith("OTEL_") and _NAME.fullmatch(name) is not None
 
 
 def _unknown(content: Content) -> list[Assignment]:

@@ -6,6 +6,7 @@ page; a test compares it with the lock files and with what is installed.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -130,6 +131,10 @@ def _section(title: str, packages: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="bin/licences",
+        description="Writes docs/licences.md from the metadata of the installed packages.",
+    ).parse_args()
     try:
         PAGE.write_text(page())
     except LookupError as problem:

@@ -7,6 +7,7 @@ run there. Pythons that are missing are named loudly.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -116,6 +117,9 @@ def missing_text(versions: list[str]) -> str:
 
 def main() -> None:
     """Try all Pythons that are here, two at once; exit with 1 if one fails."""
+    argparse.ArgumentParser(
+        prog=".ci/pythons", description="Tries the product on the other supported Pythons of this machine."
+    ).parse_args()
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     found = {version: find(version) for version in supported() if version != own}
     HOME.mkdir(parents=True, exist_ok=True)

@@ -148,6 +148,14 @@ def test_other_unknown_names_are_told_in_one_line_unless_they_may_be_secrets(env
     ]
 
 
+def test_variables_of_opentelemetry_have_another_place(env_file: Path) -> None:
+    env_file.write_text("OTEL_TRACES_SAMPLER=always_on\nOTEL_SDK_DISABLED=s3cret\n")
+    assert notes_on(env_file) == [
+        "former.env sets OTEL_TRACES_SAMPLER and OTEL_SDK_DISABLED: "
+        "OpenTelemetry reads its variables from the process environment only."
+    ]
+
+
 def test_a_name_that_is_given_twice_is_told(env_file: Path) -> None:
     env_file.write_text("ADMIN_PASSWORD=s3cret-one\nADMIN_PASSWORD=s3cret-two\nMY_TOOL=1\nMY_TOOL=2\n")
     assert notes_on(env_file) == [

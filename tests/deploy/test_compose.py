@@ -158,6 +158,7 @@ def test_the_order_of_the_start() -> None:
     }
     for name in ("web", "worker"):
         assert services()[name]["depends_on"] == {"migrate": {"condition": done}}
+    assert services()["nginx"]["depends_on"] == {"web": {"condition": healthy, "restart": True}}
 
 
 def test_a_stop_waits_for_what_is_in_progress() -> None:

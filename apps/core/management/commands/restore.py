@@ -17,7 +17,7 @@ from apps.core.errors import Conflict, InvalidInput
 from apps.core.liveness.processes import count_web_processes, list_clusters
 from apps.core.management.arguments import whole_number
 from apps.core.management.base import CollectorCommand, ExitCode
-from apps.core.management.database_state import missing_migrations, not_applied_message
+from apps.core.management.database_state import database_problem, missing_migrations, not_applied_message
 from apps.core.storage.backup import Backup, examine, is_database_empty, refuse_newer, restore_backup
 from apps.core.storage.mongo import our_database
 from apps.core.storage.redis import KEY_PREFIX, delete_keys
@@ -87,7 +87,7 @@ class Command(CollectorCommand):
         missing = missing_migrations()
         text = _("Restored %(backup)s.") % {"backup": _summary(backup)}
         if missing:
-            text = f"{text}\n{not_applied_message(len(missing))}"
+            text = f"{text}\n{database_problem() or not_applied_message(len(missing))}"
         return result | {"missing_migrations": len(missing)}, text, ExitCode.DONE
 
     def _wait_until_nothing_runs(self, seconds: int) -> None:

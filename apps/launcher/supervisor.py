@@ -97,9 +97,11 @@ class Supervisor:
         false_starts = 0
         while True:
             cluster = _Cluster()
+            logger.info("cluster_started", workers=settings.QUEUE_WORKERS, pid=os.getpid())
             problem = self._watch(cluster, is_once=is_once)
             cluster.end()
             if problem is None:
+                logger.info("cluster_stopped", pid=os.getpid())
                 return
             false_starts = 0 if cluster.pulse.has_beaten else false_starts + 1
             is_last = self._is_stopping or false_starts >= MAX_FALSE_STARTS

@@ -36,9 +36,7 @@ class Command(CollectorCommand):
     def run(self, **options: Any) -> tuple[Mapping[str, Any], str, ExitCode]:
         """Write the file, and return the counts."""
         path = Path(options["file"])
-        if path.exists():
-            message = _("%(path)s exists already.") % {"path": path}
-            raise InvalidInput(message, fields={"file": [message]})
+        _refuse_existing(path)
         total = count_documents()
         with (
             self.progress(_("Backup"), options) as display,
@@ -47,6 +45,7 @@ class Command(CollectorCommand):
             backup, checksum = write_backup(
                 file, on_progress=lambda count: display.show(done=count, total=max(total, count), facts="")
             )
+            _refuse_existing(path)  # another backup may have taken the name in the meantime
         size = path.stat().st_size
         result = {
             "file": str(path),
@@ -62,3 +61,13 @@ class Command(CollectorCommand):
             "bytes": f"{size:,}",
         }
         return result, text, ExitCode.DONE
+
+
+def _refuse_existing(path: Path) -> None:
+    """Refuse a file that exists.
+
+    :raises InvalidInput: then.
+    """
+    if path.exists():
+        message = _("%(path)s exists already.") % {"path": path}
+        raise InvalidInput(message, fields={"file": [message]})

@@ -151,12 +151,7 @@ def _give(user: User, rights: Rights, *, is_staff: bool) -> None:
         with contextlib.suppress(IntegrityError):  # another login of the same user has just added it
             user.groups.add(group)
     flags = {"is_staff": is_staff, "is_superuser": rights.is_superuser}
-    changed = [name for name, value in flags.items() if getattr(user, name) != value]
-    for name in changed:
-        setattr(user, name, flags[name])
-    if changed:
-        user.save(update_fields=changed)
-    if changed or before != rights.groups:
+    if _save_changed(user, flags) or before != rights.groups:
         audit.info(
             "oidc_rights_changed",
             username=validation.printable(user.username),
@@ -173,11 +168,17 @@ def _keep_names(user: User, claims: Mapping[str, Any]) -> None:
         "last_name": _text(claims.get("family_name"), _MAX_NAME_LENGTH),
         "email": _text(mail, _MAX_MAIL_LENGTH),
     }
+    _save_changed(user, wanted)
+
+
+def _save_changed(user: User, wanted: Mapping[str, Any]) -> bool:
+    """Save the fields whose values differ; returns whether there were any."""
     changed = [name for name, value in wanted.items() if getattr(user, name) != value]
     for name in changed:
         setattr(user, name, wanted[name])
     if changed:
         user.save(update_fields=changed)
+    return bool(changed)
 
 
 def _text(value: object, max_length: int) -> str:

@@ -7,7 +7,7 @@ restored database is the same, whichever version wrote it. Both directions need 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -93,7 +93,7 @@ def write_backup(file: IO[bytes], *, on_progress: OnProgress = lambda _count: No
             )
             raise DomainError(message) from error
     checksum = writer.finish()
-    return _counted(backup, documents=writer.documents), checksum
+    return replace(backup, documents=writer.documents), checksum
 
 
 def examine(path: Path, *, on_progress: OnProgress = lambda _count: None) -> Backup:
@@ -181,17 +181,6 @@ def _header(backup: Backup) -> Document:
         "database": backup.database,
         "migrations": sorted(backup.migrations),
     }
-
-
-def _counted(backup: Backup, *, documents: int) -> Backup:
-    return Backup(
-        version=backup.version,
-        made_at=backup.made_at,
-        database=backup.database,
-        migrations=backup.migrations,
-        collections=backup.collections,
-        documents=documents,
-    )
 
 
 def _replaced(loader: Any) -> set[str]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import itertools
-import multiprocessing
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -21,7 +19,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis
-from _pytest.assertion import AssertionState, rewrite
 from xdist.scheduler import LoadScopeScheduling
 
 from apps.launcher.ports import listen_problem
@@ -115,28 +112,6 @@ def _redis_databases() -> int:
             return int(client.config_get("databases")["databases"])
     except (KeyError, ValueError, redis.RedisError):
         return _REDIS_DATABASES
-
-
-def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
-    """Rewrite the assertions of all test files before the workers start, each of which would do it itself."""
-    if len(specs) < 2 or sys.dont_write_bytecode:
-        return
-    paths, cores = sorted(Path(__file__).parent.rglob("test_*.py")), os.cpu_count() or 1
-    fork = multiprocessing.get_context("fork")
-    processes = [fork.Process(target=_rewrite, args=(config, paths[core::cores])) for core in range(cores)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-
-
-def _rewrite(config: pytest.Config, paths: list[Path]) -> None:
-    state = AssertionState(config, "rewrite")
-    for path in paths:
-        compiled = rewrite.get_cache_dir(path) / f"{path.stem}{rewrite.PYC_TAIL}"
-        if rewrite._read_pyc(path, compiled) is None and rewrite.try_makedirs(compiled.parent):
-            digest, code = rewrite._rewrite_test(path, config)
-            rewrite._write_pyc(state, code, digest, compiled)
 
 
 class Scheduling(LoadScopeScheduling):

@@ -121,9 +121,15 @@ def test_the_collections_of_a_run_have_traces_of_their_own(
         return found if len(found) > 1 else None
 
     attempts = wait_until(dispatched, timeout_seconds=30, what="collections of the run are dispatched")
-    batches = {one.span_id: one for one in receiver.spans if one.attributes.get("mengla.run_id") == run_id}
-    assert {one.kind for one in batches.values()} == {"PRODUCER"}
-    assert all(one.links <= batches.keys() and not one.parent_id for one in attempts)
+
+    def linked() -> list[ReceivedSpan] | None:
+        found = [one for one in receiver.spans if one.attributes.get("mengla.run_id") == run_id]
+        return found if all(one.links <= {batch.span_id for batch in found} for one in attempts) else None
+
+    # Each process sends its spans when it likes: those of the attempts may come first.
+    batches = wait_until(linked, timeout_seconds=30, what="the batches that the attempts are linked to")
+    assert {one.kind for one in batches} == {"PRODUCER"}
+    assert not any(one.parent_id for one in attempts)
     assert len({one.trace_id for one in attempts}) == len(attempts)
     wait_until(
         lambda: traced.get(f"/api/sync-tasks/{run_id}").json()["data"]["status"] != "RUNNING",

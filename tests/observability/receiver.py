@@ -53,10 +53,11 @@ class ObservabilityReceiver:
                     receiver.spans += spans_in(body)
                 else:
                     receiver.events += events_in(body)
+                answer = b"{}" if "envelope" in self.path else b""
                 self.send_response(receiver.status)
-                self.send_header("Content-Length", "2")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(b"{}" if "envelope" in self.path else b"")
+                self.wfile.write(answer)
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -20,19 +20,20 @@ _ITEM = re.compile(rf"l|\*{_STEP}|{_VALUE}(?:-{_VALUE})?{_STEP}|{_VALUE}#[0-9]+"
 
 
 def parse_cron(text: str) -> str:
-    """Return the expression with single spaces between its fields; the settings use this function, too.
+    """Return the expression as croniter reads it rightly; the settings use this function, too.
 
     It accepts only syntax that every cron accepts. croniter alone would also accept reversed ranges, random
-    times and a sixth field. It reads a range of one value as all values, so that is refused, too.
+    times and a sixth field. Fields have single spaces between them, and a range of one value is that value.
 
     :raises ValueError: when the text is not such an expression, or matches no date; the message does not
         contain the text.
     """
-    expression = " ".join(text.split())
     try:
-        for field, (low, high, names) in zip(expression.lower().split(), FIELDS, strict=True):
-            for item in field.split(","):
-                _check_item(item, low, high, names)
+        fields = [
+            ",".join(_item(one, low, high, names) for one in field.split(","))
+            for field, (low, high, names) in zip(text.split(), FIELDS, strict=True)
+        ]
+        expression = " ".join(fields)
         # As in cron: if the day or the weekday begins with "*", both must match; otherwise one of them is
         # enough.
         croniter(expression, _SOME_DAY, implement_cron_bug=True).get_next(datetime)
@@ -42,7 +43,7 @@ def parse_cron(text: str) -> str:
 
 
 def clean_cron(text: str) -> str:
-    """Return a user's expression with single spaces between its fields.
+    """Return a user's expression as :func:`parse_cron` does.
 
     :raises InvalidInput: when it is too long to be stored, or ``parse_cron`` refuses it.
     """
@@ -64,16 +65,17 @@ def describe_cron(expression: str) -> str:
         return expression
 
 
-def _check_item(item: str, low: int, high: int, names: Mapping[str, object]) -> None:
-    found = _ITEM.fullmatch(item)
+def _item(item: str, low: int, high: int, names: Mapping[str, object]) -> str:
+    """Return an item of a field; croniter would read a range of one value, and 7/2 as weekday, as all values.
+
+    :raises ValueError: when it is none.
+    """
+    found = _ITEM.fullmatch(item.lower())
     if found is None:
         raise ValueError("not an item of a cron field")
     numbers = [low, *(int(str(names.get(text, text))) for text in found.groups() if text), high]
     if numbers != sorted(numbers):
         raise ValueError("out of bounds, or a reversed range")
     first, last, _nth = found.groups()
-    # For croniter, a range of one value is the whole field, and so is 7/2 for the weekday.
-    if last and numbers[1] == numbers[2]:
-        raise ValueError("a range of one value")
-    if "/" in item and first and not last and numbers[1] == high == FIELDS[-1][1]:
-        raise ValueError("steps from the last weekday")
+    is_one_value = numbers[1] == numbers[2] if last else first and "/" in item and numbers[1] == high
+    return item[: len(first)] if is_one_value else item

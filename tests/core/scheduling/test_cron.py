@@ -22,8 +22,17 @@ TAKEN = [
     "0 0 29 2 *",
     "0 0 31 1,2 mon",
     "0 0 31 2 mon",
-    "59/15 23/2 * * 6/2",
+    "58/15 22/2 * * 6/2",
     "0 0 * * 5-7",
+]
+# croniter would read all values in their place.
+OF_ONE_VALUE = [
+    ("0-0 5-5/2,7 * * *", "0 5,7 * * *"),
+    ("0 0 * * mon-MON", "0 0 * * mon"),
+    ("0 0 * * mon-1", "0 0 * * mon"),
+    ("0 0 * * 1-1/2", "0 0 * * 1"),
+    ("0 0 * * 7/2", "0 0 * * 7"),
+    ("59/15 0 * * *", "59 0 * * *"),
 ]
 REFUSED = [
     "",
@@ -77,10 +86,6 @@ REFUSED = [
     "H * * * *",
     "R * * * *",
     "0 0 30 2 *",
-    "0-0 * * * *",
-    "0 0 * * mon-mon",
-    "0 0 * * 1-1/2",
-    "0 0 * * 7/2",
     "0 0 31 4,6,9,11 *",
     "0 0 31 2 */2",
     "0 0 31 2 1,*",
@@ -90,6 +95,11 @@ REFUSED = [
 @pytest.mark.parametrize("text", TAKEN)
 def test_what_comes_true_is_taken_as_it_is_written(text: str) -> None:
     assert parse_cron(f"  {text.replace(' ', '   ')} ") == clean_cron(text) == text
+
+
+@pytest.mark.parametrize(("text", "meant"), OF_ONE_VALUE)
+def test_a_range_of_one_value_is_that_value(text: str, meant: str) -> None:
+    assert parse_cron(text) == clean_cron(text) == meant
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])

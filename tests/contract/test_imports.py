@@ -28,6 +28,7 @@ PUBLIC = frozenset({"services", "selectors", "choices", "errors", "permissions",
 PUBLIC_MODULES = frozenset(
     {
         "apps.auth.entry",  # how callers prove who they are
+        "apps.auth.oidc",  # whether logins by the provider work
         "apps.auth.passwords",  # the limits of passwords and of the lifetimes of tokens
         "apps.auth.principal",  # what request.user is, for every view
         *(room.strip("/").replace("/", ".") for room in OFFERED_ROOMS),

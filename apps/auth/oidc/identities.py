@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from apps.auth.models import OidcIdentity
 from apps.auth.oidc.provider import MAX_SUBJECT_LENGTH
 from apps.auth.oidc.refusals import LoginRefusedError, Reason
-from apps.auth.oidc.rights import Rights, rights_of
+from apps.auth.oidc.rights import Rights, existing_groups, rights_of
 from apps.auth.passwords import validation
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.printable import has_unprintable
@@ -105,7 +105,7 @@ def _existing(rights: Rights | None) -> Rights | None:
     """Return the rights without the groups that do not exist here; None if nothing is left."""
     if rights is None:
         return None
-    found = frozenset(Group.objects.filter(name__in=rights.groups).values_list("name", flat=True))
+    found = existing_groups(rights.groups)
     if missing := sorted(rights.groups - found):
         audit.error("oidc_groups_missing", groups=missing)
     return Rights(found, rights.is_superuser) if found or rights.is_superuser else None

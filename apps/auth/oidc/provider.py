@@ -83,6 +83,14 @@ def authorization_url(attempt: Attempt, *, redirect_uri: str) -> str:
     return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(parameters)}"
 
 
+def check() -> None:
+    """Check that the provider describes itself and publishes keys.
+
+    :raises LoginRefusedError: when it does not.
+    """
+    _keys(_metadata())
+
+
 def claims_of(attempt: Attempt, *, code: str, redirect_uri: str, issuer: str | None = None) -> Claims:
     """Exchange the code for the ID token, and return its claims, with those of the user if groups lack.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 
 SUPERUSER = "superuser"  # a role that is no group here: it has all rights
 
@@ -29,6 +30,17 @@ def rights_of(claims: Mapping[str, Any]) -> Rights | None:
     by_group = roles_by_group(settings.OIDC_GROUP_ROLES)
     roles = frozenset().union(*(by_group.get(group, frozenset()) for group in groups))
     return Rights(roles - {SUPERUSER}, SUPERUSER in roles) if roles else None
+
+
+def missing_groups() -> list[str]:
+    """Return the groups that OIDC_GROUP_ROLES gives and that do not exist here, by name."""
+    given = frozenset().union(*roles_by_group(settings.OIDC_GROUP_ROLES).values()) - {SUPERUSER}
+    return sorted(given - existing_groups(given))
+
+
+def existing_groups(names: Collection[str]) -> frozenset[str]:
+    """Return those of the names that groups here have."""
+    return frozenset(Group.objects.filter(name__in=names).values_list("name", flat=True))
 
 
 def roles_by_group(pairs: Iterable[str]) -> dict[str, frozenset[str]]:

@@ -39,6 +39,7 @@ CHECKS: Mapping[str, Callable[[], str]] = {
     "queue": checks.check_queue,
     "webhook": checks.check_webhook,
     "signature": checks.check_signature,
+    "logins": checks.check_logins,
 }
 
 

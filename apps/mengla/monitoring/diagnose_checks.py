@@ -14,6 +14,9 @@ from django.core import checks as system_checks
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from apps.auth.oidc import provider
+from apps.auth.oidc.refusals import LoginRefusedError
+from apps.auth.oidc.rights import missing_groups
 from apps.core.liveness.clocks import MAX_SKEW_SECONDS, clock_problems
 from apps.core.liveness.processes import last_replacement, list_clusters, silence_remark
 from apps.core.management.database_state import database_problem, missing_migrations
@@ -287,6 +290,24 @@ def check_signature() -> str:
             _("Set the same WEBHOOK_SECRET here and in the collection service, then restart the web server."),
         )
     return _("no wrong signatures") if settings.WEBHOOK_SECRET else _("no WEBHOOK_SECRET: tokens are checked")
+
+
+def check_logins() -> str:
+    """Check that the OpenID provider describes itself, and that the groups that it gives exist here."""
+    if not settings.OIDC_ISSUER_URL:
+        return _("passwords")
+    try:
+        provider.check()
+    except LoginRefusedError as error:
+        raise CheckFailed(
+            f"{error.text} ({error.detail})", _("Check OIDC_ISSUER_URL, and the provider's own log.")
+        ) from error
+    if missing := missing_groups():
+        raise CheckFailed(
+            _("OIDC_GROUP_ROLES gives groups that do not exist: %(names)s.") % {"names": list_text(missing)},
+            _("Create them in the admin, or correct OIDC_GROUP_ROLES."),
+        )
+    return settings.OIDC_ISSUER_URL
 
 
 class _ShortTimeoutClient(CollectionServiceClient):

@@ -8,7 +8,7 @@ from tests.mengla.commands.support import Ended
 
 CHECKS = [
     *("environment", "mongodb", "migrations", "redis", "clocks", "collection_service", "breaker"),
-    *("worker", "tick", "schedules", "queue", "webhook", "signature"),
+    *("worker", "tick", "schedules", "queue", "webhook", "signature", "logins"),
 ]
 SECRET = "secret-word"
 

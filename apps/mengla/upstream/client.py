@@ -5,10 +5,12 @@ from __future__ import annotations
 import email.utils
 import hashlib
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -58,6 +60,12 @@ _NOT_ABOUT_PARAMETERS = frozenset({405, 408, 421, 425, 426})
 _TURN_POLL_SECONDS = 0.2
 
 
+@cache
+def _trusted_certificates() -> ssl.SSLContext:
+    """Return what verifies servers, read once in a process: that takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class CollectionServiceClient:
     """Sends the requests. Each one claims a turn, and the breaker counts its outcome.
 
@@ -79,6 +87,7 @@ class CollectionServiceClient:
             },
             timeout=settings.COLLECT_REQUEST_TIMEOUT_SECONDS,
             trust_env=False,
+            verify=_trusted_certificates(),
         )
         self.allows_several = spacing.allows_several()
         self._turn: Turn | OpenTurn = OpenTurn() if self.allows_several else Turn()

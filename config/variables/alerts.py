@@ -14,8 +14,9 @@ class AlertVariables:
 
     ALERT_WEBHOOK_URL: str | None = variable(
         parsers.http_url,
-        example="https://alerts.example.com/hook",
+        example="(https://alerts.example.com/hook)",
         help="URL to which alerts are posted when they fire and when they end. Unset: they are only logged.",
+        is_secret=True,  # its path may be all that a receiver asks for
     )
     ALERT_WEBHOOK_SECRET: str = variable(
         parsers.text_of(min_length=8, max_length=4096),

@@ -198,6 +198,7 @@ def test_white_space_around_a_value_is_dropped() -> None:
 def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     special = {"COLLECT_SERVICE_API_KEY": "key", "METRICS_TOKEN": "token", "ALERT_URLS": "slack://a/b/c"}
     special["SENTRY_DSN"] = "https://0a1b@sentry.example.com/1"
+    special["ALERT_WEBHOOK_URL"] = "https://alerts.example.com/hook/0a1b"
     value = {**REQUIRED, **special}.get(name, f"{name} from a file and long enough for all")
     current = name.removesuffix("_PREVIOUS")
     beside = {} if current == name else {current: "a current key of many characters"}

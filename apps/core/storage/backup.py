@@ -157,12 +157,13 @@ def restore_backup(path: Path, *, on_progress: OnProgress = lambda _count: None)
 
     :raises InvalidInput: when the file was changed in the meantime.
     """
-    database = our_database()
+    database, entries = our_database(), read_archive(path)
+    next(entries)  # the header: the file is opened before anything is deleted
     names = sorted((one["name"] for one in _contents(database)), key=lambda name: name != _MIGRATIONS)
     for name in names:
         database.drop_collection(name)
     restored, late = 0, None
-    for description, documents in _by_collection(read_archive(path)):
+    for description, documents in _by_collection(entries):
         if description["name"] == _MIGRATIONS:
             late = description, [document for batch in documents for document in batch]
             continue

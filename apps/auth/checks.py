@@ -22,7 +22,7 @@ def check_oidc_packages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         Error(
             "OIDC_ISSUER_URL is set, but the packages for logins by an OpenID provider are missing.",
             hint="Run: pip install --require-hashes -r locked/oidc.txt",
-            id="collector.E002",
+            id="collector.E005",
         )
     ]
 

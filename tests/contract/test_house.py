@@ -79,6 +79,12 @@ def test_a_package_says_what_it_owns() -> None:
             assert ast.get_docstring(tree), path
 
 
+def test_each_system_check_has_an_id_of_its_own() -> None:
+    ids = re.findall(r'id="(collector\.[EW]\d{3})"', "".join(path.read_text() for path in APPS.rglob("*.py")))
+    assert len(ids) > 10
+    assert sorted(ids) == sorted(set(ids))
+
+
 def test_the_kernel_knows_no_word_of_the_product() -> None:
     found = []
     for path in sorted((APPS / "core").rglob("*")):

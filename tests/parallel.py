@@ -1,8 +1,9 @@
 """How the tests share a machine: several processes at once, each with databases and ports of its own.
 
 pytest-xdist runs the processes (*workers*). Tests that share a stack of processes stay on one worker. The
-tests marked ``wall_clock`` come last, all on one worker, and each waits until no other test runs: the seconds
-they measure are those of the product and not of its neighbours.
+tests marked ``wall_clock`` come last, on two workers, and each waits until no others run: the seconds they
+measure are those of the product and not of its neighbours. They spend nearly all of these waiting for a
+server that hangs, so two of them do not disturb each other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -40,6 +41,7 @@ _TOGETHER = (
     "tests/browser/",
     "tests/clients/",
     "tests/integration/crowd/",
+    "tests/integration/wall_clock/outages/",
     "tests/integration/wall_clock/",
 )
 _BY_FILE = ("tests/deploy/", "tests/integration/")
@@ -159,14 +161,14 @@ def _has(item: pytest.Item, marker: str) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Run a test while none of the wall clock does, in any worker."""
-    with nullcontext() if is_of_wall_clock(item) else turn(_common_directory(item), is_alone=False):
+    with nullcontext() if is_of_wall_clock(item) else beside_others(_common_directory(item)):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Run a test of the wall clock while no other test does; its processes start before, beside others."""
-    with turn(_common_directory(item), is_alone=True) if is_of_wall_clock(item) else nullcontext():
+    """Run a test of the wall clock while no others do; its processes start before, beside them."""
+    with without_others(_common_directory(item)) if is_of_wall_clock(item) else nullcontext():
         return (yield)
 
 
@@ -177,11 +179,42 @@ def _common_directory(item: pytest.Item) -> Path:
 
 
 @contextmanager
-def turn(directory: Path, *, is_alone: bool) -> Iterator[None]:
-    """Hold a lock that one test of the wall clock, or any number of others, can hold at a time.
-
-    A test that runs alone delays no other: it runs when the others are done.
-    """
-    with (directory / "wall_clock.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+def beside_others(directory: Path) -> Iterator[None]:
+    """Wait until no test of the wall clock runs, and let none begin meanwhile."""
+    with _locks(directory) as (others, wall_clock):
+        fcntl.flock(others, fcntl.LOCK_SH)
+        while not _is_free(wall_clock):
+            fcntl.flock(others, fcntl.LOCK_UN)
+            fcntl.flock(wall_clock, fcntl.LOCK_EX)
+            fcntl.flock(wall_clock, fcntl.LOCK_UN)
+            fcntl.flock(others, fcntl.LOCK_SH)
         yield
+
+
+@contextmanager
+def without_others(directory: Path) -> Iterator[None]:
+    """Wait until only tests of the wall clock run, and let only those begin meanwhile.
+
+    It delays no other: it begins when the others are done.
+    """
+    with _locks(directory) as (others, wall_clock):
+        fcntl.flock(others, fcntl.LOCK_EX)
+        fcntl.flock(wall_clock, fcntl.LOCK_SH)
+        fcntl.flock(others, fcntl.LOCK_UN)
+        yield
+
+
+@contextmanager
+def _locks(directory: Path) -> Iterator[tuple[IO[str], IO[str]]]:
+    """The locks that tests of one kind share: the others, and those of the wall clock."""
+    with (directory / "others.lock").open("a") as others, (directory / "wall_clock.lock").open("a") as clock:
+        yield others, clock
+
+
+def _is_free(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    return True

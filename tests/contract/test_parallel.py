@@ -1,4 +1,4 @@
-"""The tests' own rules: workers share nothing, and nothing runs beside a test of the wall clock."""
+"""The tests' own rules: workers share nothing, and no others run beside tests of the wall clock."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pytest
 from tests.parallel import (
     REDIS_DATABASES_PER_WORKER,
     Scheduling,
+    beside_others,
     own_mongo_db,
     own_port,
     own_redis_uri,
     redis_database,
     stack_redis_uris,
-    turn,
+    without_others,
 )
 
 PATIENCE_SECONDS = 20
@@ -46,33 +47,53 @@ def test_one_process_alone_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatc
     assert own_redis_uri(REDIS) == REDIS
 
 
-def test_others_run_together_and_one_of_the_wall_clock_alone(tmp_path: Path) -> None:
+def test_tests_of_the_wall_clock_and_others_never_run_together(tmp_path: Path) -> None:
     entered: list[str] = []
-    alone_is_in, alone_may_end = threading.Event(), threading.Event()
+    both_are_in, both_may_end = threading.Barrier(3), threading.Barrier(3)
 
-    def run_alone() -> None:
-        with turn(tmp_path, is_alone=True):
-            entered.append("alone")
-            alone_is_in.set()
-            assert alone_may_end.wait(PATIENCE_SECONDS)
+    def measure() -> None:
+        with without_others(tmp_path):
+            entered.append("measuring")
+            both_are_in.wait(PATIENCE_SECONDS)
+            both_may_end.wait(PATIENCE_SECONDS)
 
-    def run_with_others() -> None:
-        with turn(tmp_path, is_alone=False):
+    def run() -> None:
+        with beside_others(tmp_path):
             entered.append("late")
 
-    alone, late = threading.Thread(target=run_alone), threading.Thread(target=run_with_others)
-    with turn(tmp_path, is_alone=False), turn(tmp_path, is_alone=False):
+    measuring = [threading.Thread(target=measure) for _ in range(2)]
+    late = threading.Thread(target=run)
+    with beside_others(tmp_path), beside_others(tmp_path):
         entered.append("together")
-        alone.start()
-        assert not alone_is_in.wait(0.1)
-    assert alone_is_in.wait(PATIENCE_SECONDS)
+        for thread in measuring:
+            thread.start()
+            thread.join(0.1)
+        assert entered == ["together"]
+    both_are_in.wait(PATIENCE_SECONDS)
     late.start()
     late.join(0.1)
-    assert entered == ["together", "alone"]
-    alone_may_end.set()
-    late.join(PATIENCE_SECONDS)
-    alone.join(PATIENCE_SECONDS)
-    assert entered == ["together", "alone", "late"]
+    assert entered == ["together", "measuring", "measuring"]
+    both_may_end.wait(PATIENCE_SECONDS)
+    for thread in (*measuring, late):
+        thread.join(PATIENCE_SECONDS)
+    assert entered == ["together", "measuring", "measuring", "late"]
+
+
+def test_what_waits_to_measure_holds_nobody_up(tmp_path: Path) -> None:
+    is_measuring = threading.Event()
+
+    def measure() -> None:
+        with without_others(tmp_path):
+            is_measuring.set()
+
+    thread = threading.Thread(target=measure)
+    with beside_others(tmp_path):
+        thread.start()
+        for _ in range(5):
+            with beside_others(tmp_path):
+                assert not is_measuring.wait(0.02)
+    thread.join(PATIENCE_SECONDS)
+    assert is_measuring.is_set()
 
 
 @pytest.mark.parametrize(
@@ -82,6 +103,11 @@ def test_others_run_together_and_one_of_the_wall_clock_alone(tmp_path: Path) -> 
             "tests/integration/wall_clock/test_a.py::test_x",
             "tests/integration/wall_clock/test_b.py::test_y",
             True,
+        ),
+        (
+            "tests/integration/wall_clock/test_a.py::test_x",
+            "tests/integration/wall_clock/outages/test_b.py::test_y",
+            False,
         ),
         ("tests/integration/crowd/test_a.py::test_x", "tests/integration/crowd/test_b.py::test_y", True),
         ("tests/browser/test_pages.py::test_x", "tests/browser/test_operating.py::test_y[a/b::c]", True),

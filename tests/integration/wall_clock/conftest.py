@@ -1,4 +1,4 @@
-"""Tests of promised seconds: each runs while no other test does, so it measures the product alone."""
+"""Tests of promised seconds: they run while no others do, so they measure the product alone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything here."""
+    """Mark everything here and below."""
     for item in items:
-        if item.path.parent == HERE:
+        if HERE in item.path.parents:
             item.add_marker("wall_clock")
 
 
@@ -34,7 +34,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> OwnServers:
 @pytest.fixture(scope="package")
 def on_own_servers(tmp_path_factory: pytest.TempPathFactory, servers: OwnServers) -> Iterator[Stack]:
     """A stack on servers that are stopped and killed; shared by the tests that do so."""
-    shape = Shape(web_threads=12, variables={"MENGLA_TIMEOUT_SECONDS": "60"})
+    shape = Shape(web_threads=20, variables={"MENGLA_TIMEOUT_SECONDS": "60"})
     yield from run_stack("exposed", tmp_path_factory.mktemp("exposed"), shape, databases=servers)
 
 

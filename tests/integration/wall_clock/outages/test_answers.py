@@ -26,7 +26,7 @@ from tests.programs import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 
-AT_ONCE = 9  # of the twelve threads of a process
+AT_ONCE = 15  # of the twenty threads of a process
 Answer = httpx.Response
 
 

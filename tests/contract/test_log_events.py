@@ -1,4 +1,4 @@
-"""``docs/logs.md`` lists every event that the product logs, with its level and its fields."""
+"""``docs/logs.md`` and its Chinese page list every event that the product logs, with its level and fields."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.programs import ROOT
 
 LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "exception": "ERROR"}
 PAGE = ROOT / "docs" / "logs.md"
+CHINESE_PAGE = ROOT / "docs" / "logs.zh-CN.md"
+CHINESE_PROCESSES = {"web": "Web", "worker": "工作进程", "command": "命令", "any": "任意"}
 # A program of its own for development, which logs sentences.
 WITHOUT_EVENTS = ROOT / "apps" / "mengla" / "simulator"
 ROW = re.compile(r"^\| (`[a-z0-9_`, ]+`) \| ([A-Z]+) \| (web|worker|command|any) \| (.*?) ?\| (.+) \|$")
@@ -152,6 +154,17 @@ def test_levels_and_fields_are_those_of_the_code() -> None:
     assert wrong == {}
 
 
-def test_the_page_is_linked() -> None:
-    for page in ("operations.md", "operations.zh-CN.md"):
-        assert "(logs.md)" in (ROOT / "docs" / page).read_text()
+def test_the_chinese_page_has_the_same_rows() -> None:
+    """The same events, levels, processes and fields; ``test_translated_docs`` compares the meanings."""
+    english = [found for line in PAGE.read_text().splitlines() if (found := ROW.match(line))]
+    lines = [line for line in CHINESE_PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
+    chinese = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [
+        (NAME.findall(names), level, process, NAME.findall(fields))
+        for names, level, process, fields, _meaning in chinese
+    ] == [(NAME.findall(row[1]), row[2], CHINESE_PROCESSES[row[3]], NAME.findall(row[4])) for row in english]
+
+
+def test_each_page_is_linked() -> None:
+    for page, linked in (("operations.md", PAGE), ("operations.zh-CN.md", CHINESE_PAGE)):
+        assert f"({linked.name})" in (ROOT / "docs" / page).read_text()

@@ -19,7 +19,7 @@ from tests.programs import ROOT
 FOLDERS = (ROOT / "docs", ROOT / "deploy")
 CHINESE = sorted([*ROOT.glob("*.zh-CN.md"), *(one for top in FOLDERS for one in top.rglob("*.zh-CN.md"))])
 NAMES = [path.name.removesuffix(".zh-CN.md") for path in CHINESE]
-TRANSLATED = {"README", "operations", "analysts", "upgrading"}
+TRANSLATED = {"README", "operations", "analysts", "upgrading", "security", "logs"}
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)

@@ -369,7 +369,7 @@ def test_a_rolling_restart_fails_no_request(installation: Installation) -> None:
     known = stack.questions.some(3)
     for question in known:
         stack.collect(question)
-    stack.simulator.reset_stats()
+    stack.reset()
     before = posts_received(stack)
     load = Load(installation, known)
     with load.running():
@@ -389,6 +389,7 @@ def test_a_rolling_restart_fails_no_request(installation: Installation) -> None:
     assert stack.wait_until_ended(load.missed) == {"SUCCEEDED"}
     assert {stack.collection(one)["attempts"] for one in load.missed} == {1}
     stack.assert_stored_once(load.missed.values())
+    assert stack.simulator.wait_idle(20)
     webhooks = stack.simulator.stats()["webhooks"]
     assert (webhooks["delivered"], webhooks["retries"], webhooks["failed"]) == (len(load.missed), 0, 0)
     assert posts_received(stack) - before == load.responses["post", 200]

@@ -27,6 +27,7 @@ KEPT = {
     "apps.core.periods._granularity_by_name": "a process that has just started registers the same",
     "apps.core.stored_messages.HISTORY": "a process that has just started registers the same",
     "apps.core.process_state._memories": "tells how the others are forgotten",
+    "apps.mengla.upstream.client._trusted_certificates": "follows from the installed packages alone",
     "apps.mengla.simulator.market.segments_of": "follows from its argument alone",
     "apps.mengla.simulator.market.segment_markets": "follows from its arguments alone",
     "apps.mengla.words.ERRORS": "a process that has just started registers the same",

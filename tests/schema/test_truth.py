@@ -25,7 +25,8 @@ from tests.schema.beyond import REFUSALS, excuse, kind_of
 from tests.schema.campaign import PHASES, Campaign
 from tests.schema.world import fill_world
 
-pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis]
+# As those of hypothesis they take long, so they begin early.
+pytestmark = [pytest.mark.django_db, pytest.mark.mongo, pytest.mark.redis, pytest.mark.hypothesis]
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "0"))
 SEED = int(os.environ.get("SCHEMATHESIS_SEED", "16"))
 _PASSWORD = "correct horse battery staple"

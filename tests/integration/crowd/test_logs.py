@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.redis]
 # A cluster looks for what is due without a request or a task.
 OF_A_CLUSTER = ("apps.launcher", "apps.mengla.maintenance.watch")
 OF_NO_REQUEST = ("_granian", "granian", "apps.admin.alerts.alert_thread", *OF_A_CLUSTER)
+OF_NO_TASK = "apps.mengla.maintenance.watch"  # looks between two tasks
 
 
 def test_no_secret_and_no_fork_warning_reaches_a_log(stack: Stack) -> None:
@@ -148,9 +149,13 @@ def test_every_line_of_a_request_and_of_a_task_names_it(stack: Stack) -> None:
     stack.create_token()
     stack.simulator.set_knobs(failure_rate=1)
     stack.wait_until_ended(stack.ask_all(stack.questions.some(2)))
-    # The server's own lines and those of the watch belong to no request.
+    # The server's own lines and those of the watches belong to no request and to no task.
     web = [line for line in lines_of(stack, "web*.log") if not line["logger"].startswith(OF_NO_REQUEST)]
-    workers = [line for line in lines_of(stack, "cluster*.log") if line["logger"].startswith("apps.mengla.")]
+    workers = [
+        line
+        for line in lines_of(stack, "cluster*.log")
+        if line["logger"].startswith("apps.mengla.") and line["logger"] != OF_NO_TASK
+    ]
     assert {"collector.access", "apps.mengla.ingest.receive"} <= {line["logger"] for line in web}
     assert workers
     assert [line for line in web if not line.get("request_id")] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -53,5 +54,7 @@ def leave_the_proxy() -> None:
 if __name__ == "__main__":
     from granian.cli import cli
 
+    # granian forks its workers. The other thread holds no lock then: it waits for a signal.
+    warnings.filterwarnings("ignore", r"This process .* is multi-threaded, use of fork", DeprecationWarning)
     deliver_stop_signals()
     cli(auto_envvar_prefix="GRANIAN")  # the same call as in granian's own entry point

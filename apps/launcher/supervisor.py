@@ -22,6 +22,7 @@ from apps.core.scheduling.cluster_broker import ClusterBroker
 from apps.core.scheduling.pulse import Pulse, WatchedSentinel
 from apps.core.scheduling.signals import worker_idle
 from apps.core.scheduling.task_claims import release_claims
+from apps.core.storage.mongo import close_client
 from apps.core.storage.redis import tolerate_redis_outage
 from apps.launcher.heartbeat import Heartbeat
 from apps.launcher.processes import describe_status
@@ -49,6 +50,7 @@ class _Cluster:
         self.pulse = Pulse()
         self.broker = ClusterBroker(self.id, self.pulse)
         self._stop, self.started = Event(), Event()
+        close_client()
         self._sentinel = get_context("fork").Process(
             target=WatchedSentinel,
             args=(self.pulse, self._stop, self.started, identity, self.broker),

@@ -331,7 +331,7 @@ def test_lines_in_the_buffer_are_written_while_a_process_idles_and_at_its_end() 
         "    sys.exit()\n"
         "os.wait()\n"
     )
-    result = run_python("-c", program)
+    result = run_python("-W", "ignore::DeprecationWarning", "-c", program)  # it forks beside a thread
     assert (result.returncode, result.stdout) == (0, "")
     assert sorted(json.loads(line)["path"] for line in result.stderr.splitlines()) == ["/child", "/second"]
 

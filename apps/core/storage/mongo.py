@@ -7,6 +7,7 @@ deadlock), and django-q2 forks its workers from a process that reads schedules.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -33,6 +34,7 @@ LENIENT_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 _DB_ALIAS = "default"
 _inherited_clients: list[Any] = []
 _is_registered = False
+_THREADS_END_SECONDS = 2.0
 T = TypeVar("T")
 
 
@@ -170,6 +172,18 @@ def _awake_connection() -> DatabaseWrapper:
     connection = _connection()
     connection.ensure_awake()
     return connection
+
+
+def close_client() -> None:
+    """Close the connections of this thread's client to MongoDB, and wait for the end of its other threads.
+
+    Call it before a fork: a process with one thread copies no lock that another thread holds, also none of
+    TLS, which nobody would release in the child. The next operation opens new connections.
+    """
+    cast(DatabaseWrapper, connections[_DB_ALIAS]).close_pool()
+    for thread in threading.enumerate():
+        if thread.name.startswith("pymongo_"):  # one of them sleeps for half a second
+            thread.join(_THREADS_END_SECONDS)
 
 
 def forget_clients_after_fork() -> None:

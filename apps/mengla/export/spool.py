@@ -135,9 +135,16 @@ def _write(table: ExportTable, form: ExportFormat, file: IO[bytes], *, has_title
         return compressed.tell()
 
 
+class _GzipFile(igzip.GzipFile):
+    """A compressed file that only a ``with`` closes: after a full disk there is nothing left to write."""
+
+    def __del__(self) -> None:
+        """Do not close it, which Python would report as an error."""
+
+
 def _gzip(file: IO[bytes], mode: str) -> IO[bytes]:
     options = {"fileobj": file, "mode": mode, "compresslevel": _COMPRESSION, "mtime": 0}
-    return cast("IO[bytes]", igzip.GzipFile(**options))  # type: ignore[no-untyped-call]
+    return cast("IO[bytes]", _GzipFile(**options))  # type: ignore[no-untyped-call]
 
 
 @process_state.made_once

@@ -56,8 +56,7 @@ def start(environment: Environment, *, release: str) -> None:
             ThreadingIntegration(),
         ],
         include_local_variables=False,
-        max_breadcrumbs=0,
-        send_default_pii=False,
+        max_breadcrumbs=0,  # nothing of users is sent either: data_collection would have to ask for it
         send_client_reports=False,
         auto_session_tracking=False,
         shutdown_timeout=_FLUSH_SECONDS,

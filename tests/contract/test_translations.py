@@ -226,6 +226,7 @@ IMPORT = "from django.utils.translation import gettext as _\n"
         ('logger.error("it_failed")', []),
         ('class Command:\n    help = "Do it."', ["'Do it.'"]),
         (f'{IMPORT}_(f"{{x}} rows")', ["computed inside of the mark"]),
+        (f"{IMPORT}x = f\"{{_('name')}}: 1\"", ["marked inside of an f-string"]),
         ('@admin.display(description="state")\ndef f(): pass', ["'state'"]),
     ],
 )

@@ -86,6 +86,13 @@ class Finder(ast.NodeVisitor):
             self._check(node.value)
         self.generic_visit(node)
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Report a mark inside of an f-string, in which Babel finds texts only since Python 3.12."""
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Call) and _name_of(inner.func) in self.marks:
+                self.found.append(f"{self.place}:{inner.lineno}: marked inside of an f-string")
+        self.generic_visit(node)
+
     def _is_for_openapi(self, node: ast.Call) -> bool:
         """Whether it describes a field of the OpenAPI document, which is always in English."""
         return _name_of(getattr(node.func, "value", None)) not in ("models", "forms")

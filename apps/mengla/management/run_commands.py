@@ -118,9 +118,10 @@ class FollowingCommand(CollectorCommand):
 
     def _started(self, started: Started) -> CommandResult:
         view = look_at_run(started.run_id)
+        name = _(view.run["name"])
         text = _("Started sync task %(id)s, %(name)s: up to %(total)d collections.\n%(how)s") % {
             "id": started.run_id,
-            "name": f"{_(view.run['name'])} {stored_period_text(view.run['period'])}".strip(),
+            "name": f"{name} {stored_period_text(view.run['period'])}".strip(),
             "total": view.run["expected_total"],
             "how": _next_commands(started.run_id),
         }

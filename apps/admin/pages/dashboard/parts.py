@@ -139,13 +139,13 @@ def _runs() -> Document:
 
 
 def _run(run: Document, obstacles: Obstacles) -> Document:
-    progress = progress_of(run)
+    name, progress = gettext(run["name"]), progress_of(run)
     # What holds back all runs, or why this one makes no progress.
     waiting = obstacles.of(run) or (None if progress.per_minute else waiting_of(run))
     return {
         "id": str(run["_id"]),
-        "name": gettext(run["name"]),
-        "title": f"{gettext(run['name'])} {stored_period_text(run['period'])}".strip(),
+        "name": name,
+        "title": f"{name} {stored_period_text(run['period'])}".strip(),
         "period": stored_period_text(run["period"]),
         "started_at": instant_text(run["started_at"]),
         "progress": asdict(progress),

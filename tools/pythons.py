@@ -1,8 +1,8 @@
 """Tries the product on every supported Python that this machine has: ``.ci/pythons``.
 
 For each one: the lock files are installed into a .venv of its own, every module is imported, ``manage.py
-check`` runs, and the core of the tests. The Python of the project's own .venv is left out, because all tests
-run there. Pythons that are missing are named loudly.
+check`` runs, the core of the tests, and those of the logs of a running product. The Python of the project's
+own .venv is left out, because all tests run there. Pythons that are missing are named loudly.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ LOCKS = ("dev", "embedded")
 HOME = ROOT / ".local" / "pythons"
 LIMIT_SECONDS = 400
 CORE = ["tests/core/api", "tests/core/scheduling", "tests/mengla/ingest"]
+STACK = ["tests/integration/crowd/test_logs.py"]  # all kinds of processes, and what they write
 _QUICK = "not slow and not browser and not long and not wall_clock"
 _IMPORT_ALL = """
 import pkgutil, warnings
@@ -75,18 +76,15 @@ def try_out(version: str, python: Path) -> str | None:
     nowhere = {"MONGO_URI": "mongodb://127.0.0.1:1", "REDIS_URI": "redis://127.0.0.1:1/0", "ENV_FILE": ""}
     tests = [
         *(own, "-m", "apps.launcher.embedded", "exec", "--", own, "-m", "pytest"),
-        "-n",
-        "0",
-        "-q",
-        "-m",
-        _QUICK,
+        *("-n", "0", "-q"),
     ]
     steps: list[tuple[list[str], dict[str, str]]] = [
         ([*uv, "venv", "--quiet", "--clear", "--no-config", "--python", str(python), str(venv)], {}),
         ([*uv, "pip", "install", "--quiet", "--no-config", "--python", own, "--require-hashes", *files], {}),
         ([own, "-c", _IMPORT_ALL], nowhere | {"DJANGO_SETTINGS_MODULE": "config.settings"}),
         ([own, "manage.py", "check"], nowhere),
-        ([*tests, *CORE], {}),
+        ([*tests, "-m", _QUICK, *CORE], {}),
+        ([*tests, *STACK], {}),
     ]
     for command, environment in steps:
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from apps.admin.pages.data.addresses import address_of, parameters_of
-from apps.admin.pages.data.figures.rows import RANKED, full_names, id_text, level_ids
+from apps.admin.pages.data.figures.rows import RANKED, full_names, id_text, level_ids, short_names
 from apps.categories.selectors import NamedCategory, find_by_names, named_categories, own_part, with_id
 from apps.mengla.monitoring.figure_tables import Column, Table, Value
 from apps.mengla.queries.data_query import DataQuery
@@ -91,14 +90,13 @@ def linked(
 
 
 def with_short_names(table: Table) -> LinkedTable | Table:
-    """Return a table whose first column has names with short ones; equal ones keep the names of parents."""
-    owns = [own_part(name) if isinstance(name, str) else "" for name in table.values("name")]
-    counts = Counter(owns)
+    """Return a table whose first column has names with short ones."""
+    names = short_names([name if isinstance(name, str) else "" for name in table.values("name")])
     rows: list[list[tuple[Column, Value | Cell]]] = []
-    for own, values in zip(owns, table.rows, strict=True):
+    for name, values in zip(names, table.rows, strict=True):
         row: list[tuple[Column, Value | Cell]] = list(zip(table.columns, values, strict=True))
-        if own and own != values[0] and counts[own] == 1:
-            row[0] = (table.columns[0], Cell(own, title=table.columns[0].text_of(values[0])))
+        if name and name != values[0]:
+            row[0] = (table.columns[0], Cell(name, title=table.columns[0].text_of(values[0])))
         rows.append(row)
     return LinkedTable(table, rows)
 

@@ -169,13 +169,17 @@ def _shown_period(side: Side, query: DataQuery, period: Period, options: Options
     return other.dashed if other else ""
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names without those of their parents; equal ones keep them."""
+    owns = [own_part(name) for name in names]
+    counts = Counter(owns)
+    return [own if counts[own] == 1 else name for own, name in zip(owns, names, strict=True)]
+
+
 def _labelled(rows: Sequence[JoinedRow]) -> list[JoinedRow]:
-    """Return the rows with short labels; equal ones keep the names of their parents."""
-    counts = Counter(own_part(row.name) for row in rows)
-    return [
-        JoinedRow(row.name, _label(own if counts[own] == 1 else row.name), row.rows)
-        for row, own in ((row, own_part(row.name)) for row in rows)
-    ]
+    """Return the rows with short labels."""
+    labels = short_names([row.name for row in rows])
+    return [JoinedRow(row.name, _label(label), row.rows) for row, label in zip(rows, labels, strict=True)]
 
 
 def _label(text: str) -> str:

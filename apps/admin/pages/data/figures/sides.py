@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from apps.admin.pages.data.addresses import address_of, parameters_of
 from apps.admin.pages.data.facts import freshness_of
 from apps.admin.pages.data.figures.options import Options, compared_query
-from apps.categories.selectors import named_categories
+from apps.categories.selectors import named_categories, with_id
 from apps.core.printable import facts_text
 from apps.core.time_texts import period_text
 from apps.mengla.monitoring.figure_tables import Table, tables_of
@@ -106,7 +106,7 @@ def category_labels(cat_ids: Sequence[str]) -> Mapping[str, str]:
     labels = {one: named[one].own_name if one in named else one or _("All categories") for one in cat_ids}
     texts = list(labels.values())
     return {
-        cat_id: label if texts.count(label) == 1 else f"{label} ({cat_id})"
+        cat_id: label if texts.count(label) == 1 else with_id(label, cat_id)
         for cat_id, label in labels.items()
     }
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from apps.core.errors import DependencyUnavailable
+from apps.core.errors import mongo_unavailable
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -105,7 +104,5 @@ def _may_change(request: Request, view: APIView) -> bool:
     needed = declared.get(action, Needs(SUPERUSER)).of(request)
     principal = cast("Principal", request.user)
     if needed and principal.permissions is None:
-        raise DependencyUnavailable(
-            _now("The database does not respond. Try again shortly."), detail="MongoDB"
-        )
+        raise mongo_unavailable()
     return principal.has_permissions(needed)

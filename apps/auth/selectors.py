@@ -24,7 +24,7 @@ from apps.auth.tokens.caller_cache import (
 )
 from apps.auth.tokens.credentials import decode_login, hash_api_token, is_api_token
 from apps.core.api.pagination import DEFAULT_LIMIT, Page, newest_first
-from apps.core.errors import DependencyUnavailable, InvalidInput, NotFound
+from apps.core.errors import InvalidInput, NotFound, mongo_unavailable
 from apps.core.printable import list_text
 from apps.core.storage.mongo import collection_of
 
@@ -88,9 +88,7 @@ def resolve_token(text: str, *, now: datetime) -> Principal | None:
     try:
         state = known_callers.look_up(key, load)
     except CallerUnknownError as error:
-        raise DependencyUnavailable(
-            _("The database does not respond. Try again shortly."), detail="MongoDB"
-        ) from error
+        raise mongo_unavailable() from error
     if state is None or not state.is_enabled or state.expires_at is None or state.expires_at <= now:
         return None
     return Principal(

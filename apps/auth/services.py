@@ -43,7 +43,14 @@ from apps.auth.tokens.credentials import (
     read_former_token,
 )
 from apps.core import process_state
-from apps.core.errors import DependencyUnavailable, DomainError, InvalidInput, NotFound, RateLimited
+from apps.core.errors import (
+    DependencyUnavailable,
+    DomainError,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    mongo_unavailable,
+)
 from apps.core.storage.clock import server_now
 from apps.core.storage.outages import is_mongo_outage, mongo_outage
 
@@ -138,7 +145,7 @@ def check_credentials(*, username: str, password: str, address: str) -> User:
         validation.check_password_form(password)
         if mongo_outage.is_known:
             # Nothing can be checked, so this is not counted as an attempt and does not hold a web thread.
-            raise _mongo_unavailable()
+            raise mongo_unavailable()
         count_login_attempt(username=username, address=address)
         with process_hashing_limit().claim():
             user = _authenticate(username=username, password=password)
@@ -233,7 +240,7 @@ def resolve_former_token(text: str, *, now: datetime, until: datetime) -> Princi
             token_key(token_hash), partial(_load_former_token, token_hash, owner=owner, now=now, until=until)
         )
     except CallerUnknownError as error:
-        raise _mongo_unavailable() from error
+        raise mongo_unavailable() from error
     if state is None or not state.is_enabled:
         return None
     return Principal(
@@ -322,9 +329,5 @@ def _authenticate(*, username: str, password: str) -> User | None:
     except (DatabaseError, PyMongoError) as error:
         if not is_mongo_outage(error):
             raise
-        raise _mongo_unavailable() from error
+        raise mongo_unavailable() from error
     return user if isinstance(user, User) else None
-
-
-def _mongo_unavailable() -> DependencyUnavailable:
-    return DependencyUnavailable(_("The database does not respond. Try again shortly."), detail="MongoDB")

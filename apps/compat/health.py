@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from functools import partial
 from typing import Any, cast
@@ -12,7 +11,7 @@ from django.conf import settings
 
 from apps.admin.metrics.summary import read_metrics
 from apps.compat.shapes import instant
-from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, read_parts
+from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, latency_of, read_parts
 from apps.core.storage import mongo
 from apps.core.storage.redis import get_redis, server_product
 from apps.mengla.choices import Action, CollectionError
@@ -116,14 +115,8 @@ def _record(row: Mapping[str, Any]) -> Facts:
     }
 
 
-def _timed(ask: Callable[[], object]) -> Facts:
-    begun_at = time.perf_counter()
-    ask()
-    return {"latency_ms": round((time.perf_counter() - begun_at) * 1000, 1)}
-
-
 def _mongo_facts() -> Facts:
-    facts = _timed(mongo.ping)
+    facts = latency_of(mongo.ping)
     status = mongo.run_command("serverStatus")
     connections = {"current": "current", "available": "available", "total_created": "totalCreated"}
     return facts | {
@@ -135,7 +128,7 @@ def _mongo_facts() -> Facts:
 
 def _redis_facts() -> Facts:
     client = get_redis()
-    facts = _timed(client.ping)
+    facts = latency_of(client.ping)
     info = client.info()
     hits, misses = int(info["keyspace_hits"]), int(info["keyspace_misses"])
     return facts | {

@@ -158,3 +158,13 @@ class DependencyUnavailable(DomainError):
     """MongoDB or Redis does not respond."""
 
     code = ErrorCode.DEPENDENCY_UNAVAILABLE
+
+
+def mongo_unavailable() -> DependencyUnavailable:
+    """Return the error of what needs MongoDB while it does not respond."""
+    return DependencyUnavailable(_("The database does not respond. Try again shortly."), detail="MongoDB")
+
+
+def redis_unavailable() -> DependencyUnavailable:
+    """Return the error of what needs Redis while it does not respond."""
+    return DependencyUnavailable(_("The cache does not respond. Try again shortly."), detail="Redis")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -15,7 +14,7 @@ from django.conf import settings
 
 from apps.core.apps import STARTED_AT
 from apps.core.caching.tiers import get_cache
-from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, read_parts
+from apps.core.liveness.bounded_reads import Dependency, Part, PartResult, latency_of, read_parts
 from apps.core.liveness.processes import count_web_processes, list_clusters, list_heartbeats
 from apps.core.storage import mongo
 from apps.core.storage.flags import SCHEDULER_PAUSED, read_flag
@@ -47,8 +46,8 @@ def collect_health(day: date) -> Report:
     return Report(
         read_parts(
             {
-                "mongodb": on_mongo(partial(_timed, mongo.ping)),
-                "redis": on_redis(partial(_timed, _ping_redis)),
+                "mongodb": on_mongo(partial(latency_of, mongo.ping)),
+                "redis": on_redis(partial(latency_of, _ping_redis)),
                 "counts": on_mongo(partial(queue_state.day_counts, day)),
                 "empty_streaks": on_mongo(queue_state.empty_streaks),
                 "queue": on_mongo(lambda: asdict(queue_state.queue_depth())),
@@ -96,12 +95,6 @@ def process_facts() -> Facts:
     }
 
 
-def _timed(ask: Callable[[], object]) -> Facts:
-    begun_at = time.perf_counter()
-    ask()
-    return {"latency_ms": round((time.perf_counter() - begun_at) * 1000, 1)}
-
-
 def _ping_redis() -> object:
     return get_redis().ping()
 
@@ -116,7 +109,7 @@ def _scheduler_facts() -> Facts:
 
 
 def _mongo_facts() -> Facts:
-    latency = _timed(mongo.ping)
+    latency = latency_of(mongo.ping)
     stats = mongo.run_command("dbStats")
     return latency | {
         "version": mongo.run_command("buildInfo")["version"],
@@ -130,7 +123,7 @@ def _mongo_facts() -> Facts:
 
 def _redis_facts() -> Facts:
     client = get_redis()
-    latency = _timed(client.ping)
+    latency = latency_of(client.ping)
     info = client.info()
     return latency | {
         "version": server_product(info)[1],

@@ -8,10 +8,9 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.utils.translation import gettext as _
 
 from apps.core.api.envelope import is_api_path
-from apps.core.errors import DependencyUnavailable
+from apps.core.errors import DependencyUnavailable, mongo_unavailable, redis_unavailable
 from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -40,9 +39,9 @@ def outage_page(error: BaseException | None) -> HttpResponse | None:
     if error is None:
         return None
     if is_mongo_outage(error):
-        message = _("The database does not respond. Try again shortly.")
+        message = mongo_unavailable().message
     elif is_redis_outage(error):
-        message = _("The cache does not respond. Try again shortly.")
+        message = redis_unavailable().message
     elif isinstance(error, DependencyUnavailable):
         message = error.message
     else:

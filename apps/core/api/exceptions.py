@@ -10,7 +10,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.utils.translation import gettext as _
 
 from apps.core.api.envelope import domain_error_body, error_body
-from apps.core.errors import DependencyUnavailable, DomainError, ErrorCode, PayloadTooLarge
+from apps.core.errors import DomainError, ErrorCode, PayloadTooLarge, mongo_unavailable, redis_unavailable
 from apps.core.storage.outages import is_mongo_outage, is_redis_outage
 from apps.core.unwanted import unwanted
 
@@ -56,10 +56,10 @@ def _as_known_error(error: Exception) -> Exception:
     """Translate failures of the infrastructure into domain errors."""
     if is_mongo_outage(error):
         logger.warning("mongodb_unavailable", error=type(error).__name__)
-        return DependencyUnavailable(_("The database does not respond. Try again shortly."), detail="MongoDB")
+        return mongo_unavailable()
     if is_redis_outage(error):
         logger.warning("redis_unavailable", error=type(error).__name__)
-        return DependencyUnavailable(_("The cache does not respond. Try again shortly."), detail="Redis")
+        return redis_unavailable()
     if isinstance(error, RequestDataTooBig):
         return PayloadTooLarge(_("The body is too large."))
     if isinstance(error, SuspiciousOperation):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -56,6 +57,13 @@ class PartResult:
     def available(self) -> bool:
         """Whether the part has data."""
         return self.error is None
+
+
+def latency_of(ask: Callable[[], object]) -> dict[str, Any]:
+    """Ask a server something small; returns how long the answer took, as ``latency_ms``."""
+    begun_at = time.perf_counter()
+    ask()
+    return {"latency_ms": round((time.perf_counter() - begun_at) * 1000, 1)}
 
 
 def call_all(

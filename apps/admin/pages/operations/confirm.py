@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from redis import RedisError
 
@@ -20,7 +19,7 @@ from apps.admin.pages.operations.storage import STORAGE
 from apps.admin.pages.operations.switches import SWITCHES
 from apps.core.admin_base.history import note_history
 from apps.core.admin_base.rights import name_of_user
-from apps.core.errors import DependencyUnavailable, DomainError
+from apps.core.errors import DomainError, redis_unavailable
 from apps.core.storage.database.client import heavy_operations
 from apps.core.stored_messages import HISTORY, Message
 from apps.sync_tasks.errors import AlreadyRunning
@@ -46,7 +45,7 @@ def operation(request: HttpRequest, slug: str) -> HttpResponse:
     except DomainError as error:
         return _page(request, found, error)
     except RedisError:
-        return _page(request, found, _no_redis())
+        return _page(request, found, redis_unavailable())
     if isinstance(done.message, Message):
         note_history(request, rows_of(done.run_id), done.message, about=found.section)
         messages.success(request, HISTORY.translated(done.message))
@@ -65,7 +64,7 @@ def _page(request: HttpRequest, found: Operation, problem: DomainError | None = 
     except DomainError as error:
         problem = problem or error
     except RedisError:
-        problem = problem or _no_redis()
+        problem = problem or redis_unavailable()
     context = {
         "operation": found,
         "question": question,
@@ -85,7 +84,3 @@ def _shown(request: HttpRequest, choice: Choice, problem: DomainError | None) ->
     sent = request.POST.getlist(choice.name)
     options = [(value, name, request.method != "POST" or value in sent) for value, name in choice.options]
     return {"name": choice.name, "label": choice.label, "options": options, "fault": fault}
-
-
-def _no_redis() -> DependencyUnavailable:
-    return DependencyUnavailable(_("The cache does not respond. Try again shortly."), detail="Redis")

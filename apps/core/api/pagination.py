@@ -68,19 +68,20 @@ def _encode(instant: datetime, key: Any, scope: bytes) -> str:
     kind = "s" if isinstance(key, str) else "o"
     milliseconds = round(instant.replace(tzinfo=UTC).timestamp() * 1000)
     place = orjson.dumps([milliseconds, kind, str(key)])
-    return base64.urlsafe_b64encode(_tag(place, scope) + place).decode()
+    # The place is first: so a cursor never begins with a dash, as an option of a command does.
+    return base64.urlsafe_b64encode(place + _tag(place, scope)).decode()
 
 
 def _decode(cursor: str, scope: bytes) -> tuple[datetime, Any]:
     try:
         packed = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
-        place = packed[_TAG_BYTES:]
+        place = packed[:-_TAG_BYTES]
         milliseconds, kind, key = orjson.loads(place)
         instant = datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
         found = instant, ObjectId(key) if kind == "o" else str(key)
     except (ValueError, TypeError, OverflowError, OSError, InvalidId) as error:
         raise _invalid_cursor() from error
-    if packed[:_TAG_BYTES] != _tag(place, scope):
+    if packed[-_TAG_BYTES:] != _tag(place, scope):
         raise _invalid_cursor()  # it was returned by another list, or for other filters
     return found
 

@@ -62,6 +62,15 @@ def test_it_continues_its_list(path: str, admin: APIClient) -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
+def test_no_command_takes_it_for_an_option(path: str, admin: APIClient) -> None:
+    beginnings = {cursor_of(admin, path)[0]}
+    for number in range(20):
+        services.create_token(label=f"another {number}", created_by="tests")
+        beginnings.add(cursor_of(admin, path)[0])
+    assert all(one.isalnum() for one in beginnings)
+
+
+@pytest.mark.parametrize("path", LISTS)
 def test_it_is_refused_by_every_other_list(path: str, admin: APIClient) -> None:
     cursor = cursor_of(admin, path)
     for other in set(LISTS) - {path}:

@@ -28,7 +28,7 @@ from apps.launcher.ports import listen_problem
 REDIS_DATABASES_PER_WORKER = 4
 _REDIS_DATABASES = 16  # of a Redis with the default configuration
 # Tests of processes mostly wait for them, so more than one shares a core.
-_WORKERS_PER_CORE = 3
+_WORKERS_PER_CORE = 2.5
 # So few files are done before more workers would have started.
 _FEW_FILES = 3
 _GARBAGE_THRESHOLD = 10_000  # new objects between two looks for garbage; requests make many

@@ -28,7 +28,7 @@ def find(claimed: Documents) -> list[Documents | None]:
             query = selectors.query_of(collection)
             if query.record_ids and not collection["is_forced"]:
                 queries[number] = query
-    fresh = selectors.find_fresh_records_of([*queries.values()], now=utc_now())
+    fresh = selectors.find_fresh_records([*queries.values()], now=utc_now())
     found = dict(zip(queries, fresh, strict=True))
     return [found.get(number) for number in range(len(claimed))]
 

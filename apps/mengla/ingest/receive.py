@@ -273,12 +273,12 @@ def _finish(
 def _has_newer_figures(query: DataQuery, collection: Document) -> bool:
     """Whether figures that are newer than a late answer are stored for the whole query.
 
-    Fresh ones are. So are those that were collected after this collection had ended, also if they are stale
-    by now: all its attempts had begun before.
+    Those are newer that were collected after this collection had ended, because all its attempts had begun
+    before. Fresh ones from before it are not: it was to renew them.
     """
-    stored = selectors.find_fresh_records(query, now=utc_now())
-    if stored is None and (ended_at := collection["finished_at"]) is not None:
-        stored = selectors.find_records_collected_after(query, ended_at)
+    if (ended_at := collection["finished_at"]) is None:
+        return False
+    stored = selectors.find_records_collected_after(query, ended_at)
     return stored is not None and not any(record["is_empty"] for record in stored)
 
 

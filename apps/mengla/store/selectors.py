@@ -48,16 +48,12 @@ def _records_of(query: DataQuery, fields: Mapping[str, int]) -> list[Document]:
     return [one for one in found if is_whole(one, has_figures="data" in fields)]
 
 
-def find_fresh_records(query: DataQuery, *, now: datetime) -> list[Document] | None:
-    """Return the records of a query if all are stored and fresh, otherwise None.
+def find_fresh_records(queries: Sequence[DataQuery], *, now: datetime) -> list[list[Document] | None]:
+    """Return the records of each query if all of them are stored and fresh, otherwise None in their place.
 
-    The documents hold ``is_empty`` and ``empty_reason``, but no figures. ``now`` is UTC without zone.
+    The documents hold ``is_empty`` and ``empty_reason``, but no figures. ``now`` is UTC without zone. All are
+    one query of MongoDB.
     """
-    return find_fresh_records_of([query], now=now)[0]
-
-
-def find_fresh_records_of(queries: Sequence[DataQuery], *, now: datetime) -> list[list[Document] | None]:
-    """Return :func:`find_fresh_records` of each of the queries; all are one query of MongoDB."""
     record_ids = [record_id for query in queries for record_id in query.record_ids]
     if not record_ids:
         return [None] * len(queries)

@@ -296,6 +296,22 @@ class TestLate:
         assert answer(attempt, ranking("late")) is Receipt.STORED
         assert names_stored(hot()) == ["late"]
 
+    @pytest.mark.parametrize("step", [retry, give_up], ids=["retried", "given up"])
+    @pytest.mark.parametrize("query", [hot(), trend("202501", "202503")], ids=["ranking", "trend"])
+    def test_figures_replace_fresh_ones_that_they_were_to_renew(
+        self, query: DataQuery, step: Callable[[Document], Any]
+    ) -> None:
+        """As after a sync task with ``force``, or a read with ``refresh=true``."""
+        store(query)
+        before = records()
+        attempt = begin_attempt(query)
+        step(attempt)
+        assert answer(attempt, result_for(query)) is Receipt.STORED
+        assert reload(attempt)["status"] == "SUCCEEDED"
+        after = records()
+        assert after.keys() == before.keys()
+        assert all(after[key]["collected_at"] > before[key]["collected_at"] for key in after)
+
     def test_figures_save_the_request_of_who_asked_again(self) -> None:
         old = begin_attempt(hot())
         give_up(old)

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ LIMIT_SECONDS = 400
 CORE = ["tests/core/api", "tests/core/scheduling", "tests/mengla/ingest"]
 STACK = ["tests/integration/crowd/test_logs.py"]  # all kinds of processes, and what they write
 _QUICK = "not slow and not browser and not long and not wall_clock"
+_tests_run = threading.Lock()  # two runs of the tests at once could take the same ports
 _IMPORT_ALL = """
 import pkgutil, warnings
 import django
@@ -78,14 +80,21 @@ def try_out(version: str, python: Path) -> str | None:
         *(own, "-m", "apps.launcher.embedded", "exec", "--", own, "-m", "pytest"),
         *("-n", "0", "-q"),
     ]
-    steps: list[tuple[list[str], dict[str, str]]] = [
+    preparations: list[tuple[list[str], dict[str, str]]] = [
         ([*uv, "venv", "--quiet", "--clear", "--no-config", "--python", str(python), str(venv)], {}),
         ([*uv, "pip", "install", "--quiet", "--no-config", "--python", own, "--require-hashes", *files], {}),
         ([own, "-c", _IMPORT_ALL], nowhere | {"DJANGO_SETTINGS_MODULE": "config.settings"}),
         ([own, "manage.py", "check"], nowhere),
-        ([*tests, "-m", _QUICK, *CORE], {}),
-        ([*tests, *STACK], {}),
     ]
+    problem = _first_problem(preparations)
+    if problem is not None:
+        return problem
+    with _tests_run:
+        return _first_problem([([*tests, "-m", _QUICK, *CORE], {}), ([*tests, *STACK], {})])
+
+
+def _first_problem(steps: list[tuple[list[str], dict[str, str]]]) -> str | None:
+    """Run commands, each with more variables; returns the output of the first one that fails."""
     for command, environment in steps:
         try:
             result = subprocess.run(
@@ -114,7 +123,7 @@ def missing_text(versions: list[str]) -> str:
 
 
 def main() -> None:
-    """Try all Pythons that are here, two at once; exit with 1 if one fails."""
+    """Try all Pythons that are here, two at once until the tests; exit with 1 if one fails."""
     argparse.ArgumentParser(
         prog=".ci/pythons", description="Tries the product on the other supported Pythons of this machine."
     ).parse_args()

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop
 from apps.core.errors import InvalidInput
 from apps.core.management.base import CollectorCommand, ExitCode
 from apps.core.management.output_files import written_beside
+from apps.core.storage.archive import refused
 from apps.core.storage.backup import count_documents, write_backup
 
 
@@ -69,5 +70,4 @@ def _refuse_existing(path: Path) -> None:
     :raises InvalidInput: then.
     """
     if path.exists():
-        message = _("%(path)s exists already.") % {"path": path}
-        raise InvalidInput(message, fields={"file": [message]})
+        raise refused(_("%(path)s exists already.") % {"path": path})
